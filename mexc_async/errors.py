@@ -1,0 +1,261 @@
+"""Every error that the SDK raises, one tree.
+
+    MexcError
+    ├── ConfigError            the client is set up wrongly; nothing was sent                      (a ValueError)
+    │   └── MissingCredentials no key or no secret where a call needs them
+    ├── InvalidRequest         a parameter breaks a rule that is known here; nothing was sent      (a ValueError)
+    ├── ReadOnlyError          a read-only client was asked to change something; nothing was sent
+    ├── ClientClosed           the client is closed; nothing was sent
+    ├── TransportError         no answer
+    │   ├── ConnectFailed      never reached the exchange
+    │   ├── ConnectionLost     the connection ended before the answer was complete
+    │   └── RequestTimeout     no complete answer in time
+    ├── ProtocolError          an answer that is not understood (HTML page, truncated, wrong type, redirect)
+    ├── OutcomeUnknown         a call that changes something ended without an answer: it may or may not have happened
+    ├── RateLimited            a limit is used up
+    │   ├── TooManyRequests    HTTP 429: refused by the exchange, not accepted                     (an ApiError)
+    │   └── IpBanned           HTTP 418: this address is banned for a while                        (an ApiError)
+    └── ApiError               the exchange said no, with a code
+        ├── InvalidKey  SignatureRejected  TimestampRejected
+        ├── PermissionDenied ── IpNotAllowed
+        ├── InvalidParameter ── InvalidSymbol
+        ├── InsufficientBalance  OrderRejected  TradingSuspended  TooManyOrders  OrderNotFound
+        ├── AccountRestricted  TransferRejected  ListenKeyInvalid
+        └── ExchangeUnavailable        5xx and their codes: worth another try for reads
+
+`error_codes.py` maps each code of the exchange to its class.
+"""
+
+from __future__ import annotations
+
+ADVICE_PERMISSION = (
+    "Give the key the permission that this call needs (API management on MEXC, edit the key), and no other; "
+    "if the key is bound to IP addresses, check that this machine's public address is on the list."
+)
+ADVICE_SIGNATURE = (
+    "Check that the secret belongs to this key and was copied whole, without spaces; keys without an IP list end "
+    "after 90 days, and an ended key is answered with this same error."
+)
+ADVICE_LOST_SECRET = (  # noqa: S105 - advice, not a secret
+    "MEXC shows a secret only once, when the key is made, and nobody can show it again: "
+    "delete the key, make a new one with the same permissions and IP list, and put both parts in place of the old."
+)
+ADVICE_RATE_LIMIT = (
+    "Send less: the SDK already waits for Retry-After; lower the limit profile, or share one client between "
+    "everything that uses this key or this IP address, because their requests count together."
+)
+ADVICE_TIMESTAMP = (
+    "The clock and the exchange's disagree by more than recv_window_ms: the SDK measures the difference and tries once "
+    "more by itself; if it persists, set the machine's clock by NTP or allow a longer recv_window_ms (at most 60000)."
+)
+ADVICE_UNKNOWN = (
+    "Do not send it again: look it up first (query_order with the client order id that this error carries), "
+    "because the exchange may have accepted it."
+)
+
+
+class MexcError(Exception):
+    """Base of everything raised here; the text is one line and never holds a secret."""
+
+    retryable: bool = False
+    """Whether sending the same call again, later, can succeed."""
+    outcome_known: bool = True
+    """False when a call that changes something may or may not have happened."""
+    advice: str | None = None
+    """What to do about it, in one sentence."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: int | None = None,
+        status: int | None = None,
+        method: str | None = None,
+        path: str | None = None,
+        client_order_id: str | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        """The exchange's code, if it sent one."""
+        self.status = status
+        """HTTP status, if there was an answer."""
+        self.method = method
+        self.path = path
+        self.client_order_id = client_order_id
+        """The id under which the order in question can be looked up."""
+        self.retry_after_s = retry_after_s
+        """Seconds until it is worth asking again, where that is known."""
+
+    def __str__(self) -> str:
+        where = f"{self.method} {self.path}: " if self.path else ""
+        code = f"{self.code} " if self.code is not None else ""
+        notes = []
+        if self.status is not None:
+            notes.append(f"HTTP {self.status}")
+        if self.client_order_id is not None:
+            notes.append(f"client order id {self.client_order_id}")
+        tail = f" ({', '.join(notes)})" if notes else ""
+        advice = f" {self.advice}" if self.advice else ""
+        return f"{where}{code}{self.message}{tail}{'.' if advice else ''}{advice}"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), self.message, dict(self.__dict__)))
+
+    def at(self, method: str, path: str) -> MexcError:
+        """Note which call this happened in; returns itself."""
+        self.method, self.path = method, path
+        return self
+
+
+def _rebuild(cls: type[MexcError], message: str, state: dict[str, object]) -> MexcError:
+    error = cls(message)
+    error.__dict__.update(state)
+    return error
+
+
+class ConfigError(MexcError, ValueError):
+    """The client is set up wrongly; nothing was sent."""
+
+
+class MissingCredentials(ConfigError):
+    """A call needs an API key and its secret, and they are not there."""
+
+    advice = ADVICE_LOST_SECRET
+
+
+class InvalidRequest(MexcError, ValueError):
+    """A parameter breaks a rule that is known before sending; nothing was sent."""
+
+
+class ReadOnlyError(MexcError):
+    """A client opened with `read_only=True` was asked to change something; nothing was sent."""
+
+
+class ClientClosed(MexcError):
+    """The client is closed; nothing was sent."""
+
+
+class TransportError(MexcError):
+    """There is no answer."""
+
+    retryable = True
+
+
+class ConnectFailed(TransportError):
+    """The exchange was never reached, so nothing can have happened there."""
+
+
+class ConnectionLost(TransportError):
+    """The connection ended after sending may have begun and before the answer was complete."""
+
+
+class RequestTimeout(TransportError):
+    """No complete answer in time."""
+
+
+class ProtocolError(MexcError):
+    """The answer is not what the interface promises; the text holds its first bytes."""
+
+
+class OutcomeUnknown(MexcError):
+    """A call that changes something ended without a proper answer; `__cause__` says how."""
+
+    outcome_known = False
+    advice = ADVICE_UNKNOWN
+
+
+class RateLimited(MexcError):
+    """A limit is used up and the caller did not want to wait; raised on its own, nothing was sent."""
+
+    retryable = True
+    advice = ADVICE_RATE_LIMIT
+
+
+class ApiError(MexcError):
+    """The exchange said no. Codes that have no class of their own stay an `ApiError`."""
+
+
+class TooManyRequests(RateLimited, ApiError):
+    """HTTP 429: refused for its rate, and therefore not accepted."""
+
+
+class IpBanned(RateLimited, ApiError):
+    """HTTP 418: this address went on after 429 and is banned for `retry_after_s` seconds."""
+
+
+class InvalidKey(ApiError):
+    """The API key is unknown, malformed or ended."""
+
+    advice = "Check MEXC_API_KEY; " + ADVICE_LOST_SECRET
+
+
+class SignatureRejected(ApiError):
+    """The signature does not fit the key's secret."""
+
+    advice = ADVICE_SIGNATURE
+
+
+class TimestampRejected(ApiError):
+    """The time stamp is outside the window; proves that the call was not accepted."""
+
+    retryable = True
+    advice = ADVICE_TIMESTAMP
+
+
+class PermissionDenied(ApiError):
+    """The key may not do this."""
+
+    advice = ADVICE_PERMISSION
+
+
+class IpNotAllowed(PermissionDenied):
+    """This machine's address is not on the key's IP list."""
+
+
+class InvalidParameter(ApiError):
+    """The exchange refused a parameter."""
+
+
+class InvalidSymbol(InvalidParameter):
+    """No such symbol, or it is closed to trading by API."""
+
+
+class InsufficientBalance(ApiError):
+    """Not enough of the asset."""
+
+
+class OrderRejected(ApiError):
+    """The order breaks one of the symbol's rules."""
+
+
+class TradingSuspended(ApiError):
+    """Trading of this symbol, side or type is off for now."""
+
+
+class TooManyOrders(ApiError):
+    """The account has as many open orders as it may (500)."""
+
+
+class OrderNotFound(ApiError):
+    """The exchange knows no such order."""
+
+
+class AccountRestricted(ApiError):
+    """The account needs an identity check, or risk control holds it back."""
+
+
+class TransferRejected(ApiError):
+    """A transfer or withdrawal was refused."""
+
+
+class ListenKeyInvalid(ApiError):
+    """The listen key is unknown or ran out."""
+
+
+class ExchangeUnavailable(ApiError):
+    """A fault on the exchange's side; what a call changed is then unknown (see `OutcomeUnknown`)."""
+
+    retryable = True
+    outcome_known = False

@@ -1,0 +1,119 @@
+"""The account: balances, fills, fees, key information. MEXC's page "Spot Account/Trade"."""
+
+from __future__ import annotations
+
+from mexc_async.core.endpoint import Auth, Cost, Priority, Request, Resource, Route, call
+from mexc_async.spot.models import (
+    Account as AccountAnswer,
+)
+from mexc_async.spot.models import (
+    ApiKeyChange,
+    ApiKeyInfo,
+    Fill,
+    KycLevel,
+    MxDeduct,
+    TradeFee,
+    Uid,
+    Wrapped,
+)
+from mexc_async.spot.parameters import PageLimit, Symbol
+
+
+def _read(path: str, weight: int, *extra: Cost, permission: str = "SPOT_ACCOUNT_READ") -> Route:
+    return Route("GET", path, Auth.SIGNED, permission, (Cost("ip", weight), *extra), Priority.ACCOUNT, safe=True)
+
+
+def _write(path: str, permission: str) -> Route:
+    return Route("POST", path, Auth.SIGNED, permission, (Cost("ip"),), Priority.ACCOUNT)
+
+
+class KycStatusQuery(Request[KycLevel], frozen=True, kw_only=True):
+    """How far the identity check went."""
+
+    route = _read("/api/v3/kyc/status", 1)
+
+
+class UidQuery(Request[Uid], frozen=True, kw_only=True):
+    """The account's number."""
+
+    route = _read("/api/v3/uid", 1)
+
+
+class ApiKeyInfoQuery(Request[ApiKeyInfo], frozen=True, kw_only=True):
+    """Permissions, IP list and remaining days of a key. Known from secondary sources (2026)."""
+
+    route = _read("/api/v3/apiKeyInfo", 1)
+    access_key: str
+
+
+class SetApiKeyInfo(Request[ApiKeyChange], frozen=True, kw_only=True):
+    """Replace the IP list (up to 20 addresses, joined by commas) and note of a key.
+
+    Known from secondary sources (2026-06); the permission is inferred.
+    """
+
+    route = _write("/api/v3/apiKeyInfo", "SPOT_ACCOUNT_WRITE")
+    api_key: str
+    ip_white_list: str
+    note: str | None = None
+
+
+class SelfSymbolsQuery(Request[Wrapped[list[str]]], frozen=True, kw_only=True):
+    """Symbols that this account may trade by API."""
+
+    route = _read("/api/v3/selfSymbols", 1)
+
+
+class AccountQuery(Request[AccountAnswer], frozen=True, kw_only=True):
+    """Balances and what the account may do; 2 requests a second."""
+
+    route = _read("/api/v3/account", 10, Cost("account"))
+
+
+class MyTradesQuery(Request[list[Fill]], frozen=True, kw_only=True):
+    """The account's trades of a symbol, newest first, one month back; fills may lag behind an order's state.
+
+    `limit`: MEXC's documents say 100 by default and at most; the newest measurements say 10 and 1000.
+    """
+
+    route = _read("/api/v3/myTrades", 10)
+    symbol: Symbol
+    order_id: str | None = None
+    start_time: int | None = None
+    end_time: int | None = None
+    limit: PageLimit | None = None
+
+
+class SetMxDeduct(Request[Wrapped[MxDeduct]], frozen=True, kw_only=True):
+    """Pay fees in MX, or stop doing so."""
+
+    route = _write("/api/v3/mxDeduct/enable", "SPOT_DEAL_WRITE")
+    mx_deduct_enable: bool
+
+
+class MxDeductQuery(Request[Wrapped[MxDeduct]], frozen=True, kw_only=True):
+    """Whether fees are paid in MX."""
+
+    route = _read("/api/v3/mxDeduct/enable", 1, permission="SPOT_DEAL_READ")
+
+
+class TradeFeeQuery(Request[Wrapped[TradeFee]], frozen=True, kw_only=True):
+    """The account's maker and taker fees on a symbol, as ratios."""
+
+    route = _read("/api/v3/tradeFee", 20)
+    symbol: Symbol
+
+
+class Account(Resource):
+    """The account."""
+
+    kyc_status = call(KycStatusQuery)
+    uid = call(UidQuery)
+    api_key_info = call(ApiKeyInfoQuery)
+    set_api_key_info = call(SetApiKeyInfo)
+    self_symbols = call(SelfSymbolsQuery)
+    account = call(AccountQuery)
+    my_trades = call(MyTradesQuery)
+    set_mx_deduct = call(SetMxDeduct)
+    get_mx_deduct = call(MxDeductQuery)
+    trade_fee = call(TradeFeeQuery)

@@ -1,0 +1,16 @@
+"""The spot API as one flat set of methods, composed from its groups."""
+
+from __future__ import annotations
+
+from mexc_async.core.endpoint import RawAnswers
+from mexc_async.spot.account import Account
+from mexc_async.spot.market import Market
+from mexc_async.spot.trading import Trading
+
+
+class Spot(Market, Trading, Account):
+    """Every spot endpoint: `await mexc.spot.depth(symbol="BTCUSDT")`."""
+
+
+class RawSpot(RawAnswers, Spot):
+    """The same endpoints; answers come as the exchange sent them, undecoded."""

@@ -1,0 +1,94 @@
+"""The closed sets of the spot API, in the exchange's spelling. An unknown value in an answer keeps its text."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from mexc_async.core.fields import OpenEnum
+
+
+class Side(OpenEnum):
+    """Which way an order trades."""
+
+    BUY = "BUY"
+    SELL = "SELL"
+
+
+class OrderType(OpenEnum):
+    """How an order meets the book; MEXC has no time-in-force parameter, IOC and FOK are types of their own."""
+
+    LIMIT = "LIMIT"
+    """Rests until filled or cancelled."""
+    MARKET = "MARKET"
+    """Sized by `quantity` or by `quote_order_qty`."""
+    LIMIT_MAKER = "LIMIT_MAKER"
+    """Refused if it would trade at once."""
+    IMMEDIATE_OR_CANCEL = "IMMEDIATE_OR_CANCEL"
+    """Fills what is possible at the price and cancels the rest."""
+    FILL_OR_KILL = "FILL_OR_KILL"
+    """All at once, or nothing."""
+    STOP_MARKET_ORDER = "STOP_MARKET_ORDER"
+    """Seen in answers only."""
+    LIMIT_ORDER = "LIMIT_ORDER"
+    """Seen in answers only."""
+    OCO_LIMIT_ORDER = "OCO_LIMIT_ORDER"
+    """Seen in answers only."""
+    STOP_LIMIT_ORDER = "STOP_LIMIT_ORDER"
+    """Seen in answers only."""
+
+
+class OrderStatus(OpenEnum):
+    """Where an order stands."""
+
+    NEW = "NEW"
+    PARTIALLY_FILLED = "PARTIALLY_FILLED"
+    FILLED = "FILLED"
+    CANCELED = "CANCELED"
+    """Cancelled with nothing filled."""
+    PARTIALLY_CANCELED = "PARTIALLY_CANCELED"
+    """Partly filled, the rest cancelled."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the order can still trade."""
+        return self in (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
+
+
+class SymbolStatus(OpenEnum):
+    """Whether a symbol trades at all."""
+
+    ONLINE = "1"
+    PAUSED = "2"
+    OFFLINE = "3"
+    ENABLED = "ENABLED"
+    """Online, as written until August 2024."""
+
+
+class KycStatus(OpenEnum):
+    """How far the account's identity check went."""
+
+    UNVERIFIED = "1"
+    PRIMARY = "2"
+    ADVANCED = "3"
+    INSTITUTIONAL = "4"
+
+
+class KeyStatus(OpenEnum):
+    """State of an API key."""
+
+    VALID = "VALID"
+    DELETE = "DELETE"
+    FROZEN = "FROZEN"
+
+
+SideName: TypeAlias = Side | Literal["BUY", "SELL"]
+OrderTypeName: TypeAlias = (
+    Literal[OrderType.LIMIT, OrderType.MARKET, OrderType.LIMIT_MAKER]
+    | Literal[OrderType.IMMEDIATE_OR_CANCEL, OrderType.FILL_OR_KILL]
+    | Literal["LIMIT", "MARKET", "LIMIT_MAKER", "IMMEDIATE_OR_CANCEL", "FILL_OR_KILL"]
+)
+"""The types that can be placed."""
+StpMode: TypeAlias = Literal["", "cancel_maker", "cancel_taker", "cancel_both"]
+"""Self-trade prevention; acts only when the main account has a strategy group. Empty is off."""
+Interval: TypeAlias = Literal["1m", "5m", "15m", "30m", "60m", "4h", "1d", "1W", "1M"]
+"""Kline intervals of the REST API; case matters."""

@@ -1,0 +1,145 @@
+"""Market data: public, weighed per IP address. MEXC's page "Market Data Endpoints"."""
+
+from __future__ import annotations
+
+from mexc_async.core.endpoint import Cost, Request, Resource, Route, call, call_one_or_all
+from mexc_async.spot.enums import Interval
+from mexc_async.spot.models import (
+    AggTrade,
+    AveragePrice,
+    BookTicker,
+    Depth,
+    Empty,
+    ExchangeInfo,
+    Kline,
+    OfflineSymbol,
+    PriceTicker,
+    ServerTime,
+    Ticker24h,
+    Trade,
+    Wrapped,
+)
+from mexc_async.spot.parameters import DepthLimit, PageLimit, Symbol, SymbolList
+
+
+def _get(path: str, weight: int = 1, *, cache_s: float = 0.0) -> Route:
+    return Route("GET", path, costs=(Cost("ip", weight),), safe=True, cache_s=cache_s)
+
+
+class Ping(Request[Empty], frozen=True, kw_only=True):
+    """Ask for a sign of life."""
+
+    route = _get("/api/v3/ping")
+
+
+class ServerTimeQuery(Request[ServerTime], frozen=True, kw_only=True):
+    """The exchange's clock, milliseconds UTC."""
+
+    route = _get("/api/v3/time")
+
+
+class DefaultSymbolsQuery(Request[Wrapped[list[str]]], frozen=True, kw_only=True):
+    """Symbols that everybody may trade by API."""
+
+    route = _get("/api/v3/defaultSymbols")
+
+
+class OfflineSymbolsQuery(Request[Wrapped[list[OfflineSymbol]]], frozen=True, kw_only=True):
+    """Symbols that are suspended or delisted."""
+
+    route = _get("/api/v3/symbol/offline", 10)
+
+
+class ExchangeInfoQuery(Request[ExchangeInfo], frozen=True, kw_only=True):
+    """Rules of one symbol, of some, or of all (about 1.6 MB); reused for five minutes."""
+
+    route = _get("/api/v3/exchangeInfo", 25, cache_s=300.0)
+    symbol: Symbol | None = None
+    symbols: SymbolList | None = None
+
+
+class DepthQuery(Request[Depth], frozen=True, kw_only=True):
+    """Snapshot of a book: `limit` levels a side (default 100, at most 5000)."""
+
+    route = _get("/api/v3/depth", 3)
+    symbol: Symbol
+    limit: DepthLimit | None = None
+
+
+class TradesQuery(Request[list[Trade]], frozen=True, kw_only=True):
+    """Last public trades, newest first (default 500, at most 1000)."""
+
+    route = _get("/api/v3/trades", 5)
+    symbol: Symbol
+    limit: PageLimit | None = None
+
+
+class AggTradesQuery(Request[list[AggTrade]], frozen=True, kw_only=True):
+    """Aggregated trades, newest first; `start_time` and `end_time` go together and span an hour at most.
+
+    Times are inclusive and read to the second, so several rows share one time. Raises InvalidParameter (-1127) beyond
+    an hour.
+    """
+
+    route = _get("/api/v3/aggTrades")
+    symbol: Symbol
+    start_time: int | None = None
+    end_time: int | None = None
+    limit: PageLimit | None = None
+
+
+class KlinesQuery(Request[list[Kline]], frozen=True, kw_only=True):
+    """Bars, oldest first. `limit`: default 500; MEXC's documents of 2026 allow 500, those of 2025 1000."""
+
+    route = _get("/api/v3/klines")
+    symbol: Symbol
+    interval: Interval
+    start_time: int | None = None
+    end_time: int | None = None
+    limit: PageLimit | None = None
+
+
+class AveragePriceQuery(Request[AveragePrice], frozen=True, kw_only=True):
+    """Average price of the last five minutes."""
+
+    route = _get("/api/v3/avgPrice")
+    symbol: Symbol
+
+
+class Ticker24hQuery(Request[Ticker24h | list[Ticker24h]], frozen=True, kw_only=True):
+    """The last 24 hours of one symbol, or of all without `symbol`."""
+
+    route = _get("/api/v3/ticker/24hr", 25)
+    symbol: Symbol | None = None
+
+
+class PriceTickerQuery(Request[PriceTicker | list[PriceTicker]], frozen=True, kw_only=True):
+    """Last price of one symbol, or of all without `symbol`."""
+
+    route = _get("/api/v3/ticker/price", 10)
+    symbol: Symbol | None = None
+
+
+class BookTickerQuery(Request[BookTicker | list[BookTicker]], frozen=True, kw_only=True):
+    """Best bid and ask of one symbol, or of all without `symbol`."""
+
+    route = _get("/api/v3/ticker/bookTicker", 10)
+    symbol: Symbol | None = None
+
+
+class Market(Resource):
+    """Market data."""
+
+    ping = call(Ping)
+    server_time = call(ServerTimeQuery)
+    default_symbols = call(DefaultSymbolsQuery)
+    offline_symbols = call(OfflineSymbolsQuery)
+    exchange_info = call(ExchangeInfoQuery)
+    depth = call(DepthQuery)
+    trades = call(TradesQuery)
+    agg_trades = call(AggTradesQuery)
+    klines = call(KlinesQuery)
+    avg_price = call(AveragePriceQuery)
+    ticker_24hr = call_one_or_all(Ticker24hQuery)
+    ticker_price = call_one_or_all(PriceTickerQuery)
+    book_ticker = call_one_or_all(BookTickerQuery)

@@ -1,0 +1,449 @@
+"""Answers of the spot API. Fields carry the field's words; where MEXC's differ, they stand in the docstring.
+
+Amounts are Decimal, times integer milliseconds UTC. What some answers leave out, or send as null or blank, is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Generic, TypeVar
+
+from msgspec import Struct, field
+
+from mexc_async.core.fields import MaybeDecimal, MaybeText, Text, TimeMs
+from mexc_async.spot.enums import KeyStatus, KycStatus, OrderStatus, OrderType, Side, SymbolStatus
+
+T = TypeVar("T")
+
+
+class Answer(Struct, frozen=True, kw_only=True, rename="camel"):
+    """What every answer has in common: unknown fields are ignored (`using(raw=True)` shows them)."""
+
+
+class Empty(Answer, frozen=True, kw_only=True):
+    """An answer without content."""
+
+
+class Wrapped(Answer, Generic[T], frozen=True, kw_only=True):
+    """An answer in the exchange's envelope; `code` is 0 or 200."""
+
+    data: T
+    code: int | None = None
+    msg: str | None = None
+    timestamp: int | None = None
+
+
+class Done(Answer, frozen=True, kw_only=True):
+    """An envelope without data."""
+
+    code: int
+    msg: str | None = None
+    timestamp: int | None = None
+
+
+# --- market data ---
+
+
+class ServerTime(Answer, frozen=True, kw_only=True):
+    """The exchange's clock."""
+
+    server_time: int
+
+
+class OfflineSymbol(Answer, frozen=True, kw_only=True):
+    """A suspended (`state` 2) or delisted (3) symbol."""
+
+    symbol: str
+    state: int
+    offline_time: int | None = None
+
+
+class PriceFilter(Answer, frozen=True, kw_only=True):
+    """A symbol's filter. PERCENT_PRICE_BY_SIDE bounds prices around the last one by two ratios."""
+
+    filter_type: str
+    bid_multiplier_up: MaybeDecimal = None
+    """A buy may cost at most last x (1 + this)."""
+    ask_multiplier_down: MaybeDecimal = None
+    """A sale must bring at least last x (1 - this)."""
+
+
+class SymbolInfo(Answer, frozen=True, kw_only=True):
+    """A symbol's rules; several fields mean something else than MEXC's names say."""
+
+    symbol: str
+    status: SymbolStatus
+    base: str = field(name="baseAsset")
+    base_precision: int = field(name="baseAssetPrecision")
+    """Decimals of a quantity."""
+    quote: str = field(name="quoteAsset")
+    quote_precision: int
+    """Decimals of a price."""
+    quote_asset_precision: int
+    base_commission_precision: int
+    quote_commission_precision: int
+    order_types: list[OrderType]
+    """IMMEDIATE_OR_CANCEL and FILL_OR_KILL are never listed, and accepted all the same."""
+    is_spot_trading_allowed: bool
+    """Whether orders by API are allowed."""
+    is_margin_trading_allowed: bool = False
+    min_notional: Decimal = field(name="quoteAmountPrecision")
+    """Least value of a limit order, in quote."""
+    quantity_step: Decimal = field(name="baseSizePrecision")
+    """Least quantity and its step; 0 leaves the step to `base_precision`."""
+    permissions: list[str] = []
+    filters: list[PriceFilter] = []
+    max_notional: Decimal = field(name="maxQuoteAmount")
+    """Greatest value of a limit order, in quote."""
+    maker_commission: Decimal = Decimal(0)
+    taker_commission: Decimal = Decimal(0)
+    min_notional_market: MaybeDecimal = field(name="quoteAmountPrecisionMarket", default=None)
+    max_notional_market: MaybeDecimal = field(name="maxQuoteAmountMarket", default=None)
+    full_name: str | None = None
+    trade_side_type: int | None = None
+    """1 both sides, 2 buy only, 3 sell only, 4 closed."""
+    contract_address: str | None = None
+    concept_plate_ids: list[int] | None = None
+    st: bool | str | None = None
+    """MEXC's special-treatment flag."""
+
+
+class ExchangeInfo(Answer, frozen=True, kw_only=True):
+    """Every symbol's rules."""
+
+    timezone: str
+    server_time: int
+    rate_limits: list[Empty] = []
+    exchange_filters: list[Empty] = []
+    symbols: list[SymbolInfo]
+
+
+class Level(Struct, frozen=True, array_like=True, gc=False):
+    """Price and quantity of one level of a book; unpacks as `price, quantity`.
+
+    The text is kept as it came and converted when read, since most levels of a deep book never are.
+    """
+
+    price_text: str
+    quantity_text: str
+
+    @property
+    def price(self) -> Decimal:
+        """Price in quote."""
+        return Decimal(self.price_text)
+
+    @property
+    def quantity(self) -> Decimal:
+        """Quantity in base."""
+        return Decimal(self.quantity_text)
+
+    def __iter__(self) -> Iterator[Decimal]:
+        yield Decimal(self.price_text)
+        yield Decimal(self.quantity_text)
+
+
+class Depth(Answer, frozen=True, kw_only=True):
+    """A snapshot of a book, best prices first."""
+
+    last_update_id: int
+    """Version; counts in the same sequence as the depth stream."""
+    bids: list[Level]
+    asks: list[Level]
+    timestamp: int | None = None
+
+
+class Trade(Answer, frozen=True, kw_only=True):
+    """A public trade."""
+
+    id: MaybeText = None
+    """Always null so far."""
+    price: Decimal
+    quantity: Decimal = field(name="qty")
+    quote_quantity: Decimal = field(name="quoteQty")
+    time: int
+    is_buyer_maker: bool
+    is_best_match: bool
+    trade_type: str | None = None
+    """BID when the taker bought, ASK when it sold."""
+
+
+class AggTrade(Answer, frozen=True, kw_only=True):
+    """Trades of one price and moment; the time is cut to the whole second."""
+
+    id: MaybeText = field(name="a", default=None)
+    first_id: MaybeText = field(name="f", default=None)
+    last_id: MaybeText = field(name="l", default=None)
+    price: Decimal = field(name="p")
+    quantity: Decimal = field(name="q")
+    time: int = field(name="T")
+    is_buyer_maker: bool = field(name="m")
+    is_best_match: bool = field(name="M")
+
+
+class Kline(Struct, frozen=True, array_like=True, gc=False):
+    """One bar."""
+
+    open_time: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    """In base."""
+    close_time: int
+    """`open_time` plus the interval."""
+    quote_volume: Decimal
+
+
+class AveragePrice(Answer, frozen=True, kw_only=True):
+    """Average over the last `mins` minutes."""
+
+    mins: int
+    price: Decimal
+
+
+class Ticker24h(Answer, frozen=True, kw_only=True):
+    """The last 24 hours of a symbol."""
+
+    symbol: str
+    price_change: MaybeDecimal = None
+    price_change_percent: MaybeDecimal = None
+    """A ratio in spite of its name: 0.004 is 0.4 %."""
+    prev_close_price: MaybeDecimal = None
+    last_price: MaybeDecimal = None
+    bid_price: MaybeDecimal = None
+    bid_quantity: MaybeDecimal = field(name="bidQty", default=None)
+    ask_price: MaybeDecimal = None
+    ask_quantity: MaybeDecimal = field(name="askQty", default=None)
+    open_price: MaybeDecimal = None
+    high_price: MaybeDecimal = None
+    low_price: MaybeDecimal = None
+    last_quantity: MaybeDecimal = field(name="lastQty", default=None)
+    volume: MaybeDecimal = None
+    """In base."""
+    quote_volume: MaybeDecimal = None
+    open_time: int | None = None
+    close_time: int | None = None
+    count: int | None = None
+
+
+class PriceTicker(Answer, frozen=True, kw_only=True):
+    """Last price of a symbol."""
+
+    symbol: str
+    price: Decimal
+
+
+class BookTicker(Answer, frozen=True, kw_only=True):
+    """Best bid and ask; a side without orders is None."""
+
+    symbol: str
+    bid_price: MaybeDecimal = None
+    bid_quantity: MaybeDecimal = field(name="bidQty", default=None)
+    ask_price: MaybeDecimal = None
+    ask_quantity: MaybeDecimal = field(name="askQty", default=None)
+
+
+# --- orders ---
+
+
+class OrderAck(Answer, frozen=True, kw_only=True):
+    """The exchange took the order in; it does not say what became of it (`query_order` does)."""
+
+    symbol: str
+    order_id: Text
+    order_list_id: int | None = None
+    price: MaybeDecimal = None
+    """For a market order a reference price."""
+    quantity: MaybeDecimal = field(name="origQty", default=None)
+    """0 may stand here for an order sized by `quote_order_qty`."""
+    type: OrderType | None = None
+    side: Side | None = None
+    stp_mode: str | None = None
+    transact_time: int | None = None
+    client_order_id: MaybeText = None
+    """Normally not echoed."""
+
+
+class BatchResult(Answer, frozen=True, kw_only=True):
+    """What became of one order of a batch, in the order they were given."""
+
+    symbol: str | None = None
+    order_id: MaybeText = None
+    client_order_id: MaybeText = field(name="newClientOrderId", default=None)
+    order_list_id: int | None = None
+    code: int | None = None
+    """Why it was refused."""
+    msg: str | None = None
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether the order was placed."""
+        return self.order_id is not None
+
+
+class CancelledOrder(Answer, frozen=True, kw_only=True):
+    """An order as its cancelling left it; some answers stop after `side`."""
+
+    symbol: str
+    order_id: Text
+    price: MaybeDecimal = None
+    quantity: MaybeDecimal = field(name="origQty", default=None)
+    type: OrderType | None = None
+    side: Side | None = None
+    orig_client_order_id: MaybeText = None
+    """The id that the order was placed under."""
+    client_order_id: MaybeText = None
+    """The id of the cancelling."""
+    executed_quantity: MaybeDecimal = field(name="executedQty", default=None)
+    executed_quote_quantity: MaybeDecimal = field(name="cummulativeQuoteQty", default=None)
+    status: OrderStatus | None = None
+    time_in_force: str | None = None
+    order_list_id: int | None = None
+
+
+class Order(Answer, frozen=True, kw_only=True):
+    """An order and how far it got."""
+
+    symbol: str
+    order_id: Text
+    client_order_id: MaybeText = None
+    order_list_id: int | None = None
+    price: MaybeDecimal = None
+    """For a filled market order the price of its last trade; see `average_price`."""
+    quantity: MaybeDecimal = field(name="origQty", default=None)
+    executed_quantity: Decimal = field(name="executedQty")
+    executed_quote_quantity: Decimal = field(name="cummulativeQuoteQty")
+    status: OrderStatus
+    time_in_force: str | None = None
+    type: OrderType
+    side: Side
+    stop_price: MaybeDecimal = None
+    iceberg_quantity: MaybeDecimal = field(name="icebergQty", default=None)
+    time: int
+    update_time: int | None = None
+    is_working: bool | None = None
+    stp_mode: str | None = None
+    cancel_reason: str | None = None
+    """`stp_cancel` after self-trade prevention."""
+    quote_order_qty: MaybeDecimal = field(name="origQuoteOrderQty", default=None)
+
+    @property
+    def average_price(self) -> Decimal | None:
+        """Average price of its fills; None while there is none."""
+        return self.executed_quote_quantity / self.executed_quantity if self.executed_quantity else None
+
+
+class StpGroup(Answer, frozen=True, kw_only=True):
+    """A group of accounts whose orders do not trade with each other."""
+
+    trade_group_name: str
+    trade_group_id: Text
+    create_time: int | None = None
+    update_time: int | None = None
+    trade_group_uid: MaybeText = None
+    """Uids, joined by commas."""
+
+
+# --- account ---
+
+
+class Balance(Answer, frozen=True, kw_only=True):
+    """What the account holds of one asset."""
+
+    asset: str
+    free: Decimal
+    locked: Decimal
+    """Held by open orders."""
+    available: MaybeDecimal = None
+
+
+class Account(Answer, frozen=True, kw_only=True):
+    """The account and its balances; an asset that is not listed is zero."""
+
+    maker_commission: MaybeDecimal = None
+    taker_commission: MaybeDecimal = None
+    buyer_commission: MaybeDecimal = None
+    seller_commission: MaybeDecimal = None
+    can_trade: bool
+    can_withdraw: bool
+    can_deposit: bool
+    update_time: int | None = None
+    account_type: str
+    balances: list[Balance]
+    permissions: list[str] = []
+
+    def balance(self, asset: str) -> Balance:
+        """The balance of one asset; zero if it is not listed."""
+        zero = Decimal(0)
+        return next((b for b in self.balances if b.asset == asset), Balance(asset=asset, free=zero, locked=zero))
+
+
+class Fill(Answer, frozen=True, kw_only=True):
+    """One trade of the account; the time is cut to the second and ids do not sort by time."""
+
+    symbol: str
+    id: Text
+    order_id: Text
+    order_list_id: int | None = None
+    price: Decimal
+    quantity: Decimal = field(name="qty")
+    quote_quantity: Decimal = field(name="quoteQty")
+    commission: Decimal
+    commission_asset: str
+    time: int
+    is_buyer: bool
+    is_maker: bool
+    is_best_match: bool | None = None
+    is_self_trade: bool | None = None
+    client_order_id: MaybeText = None
+
+
+class KycLevel(Answer, frozen=True, kw_only=True):
+    """How far the identity check went."""
+
+    status: KycStatus
+
+
+class Uid(Answer, frozen=True, kw_only=True):
+    """The account's number."""
+
+    uid: Text
+
+
+class ApiKeyInfo(Answer, frozen=True, kw_only=True):
+    """What a key may do and how long it lasts."""
+
+    note: str | None = None
+    access_key: str
+    create_time: TimeMs
+    permissions: str
+    """Joined by commas."""
+    remaining_validity: int
+    """Days; 0 ended, -999 permanent."""
+    ip_white_list: str | None = None
+    """Joined by commas; empty allows every address."""
+    status: KeyStatus | None = None
+
+
+class ApiKeyChange(Answer, frozen=True, kw_only=True):
+    """A key's IP list after a change."""
+
+    note: str | None = None
+    access_key: str = field(name="apikey")
+    ip_white_list: str | None = None
+
+
+class MxDeduct(Answer, frozen=True, kw_only=True):
+    """Whether fees are paid in MX."""
+
+    mx_deduct_enable: bool
+
+
+class TradeFee(Answer, frozen=True, kw_only=True):
+    """The account's fees on a symbol, as ratios."""
+
+    maker_commission: Decimal
+    taker_commission: Decimal
+    rpi_maker_commission: MaybeDecimal = None

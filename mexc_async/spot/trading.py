@@ -1,0 +1,219 @@
+"""Placing, querying and cancelling orders. MEXC's page "Spot Account/Trade".
+
+Placing and cancelling share one budget of 12 requests a second per account (documents since March 2026).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Annotated, Generic, TypeVar
+
+from msgspec import field
+
+from mexc_async.core.checks import Rule, text
+from mexc_async.core.endpoint import Auth, Cost, Priority, Request, Resource, Route, call
+from mexc_async.errors import InvalidRequest
+from mexc_async.spot.enums import OrderTypeName, SideName, StpMode
+from mexc_async.spot.models import BatchResult, CancelledOrder, Done, Empty, Order, OrderAck, StpGroup, Wrapped
+from mexc_async.spot.parameters import ClientOrderId, PageLimit, Symbol, SymbolList
+
+T = TypeVar("T")
+
+MAX_BATCH = 20
+"""Orders in one batch."""
+
+
+def _write(method: str, path: str, priority: Priority, *extra: Cost) -> Route:
+    costs = (Cost("uid"), Cost("orders"), *extra)
+    return Route(method, path, Auth.SIGNED, "SPOT_DEAL_WRITE", costs, priority)
+
+
+def _read(path: str, weight: int) -> Route:
+    return Route("GET", path, Auth.SIGNED, "SPOT_DEAL_READ", (Cost("ip", weight),), Priority.ACCOUNT, safe=True)
+
+
+def _group(method: str, path: str = "/api/v3/strategy/group") -> Route:
+    permission = "SPOT_ACCOUNT_READ" if method == "GET" else "SPOT_ACCOUNT_WRITE"
+    return Route(method, path, Auth.SIGNED, permission, (Cost("ip", 20),), Priority.ACCOUNT, safe=method == "GET")
+
+
+class OrderParameters(Request[T], Generic[T], frozen=True, kw_only=True):
+    """What describes one order: which fields go together is MEXC's table "required by type"."""
+
+    symbol: Symbol
+    side: SideName
+    type: OrderTypeName
+    quantity: Decimal | None = None
+    """In base."""
+    quote_order_qty: Decimal | None = None
+    """In quote; for MARKET only, and not beside `quantity`."""
+    price: Decimal | None = None
+    new_client_order_id: ClientOrderId | None = None
+    """Your own id, to look the order up by; the client makes one if you give none."""
+    stp_mode: StpMode | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.type == "MARKET":
+            if (self.quantity is None) == (self.quote_order_qty is None):
+                both = "both" if self.quantity is not None else "neither"
+                raise InvalidRequest(f"type MARKET takes quantity or quote_order_qty, one of them; {both} given")
+            if self.price is not None:
+                raise InvalidRequest(f"type MARKET takes no price, got {self.price:f}")
+            return
+        for name in ("quantity", "price"):
+            if getattr(self, name) is None:
+                raise InvalidRequest(f"type {self.type} needs quantity and price; {name} is missing")
+        if self.quote_order_qty is not None:
+            raise InvalidRequest(f"quote_order_qty {self.quote_order_qty:f} goes with type MARKET, not {self.type}")
+
+
+class NewOrder(OrderParameters[OrderAck], frozen=True, kw_only=True):
+    """Place an order. The answer only says that it was taken in.
+
+    Raises InsufficientBalance, OrderRejected, InvalidSymbol, TooManyOrders, RateLimited, OutcomeUnknown.
+    """
+
+    route = _write("POST", "/api/v3/order", Priority.ORDER)
+
+
+class TestOrder(OrderParameters[Empty], frozen=True, kw_only=True):
+    """Let the exchange check an order without placing it."""
+
+    route = Route(
+        "POST", "/api/v3/order/test", Auth.SIGNED, "SPOT_DEAL_WRITE", (Cost("ip"),), Priority.ACCOUNT, safe=True
+    )
+
+
+class BatchOrders(Request[list[BatchResult]], frozen=True, kw_only=True):
+    """Place up to 20 orders of one symbol; refusals come back one by one, in the order given."""
+
+    route = _write("POST", "/api/v3/batchOrders", Priority.ORDER, Cost("batch_orders"))
+    orders: Sequence[NewOrder] = field(name="batchOrders")
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.orders) <= MAX_BATCH:
+            raise InvalidRequest(f"orders holds {len(self.orders)}: a batch takes 1 to {MAX_BATCH}")
+        symbols = sorted({order.symbol for order in self.orders})
+        if len(symbols) > 1:
+            raise InvalidRequest(f"orders name {', '.join(symbols)}: a batch takes one symbol")
+
+
+class CancelOrder(Request[CancelledOrder], frozen=True, kw_only=True):
+    """Cancel one order by `order_id` or `orig_client_order_id`. Raises OrderNotFound when it is not open."""
+
+    route = _write("DELETE", "/api/v3/order", Priority.CANCEL)
+    symbol: Symbol
+    order_id: str | None = None
+    orig_client_order_id: ClientOrderId | None = None
+    new_client_order_id: ClientOrderId | None = None
+    """An id for the cancelling itself."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _needs_id(self.order_id, self.orig_client_order_id)
+
+
+class CancelOpenOrders(Request[list[CancelledOrder]], frozen=True, kw_only=True):
+    """Cancel every open order of a symbol (documents of 2025 allow up to five, joined by commas)."""
+
+    route = _write("DELETE", "/api/v3/openOrders", Priority.CANCEL)
+    symbol: SymbolList
+
+
+class CancelAllOrders(Request[Done], frozen=True, kw_only=True):
+    """Cancel every open order of the account; the answer names none. Known from secondary sources (2026-05)."""
+
+    route = _write("DELETE", "/api/v3/order/all", Priority.CANCEL)
+
+
+class OrderQuery(Request[Order], frozen=True, kw_only=True):
+    """One order, by `order_id` or `orig_client_order_id`. Raises OrderNotFound."""
+
+    route = _read("/api/v3/order", 2)
+    symbol: Symbol
+    order_id: str | None = None
+    orig_client_order_id: ClientOrderId | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _needs_id(self.order_id, self.orig_client_order_id)
+
+
+class OpenOrdersQuery(Request[list[Order]], frozen=True, kw_only=True):
+    """Open orders of a symbol (up to five, joined by commas), or of all; an account has 500 at most."""
+
+    route = _read("/api/v3/openOrders", 3)
+    symbol: SymbolList | None = None
+
+
+class AllOrdersQuery(Request[list[Order]], frozen=True, kw_only=True):
+    """Orders of a symbol in any state: the last 24 hours by default, seven days at most."""
+
+    route = _read("/api/v3/allOrders", 10)
+    symbol: Symbol
+    start_time: int | None = None
+    end_time: int | None = None
+    limit: PageLimit | None = None
+
+
+class CreateStpGroup(Request[Wrapped[StpGroup]], frozen=True, kw_only=True):
+    """Make a self-trade-prevention group; the main account may have ten."""
+
+    route = _group("POST")
+    trade_group_name: str
+
+
+class StpGroupQuery(Request[Wrapped[list[StpGroup]]], frozen=True, kw_only=True):
+    """Self-trade-prevention groups of this name, with their members."""
+
+    route = _group("GET")
+    trade_group_name: str
+
+
+class DeleteStpGroup(Request[Wrapped[bool]], frozen=True, kw_only=True):
+    """Delete a self-trade-prevention group."""
+
+    route = _group("DELETE")
+    trade_group_id: str
+
+
+class AddStpGroupUid(Request[Wrapped[StpGroup]], frozen=True, kw_only=True):
+    """Add accounts to a group: `uid` holds one or more, joined by commas."""
+
+    route = _group("POST", "/api/v3/strategy/group/uid")
+    uid: Annotated[str, Rule(text)]
+    trade_group_id: str
+
+
+class DeleteStpGroupUid(Request[Wrapped[bool]], frozen=True, kw_only=True):
+    """Take accounts out of a group: `uid` holds one or more, joined by commas."""
+
+    route = _group("DELETE", "/api/v3/strategy/group/uid")
+    uid: Annotated[str, Rule(text)]
+    trade_group_id: str
+
+
+def _needs_id(order_id: str | None, client_order_id: str | None) -> None:
+    if order_id is None and client_order_id is None:
+        raise InvalidRequest("order_id or orig_client_order_id is needed; neither given")
+
+
+class Trading(Resource):
+    """Orders."""
+
+    test_order = call(TestOrder)
+    new_order = call(NewOrder)
+    batch_orders = call(BatchOrders)
+    cancel_order = call(CancelOrder)
+    cancel_open_orders = call(CancelOpenOrders)
+    cancel_all_orders = call(CancelAllOrders)
+    query_order = call(OrderQuery)
+    open_orders = call(OpenOrdersQuery)
+    all_orders = call(AllOrdersQuery)
+    create_stp_group = call(CreateStpGroup)
+    get_stp_group = call(StpGroupQuery)
+    delete_stp_group = call(DeleteStpGroup)
+    add_stp_group_uid = call(AddStpGroupUid)
+    delete_stp_group_uid = call(DeleteStpGroupUid)
