@@ -1,0 +1,125 @@
+"""Account, key and fees: the group `account` of the reference."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from itertools import islice
+
+from mexc_async.sim import answers, choices
+from mexc_async.sim.answers import Json
+from mexc_async.sim.endpoints import Call, Endpoint
+from mexc_async.sim.history import DAY
+from mexc_async.sim.market_endpoints import tradable_symbols
+from mexc_async.sim.orders import AccountTrade
+from mexc_async.sim.refusals import Refusal, bad_combination
+
+MAX_IPS = 20
+_REACH_MS = 30 * DAY
+
+
+def kyc_status(call: Call) -> Json:
+    """How far the owner is identified."""
+    return {"status": call.account.spec.kyc}
+
+
+def uid(call: Call) -> Json:
+    """The account's number."""
+    return {"uid": call.account.uid}
+
+
+def api_key_info(call: Call) -> Json:
+    """What is known about the account's key."""
+    _check_own_key(call, call.parameters.text("accessKey"))
+    return answers.api_key_info(call.account, call.now_ms)
+
+
+def set_api_key_info(call: Call) -> Json:
+    """Bind the key to addresses."""
+    key = call.parameters.text("apiKey")
+    ips = tuple(ip.strip() for ip in call.parameters.text("ipWhiteList").split(","))
+    _check_own_key(call, key)
+    if len(ips) > MAX_IPS:
+        raise Refusal(730703, f"At most {MAX_IPS} addresses.")
+    if not all(map(_is_ip, ips)):
+        raise Refusal(730704, "Wrong address format.")
+    call.account.ips = ips
+    call.account.note = call.parameters.optional("note") or call.account.note
+    return {"note": call.account.note, "apikey": key, "ipWhiteList": ",".join(ips)}
+
+
+def _check_own_key(call: Call, key: str) -> None:
+    if key != call.account.spec.api_key:
+        raise Refusal(730706, "The key does not exist.")
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def self_symbols(call: Call) -> Json:
+    """Symbols that this account may trade through the API."""
+    return answers.success(tradable_symbols(call), call.now_ms)
+
+
+def account(call: Call) -> Json:
+    """Balances."""
+    return answers.account(call.account, call.exchange.ledger)
+
+
+def my_trades(call: Call) -> Json:
+    """The account's fills of one symbol, newest first, one month back at most."""
+    symbol = call.parameters.symbol()
+    call.exchange.market(symbol)
+    start_ms, end_ms = call.parameters.integer("startTime"), call.parameters.integer("endTime")
+    if start_ms is not None and end_ms is not None and start_ms > end_ms:
+        raise bad_combination()
+    first_ms = max(start_ms or 0, call.now_ms - _REACH_MS)
+    last_ms = call.now_ms if end_ms is None else end_ms
+    order_id = call.parameters.optional("orderId")
+
+    def wanted(made: AccountTrade) -> bool:
+        in_span = first_ms <= made.time_ms // 1000 * 1000 + 999 and made.time_ms <= last_ms
+        return made.symbol == symbol and in_span and order_id in (None, made.order_id)
+
+    found = filter(wanted, reversed(call.account.trades))
+    return [answers.my_trade(made) for made in islice(found, call.parameters.limit(choices.MY_TRADES_LIMIT))]
+
+
+def set_mx_deduct(call: Call) -> Json:
+    """Pay fees in MX, or stop doing so."""
+    call.account.mx_deduct = call.parameters.flag("mxDeductEnable")
+    return get_mx_deduct(call)
+
+
+def get_mx_deduct(call: Call) -> Json:
+    """Whether fees are paid in MX."""
+    return answers.success({"mxDeductEnable": call.account.mx_deduct}, call.now_ms)
+
+
+def trade_fee(call: Call) -> Json:
+    """The account's fee ratios on one symbol."""
+    market = call.exchange.market(call.parameters.symbol())
+    maker, taker = call.exchange.fee_rates(call.account, market)
+    data: Json = {"makerCommission": answers.fee_number(maker), "takerCommission": answers.fee_number(taker)}
+    return answers.success(data, call.now_ms)
+
+
+_READ, _WRITE = "SPOT_ACCOUNT_READ", "SPOT_ACCOUNT_WRITE"
+_ONE = (("ip", 1),)
+
+ENDPOINTS = (
+    Endpoint("GET", "/api/v3/kyc/status", kyc_status, _ONE, _READ),
+    Endpoint("GET", "/api/v3/uid", uid, _ONE, _READ),
+    Endpoint("GET", "/api/v3/apiKeyInfo", api_key_info, _ONE, _READ),
+    Endpoint("POST", "/api/v3/apiKeyInfo", set_api_key_info, _ONE, _WRITE),
+    Endpoint("GET", "/api/v3/selfSymbols", self_symbols, _ONE, _READ),
+    Endpoint("GET", "/api/v3/account", account, (("ip", 10), ("account", 1)), _READ),
+    Endpoint("GET", "/api/v3/myTrades", my_trades, (("ip", 10),), _READ),
+    Endpoint("POST", "/api/v3/mxDeduct/enable", set_mx_deduct, _ONE, "SPOT_DEAL_WRITE"),
+    Endpoint("GET", "/api/v3/mxDeduct/enable", get_mx_deduct, _ONE, "SPOT_DEAL_READ"),
+    Endpoint("GET", "/api/v3/tradeFee", trade_fee, (("ip", 20),), _READ),
+)

@@ -1,0 +1,328 @@
+"""Answers in MEXC's exact shapes, as plain values ready for JSON."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Decimal
+from typing import TypeAlias
+
+import orjson
+
+from mexc_async.sim.accounts import Account
+from mexc_async.sim.history import Bar, Trade, bar_close
+from mexc_async.sim.ledger import Ledger
+from mexc_async.sim.market import Market
+from mexc_async.sim.orders import AccountTrade, Order
+from mexc_async.sim.stp_groups import StpGroup
+
+Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | orjson.Fragment | None"
+
+_PERMANENT = -999
+_UNBOUND_KEY_DAYS = 90
+
+
+def text(number: Decimal) -> str:
+    """A decimal as MEXC writes it: no exponent."""
+    return format(number, "f")
+
+
+def success(data: Json, now_ms: int, *, code: int = 0) -> Json:
+    """The wrapped kind of answer; whether success is 0 or 200 depends on the endpoint."""
+    return {"data": data, "code": code, "msg": "success", "timestamp": now_ms}
+
+
+def symbol_row(market: Market) -> Json:
+    """One symbol of exchangeInfo."""
+    rules = market.rules
+    return {
+        "symbol": rules.symbol,
+        "status": rules.status,
+        "baseAsset": rules.base,
+        "baseAssetPrecision": rules.base_decimals,
+        "quoteAsset": rules.quote,
+        "quotePrecision": rules.price_decimals,
+        "quoteAssetPrecision": rules.price_decimals,
+        "baseCommissionPrecision": rules.base_decimals,
+        "quoteCommissionPrecision": rules.price_decimals,
+        "orderTypes": list(rules.order_types),
+        "isSpotTradingAllowed": rules.open_to_api,
+        "isMarginTradingAllowed": False,
+        "quoteAmountPrecision": text(rules.min_value),
+        "baseSizePrecision": text(rules.min_quantity),
+        "permissions": ["SPOT"],
+        "filters": [
+            {
+                "filterType": "PERCENT_PRICE_BY_SIDE",
+                "bidMultiplierUp": text(rules.band),
+                "askMultiplierDown": text(rules.band),
+            }
+        ],
+        "maxQuoteAmount": text(rules.max_value),
+        "makerCommission": text(rules.maker_fee),
+        "takerCommission": text(rules.taker_fee),
+        "quoteAmountPrecisionMarket": text(rules.min_value_market),
+        "maxQuoteAmountMarket": text(rules.max_value_market),
+        "fullName": rules.full_name,
+        "tradeSideType": rules.trade_sides,
+        "contractAddress": "",
+        "conceptPlateIds": [],
+        "st": False,
+    }
+
+
+def depth(market: Market, limit: int, now_ms: int) -> Json:
+    """The book: bids high to low, asks low to high."""
+    return {
+        "lastUpdateId": market.version,
+        "bids": [[text(price), text(quantity)] for price, quantity in market.levels("BUY", limit)],
+        "asks": [[text(price), text(quantity)] for price, quantity in market.levels("SELL", limit)],
+        "timestamp": now_ms,
+    }
+
+
+def trade(made: Trade) -> Json:
+    """A row of trades."""
+    return {
+        "id": None,
+        "price": text(made.price),
+        "qty": text(made.quantity),
+        "quoteQty": text(made.value),
+        "time": made.time_ms,
+        "isBuyerMaker": made.buyer_is_maker,
+        "isBestMatch": True,
+        "tradeType": "ASK" if made.buyer_is_maker else "BID",
+    }
+
+
+def historical_trade(made: Trade) -> Json:
+    """A row of historicalTrades, which has no tradeType."""
+    return {
+        "id": None,
+        "price": text(made.price),
+        "qty": text(made.quantity),
+        "quoteQty": text(made.value),
+        "time": made.time_ms,
+        "isBuyerMaker": made.buyer_is_maker,
+        "isBestMatch": True,
+    }
+
+
+def agg_trade(made: Trade) -> Json:
+    """A row of aggTrades: time cut to the second."""
+    return {
+        "a": None,
+        "f": None,
+        "l": None,
+        "p": text(made.price),
+        "q": text(made.quantity),
+        "T": made.time_ms // 1000 * 1000,
+        "m": made.buyer_is_maker,
+        "M": True,
+    }
+
+
+def kline(bar: Bar, interval: str) -> Json:
+    """A row of klines; the close time is the next bar's open time."""
+    return [
+        bar.open_ms,
+        text(bar.open),
+        text(bar.high),
+        text(bar.low),
+        text(bar.close),
+        text(bar.volume),
+        bar_close(interval, bar.open_ms),
+        text(bar.value),
+    ]
+
+
+def ticker_24hr(market: Market, now_ms: int) -> Json:
+    """Figures of the last 24 hours; the change is a ratio, not per cent."""
+    day = market.history.day(now_ms)
+    bid, ask = market.top("BUY"), market.top("SELL")
+    change = market.last_price - day.open
+    ratio = (change / day.open).quantize(Decimal("0.00000001"), rounding=ROUND_HALF_UP)
+    return {
+        "symbol": market.rules.symbol,
+        "priceChange": text(change),
+        "priceChangePercent": text(ratio),
+        "prevClosePrice": text(day.open),
+        "lastPrice": text(market.last_price),
+        "bidPrice": text(bid[0]) if bid else "",
+        "bidQty": text(bid[1]) if bid else "",
+        "askPrice": text(ask[0]) if ask else "",
+        "askQty": text(ask[1]) if ask else "",
+        "openPrice": text(day.open),
+        "highPrice": text(day.high),
+        "lowPrice": text(day.low),
+        "volume": text(day.volume),
+        "quoteVolume": text(day.value),
+        "openTime": day.open_ms,
+        "closeTime": now_ms,
+        "count": None,
+    }
+
+
+def ticker_price(market: Market) -> Json:
+    """Symbol and last price."""
+    return {"symbol": market.rules.symbol, "price": text(market.last_price)}
+
+
+def book_ticker(market: Market) -> Json:
+    """Best prices; an empty side is null."""
+    bid, ask = market.top("BUY"), market.top("SELL")
+    return {
+        "symbol": market.rules.symbol,
+        "bidPrice": text(bid[0]) if bid else None,
+        "bidQty": text(bid[1]) if bid else None,
+        "askPrice": text(ask[0]) if ask else None,
+        "askQty": text(ask[1]) if ask else None,
+    }
+
+
+def order_ack(order: Order) -> Json:
+    """A new order's acknowledgement, which says nothing about its state."""
+    return {
+        "symbol": order.symbol,
+        "orderId": order.order_id,
+        "orderListId": -1,
+        "price": text(order.price),
+        "origQty": text(order.quantity),
+        "type": order.type,
+        "side": order.side,
+        "stpMode": order.stp_mode,
+        "transactTime": order.created_ms,
+    }
+
+
+def batch_ack(order: Order) -> Json:
+    """An accepted item of a batch."""
+    answer: dict[str, Json] = {"symbol": order.symbol, "orderId": order.order_id, "orderListId": -1}
+    if order.client_id is not None:
+        answer["newClientOrderId"] = order.client_id
+    return answer
+
+
+def order(found: Order) -> Json:
+    """An order as queries show it."""
+    answer: dict[str, Json] = {
+        "symbol": found.symbol,
+        "orderId": found.order_id,
+        "orderListId": -1,
+        "clientOrderId": found.client_id,
+        "price": text(found.price),
+        "origQty": text(found.quantity),
+        "executedQty": text(found.executed),
+        "cummulativeQuoteQty": text(found.executed_value),
+        "status": found.status,
+        "timeInForce": None,
+        "type": found.type,
+        "side": found.side,
+        "stopPrice": None,
+        "icebergQty": None,
+        "time": found.created_ms,
+        "updateTime": found.updated_ms,
+        "isWorking": True,
+        "stpMode": found.stp_mode,
+        "origQuoteOrderQty": text(found.quote_quantity),
+    }
+    if found.cancel_reason is not None:
+        answer["cancelReason"] = found.cancel_reason
+    return answer
+
+
+def cancelled(found: Order, cancel_id: str | None) -> dict[str, Json]:
+    """A cancelled order; `cancel_id` is the id that the cancel itself was given."""
+    return {
+        "symbol": found.symbol,
+        "origClientOrderId": found.client_id,
+        "orderId": found.order_id,
+        "clientOrderId": found.client_id if cancel_id is None else cancel_id,
+        "price": text(found.price),
+        "origQty": text(found.quantity),
+        "executedQty": text(found.executed),
+        "cummulativeQuoteQty": text(found.executed_value),
+        "status": found.status,
+        "timeInForce": "GTC",
+        "type": found.type,
+        "side": found.side,
+    }
+
+
+def my_trade(made: AccountTrade) -> Json:
+    """A row of myTrades: time cut to the second."""
+    return {
+        "symbol": made.symbol,
+        "id": made.trade_id,
+        "orderId": made.order_id,
+        "orderListId": -1,
+        "price": text(made.price),
+        "qty": text(made.quantity),
+        "quoteQty": text(made.value),
+        "commission": text(made.fee),
+        "commissionAsset": made.fee_asset,
+        "time": made.time_ms // 1000 * 1000,
+        "isBuyer": made.is_buyer,
+        "isMaker": made.is_maker,
+        "isBestMatch": True,
+        "isSelfTrade": made.is_self_trade,
+        "clientOrderId": made.client_id,
+    }
+
+
+def account(owner: Account, ledger: Ledger) -> Json:
+    """The account with every balance that is not zero."""
+    return {
+        "makerCommission": None,
+        "takerCommission": None,
+        "buyerCommission": None,
+        "sellerCommission": None,
+        "canTrade": "SPOT_DEAL_WRITE" in owner.spec.permissions,
+        "canWithdraw": "SPOT_WITHDRAW_WRITE" in owner.spec.permissions,
+        "canDeposit": True,
+        "updateTime": None,
+        "accountType": "SPOT",
+        "balances": [
+            {
+                "asset": asset,
+                "free": text(balance.free),
+                "locked": text(balance.locked),
+                "available": text(balance.free),
+            }
+            for asset, balance in ledger.balances(owner.uid).items()
+            if balance.free or balance.locked
+        ],
+        "permissions": ["SPOT"],
+    }
+
+
+def fee_number(rate: Decimal) -> orjson.Fragment:
+    """A fee as tradeFee shows it: a JSON number with 18 decimals."""
+    return orjson.Fragment(format(rate, ".18f").encode())
+
+
+def api_key_info(owner: Account, now_ms: int) -> Json:
+    """What is known about a key; a key bound to addresses does not expire."""
+    age_days = (now_ms - owner.created_ms) // 86_400_000
+    created = datetime.fromtimestamp(owner.created_ms / 1000, UTC)
+    return {
+        "note": owner.note,
+        "accessKey": owner.spec.api_key,
+        "createTime": created.strftime("%Y-%m-%dT%H:%M:%S.000+00:00"),
+        "permissions": ",".join(owner.spec.permissions),
+        "remainingValidity": _PERMANENT if owner.ips else max(0, _UNBOUND_KEY_DAYS - age_days),
+        "ipWhiteList": ",".join(owner.ips),
+        "status": "VALID",
+    }
+
+
+def stp_group(group: StpGroup, *, with_uids: bool) -> dict[str, Json]:
+    """A self-trade prevention group; members are one comma-joined text."""
+    answer: dict[str, Json] = {
+        "tradeGroupName": group.name,
+        "tradeGroupId": group.group_id,
+        "createTime": group.created_ms,
+        "updateTime": group.updated_ms,
+    }
+    if with_uids:
+        answer["tradeGroupUid"] = ",".join(group.uids)
+    return answer

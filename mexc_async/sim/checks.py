@@ -1,0 +1,112 @@
+"""What an order must satisfy before the exchange takes it; the balance is the ledger's affair."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+from mexc_async.sim import choices
+from mexc_async.sim.accounts import Account
+from mexc_async.sim.orders import OrderRequest
+from mexc_async.sim.refusals import (
+    Refusal,
+    above_maximum,
+    bad_combination,
+    below_minimum,
+    illegal,
+    missing,
+    too_many_decimals,
+)
+from mexc_async.sim.symbols import OFFLINE, PAUSED, SymbolRules
+
+_CLIENT_ID = re.compile(r"[A-Za-z0-9_.:\-]+")
+
+
+def check_fields(request: OrderRequest) -> None:
+    """The fields that its type needs are there, and none that exclude each other."""
+    if request.type == "MARKET":
+        if request.quantity is None and request.quote_quantity is None:
+            raise missing("quantity")
+        if request.quantity is not None and request.quote_quantity is not None:
+            raise bad_combination()
+    elif request.quantity is None:
+        raise missing("quantity")
+    elif request.price is None:
+        raise missing("price")
+    for name, number in (
+        ("quantity", request.quantity),
+        ("quoteOrderQty", request.quote_quantity),
+        ("price", request.price if request.type != "MARKET" else None),
+    ):
+        if number is not None and number <= 0:
+            raise Refusal(10102, f"Parameter '{name}' must be greater than 0.")
+
+
+def check_state(request: OrderRequest, rules: SymbolRules) -> None:
+    """The symbol trades now, through the API, on this side and in this way."""
+    if rules.status == PAUSED:
+        raise Refusal(30000, "Trading of this symbol is suspended.")
+    if rules.status == OFFLINE:
+        raise Refusal(30016, "Trading disabled.")
+    if not rules.open_to_api:
+        raise Refusal(choices.CLOSED_TO_API, "bad symbol")
+    if rules.trade_sides not in (1, 2 if request.side == "BUY" else 3):
+        raise Refusal(30001, "Current transaction direction is not allowed.")
+    if request.type == "MARKET" and "MARKET" not in rules.order_types:
+        raise Refusal(30018, "Market orders are disabled for this symbol.")
+
+
+def check_numbers(request: OrderRequest, rules: SymbolRules, reference_price: Decimal) -> None:
+    """Decimals, minimum and maximum. `reference_price` values a MARKET order that is sized by quantity."""
+    price = request.price if request.type != "MARKET" and request.price is not None else reference_price
+    if request.type != "MARKET":
+        _check_decimals("price", price, rules.price_decimals)
+    if request.quantity is None:
+        value = request.quote_quantity or Decimal(0)
+        _check_decimals("quoteOrderQty", value, max(8, rules.price_decimals))
+    else:
+        _check_decimals("quantity", request.quantity, rules.quantity_decimals)
+        if request.quantity < rules.min_quantity:
+            raise below_minimum(rules.min_quantity, rules.base)
+        value = price * request.quantity
+    market = request.type == "MARKET"
+    minimum = rules.min_value_market if market else rules.min_value
+    maximum = rules.max_value_market if market else rules.max_value
+    if value < minimum:
+        raise below_minimum(minimum, rules.quote)
+    if value > maximum:
+        raise above_maximum(maximum, rules.quote)
+
+
+def check_band(request: OrderRequest, rules: SymbolRules, last_price: Decimal) -> None:
+    """PERCENT_PRICE_BY_SIDE: a buy not too far above, a sell not too far below the last price.
+
+    MEXC's document multiplies by the bare ratio, which would forbid every normal order; one is added, as in practice.
+    """
+    if request.price is None or request.type in ("MARKET", "LIMIT_MAKER"):
+        return
+    if request.side == "BUY":
+        allowed = request.price <= last_price * (1 + rules.band)
+    else:
+        allowed = request.price >= last_price * (1 - rules.band)
+    if not allowed:
+        raise Refusal(30087, "Order price exceeds allowed range")
+
+
+def check_account(request: OrderRequest, account: Account) -> None:
+    """Room for one more open order, and a client order id that no open order has."""
+    if len(account.open_orders) >= choices.MAX_OPEN_ORDERS:
+        raise Refusal(choices.TOO_MANY_OPEN_ORDERS, "Too many orders.")
+    if request.client_id is None:
+        return
+    if len(request.client_id) > choices.MAX_CLIENT_ID_LENGTH or not _CLIENT_ID.fullmatch(request.client_id):
+        raise illegal("newClientOrderId")
+    known = account.find_order(None, request.client_id)
+    if known is not None and known.is_open:
+        raise Refusal(choices.DUPLICATE_CLIENT_ID, "Duplicate newClientOrderId: an open order has it.")
+
+
+def _check_decimals(name: str, number: Decimal, decimals: int) -> None:
+    exponent = number.normalize().as_tuple().exponent
+    if isinstance(exponent, int) and -exponent > decimals:
+        raise too_many_decimals(name, decimals)

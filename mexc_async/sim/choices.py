@@ -1,0 +1,60 @@
+"""What the simulator does where MEXC's documents and recorded answers leave room: every such choice, in one place."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+DUPLICATE_CLIENT_ID = 30026
+"""An open order already has this newClientOrderId. No source names a code; "order ids invalid" comes closest."""
+
+TOO_MANY_DECIMALS = 10096
+"""Price or quantity with more decimals than the symbol allows. The exact code per case is not confirmed."""
+
+POST_ONLY_WOULD_TRADE = 30041
+"""LIMIT_MAKER that would cross. No source names a code; "this order type cannot be placed now" comes closest."""
+
+NO_OPPOSING_ORDER = 30025
+"""MARKET into an empty book."""
+
+BUY_WITHOUT_BALANCE = 30004
+SELL_WITHOUT_BALANCE = 30005
+"""MEXC also has 10101 for the same thing; that one is kept for transfers."""
+
+CLOSED_TO_API = 10007
+"""isSpotTradingAllowed is false. SDK tables also list 10004."""
+
+TOO_MANY_OPEN_ORDERS = 30029
+"""More than 500 open orders. SDK tables also list 30069."""
+
+MALFORMED_BATCH = 730002
+"""batchOrders that is no JSON array, is empty, is longer than 20, or names two symbols."""
+
+UNKNOWN_GROUP = 22222
+DUPLICATE_GROUP = 730002
+TOO_MANY_GROUPS = 730003
+"""Self-trade prevention groups: no code is documented for any of these three."""
+
+MAX_OPEN_ORDERS = 500
+MAX_CLIENT_ID_LENGTH = 32
+"""The longest client order id that any SDK relies on."""
+
+DEPTH_LIMIT = (100, 5000)
+TRADES_LIMIT = (500, 1000)
+ORDERS_LIMIT = (500, 1000)
+"""(default, maximum); a larger number is read as the maximum."""
+
+KLINES_LIMIT = (500, 500)
+"""The 2025 document says 1000 at most, the 2026 one 500, which is also what others saw in practice."""
+
+MY_TRADES_LIMIT = (10, 1000)
+"""The documents say (100, 100); the newest observation of the live venue is (10, 1000)."""
+
+MX_DISCOUNT = Decimal("0.8")
+"""Share of the fee that is due when it is paid in MX."""
+
+# Fees are charged in the quote asset on both sides, exactly value x rate: recorded fills of buyers show
+# commissionAsset USDT and unrounded amounts. A buy therefore holds its value and the taker fee on it.
+# The documents only say that the fee asset comes from each fill (quote, base or MX).
+
+# Query answers hold timeInForce null, as recorded; cancel answers hold "GTC", as the documents show.
+# The trade and account wrappers use the code that the sample answer of each endpoint shows (0 or 200).

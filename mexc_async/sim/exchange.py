@@ -1,0 +1,379 @@
+"""The exchange: accounts, orders, matching, money and history of every symbol.
+
+Nothing here reads a clock or waits: the time is passed in, and each command happens completely or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
+
+from mexc_async.sim import checks, choices
+from mexc_async.sim.accounts import DEFAULT_BALANCES, Account, AccountSpec
+from mexc_async.sim.events import BalanceEvent, BookEvent, DealEvent, Event, OrderEvent, Subscriber, TradeEvent
+from mexc_async.sim.history import Trade
+from mexc_async.sim.ledger import InsufficientBalance, Ledger
+from mexc_async.sim.market import Market
+from mexc_async.sim.matching import Entry, Fill, Plan, Prevention, Side, opposite
+from mexc_async.sim.orders import FILLED, AccountTrade, Order, OrderRequest
+from mexc_async.sim.refusals import Refusal, invalid_symbol
+from mexc_async.sim.settlement import FEES, HOUSE, Settlement
+from mexc_async.sim.stp_groups import StpGroups
+from mexc_async.sim.symbols import SymbolRules
+
+ZERO = Decimal(0)
+
+_FIRST_ORDER = 342252993005723644225
+_FIRST_TRADE = 505979017439002624
+_FIRST_UID = 20930283
+
+
+class Exchange:
+    """A whole spot exchange in memory."""
+
+    def __init__(self, symbols: Iterable[SymbolRules], *, seed: int, now_ms: int) -> None:
+        self.markets = {rules.symbol: Market(rules, str(seed), now_ms) for rules in symbols}
+        self.ledger = Ledger()
+        self.ledger.open(HOUSE, {}, unbounded=True)
+        self.ledger.open(FEES, {})
+        self.accounts: dict[str, Account] = {}
+        """By uid."""
+        self.stp_groups = StpGroups()
+        self._by_key: dict[str, Account] = {}
+        self._orders: dict[str, Order] = {}
+        self._settlement = Settlement(self.ledger, self.markets)
+        self._subscribers: list[Subscriber] = []
+        self._events: list[Event] = []
+        self._order_count = 0
+        self._trade_count = 0
+
+    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
+        """Call `subscriber` with every event from now on, after each command; returns the way to stop that."""
+        self._subscribers.append(subscriber)
+        return lambda: self._subscribers.remove(subscriber)
+
+    # Accounts
+
+    def open_account(self, spec: AccountSpec, now_ms: int, extra: Mapping[str, Decimal] | None = None) -> Account:
+        """Open an account; one with no balances of its own gets the usual ones and `extra`.
+
+        Raises ValueError when its key is taken.
+        """
+        if spec.api_key in self._by_key:
+            raise ValueError(f"key {spec.api_key!r} is taken")
+        account = Account(str(_FIRST_UID + len(self.accounts)), spec, now_ms)
+        usual = {**(extra or {}), **DEFAULT_BALANCES}
+        self.ledger.open(account.uid, usual if spec.balances is None else spec.balances)
+        self.accounts[account.uid] = self._by_key[spec.api_key] = account
+        return account
+
+    def account_of_key(self, api_key: str) -> Account | None:
+        """The account that a key opens."""
+        return self._by_key.get(api_key)
+
+    def market(self, symbol: str) -> Market:
+        """The symbol's market. Raises Refusal -1121."""
+        found = self.markets.get(symbol)
+        if found is None:
+            raise invalid_symbol()
+        return found
+
+    def fee_rates(self, account: Account, market: Market) -> tuple[Decimal, Decimal]:
+        """(maker, taker) fee ratio of the account on this symbol."""
+        rate = self._settlement.fee_rate
+        return rate(account, market, is_maker=True), rate(account, market, is_maker=False)
+
+    # Orders
+
+    def check(self, account: Account, request: OrderRequest) -> Market:
+        """Refuse what `place` would refuse, but for the balance and the state of the book."""
+        checks.check_fields(request)
+        market = self.market(request.symbol)
+        rules = market.rules
+        checks.check_state(request, rules)
+        checks.check_numbers(request, rules, market.last_price)
+        checks.check_band(request, rules, market.last_price)
+        checks.check_account(request, account)
+        return market
+
+    def place(self, account: Account, request: OrderRequest, now_ms: int) -> Order:
+        """Take an order: trade what it can, then rest or cancel what is left. Raises Refusal, leaving no trace."""
+        market = self.check(account, request)
+        is_market = request.type == "MARKET"
+        if request.type == "LIMIT_MAKER" and request.price and market.book.crosses(request.side, request.price):
+            raise Refusal(choices.POST_ONLY_WOULD_TRADE, "The order would trade at once and is post only.")
+        if is_market and market.top(opposite(request.side)) is None:
+            raise Refusal(choices.NO_OPPOSING_ORDER, "There is no opposing order.")
+        plan = market.book.plan(
+            request.side,
+            None if is_market else request.price,
+            request.quantity,
+            request.quote_quantity,
+            self._prevention(account, request.stp_mode),
+        )
+        asset, amount = self._hold_for(account, market, request, plan)
+        try:
+            self.ledger.hold(account.uid, asset, amount)
+        except InsufficientBalance:
+            if request.side == "BUY":
+                raise Refusal(choices.BUY_WITHOUT_BALANCE, "Insufficient position") from None
+            raise Refusal(choices.SELL_WITHOUT_BALANCE, "Oversold") from None
+        order = self._accept(account, market, request, now_ms)
+        order.hold_asset, order.held = asset, amount
+        if request.type == "FILL_OR_KILL" and plan.left:
+            plan = Plan([], [], False, plan.left)
+        self._trade(market, order, account, plan, now_ms)
+        self._finish(market, order, account, plan, now_ms)
+        self._publish(market, now_ms)
+        return order
+
+    def cancel(self, account: Account, symbol: str, order_id: str | None, client_id: str | None, now_ms: int) -> Order:
+        """Cancel an open order. Raises Refusal -2011 for one that is unknown or closed."""
+        market = self.market(symbol)
+        order = account.find_order(order_id, client_id)
+        if order is None or order.symbol != symbol or not order.is_open:
+            raise Refusal(-2011, "Unknown order sent.")
+        self._close(market, order, now_ms)
+        self._publish(market, now_ms)
+        return order
+
+    def cancel_open(self, account: Account, symbols: Sequence[str] | None, now_ms: int) -> list[Order]:
+        """Cancel every open order, of some symbols or of all, oldest first."""
+        markets = {symbol: self.market(symbol) for symbol in symbols or self.markets}
+        orders = [order for order in account.open_orders.values() if order.symbol in markets]
+        for order in orders:
+            self._close(markets[order.symbol], order, now_ms)
+        for symbol in dict.fromkeys(order.symbol for order in orders):
+            self._publish(markets[symbol], now_ms)
+        return orders
+
+    # The rest of the world
+
+    def quote(self, market: Market, side: Side, price: Decimal, quantity: Decimal, now_ms: int) -> None:
+        """Make the outside world's level at `price` hold `quantity`, trading with users' orders that it crosses.
+
+        The outside world's own levels that it would cross are withdrawn.
+        """
+        own = market.house(side).pop(price, None)
+        if own is not None:
+            market.book.remove(own)
+        if quantity and market.book.crosses(side, price):
+            self._withdraw_crossed(market, side, price)
+            plan = market.book.plan(side, price, quantity)
+            self._trade(market, None, None, plan, now_ms, side)
+            quantity = plan.left
+        if quantity:
+            entry = Entry(HOUSE, "", side, price, quantity)
+            market.house(side)[price] = entry
+            market.book.rest(entry)
+        self._publish(market, now_ms)
+
+    def take(
+        self, market: Market, side: Side, limit: Decimal, quantity: Decimal, now_ms: int, *, must: bool = False
+    ) -> None:
+        """Trade the outside world against whatever rests down to `limit`.
+
+        With `must`, a quantity that finds nothing is still printed as a trade at `limit`: the tape says it happened.
+        """
+        plan = market.book.plan(side, limit, quantity)
+        self._trade(market, None, None, plan, now_ms, side)
+        if must and plan.left:
+            self._print(market, limit, plan.left, side, now_ms)
+        self._publish(market, now_ms)
+
+    def _withdraw_crossed(self, market: Market, side: Side, price: Decimal) -> None:
+        against = market.book.half(opposite(side))
+        house = market.house(opposite(side))
+        for other in list(against.prices()):
+            if not against.reaches(other, price):
+                return
+            crossed = house.pop(other, None)
+            if crossed is not None:
+                market.book.remove(crossed)
+
+    # Inside a command
+
+    def _prevention(self, account: Account, mode: str) -> Prevention | None:
+        if not mode:
+            return None
+        mates = self.stp_groups.mates(account.uid)
+        return Prevention(mode, mates.__contains__) if mates else None
+
+    def _hold_for(self, account: Account, market: Market, request: OrderRequest, plan: Plan) -> tuple[str, Decimal]:
+        """(asset, amount) to lock: for a limit buy its value and fee, for a market buy what it will really cost."""
+        if request.side == "SELL":
+            by_value = request.quantity is None
+            return market.rules.base, plan.quantity if by_value else request.quantity or ZERO
+        rate = self._settlement.cost_rate(account, market)
+        if request.type == "MARKET":
+            return market.rules.quote, plan.value * rate
+        return market.rules.quote, (request.price or ZERO) * (request.quantity or ZERO) * rate
+
+    def _accept(self, account: Account, market: Market, request: OrderRequest, now_ms: int) -> Order:
+        self._order_count += 1
+        price = request.price if request.type != "MARKET" and request.price is not None else market.last_price
+        order = Order(
+            f"C02__{_FIRST_ORDER + self._order_count}", account.uid, request, price.quantize(market.tick), now_ms
+        )
+        if request.quantity is not None:
+            order.quantity = request.quantity.quantize(market.step)
+        account.add_order(order)
+        account.open_orders[order.order_id] = order
+        self._orders[order.order_id] = order
+        self._tell_order(order, now_ms)
+        return order
+
+    def _trade(
+        self,
+        market: Market,
+        taker: Order | None,
+        taker_account: Account | None,
+        plan: Plan,
+        now_ms: int,
+        side: Side | None = None,
+    ) -> None:
+        """Carry out a plan: book, money, orders and history. `side` is the taker's when the taker is no order."""
+        taker_side = taker.side if taker is not None else side or "BUY"
+        market.book.apply(plan)
+        for fill in plan.fills:
+            self._fill(market, taker, taker_account, taker_side, fill, now_ms)
+        for entry in plan.prevented:
+            prevented = self._orders[entry.order_id]
+            self._close(market, prevented, now_ms, "stp_cancel")
+
+    def _fill(
+        self,
+        market: Market,
+        taker: Order | None,
+        taker_account: Account | None,
+        taker_side: Side,
+        fill: Fill,
+        now_ms: int,
+    ) -> None:
+        maker = self._orders.get(fill.maker.order_id)
+        buyer, seller = (taker, maker) if taker_side == "BUY" else (maker, taker)
+        self._settlement.exchange(market, buyer, seller, fill.price, fill.quantity)
+        trade = self._print(market, fill.price, fill.quantity, taker_side, now_ms)
+        is_self = taker is not None and maker is not None and taker.account == maker.account
+        if taker is not None and taker_account is not None:
+            self._credit(market, taker, taker_account, trade, is_maker=False, is_self=is_self)
+        if maker is not None:
+            account = self.accounts[maker.account]
+            self._credit(market, maker, account, trade, is_maker=True, is_self=is_self)
+            if not maker.is_open:
+                self._forget(maker, account)
+            self._settlement.trim_hold(market, maker, account)
+        elif not fill.maker.quantity:
+            market.house(fill.maker.side).pop(fill.price, None)
+
+    def _print(self, market: Market, price: Decimal, quantity: Decimal, taker_side: Side, now_ms: int) -> Trade:
+        """Publish a trade."""
+        self._trade_count += 1
+        trade = Trade(_FIRST_TRADE + self._trade_count, price, quantity, now_ms, taker_side == "SELL")
+        market.last_price = price
+        market.history.record(trade)
+        if self._subscribers:
+            self._events.append(TradeEvent(market.rules.symbol, trade))
+        return trade
+
+    def _credit(
+        self, market: Market, order: Order, account: Account, trade: Trade, *, is_maker: bool, is_self: bool
+    ) -> None:
+        """One order's share in a trade: its totals, its fee and its entry in the account's trades."""
+        value = trade.price * trade.quantity
+        order.count_fill(trade.price, trade.quantity, trade.time_ms)
+        fee, fee_asset = self._settlement.charge(market, order, account, value, is_maker=is_maker)
+        own = AccountTrade(
+            trade_id=f"{trade.trade_id}X{2 if is_maker else 1}",
+            order_id=order.order_id,
+            client_id=order.client_id,
+            account=account.uid,
+            symbol=order.symbol,
+            price=trade.price,
+            quantity=trade.quantity,
+            value=value,
+            fee=fee,
+            fee_asset=fee_asset,
+            time_ms=trade.time_ms,
+            is_buyer=order.side == "BUY",
+            is_maker=is_maker,
+            is_self_trade=is_self,
+        )
+        account.trades.append(own)
+        if self._subscribers:
+            self._events.append(DealEvent(account.uid, own))
+            self._tell_order(order, trade.time_ms)
+
+    def _finish(self, market: Market, order: Order, account: Account, plan: Plan, now_ms: int) -> None:
+        """Rest, close or complete what an incoming order did not trade."""
+        if not order.quantity and order.executed and market.top(opposite(order.side)) is not None:
+            order.status = FILLED  # sized by value: what is left does not buy one more step
+            self._tell_order(order, now_ms)
+        if order.status == FILLED:
+            self._forget(order, account)
+        elif order.type in ("LIMIT", "LIMIT_MAKER") and not plan.taker_prevented:
+            order.entry = Entry(account.uid, order.order_id, order.side, order.price, order.remaining)
+            market.book.rest(order.entry)
+        else:
+            self._close(market, order, now_ms, "stp_cancel" if plan.taker_prevented else None)
+        self._settlement.trim_hold(market, order, account)
+
+    def _close(self, market: Market, order: Order, now_ms: int, reason: str | None = None) -> None:
+        """End an open order, give back its hold and take it out of the book."""
+        account = self.accounts[order.account]
+        if order.entry is not None:
+            market.book.remove(order.entry)
+        order.close(now_ms, reason)
+        self._forget(order, account)
+        self._settlement.trim_hold(market, order, account)
+        self._tell_order(order, now_ms)
+
+    def _forget(self, order: Order, account: Account) -> None:
+        """A closed order is no longer among the open ones; the account still remembers it."""
+        order.entry = None
+        account.open_orders.pop(order.order_id, None)
+        self._orders.pop(order.order_id, None)
+
+    # Events
+
+    def _tell_order(self, order: Order, now_ms: int) -> None:
+        if not self._subscribers:
+            return
+        self._events.append(
+            OrderEvent(
+                account=order.account,
+                symbol=order.symbol,
+                order_id=order.order_id,
+                client_id=order.client_id,
+                side=order.side,
+                type=order.type,
+                price=order.price,
+                quantity=order.quantity,
+                quote_quantity=order.quote_quantity,
+                executed=order.executed,
+                executed_value=order.executed_value,
+                status=order.status,
+                created_ms=order.created_ms,
+                time_ms=now_ms,
+            )
+        )
+
+    def _publish(self, market: Market, now_ms: int) -> None:
+        """End a command: count a new version of the book if it changed, and tell the subscribers what happened."""
+        bids = market.book.bids.take_changes()
+        asks = market.book.asks.take_changes()
+        if bids or asks:
+            market.version += 1
+        touched = self.ledger.take_touched()
+        if not self._subscribers:
+            return
+        events, self._events = self._events, []
+        if bids or asks:
+            events.append(BookEvent(market.rules.symbol, market.version, now_ms, tuple(bids), tuple(asks)))
+        for account, asset in touched:
+            if account in self.accounts:
+                balance = self.ledger.balance(account, asset)
+                events.append(BalanceEvent(account, asset, balance.free, balance.locked, now_ms))
+        for event in events:
+            for subscriber in self._subscribers:
+                subscriber(event)

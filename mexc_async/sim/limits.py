@@ -1,0 +1,190 @@
+"""Rate limits, counted when a request arrives.
+
+A refused request takes nothing. Whoever keeps sending after being told to wait is banned, for longer each time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable
+from typing import Literal, NamedTuple, Protocol
+
+Profile = Literal["default", "guide", "none"]
+Windows = Literal["sliding", "fixed"]
+
+PROFILES: tuple[Profile, ...] = ("default", "guide", "none")
+WINDOWS: tuple[Windows, ...] = ("sliding", "fixed")
+
+
+class Limit(NamedTuple):
+    """How much of something fits into a window."""
+
+    budget: int
+    window_s: float
+    per: Literal["ip", "account"]
+
+
+LIMITS: dict[str, Limit] = {
+    "requests": Limit(100, 1.0, "ip"),  # MEXC's guides; every request counts one
+    "ip": Limit(300, 10.0, "ip"),  # 2026: weight per IP, one pool for all endpoints
+    "uid": Limit(500, 10.0, "account"),  # 2026: weight per account
+    "orders": Limit(12, 1.0, "account"),  # 2026-03-11: placing and cancelling share it
+    "account": Limit(2, 1.0, "account"),  # GET /api/v3/account
+    "batchOrders": Limit(2, 1.0, "account"),
+}
+_ENFORCED: dict[Profile, frozenset[str]] = {
+    "default": frozenset(LIMITS),
+    "guide": frozenset({"requests"}),
+    "none": frozenset(),
+}
+
+GRACE_S = 0.25
+"""Requests that arrive this soon after a 429 were on their way already and are no offence."""
+OFFENCES = 20
+"""Requests inside Retry-After that are answered with 429 before the ban."""
+FIRST_BAN_S = 120.0
+LONGEST_BAN_S = 3 * 86400.0
+
+
+class Rejection(NamedTuple):
+    """A request over a limit."""
+
+    status: int
+    """429, or 418 while banned."""
+    retry_after_s: int
+    limit: str
+    """Which limit, or `ban`."""
+
+
+class Window(Protocol):
+    """Counts what fits into one window."""
+
+    def wait_s(self, weight: int, now_s: float) -> float:
+        """0.0 when `weight` fits now, else the seconds until it can."""
+        ...
+
+    def add(self, weight: int, now_s: float) -> None:
+        """Count `weight`."""
+        ...
+
+
+class SlidingWindow:
+    """No stretch of the window's length, wherever it begins, holds more than the budget."""
+
+    def __init__(self, limit: Limit) -> None:
+        self._budget = limit.budget
+        self._window_s = limit.window_s
+        self._spent: deque[tuple[float, int]] = deque()
+        self._total = 0
+
+    def wait_s(self, weight: int, now_s: float) -> float:
+        """0.0 when `weight` fits now, else the seconds until it can."""
+        spent = self._spent
+        while spent and spent[0][0] + self._window_s <= now_s:
+            self._total -= spent.popleft()[1]
+        over = self._total + weight - self._budget
+        if over <= 0:
+            return 0.0
+        for at_s, amount in spent:
+            over -= amount
+            if over <= 0:
+                return at_s + self._window_s - now_s
+        return self._window_s
+
+    def add(self, weight: int, now_s: float) -> None:
+        """Count `weight`."""
+        self._spent.append((now_s, weight))
+        self._total += weight
+
+
+class FixedWindow:
+    """The count starts again at every multiple of the window's length."""
+
+    def __init__(self, limit: Limit) -> None:
+        self._budget = limit.budget
+        self._window_s = limit.window_s
+        self._index = -1
+        self._total = 0
+
+    def wait_s(self, weight: int, now_s: float) -> float:
+        """0.0 when `weight` fits now, else the seconds until it can."""
+        index = int(now_s // self._window_s)
+        if index != self._index:
+            self._index, self._total = index, 0
+        if self._total + weight <= self._budget:
+            return 0.0
+        return (index + 1) * self._window_s - now_s
+
+    def add(self, weight: int, now_s: float) -> None:
+        """Count `weight`."""
+        self._total += weight
+
+
+class _Offender:
+    """What one address has been told."""
+
+    __slots__ = ("ban_s", "banned_until_s", "offences", "told_at_s", "told_until_s")
+
+    def __init__(self) -> None:
+        self.told_at_s = self.told_until_s = self.banned_until_s = -math.inf
+        self.offences = 0
+        self.ban_s = 0.0
+
+
+class Limits:
+    """The counters of one simulator."""
+
+    def __init__(self, profile: Profile, windows: Windows) -> None:
+        self._enforced = _ENFORCED[profile]
+        self._window = SlidingWindow if windows == "sliding" else FixedWindow
+        self._counters: dict[tuple[str, str], Window] = {}
+        self._offenders: dict[str, _Offender] = {}
+
+    def arrive(self, ip: str, account: str | None, costs: Iterable[tuple[str, int]], now_s: float) -> Rejection | None:
+        """Count a request, or count nothing and say how it is turned away.
+
+        `account` is None when the key is unknown or absent; limits per account then do not apply.
+        """
+        if not self._enforced:
+            return None
+        offender = self._offenders.get(ip)
+        if offender is not None and now_s < offender.banned_until_s:
+            return Rejection(418, math.ceil(offender.banned_until_s - now_s), "ban")
+        taken: list[tuple[Window, int]] = []
+        longest, name = 0.0, ""
+        for limit, weight in (("requests", 1), *costs):
+            owner = ip if LIMITS[limit].per == "ip" else account
+            if limit not in self._enforced or owner is None or not weight:
+                continue
+            window = self._counter(limit, owner)
+            wait_s = window.wait_s(weight, now_s)
+            taken.append((window, weight))
+            if wait_s > longest:
+                longest, name = wait_s, limit
+        if longest:
+            return self._reject(ip, longest, name, now_s)
+        for window, weight in taken:
+            window.add(weight, now_s)
+        return None
+
+    def _counter(self, limit: str, owner: str) -> Window:
+        window = self._counters.get((limit, owner))
+        if window is None:
+            window = self._counters[limit, owner] = self._window(LIMITS[limit])
+        return window
+
+    def _reject(self, ip: str, wait_s: float, limit: str, now_s: float) -> Rejection:
+        offender = self._offenders.setdefault(ip, _Offender())
+        retry_after_s = max(1, math.ceil(wait_s))
+        if now_s >= offender.told_until_s:
+            offender.offences, offender.told_at_s = 0, now_s
+        elif now_s >= offender.told_at_s + GRACE_S:
+            offender.offences += 1
+        offender.told_until_s = max(offender.told_until_s, now_s + retry_after_s)
+        if offender.offences <= OFFENCES:
+            return Rejection(429, retry_after_s, limit)
+        offender.offences = 0
+        offender.ban_s = min(max(FIRST_BAN_S, offender.ban_s * 2), LONGEST_BAN_S)
+        offender.banned_until_s = now_s + offender.ban_s
+        return Rejection(418, math.ceil(offender.ban_s), "ban")

@@ -1,0 +1,47 @@
+"""The running state of one symbol: its book, its last price, its history and the outside world's levels."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from mexc_async.sim.history import History
+from mexc_async.sim.matching import Book, Entry, Side
+from mexc_async.sim.symbols import SymbolRules
+
+FIRST_VERSION = 1_112_416
+
+
+class Market:
+    """One symbol of the exchange."""
+
+    def __init__(self, rules: SymbolRules, seed: str, start_ms: int) -> None:
+        self.rules = rules
+        self.tick = rules.tick
+        self.step = rules.step
+        self.book = Book(self.step)
+        self.history = History(rules, seed, start_ms)
+        self.last_price = rules.start_price.quantize(self.tick)
+        self.version = FIRST_VERSION
+        """lastUpdateId: one more with every command that changes the book."""
+        self.house_bids: dict[Decimal, Entry] = {}
+        self.house_asks: dict[Decimal, Entry] = {}
+
+    def house(self, side: Side) -> dict[Decimal, Entry]:
+        """The outside world's resting orders of one side, at most one per price."""
+        return self.house_bids if side == "BUY" else self.house_asks
+
+    def levels(self, side: Side, limit: int) -> list[tuple[Decimal, Decimal]]:
+        """(price, quantity) of the best levels, best first."""
+        half = self.book.half(side)
+        found: list[tuple[Decimal, Decimal]] = []
+        for price in half.prices():
+            if len(found) >= limit:
+                break
+            found.append((price, half.levels[price].quantity))
+        return found
+
+    def top(self, side: Side) -> tuple[Decimal, Decimal] | None:
+        """(price, quantity) of the best level, or None when the side is empty."""
+        half = self.book.half(side)
+        price = half.best()
+        return None if price is None else (price, half.levels[price].quantity)

@@ -1,0 +1,169 @@
+"""Public market data: the group `market` of the reference."""
+
+from __future__ import annotations
+
+from mexc_async.sim import answers, choices
+from mexc_async.sim.answers import Json
+from mexc_async.sim.endpoints import Call, Endpoint
+from mexc_async.sim.history import INTERVALS
+from mexc_async.sim.market import Market
+from mexc_async.sim.refusals import Refusal, bad_combination, invalid_symbol
+from mexc_async.sim.symbols import ONLINE, PAUSED
+
+_HOUR_MS = 3_600_000
+
+
+def ping(call: Call) -> Json:
+    """Nothing."""
+    return {}
+
+
+def server_time(call: Call) -> Json:
+    """The exchange's clock."""
+    return {"serverTime": call.now_ms}
+
+
+def default_symbols(call: Call) -> Json:
+    """Symbols that everybody may trade through the API."""
+    return answers.success(tradable_symbols(call), call.now_ms)
+
+
+def tradable_symbols(call: Call) -> list[Json]:
+    """Symbols that take orders now."""
+    markets = call.exchange.markets.values()
+    return [market.rules.symbol for market in markets if market.rules.open_to_api and market.rules.status == ONLINE]
+
+
+def offline_symbols(call: Call) -> Json:
+    """Symbols that are paused (2) or offline (3)."""
+    rules = [market.rules for market in call.exchange.markets.values() if market.rules.status != ONLINE]
+    return {"data": [{"symbol": each.symbol, "state": 2 if each.status == PAUSED else 3} for each in rules]}
+
+
+def exchange_info(call: Call) -> Json:
+    """Trading rules of one, some or all symbols."""
+    asked = call.parameters.symbols("symbol") or call.parameters.symbols("symbols")
+    markets = call.exchange.markets.values() if asked is None else [call.exchange.market(name) for name in asked]
+    return {
+        "timezone": "CST",
+        "serverTime": call.now_ms,
+        "rateLimits": [],
+        "exchangeFilters": [],
+        "symbols": [answers.symbol_row(market) for market in markets],
+    }
+
+
+def depth(call: Call) -> Json:
+    """The order book."""
+    market = call.exchange.market(call.parameters.symbol())
+    return answers.depth(market, call.parameters.limit(choices.DEPTH_LIMIT), call.now_ms)
+
+
+def trades(call: Call) -> Json:
+    """The newest trades, newest first."""
+    market = call.exchange.market(call.parameters.symbol())
+    return [answers.trade(each) for each in market.history.trades(call.parameters.limit(choices.TRADES_LIMIT))]
+
+
+def historical_trades(call: Call) -> Json:
+    """The same without the taker's side."""
+    market = call.exchange.market(call.parameters.symbol())
+    found = market.history.trades(call.parameters.limit(choices.TRADES_LIMIT))
+    return [answers.historical_trade(each) for each in found]
+
+
+def agg_trades(call: Call) -> Json:
+    """Trades of at most one hour, newest first; bounds are read to the second."""
+    market = call.exchange.market(call.parameters.symbol())
+    start_ms, end_ms = call.parameters.integer("startTime"), call.parameters.integer("endTime")
+    limit = call.parameters.limit(choices.TRADES_LIMIT)
+    if start_ms is None and end_ms is None:
+        return [answers.agg_trade(each) for each in market.history.trades(limit)]
+    if start_ms is None or end_ms is None or start_ms > end_ms:
+        raise bad_combination()
+    if end_ms - start_ms > _HOUR_MS:
+        raise Refusal(-1127, "More than 1 hours between startTime and endTime.")
+    first_ms, last_ms = start_ms // 1000 * 1000, end_ms // 1000 * 1000 + 999
+    return [answers.agg_trade(each) for each in market.history.trades_between(first_ms, last_ms, limit)]
+
+
+def klines(call: Call) -> Json:
+    """Bars, oldest first."""
+    market = call.exchange.market(call.parameters.symbol())
+    interval = call.parameters.text("interval")
+    if interval not in INTERVALS:
+        raise Refusal(-1121, "Invalid interval.")
+    start_ms, end_ms = call.parameters.integer("startTime"), call.parameters.integer("endTime")
+    if start_ms is not None and end_ms is not None and start_ms > end_ms:
+        raise bad_combination()
+    limit = call.parameters.limit(choices.KLINES_LIMIT)
+    bars = market.history.bars(interval, call.now_ms, start_ms, end_ms, limit)
+    return [answers.kline(bar, interval) for bar in bars]
+
+
+def avg_price(call: Call) -> Json:
+    """Volume-weighted price of the last five minutes."""
+    market = call.exchange.market(call.parameters.symbol())
+    price = market.history.average(call.now_ms, 5)
+    return {"mins": 5, "price": answers.text(price.quantize(market.tick))}
+
+
+def _one_or_all(call: Call) -> Market | list[Market]:
+    name = call.parameters.optional("symbol")
+    if name is not None:
+        return call.exchange.market(call.parameters.symbol())
+    return [market for market in call.exchange.markets.values() if market.rules.status == ONLINE]
+
+
+def ticker_24hr(call: Call) -> Json:
+    """Figures of the last 24 hours, of one symbol or of all."""
+    found = _one_or_all(call)
+    if isinstance(found, Market):
+        return answers.ticker_24hr(found, call.now_ms)
+    return [answers.ticker_24hr(market, call.now_ms) for market in found]
+
+
+def ticker_price(call: Call) -> Json:
+    """Last price, of one symbol or of all."""
+    found = _one_or_all(call)
+    if isinstance(found, Market):
+        return answers.ticker_price(found)
+    return [answers.ticker_price(market) for market in found]
+
+
+def book_ticker(call: Call) -> Json:
+    """Best prices, of one symbol or of all."""
+    found = _one_or_all(call)
+    if isinstance(found, Market):
+        return answers.book_ticker(found)
+    return [answers.book_ticker(market) for market in found]
+
+
+def etf_info(call: Call) -> Json:
+    """Leveraged tokens: none is listed here."""
+    if call.parameters.optional("symbol") is None:
+        return []
+    raise invalid_symbol()
+
+
+def _weight(ip: int) -> tuple[tuple[str, int], ...]:
+    return (("ip", ip),)
+
+
+ENDPOINTS = (
+    Endpoint("GET", "/api/v3/ping", ping, _weight(1)),
+    Endpoint("GET", "/api/v3/time", server_time, _weight(1)),
+    Endpoint("GET", "/api/v3/defaultSymbols", default_symbols, _weight(1)),
+    Endpoint("GET", "/api/v3/symbol/offline", offline_symbols, _weight(10)),
+    Endpoint("GET", "/api/v3/exchangeInfo", exchange_info, _weight(25)),
+    Endpoint("GET", "/api/v3/depth", depth, _weight(3)),
+    Endpoint("GET", "/api/v3/trades", trades, _weight(5)),
+    Endpoint("GET", "/api/v3/historicalTrades", historical_trades, _weight(1)),
+    Endpoint("GET", "/api/v3/aggTrades", agg_trades, _weight(1)),
+    Endpoint("GET", "/api/v3/klines", klines, _weight(1)),
+    Endpoint("GET", "/api/v3/avgPrice", avg_price, _weight(1)),
+    Endpoint("GET", "/api/v3/ticker/24hr", ticker_24hr, _weight(25)),
+    Endpoint("GET", "/api/v3/ticker/price", ticker_price, _weight(10)),
+    Endpoint("GET", "/api/v3/ticker/bookTicker", book_ticker, _weight(10)),
+    Endpoint("GET", "/api/v3/etf/info", etf_info, _weight(1)),
+)

@@ -1,0 +1,53 @@
+"""How MEXC says no: one exception with its code, message and HTTP status."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from mexc_async.sim import choices
+
+
+class Refusal(Exception):
+    """A request that the exchange refuses; nothing has changed."""
+
+    def __init__(self, code: int, msg: str, status: int = 400, retry_after_s: int | None = None) -> None:
+        super().__init__(f"{code}: {msg}")
+        self.code = code
+        self.msg = msg
+        self.status = status
+        self.retry_after_s = retry_after_s
+
+
+def missing(name: str) -> Refusal:
+    """A mandatory parameter was not sent, or was sent empty."""
+    return Refusal(700004, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")
+
+
+def illegal(name: str) -> Refusal:
+    """A parameter holds something that is no number, no known word or no legal text."""
+    return Refusal(700008, f"Illegal characters found in parameter '{name}'.")
+
+
+def invalid_symbol() -> Refusal:
+    """The symbol is not listed."""
+    return Refusal(-1121, "Invalid symbol.")
+
+
+def bad_combination() -> Refusal:
+    """Parameters that are legal alone but not together."""
+    return Refusal(-1128, "Combination of optional parameters invalid.")
+
+
+def below_minimum(minimum: Decimal, asset: str) -> Refusal:
+    """Order value or quantity under the symbol's minimum; the message ends in the minimum, as MEXC's does."""
+    return Refusal(30002, f"The minimum transaction volume cannot be less than:{minimum:f}{asset}")
+
+
+def above_maximum(maximum: Decimal, asset: str) -> Refusal:
+    """Order value over the symbol's maximum."""
+    return Refusal(30003, f"The maximum transaction volume cannot be greater than:{maximum:f}{asset}")
+
+
+def too_many_decimals(name: str, decimals: int) -> Refusal:
+    """Price, quantity or amount finer than the symbol's precision."""
+    return Refusal(choices.TOO_MANY_DECIMALS, f"Parameter '{name}' has too many decimals, at most {decimals}.")

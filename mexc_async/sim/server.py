@@ -1,0 +1,235 @@
+"""The simulated exchange on a socket: requests in, MEXC's answers out.
+
+Every request is checked, matched and answered in one piece in the order of its arrival; only reading its body waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import time
+from decimal import Decimal
+from pathlib import Path
+from types import TracebackType
+from urllib.parse import urlsplit
+
+import msgspec
+import orjson
+from aiohttp import web
+
+from mexc_async.sim import account_endpoints, auth, market_endpoints, trade_endpoints
+from mexc_async.sim.accounts import DEMO_KEY, DEMO_SECRET, AccountSpec, check_accounts
+from mexc_async.sim.answers import Json
+from mexc_async.sim.endpoints import Call, Endpoint
+from mexc_async.sim.exchange import Exchange
+from mexc_async.sim.limits import PROFILES, WINDOWS, Limits, Profile, Windows
+from mexc_async.sim.liquidity import Liquidity
+from mexc_async.sim.parameters import receive
+from mexc_async.sim.refusals import Refusal
+from mexc_async.sim.symbols import SEEDED
+from mexc_async.sim.tape import TapePlayer, read_tape
+
+log = logging.getLogger("mexc_async.sim")
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *market_endpoints.ENDPOINTS,
+    *trade_endpoints.ENDPOINTS,
+    *trade_endpoints.GUIDE_ENDPOINTS,
+    *account_endpoints.ENDPOINTS,
+)
+ADVANCE_S = 0.05
+"""How often the market moves when nobody asks."""
+_NO_CACHE = {"Cache-Control": "no-store"}
+_CLOSE_S = 2.0
+
+
+class StartFailed(ValueError):
+    """The simulator cannot start as configured; the message is one line."""
+
+
+def main_account(
+    api_key: str = DEMO_KEY, api_secret: str = DEMO_SECRET, balances: dict[str, Decimal] | None = None
+) -> AccountSpec:
+    """The account that opens with the usual key."""
+    return AccountSpec(name="main", api_key=api_key, api_secret=api_secret, balances=balances)
+
+
+class SimConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """How to run a simulator."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    """0 takes a free one."""
+    seed: int = 7
+    limits: Profile = "default"
+    """`default` counts MEXC's documented budgets, `guide` 100 requests/s and nothing else, `none` nothing."""
+    windows: Windows = "sliding"
+    accounts: tuple[AccountSpec, ...] = (main_account(),)
+    tape: Path | None = None
+    """Recorded market to play beside the seeded ones."""
+    loop_tape: bool = True
+    flow: float = 1.0
+    """Scales the background market; 0 lays its books out and leaves them."""
+
+    def __post_init__(self) -> None:
+        if self.limits not in PROFILES:
+            raise StartFailed(f"limits {self.limits!r} is none of {', '.join(PROFILES)}")
+        if self.windows not in WINDOWS:
+            raise StartFailed(f"windows {self.windows!r} is none of {', '.join(WINDOWS)}")
+        if not 0 <= self.port <= 65535:
+            raise StartFailed(f"port {self.port} is not between 0 and 65535")
+        if not 0 <= self.flow <= 1000:
+            raise StartFailed(f"flow {self.flow} is not between 0 and 1000")
+        if not self.accounts:
+            raise StartFailed("at least one account is needed")
+        check_accounts(self.accounts)
+
+
+class Simulator:
+    """A simulated MEXC that serves until it is closed.
+
+    async with Simulator(SimConfig(seed=7)) as sim:
+        ...  # point a client at sim.rest
+    """
+
+    def __init__(self, config: SimConfig | None = None) -> None:
+        """Build the exchange; nothing is served before `start`. Raises ValueError for a bad tape or account."""
+        self.config = config or SimConfig()
+        now_ms = self._now_ms()
+        tape = None if self.config.tape is None else read_tape(self.config.tape)
+        listed = {rules.symbol: rules for rules in (*SEEDED, *(tape.rules if tape else ()))}
+        self.exchange = Exchange(listed.values(), seed=self.config.seed, now_ms=now_ms)
+        extra = tape.balances() if tape else {}
+        for spec in self.config.accounts:
+            self.exchange.open_account(spec, now_ms, extra)
+        played = {rules.symbol for rules in tape.rules} if tape else set()
+        seeded = [symbol for symbol in listed if symbol not in played]
+        self._movers: list[Liquidity | TapePlayer] = [
+            Liquidity(self.exchange, seeded, seed=self.config.seed, now_ms=now_ms, flow=self.config.flow)
+        ]
+        if tape is not None:
+            loop = self.config.loop_tape
+            self._movers.append(TapePlayer(self.exchange, tape, now_ms=now_ms, loop=loop))
+        self._limits = Limits(self.config.limits, self.config.windows)
+        self._routes = {(endpoint.method, endpoint.path): endpoint for endpoint in ENDPOINTS}
+        self._paths = {endpoint.path for endpoint in ENDPOINTS}
+        self._runner: web.ServerRunner | None = None
+        self._clock: asyncio.Task[None] | None = None
+        self._rest = ""
+
+    @property
+    def rest(self) -> str:
+        """Base URL of the REST API. Raises RuntimeError before `start`."""
+        if not self._rest:
+            raise RuntimeError("the simulator is not serving")
+        return self._rest
+
+    async def start(self) -> None:
+        """Serve from now on. Raises StartFailed when host or port cannot be had."""
+        if self._runner is not None:
+            raise RuntimeError("the simulator has been started already")
+        self._runner = web.ServerRunner(web.Server(self._serve, access_log=None))
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self.config.host, self.config.port, shutdown_timeout=_CLOSE_S)
+        try:
+            await site.start()
+        except OSError as error:
+            await self._runner.cleanup()
+            reason = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be had: {error.strerror or error}"
+            raise StartFailed(f"{self.config.host} port {self.config.port} {reason}") from None
+        host, port = self._runner.addresses[0][:2]
+        self._rest = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        self._clock = asyncio.create_task(self._keep_moving(), name="mexc-sim-clock")
+
+    async def aclose(self) -> None:
+        """Stop serving. May be called again, and before `start`."""
+        clock, self._clock = self._clock, None
+        if clock is not None:
+            clock.cancel()
+            await asyncio.wait([clock])
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
+        self._rest = ""
+
+    async def __aenter__(self) -> Simulator:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    @staticmethod
+    def _now_ms() -> int:
+        return time.time_ns() // 1_000_000
+
+    async def _keep_moving(self) -> None:
+        """Let the market move while nobody asks."""
+        while True:
+            try:
+                self._advance(self._now_ms())
+            except Exception:
+                log.exception("the background market failed; it goes on")
+            await asyncio.sleep(ADVANCE_S)
+
+    def _advance(self, now_ms: int) -> None:
+        for mover in self._movers:
+            mover.advance(now_ms)
+
+    async def _serve(self, request: web.BaseRequest) -> web.Response:
+        """One request."""
+        try:
+            body = await request.read() if request.can_read_body else b""
+            return self._answer(request, body)
+        except Refusal as refusal:
+            return _refused(refusal)
+        except web.HTTPException as error:
+            return _refused(Refusal(error.status, error.reason, error.status))
+        except Exception:
+            log.exception("%s %s failed", request.method, urlsplit(request.raw_path).path)
+            return _refused(Refusal(500, "Internal error", 500))
+
+    def _answer(self, request: web.BaseRequest, body: bytes) -> web.Response:
+        """Route, count, check and handle a request, in this order. Raises Refusal."""
+        path, _, query = request.raw_path.partition("?")
+        endpoint = self._routes.get((request.method, path))
+        if endpoint is None:
+            raise self._no_route(request.method, path)
+        now_ms = self._now_ms()
+        ip = request.remote or ""
+        api_key = request.headers.get("X-MEXC-APIKEY", "")
+        known = self.exchange.account_of_key(api_key)
+        rejection = self._limits.arrive(ip, known.uid if known else None, endpoint.costs, time.monotonic())
+        if rejection is not None:
+            text = "Too many requests." if rejection.status == 429 else "Too many requests: this address is banned."
+            raise Refusal(rejection.status, text, rejection.status, rejection.retry_after_s)
+        received = receive(query, body, request.headers.get("Content-Type", ""))
+        sender = None
+        if endpoint.is_signed:
+            sender = auth.check_key(known, api_key, ip)
+            auth.check_time(received, now_ms)
+            auth.check_signature(received, sender)
+            auth.check_permission(sender, endpoint.permission)
+        self._advance(now_ms)
+        return _json(endpoint.handler(Call(self.exchange, received.parameters, now_ms, sender)))
+
+    def _no_route(self, method: str, path: str) -> Refusal:
+        if path in self._paths and method != "HEAD":
+            return Refusal(405, f"Request method '{method}' not supported", 405)
+        return Refusal(404, "Not Found", 404)
+
+
+def _json(answer: Json, status: int = 200) -> web.Response:
+    return web.Response(
+        body=orjson.dumps(answer), status=status, headers=_NO_CACHE, content_type="application/json", charset="utf-8"
+    )
+
+
+def _refused(refusal: Refusal) -> web.Response:
+    response = _json({"code": refusal.code, "msg": refusal.msg}, refusal.status)
+    if refusal.retry_after_s is not None:
+        response.headers["Retry-After"] = str(refusal.retry_after_s)
+    return response

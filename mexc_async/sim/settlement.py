@@ -1,0 +1,91 @@
+"""How a match moves money: quote one way, base the other, and each user's fee to the exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import ROUND_UP, Decimal
+
+from mexc_async.sim.accounts import Account
+from mexc_async.sim.choices import MX_DISCOUNT
+from mexc_async.sim.ledger import Ledger
+from mexc_async.sim.market import Market
+from mexc_async.sim.orders import Order
+
+HOUSE = "house"
+"""The rest of the world: background liquidity and the tape. Unbounded."""
+FEES = "fees"
+"""Where the exchange keeps the fees it has charged."""
+
+_MX_STEP = Decimal("0.00000001")
+_MX_QUOTE = "USDT"
+ZERO = Decimal(0)
+
+
+class Settlement:
+    """Moves the money of matches and keeps every order's hold right."""
+
+    def __init__(self, ledger: Ledger, markets: Mapping[str, Market]) -> None:
+        self._ledger = ledger
+        self._markets = markets
+
+    def fee_rate(self, account: Account, market: Market, *, is_maker: bool) -> Decimal:
+        """The account's fee ratio on this symbol."""
+        own = account.spec.maker_fee if is_maker else account.spec.taker_fee
+        if own is not None:
+            return own
+        return market.rules.maker_fee if is_maker else market.rules.taker_fee
+
+    def cost_rate(self, account: Account, market: Market) -> Decimal:
+        """Quote held per quote of a buy's value: the value and the higher of the two fees."""
+        maker = self.fee_rate(account, market, is_maker=True)
+        return 1 + max(maker, self.fee_rate(account, market, is_maker=False))
+
+    def exchange(
+        self, market: Market, buyer: Order | None, seller: Order | None, price: Decimal, quantity: Decimal
+    ) -> None:
+        """Swap quote for base between two orders; None is the rest of the world."""
+        rules = market.rules
+        value = price * quantity
+        payer = HOUSE if buyer is None else buyer.account
+        giver = HOUSE if seller is None else seller.account
+        self._ledger.pay(payer, giver, rules.quote, value, from_locked=buyer is not None)
+        self._ledger.pay(giver, payer, rules.base, quantity, from_locked=seller is not None)
+        if buyer is not None:
+            buyer.held -= value
+        if seller is not None:
+            seller.held -= quantity
+
+    def charge(
+        self, market: Market, order: Order, account: Account, value: Decimal, *, is_maker: bool
+    ) -> tuple[Decimal, str]:
+        """Take the fee of one fill and return it with its asset: quote, or MX where the account pays in MX."""
+        fee = value * self.fee_rate(account, market, is_maker=is_maker)
+        quote = market.rules.quote
+        if not fee:
+            return ZERO, quote
+        if account.mx_deduct:
+            in_mx = self._in_mx(fee, quote)
+            if in_mx is not None and self._ledger.balance(account.uid, "MX").free >= in_mx:
+                self._ledger.pay(account.uid, FEES, "MX", in_mx)
+                return in_mx, "MX"
+        is_buyer = order.side == "BUY"
+        self._ledger.pay(account.uid, FEES, quote, fee, from_locked=is_buyer)
+        if is_buyer:
+            order.held -= fee
+        return fee, quote
+
+    def trim_hold(self, market: Market, order: Order, account: Account) -> None:
+        """Give back what the order no longer needs: better prices than its limit, lower fees, or its end."""
+        needed = ZERO
+        if order.is_open:
+            needed = order.remaining
+            if order.side == "BUY":
+                needed *= order.price * self.cost_rate(account, market)
+        self._ledger.release(account.uid, order.hold_asset, order.held - needed)
+        order.held = needed
+
+    def _in_mx(self, fee: Decimal, quote: str) -> Decimal | None:
+        market = self._markets.get("MX" + _MX_QUOTE)
+        if quote != _MX_QUOTE or market is None:
+            return None
+        return (fee * MX_DISCOUNT / market.last_price).quantize(_MX_STEP, rounding=ROUND_UP)
