@@ -1,3 +1,94 @@
-"""Asyncio trading SDK for MEXC."""
+# ruff: noqa: F401 - the imports below are for editors and type checkers; the names are loaded on first use
+"""Asyncio trading SDK for the MEXC exchange, and a simulated exchange to trade on.
+
+    from mexc_async import Mexc
+
+Names are loaded when they are first used, so that importing the package costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from mexc_async.catalogue import endpoints
+    from mexc_async.client import Mexc, RawView, View
+    from mexc_async.core.credentials import Credentials
+    from mexc_async.core.endpoint import Auth, Cost, Endpoint, Json, Priority, Request, Resource, Route, call
+    from mexc_async.core.limits import Limit, Limits
+    from mexc_async.core.retry import RetryPolicy
+    from mexc_async.core.signing import Signer
+    from mexc_async.errors import (
+        AccountRestricted,
+        ApiError,
+        ClientClosed,
+        ConfigError,
+        ConnectFailed,
+        ConnectionLost,
+        ExchangeUnavailable,
+        InsufficientBalance,
+        InvalidKey,
+        InvalidParameter,
+        InvalidRequest,
+        InvalidSymbol,
+        IpBanned,
+        IpNotAllowed,
+        ListenKeyInvalid,
+        MexcError,
+        MissingCredentials,
+        OrderNotFound,
+        OrderRejected,
+        OutcomeUnknown,
+        PermissionDenied,
+        ProtocolError,
+        RateLimited,
+        ReadOnlyError,
+        RequestTimeout,
+        SignatureRejected,
+        TimestampRejected,
+        TooManyOrders,
+        TooManyRequests,
+        TradingSuspended,
+        TransferRejected,
+        TransportError,
+    )
+    from mexc_async.net.pool import Timeouts
+    from mexc_async.spot.enums import OrderStatus, OrderType, Side
+    from mexc_async.spot.trading import NewOrder
+
+_HOME = {
+    "catalogue": "endpoints",
+    "client": "Mexc RawView View",
+    "core.credentials": "Credentials",
+    "core.endpoint": "Auth Cost Endpoint Json Priority Request Resource Route call",
+    "core.limits": "Limit Limits",
+    "core.retry": "RetryPolicy",
+    "core.signing": "Signer",
+    "errors": (
+        "AccountRestricted ApiError ClientClosed ConfigError ConnectFailed ConnectionLost ExchangeUnavailable "
+        "InsufficientBalance InvalidKey InvalidParameter InvalidRequest InvalidSymbol IpBanned IpNotAllowed "
+        "ListenKeyInvalid MexcError MissingCredentials OrderNotFound OrderRejected OutcomeUnknown PermissionDenied "
+        "ProtocolError RateLimited ReadOnlyError RequestTimeout SignatureRejected TimestampRejected TooManyOrders "
+        "TooManyRequests TradingSuspended TransferRejected TransportError"
+    ),
+    "net.pool": "Timeouts",
+    "spot.enums": "OrderStatus OrderType Side",
+    "spot.trading": "NewOrder",
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names.split()}
+
+__all__ = ["__version__", *sorted(_MODULE_OF)]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> object:
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{module}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -36,8 +36,8 @@ ADVICE_SIGNATURE = (
     "Check that the secret belongs to this key and was copied whole, without spaces; keys without an IP list end "
     "after 90 days, and an ended key is answered with this same error."
 )
-ADVICE_LOST_SECRET = (  # noqa: S105 - advice, not a secret
-    "MEXC shows a secret only once, when the key is made, and nobody can show it again: "
+ADVICE_LOST_SECRET = (
+    "MEXC shows a secret only once, when the key is made, and nobody can show it again: "  # noqa: S105 - advice
     "delete the key, make a new one with the same permissions and IP list, and put both parts in place of the old."
 )
 ADVICE_RATE_LIMIT = (
@@ -150,13 +150,19 @@ class ConnectFailed(TransportError):
 class ConnectionLost(TransportError):
     """The connection ended after sending may have begun and before the answer was complete."""
 
+    outcome_known = False
+
 
 class RequestTimeout(TransportError):
     """No complete answer in time."""
 
+    outcome_known = False
+
 
 class ProtocolError(MexcError):
     """The answer is not what the interface promises; the text holds its first bytes."""
+
+    outcome_known = False
 
 
 class OutcomeUnknown(MexcError):

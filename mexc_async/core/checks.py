@@ -31,6 +31,8 @@ def positive(name: str, value: object) -> None:
         )
     if not value.is_finite():
         raise InvalidRequest(f"{name} {value} is not a number that an order can carry")
+    if not -20 <= value.adjusted() <= 20 or len(value.as_tuple().digits) > 40:
+        raise InvalidRequest(f"{name} {value:.6e} is not an amount: it must lie within 1e-20 and 1e20, in 40 digits")
     if value <= 0:
         raise InvalidRequest(f"{name} {value:f} must be above zero")
 

@@ -26,6 +26,7 @@ from mexc_async.core.query import Scalar, render
 
 P = ParamSpec("P")
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | Decimal | bool | None"
 """An answer as it came, without types; numbers with a fraction are Decimal."""
@@ -74,7 +75,7 @@ class Route(msgspec.Struct, frozen=True):
     product: str = "spot"
 
 
-class Request(msgspec.Struct, Generic[T], frozen=True, kw_only=True, rename="camel"):
+class Request(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True, rename="camel"):
     """One call as a value: it can be checked, queued, recorded and sent (`mexc.send(request)`).
 
     Raises InvalidRequest (a ValueError) when a field breaks a rule that can be known without asking the exchange.

@@ -18,7 +18,7 @@ from mexc_async.spot.enums import OrderTypeName, SideName, StpMode
 from mexc_async.spot.models import BatchResult, CancelledOrder, Done, Empty, Order, OrderAck, StpGroup, Wrapped
 from mexc_async.spot.parameters import ClientOrderId, PageLimit, Symbol, SymbolList
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 MAX_BATCH = 20
 """Orders in one batch."""
@@ -38,7 +38,7 @@ def _group(method: str, path: str = "/api/v3/strategy/group") -> Route:
     return Route(method, path, Auth.SIGNED, permission, (Cost("ip", 20),), Priority.ACCOUNT, safe=method == "GET")
 
 
-class OrderParameters(Request[T], Generic[T], frozen=True, kw_only=True):
+class OrderParameters(Request[T_co], Generic[T_co], frozen=True, kw_only=True):
     """What describes one order: which fields go together is MEXC's table "required by type"."""
 
     symbol: Symbol

@@ -1,0 +1,330 @@
+"""`Mexc`: the one place where the parts of the client are made and wired together."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Literal, Self, TypeVar, cast, overload
+from urllib.parse import urlsplit
+
+from mexc_async.core.credentials import Credentials
+from mexc_async.core.endpoint import Auth, Cost, Json, Priority, Request, Route
+from mexc_async.core.limits import Limits
+from mexc_async.core.query import Scalar, render
+from mexc_async.core.retry import RetryPolicy
+from mexc_async.errors import ClientClosed, ConfigError, InvalidRequest
+from mexc_async.keys import from_environment
+from mexc_async.net.api import Api, Call, Channel, Options
+from mexc_async.net.clock import ServerClock
+from mexc_async.net.hooks import Hooks
+from mexc_async.net.limiter import RateLimiter
+from mexc_async.net.order_ids import OrderIds
+from mexc_async.net.pool import Pool, PoolConfig, Timeouts
+from mexc_async.net.simulator import SimulatorProcess
+from mexc_async.net.tasks import Tasks
+from mexc_async.spot.api import RawSpot, Spot
+from mexc_async.spot.market import Ping
+from mexc_async.spot.rules import SymbolRules
+
+T = TypeVar("T")
+REST = "https://api.mexc.com"
+METHODS = ("GET", "POST", "PUT", "DELETE")
+
+
+class RawView:
+    """The client with answers as they came: `mexc.using(raw=True)`. Numbers with a fraction are Decimal."""
+
+    def __init__(self, api: Api, options: Options) -> None:
+        self._api = api
+        self._options = options
+        self.spot = RawSpot(Channel(api, options))
+
+    async def send(self, request: Request[object]) -> Json:
+        """Send a request value and return its answer undecoded."""
+        answer: object = await self._api.send(request, self._options)
+        return cast(Json, answer)
+
+
+class View:
+    """The client with options for its calls: `mexc.using(timeout_s=2, max_wait_s=0)`."""
+
+    spot: Spot
+    """Every spot endpoint."""
+
+    def __init__(self, api: Api, options: Options) -> None:
+        self._api = api
+        self._options = options
+        self.spot = Spot(Channel(api, options))
+
+    async def send(self, request: Request[T]) -> T:
+        """Send a request value, such as `DepthQuery(symbol="BTCUSDT")`, and return its typed answer."""
+        return await self._api.send(request, self._options)
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, Scalar] | None = None,
+        *,
+        signed: bool = False,
+        weight: int = 1,
+    ) -> Json:
+        """Reach an endpoint that is not declared, through the same limits, signing and errors.
+
+        `params` carry wire names; `weight` is taken from the IP budget. The answer comes undecoded. A GET may be
+        repeated after a fault, everything else is never.
+        """
+        if method not in METHODS:
+            raise InvalidRequest(f"method {method!r} is not one of {', '.join(METHODS)}")
+        if not path.startswith("/") or "?" in path or "#" in path or not path.isascii() or " " in path:
+            raise InvalidRequest(f"path {path!r} must be a plain path such as /api/v3/time, its parameters in params")
+        route = Route(
+            method,
+            path,
+            Auth.SIGNED if signed else Auth.NONE,
+            costs=(Cost("ip", weight),) if weight else (),
+            priority=Priority.ACCOUNT if signed else Priority.MARKET,
+            safe=method == "GET",
+        )
+        try:
+            pairs = [(name, render(value)) for name, value in (params or {}).items() if value is not None]
+        except TypeError as error:
+            raise InvalidRequest(f"parameter {error}") from None
+        answer: Json = await self._api.run(Call(route, pairs, None), self._options)
+        return answer
+
+    @overload
+    def using(
+        self,
+        *,
+        raw: Literal[True],
+        max_wait_s: float | None = None,
+        timeout_s: float | None = None,
+        recv_window_ms: int | None = None,
+        cached: bool | None = None,
+    ) -> RawView: ...
+    @overload
+    def using(
+        self,
+        *,
+        raw: Literal[False] = False,
+        max_wait_s: float | None = None,
+        timeout_s: float | None = None,
+        recv_window_ms: int | None = None,
+        cached: bool | None = None,
+    ) -> View: ...
+    def using(
+        self,
+        *,
+        raw: bool = False,
+        max_wait_s: float | None = None,
+        timeout_s: float | None = None,
+        recv_window_ms: int | None = None,
+        cached: bool | None = None,
+    ) -> View | RawView:
+        """The same client with other options; what is not given stays as it is here.
+
+        Args:
+            raw: answers as they came, undecoded.
+            max_wait_s: how long a call may stand in line for the limits; 0 raises RateLimited at once.
+            timeout_s: seconds for one attempt.
+            recv_window_ms: how old a signed call may be on arrival, 1 to 60000.
+            cached: False asks again although an answer is kept (`exchange_info`, five minutes).
+        """
+        old = self._options
+        options = Options(
+            max_wait_s=old.max_wait_s if max_wait_s is None else max_wait_s,
+            timeout_s=old.timeout_s if timeout_s is None else timeout_s,
+            recv_window_ms=old.recv_window_ms if recv_window_ms is None else recv_window_ms,
+            cached=old.cached if cached is None else cached,
+            raw=raw,
+        )
+        return RawView(self._api, options) if raw else View(self._api, options)
+
+
+class Mexc(View):
+    """A client of the MEXC exchange.
+
+        async with Mexc.from_env() as mexc:
+            book = await mexc.spot.depth(symbol="BTCUSDT", limit=5)
+
+    Several clients may live in one loop; nothing is global. `aclose` may be called twice and from any task.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials | None = None,
+        *,
+        rest: str = REST,
+        limits: str | Limits = "default",
+        paths: Literal["default", "guide"] = "default",
+        read_only: bool = False,
+        check_rules: bool = True,
+        connections: int = 8,
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
+        recv_window_ms: int | None = None,
+        order_id_prefix: str = "m",
+        proxy: str | None = None,
+        trust_env: bool = True,
+        local_address: str | None = None,
+        tls: ssl.SSLContext | None = None,
+        max_response_bytes: int = 32 << 20,
+    ) -> None:
+        """Set up a client; nothing is sent before the first call.
+
+        Args:
+            credentials: key and secret; without them public calls work.
+            rest: base URL of the REST API.
+            limits: a profile (`default`, `conservative`, `guide`, `market_maker(N)`, `unlimited`) or `Limits`.
+            paths: `guide` sends orders to the paths that some guides name.
+            read_only: refuse every call that changes something.
+            check_rules: hold orders against the symbol's rules before sending them (loads them on first need).
+            connections: how many `warm_up` opens.
+            timeouts: per phase of one attempt.
+            retry: what is tried again, and how long.
+            recv_window_ms: how old a signed call may be on arrival; None leaves MEXC's 5000.
+            order_id_prefix: begins every client order id that is made here.
+            proxy: URL of an HTTP proxy; without one `trust_env` lets HTTPS_PROXY and NO_PROXY decide.
+            trust_env: see `proxy`.
+            local_address: address of this machine to send from.
+            tls: own certificate authorities; verification stays on.
+            max_response_bytes: a larger answer is a ProtocolError.
+
+        Raises ConfigError.
+        """
+        self._config = PoolConfig(
+            rest=rest,
+            proxy=proxy,
+            trust_env=trust_env,
+            local_address=local_address,
+            tls=tls,
+            timeouts=timeouts,
+            max_response_bytes=max_response_bytes,
+        )
+        if paths not in ("default", "guide"):
+            raise ConfigError(f"paths {paths!r} is not one of 'default', 'guide'")
+        if not isinstance(connections, int) or not 1 <= connections <= 100:
+            raise ConfigError(f"connections {connections!r} must be from 1 to 100")
+        self._connections = connections
+        self._read_only = read_only
+        self._tasks = Tasks()
+        self._simulator: SimulatorProcess | None = None
+        self.hooks = Hooks()
+        """Events: `mexc.hooks.add(listener)`."""
+        self.limits = RateLimiter(Limits.named(limits) if isinstance(limits, str) else limits)
+        """The limiter: `mexc.limits.report()`."""
+        self._pool = Pool(self._config)
+        api = Api(
+            self._pool,
+            self.limits,
+            credentials=credentials,
+            tasks=self._tasks,
+            hooks=self.hooks,
+            retry=retry,
+            order_ids=OrderIds(order_id_prefix),
+            guide_paths=paths == "guide",
+            read_only=read_only,
+            check_rules=check_rules,
+        )
+        super().__init__(api, Options(recv_window_ms=recv_window_ms))
+        self._is_open = False
+
+    @classmethod
+    def from_env(cls, **settings: object) -> Self:
+        """A client with the key in MEXC_API_KEY and MEXC_API_SECRET. Raises MissingCredentials."""
+        return cls(from_environment(), **settings)  # type: ignore[arg-type]  # checked by __init__
+
+    @classmethod
+    def sim(cls, *, seed: int = 7, sim_limits: str = "default", tape: str | None = None, **settings: object) -> Self:
+        """A client of a simulated exchange of its own, started when it is opened and stopped when it is closed.
+
+        Args:
+            seed: of the simulated market; the same seed gives the same market.
+            sim_limits: what the simulated exchange enforces: `default`, `guide` or `none`.
+            tape: a recorded market to play instead, see `mexc-async sim --help`.
+            settings: those of `Mexc`.
+        """
+        arguments = ["--seed", str(seed), "--limits", sim_limits]
+        simulator = SimulatorProcess(*arguments, *(["--tape", tape] if tape else []))
+        mexc = cls(simulator.credentials, **{"rest": "http://127.0.0.1", **settings})  # type: ignore[arg-type]  # as above
+        mexc._simulator = simulator
+        return mexc
+
+    @property
+    def clock(self) -> ServerClock:
+        """The exchange's clock as far as it is known."""
+        return self._api.clock
+
+    @property
+    def is_sim(self) -> bool:
+        """Whether the exchange is on this machine, so that no real money moves."""
+        return self._config.is_loopback
+
+    def rules(self, symbol: str) -> SymbolRules:
+        """A symbol's rules: `.price(...)` and `.quantity(...)` round by them.
+
+        Raises ConfigError before `load_rules` or a first order, InvalidRequest for an unknown symbol.
+        """
+        return self._api.rules(symbol)
+
+    async def load_rules(self) -> None:
+        """Load the rules of every symbol (one call of weight 25)."""
+        await self._api.rules.load()
+
+    async def warm_up(self, connections: int | None = None) -> None:
+        """Open connections ahead, measure the exchange's clock and load the symbols' rules.
+
+        A cold TLS connection costs an order about forty times what a warm one does. Each connection is opened by a
+        ping, which the limits count.
+        """
+        self._start()
+        ping = Call(Ping.route, [], None)
+        pings = [
+            self._tasks.spawn(self._api._carry_out(ping, self._options))
+            for _ in range(connections or self._connections)
+        ]
+        for task in pings:
+            await task
+        if self._api.credentials is not None:
+            await self.clock.ensure()
+        await self._api.rules.load()
+
+    def _start(self) -> None:
+        if self._api.is_closed:
+            raise ClientClosed("the client is closed; open a new one")
+        if self._api.credentials is not None:
+            self.clock.start()
+
+    async def __aenter__(self) -> Self:
+        if self._api.is_closed:
+            raise ClientClosed("the client is closed; open a new one")
+        if self._simulator is not None and not self._is_open:
+            self._pool.base = await self._simulator.start()
+        self._is_open = True
+        self._start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Stop background work, fail calls that wait, close connections; idempotent, from any task."""
+        self._api.is_closed = True
+        self.limits.close()
+        await self._tasks.aclose()
+        await self._pool.aclose()
+        if self._simulator is not None:
+            await self._simulator.stop()
+
+    def __repr__(self) -> str:
+        label = "SIM" if self.is_sim else "LIVE"
+        credentials = self._api.credentials
+        parts = [label, urlsplit(self._pool.base).netloc, self.limits.limits.profile]
+        parts.append(credentials.masked_key if credentials else "public")
+        if self._read_only:
+            parts.append("read-only")
+        return f"<Mexc {' '.join(parts)}>"

@@ -1,0 +1,248 @@
+"""Sliding ledgers: a token comes back exactly one window (plus the margin) after it was spent.
+
+A full burst is allowed, no half-open window ever holds more than its budget, and the full rate is sustained. A bucket
+that starts full and refills steadily would let twice its budget through its first window.
+
+Who waits stands in queues, one for each kind of request; the one that came first among the highest priority is served
+first. A waiter claims the limits that hold it back: nobody of its own or a lower priority passes it there, while
+requests that need other limits go on. Claims are kept until the waiter is served, so that a request of great weight is
+never overtaken for ever.
+
+Nothing here reads a clock or waits: "now" is monotonic seconds and comes in.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from heapq import heapify, heappop, heappush
+from math import inf
+
+from mexc_async.core.endpoint import Cost, Priority, Route
+from mexc_async.core.limits import Limits
+from mexc_async.errors import ConfigError
+
+_UNCLAIMED = 99
+CONNECTIONS = "connections"
+"""The name under which waits for a free connection are reported."""
+
+
+class Bucket:
+    """One limit's ledger. `period_s` is inf for slots, which come back when their request ends."""
+
+    __slots__ = ("budget", "claimed_by", "closed_until", "name", "period_s", "spent", "used")
+
+    def __init__(self, name: str, budget: float, period_s: float) -> None:
+        self.name = name
+        self.budget = budget
+        self.period_s = period_s
+        self.used = 0
+        self.spent: deque[tuple[float, int]] = deque()
+        """(when it comes back, weight), soonest first."""
+        self.closed_until = -inf
+        self.claimed_by: int = _UNCLAIMED
+        """The highest priority that waits here."""
+
+    def wait(self, weight: int, now: float) -> float:
+        """Seconds until `weight` fits: 0.0 if it does now, inf if only the end of a request can tell."""
+        self.settle(now)
+        closed = self.closed_until - now
+        missing = self.used + weight - self.budget
+        if missing <= 0:
+            return max(closed, 0.0)
+        for back_at, amount in self.spent:
+            missing -= amount
+            if missing <= 0:
+                return max(back_at - now, closed)
+        return inf
+
+    def settle(self, now: float) -> None:
+        """Put back what has come back by now."""
+        spent = self.spent
+        while spent and spent[0][0] <= now:
+            self.used -= spent.popleft()[1]
+
+    def take(self, weight: int, now: float) -> None:
+        """Spend `weight`; the caller has seen that it fits."""
+        self.used += weight
+        if self.period_s != inf:
+            self.spent.append((now + self.period_s, weight))
+
+    def put_back(self, weight: int, taken_at: float) -> None:
+        """Undo a `take`, if it has not come back by itself."""
+        if self.period_s != inf:
+            try:
+                self.spent.remove((taken_at + self.period_s, weight))
+            except ValueError:
+                return
+        self.used -= weight
+
+
+class Plan:
+    """What requests of one kind take, looked up once."""
+
+    __slots__ = ("costs", "priority", "queue")
+
+    def __init__(self, costs: tuple[tuple[Bucket, int], ...], priority: Priority) -> None:
+        self.costs = costs
+        self.priority = priority
+        self.queue: deque[Waiter] = deque()
+
+
+class Waiter:
+    """A request that stands in its plan's queue."""
+
+    __slots__ = ("bound_by", "claims", "gone", "plan", "seq", "since")
+
+    def __init__(self, plan: Plan, seq: int, since: float) -> None:
+        self.plan = plan
+        self.seq = seq
+        self.since = since
+        self.claims: set[Bucket] = set()
+        self.bound_by = ""
+        """The limit that held it back first."""
+        self.gone = False
+
+
+class Ledger:
+    """All limits of one client. `try_acquire` and `join` are the two ways in; `serve` lets waiters go."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.buckets = {
+            limit.name: Bucket(limit.name, limit.budget, limit.window_s + limits.margin_s) for limit in limits.table
+        }
+        # Every request pays these two, so that a ban or a full pool holds back everything in any profile.
+        self._client = self.buckets.setdefault("client", Bucket("client", inf, 0.0))
+        self._connections = self.buckets[CONNECTIONS] = Bucket(CONNECTIONS, limits.max_in_flight, inf)
+        self._plans: dict[tuple[tuple[Cost, ...], Priority], Plan] = {}
+        self._seq = 0
+        self.waiting = 0
+        """Requests that stand in line."""
+        self.wake_at = inf
+        """When `serve` is worth calling next."""
+
+    def plan(self, route: Route) -> Plan:
+        """What a request of this route takes. Raises ConfigError if it is more than a limit ever allows."""
+        key = (route.costs, route.priority)
+        if plan := self._plans.get(key):
+            return plan
+        costs: list[tuple[Bucket, int]] = [(self._client, 1), (self._connections, 1)]
+        for cost in route.costs:
+            if bucket := self.buckets.get(cost.limit):
+                if cost.weight > bucket.budget:
+                    raise ConfigError(
+                        f"{route.method} {route.path} weighs {cost.weight}; limit {cost.limit} is {bucket.budget}"
+                    )
+                costs.append((bucket, cost.weight))
+        return self._plans.setdefault(key, Plan(tuple(costs), route.priority))
+
+    def try_acquire(self, plan: Plan, now: float) -> float:
+        """Take what the plan costs and return 0.0, or take nothing and return the seconds until it is worth asking.
+
+        Someone of the same or a higher priority who waits for one of the same limits is not overtaken.
+        """
+        priority = plan.priority
+        for bucket, weight in plan.costs:
+            spent = bucket.spent
+            while spent and spent[0][0] <= now:
+                bucket.used -= spent.popleft()[1]
+            if (
+                bucket.claimed_by <= priority
+                or bucket.used + weight > bucket.budget
+                or bucket.closed_until > now  # a 429 or 418 closed it
+            ):
+                return self._wait(plan, now)
+        for bucket, weight in plan.costs:
+            bucket.used += weight
+            if bucket.period_s != inf:
+                bucket.spent.append((now + bucket.period_s, weight))
+        return 0.0
+
+    def _wait(self, plan: Plan, now: float) -> float:
+        own = max(bucket.wait(weight, now) for bucket, weight in plan.costs)
+        if any(bucket.claimed_by <= plan.priority for bucket, _ in plan.costs):
+            return max(own, self.wake_at - now, 1e-9)
+        return own
+
+    def join(self, plan: Plan, now: float) -> Waiter:
+        """Stand in line; the caller has tried in vain. Call `serve` next."""
+        self._seq += 1
+        waiter = Waiter(plan, self._seq, now)
+        for bucket, weight in plan.costs:
+            if bucket.claimed_by <= plan.priority or bucket.wait(weight, now) > 0:
+                waiter.bound_by = bucket.name
+                break
+        plan.queue.append(waiter)
+        self.waiting += 1
+        return waiter
+
+    def leave(self, waiter: Waiter) -> None:
+        """Give up a place in line. Call `serve` next: what it claimed is free."""
+        if not waiter.gone:
+            waiter.gone = True
+            self.waiting -= 1
+
+    def serve(self, now: float) -> list[Waiter]:
+        """Take for everyone whose turn has come and return them, first come first; sets `wake_at`."""
+        for bucket in self.buckets.values():
+            bucket.claimed_by = _UNCLAIMED
+        self.wake_at = inf
+        served: list[Waiter] = []
+        heads = [(head.plan.priority, head.seq, head) for head in self._heads()]
+        heapify(heads)
+        while heads:
+            priority, _, head = heappop(heads)
+            plan = head.plan
+            free = all(bucket.claimed_by == _UNCLAIMED for bucket, _ in plan.costs)
+            waits = [(bucket.wait(weight, now), bucket) for bucket, weight in plan.costs]
+            longest = max(wait for wait, _ in waits)
+            if free and longest <= 0:
+                for bucket, weight in plan.costs:
+                    bucket.take(weight, now)
+                self.leave(head)
+                served.append(head)
+                if following := self._head(plan):
+                    heappush(heads, (priority, following.seq, following))
+                continue
+            if free:
+                head.claims.update(bucket for wait, bucket in waits if wait > 0)
+                self.wake_at = min(self.wake_at, now + longest)
+            for bucket in head.claims:
+                bucket.claimed_by = min(bucket.claimed_by, priority)
+        return served
+
+    def _heads(self) -> Iterator[Waiter]:
+        for plan in self._plans.values():
+            if head := self._head(plan):
+                yield head
+
+    def _head(self, plan: Plan) -> Waiter | None:
+        queue = plan.queue
+        while queue and queue[0].gone:
+            queue.popleft()
+        return queue[0] if queue else None
+
+    def finish(self) -> bool:
+        """A request ended, whatever its outcome: its connection is free. True if somebody waits for one."""
+        self._connections.used -= 1
+        return self._connections.claimed_by != _UNCLAIMED
+
+    def put_back(self, plan: Plan, taken_at: float) -> None:
+        """A request was given up before anything was sent: what it took at `taken_at` is as if never taken."""
+        for bucket, weight in plan.costs:
+            bucket.put_back(weight, taken_at)
+
+    def sent_late(self, plan: Plan, taken_at: float, now: float) -> None:
+        """A request that passed at `taken_at` goes out only now: count it from now, as the exchange will."""
+        for bucket, weight in plan.costs:
+            if bucket.period_s != inf:
+                bucket.put_back(weight, taken_at)
+                bucket.take(weight, now)
+
+    def close(self, names: Iterable[str], until: float) -> None:
+        """Let nothing through these limits before `until`; the client-wide one stands for everything."""
+        for name in names:
+            bucket = self.buckets.get(name)
+            if bucket is not None:
+                bucket.closed_until = max(bucket.closed_until, until)

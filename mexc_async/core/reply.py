@@ -1,0 +1,201 @@
+"""From (status, headers, body) to a typed value, or to the error that it stands for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import cache
+from typing import Any, NamedTuple, get_args, get_origin
+
+import msgspec
+
+from mexc_async.core.endpoint import Json, Route
+from mexc_async.core.fields import decode_field
+from mexc_async.error_codes import CODES
+from mexc_async.errors import (
+    ApiError,
+    ExchangeUnavailable,
+    IpBanned,
+    MexcError,
+    PermissionDenied,
+    ProtocolError,
+    TooManyRequests,
+)
+
+SUCCESS_CODES = frozenset({0, 200})
+"""Envelopes say success with either, depending on endpoint and source (reference: `envelopes`)."""
+DEFAULT_BAN_S = 120.0
+"""A 418 without Retry-After: MEXC's bans begin at two minutes."""
+DEFAULT_WAIT_S = 1.0
+"""A 429 without Retry-After."""
+_ERROR_BODY_MAX = 4096
+_SECRETS = re.compile(
+    r"(?i)(signature|secret\w*|api_?key|access_?key|x-mexc-apikey|listen_?key|token)(\W{1,4})([\w\-%+/=]{6,})"
+    r"|\b[0-9a-f]{64}\b|\bmx0\w{8,}"
+)
+
+
+class Reply(NamedTuple):
+    """What came back."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class _Refusal(msgspec.Struct):
+    """The parts of an error body; a success in an envelope has them too."""
+
+    code: int | str | None = None
+    msg: str | None = None
+    message: str | None = None
+
+
+_refusal = msgspec.json.Decoder(_Refusal, strict=False)
+_raw = msgspec.json.Decoder(float_hook=Decimal)
+
+
+def scrub(text: str) -> str:
+    """The text without anything that looks like a key, secret or signature."""
+    return _SECRETS.sub(lambda found: f"{found[1]}{found[2]}***" if found[1] else "***", text)
+
+
+def first_bytes(body: bytes) -> str:
+    """The beginning of a body for an error message: one line, no secrets."""
+    text = " ".join(body[:400].decode("utf-8", "replace").split())
+    text = "".join(char if char.isprintable() else "?" for char in text)
+    return scrub(text)[:160] or "empty"
+
+
+def error_of(route: Route, reply: Reply) -> MexcError | None:
+    """The error that a reply stands for, None if it is a success."""
+    status, _, body = reply
+    refusal = _refusal_of(body)
+    if status in (418, 429):
+        retry_after = _retry_after(reply.headers)
+        if status == 418:
+            text = _message(refusal, "this address is banned for a while")
+            return IpBanned(text, code=_code(refusal), status=status, retry_after_s=retry_after or DEFAULT_BAN_S)
+        text = _message(refusal, "too many requests")
+        return TooManyRequests(text, code=_code(refusal), status=status, retry_after_s=retry_after or DEFAULT_WAIT_S)
+    if status >= 500:
+        text = _message(refusal, f"the exchange failed: {first_bytes(body)}")
+        return ExchangeUnavailable(text, code=_code(refusal), status=status)
+    code = _code(refusal)
+    if refusal is not None and code is not None and not (200 <= status < 300 and code in SUCCESS_CODES):
+        known = CODES[route.product].get(code)
+        text = _message(refusal, known.meaning if known else "refused without a reason")
+        return (known.error if known else ApiError)(text, code=code, status=status)
+    if 200 <= status < 300:
+        return None
+    return _without_code(status, reply)
+
+
+def _without_code(status: int, reply: Reply) -> MexcError:
+    if status == 401:
+        return PermissionDenied("no authority", status=status)
+    if status in (404, 405):
+        return ApiError(
+            "the host has no such path, so nothing was done; MEXC's own paths are the default (paths='default')",
+            status=status,
+        )
+    if 300 <= status < 400:
+        return ProtocolError("answered with a redirect, which is never followed", status=status)
+    return ProtocolError(f"not an answer of the exchange: {first_bytes(reply.body)}", status=status)
+
+
+def _refusal_of(body: bytes) -> _Refusal | None:
+    if len(body) > _ERROR_BODY_MAX or body.lstrip()[:1] != b"{" or b'"code"' not in body:
+        return None
+    try:
+        return _refusal.decode(body)
+    except msgspec.MsgspecError:
+        return None
+
+
+def _code(refusal: _Refusal | None) -> int | None:
+    try:
+        return None if refusal is None or refusal.code is None else int(refusal.code)
+    except ValueError:
+        return None
+
+
+def _message(refusal: _Refusal | None, otherwise: str) -> str:
+    text = (refusal.msg or refusal.message) if refusal is not None else None
+    return scrub(" ".join(text.split())) if text else otherwise
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    try:
+        seconds = float(headers.get("Retry-After", ""))
+    except ValueError:
+        return None
+    return seconds if 0 < seconds <= 7 * 86400 else None
+
+
+def decode_json(body: bytes) -> Json:
+    """An answer without types. Raises ProtocolError if it is not JSON."""
+    try:
+        value: Json = _raw.decode(body)
+    except msgspec.DecodeError as error:
+        raise ProtocolError(f"truncated or not JSON: {first_bytes(body)}") from error
+    return value
+
+
+def decode(kind: object, body: bytes) -> tuple[Any, list[str]]:
+    """The typed answer, and what had to be left out of its lists for being odd.
+
+    An object stands for a list of one where a list is due. Raises ProtocolError if it cannot be understood.
+    """
+    if get_origin(kind) is list and body[:1] == b"{":
+        body = b"[" + body + b"]"
+    try:
+        return decoder(kind).decode(body), []
+    except msgspec.ValidationError as error:
+        value, odd = _without_odd_items(kind, decode_json(body))
+        if not odd:
+            raise ProtocolError(f"unexpected shape, {error}: {first_bytes(body)}") from error
+        return value, odd
+    except msgspec.DecodeError as error:
+        raise ProtocolError(f"truncated or not JSON: {first_bytes(body)}") from error
+
+
+@cache
+def decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    """The decoder of a type, built once. Numbers may come as text."""
+    return msgspec.json.Decoder(kind, dec_hook=decode_field, strict=False)
+
+
+def _without_odd_items(kind: Any, value: Any) -> tuple[Any, list[str]]:
+    """Convert, dropping list items that do not fit; without any to drop, (None, [])."""
+    odd: list[str] = []
+    if get_origin(kind) is list:
+        value = _fitting(get_args(kind)[0], value, odd)
+    elif isinstance(value, dict) and isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        for field in msgspec.structs.fields(kind):
+            if get_origin(field.type) is list and isinstance(value.get(field.encode_name), list):
+                item = get_args(field.type)[0]
+                value[field.encode_name] = _fitting(item, value[field.encode_name], odd)
+    if not odd:
+        return None, []
+    try:
+        return _convert(kind, value), odd
+    except msgspec.ValidationError:
+        return None, []
+
+
+def _fitting(item: Any, values: list[Any], odd: list[str]) -> list[Any]:
+    fit = []
+    for index, value in enumerate(values):
+        try:
+            _convert(item, value)
+        except msgspec.ValidationError as error:
+            odd.append(f"item {index}: {error}")
+        else:
+            fit.append(value)
+    return fit
+
+
+def _convert(kind: Any, value: Any) -> Any:
+    return msgspec.convert(value, kind, dec_hook=decode_field, strict=False)

@@ -1,0 +1,21 @@
+"""Where credentials come from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from mexc_async.core.credentials import Credentials
+from mexc_async.errors import MissingCredentials
+
+KEY_VARIABLE = "MEXC_API_KEY"
+SECRET_VARIABLE = "MEXC_API_SECRET"  # noqa: S105 - the variable's name
+
+
+def from_environment(environ: Mapping[str, str] | None = None) -> Credentials:
+    """Credentials from MEXC_API_KEY and MEXC_API_SECRET. Raises MissingCredentials naming the one that is not set."""
+    environ = os.environ if environ is None else environ
+    missing = [name for name in (KEY_VARIABLE, SECRET_VARIABLE) if not environ.get(name)]
+    if missing:
+        raise MissingCredentials(f"{' and '.join(missing)} not set in the environment")
+    return Credentials(environ[KEY_VARIABLE], environ[SECRET_VARIABLE])

@@ -1,0 +1,313 @@
+"""The request pipeline: pass the limiter, stamp, sign, send, decode; above it the retry policy.
+
+One attempt (`_attempt`) and the policy over it (`_carry_out`) are separate. Nothing is stamped before the limiter let
+it go, and the bytes that are signed are the bytes that are sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Coroutine, Hashable
+from typing import Any, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+from multidict import CIMultiDict
+
+from mexc_async.core.clock import Sample
+from mexc_async.core.credentials import Credentials
+from mexc_async.core.endpoint import Auth, Priority, Request, Route, result_type
+from mexc_async.core.query import encode
+from mexc_async.core.reply import Reply, decode, decode_json, error_of
+from mexc_async.core.retry import RetryPolicy
+from mexc_async.errors import (
+    ClientClosed,
+    ConfigError,
+    MexcError,
+    MissingCredentials,
+    OutcomeUnknown,
+    ProtocolError,
+    RateLimited,
+    ReadOnlyError,
+    TimestampRejected,
+)
+from mexc_async.net.clock import ServerClock
+from mexc_async.net.hooks import Hooks, OddItems, RequestDone, logger
+from mexc_async.net.limiter import RateLimiter
+from mexc_async.net.order_ids import OrderIds, name_orders, orders_of
+from mexc_async.net.pool import Transport
+from mexc_async.net.rules import RuleBook
+from mexc_async.net.tasks import Tasks
+from mexc_async.spot.market import ExchangeInfoQuery, ServerTimeQuery
+
+T = TypeVar("T")
+
+GUIDE_PATHS = {
+    ("POST", "/api/v3/order"): ("POST", "/api/v3/order/place"),
+    ("DELETE", "/api/v3/order"): ("POST", "/api/v3/order/cancel"),
+}
+"""What some guides and gateways call MEXC's own POST and DELETE /api/v3/order; chosen by `paths="guide"`."""
+MAX_RECV_WINDOW_MS = 60_000
+_CACHED_ANSWERS = 256
+
+
+class Options(Struct, frozen=True):
+    """What a view of the client (`mexc.using(...)`) changes about its calls."""
+
+    max_wait_s: float | None = None
+    """How long a call may stand in line for the limits; None is as long as it takes, 0 not at all."""
+    timeout_s: float | None = None
+    """Seconds for one attempt; None is the pool's."""
+    recv_window_ms: int | None = None
+    """How old a signed call may be when the exchange gets it; None leaves MEXC's default of 5000."""
+    raw: bool = False
+    cached: bool = True
+    """False asks the exchange again although an answer is kept."""
+
+    def __post_init__(self) -> None:
+        if self.max_wait_s is not None and not 0 <= self.max_wait_s < 1e9:
+            raise ConfigError(f"max_wait_s {self.max_wait_s!r} must not be negative")
+        if self.timeout_s is not None and not 0 < self.timeout_s < 1e9:
+            raise ConfigError(f"timeout_s {self.timeout_s!r} must be above 0")
+        window = self.recv_window_ms
+        if window is not None and (not isinstance(window, int) or not 1 <= window <= MAX_RECV_WINDOW_MS):
+            raise ConfigError(f"recv_window_ms {window!r} must be from 1 to {MAX_RECV_WINDOW_MS}")
+
+
+class Call(Struct, frozen=True):
+    """A request on its way: where it goes and what its answer is."""
+
+    route: Route
+    params: list[tuple[str, str]]
+    kind: object
+    """Type of the answer; None leaves it as it came."""
+    client_order_id: str | None = None
+
+
+class Api:
+    """Everything a call passes on its way, wired by the client."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        limiter: RateLimiter,
+        *,
+        credentials: Credentials | None,
+        tasks: Tasks,
+        hooks: Hooks,
+        retry: RetryPolicy,
+        order_ids: OrderIds,
+        guide_paths: bool = False,
+        read_only: bool = False,
+        check_rules: bool = True,
+    ) -> None:
+        self.transport = transport
+        self.limiter = limiter
+        self.credentials = credentials
+        self.tasks = tasks
+        self.hooks = hooks
+        self.clock = ServerClock(self._time_sample, hooks, tasks)
+        self.rules = RuleBook(lambda: self.send(ExchangeInfoQuery(), Options()), tasks)
+        self.is_closed = False
+        self._retry = retry
+        self._order_ids = order_ids
+        self._paths = GUIDE_PATHS if guide_paths else {}
+        self._read_only = read_only
+        self._check_rules = check_rules
+        self._answers: dict[Hashable, tuple[float, object]] = {}
+        self._public_headers: CIMultiDict[str] = CIMultiDict()
+        self._signed_headers = CIMultiDict({"Content-Type": "application/json"})
+        if credentials is not None:
+            self._signed_headers["X-MEXC-APIKEY"] = credentials.api_key
+
+    async def send(self, request: Request[T], options: Options) -> T:
+        """Send one request, typed, and everything that goes with it."""
+        request = name_orders(request, self._order_ids)
+        orders = orders_of(request)
+        ids = ",".join(order.new_client_order_id or "" for order in orders) or None
+        kind = None if options.raw else result_type(type(request))
+        call = Call(request.route, request.params(), kind, ids)
+        self._admit(call.route)
+        if orders and self._check_rules:
+            rules = await self.rules.find(orders[0].symbol)
+            for order in orders:
+                rules.check(order)
+        result: T = await self.run(call, options)
+        return result
+
+    async def run(self, call: Call, options: Options) -> Any:
+        """Carry out a call; equal public reads under way at the same time share one, some answers are kept a while."""
+        route = call.route
+        self._admit(route)
+        if route.auth is not Auth.NONE:
+            await self.clock.ensure()
+            return await self._carry_out(call, options)
+        if not route.safe or route.method != "GET":
+            return await self._carry_out(call, options)
+        key = (route.path, tuple(call.params), call.kind is None)
+        if route.cache_s and options.cached and (kept := self._answers.get(key)) and kept[0] > time.monotonic():
+            return kept[1]
+        answer = await self.tasks.shared((key, options), lambda: self._carry_out(call, options))
+        if route.cache_s:
+            self._keep(key, answer, route.cache_s)
+        return answer
+
+    def _admit(self, route: Route) -> None:
+        if self.is_closed:
+            raise ClientClosed("the client is closed").at(route.method, route.path)
+        if self._read_only and not route.safe:
+            raise ReadOnlyError("this client is read-only and the call changes something").at(route.method, route.path)
+        if route.auth is Auth.SIGNED and self.credentials is None:
+            raise MissingCredentials("this call needs an API key and its secret").at(route.method, route.path)
+
+    def _keep(self, key: Hashable, answer: object, seconds: float) -> None:
+        now = time.monotonic()
+        if len(self._answers) >= _CACHED_ANSWERS:
+            self._answers = {k: v for k, v in self._answers.items() if v[0] > now}
+        if len(self._answers) < _CACHED_ANSWERS:
+            self._answers[key] = (now + seconds, answer)
+
+    async def _carry_out(self, call: Call, options: Options) -> Any:
+        """Attempt, and attempt again where the policy says so."""
+        route, started, attempt = call.route, time.monotonic(), 1
+        while True:
+            try:
+                return await self._attempt(call, options, attempt)
+            except MexcError as error:
+                error.at(route.method, route.path)
+                jitter = random.random()  # noqa: S311 - spreads retries, protects nothing
+                pause = self._retry.delay(route, error, attempt, time.monotonic() - started, jitter)
+                if pause is None:
+                    final = _final(call, error)
+                    if final is error:
+                        raise
+                    raise final from error
+                logger.debug("%s %s: attempt %d failed: %s", route.method, route.path, attempt, type(error).__name__)
+                if isinstance(error, TimestampRejected):
+                    await self.clock.sync(forget=True)
+                elif pause:
+                    await asyncio.sleep(pause)
+                attempt += 1
+
+    async def _attempt(self, call: Call, options: Options, attempt: int) -> Any:
+        """Once through: limiter, stamp, sign, send, decode."""
+        asked_at = time.monotonic()
+        status: int | None = None
+        failure: MexcError | None = None
+        taken_at = await self.limiter.acquire(call.route, options.max_wait_s)
+        let_go_at = time.monotonic()
+        try:
+            reply = await self._exchange(call.route, taken_at, lambda: self._target(call, options), options.timeout_s)
+            status = reply.status
+            return self._value(call, reply)
+        except MexcError as error:
+            failure = error
+            raise
+        finally:
+            if self.hooks:
+                now, route = time.monotonic(), call.route
+                waited, latency = let_go_at - asked_at, now - let_go_at
+                self.hooks.emit(
+                    RequestDone(
+                        route.method, route.path, attempt, waited, latency, status, failure, call.client_order_id
+                    )
+                )
+
+    async def _exchange(
+        self, route: Route, taken_at: float, target: Callable[[], str], timeout_s: float | None
+    ) -> Reply:
+        """Send what the limiter let go at `taken_at`, and settle with the limiter however it ends."""
+        connected = False
+
+        def on_connected() -> None:
+            nonlocal connected
+            connected = True
+            self.limiter.sent(route, taken_at)
+
+        method, _ = self._paths.get((route.method, route.path), (route.method, route.path))
+        headers = self._public_headers if route.auth is Auth.NONE else self._signed_headers
+        try:
+            return await self.transport.send(method, target(), headers, timeout_s, on_connected)
+        finally:
+            if connected:
+                self.limiter.release(route)
+            else:
+                self.limiter.put_back(route, taken_at)
+
+    def _target(self, call: Call, options: Options) -> str:
+        """Path and query; for a signed call stamped now, and signed over exactly these bytes."""
+        route = call.route
+        _, path = self._paths.get((route.method, route.path), (route.method, route.path))
+        if route.auth is Auth.NONE or self.credentials is None:
+            return f"{path}?{encode(call.params)}" if call.params else path
+        params = [*call.params, ("timestamp", str(self.clock.now_ms()))]
+        if options.recv_window_ms is not None:
+            params.append(("recvWindow", str(options.recv_window_ms)))
+        query = encode(params)
+        return f"{path}?{query}&signature={self.credentials.signer.sign(query.encode())}"
+
+    def _value(self, call: Call, reply: Reply) -> Any:
+        route = call.route
+        error = error_of(route, reply)
+        if error is not None:
+            if isinstance(error, RateLimited):
+                self.limiter.penalise(route, reply.status, error.retry_after_s or 0.0)
+            raise error
+        try:
+            value, odd = (decode_json(reply.body), []) if call.kind is None else decode(call.kind, reply.body)
+        except ProtocolError as failure:
+            failure.status = reply.status
+            raise
+        if odd:
+            logger.warning("%s %s: left out %d odd items, first: %s", route.method, route.path, len(odd), odd[0])
+            self.hooks.emit(OddItems(route.method, route.path, odd))
+        return value
+
+    async def _time_sample(self) -> Sample:
+        """Ask for the exchange's time, timing the wire only; it must not wait behind market data."""
+        route = replace(ServerTimeQuery.route, priority=Priority.ORDER)
+        taken_at = await self.limiter.acquire(route)
+        sent_s = time.monotonic()
+        try:
+            reply = await self._exchange(route, taken_at, lambda: route.path, None)
+            received_s = time.monotonic()
+            error = error_of(route, reply)
+            if error is not None:
+                raise error
+            answer, _ = decode(result_type(ServerTimeQuery), reply.body)
+        except MexcError as failure:
+            raise failure.at(route.method, route.path) from failure.__cause__
+        return Sample(sent_s, answer.server_time, received_s)
+
+
+def _final(call: Call, error: MexcError) -> MexcError:
+    """The error as the caller gets it: where something may have changed, that is what it says first."""
+    error.client_order_id = call.client_order_id
+    if call.route.safe:
+        error.outcome_known = True  # nothing can have changed
+    if error.outcome_known:
+        return error
+    return OutcomeUnknown(
+        f"{error.message}; it may have been accepted",
+        code=error.code,
+        status=error.status,
+        method=error.method,
+        path=error.path,
+        client_order_id=call.client_order_id,
+    )
+
+
+class Channel:
+    """The pipeline with one set of options: what a view's resources send through."""
+
+    __slots__ = ("_api", "_options")
+
+    def __init__(self, api: Api, options: Options) -> None:
+        self._api = api
+        self._options = options
+
+    def send(self, request: Request[T], /) -> Coroutine[Any, Any, T]:
+        """Send one request."""
+        return self._api.send(request, self._options)

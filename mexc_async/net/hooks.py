@@ -1,0 +1,84 @@
+"""Typed events for metrics and logs. A listener is called synchronously and cannot break a call."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from mexc_async.errors import MexcError
+
+logger = logging.getLogger("mexc_async")
+logger.addHandler(logging.NullHandler())
+
+
+class RequestDone(Struct, frozen=True, gc=False):
+    """One attempt of a call ended. Holds no parameter, so no secret."""
+
+    method: str
+    path: str
+    attempt: int
+    """Counts from 1."""
+    wait_s: float
+    """Time in the limiter."""
+    latency_s: float
+    """From signing to the decoded answer."""
+    status: int | None
+    """HTTP status; None without an answer."""
+    error: MexcError | None
+    client_order_id: str | None = None
+
+
+class OddItems(Struct, frozen=True):
+    """An answer had items that could not be understood; the rest was delivered."""
+
+    method: str
+    path: str
+    reasons: list[str]
+
+
+class ClockSynced(Struct, frozen=True, gc=False):
+    """The exchange's clock was measured."""
+
+    offset_ms: float
+    """What to add to this machine's wall clock."""
+    error_ms: float
+
+
+class ClockFailed(Struct, frozen=True):
+    """Measuring the exchange's clock failed; it is tried again by itself."""
+
+    error: MexcError
+
+
+Event: TypeAlias = RequestDone | OddItems | ClockSynced | ClockFailed
+
+
+class Hooks:
+    """`remove = mexc.hooks.add(listener)`; the listener gets every event of this client."""
+
+    def __init__(self) -> None:
+        self._listeners: list[Callable[[Event], None]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._listeners)
+
+    def add(self, listener: Callable[[Event], None]) -> Callable[[], None]:
+        """Call `listener` with every event from now on; returns what takes it out again."""
+        self._listeners.append(listener)
+
+        def remove() -> None:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+
+        return remove
+
+    def emit(self, event: Event) -> None:
+        """Hand an event to every listener; one that raises is logged, the others are still called."""
+        for listener in tuple(self._listeners):
+            try:
+                listener(event)
+            except Exception:
+                logger.exception("a listener failed on %s", type(event).__name__)

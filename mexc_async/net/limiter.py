@@ -1,0 +1,256 @@
+"""Who waits for the limits: one timer, futures for those in line, and a report of what bound whom."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from math import ceil, inf
+
+from msgspec import Struct
+
+from mexc_async.core.endpoint import Route
+from mexc_async.core.limiter import CONNECTIONS, Ledger, Plan, Waiter
+from mexc_async.core.limits import Limits
+from mexc_async.errors import ClientClosed, RateLimited
+
+
+class EndpointUse(Struct, frozen=True):
+    """What one endpoint spent."""
+
+    endpoint: str
+    """Method and path."""
+    requests: int
+    weights: dict[str, int]
+    """Weight taken from each limit."""
+    waited: int
+    """Requests that had to wait."""
+    waited_s: float
+
+
+class LimitUse(Struct, frozen=True):
+    """State of one limit, and whom it held back."""
+
+    limit: str
+    budget: float
+    window_s: float
+    used: int
+    """Weight inside the current window."""
+    bound: int
+    """Requests that this limit, first of all, held back."""
+    waited_s: float
+    closed_s: float
+    """Seconds until it opens again after a 429 or 418."""
+
+
+class LimitReport(Struct, frozen=True):
+    """Which endpoints spend the budget and which limit binds; `print` it for a table."""
+
+    profile: str
+    endpoints: list[EndpointUse]
+    limits: list[LimitUse]
+    waiting: int
+    """Requests in line now."""
+
+    @property
+    def binding(self) -> str | None:
+        """The limit that held back most requests; None if none did."""
+        most = max(self.limits, key=lambda use: use.bound, default=None)
+        return most.limit if most is not None and most.bound else None
+
+    def __str__(self) -> str:
+        lines = [f"profile {self.profile}, {self.waiting} waiting, bound by {self.binding or 'nothing'}"]
+        lines.append(f"{'limit':<14}{'used':>7}{'budget':>9}{'window':>9}{'bound':>7}{'waited s':>10}{'closed s':>10}")
+        lines += [
+            f"{u.limit:<14}{u.used:>7}{u.budget:>9g}{u.window_s:>9g}{u.bound:>7}{u.waited_s:>10.2f}{u.closed_s:>10.1f}"
+            for u in self.limits
+        ]
+        lines.append(f"{'endpoint':<36}{'requests':>9}{'waited':>8}{'waited s':>10}  weights")
+        lines += [
+            f"{u.endpoint:<36}{u.requests:>9}{u.waited:>8}{u.waited_s:>10.2f}  "
+            + ", ".join(f"{name} {weight}" for name, weight in u.weights.items())
+            for u in self.endpoints
+        ]
+        return "\n".join(lines)
+
+
+class _Use:
+    """Counters of one endpoint."""
+
+    __slots__ = ("plan", "requests", "waited", "waited_s")
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.requests = 0
+        self.waited = 0
+        self.waited_s = 0.0
+
+
+class RateLimiter:
+    """Keeps one client's limits: `mexc.limits.report()` tells how they are used."""
+
+    def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+        self.limits = limits
+        self._ledger = Ledger(limits)
+        self._clock = clock
+        self._late_s = limits.margin_s / 4
+        self._futures: dict[Waiter, asyncio.Future[float]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._uses: dict[Route, _Use] = {}
+        self._bound: dict[str, int] = {}
+        self._bound_s: dict[str, float] = {}
+        self._closed = False
+
+    async def acquire(self, route: Route, max_wait_s: float | None = None) -> float:
+        """Wait until every limit of the route has room, take from all, and return the moment that this was.
+
+        Each acquire ends with one `release` or one `put_back`. Raises RateLimited if the wait is known to be, or turns
+        out to be, longer than `max_wait_s`.
+        """
+        use = self._use(route)
+        now = self._clock()
+        wait = self._ledger.try_acquire(use.plan, now)
+        if wait > 0:
+            now = await self._wait(use, wait, now, max_wait_s)
+        use.requests += 1
+        return now
+
+    def sent(self, route: Route, taken_at: float) -> None:
+        """The request goes out now: if that is noticeably later than it was let go, count it from now."""
+        now = self._clock()
+        if now - taken_at > self._late_s:
+            self._ledger.sent_late(self._use(route).plan, taken_at, now)
+
+    def release(self, route: Route) -> None:
+        """The request ended, whatever its outcome: its connection is free."""
+        if self._ledger.finish():
+            self._serve()
+
+    def put_back(self, route: Route, taken_at: float) -> None:
+        """The request ended before any of it was sent: what it took is free again."""
+        use = self._use(route)
+        use.requests -= 1
+        self._ledger.put_back(use.plan, taken_at)
+        if self._ledger.waiting:
+            self._serve()
+
+    def penalise(self, route: Route, status: int, seconds: float) -> None:
+        """The exchange answered 429 or 418: let nothing through for `seconds`.
+
+        A 418 bans the address and stops everything. A 429 does not say which limit it means: it stops those that the
+        route names, so that orders go on while market data waits.
+        """
+        names = [cost.limit for cost in route.costs if cost.limit in self._ledger.buckets]
+        self._ledger.close(names if names and status != 418 else ["client"], self._clock() + seconds)
+        self._serve()
+
+    def report(self) -> LimitReport:
+        """Which endpoints spent how much, and which limit held whom back, since the client was opened."""
+        now = self._clock()
+        for bucket in self._ledger.buckets.values():
+            bucket.settle(now)
+        return LimitReport(
+            profile=self.limits.profile,
+            endpoints=[
+                EndpointUse(
+                    f"{route.method} {route.path}",
+                    use.requests,
+                    {b.name: w * use.requests for b, w in use.plan.costs if b.name != CONNECTIONS},
+                    use.waited,
+                    use.waited_s,
+                )
+                for route, use in self._uses.items()
+            ],
+            limits=[
+                LimitUse(
+                    bucket.name,
+                    bucket.budget,
+                    bucket.period_s,
+                    bucket.used,
+                    self._bound.get(bucket.name, 0),
+                    self._bound_s.get(bucket.name, 0.0),
+                    max(bucket.closed_until - now, 0.0),
+                )
+                for bucket in self._ledger.buckets.values()
+            ],
+            waiting=self._ledger.waiting,
+        )
+
+    def close(self) -> None:
+        """Fail everyone in line with ClientClosed; idempotent."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for future in self._futures.values():
+            if not future.done():
+                future.set_exception(ClientClosed("the client was closed while this call waited for its turn"))
+
+    def _use(self, route: Route) -> _Use:
+        use = self._uses.get(route)
+        if use is None:
+            use = self._uses[route] = _Use(self._ledger.plan(route))
+        return use
+
+    async def _wait(self, use: _Use, wait: float, now: float, max_wait_s: float | None) -> float:
+        ledger, plan = self._ledger, use.plan
+        if self._closed:
+            raise ClientClosed("the client is closed")
+        if max_wait_s is not None and (max_wait_s <= 0 or max_wait_s < wait < inf):
+            raise _would_wait(plan, ledger, now, f"more than the max_wait_s {max_wait_s:g} of this call")
+        if ledger.waiting >= self.limits.max_waiting:
+            raise _would_wait(plan, ledger, now, f"and {ledger.waiting} requests stand in line already")
+        waiter = ledger.join(plan, now)
+        future: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        self._futures[waiter] = future
+        if plan.queue[0] is waiter:  # behind others of its kind it can change nothing
+            self._serve()
+        try:
+            async with asyncio.timeout(max_wait_s):
+                granted_at = await future
+        except BaseException as error:
+            if waiter.gone and future.done() and not future.cancelled() and not future.exception():
+                ledger.put_back(plan, future.result())
+            ledger.leave(waiter)
+            self._serve()
+            if isinstance(error, TimeoutError):
+                message = f"held back by limit {waiter.bound_by} for all of the max_wait_s {max_wait_s:g} of this call"
+                raise RateLimited(message) from None
+            raise
+        finally:
+            self._futures.pop(waiter, None)
+            use.waited += 1
+            use.waited_s += self._clock() - now
+            self._bound[waiter.bound_by] = self._bound.get(waiter.bound_by, 0) + 1
+            self._bound_s[waiter.bound_by] = self._bound_s.get(waiter.bound_by, 0.0) + self._clock() - now
+        return granted_at
+
+    def _serve(self) -> None:
+        """Let go whose turn has come, and set the timer for the next."""
+        if self._closed:
+            return
+        now = self._clock()
+        for waiter in self._ledger.serve(now):
+            future = self._futures[waiter]
+            if future.done():  # cancelled in this very moment
+                self._ledger.put_back(waiter.plan, now)
+            else:
+                future.set_result(now)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        wake_at = self._ledger.wake_at
+        if wake_at != inf:
+            # uvloop's timers tick in whole milliseconds and count from a cached time: a wake-up that is rounded down
+            # would find nothing to do and arm itself again and again.
+            delay_ms = max(ceil((wake_at - now) * 1000), 0) + 1
+            self._timer = asyncio.get_running_loop().call_later(delay_ms / 1000, self._serve)
+
+
+def _would_wait(plan: Plan, ledger: Ledger, now: float, why: str) -> RateLimited:
+    """Say which limit is used up and for how long."""
+    wait, bucket = max(((bucket.wait(weight, now), bucket) for bucket, weight in plan.costs), key=lambda pair: pair[0])
+    limit = f"{bucket.budget:g} per {bucket.period_s:g} s" if bucket.period_s not in (0.0, inf) else "all in use"
+    known = f" for {wait:.3f} s" if 0 < wait < inf else ""
+    return RateLimited(
+        f"limit {bucket.name} ({limit}) is used up{known}, {why}", retry_after_s=wait if wait != inf else None
+    )

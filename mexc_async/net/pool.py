@@ -1,0 +1,255 @@
+"""The session pool over aiohttp: warm keep-alive connections, one request a call, foreign errors translated once.
+
+What aiohttp would do on its own and must not: follow redirects, send an idempotent request again over a new connection
+when a kept one turns out dead, keep cookies, quote a URL that is already encoded, read proxies and `.netrc` files.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Protocol
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+from msgspec import Struct
+from multidict import CIMultiDict
+from yarl import URL
+
+from mexc_async.core.reply import Reply, first_bytes
+from mexc_async.errors import (
+    ClientClosed,
+    ConfigError,
+    ConnectFailed,
+    ConnectionLost,
+    MexcError,
+    ProtocolError,
+    RequestTimeout,
+)
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_READ_AT_ONCE = 1 << 16
+
+_on_connected: ContextVar[Callable[[], None]] = ContextVar("on_connected")
+
+
+class Transport(Protocol):
+    """What the request pipeline needs of a way onto the wire."""
+
+    async def send(
+        self,
+        method: str,
+        target: str,
+        headers: CIMultiDict[str],
+        timeout_s: float | None,
+        on_connected: Callable[[], None],
+    ) -> Reply:
+        """Send one request, once. `on_connected` is called right before its first byte may leave."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close every connection; idempotent."""
+        ...
+
+
+class Timeouts(Struct, frozen=True):
+    """Seconds allowed to each phase of one attempt."""
+
+    connect_s: float = 5.0
+    """DNS, TCP and TLS."""
+    read_s: float = 10.0
+    """Silence between two pieces of an answer."""
+    total_s: float = 10.0
+    """All of it."""
+
+    def __post_init__(self) -> None:
+        if min(self.connect_s, self.read_s, self.total_s) <= 0:
+            raise ConfigError(f"{self!r}: every time-out must be above 0")
+
+
+class PoolConfig(Struct, frozen=True, kw_only=True):
+    """How the pool reaches the exchange."""
+
+    rest: str
+    """Base URL; https, or http to this machine itself."""
+    proxy: str | None = None
+    """URL of an HTTP proxy; without one the environment's HTTPS_PROXY and NO_PROXY decide."""
+    trust_env: bool = True
+    """Whether the environment may name a proxy."""
+    local_address: str | None = None
+    """The address of this machine to send from."""
+    tls: ssl.SSLContext | None = None
+    """Own certificate authorities; verification cannot be switched off."""
+    timeouts: Timeouts = Timeouts()
+    max_response_bytes: int = 32 << 20
+    keepalive_s: float = 30.0
+    dns_cache_s: int = 300
+
+    def __post_init__(self) -> None:
+        url = urlsplit(self.rest)
+        if url.scheme not in ("http", "https") or not url.hostname or url.query or url.username:
+            raise ConfigError(f"rest {self.rest!r} is not a URL such as https://api.mexc.com")
+        if url.scheme == "http" and url.hostname not in LOOPBACK:
+            raise ConfigError(f"rest {self.rest!r} is not encrypted: plain http goes to this machine itself only")
+        if self.tls is not None and not (self.tls.verify_mode == ssl.CERT_REQUIRED and self.tls.check_hostname):
+            raise ConfigError("tls must verify certificates and host names")
+        if self.proxy is not None and urlsplit(self.proxy).scheme not in ("http", "https"):
+            raise ConfigError(f"a proxy of scheme {urlsplit(self.proxy).scheme!r} is not supported; http and https are")
+        if self.max_response_bytes < 1024:
+            raise ConfigError(f"max_response_bytes {self.max_response_bytes} must be at least 1024")
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the exchange is on this machine, as a simulated one is."""
+        return urlsplit(self.rest).hostname in LOOPBACK
+
+    def resolved_proxy(self) -> str | None:
+        """The proxy to use: the given one, else the environment's; none for this machine itself."""
+        if self.proxy is not None or not self.trust_env or self.is_loopback:
+            return self.proxy
+        url = urlsplit(self.rest)
+        if proxy_bypass(url.hostname or ""):
+            return None
+        return getproxies().get(url.scheme)
+
+    def __repr__(self) -> str:
+        return f"PoolConfig({self.rest})"  # a proxy's URL may hold a password
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Tells the call that waits for a connection when it has one."""
+
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[aiohttp.tracing.Trace], timeout: aiohttp.ClientTimeout
+    ) -> aiohttp.connector.Connection:
+        connection = await super().connect(req, traces, timeout)
+        _on_connected.get()()
+        return connection
+
+
+class Pool:
+    """Keep-alive connections to the exchange, opened as they are needed."""
+
+    def __init__(self, config: PoolConfig) -> None:
+        self._config = config
+        self.base = config.rest.rstrip("/")
+        self._proxy = config.resolved_proxy()
+        self._session: aiohttp.ClientSession | None = None
+        self._closed = False
+
+    def _open(self) -> aiohttp.ClientSession:
+        config = self._config
+        if self._closed:
+            raise ClientClosed("the client is closed")
+        connector = _Connector(
+            limit=0,  # the limiter bounds what is in flight, by priority
+            ttl_dns_cache=config.dns_cache_s,
+            keepalive_timeout=config.keepalive_s,
+            local_addr=(config.local_address, 0) if config.local_address else None,
+            ssl=config.tls or True,
+        )
+        session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=_client_timeout(config.timeouts, None),
+            auto_decompress=True,
+            trust_env=False,
+            skip_auto_headers=("Content-Type",),
+            headers={"User-Agent": "mexc_async", "Accept": "application/json"},
+        )
+        session._retry_connection = False  # aiohttp has no public switch for its resending of idempotent requests
+        self._session = session
+        return session
+
+    async def send(
+        self,
+        method: str,
+        target: str,
+        headers: CIMultiDict[str],
+        timeout_s: float | None,
+        on_connected: Callable[[], None],
+    ) -> Reply:
+        """Send one request, once, and read its whole answer.
+
+        Raises ConnectFailed, ConnectionLost, RequestTimeout, ProtocolError.
+        """
+        connected = False
+
+        def mark() -> None:
+            nonlocal connected
+            connected = True
+            on_connected()
+
+        session = self._session or self._open()
+        token = _on_connected.set(mark)
+        try:
+            async with session.request(
+                method,
+                URL(self.base + target, encoded=True),
+                headers=headers,
+                allow_redirects=False,
+                proxy=self._proxy,
+                timeout=None if timeout_s is None else _client_timeout(self._config.timeouts, timeout_s),
+            ) as response:
+                return Reply(response.status, response.headers, await self._read(response))
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise _translate(error, connected) from (
+                None if "?" in str(error) else error
+            )  # no signed URL in a traceback
+        finally:
+            _on_connected.reset(token)
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        bound = self._config.max_response_bytes
+        length = response.content_length
+        if length is not None and length <= _READ_AT_ONCE and "Content-Encoding" not in response.headers:
+            return await response.read()
+        parts, size = [], 0
+        async for part in response.content.iter_any():
+            size += len(part)
+            if size > bound:
+                response.close()
+                raise ProtocolError(f"the answer is larger than max_response_bytes {bound}", status=response.status)
+            parts.append(part)
+        return b"".join(parts)
+
+    @property
+    def open_connections(self) -> int:
+        """Connections that are open and idle."""
+        connector = self._session.connector if self._session else None
+        return sum(len(idle) for idle in connector._conns.values()) if connector else 0
+
+    async def aclose(self) -> None:
+        """Close every connection; idempotent."""
+        self._closed = True
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+
+def _client_timeout(timeouts: Timeouts, timeout_s: float | None) -> aiohttp.ClientTimeout:
+    total = timeouts.total_s if timeout_s is None else timeout_s
+    return aiohttp.ClientTimeout(
+        total=total, connect=min(timeouts.connect_s, total), sock_read=min(timeouts.read_s, total), ceil_threshold=1e9
+    )
+
+
+def _translate(error: Exception, connected: bool) -> MexcError:
+    """aiohttp's errors in the terms of this SDK; their texts are not repeated, since they quote the signed URL."""
+    kind = type(error).__name__
+    if isinstance(error, TimeoutError):
+        return RequestTimeout("no complete answer in time") if connected else ConnectFailed("no connection in time")
+    if isinstance(error, aiohttp.InvalidURL):
+        return ConfigError("the URL cannot be used")
+    if not connected:
+        if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
+            return ConnectFailed(f"TLS refused: {kind}; the certificate of the host could not be verified")
+        if isinstance(error, aiohttp.ClientHttpProxyError):
+            return ConnectFailed(f"the proxy refused, HTTP {error.status}")
+        reason = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+        return ConnectFailed(f"no connection: {first_bytes(str(reason).encode())}")
+    if isinstance(error, aiohttp.ClientResponseError):
+        return ProtocolError(f"not HTTP: {kind}")
+    return ConnectionLost(f"the connection ended before the answer was complete ({kind})")

@@ -1,0 +1,73 @@
+"""A simulated exchange of this client's own: `mexc-async sim` as a child process, started and stopped with it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import sys
+
+import msgspec
+
+from mexc_async.core.credentials import Credentials
+from mexc_async.errors import ConfigError
+
+START_S = 30.0
+STOP_S = 5.0
+
+
+class _Urls(msgspec.Struct):
+    rest: str
+
+
+class SimulatorProcess:
+    """Owns the child. `arguments` are those of `mexc-async sim`."""
+
+    def __init__(self, *arguments: str) -> None:
+        self._arguments = arguments
+        self._process: asyncio.subprocess.Process | None = None
+        secret = secrets.token_hex(16)
+        self._login = ("--api-key", f"mx0sim{secrets.token_hex(8)}", "--api-secret", secret)
+        self.credentials = Credentials(self._login[1], self._login[3])
+
+    async def start(self) -> str:
+        """Start it and return its REST URL. Raises ConfigError with the child's own words if it does not serve."""
+        process = self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "mexc_async.cli.app", "sim", "--port", "0", *self._login, *self._arguments),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        assert process.stdout is not None
+        assert process.stderr is not None
+        try:
+            async with asyncio.timeout(START_S):
+                line = await process.stdout.readline()
+                if line:
+                    return msgspec.json.decode(line, type=_Urls).rest
+                words = (await process.stderr.read()).decode("utf-8", "replace").strip().splitlines()
+        except TimeoutError:
+            await self.stop()
+            raise ConfigError(f"the simulated exchange did not start within {START_S:g} s") from None
+        except BaseException:
+            await self.stop()
+            raise
+        await self.stop()
+        raise ConfigError(f"the simulated exchange did not start: {words[-1] if words else 'it said nothing'}")
+
+    async def stop(self) -> None:
+        """Stop it and wait for its end; idempotent."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+        try:
+            # Reading to the end lets it finish writing, and closes both pipes here.
+            async with asyncio.timeout(STOP_S):
+                await process.communicate()
+        except TimeoutError:
+            process.kill()
+            await process.communicate()

@@ -1,0 +1,65 @@
+"""The owner of a client's background tasks: each is cancelled and awaited when the client closes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Hashable
+from typing import Any, TypeVar
+
+from mexc_async.errors import ClientClosed
+
+T = TypeVar("T")
+
+
+class Tasks:
+    """Starts tasks, lets callers share one, and ends them all."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._shared: dict[Hashable, tuple[asyncio.Task[Any], list[None]]] = {}
+        self._closed = False
+
+    def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Run `work` as a task of this owner."""
+        if self._closed:
+            work.close()
+            raise ClientClosed("the client is closed")
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever awaits it gets it; if nobody does any more, it is not worth a warning
+
+    async def shared(self, key: Hashable, start: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Await the task that runs under `key`, starting it if there is none; it ends with its last waiter."""
+        entry = self._shared.get(key)
+        if entry is None:
+            task = self.spawn(start())
+            entry = self._shared[key] = (task, [])
+            task.add_done_callback(lambda _: self._shared.pop(key, None))
+        task, waiters = entry
+        waiters.append(None)
+        try:
+            result: T = await asyncio.shield(task)
+            return result
+        except asyncio.CancelledError:
+            if self._closed and task.cancelled():
+                raise ClientClosed("the client was closed while this call was under way") from None
+            raise
+        finally:
+            waiters.pop()
+            if not waiters and not task.done():
+                self._shared.pop(key, None)
+                task.cancel()
+
+    async def aclose(self) -> None:
+        """Cancel every task and wait for its end; idempotent, from any task."""
+        self._closed = True
+        tasks = self._tasks - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

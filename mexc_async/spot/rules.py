@@ -1,0 +1,76 @@
+"""A symbol's trading rules: rounding to them, and refusing an order that breaks one before it is sent."""
+
+from __future__ import annotations
+
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
+from typing import Literal, TypeAlias
+
+from mexc_async.core.checks import positive
+from mexc_async.errors import InvalidRequest
+from mexc_async.spot.models import SymbolInfo
+from mexc_async.spot.trading import OrderParameters
+
+Rounding: TypeAlias = Literal["down", "up", "nearest"]
+_MODES = {"down": ROUND_FLOOR, "up": ROUND_CEILING, "nearest": ROUND_HALF_EVEN}
+_WIDE = Context(prec=100)  # amounts have up to 40 digits, steps up to 20
+
+
+class SymbolRules:
+    """The rules of one symbol, as `exchange_info` gave them."""
+
+    def __init__(self, info: SymbolInfo) -> None:
+        self.info = info
+        self.symbol = info.symbol
+        self.tick = Decimal(1).scaleb(-info.quote_precision)
+        """Step of a price."""
+        self.step = info.quantity_step if info.quantity_step > 0 else Decimal(1).scaleb(-info.base_precision)
+        """Step of a quantity."""
+        self.min_quantity = info.quantity_step if info.quantity_step > 0 else self.step
+
+    def price(self, value: Decimal, round: Rounding = "down") -> Decimal:
+        """The price on the symbol's ticks. Raises InvalidRequest if nothing is left of it."""
+        return self._rounded("price", value, self.tick, round)
+
+    def quantity(self, value: Decimal, round: Rounding = "down") -> Decimal:
+        """The quantity in the symbol's steps. Raises InvalidRequest if nothing is left of it."""
+        return self._rounded("quantity", value, self.step, round)
+
+    def _rounded(self, name: str, value: Decimal, step: Decimal, mode: Rounding) -> Decimal:
+        positive(name, value)
+        if mode not in _MODES:
+            raise InvalidRequest(f"round {mode!r} is not one of 'down', 'up', 'nearest'")
+        rounded = _WIDE.multiply(_WIDE.divide(value, step).to_integral_value(rounding=_MODES[mode]), step)
+        if rounded <= 0:
+            raise InvalidRequest(f"{name} {value:f} is less than one step of {step:f} on {self.symbol}")
+        return rounded
+
+    def check(self, order: OrderParameters[object]) -> None:
+        """Refuse an order that breaks a rule of value; whether the symbol trades now is the exchange's to say.
+
+        Raises InvalidRequest naming the value and the rule.
+        """
+        if order.price is not None:
+            self._on_step("price", order.price, self.tick)
+        if order.quantity is not None:
+            self._on_step("quantity", order.quantity, self.step)
+            if order.quantity < self.min_quantity:
+                raise InvalidRequest(f"quantity {order.quantity:f} is below the least of {self.symbol}, {self.step:f}")
+        if order.type == "MARKET":
+            low, high = self.info.min_notional_market, self.info.max_notional_market
+            notional = order.quote_order_qty
+        else:
+            low, high = self.info.min_notional, self.info.max_notional
+            notional = order.price * order.quantity if order.price and order.quantity else None
+        if notional is not None and low is not None and notional < low:
+            raise InvalidRequest(f"value {notional:f} {self.info.quote} is below the least of {self.symbol}, {low:f}")
+        if notional is not None and high is not None and notional > high:
+            raise InvalidRequest(
+                f"value {notional:f} {self.info.quote} is above the greatest of {self.symbol}, {high:f}"
+            )
+
+    def _on_step(self, name: str, value: Decimal, step: Decimal) -> None:
+        if _WIDE.remainder(value, step):
+            raise InvalidRequest(f"{name} {value:f} is off the steps of {self.symbol}, {step:f}")
+
+    def __repr__(self) -> str:
+        return f"SymbolRules({self.symbol}, tick {self.tick:f}, step {self.step:f})"
