@@ -45,8 +45,7 @@ class SymbolRules(msgspec.Struct, frozen=True, kw_only=True):
         """Decimals that a quantity may have."""
         if not self.min_quantity:
             return self.base_decimals
-        exponent = self.min_quantity.normalize().as_tuple().exponent
-        return max(0, -exponent) if isinstance(exponent, int) else 0
+        return _decimals(self.min_quantity)
 
     @property
     def tick(self) -> Decimal:
@@ -59,6 +58,11 @@ class SymbolRules(msgspec.Struct, frozen=True, kw_only=True):
         return Decimal(1).scaleb(-self.quantity_decimals)
 
 
+def _decimals(step: Decimal) -> int:
+    exponent = step.normalize().as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0
+
+
 def rules_of(
     base: str,
     quote: str,
@@ -67,7 +71,7 @@ def rules_of(
     price_decimals: int,
     min_quantity: str,
     *,
-    base_decimals: int = 8,
+    base_decimals: int | None = None,
     min_value: str = "1",
     max_value: str = "2000000",
     band: str = "0.1",
@@ -84,7 +88,7 @@ def rules_of(
         quote=quote,
         full_name=full_name,
         price_decimals=price_decimals,
-        base_decimals=base_decimals,
+        base_decimals=_decimals(Decimal(min_quantity)) if base_decimals is None else base_decimals,
         min_quantity=Decimal(min_quantity),
         min_value=Decimal(min_value),
         max_value=Decimal(max_value),
@@ -110,10 +114,10 @@ SEEDED: tuple[SymbolRules, ...] = (
     rules_of("ADA", "USDT", "Cardano", "0.4577", 4, "0.01"),
     rules_of("LTC", "USDT", "Litecoin", "84.31", 2, "0.0001"),
     rules_of("PEPE", "USDT", "Pepe", "0.0000117284", 10, "0", base_decimals=2, band="0.2"),
-    rules_of("SHIB", "USDT", "Shiba Inu", "0.00002431", 8, "1", base_decimals=2, band="0.2"),
-    rules_of("BTC", "USDC", "Bitcoin", "67248.80", 2, "0.000001", band="0.005"),
+    rules_of("SHIB", "USDT", "Shiba Inu", "0.00002431", 8, "1", band="0.2"),
+    rules_of("BTC", "USDC", "Bitcoin", "67248.80", 2, "0.000001", base_decimals=8, band="0.005"),
     rules_of("ETH", "BTC", "Ethereum", "0.046401", 6, "0.0001", min_value="0.00001", max_value="50", band="0.05"),
-    rules_of("NOT", "USDT", "Notcoin", "0.007712", 6, "1", base_decimals=2, order_types=NO_MARKET, band="0.2"),
+    rules_of("NOT", "USDT", "Notcoin", "0.007712", 6, "1", order_types=NO_MARKET, band="0.2"),
     rules_of("HEGIC", "USDT", "Hegic", "0.02131", 5, "0.1", open_to_api=False, band="0.2"),
     rules_of("LOKA", "USDT", "League of Kingdoms", "0.1934", 4, "0.01", status=PAUSED, open_to_api=False),
     rules_of("LVN", "USDT", "LeveN", "0.00412", 5, "1", status=OFFLINE, open_to_api=False),

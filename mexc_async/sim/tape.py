@@ -139,7 +139,6 @@ def _rules_of_symbol(name: str, messages: Sequence[TapeMessage]) -> SymbolRules:
         f"{start_price.quantize(Decimal(1).scaleb(-price_decimals)):f}",
         price_decimals,
         f"{Decimal(1).scaleb(-quantity_decimals):f}",
-        base_decimals=max(quantity_decimals, 2),
         min_value="0.00001" if in_btc else "1",
         max_value="50" if in_btc else "2000000",
     )

@@ -1,0 +1,69 @@
+"""A simulator on a thread of its own, for programs and tests that have no event loop or one of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from typing import TypeVar
+
+from mexc_async.sim.exchange import Exchange
+from mexc_async.sim.server import SimConfig, Simulator
+
+T = TypeVar("T")
+
+
+class BackgroundSimulator:
+    """A serving simulator; the thread ends with `close`.
+
+    with BackgroundSimulator() as sim:
+        ...  # point any client, synchronous or not, at sim.rest
+    """
+
+    def __init__(self, config: SimConfig | None = None) -> None:
+        """Start serving. Raises ValueError for a configuration that cannot be served."""
+        self._simulator = Simulator(config)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="mexc-sim", daemon=True)
+        self._thread.start()
+        try:
+            self._run(self._simulator.start())
+        except BaseException:
+            self._stop_thread()
+            raise
+        self.rest = self._simulator.rest
+        """Base URL of the REST API."""
+        main = self._simulator.config.accounts[0]
+        self.api_key = main.api_key
+        self.api_secret = main.api_secret
+
+    @property
+    def exchange(self) -> Exchange:
+        """The exchange itself, to look at; it belongs to the simulator's thread."""
+        return self._simulator.exchange
+
+    def close(self) -> None:
+        """Stop serving and end the thread. May be called again."""
+        if self._loop.is_closed():
+            return
+        try:
+            self._run(self._simulator.aclose())
+        finally:
+            self._stop_thread()
+
+    def __enter__(self) -> BackgroundSimulator:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"BackgroundSimulator({self.rest!r})"
+
+    def _run(self, work: Coroutine[None, None, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=30)
+
+    def _stop_thread(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
