@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 
+import msgspec
+
 from mexc_async.sim import checks, choices
 from mexc_async.sim.accounts import DEFAULT_BALANCES, Account, AccountSpec
 from mexc_async.sim.events import BalanceEvent, BookEvent, DealEvent, Event, OrderEvent, Subscriber, TradeEvent
@@ -99,6 +101,7 @@ class Exchange:
     def place(self, account: Account, request: OrderRequest, now_ms: int) -> Order:
         """Take an order: trade what it can, then rest or cancel what is left. Raises Refusal, leaving no trace."""
         market = self.check(account, request)
+        request = _in_steps(request, market)
         is_market = request.type == "MARKET"
         if request.type == "LIMIT_MAKER" and request.price and market.book.crosses(request.side, request.price):
             raise Refusal(choices.POST_ONLY_WOULD_TRADE, "The order would trade at once and is post only.")
@@ -106,7 +109,7 @@ class Exchange:
             raise Refusal(choices.NO_OPPOSING_ORDER, "There is no opposing order.")
         plan = market.book.plan(
             request.side,
-            None if is_market else request.price,
+            request.price,
             request.quantity,
             request.quote_quantity,
             self._prevention(account, request.stp_mode),
@@ -211,12 +214,8 @@ class Exchange:
 
     def _accept(self, account: Account, market: Market, request: OrderRequest, now_ms: int) -> Order:
         self._order_count += 1
-        price = request.price if request.type != "MARKET" and request.price is not None else market.last_price
-        order = Order(
-            f"C02__{_FIRST_ORDER + self._order_count}", account.uid, request, price.quantize(market.tick), now_ms
-        )
-        if request.quantity is not None:
-            order.quantity = request.quantity.quantize(market.step)
+        price = market.last_price if request.price is None else request.price
+        order = Order(f"C02__{_FIRST_ORDER + self._order_count}", account.uid, request, price, now_ms)
         account.add_order(order)
         account.open_orders[order.order_id] = order
         self._orders[order.order_id] = order
@@ -377,3 +376,13 @@ class Exchange:
         for event in events:
             for subscriber in self._subscribers:
                 subscriber(event)
+
+
+def _in_steps(request: OrderRequest, market: Market) -> OrderRequest:
+    """The request with exactly the symbol's decimals; the price of a MARKET order is dropped."""
+    price, quantity = request.price, request.quantity
+    return msgspec.structs.replace(
+        request,
+        price=None if price is None or request.type == "MARKET" else price.quantize(market.tick),
+        quantity=None if quantity is None else quantity.quantize(market.step),
+    )

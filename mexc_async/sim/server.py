@@ -129,9 +129,9 @@ class Simulator:
         """Serve from now on. Raises StartFailed when host or port cannot be had."""
         if self._runner is not None:
             raise RuntimeError("the simulator has been started already")
-        self._runner = web.ServerRunner(web.Server(self._serve, access_log=None))
+        self._runner = web.ServerRunner(web.Server(self._serve, access_log=None), shutdown_timeout=_CLOSE_S)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self.config.host, self.config.port, shutdown_timeout=_CLOSE_S)
+        site = web.TCPSite(self._runner, self.config.host, self.config.port)
         try:
             await site.start()
         except OSError as error:

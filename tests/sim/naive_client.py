@@ -1,0 +1,86 @@
+"""A client with no care at all: it sends what it is told, signed as it is told."""
+
+from __future__ import annotations
+
+import hmac
+import time
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from http.client import HTTPConnection
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlsplit
+
+import orjson
+
+JSON = "application/json"
+
+
+class Reply(NamedTuple):
+    """What came back."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+    @property
+    def code(self) -> object:
+        """MEXC's code of a refusal."""
+        return self.body["code"]
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def encode(parameters: Mapping[str, object]) -> str:
+    return "&".join(f"{name}={quote(str(value), safe='')}" for name, value in parameters.items())
+
+
+def hmac_hex(secret: str, text: str) -> str:
+    return hmac.new(secret.encode(), text.encode(), sha256).hexdigest()
+
+
+class NaiveClient:
+    """One keep-alive connection."""
+
+    def __init__(self, rest: str, api_key: str, api_secret: str) -> None:
+        parts = urlsplit(rest)
+        self._connection = HTTPConnection(parts.hostname or "", parts.port, timeout=10)
+        self.api_key = api_key
+        self.api_secret = api_secret
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def send(self, method: str, target: str, body: str = "", headers: Mapping[str, str] | None = None) -> Reply:
+        """Exactly this."""
+        self._connection.request(method, target, body=body or None, headers=dict(headers or {}))
+        answer = self._connection.getresponse()
+        content = answer.read()
+        return Reply(answer.status, dict(answer.getheaders()), orjson.loads(content) if content else None)
+
+    def get(self, path: str, **parameters: object) -> Reply:
+        """A public call."""
+        return self.send("GET", f"{path}?{encode(parameters)}" if parameters else path)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: str | None = None,
+        body: str = "",
+        content_type: str | None = JSON,
+        timestamp: int | None = None,
+        sign: Callable[[str, str], str] | None = None,
+        api_key: str | None = None,
+        **parameters: object,
+    ) -> Reply:
+        """A signed call: right unless told otherwise. `sign` makes the signature from query and body."""
+        stamp = now_ms() if timestamp is None else timestamp
+        text = encode({**parameters, "timestamp": stamp}) if query is None else query
+        signature = hmac_hex(self.api_secret, text + body) if sign is None else sign(text, body)
+        headers = {"X-MEXC-APIKEY": self.api_key if api_key is None else api_key}
+        if content_type is not None:
+            headers["Content-Type"] = content_type
+        return self.send(method, f"{path}?{text}&signature={signature}", body, headers)
