@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Literal, Self, TypeVar, cast, overload
+from typing import Literal, Self, TypedDict, TypeVar, Unpack, cast, overload
 from urllib.parse import urlsplit
 
 from mexc_async.core.credentials import Credentials
@@ -24,12 +24,31 @@ from mexc_async.net.pool import Pool, PoolConfig, Timeouts
 from mexc_async.net.simulator import SimulatorProcess
 from mexc_async.net.tasks import Tasks
 from mexc_async.spot.api import RawSpot, Spot
-from mexc_async.spot.market import Ping
 from mexc_async.spot.rules import SymbolRules
 
 T = TypeVar("T")
 REST = "https://api.mexc.com"
 METHODS = ("GET", "POST", "PUT", "DELETE")
+
+
+class Settings(TypedDict, total=False):
+    """What `Mexc` takes beside the credentials; its docstring says what each means."""
+
+    rest: str
+    limits: str | Limits
+    paths: Literal["default", "guide"]
+    read_only: bool
+    check_rules: bool
+    connections: int
+    timeouts: Timeouts
+    retry: RetryPolicy
+    recv_window_ms: int | None
+    order_id_prefix: str
+    proxy: str | None
+    trust_env: bool
+    local_address: str | None
+    tls: ssl.SSLContext | None
+    max_response_bytes: int
 
 
 class RawView:
@@ -232,12 +251,14 @@ class Mexc(View):
         self._is_open = False
 
     @classmethod
-    def from_env(cls, **settings: object) -> Self:
+    def from_env(cls, **settings: Unpack[Settings]) -> Self:
         """A client with the key in MEXC_API_KEY and MEXC_API_SECRET. Raises MissingCredentials."""
-        return cls(from_environment(), **settings)  # type: ignore[arg-type]  # checked by __init__
+        return cls(from_environment(), **settings)
 
     @classmethod
-    def sim(cls, *, seed: int = 7, sim_limits: str = "default", tape: str | None = None, **settings: object) -> Self:
+    def sim(
+        cls, *, seed: int = 7, sim_limits: str = "default", tape: str | None = None, **settings: Unpack[Settings]
+    ) -> Self:
         """A client of a simulated exchange of its own, started when it is opened and stopped when it is closed.
 
         Args:
@@ -248,7 +269,10 @@ class Mexc(View):
         """
         arguments = ["--seed", str(seed), "--limits", sim_limits]
         simulator = SimulatorProcess(*arguments, *(["--tape", tape] if tape else []))
-        mexc = cls(simulator.credentials, **{"rest": "http://127.0.0.1", **settings})  # type: ignore[arg-type]  # as above
+        if "rest" in settings:
+            raise ConfigError("Mexc.sim() starts an exchange of its own; for another one use Mexc(..., rest=...)")
+        placeholder: Settings = {**settings, "rest": "http://127.0.0.1"}  # its port is known when it serves
+        mexc = cls(simulator.credentials, **placeholder)
         mexc._simulator = simulator
         return mexc
 
@@ -280,13 +304,7 @@ class Mexc(View):
         ping, which the limits count.
         """
         self._start()
-        ping = Call(Ping.route, [], None)
-        pings = [
-            self._tasks.spawn(self._api._carry_out(ping, self._options))
-            for _ in range(connections or self._connections)
-        ]
-        for task in pings:
-            await task
+        await self._api.open_connections(connections or self._connections)
         if self._api.credentials is not None:
             await self.clock.ensure()
         await self._api.rules.load()

@@ -66,7 +66,11 @@ class Bucket:
         """Spend `weight`; the caller has seen that it fits."""
         self.used += weight
         if self.period_s != inf:
-            self.spent.append((now + self.period_s, weight))
+            back_at, spent = now + self.period_s, self.spent
+            at = len(spent)
+            while at and spent[at - 1][0] > back_at:  # only what is counted anew can be older than the last
+                at -= 1
+            spent.insert(at, (back_at, weight))
 
     def put_back(self, weight: int, taken_at: float) -> None:
         """Undo a `take`, if it has not come back by itself."""
@@ -233,12 +237,12 @@ class Ledger:
         for bucket, weight in plan.costs:
             bucket.put_back(weight, taken_at)
 
-    def sent_late(self, plan: Plan, taken_at: float, now: float) -> None:
-        """A request that passed at `taken_at` goes out only now: count it from now, as the exchange will."""
+    def sent_late(self, plan: Plan, taken_at: float, sent_at: float) -> None:
+        """A request that passed at `taken_at` counts from `sent_at`, later, because that is how the exchange counts."""
         for bucket, weight in plan.costs:
             if bucket.period_s != inf:
                 bucket.put_back(weight, taken_at)
-                bucket.take(weight, now)
+                bucket.take(weight, sent_at)
 
     def close(self, names: Iterable[str], until: float) -> None:
         """Let nothing through these limits before `until`; the client-wide one stands for everything."""

@@ -40,7 +40,7 @@ from mexc_async.net.order_ids import OrderIds, name_orders, orders_of
 from mexc_async.net.pool import Transport
 from mexc_async.net.rules import RuleBook
 from mexc_async.net.tasks import Tasks
-from mexc_async.spot.market import ExchangeInfoQuery, ServerTimeQuery
+from mexc_async.spot.market import ExchangeInfoQuery, Ping, ServerTimeQuery
 
 T = TypeVar("T")
 
@@ -154,6 +154,13 @@ class Api:
             self._keep(key, answer, route.cache_s)
         return answer
 
+    async def open_connections(self, count: int) -> None:
+        """Open so many connections, by as many pings at the same time; the limits count them."""
+        ping = Call(Ping.route, [], None)
+        pings = [self.tasks.spawn(self._carry_out(ping, Options())) for _ in range(count)]
+        for task in pings:
+            await task
+
     def _admit(self, route: Route) -> None:
         if self.is_closed:
             raise ClientClosed("the client is closed").at(route.method, route.path)
@@ -219,22 +226,21 @@ class Api:
         self, route: Route, taken_at: float, target: Callable[[], str], timeout_s: float | None
     ) -> Reply:
         """Send what the limiter let go at `taken_at`, and settle with the limiter however it ends."""
-        connected = False
+        sent_at: float | None = None
 
         def on_connected() -> None:
-            nonlocal connected
-            connected = True
-            self.limiter.sent(route, taken_at)
+            nonlocal sent_at
+            sent_at = self.limiter.sent(route, taken_at)
 
         method, _ = self._paths.get((route.method, route.path), (route.method, route.path))
         headers = self._public_headers if route.auth is Auth.NONE else self._signed_headers
         try:
             return await self.transport.send(method, target(), headers, timeout_s, on_connected)
         finally:
-            if connected:
-                self.limiter.release(route)
-            else:
+            if sent_at is None:
                 self.limiter.put_back(route, taken_at)
+            else:
+                self.limiter.release(route, sent_at)
 
     def _target(self, call: Call, options: Options) -> str:
         """Path and query; for a signed call stamped now, and signed over exactly these bytes."""

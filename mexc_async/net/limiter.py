@@ -14,6 +14,11 @@ from mexc_async.core.limiter import CONNECTIONS, Ledger, Plan, Waiter
 from mexc_async.core.limits import Limits
 from mexc_async.errors import ClientClosed, RateLimited
 
+_FEW = 20
+"""With fewer requests of a kind, what is known of all kinds tells more about how long one takes at least."""
+_FORGET = 0.001
+"""How fast a least duration grows towards what is seen."""
+
 
 class EndpointUse(Struct, frozen=True):
     """What one endpoint spent."""
@@ -74,13 +79,31 @@ class LimitReport(Struct, frozen=True):
         return "\n".join(lines)
 
 
+class _Duration:
+    """The least time that requests take from sending to their end."""
+
+    __slots__ = ("known", "least_s")
+
+    def __init__(self) -> None:
+        self.known = 0
+        self.least_s = inf
+
+    def add(self, took_s: float) -> None:
+        self.known += 1
+        if took_s < self.least_s:
+            self.least_s = took_s
+        else:  # the way may have become longer for good
+            self.least_s += (took_s - self.least_s) * _FORGET
+
+
 class _Use:
     """Counters of one endpoint."""
 
-    __slots__ = ("plan", "requests", "waited", "waited_s")
+    __slots__ = ("duration", "plan", "requests", "waited", "waited_s")
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
+        self.duration = _Duration()
         self.requests = 0
         self.waited = 0
         self.waited_s = 0.0
@@ -94,6 +117,7 @@ class RateLimiter:
         self._ledger = Ledger(limits)
         self._clock = clock
         self._late_s = limits.margin_s / 4
+        self._duration = _Duration()
         self._futures: dict[Waiter, asyncio.Future[float]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._uses: dict[Route, _Use] = {}
@@ -115,14 +139,29 @@ class RateLimiter:
         use.requests += 1
         return now
 
-    def sent(self, route: Route, taken_at: float) -> None:
-        """The request goes out now: if that is noticeably later than it was let go, count it from now."""
+    def sent(self, route: Route, taken_at: float) -> float:
+        """The request goes out now; returns when it counts from: now, if it was let go noticeably earlier."""
         now = self._clock()
-        if now - taken_at > self._late_s:
-            self._ledger.sent_late(self._use(route).plan, taken_at, now)
+        if now - taken_at <= self._late_s:
+            return taken_at
+        self._ledger.sent_late(self._use(route).plan, taken_at, now)
+        return now
 
-    def release(self, route: Route) -> None:
-        """The request ended, whatever its outcome: its connection is free."""
+    def release(self, route: Route, sent_at: float) -> None:
+        """The request that counts from `sent_at` ended, whatever its outcome: its connection is free.
+
+        What it took longer than others of its kind, it may have spent on its way to the exchange, which counts it on
+        arrival. Beyond the margin it is therefore counted from the latest moment at which a request of the usual,
+        least duration would have been sent.
+        """
+        use = self._use(route)
+        took_s = self._clock() - sent_at
+        least_s = use.duration.least_s if use.duration.known > _FEW else self._duration.least_s
+        late_s = took_s - least_s - self.limits.margin_s
+        if late_s > 0:
+            self._ledger.sent_late(use.plan, sent_at, sent_at + late_s)
+        use.duration.add(took_s)
+        self._duration.add(took_s)
         if self._ledger.finish():
             self._serve()
 
@@ -151,21 +190,12 @@ class RateLimiter:
             bucket.settle(now)
         return LimitReport(
             profile=self.limits.profile,
-            endpoints=[
-                EndpointUse(
-                    f"{route.method} {route.path}",
-                    use.requests,
-                    {b.name: w * use.requests for b, w in use.plan.costs if b.name != CONNECTIONS},
-                    use.waited,
-                    use.waited_s,
-                )
-                for route, use in self._uses.items()
-            ],
+            endpoints=self._endpoint_uses(),
             limits=[
                 LimitUse(
                     bucket.name,
                     bucket.budget,
-                    bucket.period_s,
+                    max(bucket.period_s - self.limits.margin_s, 0.0),
                     bucket.used,
                     self._bound.get(bucket.name, 0),
                     self._bound_s.get(bucket.name, 0.0),
@@ -175,6 +205,21 @@ class RateLimiter:
             ],
             waiting=self._ledger.waiting,
         )
+
+    def _endpoint_uses(self) -> list[EndpointUse]:
+        """One row an endpoint, whatever routes it was reached by."""
+        rows: dict[str, EndpointUse] = {}
+        for route, use in self._uses.items():
+            name = f"{route.method} {route.path}"
+            row = rows.get(name) or EndpointUse(name, 0, {}, 0, 0.0)
+            weights = dict(row.weights)
+            for bucket, weight in use.plan.costs:
+                if bucket.name != CONNECTIONS:
+                    weights[bucket.name] = weights.get(bucket.name, 0) + weight * use.requests
+            rows[name] = EndpointUse(
+                name, row.requests + use.requests, weights, row.waited + use.waited, row.waited_s + use.waited_s
+            )
+        return list(rows.values())
 
     def close(self) -> None:
         """Fail everyone in line with ClientClosed; idempotent."""

@@ -1,0 +1,1 @@
+"""The `mexc-async` command."""

@@ -1,0 +1,193 @@
+"""What the demo runs: market-data coroutines, a small grid strategy, and a burst at the full rate."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Coroutine, Iterable
+from decimal import Decimal
+from itertools import count
+from typing import Any
+
+from mexc_async.cli.demo_summary import Counters
+from mexc_async.client import Mexc
+from mexc_async.errors import MexcError, OrderNotFound, RateLimited
+from mexc_async.spot.models import Order
+from mexc_async.spot.rules import SymbolRules
+
+WEIGHT_PER_S = 22.0
+"""IP weight that the polling spends; the documents allow 30, the grid's queries need the rest."""
+CYCLE_WEIGHT = 19
+"""Book ticker 10, trades 5, depth 3, klines 1."""
+SPREADS = (Decimal("0.0003"), Decimal("0.0006"))
+"""Distance of the grid's levels from the middle, as ratios."""
+GRID_VALUE = Decimal(50)
+"""Value of one grid order, in quote."""
+HOLD_S = 0.4
+BURST_WORKERS = 20
+"""Of each kind."""
+
+
+class Quote:
+    """What the coroutines have seen of one symbol."""
+
+    def __init__(self, symbol: str) -> None:
+        self.symbol = symbol
+        self.bid: Decimal | None = None
+        self.ask: Decimal | None = None
+        self.last: Decimal | None = None
+        self.change: Decimal | None = None
+        self.levels = 0
+        self.trades = 0
+        self.open_orders = 0
+        self.filled = Decimal(0)
+        """Traded by the grid, in quote."""
+
+    @property
+    def middle(self) -> Decimal | None:
+        """Half-way between best bid and best ask."""
+        return (self.bid + self.ask) / 2 if self.bid and self.ask else None
+
+
+class Demo:
+    """The first phase: market data of several symbols and a grid on each, all at once."""
+
+    def __init__(self, mexc: Mexc, symbols: Iterable[str], counters: Counters, seed: int) -> None:
+        self.mexc = mexc
+        self.quotes = {symbol: Quote(symbol) for symbol in symbols}
+        self.counters = counters
+        self._random = random.Random(seed)
+        self._pause_s = CYCLE_WEIGHT * len(self.quotes) / WEIGHT_PER_S
+
+    async def run(self, seconds: float) -> None:
+        """Trade for so long, then leave no order behind. Raises the first unexpected error."""
+        try:
+            async with asyncio.timeout(seconds):
+                async with asyncio.TaskGroup() as group:
+                    for index, quote in enumerate(self.quotes.values()):
+                        offset = self._pause_s * index / len(self.quotes)
+                        group.create_task(self._watch(quote, offset))
+                        group.create_task(self._trade(quote))
+        except TimeoutError:
+            pass
+        finally:
+            await self.mexc.spot.cancel_all_orders()
+
+    async def _watch(self, quote: Quote, offset_s: float) -> None:
+        """Poll ticker, depth, trades and klines of one symbol, concurrently."""
+        spot, symbol = self.mexc.spot, quote.symbol
+        await asyncio.sleep(offset_s)
+        while True:
+            started = time.monotonic()
+            ticker, depth, trades, klines = await asyncio.gather(
+                spot.book_ticker(symbol=symbol),
+                spot.depth(symbol=symbol, limit=20),
+                spot.trades(symbol=symbol, limit=20),
+                spot.klines(symbol=symbol, interval="1m", limit=60),
+            )
+            quote.bid, quote.ask = ticker.bid_price, ticker.ask_price
+            quote.levels = len(depth.bids) + len(depth.asks)
+            quote.trades = len(trades)
+            quote.last = trades[0].price if trades else quote.last
+            if klines and quote.last is not None:
+                quote.change = quote.last / klines[0].open - 1
+            await asyncio.sleep(max(self._pause_s - (time.monotonic() - started), 0.0))
+
+    async def _trade(self, quote: Quote) -> None:
+        """Keep a small grid around the middle: place, wait, query, cancel, again."""
+        rules = self.mexc.rules(quote.symbol)
+        while True:
+            middle = quote.middle
+            if middle is None:
+                await asyncio.sleep(0.02)
+                continue
+            async with asyncio.TaskGroup() as group:
+                for spread in SPREADS:
+                    group.create_task(self._order(quote, rules, "BUY", middle * (1 - spread)))
+                    group.create_task(self._order(quote, rules, "SELL", middle * (1 + spread)))
+
+    async def _order(self, quote: Quote, rules: SymbolRules, side: str, price: Decimal) -> None:
+        """The life of one order."""
+        spot, symbol = self.mexc.spot, quote.symbol
+        price = rules.price(price, "down" if side == "BUY" else "up")
+        quantity = rules.quantity(max(GRID_VALUE, rules.info.min_notional * 2) / price, "up")
+        kind = "IMMEDIATE_OR_CANCEL" if self._random.random() < 0.15 else "LIMIT"
+        if kind == "IMMEDIATE_OR_CANCEL":  # now and then take what is there, so that something trades
+            price = rules.price(price * (Decimal("1.002") if side == "BUY" else Decimal("0.998")))
+        ack = await spot.new_order(
+            symbol=symbol,
+            side="BUY" if side == "BUY" else "SELL",
+            type="LIMIT" if kind == "LIMIT" else "IMMEDIATE_OR_CANCEL",
+            quantity=quantity,
+            price=price,
+        )
+        quote.open_orders += 1
+        try:
+            await asyncio.sleep(HOLD_S)
+            order = await spot.query_order(symbol=symbol, order_id=ack.order_id)
+            if order.status.is_open:
+                try:
+                    await spot.cancel_order(symbol=symbol, order_id=ack.order_id)
+                except OrderNotFound:  # filled in the meantime
+                    order = await spot.query_order(symbol=symbol, order_id=ack.order_id)
+            self._settle(quote, order)
+        finally:
+            quote.open_orders -= 1
+
+    def _settle(self, quote: Quote, order: Order) -> None:
+        if order.executed_quantity:
+            self.counters.fills += 1
+            quote.filled += order.executed_quote_quantity
+
+
+async def burst(mexc: Mexc, symbol: str, seconds: float, counters: Counters) -> float:
+    """Send as much as the limits let through for `seconds`, half market data and half orders; returns the time taken.
+
+    Calls that the limiter still holds at the end are given up before anything is sent; those on the wire are awaited.
+    """
+    rules = mexc.rules(symbol)
+    ticker = await mexc.spot.book_ticker(symbol=symbol)
+    if ticker.bid_price is None:
+        raise MexcError(f"{symbol} has no bid to trade under")
+    price = rules.price(ticker.bid_price * Decimal("0.998"))
+    quantity = rules.quantity(max(GRID_VALUE, rules.info.min_notional * 2) / price, "up")
+    window_s = mexc.limits.limits["client"].window_s + mexc.limits.limits.margin_s
+    await asyncio.sleep(window_s)  # the budget is whole again
+    started = time.monotonic()
+    ends = started + seconds
+
+    async def market_data(worker: int) -> None:
+        for turn in count():
+            patient = mexc.using(max_wait_s=max(ends - time.monotonic(), 0.0)).spot
+            if turn % 2:  # equal reads at the same time would share one request, so each worker asks for its own
+                await patient.depth(symbol=symbol, limit=5 + worker)
+            else:
+                await patient.klines(symbol=symbol, interval="1m", limit=5 + worker)
+
+    async def orders() -> None:
+        while True:
+            patient = mexc.using(max_wait_s=max(ends - time.monotonic(), 0.0)).spot
+            ack = await patient.new_order(symbol=symbol, side="BUY", type="LIMIT", quantity=quantity, price=price)
+            try:
+                await patient.cancel_order(symbol=symbol, order_id=ack.order_id)
+            except OrderNotFound:  # filled in the meantime
+                counters.fills += 1
+
+    async def until_the_end(work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except RateLimited as error:
+            if error.status is not None:  # not the end of the time, but a refusal by the exchange
+                raise
+
+    stop_counting = mexc.hooks.add(counters.listen)
+    try:
+        async with asyncio.TaskGroup() as group:
+            for worker in range(BURST_WORKERS):
+                group.create_task(until_the_end(market_data(worker)))
+                group.create_task(until_the_end(orders()))
+        return max(seconds, counters.last_at - started)
+    finally:
+        stop_counting()
+        await mexc.spot.cancel_all_orders()
