@@ -155,10 +155,17 @@ class Exchange:
     def quote(self, market: Market, side: Side, price: Decimal, quantity: Decimal, now_ms: int) -> None:
         """Make the outside world's level at `price` hold `quantity`, trading with users' orders that it crosses.
 
-        The outside world's own levels that it would cross are withdrawn.
+        The outside world's own levels that it would cross are withdrawn. A level that shrinks keeps its place in the
+        queue, one that grows goes to its end.
         """
-        own = market.house(side).pop(price, None)
+        own = market.house(side).get(price)
+        if own is not None and 0 < quantity <= own.quantity:
+            if quantity < own.quantity:
+                market.book.half(side).reduce(own, own.quantity - quantity)
+                self._publish(market, now_ms)
+            return
         if own is not None:
+            del market.house(side)[price]
             market.book.remove(own)
         if quantity and market.book.crosses(side, price):
             self._withdraw_crossed(market, side, price)

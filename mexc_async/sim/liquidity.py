@@ -72,7 +72,9 @@ class Liquidity:
             self._schedule(state)
             self._find_due()
         for state in self._flows:
-            state.next_ms = max(state.next_ms, float(now_ms))
+            if state.next_ms <= now_ms:
+                state.next_ms = float(now_ms)
+                self._schedule(state)
         self._find_due()
 
     def _schedule(self, state: _Flow) -> None:

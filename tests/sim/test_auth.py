@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from naive_client import NaiveClient, encode, hmac_hex, now_ms
 
 from mexc_async.sim.accounts import AccountSpec
 from mexc_async.sim.background import BackgroundSimulator
 from mexc_async.sim.server import SimConfig, main_account
+from tests.sim.naive_client import NaiveClient, encode, hmac_hex, now_ms
 
 READER = AccountSpec(name="reader", api_key="k-read", api_secret="s-read", permissions=("SPOT_ACCOUNT_READ",))
 REMOTE = AccountSpec(name="remote", api_key="k-remote", api_secret="s-remote", ips=("203.0.113.9",))
-ORDER = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "quantity": "0.001", "price": "60000"}
+ORDER: dict[str, Any] = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "quantity": "0.001", "price": "60000"}
 TEST, UID = "/api/v3/order/test", "/api/v3/uid"
 
 
@@ -85,15 +86,15 @@ def test_upper_case_percent_codes_are_signed_as_received(client: NaiveClient) ->
 
 @pytest.mark.parametrize(("shift_ms", "window"), [(-4000, None), (-9000, 10_000), (400, None), (-50_000, 60_000)])
 def test_inside_the_window(client: NaiveClient, shift_ms: int, window: int | None) -> None:
-    extra = {} if window is None else {"recvWindow": window}
+    extra: dict[str, Any] = {} if window is None else {"recvWindow": window}
     assert client.call("GET", UID, timestamp=now_ms() + shift_ms, **extra).status == 200
 
 
 # What must fail
 
 
-def refused(client: NaiveClient, code: int, method: str = "GET", path: str = UID, **options: object) -> None:
-    reply = client.call(method, path, **options)  # type: ignore[arg-type]  # options of `call` or parameters
+def refused(client: NaiveClient, code: int, method: str = "GET", path: str = UID, **options: Any) -> None:
+    reply = client.call(method, path, **options)
     assert (reply.status, reply.code) == (400, code), reply.body
 
 
@@ -142,7 +143,7 @@ def test_a_non_ascii_signature(client: NaiveClient) -> None:
 
 @pytest.mark.parametrize(("shift_ms", "window"), [(-6000, None), (-3000, 2000), (1500, None), (1500, 60_000)])
 def test_outside_the_window(client: NaiveClient, shift_ms: int, window: int | None) -> None:
-    extra = {} if window is None else {"recvWindow": window}
+    extra: dict[str, Any] = {} if window is None else {"recvWindow": window}
     refused(client, 700003, timestamp=now_ms() + shift_ms, **extra)
 
 

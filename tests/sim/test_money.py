@@ -155,7 +155,7 @@ def test_a_resting_buy_holds_value_and_fee_and_gets_it_back() -> None:
     assert exchange.ledger.balance(account.uid, "USDT").locked == 90 * (1 + RULES.taker_fee)
     exchange.cancel(account, "AAAUSDT", order_id, None, NOW)
     balance = exchange.ledger.balance(account.uid, "USDT")
-    assert (balance.free, balance.locked) == (500, 0)
+    assert (balance.free, balance.locked) == (D(500), D(0))
 
 
 def test_the_ledger_refuses_what_is_not_there() -> None:

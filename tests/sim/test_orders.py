@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import Any
 
 import orjson
 import pytest
-from naive_client import NaiveClient
 
 from mexc_async.sim.accounts import AccountSpec
 from mexc_async.sim.background import BackgroundSimulator
 from mexc_async.sim.server import SimConfig, main_account
+from tests.sim.naive_client import NaiveClient
 
 OTHER = AccountSpec(name="other", api_key="k-other", api_secret="s-other")
 POOR = AccountSpec(name="poor", api_key="k-poor", api_secret="s-poor", balances={"USDT": Decimal(50)})
 ORDER = "/api/v3/order"
-GOOD = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "quantity": "0.001", "price": "60000"}
+GOOD: dict[str, Any] = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "quantity": "0.001", "price": "60000"}
 
 
 @pytest.fixture
@@ -49,14 +50,14 @@ def place(client: NaiveClient, **changes: object) -> str:
     return order_id
 
 
-def status(client: NaiveClient, order_id: str, symbol: str = "BTCUSDT") -> dict[str, object]:
+def status(client: NaiveClient, order_id: str, symbol: str = "BTCUSDT") -> dict[str, Any]:
     reply = client.call("GET", ORDER, symbol=symbol, orderId=order_id)
     assert reply.status == 200, reply.body
     assert isinstance(reply.body, dict)
     return reply.body
 
 
-REFUSED: list[tuple[str, dict[str, object], int]] = [
+REFUSED: list[tuple[str, dict[str, Any], int]] = [
     ("no symbol", {"symbol": None}, 700004),
     ("no side", {"side": None}, 700004),
     ("empty type", {"type": ""}, 700004),
@@ -97,7 +98,7 @@ REFUSED: list[tuple[str, dict[str, object], int]] = [
 
 
 @pytest.mark.parametrize(("changes", "code"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
-def test_refusals(client: NaiveClient, changes: dict[str, object], code: int) -> None:
+def test_refusals(client: NaiveClient, changes: dict[str, Any], code: int) -> None:
     parameters = {name: value for name, value in {**GOOD, **changes}.items() if value is not None}
     reply = client.call("POST", ORDER, **parameters)
     assert (reply.status, reply.code) == (400, code), reply.body
@@ -210,7 +211,7 @@ def test_the_balance_shows_holds(simulator: BackgroundSimulator) -> None:
     poor = NaiveClient(simulator.rest, POOR.api_key, POOR.api_secret)
     place(poor, symbol="MXUSDT", price="2", quantity="10")
     (usdt,) = poor.call("GET", "/api/v3/account").body["balances"]
-    assert (Decimal(usdt["free"]), Decimal(usdt["locked"])) == (30, 20)
+    assert (Decimal(usdt["free"]), Decimal(usdt["locked"])) == (Decimal(30), Decimal(20))
     poor.close()
 
 

@@ -1,0 +1,144 @@
+"""A recorded market played into the exchange."""
+
+from __future__ import annotations
+
+import gzip
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from mexc_async.sim.accounts import Account, AccountSpec
+from mexc_async.sim.exchange import Exchange
+from mexc_async.sim.matching import Side
+from mexc_async.sim.orders import Order, OrderRequest
+from mexc_async.sim.server import SimConfig, Simulator
+from mexc_async.sim.tape import PAUSE_MS, BadTape, TapePlayer, read_tape
+
+D = Decimal
+NOW = 1_700_000_000_000
+RECORDED = Path(__file__).resolve().parents[3] / "shared" / "data" / "book-tape.jsonl.gz"
+
+LINES = """\
+{"ts_ms":1000,"symbol":"AB-GBP","kind":"snapshot","bids":[["9.9","1.5"],["9.8","2"]],"asks":[["10.1","1"],["10.2","2"]]}
+{"ts_ms":1100,"symbol":"AB-GBP","kind":"depth","bids":[["9.7","3"],["9.8","0"]],"asks":[["10.3","0"]]}
+{"ts_ms":1200,"symbol":"AB-GBP","kind":"trade","price":"9.8","quantity":"2","maker_side":"buy","trade_id":1}
+{"ts_ms":1300,"symbol":"AB-GBP","kind":"depth","bids":[],"asks":[["9.6","4"]]}
+"""
+
+
+def write(path: Path, text: str) -> Path:
+    file = path / "tape.jsonl"
+    file.write_text(text)
+    return file
+
+
+def play(path: Path, *, loop: bool = False) -> tuple[Exchange, TapePlayer, Account]:
+    tape = read_tape(path)
+    exchange = Exchange(tape.rules, seed=1, now_ms=NOW)
+    account = exchange.open_account(AccountSpec(name="a", api_key="k", api_secret="s"), NOW, tape.balances())
+    return exchange, TapePlayer(exchange, tape, now_ms=NOW, loop=loop), account
+
+
+def order(exchange: Exchange, account: Account, side: Side, price: str, quantity: str) -> Order:
+    request = OrderRequest(symbol="ABGBP", side=side, type="LIMIT", quantity=D(quantity), price=D(price))
+    return exchange.place(account, request, NOW)
+
+
+def levels(exchange: Exchange, side: Side) -> list[tuple[str, str]]:
+    return [(str(price), str(quantity)) for price, quantity in exchange.market("ABGBP").levels(side, 10)]
+
+
+def test_snapshots_and_depth_make_the_book(tmp_path: Path) -> None:
+    exchange, player, _ = play(write(tmp_path, LINES))
+    assert levels(exchange, "BUY") == [("9.9", "1.5"), ("9.8", "2.0")]
+    player.advance(NOW + 100)
+    assert levels(exchange, "BUY") == [("9.9", "1.5"), ("9.7", "3.0")]
+
+
+def test_a_level_that_crosses_withdraws_the_tapes_own(tmp_path: Path) -> None:
+    exchange, player, _ = play(write(tmp_path, LINES))
+    player.advance(NOW + 300)
+    assert levels(exchange, "BUY") == []
+    assert levels(exchange, "SELL")[0] == ("9.6", "4.0")
+    assert player.is_finished
+
+
+def test_trades_fill_users_who_rest_in_the_way(tmp_path: Path) -> None:
+    exchange, player, account = play(write(tmp_path, LINES))
+    mine = order(exchange, account, "BUY", "9.9", "1")
+    player.advance(NOW + 200)
+    assert (mine.status, mine.executed) == ("PARTIALLY_FILLED", D("0.5"))  # 1.5 of the tape were there first
+
+
+def test_levels_that_cross_users_fill_them(tmp_path: Path) -> None:
+    exchange, player, account = play(write(tmp_path, LINES))
+    mine = order(exchange, account, "BUY", "9.6", "1")
+    player.advance(NOW + 300)
+    assert mine.status == "FILLED"
+    assert levels(exchange, "SELL")[0] == ("9.6", "3.0")
+
+
+def test_users_take_from_the_tape(tmp_path: Path) -> None:
+    exchange, _, account = play(write(tmp_path, LINES))
+    assert order(exchange, account, "BUY", "10.1", "1").status == "FILLED"
+    assert levels(exchange, "SELL") == [("10.2", "2.0")]
+
+
+def test_it_loops(tmp_path: Path) -> None:
+    exchange, player, _ = play(write(tmp_path, LINES), loop=True)
+    player.advance(NOW + 300)
+    player.advance(NOW + 300 + PAUSE_MS)
+    assert levels(exchange, "BUY") == [("9.9", "1.5"), ("9.8", "2.0")]
+    assert levels(exchange, "SELL") == [("10.1", "1.0"), ("10.2", "2.0")]
+    assert not player.is_finished
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "holds no messages"),
+        (LINES + "oops\n", "line 5"),
+        (LINES + '{"ts_ms":1,"symbol":"AB-GBP","kind":"other"}', "line 5"),
+        ('{"ts_ms":1,"symbol":"ABGBP","kind":"depth"}', "line 1: symbol 'ABGBP' is not BASE-QUOTE"),
+        ('{"ts_ms":1,"symbol":"A-B","kind":"depth","bids":[["-1","1"]]}', "line 1: level -1 x 1"),
+        ('{"ts_ms":1,"symbol":"A-B","kind":"depth","bids":[["x","1"]]}', "line 1"),
+        ('{"ts_ms":1,"symbol":"A-B","kind":"depth","bids":[["1","1"]]}', "A-B has no two-sided snapshot and no trade"),
+    ],
+)
+def test_a_malformed_tape_is_named_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(BadTape) as caught:
+        read_tape(path)
+    assert str(path) in str(caught.value)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(BadTape, match="No such file"):
+        read_tape(tmp_path / "nothing")
+    (tmp_path / "cut.gz").write_bytes(gzip.compress(LINES.encode())[:50])
+    with pytest.raises(BadTape, match=r"cut\.gz"):
+        read_tape(tmp_path / "cut.gz")
+
+
+@pytest.mark.skipif(not RECORDED.is_file(), reason="the recorded tape is not beside the repository")
+def test_the_recorded_tape_plays_to_its_end_and_again() -> None:
+    simulator = Simulator(SimConfig(tape=RECORDED))
+    exchange = simulator.exchange
+    tape = read_tape(RECORDED)
+    assert len(tape.rules) == 10
+    player = TapePlayer(exchange, tape, now_ms=NOW)
+    length = tape.messages[-1].ts_ms - tape.messages[0].ts_ms
+    for now_ms in range(NOW, NOW + length + 5000, 1000):
+        player.advance(now_ms)
+        for rules in tape.rules:
+            market = exchange.market(rules.symbol)
+            bid, ask = market.book.bids.best(), market.book.asks.best()
+            assert bid is None or ask is None or bid < ask
+    (account,) = exchange.accounts.values()
+    balances = exchange.ledger.balances(account.uid)
+    for rules in tape.rules:
+        assert balances[rules.base].free > 0
+        assert balances[rules.quote].free > 0
