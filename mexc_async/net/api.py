@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
-from multidict import CIMultiDict
 
 from mexc_async.core.clock import Sample
 from mexc_async.core.credentials import Credentials
@@ -117,8 +116,8 @@ class Api:
         self._read_only = read_only
         self._check_rules = check_rules
         self._answers: dict[Hashable, tuple[float, object]] = {}
-        self._public_headers: CIMultiDict[str] = CIMultiDict()
-        self._signed_headers = CIMultiDict({"Content-Type": "application/json"})
+        self._public_headers: dict[str, str] = {}
+        self._signed_headers = {"Content-Type": "application/json"}
         if credentials is not None:
             self._signed_headers["X-MEXC-APIKEY"] = credentials.api_key
 

@@ -7,7 +7,7 @@ when a kept one turns out dead, keep cookies, quote a URL that is already encode
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -15,7 +15,6 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from msgspec import Struct
-from multidict import CIMultiDict
 from yarl import URL
 
 from mexc_async.core.reply import Reply, first_bytes
@@ -42,7 +41,7 @@ class Transport(Protocol):
         self,
         method: str,
         target: str,
-        headers: CIMultiDict[str],
+        headers: Mapping[str, str],
         timeout_s: float | None,
         on_connected: Callable[[], None],
     ) -> Reply:
@@ -167,7 +166,7 @@ class Pool:
         self,
         method: str,
         target: str,
-        headers: CIMultiDict[str],
+        headers: Mapping[str, str],
         timeout_s: float | None,
         on_connected: Callable[[], None],
     ) -> Reply:

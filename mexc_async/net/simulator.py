@@ -38,6 +38,7 @@ class SimulatorProcess:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C in a terminal is for the client, which still has orders to cancel
         )
         assert process.stdout is not None
         assert process.stderr is not None
