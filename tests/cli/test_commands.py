@@ -1,0 +1,117 @@
+"""The command line as a user meets it: in processes of its own, with wrong input too."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+COMMAND = [sys.executable, "-m", "mexc_async.cli.app"]
+TAPE = Path(__file__).resolve().parents[3] / "shared" / "data" / "book-tape.jsonl.gz"
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_help_lists_the_commands() -> None:
+    result = run("--help")
+    assert result.returncode == 0
+    assert {"demo", "sim"} <= set(result.stdout.split())
+
+
+def test_version_is_printed() -> None:
+    assert run("--version").stdout.startswith("mexc-async 0.")
+
+
+def one_line_error(result: subprocess.CompletedProcess[str]) -> str:
+    assert result.returncode == 2, result
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: ")
+    return line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--seconds", "0"], "--seconds 0 must be from 1 to 3600"),
+        (["--seconds", "nan"], "--seconds nan"),
+        (["--symbols", "btcusdt"], "'btcusdt'"),
+        (["--symbols", "BTC/USDT"], "as in BTCUSDT"),
+        (["--symbols", "BTCUSDT,"], "--symbols ''"),
+        (["--tape", "no/such/tape.jsonl"], "no/such/tape.jsonl"),
+        (["--json", "no/such/folder/x.json"], "no/such/folder/x.json"),
+    ],
+)
+def test_wrong_input_to_the_demo_is_one_line_and_status_2(arguments: list[str], words: str) -> None:
+    assert words in one_line_error(run("demo", *arguments))
+
+
+def test_a_symbol_that_the_exchange_does_not_list_is_refused_before_trading() -> None:
+    result = run("demo", "--symbols", "BTCUSDT,NOPEUSDT")
+    assert result.returncode == 2
+    assert result.stderr == "error: symbol 'NOPEUSDT' is not one of the exchange's 16\n"
+
+
+def test_a_tape_that_is_not_one_names_file_and_line(tmp_path: Path) -> None:
+    tape = tmp_path / "tape.jsonl"
+    tape.write_text('{"kind": "nonsense"}\n')
+    assert f"{tape}, line 1" in one_line_error(run("demo", "--tape", str(tape)))
+
+
+def check_summary(path: Path) -> dict[str, object]:
+    """No error in any phase; how fast this machine was is not the test's affair."""
+    summary: dict[str, object] = json.loads(path.read_text())
+    phases = summary["phases"]
+    assert isinstance(phases, list)
+    for phase in phases:
+        assert phase["errors"] == {}
+        assert phase["requests"] > 0
+        assert phase["orders"] > 0
+    assert isinstance(summary["problems"], list)
+    assert all("were to be reached" in problem for problem in summary["problems"])
+    return summary
+
+
+def test_demo_trades_and_sums_up(tmp_path: Path) -> None:
+    out = tmp_path / "summary.json"
+    result = run("demo", "--seconds", "2", "--symbols", "BTCUSDT,MXUSDT", "--seed", "3", "--json", str(out))
+    summary = check_summary(out)
+    assert result.returncode == (0 if summary["ok"] else 1)
+    assert "SIM 127.0.0.1" in result.stdout
+    assert "balances that changed" in result.stdout
+    assert [phase["profile"] for phase in summary["phases"]] == ["default", "guide"]  # type: ignore[attr-defined]
+
+
+@pytest.mark.skipif(not TAPE.exists(), reason="the recorded tape is not beside the project")
+def test_demo_trades_in_a_recorded_market(tmp_path: Path) -> None:
+    out = tmp_path / "summary.json"
+    run("demo", "--seconds", "2", "--tape", str(TAPE), "--json", str(out))
+    summary = check_summary(out)
+    assert summary["symbols"] == ["BANDGBP", "SKLGBP", "NUGBP"]
+
+
+@pytest.fixture
+def running_demo() -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [*COMMAND, "demo", "--seconds", "60"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        yield process
+        process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_demo_still_sums_up(running_demo: subprocess.Popen[str], number: signal.Signals) -> None:
+    assert running_demo.stdout is not None
+    assert "BTCUSDT" in running_demo.stdout.readline()  # it trades from here on
+    running_demo.send_signal(number)
+    out, err = running_demo.communicate(timeout=30)
+    assert running_demo.returncode == 130
+    assert "interrupted; until then everything went through" in out
+    assert err == ""
