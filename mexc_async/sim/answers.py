@@ -26,6 +26,11 @@ def text(number: Decimal) -> str:
     return format(number, "f")
 
 
+def short(number: Decimal) -> str:
+    """The same without trailing zeros, as balances are written."""
+    return format(number.normalize(), "f")
+
+
 def success(data: Json, now_ms: int, *, code: int = 0) -> Json:
     """The wrapped kind of answer; whether success is 0 or 200 depends on the endpoint."""
     return {"data": data, "code": code, "msg": "success", "timestamp": now_ms}
@@ -284,9 +289,9 @@ def account(owner: Account, ledger: Ledger) -> Json:
         "balances": [
             {
                 "asset": asset,
-                "free": text(balance.free),
-                "locked": text(balance.locked),
-                "available": text(balance.free),
+                "free": short(balance.free),
+                "locked": short(balance.locked),
+                "available": short(balance.free),
             }
             for asset, balance in ledger.balances(owner.uid).items()
             if balance.free or balance.locked
