@@ -1,4 +1,3 @@
-# ruff: noqa: F401 - the imports below are for editors and type checkers; the names are loaded on first use
 """Asyncio trading SDK for the MEXC exchange, and a simulated exchange to trade on.
 
     from mexc_async import Mexc
@@ -7,9 +6,10 @@ Names are loaded when they are first used, so that importing the package costs n
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+
+TYPE_CHECKING = False  # type checkers take it for True; importing it from typing would be most of the import's cost
 
 if TYPE_CHECKING:
     from mexc_async.catalogue import endpoints
@@ -57,6 +57,65 @@ if TYPE_CHECKING:
     from mexc_async.spot.enums import OrderStatus, OrderType, Side
     from mexc_async.spot.trading import NewOrder
 
+__all__ = [
+    "AccountRestricted",
+    "ApiError",
+    "Auth",
+    "ClientClosed",
+    "ConfigError",
+    "ConnectFailed",
+    "ConnectionLost",
+    "Cost",
+    "Credentials",
+    "Endpoint",
+    "ExchangeUnavailable",
+    "InsufficientBalance",
+    "InvalidKey",
+    "InvalidParameter",
+    "InvalidRequest",
+    "InvalidSymbol",
+    "IpBanned",
+    "IpNotAllowed",
+    "Json",
+    "Limit",
+    "Limits",
+    "ListenKeyInvalid",
+    "Mexc",
+    "MexcError",
+    "MissingCredentials",
+    "NewOrder",
+    "OrderNotFound",
+    "OrderRejected",
+    "OrderStatus",
+    "OrderType",
+    "OutcomeUnknown",
+    "PermissionDenied",
+    "Priority",
+    "ProtocolError",
+    "RateLimited",
+    "RawView",
+    "ReadOnlyError",
+    "Request",
+    "RequestTimeout",
+    "Resource",
+    "RetryPolicy",
+    "Route",
+    "Side",
+    "SignatureRejected",
+    "Signer",
+    "Timeouts",
+    "TimestampRejected",
+    "TooManyOrders",
+    "TooManyRequests",
+    "TradingSuspended",
+    "TransferRejected",
+    "TransportError",
+    "View",
+    "__version__",
+    "call",
+    "endpoints",
+]
+
 _HOME = {
     "catalogue": "endpoints",
     "client": "Mexc RawView View",
@@ -77,8 +136,6 @@ _HOME = {
     "spot.trading": "NewOrder",
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names.split()}
-
-__all__ = ["__version__", *sorted(_MODULE_OF)]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> object:
