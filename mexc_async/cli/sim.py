@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, cast
 import orjson
 import typer
 
+from mexc_async.cli.loop import run
+
 if TYPE_CHECKING:
     from mexc_async.sim.limits import Profile, Windows
     from mexc_async.sim.server import SimConfig
@@ -33,6 +35,7 @@ def sim(
     balance: Annotated[
         list[str] | None, typer.Option(help="ASSET=AMOUNT for the main account; repeat for more.")
     ] = None,
+    with_parent: Annotated[bool, typer.Option(help="Stop as well when standard input closes.")] = False,
 ) -> None:
     """Serve a simulated MEXC exchange; prints one JSON line with its URLs when it is ready."""
     try:
@@ -40,7 +43,7 @@ def sim(
     except ValueError as error:
         _fail(error)
     try:
-        _run(config)
+        run(_serve(config, with_parent))
     except ValueError as error:
         _fail(error)
 
@@ -79,24 +82,31 @@ def _config(
     )
 
 
-def _run(config: SimConfig) -> None:
-    try:
-        import uvloop
-    except ImportError:
-        asyncio.run(_serve(config))
-        return
-    uvloop.run(_serve(config))
-
-
-async def _serve(config: SimConfig) -> None:
+async def _serve(config: SimConfig, with_parent: bool) -> None:
     from mexc_async.sim.server import Simulator
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with Simulator(config) as simulator:
+    async with Simulator(config) as simulator, asyncio.TaskGroup() as group:
         symbols = list(simulator.exchange.markets)
         ready = {"rest": simulator.rest, "api_key": config.accounts[0].api_key, "symbols": symbols}
         print(orjson.dumps(ready).decode(), flush=True)
+        watch = group.create_task(_until_stdin_closes(stop)) if with_parent else None
         await stop.wait()
+        if watch is not None:
+            watch.cancel()
+
+
+async def _until_stdin_closes(stop: asyncio.Event) -> None:
+    """A pipe closes with the process that holds its other end, however that ends."""
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    try:
+        while await reader.read(1024):
+            pass
+        stop.set()
+    finally:
+        transport.close()

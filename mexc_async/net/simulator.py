@@ -34,8 +34,8 @@ class SimulatorProcess:
         """Start it and return its REST URL. Raises ConfigError with the child's own words if it does not serve."""
         process = self._process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "mexc_async.cli.app", "sim", "--port", "0", *self._login, *self._arguments),
-            stdin=asyncio.subprocess.DEVNULL,
+            *("-m", "mexc_async.cli.app", "sim", "--port", "0", "--with-parent", *self._login, *self._arguments),
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,  # Ctrl-C in a terminal is for the client, which still has orders to cancel
