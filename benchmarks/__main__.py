@@ -1,0 +1,93 @@
+"""`python -m benchmarks NAME [--json FILE] [--rounds N] [--quick] [--instructions]`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import NoReturn
+
+from rich.console import Console
+
+from benchmarks.harness import ForeignLoad, Report, Settings, SubjectFailed, machine, show, write_json
+
+MODULES = {"import": "import_", "sign": "sign", "limiter": "limiter", "order": "order"}
+MAX_ROUNDS = 1000
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def _rounds(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_ROUNDS:
+        raise argparse.ArgumentTypeError(f"{text!r} must be from 1 to {MAX_ROUNDS}")
+    return int(text)
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog="python -m benchmarks",
+        description="Measure the SDK beside the obvious alternatives, in shuffled, interleaved rounds.",
+        epilog="Ratios are medians of same-round ratios. Goals are reported; a missed one is not a failure.",
+    )
+    parser.add_argument("name", choices=[*MODULES, "all"], metavar="NAME", help=f"{', '.join(MODULES)}, or all")
+    parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="write the figures here; with all, out.json stands for out-import.json, out-sign.json, ...: one each",
+    )
+    parser.add_argument("--rounds", type=_rounds, metavar="N", help="rounds to run (7; with --quick 2)")
+    parser.add_argument("--quick", action="store_true", help="only show that everything runs: figures mean nothing")
+    parser.add_argument(
+        "--instructions", action="store_true", help="order: count user instructions too (slow, needs valgrind)"
+    )
+    return parser
+
+
+def _refuse_unwritable(path: Path) -> None:
+    """Raise OSError now instead of after minutes of measuring."""
+    is_new = not path.exists()
+    path.open("ab").close()
+    if is_new:
+        path.unlink()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the benchmarks that the command line names; the exit status."""
+    options = _parser().parse_args(arguments)
+    names = list(MODULES) if options.name == "all" else [options.name]
+    files: dict[str, Path] = {}
+    if options.json:
+        out: Path = options.json
+        files = {name: out if len(names) == 1 else out.with_name(f"{out.stem}-{name}{out.suffix}") for name in names}
+    settings = Settings(options.rounds or (2 if options.quick else 7), options.quick, options.instructions)
+    console, errors = Console(width=None if sys.stdout.isatty() else 160), Console(stderr=True)
+    try:
+        for path in files.values():
+            _refuse_unwritable(path)
+        for name in names:
+            load, where = ForeignLoad(), machine()
+            with errors.status(f"{name}: {settings.rounds} rounds"):
+                report: Report = import_module(f"benchmarks.{MODULES[name]}").run(settings)
+            where["foreign_cpus"] = load.cpus()
+            show(console, name, report, where)
+            if name in files:
+                write_json(files[name], name, where, report.rows)
+    except OSError as error:
+        print(f"python -m benchmarks: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        return 2
+    except SubjectFailed as error:
+        print(f"python -m benchmarks: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("python -m benchmarks: stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

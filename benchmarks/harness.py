@@ -1,0 +1,286 @@
+"""Rounds, ratios, the printed table and the JSON file. Nothing here knows what is measured."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import random
+import resource
+import statistics
+import time
+import timeit
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+import orjson
+from msgspec import Struct
+from rich.console import Console
+from rich.table import Table
+
+T = TypeVar("T")
+Sample: TypeAlias = dict[str, float]
+"""What one run of one subject measured, by metric."""
+
+OWN = "mexc_async"
+"""The name of our own subject in every case."""
+_PACKAGES = ("mexc-async", "aiohttp", "aiolimiter", "ccxt", "aiomexc", "msgspec", "orjson", "uvloop", "yarl")
+
+
+class SubjectFailed(Exception):
+    """A subject could not be measured; the text says why, on one line."""
+
+
+class Settings(Struct, frozen=True):
+    """How much to measure."""
+
+    rounds: int = 7
+    quick: bool = False
+    """Only shows that everything runs: the figures mean nothing."""
+    instructions: bool = False
+    """Count user instructions too, where valgrind is installed."""
+
+
+class Row(Struct, frozen=True):
+    """One figure of one subject over all rounds."""
+
+    case: str
+    subject: str
+    metric: str
+    median: float
+    min: float
+    max: float
+    runs: int
+
+
+class Goal(Struct, frozen=True):
+    """What our own subject is held to; reported, never a failure, since machines differ."""
+
+    case: str
+    metric: str
+    baseline: str
+    at_most: float
+
+
+class Report(Struct, frozen=True):
+    """What a benchmark found."""
+
+    rows: list[Row]
+    goals: list[Goal] = []
+    notes: list[str] = []
+    """What was left out and why, and how to read the figures."""
+
+
+def interleave(subjects: Mapping[str, Callable[[], T]], rounds: int, seed: int = 1) -> dict[str, list[T]]:
+    """Run every subject once a round, each round in a fresh random order; index i of every list is round i."""
+    results: dict[str, list[T]] = {name: [] for name in subjects}
+    order, rng = list(subjects), random.Random(seed)
+    for _ in range(rounds):
+        rng.shuffle(order)
+        for name in order:
+            results[name].append(subjects[name]())
+    return results
+
+
+def summarise(
+    case: str, results: Mapping[str, Sequence[Sample]], baselines: Sequence[str] = (), compared: Sequence[str] = ()
+) -> list[Row]:
+    """Each metric's median and spread, then the same-round ratios of the compared metrics to each baseline.
+
+    A ratio is a metric of its own: `cpu_us_per_op_ratio_to_raw`.
+    """
+    rows = []
+    for subject, samples in results.items():
+        figures = {metric: [sample[metric] for sample in samples] for metric in samples[0]}
+        for baseline in baselines:
+            if subject != baseline and baseline in results:
+                for metric in compared:
+                    figures[ratio_name(metric, baseline)] = ratios(samples, results[baseline], metric)
+        rows += [_row(case, subject, metric, values) for metric, values in figures.items() if values]
+    return rows
+
+
+def ratio_name(metric: str, baseline: str) -> str:
+    return f"{metric}_ratio_to_{baseline.replace(' ', '_')}"
+
+
+def ratios(samples: Sequence[Sample], baseline: Sequence[Sample], metric: str) -> list[float]:
+    """Same-round ratios; rounds in which one of the two has no such figure, or the baseline's is 0, are left out."""
+    return [a[metric] / b[metric] for a, b in zip(samples, baseline, strict=True) if metric in a and b.get(metric)]
+
+
+def _row(case: str, subject: str, metric: str, values: Sequence[float]) -> Row:
+    return Row(case, subject, metric, statistics.median(values), min(values), max(values), len(values))
+
+
+def percentile(values: Iterable[float], share: float) -> float:
+    """The smallest value that at least `share` of all values do not exceed."""
+    ordered = sorted(values)
+    rank = -int(-len(ordered) * share // 1)  # rounded up
+    return ordered[min(max(rank, 1), len(ordered)) - 1]
+
+
+def most_in_window(times: Iterable[float], window_s: float) -> int:
+    """The most moments that any half-open window of this length holds."""
+    ordered = sorted(times)
+    most = first = 0
+    for last, moment in enumerate(ordered):
+        while moment - ordered[first] >= window_s:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+class CpuLoop:
+    """Calls a function often enough to time it; each run gives its CPU nanoseconds a call, garbage collection off.
+
+    CPU time instead of wall time: what else runs on the machine takes its turn in between.
+    """
+
+    def __init__(self, function: Callable[[], object], seconds: float) -> None:
+        self._timer = timeit.Timer(function, timer=time.process_time)
+        self.loops = 1
+        while (taken := self._timer.timeit(self.loops)) < seconds / 4 and self.loops < 1 << 24:
+            self.loops *= 4
+        self.loops = max(1, int(self.loops * seconds / max(taken, 1e-9))) if taken < seconds else self.loops
+
+    def __call__(self) -> Sample:
+        return {"cpu_ns_per_op": self._timer.timeit(self.loops) / self.loops * 1e9}
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """uvloop where there is one."""
+    try:
+        from uvloop import new_event_loop
+    except ImportError:
+        return asyncio.new_event_loop
+    return new_event_loop
+
+
+def pinning() -> tuple[int | None, int | None]:
+    """A core for the client and another one for its server; None where there are not two, or no way to pin."""
+    if not hasattr(os, "sched_getaffinity"):
+        return None, None
+    cores = sorted(os.sched_getaffinity(0))
+    return (cores[0], cores[-1]) if len(cores) > 1 else (None, None)
+
+
+def pin(core: int | None) -> None:
+    if core is not None:
+        os.sched_setaffinity(0, {core})
+
+
+class ForeignLoad:
+    """How many CPUs other processes used meanwhile, this process and its ended children left out; Linux only."""
+
+    def __init__(self) -> None:
+        self._at, self._others = time.monotonic(), _others_cpu_s()
+
+    def cpus(self) -> float | None:
+        before, after = self._others, _others_cpu_s()
+        if before is None or after is None:
+            return None
+        return round(max(after - before, 0.0) / max(time.monotonic() - self._at, 1e-3), 2)
+
+
+def _others_cpu_s() -> float | None:
+    try:
+        fields = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
+    except OSError:
+        return None
+    user, nice, system, _, _, irq, softirq, steal = fields[:8]
+    busy = (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+    own = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return busy - sum(usage.ru_utime + usage.ru_stime for usage in own)
+
+
+def machine() -> dict[str, Any]:
+    """Where and with what the figures were taken."""
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "cpu": _cpu_model(),
+        "cpus": os.cpu_count(),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "versions": {name: version for name in _PACKAGES if (version := _version(name))},
+    }
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, platform.processor() or "unknown")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def write_json(path: Path, benchmark: str, machine: Mapping[str, Any], rows: Sequence[Row]) -> None:
+    """Write the file that `--json` asks for. Raises OSError."""
+    document = {"benchmark": benchmark, "machine": machine, "cases": rows}
+    path.write_bytes(orjson.dumps(document, default=_as_dict, option=orjson.OPT_INDENT_2) + b"\n")
+
+
+def _as_dict(row: object) -> dict[str, Any]:
+    if isinstance(row, Row):
+        return {name: getattr(row, name) for name in row.__struct_fields__}
+    raise TypeError(type(row).__name__)
+
+
+def show(console: Console, benchmark: str, report: Report, machine: Mapping[str, Any]) -> None:
+    """Print one table a case, the goals and the notes."""
+    for case in dict.fromkeys(row.case for row in report.rows):
+        console.print(_table(benchmark, case, [row for row in report.rows if row.case == case]))
+    for goal in report.goals:
+        console.print(_verdict(goal, report.rows), highlight=False, markup=False)
+    foreign = machine.get("foreign_cpus")
+    load = "" if foreign is None else f"; other processes used {foreign:g} CPUs meanwhile"
+    for note in [*report.notes, f"{machine['cpu']} x {machine['cpus']}, {machine['python']}, {machine['date']}{load}"]:
+        console.print(f"- {note}", highlight=False, markup=False)
+
+
+def _table(benchmark: str, case: str, rows: Sequence[Row]) -> Table:
+    found = {(row.subject, row.metric): row for row in rows}
+    metrics = [row.metric for row in rows if "_ratio_to_" not in row.metric]
+    baselines = list(dict.fromkeys(row.metric.split("_ratio_to_")[1] for row in rows if "_ratio_to_" in row.metric))
+    table = Table(title=f"{benchmark}: {case}", title_justify="left", title_style="bold")
+    for heading in ("metric", "subject"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("median", "min - max", *(f"x {baseline.replace('_', ' ')} [min-max]" for baseline in baselines)):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for metric in dict.fromkeys(metrics):
+        table.add_section()
+        for subject in dict.fromkeys(row.subject for row in rows):
+            if row := found.get((subject, metric)):
+                compared = [found.get((subject, ratio_name(metric, baseline))) for baseline in baselines]
+                table.add_row(
+                    metric,
+                    subject,
+                    _figure(row.median),
+                    f"{_figure(row.min)} - {_figure(row.max)}",
+                    *(f"{c.median:.2f} [{c.min:.2f}-{c.max:.2f}]" if c else "" for c in compared),
+                )
+    return table
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.4g}"
+
+
+def _verdict(goal: Goal, rows: Sequence[Row]) -> str:
+    metric = ratio_name(goal.metric, goal.baseline)
+    claim = f"goal: {goal.case}, {goal.metric} at most {goal.at_most:g} x {goal.baseline}"
+    for row in rows:
+        if (row.case, row.subject, row.metric) == (goal.case, OWN, metric):
+            return f"{claim}: {row.median:.2f}, {'met' if row.median <= goal.at_most else 'MISSED'}"
+    return f"{claim}: not measured"

@@ -1,0 +1,158 @@
+"""The rate limiter beside aiolimiter: what passing costs, and what a crowd of waiters gets."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from math import ceil
+from time import monotonic, process_time
+
+from aiolimiter import AsyncLimiter
+
+from benchmarks.harness import (
+    OWN,
+    Goal,
+    Report,
+    Row,
+    Sample,
+    Settings,
+    interleave,
+    loop_factory,
+    most_in_window,
+    summarise,
+)
+from mexc_async.core.endpoint import Cost, Route
+from mexc_async.core.limiter import Ledger
+from mexc_async.core.limits import Limit, Limits
+from mexc_async.net.limiter import RateLimiter
+
+THEIRS = "aiolimiter"
+ONE = Route("GET", "/api/v3/time")
+THREE = Route("POST", "/api/v3/order", costs=(Cost("uid"), Cost("orders")))
+_AMPLE = 10**9
+_OFTEN, _SHORT_S = 10_000, 0.001
+"""A limit that never binds, and is small enough that tokens come back while others are taken, as in a long run."""
+
+
+def run(settings: Settings) -> Report:
+    """Uncontended cost, and 1,000 waiters on 500 per second."""
+    acquires = 300 if settings.quick else 20_000
+    waiters, budget, window_s, margin_s = (40, 20, 0.05, 0.01) if settings.quick else (1000, 500, 1.0, 0.02)
+    rows: list[Row] = []
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        for case, subjects in _uncontended(runner, acquires).items():
+            for warm in subjects.values():
+                warm()
+            rows += summarise(case, interleave(subjects, settings.rounds), [THEIRS], ["cpu_ns_per_op"])
+        crowd = {
+            OWN: lambda: runner.run(
+                _crowd(_acquire(_one_limit(budget, window_s, margin_s), ONE), waiters, budget, window_s, margin_s)
+            ),
+            THEIRS: lambda: runner.run(_crowd(_theirs(budget, window_s), waiters, budget, window_s, 0.0)),
+        }
+        case = f"{waiters} waiters, {budget} per {window_s:g} s"
+        rows += summarise(case, interleave(crowd, settings.rounds), [THEIRS], ["cpu_us_per_op"])
+    return Report(
+        rows,
+        [
+            Goal("uncontended, sync", "cpu_ns_per_op", THEIRS, 0.3),
+            Goal("uncontended, await", "cpu_ns_per_op", THEIRS, 0.3),
+        ],
+        [
+            "sync: Ledger.try_acquire with a reading of the clock; await: RateLimiter.acquire; "
+            "order: client, uid and orders limits, beside three aiolimiters in turn",
+            f"most_in_window must not pass {budget}; time_to_ideal: until the last of them passed, over the least "
+            f"time in which that many fit; for {OWN} that includes its margin of {margin_s * 1000:g} ms a window",
+        ],
+    )
+
+
+def _uncontended(runner: asyncio.Runner, acquires: int) -> dict[str, dict[str, Callable[[], Sample]]]:
+    def theirs(count: int) -> Callable[[], Sample]:
+        limiters = [AsyncLimiter(_AMPLE, 1.0) for _ in range(count)]
+        if count == 1:
+            return lambda: runner.run(_awaited(limiters[0].acquire, acquires))
+
+        async def all_of_them() -> None:
+            for limiter in limiters:
+                await limiter.acquire()
+
+        return lambda: runner.run(_awaited(all_of_them, acquires))
+
+    return {
+        "uncontended, sync": {OWN: lambda: _synchronous(ONE, acquires), THEIRS: theirs(1)},
+        "uncontended, await": {OWN: lambda: runner.run(_awaited(_acquire(_ample(), ONE), acquires)), THEIRS: theirs(1)},
+        "uncontended, sync, order": {OWN: lambda: _synchronous(THREE, acquires), THEIRS: theirs(3)},
+        "uncontended, await, order": {
+            OWN: lambda: runner.run(_awaited(_acquire(_ample(), THREE), acquires)),
+            THEIRS: theirs(3),
+        },
+    }
+
+
+def _ample() -> Limits:
+    table = [Limit(name, _OFTEN, _SHORT_S, "client", "benchmark") for name in ("client", "uid", "orders")]
+    return Limits("benchmark", tuple(table), margin_s=0.0, max_in_flight=_AMPLE)
+
+
+def _synchronous(route: Route, acquires: int) -> Sample:
+    ledger = Ledger(_ample())
+    plan, started = ledger.plan(route), process_time()
+    for _ in range(acquires):
+        ledger.try_acquire(plan, monotonic())
+    return {"cpu_ns_per_op": (process_time() - started) / acquires * 1e9}
+
+
+async def _awaited(acquire: Callable[[], Awaitable[object]], acquires: int) -> Sample:
+    started = process_time()
+    for _ in range(acquires):
+        await acquire()
+    return {"cpu_ns_per_op": (process_time() - started) / acquires * 1e9}
+
+
+def _acquire(limits: Limits, route: Route) -> Callable[[], Awaitable[float]]:
+    limiter = RateLimiter(limits)
+    return lambda: limiter.acquire(route)
+
+
+def _one_limit(budget: int, window_s: float, margin_s: float) -> Limits:
+    limit = Limit("client", budget, window_s, "client", "benchmark")
+    return Limits("benchmark", (limit,), margin_s, max_in_flight=_AMPLE)
+
+
+def _theirs(budget: int, window_s: float) -> Callable[[], Awaitable[None]]:
+    limiters: list[AsyncLimiter] = []
+
+    async def acquire() -> None:
+        if not limiters:  # made inside the loop that it waits in
+            limiters.append(AsyncLimiter(budget, window_s))
+        await limiters[0].acquire()
+
+    return acquire
+
+
+async def _crowd(
+    acquire: Callable[[], Awaitable[object]], waiters: int, budget: int, window_s: float, margin_s: float
+) -> Sample:
+    times: list[float] = []
+
+    async def one() -> None:
+        await acquire()
+        times.append(time.perf_counter())
+
+    used = process_time()
+    await asyncio.gather(*(one() for _ in range(waiters)))
+    used = process_time() - used
+    return crowd_sample(times, budget, window_s, margin_s) | {"cpu_us_per_op": used / waiters * 1e6}
+
+
+def crowd_sample(times: Sequence[float], budget: int, window_s: float, margin_s: float) -> Sample:
+    """What the moments at which a crowd passed say about the limiter."""
+    total = max(times) - min(times)
+    ideal = (ceil(len(times) / budget) - 1) * (window_s + margin_s)
+    return {
+        "most_in_window": float(most_in_window(times, window_s)),
+        "total_s": total,
+        "time_to_ideal": total / ideal,
+    }

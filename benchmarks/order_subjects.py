@@ -1,0 +1,247 @@
+"""Ways to send one signed limit order; each answers with what the exchange acknowledged.
+
+All send the same order: `POST /api/v3/order` with every parameter in the query, as MEXC's guides show it. Peers are
+imported where they are used, so that one is measured only where it is installed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import socket
+import time
+from collections import deque
+from decimal import Decimal
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, Protocol, cast
+from urllib.parse import urlencode
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from benchmarks.harness import OWN
+from mexc_async.client import Mexc
+from mexc_async.core.credentials import Credentials
+
+KEY = "mx0vglBENCHMARKBENCH"
+SECRET = "0123456789abcdef0123456789abcdef"
+HOST = "127.0.0.1"
+PATH = "/api/v3/order"
+HEADERS = {"X-MEXC-APIKEY": KEY, "Content-Type": "application/json"}
+QUANTITY, PRICE = "0.0005", "93387.28"
+
+
+class Subject(Protocol):
+    """A client with `connections` warm connections, or as many as it opens by itself."""
+
+    async def open(self, port: int, connections: int) -> None: ...
+
+    async def order(self, index: int) -> object: ...
+
+    async def close(self) -> None: ...
+
+
+class Sdk:
+    """The SDK as users have it: limiter (no budget binds), clock, rules, signing, typed answer."""
+
+    async def open(self, port: int, connections: int) -> None:
+        self._mexc = Mexc(Credentials(KEY, SECRET), rest=f"http://{HOST}:{port}", limits="unlimited")
+        await self._mexc.__aenter__()
+        await self._mexc.warm_up(connections)
+        self._new_order = self._mexc.spot.new_order
+        self._quantity, self._price = Decimal(QUANTITY), Decimal(PRICE)
+
+    async def order(self, index: int) -> object:
+        return await self._new_order(
+            symbol="BTCUSDT", side="BUY", type="LIMIT", quantity=self._quantity, price=self._price
+        )
+
+    async def close(self) -> None:
+        await self._mexc.aclose()
+
+
+class Raw:
+    """The floor: bytes made beforehand, an answer found by two searches, one future. Signs and decodes nothing."""
+
+    async def open(self, port: int, connections: int) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._free: deque[_RawProtocol] = deque()
+        query = _text(0)
+        self._bytes = (
+            f"POST {PATH}?{query}&signature={_sign(query)} HTTP/1.1\r\nHost: {HOST}:{port}\r\n"
+            f"X-MEXC-APIKEY: {KEY}\r\nContent-Type: application/json\r\nContent-Length: 0\r\n\r\n"
+        ).encode()
+        for _ in range(connections):
+            transport, protocol = await self._loop.create_connection(_RawProtocol, HOST, port)
+            transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._free.append(protocol)
+
+    async def order(self, index: int) -> object:
+        protocol = self._free.pop()
+        protocol.answer = answer = self._loop.create_future()
+        protocol.transport.write(self._bytes)
+        try:
+            return await answer
+        finally:
+            self._free.append(protocol)
+
+    async def close(self) -> None:
+        for protocol in self._free:
+            protocol.transport.close()
+
+
+class _RawProtocol(asyncio.Protocol):
+    __slots__ = ("_data", "answer", "transport")
+    transport: asyncio.Transport
+    answer: asyncio.Future[bytes]
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's do not derive from it
+        self._data = b""
+
+    def data_received(self, data: bytes) -> None:
+        if self._data:
+            data = self._data + data
+        head = data.find(b"\r\n\r\n")
+        length = data.find(b"Content-Length: ")
+        if head < 0 or len(data) < head + 4 + int(data[length + 16 : data.find(b"\r", length)]):
+            self._data = data
+            return
+        self._data = b""
+        self.answer.set_result(data[head + 4 :])
+
+
+class Ack(msgspec.Struct, gc=False):
+    """What the tuned clients decode into."""
+
+    symbol: str
+    orderId: str
+    price: str
+    origQty: str
+    transactTime: int
+
+
+class TunedAiohttp:
+    """What can be had from aiohttp by hand: the URL left alone, no cookies, no time-outs, a cheap signature."""
+
+    async def open(self, port: int, connections: int) -> None:
+        self._url = f"http://{HOST}:{port}{PATH}?"
+        self._decode = msgspec.json.Decoder(Ack).decode
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None),
+            auto_decompress=False,
+            trust_env=False,
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
+            headers=HEADERS,
+        )
+
+    async def order(self, index: int) -> object:
+        query = _text(index)
+        url = URL(f"{self._url}{query}&signature={_sign(query)}", encoded=True)
+        async with self._session.post(url) as response:
+            return self._decode(await response.read())
+
+    async def close(self) -> None:
+        await self._session.close()
+
+
+class DefaultAiohttp:
+    """What the documentation's first examples lead to."""
+
+    async def open(self, port: int, connections: int) -> None:
+        self._url = f"http://{HOST}:{port}{PATH}"
+        self._session = aiohttp.ClientSession()
+
+    async def order(self, index: int) -> object:
+        params: dict[str, str | int] = {
+            "symbol": "BTCUSDT",
+            "side": "BUY",
+            "type": "LIMIT",
+            "quantity": QUANTITY,
+            "price": PRICE,
+            "newClientOrderId": f"c{index:012d}",
+            "timestamp": int(time.time() * 1000),
+        }
+        params["signature"] = hmac.new(SECRET.encode(), urlencode(params).encode(), hashlib.sha256).hexdigest()
+        async with self._session.post(self._url, params=params, headers=HEADERS) as response:
+            return await response.json()
+
+    async def close(self) -> None:
+        await self._session.close()
+
+
+class Ccxt:
+    """ccxt with its limiter off, pointed at this machine; markets loaded beforehand."""
+
+    async def open(self, port: int, connections: int) -> None:
+        options = {"defaultType": "spot", "fetchCurrencies": False, "fetchMarkets": {"types": {"spot": True}}}
+        settings = {"apiKey": KEY, "secret": SECRET, "enableRateLimit": False, "options": options}
+        self._exchange: Any = import_module("ccxt.async_support").mexc(settings)
+        self._exchange.has["fetchCurrencies"] = False
+        for area, urls in self._exchange.urls["api"].items():
+            if isinstance(urls, dict):
+                local = f"http://{HOST}:{port}" + ("" if area in ("spot", "broker") else f"/{area}")
+                self._exchange.urls["api"][area] = dict.fromkeys(urls, local)
+        await self._exchange.load_markets()
+
+    async def order(self, index: int) -> object:
+        own_id = {"clientOrderId": f"c{index:012d}"}
+        answer: object = await self._exchange.create_order(
+            "BTC/USDT", "limit", "buy", float(QUANTITY), float(PRICE), own_id
+        )
+        return answer
+
+    async def close(self) -> None:
+        await self._exchange.close()
+
+
+class Aiomexc:
+    """aiomexc on its aiohttp session."""
+
+    async def open(self, port: int, connections: int) -> None:
+        session = import_module("aiomexc.session.aiohttp").AiohttpSession(base_url=f"http://{HOST}:{port}/api/v3/")
+        credentials = import_module("aiomexc.session.base").Credentials(KEY, SECRET)
+        self._client: Any = import_module("aiomexc").MexcClient(credentials, session=session)
+        enums = import_module("aiomexc.enums")
+        self._order = {"side": enums.OrderSide.BUY, "type": enums.OrderType.LIMIT, "symbol": "BTCUSDT"}
+
+    async def order(self, index: int) -> object:
+        answer: object = await self._client.create_order(
+            **self._order, quantity=Decimal(QUANTITY), price=Decimal(PRICE), new_client_order_id=f"c{index:012d}"
+        )
+        return answer
+
+    async def close(self) -> None:
+        await self._client.session.close()
+
+
+def _text(index: int) -> str:
+    return (
+        f"symbol=BTCUSDT&side=BUY&type=LIMIT&quantity={QUANTITY}&price={PRICE}"
+        f"&newClientOrderId=c{index:012d}&timestamp={time.time_ns() // 1_000_000}"
+    )
+
+
+def _sign(text: str) -> str:
+    return hmac.digest(SECRET.encode(), text.encode(), "sha256").hex()
+
+
+SUBJECTS: dict[str, type[Subject]] = {
+    "raw": Raw,
+    OWN: Sdk,
+    "aiohttp tuned": TunedAiohttp,
+    "aiohttp default": DefaultAiohttp,
+    "ccxt": Ccxt,
+    "aiomexc": Aiomexc,
+}
+PEERS = ("ccxt", "aiomexc")
+
+
+def absent_peers() -> list[str]:
+    """Peers that are not installed."""
+    return [name for name in PEERS if find_spec(name) is None]

@@ -1,0 +1,105 @@
+"""Every benchmark runs, in its tiny form, and writes what it promises; wrong input ends with status 2 and one line."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from benchmarks import order
+from benchmarks.__main__ import MODULES, main
+from benchmarks.harness import OWN, Settings, pinning
+from benchmarks.order_client import check_order
+from benchmarks.order_subjects import SUBJECTS, absent_peers
+
+CASE_KEYS = ["case", "subject", "metric", "median", "min", "max", "runs"]
+BASELINES = {"import": "aiohttp", "sign": "hmac.new", "limiter": "aiolimiter", "order": "raw"}
+
+
+def read(path: Path, name: str) -> list[dict[str, Any]]:
+    document = msgspec.json.decode(path.read_bytes())
+    assert list(document) == ["benchmark", "machine", "cases"]
+    assert document["benchmark"] == name
+    assert {"date", "cpu", "cpus", "python", "versions"} <= set(document["machine"])
+    cases: list[dict[str, Any]] = document["cases"]
+    for case in cases:
+        assert list(case) == CASE_KEYS
+        assert case["min"] <= case["median"] <= case["max"]
+        assert case["runs"] >= 1
+    return cases
+
+
+def test_all_writes_one_file_a_benchmark(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["all", "--quick", "--rounds", "1", "--json", str(tmp_path / "out.json")]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"out-{name}.json" for name in MODULES)
+    printed = capsys.readouterr().out
+    for name in MODULES:
+        cases = read(tmp_path / f"out-{name}.json", name)
+        assert OWN in {case["subject"] for case in cases}
+        assert any(c["subject"] == OWN and c["metric"].endswith(f"_ratio_to_{BASELINES[name]}") for c in cases)
+        assert f"{name}: " in printed
+
+
+def test_one_benchmark_writes_the_file_that_was_named(tmp_path: Path) -> None:
+    assert main(["sign", "--quick", "--json", str(tmp_path / "sign.json")]) == 0
+    assert {case["runs"] for case in read(tmp_path / "sign.json", "sign")} == {2}
+
+
+@pytest.mark.parametrize("name", [name for name in SUBJECTS if name not in absent_peers()])
+def test_every_subject_sends_a_good_order(name: str) -> None:
+    async def one() -> None:
+        subject = SUBJECTS[name]()
+        await subject.open(port, 2)
+        try:
+            await check_order(subject, port)
+        finally:
+            await subject.close()
+            await asyncio.sleep(0)  # transports end in the loop's next round
+
+    with order.mock_exchange(None) as port:
+        asyncio.run(one())
+
+
+def test_a_subject_that_fails_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(order, "SUBJECTS", {"no such subject": None})
+    assert main(["order", "--quick", "--rounds", "1"]) == 1
+    assert "no such subject" in capsys.readouterr().err
+
+
+def test_instructions_need_valgrind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    notes: list[str] = []
+    assert order._instructions(["raw"], 1, Settings(), notes) == []
+    assert notes == ["absent: instructions_per_op: valgrind is not installed"]
+
+
+def test_client_and_server_have_a_core_each_or_none() -> None:
+    client, server = pinning()
+    assert (client is None) == (server is None)
+    assert client is None or client != server
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["ordr"], "'ordr'"),
+        ([], "NAME"),
+        (["sign", "--rounds", "0"], "'0'"),
+        (["sign", "--rounds", "x"], "'x'"),
+        (["sign", "--json", "/nowhere/out.json"], "/nowhere/out.json"),
+        (["all", "--json", "/nowhere/out.json"], "/nowhere/out-import.json"),
+        (["sign", "--json", "."], "."),
+    ],
+)
+def test_wrong_input_ends_with_status_2(arguments: list[str], named: str, capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        status = main(arguments)
+    except SystemExit as exit:
+        status = exit.code  # type: ignore[assignment]  # an int
+    error = capsys.readouterr().err
+    assert status == 2
+    assert named in error
+    assert error.count("\n") == 1
