@@ -1,0 +1,447 @@
+"""The declarations against the reference: every endpoint, parameter, weight and sample answer."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Any, Literal, Union, get_args, get_origin
+
+import msgspec
+import pytest
+
+from mexc_async.catalogue import endpoints
+from mexc_async.core.endpoint import Auth, Cost, Endpoint, Priority
+from mexc_async.core.limits import TABLE
+from mexc_async.core.reply import Reply, decode, error_of
+from mexc_async.spot.enums import KeyStatus, KycStatus, OrderStatus, OrderType, Side, SymbolStatus
+from mexc_async.spot.models import (
+    ApiKeyInfo,
+    BatchResult,
+    BookTicker,
+    CancelledOrder,
+    ExchangeInfo,
+    Order,
+    StpGroup,
+    SymbolInfo,
+    Ticker24h,
+    TradeFee,
+    Wrapped,
+)
+from tests.reference import read, spot_endpoints
+
+REFERENCE = spot_endpoints("market", "trade", "account")
+DECLARED = {endpoint.name: endpoint for endpoint in endpoints()}
+
+DIFFERENT: dict[tuple[str, str], tuple[object, str]] = {}
+"""(endpoint, aspect) -> (what is declared, the reason) where a declaration differs from the reference on purpose."""
+SHARED_ORDERS = "spot_orders_uid"
+EXTRA = {"account": Cost("account"), "batch_orders": Cost("batch_orders")}
+"""Limits that only one endpoint has: 2 requests a second each."""
+
+each = pytest.mark.parametrize("name", REFERENCE)
+
+
+def expected(name: str, aspect: str, reference: object) -> object:
+    return DIFFERENT[name, aspect][0] if (name, aspect) in DIFFERENT else reference
+
+
+def test_every_endpoint_of_the_three_groups_is_declared_and_no_other() -> None:
+    assert DECLARED.keys() == REFERENCE.keys()
+    assert all(reason for _, reason in DIFFERENT.values())
+    assert {name for name, _ in DIFFERENT} <= REFERENCE.keys()
+
+
+@each
+def test_method_path_and_authentication(name: str) -> None:
+    endpoint, row = DECLARED[name], REFERENCE[name]
+    assert (endpoint.product, endpoint.method, endpoint.path) == ("spot", row["method"], row["path"])
+    assert endpoint.auth.value == expected(name, "auth", row["auth"])
+    assert endpoint.route.permission == expected(name, "permission", row["permission"])
+
+
+@each
+def test_weights_and_limits(name: str) -> None:
+    endpoint, row = DECLARED[name], REFERENCE[name]
+    weights = {cost.limit: cost.weight for cost in endpoint.costs if cost.limit in ("ip", "uid")}
+    assert weights == expected(name, "weight", row["weight"])
+    limit = row.get("rate_limit", {})
+    others = [cost for cost in endpoint.costs if cost.limit not in ("ip", "uid")]
+    shared = [Cost("orders")] if limit.get("bucket") == SHARED_ORDERS else []
+    assert others == [*shared, *([EXTRA[name]] if name in EXTRA else [])]
+    assert len({cost.limit for cost in endpoint.costs}) == len(endpoint.costs)
+
+
+def test_members_of_the_shared_order_limit_are_those_that_spend_it() -> None:
+    spending = {f"{e.method} {e.path}" for e in DECLARED.values() if Cost("orders") in e.costs}
+    (members,) = {
+        tuple(row["rate_limit"]["members"])
+        for row in REFERENCE.values()
+        if row.get("rate_limit", {}).get("bucket") == SHARED_ORDERS
+    }
+    assert spending == set(members)
+
+
+def test_limits_of_single_endpoints_are_those_of_the_reference() -> None:
+    table = {limit.name: limit for limit in TABLE}
+    shared = REFERENCE["new_order"]["rate_limit"]
+    assert (table["orders"].budget, table["orders"].window_s) == (shared["limit"], shared["per_seconds"])
+    account = REFERENCE["account"]["rate_limit"]
+    assert (table["account"].budget, table["account"].window_s) == (account["limit"], account["per_seconds"])
+    assert "2 requests/s" in REFERENCE["batch_orders"]["rate_limit"]["extra"]
+    assert (table["batch_orders"].budget, table["batch_orders"].window_s) == (2, 1.0)
+
+
+@pytest.mark.parametrize("endpoint", DECLARED.values(), ids=lambda endpoint: endpoint.name)
+def test_every_cost_names_a_limit_of_the_table(endpoint: Endpoint) -> None:
+    assert {cost.limit for cost in endpoint.costs} <= {limit.name for limit in TABLE}
+    assert endpoint.costs
+
+
+@each
+def test_only_what_changes_nothing_may_be_repeated(name: str) -> None:
+    route = DECLARED[name].route
+    assert route.safe == (route.method == "GET" or name == "test_order")
+    assert not (route.cache_s and not route.safe)
+
+
+@each
+def test_cancelling_goes_before_placing_before_the_account_before_market_data(name: str) -> None:
+    route = DECLARED[name].route
+    if route.auth is Auth.NONE:
+        priority = Priority.MARKET
+    elif Cost("orders") in route.costs:
+        priority = Priority.CANCEL if name.startswith("cancel") else Priority.ORDER
+    else:
+        priority = Priority.ACCOUNT
+    assert route.priority is priority
+
+
+def choices(hint: Any) -> set[str]:
+    """The closed set of texts that a field takes; empty if it is open."""
+    if get_origin(hint) is Literal:
+        return {str(value) for value in get_args(hint)}
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return {str(member.value) for member in hint}
+    if get_origin(hint) is Union or type(hint).__name__ == "UnionType":
+        return set().union(*(choices(arm) for arm in get_args(hint)))
+    return set()
+
+
+@each
+def test_parameters_and_which_are_required(name: str) -> None:
+    declared = {field.encode_name: field.required for field in msgspec.structs.fields(DECLARED[name].request)}
+    reference = {param["name"]: param["required"] for param in REFERENCE[name]["params"]}
+    assert declared == expected(name, "params", reference)
+    assert list(declared) == list(reference), "and in the order of the documents"
+
+
+@each
+def test_closed_sets_of_parameters(name: str) -> None:
+    fields = {field.encode_name: field.type for field in msgspec.structs.fields(DECLARED[name].request)}
+    for param in REFERENCE[name]["params"]:
+        assert choices(fields[param["name"]]) == set(param.get("enum", []))
+
+
+@each
+def test_field_of_a_request_has_the_field_s_words(name: str) -> None:
+    """Wire names are the camel case of the field's, but for what is named in the table."""
+    named = {"orders": "batchOrders"}
+    for field in msgspec.structs.fields(DECLARED[name].request):
+        head, *tail = field.name.split("_")
+        assert field.encode_name == named.get(field.name, head + "".join(word.capitalize() for word in tail))
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [
+        (Side, "side"),
+        (KycStatus, "kyc_status"),
+        (KeyStatus, "api_key_status"),
+    ],
+)
+def test_closed_sets_of_answers(kind: type[Enum], path: str) -> None:
+    assert {member.value for member in kind} == set(read("spot-rules.json")["enums"][path])
+
+
+def test_order_types_and_states_are_those_of_the_reference() -> None:
+    enums = read("spot-rules.json")["enums"]
+    types = [*enums["order_type"], *enums["order_type_query_only"], *enums["order_type_seen_elsewhere"]]
+    assert sorted(member.value for member in OrderType) == sorted(types)
+    assert {member.value for member in OrderStatus} == set(enums["order_status"])
+    is_open = {name for name, says in enums["order_status"].items() if says.startswith("open")}
+    assert {status.value for status in OrderStatus if status.is_open} == is_open
+    status = read("spot-rules.json")["symbol_fields"]["status"]
+    assert {member.value for member in SymbolStatus} == {*(key for key in status if key.isdigit()), "ENABLED"}
+
+
+# --- answers ---
+
+
+def same(wire: Any, value: Any, at: str = "answer") -> None:
+    """Fail unless the decoded value holds everything that came over the wire."""
+    if isinstance(value, msgspec.Struct):
+        fields = msgspec.structs.fields(type(value))
+        if isinstance(wire, list):
+            assert len(wire) == len(fields), f"{at} has {len(wire)} items"
+            for item, field in zip(wire, fields, strict=True):
+                same(item, getattr(value, field.name), f"{at}.{field.name}")
+        else:
+            names = {field.encode_name: field.name for field in fields}
+            assert wire.keys() <= names.keys(), f"{at} loses {wire.keys() - names.keys()}"
+            for key, item in wire.items():
+                same(item, getattr(value, names[key]), f"{at}.{key}")
+    elif isinstance(value, list):
+        assert len(wire) == len(value), at
+        for index, (item, one) in enumerate(zip(wire, value, strict=True)):
+            same(item, one, f"{at}[{index}]")
+    elif value is None:
+        assert wire in (None, ""), f"{at}: {wire!r} is lost"
+    elif isinstance(value, bool) or isinstance(wire, bool):
+        assert wire is value, at
+    elif isinstance(value, Decimal):
+        assert Decimal(str(wire)) == value, at
+    elif isinstance(value, str):
+        assert str(wire) == value, at
+    elif isinstance(wire, str) and not wire.lstrip("-").isdigit():
+        assert datetime.fromisoformat(wire).timestamp() * 1000 == value, at
+    else:
+        assert int(wire) == value, at
+
+
+_as_json = msgspec.json.Encoder(decimal_format="number")
+
+
+def text_of(answer: object) -> bytes:
+    """An answer as bytes; a Decimal stands for a JSON number."""
+    return _as_json.encode(answer)
+
+
+def decoded(kind: object, answer: object) -> Any:
+    value, odd = decode(kind, text_of(answer))
+    assert odd == []
+    return value
+
+
+@each
+def test_sample_answer_decodes_with_no_field_lost(name: str) -> None:
+    endpoint, sample = DECLARED[name], REFERENCE[name]["response"]
+    assert error_of(endpoint.route, Reply(200, {}, text_of(sample))) is None
+    value = decoded(endpoint.result, sample)
+    same(sample, value)
+
+
+def test_comparison_sees_a_lost_field_and_a_changed_value() -> None:
+    sample = REFERENCE["book_ticker"]["response"]
+    value = decoded(BookTicker, sample)
+    with pytest.raises(AssertionError, match="loses"):
+        same(sample | {"more": 1}, value)
+    with pytest.raises(AssertionError, match="bidQty"):
+        same(sample | {"bidQty": "1"}, value)
+
+
+@pytest.mark.parametrize("name", ["ticker_24hr", "ticker_price", "book_ticker"])
+def test_answer_without_a_symbol_is_a_list_of_all(name: str) -> None:
+    sample = REFERENCE[name]["response"]
+    several = [sample, sample | {"symbol": "MXUSDT"}]
+    value = decoded(DECLARED[name].result, several)
+    same(several, value)
+    assert [item.symbol for item in value] == [sample["symbol"], "MXUSDT"]
+    assert decoded(DECLARED[name].result, []) == []
+
+
+@pytest.mark.parametrize(
+    "name", [n for n, row in REFERENCE.items() if isinstance(row["response"], list) and n != "klines"]
+)
+def test_lists_are_decoded_item_by_item_and_may_be_empty(name: str) -> None:
+    result, sample = DECLARED[name].result, REFERENCE[name]["response"]
+    assert decoded(result, []) == []
+    many = sample * 50
+    same(many, decoded(result, many))
+
+
+@each
+def test_unknown_fields_are_ignored_wherever_they_stand(name: str) -> None:
+    def with_more(wire: Any) -> Any:
+        if isinstance(wire, dict):
+            return {"somethingNew": {"a": [1, None]}} | {key: with_more(item) for key, item in wire.items()}
+        return [with_more(item) for item in wire] if isinstance(wire, list) else wire
+
+    endpoint, sample = DECLARED[name], REFERENCE[name]["response"]
+    assert decoded(endpoint.result, with_more(sample)) == decoded(endpoint.result, sample)
+
+
+def test_blank_quantity_and_null_volume_of_a_ticker_are_missing() -> None:
+    ticker = decoded(Ticker24h, REFERENCE["ticker_24hr"]["response"])
+    assert (ticker.bid_quantity, ticker.ask_quantity, ticker.quote_volume, ticker.count) == (None, None, None, None)
+    assert ticker.price_change_percent == Decimal("0.00400048")
+    more = decoded(Ticker24h, REFERENCE["ticker_24hr"]["response"] | {"lastQty": "1.5", "count": 3})
+    assert (more.last_quantity, more.count) == (Decimal("1.5"), 3)
+
+
+def test_one_sided_book_has_none_on_the_empty_side() -> None:
+    ticker = decoded(BookTicker, {"symbol": "X", "bidPrice": None, "bidQty": "", "askPrice": "1", "askQty": "2"})
+    assert (ticker.bid_price, ticker.bid_quantity) == (None, None)
+    assert (ticker.ask_price, ticker.ask_quantity) == (1, 2)
+
+
+def test_levels_unpack_as_price_and_quantity_and_keep_the_text() -> None:
+    depth = decoded(DECLARED["depth"].result, REFERENCE["depth"]["response"])
+    ((price, quantity),) = depth.bids
+    assert (price, quantity) == (Decimal(15), Decimal(49999))
+    assert (depth.bids[0].price, depth.bids[0].quantity, depth.bids[0].price_text) == (price, quantity, "15.00000")
+    sample = dict(REFERENCE["depth"]["response"])
+    del sample["timestamp"]
+    assert decoded(DECLARED["depth"].result, sample).timestamp is None
+
+
+@pytest.mark.parametrize("group_id", [91, "91"])
+def test_group_id_is_text_whether_it_comes_as_number_or_text(group_id: int | str) -> None:
+    group = decoded(StpGroup, {"tradeGroupName": "one", "tradeGroupId": group_id})
+    assert (group.trade_group_id, group.trade_group_uid, group.create_time) == ("91", None, None)
+
+
+@pytest.mark.parametrize(
+    "envelope",
+    [
+        {"code": 0, "msg": "success", "timestamp": 1737623243056},
+        {"code": 200, "msg": None},
+        {"code": "200", "msg": "success"},
+        {},
+    ],
+)
+@pytest.mark.parametrize("name", [name for name, row in REFERENCE.items() if "data" in row["response"]])
+def test_envelope_is_taken_with_either_success_code_or_none(name: str, envelope: dict[str, Any]) -> None:
+    data = REFERENCE[name]["response"]["data"]
+    answer = envelope | {"data": data}
+    assert error_of(DECLARED[name].route, Reply(200, {}, text_of(answer))) is None
+    same(data, decoded(DECLARED[name].result, answer).data)
+
+
+@pytest.mark.parametrize("code", [0, 200])
+def test_cancelling_everything_succeeds_with_either_code(code: int) -> None:
+    endpoint = DECLARED["cancel_all_orders"]
+    assert error_of(endpoint.route, Reply(200, {}, text_of({"code": code}))) is None
+    assert decoded(endpoint.result, {"code": code}).code == code
+
+
+def test_cancel_answer_may_stop_after_the_side() -> None:
+    short = {"symbol": "LTCBTC", "orderId": "4", "price": "2", "origQty": "1.0", "type": "LIMIT", "side": "BUY"}
+    cancelled = decoded(CancelledOrder, short)
+    same(short, cancelled)
+    assert (cancelled.status, cancelled.executed_quantity, cancelled.orig_client_order_id) == (None, None, None)
+    assert decoded(CancelledOrder, short | {"orderId": 4}).order_id == "4"
+
+
+def test_order_s_optional_fields_may_be_null_or_missing() -> None:
+    sample = REFERENCE["query_order"]["response"]
+    order = decoded(Order, sample | {"updateTime": None, "origQty": None, "cancelReason": "stp_cancel"})
+    assert (order.update_time, order.quantity, order.cancel_reason) == (None, None, "stp_cancel")
+    needed = ("symbol", "orderId", "executedQty", "cummulativeQuoteQty", "status", "type", "side", "time")
+    least = {key: sample[key] for key in needed}
+    same(least, decoded(Order, least))
+
+
+def test_average_price_is_that_of_the_fills() -> None:
+    sample = REFERENCE["query_order"]["response"]
+    assert decoded(Order, sample).average_price is None
+    filled = decoded(Order, sample | {"executedQty": "4", "cummulativeQuoteQty": "1.0"})
+    assert filled.average_price == Decimal("0.25")
+
+
+def test_unknown_value_of_a_closed_set_keeps_its_text() -> None:
+    sample = REFERENCE["query_order"]["response"]
+    order = decoded(Order, sample | {"status": "EXPIRED", "type": "TRAILING", "side": "SHORT"})
+    assert (order.status, order.type, order.side) == ("EXPIRED", "TRAILING", "SHORT")
+    assert not any(value.is_known for value in (order.status, order.type, order.side))
+    assert not order.status.is_open
+    assert isinstance(order.status, OrderStatus)
+
+
+@pytest.mark.parametrize("created", ["2026-09-14T18:53:36.000+00:00", 1789412016000, "1789412016000"])
+@pytest.mark.parametrize("days", [82, "82", -999, "-999", "0"])
+def test_key_information_takes_time_and_validity_in_either_form(created: int | str, days: int | str) -> None:
+    sample = REFERENCE["api_key_info"]["response"] | {"createTime": created, "remainingValidity": days}
+    info = decoded(ApiKeyInfo, sample)
+    assert (info.create_time, info.remaining_validity) == (1789412016000, int(days))
+    assert info.status is KeyStatus.VALID
+    assert info.ip_white_list == ""
+
+
+@pytest.mark.parametrize("trade_side_type", [1, "1", 4, "4"])
+@pytest.mark.parametrize("status", ["1", "2", "3", "ENABLED", "9"])
+def test_symbol_takes_old_and_new_forms(trade_side_type: int | str, status: str) -> None:
+    sample = REFERENCE["exchange_info"]["response"]["symbols"][0]
+    info = decoded(SymbolInfo, sample | {"tradeSideType": trade_side_type, "status": status})
+    assert info.trade_side_type == int(trade_side_type)
+    assert info.status == status
+    assert info.status.is_known is (status != "9")
+
+
+def test_symbol_takes_flag_as_text_and_filters_it_does_not_know() -> None:
+    sample = REFERENCE["exchange_info"]["response"]["symbols"][0]
+    changed = sample | {
+        "st": "false",
+        "filters": [{"filterType": "NEW"}],
+        "conceptPlateIds": None,
+        "baseSizePrecision": "0",
+    }
+    info = decoded(SymbolInfo, changed)
+    assert (info.filters[0].filter_type, info.filters[0].bid_multiplier_up) == ("NEW", None)
+    assert (info.concept_plate_ids, info.quantity_step) == (None, 0)
+    assert info.st in (False, "false")
+
+
+def test_symbol_without_what_older_answers_lack_is_decoded() -> None:
+    """Fields that only the newest answers carry: their absence must not cost the symbol."""
+    sample = dict(REFERENCE["exchange_info"]["response"]["symbols"][0])
+    for key in ("filters", "contractAddress", "conceptPlateIds", "st", "quoteAmountPrecisionMarket", "fullName"):
+        del sample[key]
+    assert decoded(SymbolInfo, sample).filters == []
+
+
+def test_exchange_info_may_name_rate_limits_and_filters_one_day() -> None:
+    sample = REFERENCE["exchange_info"]["response"] | {"rateLimits": [{"a": 1}], "exchangeFilters": [{"b": 2}]}
+    assert len(decoded(ExchangeInfo, sample).rate_limits) == 1
+
+
+def test_batch_answers_item_by_item() -> None:
+    first, second, third = decoded(list[BatchResult], REFERENCE["batch_orders"]["response"])
+    assert [item.is_accepted for item in (first, second, third)] == [True, False, True]
+    assert (second.code, second.order_id, second.client_order_id) == (30002, None, "123456")
+    assert third.client_order_id is None
+
+
+def test_fees_are_exact_numbers() -> None:
+    body = (
+        b'{"data":{"makerCommission":0.000200000000000000,"takerCommission":0.003,"rpiMakerCommission":"0.1"},"code":0}'
+    )
+    fee, _ = decode(Wrapped[TradeFee], body)
+    assert fee.data == TradeFee(
+        maker_commission=Decimal("0.0002"), taker_commission=Decimal("0.003"), rpi_maker_commission=Decimal("0.1")
+    )
+
+
+@pytest.mark.parametrize("commission", [None, 10, "0.001"])
+def test_account_takes_commissions_as_null_number_or_text(commission: object) -> None:
+    sample = REFERENCE["account"]["response"] | {"makerCommission": commission}
+    account = decoded(DECLARED["account"].result, sample)
+    same(sample, account)
+    assert account.balance("MAIN").free == 1020000
+    missing = account.balance("NOTHING")
+    assert (missing.asset, missing.free, missing.locked) == ("NOTHING", 0, 0)
+
+
+def test_order_answers_take_numeric_ids_and_zero_quantities() -> None:
+    sample = REFERENCE["new_order"]["response"]
+    ack = decoded(DECLARED["new_order"].result, sample | {"orderId": 4, "origQty": "0", "clientOrderId": "me"})
+    assert (ack.order_id, ack.quantity, ack.client_order_id) == ("4", 0, "me")
+    assert decoded(DECLARED["new_order"].result, {"symbol": "X", "orderId": "C02__1"}).price is None
+
+
+def test_samples_are_what_the_exchange_sends() -> None:
+    """The comparison works on the parsed reference; its numbers reach the decoder as JSON numbers."""
+    for name, row in REFERENCE.items():
+        again = json.loads(text_of(row["response"]), parse_float=Decimal)
+        assert again == row["response"], name

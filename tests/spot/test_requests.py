@@ -1,0 +1,242 @@
+"""Bad input is refused before anything is sent, in one line that names the value and the rule."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mexc_async.core.endpoint import Request
+from mexc_async.errors import InvalidRequest
+from mexc_async.spot.account import ApiKeyInfoQuery, MyTradesQuery, SetApiKeyInfo, SetMxDeduct, TradeFeeQuery
+from mexc_async.spot.enums import OrderType, Side
+from mexc_async.spot.market import AggTradesQuery, DepthQuery, ExchangeInfoQuery, KlinesQuery, TradesQuery
+from mexc_async.spot.trading import (
+    AddStpGroupUid,
+    AllOrdersQuery,
+    BatchOrders,
+    CancelOpenOrders,
+    CancelOrder,
+    CreateStpGroup,
+    NewOrder,
+    OpenOrdersQuery,
+    OrderQuery,
+)
+from mexc_async.spot.trading import TestOrder as CheckOrder  # pytest collects what begins with Test
+
+ONE = Decimal(1)
+LIMIT: dict[str, Any] = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "quantity": ONE, "price": ONE}
+MARKET: dict[str, Any] = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": ONE}
+
+
+def refusal(request: type[Request[Any]], **params: Any) -> str:
+    with pytest.raises(InvalidRequest) as raised:
+        request(**params)
+    assert isinstance(raised.value, ValueError)
+    text = str(raised.value)
+    assert len(text.splitlines()) == 1
+    return text
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"symbol": "btcusdt"}, "symbol 'btcusdt' has 'b': symbols are upper case without a separator, as in BTCUSDT"),
+        ({"symbol": "BTC/USDT"}, "symbol 'BTC/USDT' has '/': symbols are upper case without a separator, as in BTCUSD"),
+        ({"symbol": "BTC-USDT"}, "symbol 'BTC-USDT' has '-'"),
+        ({"symbol": "BTC_USDT"}, "symbol 'BTC_USDT' has '_'"),
+        ({"symbol": "BTC USDT"}, "symbol 'BTC USDT' has ' '"),
+        ({"symbol": "BTCUSDT,MXUSDT"}, "symbol 'BTCUSDT,MXUSDT' has ','"),
+        ({"symbol": "-"}, "symbol '-' has '-': symbols are upper case without a separator, as in BTCUSDT"),
+        ({"symbol": ""}, "symbol '' is empty"),
+        ({"symbol": "BTCUSDT\n"}, "symbol 'BTCUSDT\\n' is not printable"),
+        ({"symbol": None}, "symbol None is a NoneType, not text"),
+        ({"symbol": 5}, "symbol 5 is a int, not text"),
+        ({"side": "buy"}, "side 'buy' is not one of 'BUY', 'SELL'"),
+        ({"side": "HOLD"}, "side 'HOLD' is not one of 'BUY', 'SELL'"),
+        ({"side": Side("HOLD")}, "is not one of 'BUY', 'SELL'"),
+        ({"side": None}, "side None is not one of 'BUY', 'SELL'"),
+        ({"side": 1}, "side 1 is not one of"),
+        (
+            {"type": "limit"},
+            "type 'limit' is not one of 'LIMIT', 'MARKET', 'LIMIT_MAKER', 'IMMEDIATE_OR_CANCEL', 'FILL",
+        ),
+        ({"type": "LIMIT_ORDER"}, "type 'LIMIT_ORDER' is not one of"),
+        ({"type": OrderType.STOP_LIMIT_ORDER}, "is not one of 'LIMIT'"),
+        ({"quantity": 1}, "quantity 1 is a int: amounts are Decimal, as in Decimal('0.1')"),
+        ({"quantity": True}, "quantity True is a bool: amounts are Decimal"),
+        ({"quantity": 0.1}, "quantity 0.1 is a float: amounts are Decimal"),
+        ({"price": float("nan")}, "price nan is a float"),
+        ({"price": "1E-7"}, "price '1E-7' is a str: amounts are Decimal"),
+        ({"price": "11"}, "price '11' is a str"),
+        ({"quantity": Decimal("NaN")}, "quantity NaN is not a number that an order can carry"),
+        ({"quantity": Decimal("sNaN")}, "quantity sNaN is not a number"),
+        ({"price": Decimal("Infinity")}, "price Infinity is not a number"),
+        ({"price": Decimal("-Infinity")}, "price -Infinity is not a number"),
+        ({"quantity": Decimal("-0.5")}, "quantity -0.5 must be above zero"),
+        ({"quantity": Decimal(0)}, "quantity 0 must be above zero"),
+        ({"price": Decimal("-0.00")}, "price -0.00 must be above zero"),
+        ({"price": Decimal("1E-21")}, "price 1.000000e-21 is not an amount: it must lie within 1e-20 and 1e20"),
+        ({"price": Decimal("1E+21")}, "is not an amount"),
+        ({"price": Decimal("1E+999999")}, "is not an amount"),
+        ({"price": Decimal("1." + "1" * 41)}, "is not an amount: it must lie within 1e-20 and 1e20, in 40 digits"),
+        ({"price": None}, "type LIMIT needs quantity and price; price is missing"),
+        ({"quantity": None}, "type LIMIT needs quantity and price; quantity is missing"),
+        ({"type": "LIMIT_MAKER", "price": None}, "type LIMIT_MAKER needs quantity and price; price is missing"),
+        ({"type": OrderType.FILL_OR_KILL, "price": None}, "type FILL_OR_KILL needs quantity and price"),
+        ({"type": "IMMEDIATE_OR_CANCEL", "quantity": None}, "type IMMEDIATE_OR_CANCEL needs quantity and price"),
+        ({"quote_order_qty": ONE}, "quote_order_qty 1 goes with type MARKET, not LIMIT"),
+        ({"new_client_order_id": ""}, "new_client_order_id '' is empty"),
+        ({"new_client_order_id": "x" * 33}, "must be 1 to 32 visible ASCII characters"),
+        ({"new_client_order_id": "a b"}, "new_client_order_id 'a b' must be 1 to 32 visible ASCII characters"),
+        ({"new_client_order_id": "我的"}, "new_client_order_id '我的' must be"),
+        ({"new_client_order_id": 7}, "new_client_order_id 7 is a int, not text"),
+        (
+            {"stp_mode": "CANCEL_MAKER"},
+            "stp_mode 'CANCEL_MAKER' is not one of '', 'cancel_maker', 'cancel_taker', 'can",
+        ),
+    ],
+)
+@pytest.mark.parametrize("request_type", [NewOrder, CheckOrder])
+def test_limit_order_is_refused(request_type: type[Request[Any]], change: dict[str, Any], message: str) -> None:
+    assert message in refusal(request_type, **LIMIT | change)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"quantity": None}, "type MARKET takes quantity or quote_order_qty, one of them; neither given"),
+        ({"quote_order_qty": ONE}, "type MARKET takes quantity or quote_order_qty, one of them; both given"),
+        ({"price": Decimal("1E+1")}, "type MARKET takes no price, got 10"),
+        ({"quantity": None, "quote_order_qty": Decimal(0)}, "quote_order_qty 0 must be above zero"),
+        ({"quantity": None, "quote_order_qty": 5}, "quote_order_qty 5 is a int: amounts are Decimal"),
+    ],
+)
+def test_market_order_is_refused(change: dict[str, Any], message: str) -> None:
+    assert message in refusal(NewOrder, **MARKET | change)
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        LIMIT,
+        LIMIT | {"side": Side.SELL, "type": OrderType.LIMIT_MAKER},
+        LIMIT | {"type": "IMMEDIATE_OR_CANCEL", "stp_mode": "", "new_client_order_id": "x" * 32},
+        LIMIT | {"type": "FILL_OR_KILL", "stp_mode": "cancel_both", "new_client_order_id": "!~"},
+        LIMIT | {"price": Decimal("1E-20"), "quantity": Decimal("9.9E+20")},
+        LIMIT | {"symbol": "币安人生USDT"},
+        MARKET,
+        MARKET | {"quantity": None, "quote_order_qty": Decimal("5.5")},
+    ],
+)
+def test_good_order_is_taken(order: dict[str, Any]) -> None:
+    NewOrder(**order)
+    CheckOrder(**order)
+
+
+def test_small_decimal_is_rendered_plainly() -> None:
+    order = NewOrder(**LIMIT | {"quantity": Decimal("1E-7"), "price": Decimal("6.5E+4")})
+    assert dict(order.params())["quantity"] == "0.0000001"
+    assert dict(order.params())["price"] == "65000"
+
+
+@given(st.decimals(min_value=Decimal("1E-20"), max_value=Decimal("1E20"), allow_nan=False))
+def test_any_amount_is_either_refused_or_rendered_exactly(amount: Decimal) -> None:
+    try:
+        order = NewOrder(**LIMIT | {"quantity": amount})
+    except InvalidRequest:
+        assert len(amount.as_tuple().digits) > 40 or not -20 <= amount.adjusted() <= 20
+    else:
+        text = dict(order.params())["quantity"]
+        assert Decimal(text) == amount
+        assert "E" not in text
+
+
+@pytest.mark.parametrize(
+    ("request_type", "params", "message"),
+    [
+        (DepthQuery, {"symbol": "btc"}, "symbol 'btc' has 'b'"),
+        (DepthQuery, {"symbol": "BTCUSDT", "limit": 0}, "limit 0 must be from 1 to 5000"),
+        (DepthQuery, {"symbol": "BTCUSDT", "limit": 5001}, "limit 5001 must be from 1 to 5000"),
+        (DepthQuery, {"symbol": "BTCUSDT", "limit": -1}, "limit -1 must not be negative"),
+        (DepthQuery, {"symbol": "BTCUSDT", "limit": True}, "limit True is a bool, not a whole number"),
+        (DepthQuery, {"symbol": "BTCUSDT", "limit": 5.0}, "limit 5.0 is a float, not a whole number"),
+        (DepthQuery, {"symbol": "BTCUSDT", "limit": "5"}, "limit '5' is a str, not a whole number"),
+        (TradesQuery, {"symbol": "BTCUSDT", "limit": 1001}, "limit 1001 must be from 1 to 1000"),
+        (
+            KlinesQuery,
+            {"symbol": "BTCUSDT", "interval": "1h"},
+            "interval '1h' is not one of '1m', '5m', '15m', '30m', ",
+        ),
+        (KlinesQuery, {"symbol": "BTCUSDT", "interval": "1w"}, "interval '1w' is not one of"),
+        (KlinesQuery, {"symbol": "BTCUSDT", "interval": "1m", "start_time": -1}, "start_time -1 must not be negative"),
+        (KlinesQuery, {"symbol": "BTCUSDT", "interval": "1m", "start_time": 1.5}, "start_time 1.5 is a float"),
+        (AggTradesQuery, {"symbol": "BTCUSDT", "end_time": "now"}, "end_time 'now' is a str, not a whole number"),
+        (ExchangeInfoQuery, {"symbols": "BTCUSDT,"}, "symbols '' is empty"),
+        (ExchangeInfoQuery, {"symbols": "BTCUSDT, MXUSDT"}, "symbols ' MXUSDT' has ' '"),
+        (ExchangeInfoQuery, {"symbols": ["BTCUSDT"]}, "symbols ['BTCUSDT'] is a list, not text"),
+        (OpenOrdersQuery, {"symbol": "a"}, "symbol 'a' has 'a'"),
+        (CancelOpenOrders, {"symbol": ""}, "symbol '' is empty"),
+        (CancelOpenOrders, {"symbol": None}, "symbol None is a NoneType"),
+        (CancelOrder, {"symbol": "BTCUSDT"}, "order_id or orig_client_order_id is needed; neither given"),
+        (CancelOrder, {"symbol": "BTCUSDT", "order_id": ""}, "order_id '' is empty"),
+        (CancelOrder, {"symbol": "BTCUSDT", "order_id": 5}, "order_id 5 is a int, not text"),
+        (CancelOrder, {"symbol": "BTCUSDT", "orig_client_order_id": "a b"}, "must be 1 to 32 visible ASCII"),
+        (OrderQuery, {"symbol": "BTCUSDT"}, "order_id or orig_client_order_id is needed; neither given"),
+        (AllOrdersQuery, {"symbol": "BTCUSDT", "limit": 0}, "limit 0 must be from 1 to 1000"),
+        (MyTradesQuery, {"symbol": "BTCUSDT", "limit": 1001}, "limit 1001 must be from 1 to 1000"),
+        (MyTradesQuery, {"symbol": "BTCUSDT", "order_id": ""}, "order_id '' is empty"),
+        (TradeFeeQuery, {"symbol": "mxusdt"}, "symbol 'mxusdt' has 'm'"),
+        (SetMxDeduct, {"mx_deduct_enable": "true"}, "mx_deduct_enable 'true' is a str, not True or False"),
+        (SetMxDeduct, {"mx_deduct_enable": 1}, "mx_deduct_enable 1 is a int, not True or False"),
+        (ApiKeyInfoQuery, {"access_key": ""}, "access_key '' is empty"),
+        (SetApiKeyInfo, {"api_key": "k", "ip_white_list": None}, "ip_white_list None is a NoneType"),
+        (CreateStpGroup, {"trade_group_name": ""}, "trade_group_name '' is empty"),
+        (AddStpGroupUid, {"uid": 5, "trade_group_id": "1"}, "uid 5 is a int, not text"),
+    ],
+)
+def test_parameter_is_refused(request_type: type[Request[Any]], params: dict[str, Any], message: str) -> None:
+    assert message in refusal(request_type, **params)
+
+
+def test_times_of_aggregated_trades_go_together() -> None:
+    assert "start_time and end_time" in refusal(AggTradesQuery, symbol="BTCUSDT", start_time=1)
+    assert "start_time and end_time" in refusal(AggTradesQuery, symbol="BTCUSDT", end_time=1)
+    AggTradesQuery(symbol="BTCUSDT", start_time=1, end_time=2)
+
+
+def orders(*symbols: str) -> list[NewOrder]:
+    return [NewOrder(**LIMIT | {"symbol": symbol}) for symbol in symbols]
+
+
+@pytest.mark.parametrize(
+    ("batch", "message"),
+    [
+        ([], "orders holds 0: a batch takes 1 to 20"),
+        (orders(*["BTCUSDT"] * 21), "orders holds 21: a batch takes 1 to 20"),
+        (orders("BTCUSDT", "MXUSDT"), "orders name BTCUSDT, MXUSDT: a batch takes one symbol"),
+        (["BTCUSDT"], "orders"),
+        ("BTCUSDT", "orders"),
+        ([LIMIT], "orders"),
+        (None, "orders"),
+        ([CheckOrder(**LIMIT)], "orders"),
+    ],
+)
+def test_batch_is_refused(batch: Any, message: str) -> None:
+    assert message in refusal(BatchOrders, orders=batch)
+
+
+def test_full_batch_is_taken() -> None:
+    assert len(BatchOrders(orders=orders(*["BTCUSDT"] * 20)).orders) == 20
+    assert len(BatchOrders(orders=tuple(orders("BTCUSDT"))).orders) == 1
+
+
+@given(st.text(max_size=40))
+def test_client_order_id_is_taken_or_refused_in_one_line(text: str) -> None:
+    if 1 <= len(text) <= 32 and all("!" <= char <= "~" for char in text):
+        assert dict(NewOrder(**LIMIT | {"new_client_order_id": text}).params())["newClientOrderId"] == text
+    else:
+        assert refusal(NewOrder, **LIMIT | {"new_client_order_id": text})
