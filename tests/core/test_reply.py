@@ -49,6 +49,7 @@ def fault(status: int, body: bytes | str = b"", **headers: str) -> MexcError | N
         (403, CDN_PAGE, "ProtocolError", None, "not an answer of the exchange: <html> <head><title>403 Forbidden"),
         (400, "", "ProtocolError", None, "not an answer of the exchange: empty"),
         (400, '{"code":700002,"msg":"Sig', "ProtocolError", None, 'not an answer of the exchange: {"code":700002'),
+        (400, '{"code":"E_1","msg":"no"}', "ProtocolError", None, 'not an answer of the exchange: {"code":"E_1"'),
         (404, "<html>no</html>", "ApiError", None, "the host has no such path, so nothing was done"),
         (405, "", "ApiError", None, "the host has no such path"),
         (404, '{"code":-2013,"msg":"Order does not exist."}', "OrderNotFound", -2013, "Order does not exist."),
