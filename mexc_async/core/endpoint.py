@@ -23,6 +23,7 @@ import msgspec
 
 from mexc_async.core.checks import checks_of
 from mexc_async.core.query import Scalar, render
+from mexc_async.errors import InvalidRequest
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -55,6 +56,10 @@ class Cost(msgspec.Struct, frozen=True, gc=False):
     limit: str
     """Name of the limit in `core.limits`: `ip`, `uid`, `orders`, ..."""
     weight: int = 1
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.weight, int) or self.weight < 1:
+            raise InvalidRequest(f"weight {self.weight!r} of limit {self.limit} must be a whole number of at least 1")
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -243,8 +248,8 @@ def result_type(request: type[Request[Any]]) -> object:
 
 
 def declared(resource: type[Resource]) -> Iterator[Endpoint]:
-    """Every endpoint that a resource lists, its parents' first."""
-    for cls in reversed(resource.__mro__):
+    """Every endpoint that a resource lists, group by group."""
+    for cls in resource.__mro__:
         for name, entry in vars(cls).items():
             if isinstance(entry, call | call_one_or_all):
                 request: Any = entry.request

@@ -6,7 +6,7 @@ A type checker sees the plain type; at run time each is a marker that `decode_fi
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self, TypeAlias
@@ -36,9 +36,12 @@ def _maybe_decimal(value: object) -> Decimal | None:
     if isinstance(value, str | int | float | Decimal) and not isinstance(value, bool):
         try:
             # A JSON number reaches this hook as a float; its shortest text is what the exchange printed.
-            return Decimal(str(value))
+            number = Decimal(str(value))
         except InvalidOperation:
             pass
+        else:
+            if number.is_finite():
+                return number
     raise ValueError(f"expected a decimal, got {value!r}")
 
 
@@ -56,7 +59,10 @@ def _time_ms(value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if isinstance(value, str):
-        return int(value) if value.isdigit() else round(datetime.fromisoformat(value).timestamp() * 1000)
+        if value.isdigit():
+            return int(value)
+        moment = datetime.fromisoformat(value)
+        return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
     raise ValueError(f"expected a time, got {value!r}")
 
 

@@ -209,6 +209,8 @@ class Ledger:
                 if following := self._head(plan):
                     heappush(heads, (priority, following.seq, following))
                 continue
+            if any(bucket.closed_until > now for bucket, _ in plan.costs):
+                head.claims.clear()  # its wait has an end of its own: meanwhile nobody is held back where there is room
             if free:
                 head.claims.update(bucket for wait, bucket in waits if wait > 0)
                 self.wake_at = min(self.wake_at, now + longest)

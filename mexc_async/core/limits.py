@@ -30,10 +30,10 @@ class Limit(Struct, frozen=True):
     source: str
 
     def __post_init__(self) -> None:
-        if self.budget < 1 or not 0 < self.window_s <= 86400:
-            raise ConfigError(
-                f"limit {self.name}: {self.budget} per {self.window_s:g} s must be at least 1 in 0-86400 s"
-            )
+        whole = type(self.budget) is int and type(self.window_s) in (int, float)
+        if not whole or self.budget < 1 or not 0 < self.window_s <= 86400:
+            window = f"{self.window_s:g}" if whole else repr(self.window_s)
+            raise ConfigError(f"limit {self.name}: {self.budget!r} per {window} s must be at least 1 in 0-86400 s")
 
 
 CLIENT = Limit("client", 100, 1.0, "client", "MEXC's guides: about 100 requests/s; every request counts one")
@@ -66,7 +66,7 @@ class Limits(Struct, frozen=True):
             raise ConfigError("max_in_flight must be at least 1 and max_waiting at least 0")
 
     def __getitem__(self, name: str) -> Limit:
-        return next(limit for limit in self.table if limit.name == name)
+        return {limit.name: limit for limit in self.table}[name]
 
     def effective_rate(self, costs: Sequence[Cost]) -> tuple[float, str]:
         """How many calls a second of these costs can be sustained, and the limit that says so (`none` if none does)."""
@@ -120,6 +120,8 @@ class Limits(Struct, frozen=True):
                 table.pop(name, None)
                 continue
             row = table.get(name, rows[name])
+            if isinstance(budget, tuple) and len(budget) != 2:
+                raise ConfigError(f"limit {name}: {budget!r} must be a budget or (budget, seconds)")
             amount, window_s = budget if isinstance(budget, tuple) else (budget, row.window_s)
             table[name] = Limit(name, amount, window_s, row.scope, "set by the user")
         return cls("custom", tuple(table.values()), margin_s, max_in_flight)

@@ -23,6 +23,8 @@ def render(value: Scalar) -> str:
     if isinstance(value, str):
         return value.value if isinstance(value, Enum) else value
     if isinstance(value, Decimal):
+        if not value.is_finite():
+            raise TypeError(f"{value} is not a number that a parameter can carry")
         return format(value, "f")
     if value is True:
         return "true"

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import cache
-from typing import Any, NamedTuple, get_args, get_origin
+from types import UnionType
+from typing import Any, NamedTuple, Union, get_args, get_origin
 
 import msgspec
 
@@ -31,7 +32,7 @@ DEFAULT_WAIT_S = 1.0
 """A 429 without Retry-After."""
 _ERROR_BODY_MAX = 4096
 _SECRETS = re.compile(
-    r"(?i)(signature|secret\w*|api_?key|access_?key|x-mexc-apikey|listen_?key|token)(\W{1,4})([\w\-%+/=]{6,})"
+    r"(?i)(signature|secret\w*|api_?key|access_?key|x-mexc-apikey|listen_?key|token)([\"']?\s*[:=]\s*[\"']?)([\w\-%+/=]{6,})"
     r"|\b[0-9a-f]{64}\b|\bmx0\w{8,}"
 )
 
@@ -48,8 +49,8 @@ class _Refusal(msgspec.Struct):
     """The parts of an error body; a success in an envelope has them too."""
 
     code: int | str | None = None
-    msg: str | None = None
-    message: str | None = None
+    msg: object = None
+    message: object = None
 
 
 _refusal = msgspec.json.Decoder(_Refusal, strict=False)
@@ -83,10 +84,13 @@ def error_of(route: Route, reply: Reply) -> MexcError | None:
         text = _message(refusal, f"the exchange failed: {first_bytes(body)}")
         return ExchangeUnavailable(text, code=_code(refusal), status=status)
     code = _code(refusal)
-    if refusal is not None and code is not None and not (200 <= status < 300 and code in SUCCESS_CODES):
-        known = CODES[route.product].get(code)
+    if refusal is not None and refusal.code is not None and not (200 <= status < 300 and code in SUCCESS_CODES):
+        known = CODES[route.product].get(code) if code is not None else None
         text = _message(refusal, known.meaning if known else "refused without a reason")
-        return (known.error if known else ApiError)(text, code=code, status=status)
+        error = (known.error if known else ApiError)(text, code=code, status=status)
+        if isinstance(error, TooManyRequests):
+            error.retry_after_s = _retry_after(reply.headers) or DEFAULT_WAIT_S
+        return error
     if 200 <= status < 300:
         return None
     return _without_code(status, reply)
@@ -122,8 +126,9 @@ def _code(refusal: _Refusal | None) -> int | None:
 
 
 def _message(refusal: _Refusal | None, otherwise: str) -> str:
-    text = (refusal.msg or refusal.message) if refusal is not None else None
-    return scrub(" ".join(text.split())) if text else otherwise
+    texts = (refusal.msg, refusal.message) if refusal is not None else ()
+    text = next((text for text in texts if isinstance(text, str) and text), "")
+    return scrub(" ".join(text.split())) or otherwise
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
@@ -131,7 +136,7 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         seconds = float(headers.get("Retry-After", ""))
     except ValueError:
         return None
-    return seconds if 0 < seconds <= 7 * 86400 else None
+    return min(seconds, 7 * 86400.0) if seconds > 0 else None
 
 
 def decode_json(body: bytes) -> Json:
@@ -170,22 +175,28 @@ def decoder(kind: Any) -> msgspec.json.Decoder[Any]:
 def _without_odd_items(kind: Any, value: Any) -> tuple[Any, list[str]]:
     """Convert, dropping list items that do not fit; without any to drop, (None, [])."""
     odd: list[str] = []
-    if get_origin(kind) is list:
-        value = _fitting(get_args(kind)[0], value, odd)
-    elif isinstance(value, dict) and isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        for field in msgspec.structs.fields(kind):
-            if get_origin(field.type) is list and isinstance(value.get(field.encode_name), list):
-                item = get_args(field.type)[0]
-                value[field.encode_name] = _fitting(item, value[field.encode_name], odd)
-    if not odd:
-        return None, []
     try:
-        return _convert(kind, value), odd
+        if isinstance(value, list):
+            value = _fitting(_item_of(kind), value, odd)
+        elif isinstance(value, dict) and isinstance(get_origin(kind) or kind, msgspec.StructMeta):
+            for field in msgspec.structs.fields(kind):
+                if isinstance(values := value.get(field.encode_name), list):
+                    value[field.encode_name] = _fitting(_item_of(field.type), values, odd)
+        return (_convert(kind, value), odd) if odd else (None, [])
     except msgspec.ValidationError:
         return None, []
 
 
+def _item_of(kind: Any) -> Any:
+    """What the items of a list are, also where the list is one of several possible types; None if there is no list."""
+    arms = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    return next((get_args(arm)[0] for arm in arms if get_origin(arm) is list), None)
+
+
 def _fitting(item: Any, values: list[Any], odd: list[str]) -> list[Any]:
+    """The items that fit; raises ValidationError if there are some and none does."""
+    if item is None:
+        return values
     fit = []
     for index, value in enumerate(values):
         try:
@@ -194,6 +205,8 @@ def _fitting(item: Any, values: list[Any], odd: list[str]) -> list[Any]:
             odd.append(f"item {index}: {error}")
         else:
             fit.append(value)
+    if values and not fit:
+        raise msgspec.ValidationError("no item fits")
     return fit
 
 

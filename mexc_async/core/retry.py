@@ -23,23 +23,26 @@ class RetryPolicy(Struct, frozen=True):
     """Attempts, the first included, of a call that is refused for its rate."""
 
     def __post_init__(self) -> None:
-        if self.budget_s < 0 or self.first_s <= 0 or self.longest_s < self.first_s or self.after_429 < 1:
+        if not (self.budget_s >= 0 and 0 < self.first_s <= self.longest_s and self.after_429 >= 1):
             raise ConfigError(f"{self!r}: budget_s >= 0, 0 < first_s <= longest_s and after_429 >= 1 are needed")
 
-    def delay(self, route: Route, error: MexcError, attempt: int, elapsed_s: float, jitter: float) -> float | None:
+    def delay(
+        self, route: Route, error: MexcError, attempt: int, elapsed_s: float, jitter: float, restamped: bool = False
+    ) -> float | None:
         """Seconds to pause before the next attempt, or None to give up.
 
-        `attempt` counts from 1, `jitter` is a random number in [0, 1).
+        `attempt` counts from 1, `jitter` is a random number in [0, 1); `restamped` says that a refused time stamp has
+        led to an attempt already.
         """
         if self.budget_s == 0:
             return None
         if isinstance(error, TimestampRejected):
-            return 0.0 if attempt == 1 else None
+            return None if restamped else 0.0
         if isinstance(error, TooManyRequests):
             # The limiter holds the next attempt back for Retry-After; no pause is needed here.
             fits = elapsed_s + (error.retry_after_s or 0.0) <= self.budget_s
             return 0.0 if fits and attempt < self.after_429 else None
         if not route.safe or not error.retryable or isinstance(error, RateLimited):
             return None
-        pause = min(self.first_s * 2 ** (attempt - 1), self.longest_s) * (0.5 + jitter / 2)
+        pause = min(self.first_s * 2.0 ** min(attempt - 1, 60), self.longest_s) * (0.5 + jitter / 2)
         return pause if elapsed_s + pause <= self.budget_s else None

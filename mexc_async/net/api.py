@@ -177,14 +177,15 @@ class Api:
 
     async def _carry_out(self, call: Call, options: Options) -> Any:
         """Attempt, and attempt again where the policy says so."""
-        route, started, attempt = call.route, time.monotonic(), 1
+        route, started, attempt, restamped = call.route, time.monotonic(), 1, False
         while True:
             try:
                 return await self._attempt(call, options, attempt)
             except MexcError as error:
                 error.at(route.method, route.path)
                 jitter = random.random()  # noqa: S311 - spreads retries, protects nothing
-                pause = self._retry.delay(route, error, attempt, time.monotonic() - started, jitter)
+                elapsed_s = time.monotonic() - started
+                pause = self._retry.delay(route, error, attempt, elapsed_s, jitter, restamped)
                 if pause is None:
                     final = _final(call, error)
                     if final is error:
@@ -192,6 +193,7 @@ class Api:
                     raise final from error
                 logger.debug("%s %s: attempt %d failed: %s", route.method, route.path, attempt, type(error).__name__)
                 if isinstance(error, TimestampRejected):
+                    restamped = True
                     await self.clock.sync(forget=True)
                 elif pause:
                     await asyncio.sleep(pause)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mexc_async.core.endpoint import Cost, Request, Resource, Route, call, call_one_or_all
+from mexc_async.errors import InvalidRequest
 from mexc_async.spot.enums import Interval
 from mexc_async.spot.models import (
     AggTrade,
@@ -86,6 +87,12 @@ class AggTradesQuery(Request[list[AggTrade]], frozen=True, kw_only=True):
     start_time: int | None = None
     end_time: int | None = None
     limit: PageLimit | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.start_time is None) != (self.end_time is None):
+            missing = "start_time" if self.start_time is None else "end_time"
+            raise InvalidRequest(f"start_time and end_time go together; {missing} is missing")
 
 
 class KlinesQuery(Request[list[Kline]], frozen=True, kw_only=True):

@@ -24,8 +24,7 @@ class SymbolRules:
         self.tick = Decimal(1).scaleb(-info.quote_precision)
         """Step of a price."""
         self.step = info.quantity_step if info.quantity_step > 0 else Decimal(1).scaleb(-info.base_precision)
-        """Step of a quantity."""
-        self.min_quantity = info.quantity_step if info.quantity_step > 0 else self.step
+        """Step of a quantity, and the least one."""
 
     def price(self, value: Decimal, round: Rounding = "down") -> Decimal:
         """The price on the symbol's ticks. Raises InvalidRequest if nothing is left of it."""
@@ -53,14 +52,12 @@ class SymbolRules:
             self._on_step("price", order.price, self.tick)
         if order.quantity is not None:
             self._on_step("quantity", order.quantity, self.step)
-            if order.quantity < self.min_quantity:
-                raise InvalidRequest(f"quantity {order.quantity:f} is below the least of {self.symbol}, {self.step:f}")
         if order.type == "MARKET":
             low, high = self.info.min_notional_market, self.info.max_notional_market
             notional = order.quote_order_qty
         else:
             low, high = self.info.min_notional, self.info.max_notional
-            notional = order.price * order.quantity if order.price and order.quantity else None
+            notional = _WIDE.multiply(order.price, order.quantity) if order.price and order.quantity else None
         if notional is not None and low is not None and notional < low:
             raise InvalidRequest(f"value {notional:f} {self.info.quote} is below the least of {self.symbol}, {low:f}")
         if notional is not None and high is not None and notional > high:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, ClassVar, Generic, TypeVar
 
 from msgspec import field
 
@@ -81,6 +81,9 @@ class NewOrder(OrderParameters[OrderAck], frozen=True, kw_only=True):
 class TestOrder(OrderParameters[Empty], frozen=True, kw_only=True):
     """Let the exchange check an order without placing it."""
 
+    __test__: ClassVar[bool] = False
+    """Not a test case, whatever pytest reads into its name."""
+
     route = Route(
         "POST", "/api/v3/order/test", Auth.SIGNED, "SPOT_DEAL_WRITE", (Cost("ip"),), Priority.ACCOUNT, safe=True
     )
@@ -93,6 +96,8 @@ class BatchOrders(Request[list[BatchResult]], frozen=True, kw_only=True):
     orders: Sequence[NewOrder] = field(name="batchOrders")
 
     def __post_init__(self) -> None:
+        if not isinstance(self.orders, list | tuple) or not all(isinstance(order, NewOrder) for order in self.orders):
+            raise InvalidRequest("orders must be a list of NewOrder")
         if not 1 <= len(self.orders) <= MAX_BATCH:
             raise InvalidRequest(f"orders holds {len(self.orders)}: a batch takes 1 to {MAX_BATCH}")
         symbols = sorted({order.symbol for order in self.orders})

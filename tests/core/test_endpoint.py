@@ -94,13 +94,14 @@ def test_declared_endpoints_tell_everything_about_themselves() -> None:
     assert by_name["ticker_price"].result == PriceTicker | list[PriceTicker]
 
 
-def test_parents_of_a_resource_come_first() -> None:
+def test_endpoints_come_group_by_group() -> None:
     class More(Market):
         again = call(DepthQuery)
 
     names = [endpoint.name for endpoint in declared(More)]
-    assert names == [*(endpoint.name for endpoint in declared(Market)), "again"]
-    assert {endpoint.name for endpoint in declared(Spot)} > set(names[:-1])
+    assert names == ["again", *(endpoint.name for endpoint in declared(Market))]
+    assert [endpoint.name for endpoint in declared(Spot)][:2] == ["ping", "server_time"]
+    assert {endpoint.name for endpoint in declared(Spot)} > set(names[1:])
     assert list(declared(Resource)) == []
 
 

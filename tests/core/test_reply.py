@@ -49,7 +49,8 @@ def fault(status: int, body: bytes | str = b"", **headers: str) -> MexcError | N
         (403, CDN_PAGE, "ProtocolError", None, "not an answer of the exchange: <html> <head><title>403 Forbidden"),
         (400, "", "ProtocolError", None, "not an answer of the exchange: empty"),
         (400, '{"code":700002,"msg":"Sig', "ProtocolError", None, 'not an answer of the exchange: {"code":700002'),
-        (400, '{"code":"E_1","msg":"no"}', "ProtocolError", None, 'not an answer of the exchange: {"code":"E_1"'),
+        (400, '{"code":"E_1","msg":"no"}', "ApiError", None, "no"),
+        (200, '{"code":"E_1","msg":"no"}', "ApiError", None, "no"),
         (404, "<html>no</html>", "ApiError", None, "the host has no such path, so nothing was done"),
         (405, "", "ApiError", None, "the host has no such path"),
         (404, '{"code":-2013,"msg":"Order does not exist."}', "OrderNotFound", -2013, "Order does not exist."),
@@ -84,7 +85,7 @@ def test_refusal_becomes_the_error_of_its_code_or_status(
         (429, {"Retry_After": "nan"}, "TooManyRequests", 1.0),
         (418, {"Retry_After": "259200"}, "IpBanned", 259200.0),
         (418, {}, "IpBanned", 120.0),
-        (418, {"Retry_After": "inf"}, "IpBanned", 120.0),
+        (418, {"Retry_After": "inf"}, "IpBanned", 7 * 86400.0),
     ],
 )
 @pytest.mark.parametrize("body", ["", '{"code":429,"msg":"Too many requests"}', "<html>slow down</html>"])

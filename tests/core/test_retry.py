@@ -55,8 +55,10 @@ def test_first_failure(error: MexcError, read: str, write: str) -> None:
 
 def test_time_stamp_is_renewed_once_only() -> None:
     rejected = errors.TimestampRejected("x")
-    assert verdict(WRITE, rejected, attempt=2) == NEVER
-    assert verdict(READ, rejected, attempt=2) == NEVER
+    for route in (READ, WRITE):
+        assert POLICY.delay(route, rejected, 1, 0.0, 0.0, restamped=False) == 0.0
+        assert POLICY.delay(route, rejected, 3, 0.0, 0.0, restamped=False) == 0.0  # after failures of another kind
+        assert POLICY.delay(route, rejected, 2, 0.0, 0.0, restamped=True) is None
 
 
 def test_refusal_for_the_rate_is_repeated_three_times_in_all_and_within_the_budget() -> None:
