@@ -1,0 +1,213 @@
+"""One WebSocket conversation with MEXC, without the socket: subscriptions, acks, pings, silence and old age.
+
+The edge reports what happened and when (monotonic seconds); answers are text frames to send and verdicts. MEXC's acks
+never say no by their code: a channel counts as subscribed only when the answer echoes it outside a list of refusals
+(reference: `control.success_rule`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from enum import Enum
+from math import inf
+from typing import NamedTuple
+
+import msgspec
+
+MAX_REQUEST_BYTES = 1024
+"""A longer request is cut into several (the bound that other clients keep; MEXC names none)."""
+BLOCKED = "Not Subscribed successfully!"
+_LISTS = re.compile(r"(Not Subscribed successfully!|Subscribed successful!)\s*\[([^\]]*)\]")
+
+
+class Verdict(Enum):
+    """What the passing of time asks of the edge."""
+
+    GO_ON = "go on"
+    SILENT = "silent"
+    """Nothing was heard for too long, not even an answer to a ping: drop the socket and connect anew."""
+    OLD = "old"
+    """The socket nears the age at which MEXC cuts it: move to a new one in good time."""
+
+
+class Answer(NamedTuple):
+    """What a control frame said about channels."""
+
+    accepted: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    reason: str = ""
+    is_pong: bool = False
+    is_understood: bool = True
+
+
+class Timing(msgspec.Struct, frozen=True):
+    """Seconds of everything that a session times."""
+
+    ping_s: float = 20.0
+    """MEXC closes a socket after a minute without a word; it asks for a ping every 15 to 30 s."""
+    silence_s: float = 45.0
+    """Without any frame for so long, two pings went unanswered: the socket is dead."""
+    ack_s: float = 10.0
+    """A request that is not answered by then is treated as lost with its socket."""
+    lifetime_s: float = 23.5 * 3600
+    """MEXC cuts every socket after 24 hours."""
+
+
+class _Reply(msgspec.Struct):
+    id: int = 0
+    code: int = 0
+    msg: str | None = None
+
+
+class _Pending(NamedTuple):
+    channels: tuple[str, ...]
+    sent_at: float
+    subscribes: bool
+
+
+_reply = msgspec.json.Decoder(_Reply, strict=False)
+PING = '{"method":"PING"}'
+
+
+class Session:
+    """The state of one socket. A new socket needs a new session."""
+
+    def __init__(self, timing: Timing, now: float) -> None:
+        self._timing = timing
+        self._ids = 0
+        self._pending: dict[int, _Pending] = {}
+        self.active: set[str] = set()
+        """Channels that MEXC has accepted."""
+        self._heard_at = now
+        self._pinged_at = now
+        self._ends_at = now + timing.lifetime_s
+        self.pings_unanswered = 0
+
+    def __repr__(self) -> str:
+        return f"Session({len(self.active)} active, {len(self._pending)} requests under way)"
+
+    def subscribe(self, channels: Iterable[str], now: float) -> list[str]:
+        """The frames that ask for these channels."""
+        return list(self._requests("SUBSCRIPTION", channels, now))
+
+    def unsubscribe(self, channels: Iterable[str], now: float) -> list[str]:
+        """The frames that give these channels up; they count as inactive at once."""
+        channels = tuple(channels)
+        self.active.difference_update(channels)
+        return list(self._requests("UNSUBSCRIPTION", channels, now))
+
+    def _requests(self, method: str, channels: Iterable[str], now: float) -> Iterator[str]:
+        for part in _parts(channels):
+            self._ids += 1
+            self._pending[self._ids] = _Pending(part, now, method == "SUBSCRIPTION")
+            yield _frame(method, part, self._ids)
+
+    def heard(self, now: float) -> None:
+        """A frame of any kind came: the other end lives."""
+        self._heard_at = now
+
+    def receive(self, text: str, now: float) -> Answer:
+        """Take in a control frame."""
+        self._heard_at = now
+        try:
+            reply = _reply.decode(text)
+        except msgspec.MsgspecError:
+            return Answer(reason=text, is_understood=False)  # such as the bare words "Invalid listen key"
+        if (reply.msg or "").upper() in ("PONG", "SUCCESS"):
+            self.pings_unanswered = 0
+            return Answer(is_pong=True)
+        pending = self._pending.pop(reply.id, None) or self._pending_by_names(reply.msg or "")
+        if pending is None:
+            return Answer(reason=text, is_understood=False)
+        if not pending.subscribes:
+            return Answer()
+        accepted, refused, reason = _read_ack(pending.channels, reply)
+        self.active.update(accepted)
+        return Answer(accepted, refused, reason)
+
+    def _pending_by_names(self, text: str) -> _Pending | None:
+        """The request that an answer without its id is about: one whose channels it names."""
+        for number, pending in self._pending.items():
+            if any(channel in text for channel in pending.channels):
+                return self._pending.pop(number)
+        return None
+
+    def ping(self, now: float) -> str:
+        """A ping, out of turn."""
+        self._pinged_at = now
+        self.pings_unanswered += 1
+        return PING
+
+    def tick(self, now: float) -> tuple[list[str], Verdict]:
+        """Let time pass: frames to send, and whether the socket is to be given up."""
+        timing = self._timing
+        lost = any(now - pending.sent_at >= timing.ack_s for pending in self._pending.values())
+        if lost or now - self._heard_at >= timing.silence_s:
+            return [], Verdict.SILENT
+        frames = [self.ping(now)] if now - self._pinged_at >= timing.ping_s else []
+        return frames, Verdict.OLD if now >= self._ends_at else Verdict.GO_ON
+
+    def next_tick(self) -> float:
+        """When `tick` is worth calling again."""
+        timing = self._timing
+        acks: float = min((pending.sent_at + timing.ack_s for pending in self._pending.values()), default=inf)
+        return min(self._pinged_at + timing.ping_s, self._heard_at + timing.silence_s, self._ends_at, acks)
+
+
+class Backoff:
+    """Growing, jittered pauses between attempts to connect."""
+
+    def __init__(self, first_s: float = 0.2, longest_s: float = 30.0) -> None:
+        self._first_s = first_s
+        self._longest_s = longest_s
+        self.failures = 0
+
+    def pause(self, jitter: float) -> float:
+        """Seconds before the next attempt; `jitter` is random in [0, 1)."""
+        pause = min(self._first_s * 2 ** min(self.failures, 20), self._longest_s)
+        self.failures += 1
+        return pause * (0.5 + jitter / 2)
+
+    def succeeded(self) -> None:
+        """Begin with short pauses again."""
+        self.failures = 0
+
+
+def _frame(method: str, channels: tuple[str, ...], number: int) -> str:
+    return msgspec.json.encode({"method": method, "params": channels, "id": number}).decode()
+
+
+def _parts(channels: Iterable[str]) -> Iterator[tuple[str, ...]]:
+    """The channels in requests that are short enough; each holds one at least."""
+    part: list[str] = []
+    for channel in channels:
+        if part and len(_frame("UNSUBSCRIPTION", (*part, channel), 10**6).encode()) > MAX_REQUEST_BYTES:
+            yield tuple(part)
+            part = []
+        part.append(channel)
+    if part:
+        yield tuple(part)
+
+
+def _read_ack(channels: tuple[str, ...], reply: _Reply) -> tuple[tuple[str, ...], tuple[str, ...], str]:
+    """(accepted, refused, reason) of a subscription request."""
+    text = reply.msg or ""
+    if reply.code != 0:
+        return (), channels, f"code {reply.code}: {text}"
+    if not text:  # subscribed on this socket already
+        return channels, (), ""
+    refused: set[str] = set()
+    echoed: set[str] = set()
+    for words, names in _LISTS.findall(text):
+        (refused if words == BLOCKED else echoed).update(_names(names))
+    if not echoed and not refused:
+        echoed = _names(text)
+    accepted = tuple(channel for channel in channels if channel in echoed and channel not in refused)
+    rest = tuple(channel for channel in channels if channel not in accepted)
+    _, _, reason = text.rpartition("Reason")
+    return accepted, rest, reason.strip(" :：!") if refused else "the answer does not name it" if rest else ""
+
+
+def _names(text: str) -> set[str]:
+    return {name.strip() for name in text.split(",")}
