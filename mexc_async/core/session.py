@@ -152,7 +152,8 @@ class Session:
         """When `tick` is worth calling again."""
         timing = self._timing
         acks: float = min((pending.sent_at + timing.ack_s for pending in self._pending.values()), default=inf)
-        return min(self._pinged_at + timing.ping_s, self._heard_at + timing.silence_s, self._ends_at, acks)
+        due = (self._pinged_at + timing.ping_s, self._heard_at + timing.silence_s, self._ends_at, acks)
+        return min(due)
 
 
 class Backoff:
@@ -165,7 +166,7 @@ class Backoff:
 
     def pause(self, jitter: float) -> float:
         """Seconds before the next attempt; `jitter` is random in [0, 1)."""
-        pause = min(self._first_s * 2 ** min(self.failures, 20), self._longest_s)
+        pause = min(self._first_s * 2.0 ** min(self.failures, 20), self._longest_s)
         self.failures += 1
         return pause * (0.5 + jitter / 2)
 
