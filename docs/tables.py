@@ -1,0 +1,126 @@
+"""Writes the tables of the documentation from what the package declares.
+
+    python docs/tables.py            writes every table anew
+    python docs/tables.py --check    exit status 1 when one of them is out of date
+
+A table stands between `<!-- table: NAME -->` and `<!-- end of table -->`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from mexc_async import errors
+from mexc_async.catalogue import endpoints
+from mexc_async.core.endpoint import Auth
+from mexc_async.core.limits import PROFILES, TABLE
+from mexc_async.error_codes import SPOT_CODES
+
+DOCS = Path(__file__).resolve().parent
+BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
+RATE_PROFILES = ("default", "conservative", "guide")
+SCOPES = {"client": "this client", "ip": "one IP address", "account": "one account"}
+PERMISSIONS = {
+    "SPOT_ACCOUNT_READ": "see balances, fills, fees and the account's settings",
+    "SPOT_ACCOUNT_WRITE": "change the account's settings",
+    "SPOT_DEAL_READ": "see orders",
+    "SPOT_DEAL_WRITE": "place and cancel orders",
+    "SPOT_TRANSFER_READ": "see transfers between accounts",
+    "SPOT_TRANSFER_WRITE": "transfer between accounts",
+    "SPOT_WITHDRAW_READ": "see deposits and withdrawals",
+    "SPOT_WITHDRAW_WRITE": "withdraw, make deposit addresses",
+}
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
+
+
+def permissions() -> str:
+    """Each permission with the calls that need it."""
+    calls: dict[str, list[str]] = {}
+    for endpoint in endpoints():
+        if endpoint.route.permission is not None:
+            calls.setdefault(endpoint.route.permission, []).append(endpoint.name)
+    rows = [
+        (f"`{name}`", PERMISSIONS[name], ", ".join(f"`{call}`" for call in sorted(calls[name])))
+        for name in sorted(calls)
+    ]
+    return table(("permission", "allows to", "calls of `mexc.spot` that need it"), rows)
+
+
+def limits() -> str:
+    """Each limit of the profile `default`."""
+    rows = [
+        (f"`{limit.name}`", str(limit.budget), f"{limit.window_s:g} s", SCOPES[limit.scope], limit.source)
+        for limit in TABLE
+    ]
+    return table(("limit", "budget", "window", "shared by", "source"), rows)
+
+
+def rates() -> str:
+    """Calls a second of each endpoint and profile, with the limit that says so."""
+    rows = []
+    for endpoint in sorted(endpoints(), key=lambda one: (one.auth is Auth.SIGNED, one.path, one.method)):
+        cells = [f"`{endpoint.name}`", f"{endpoint.method} {endpoint.path}"]
+        cells.append(", ".join(f"{cost.limit} {cost.weight}" for cost in endpoint.costs))
+        for profile in RATE_PROFILES:
+            rate, limit = PROFILES[profile].effective_rate(endpoint.costs)
+            cells.append(f"{rate:.4g} ({limit})")
+        rows.append(cells)
+    return table(("call", "endpoint", "weights", *RATE_PROFILES), rows)
+
+
+def codes() -> str:
+    """Each code of the spot API with its class."""
+    rows = [(str(code), f"`{row.error.__name__}`", row.meaning) for code, row in SPOT_CODES.items()]
+    return table(("code", "error", "meaning"), rows)
+
+
+def tree() -> str:
+    """The tree of errors as `errors.py` draws it."""
+    doc = inspect.cleandoc(errors.__doc__ or "")
+    drawn = [line[4:] for line in doc.splitlines() if line.startswith("    ")]
+    return "```text\n" + "\n".join(drawn) + "\n```\n"
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "permissions": permissions,
+    "limits": limits,
+    "rates": rates,
+    "codes": codes,
+    "tree": tree,
+}
+
+
+def renewed(text: str) -> str:
+    """A page with every table in it written anew. Raises KeyError for a table that nobody makes."""
+    return BLOCK.sub(lambda block: block[1] + TABLES[block[2]]() + block[3], text)
+
+
+def main() -> None:
+    """Write the tables, or check them."""
+    parser = argparse.ArgumentParser(description="Write the tables of the documentation from the declarations.")
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 when a table is out of date")
+    check: bool = parser.parse_args().check
+    stale = []
+    for page in sorted(DOCS.glob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        new = renewed(text)
+        if new != text:
+            stale.append(page.name)
+            if not check:
+                page.write_text(new, encoding="utf-8")
+    if check and stale:
+        sys.exit(f"out of date: {', '.join(stale)}; run python docs/tables.py")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""The pages of the documentation and the fenced blocks in them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")))
+
+_BLOCK = re.compile(r"(?P<note><!-- compiled only:[^\n]*-->\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
+
+
+class Block(NamedTuple):
+    """One fenced block."""
+
+    page: Path
+    line: int
+    """Of its first line in the page."""
+    kind: str
+    text: str
+    compiled_only: bool
+
+    @property
+    def name(self) -> str:
+        return f"{self.page.name}:{self.line}"
+
+
+def blocks(kind: str) -> list[Block]:
+    """Every fenced block of a kind, page by page."""
+    found = []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for match in _BLOCK.finditer(text):
+            if match["kind"] == kind:
+                line = text.count("\n", 0, match.start("text")) + 1
+                found.append(Block(page, line, kind, match["text"], match["note"] is not None))
+    return found

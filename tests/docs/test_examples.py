@@ -1,0 +1,159 @@
+"""Every example in the documentation does what it says: Python is run against the simulator, commands are parsed."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.main import get_group
+
+from mexc_async.cli.app import app
+from mexc_async.client import Mexc
+from mexc_async.sim.accounts import read_accounts
+from mexc_async.sim.background import BackgroundSimulator
+from mexc_async.sim.server import SimConfig
+from mexc_async.sim.tape import read_tape
+from tests.docs.documents import ROOT, Block, blocks
+
+PYTHON = blocks("python")
+PROGRAMS = [b for b in PYTHON if "asyncio.run(" in b.text and "def test_" not in b.text and not b.compiled_only]
+TESTS = [b for b in PYTHON if "def test_" in b.text]
+FRAGMENTS = [b for b in PYTHON if b not in PROGRAMS and b not in TESTS and not b.compiled_only]
+COMMANDS = [
+    (block, words)
+    for block in blocks("sh")
+    for line in block.text.splitlines()
+    if (words := shlex.split(line, comments=True))
+]
+
+
+DEADLINE_S = 20
+
+
+def named(block: object) -> str | None:
+    return block.name if isinstance(block, Block) else None
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[BackgroundSimulator]:
+    with BackgroundSimulator(SimConfig(limits="none")) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def deadline() -> Iterator[None]:
+    """A program that does not end fails, rather than holding everything up."""
+
+    def give_up(*_: object) -> None:
+        raise TimeoutError(f"the example did not end within {DEADLINE_S} s")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(DEADLINE_S)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture
+def simulated_mexc(simulator: BackgroundSimulator, monkeypatch: pytest.MonkeyPatch) -> BackgroundSimulator:
+    """Where `Mexc.from_env()` would reach MEXC, it reaches the simulator."""
+    monkeypatch.setenv("MEXC_API_KEY", simulator.api_key)
+    monkeypatch.setenv("MEXC_API_SECRET", simulator.api_secret)
+    defaults = Mexc.__init__.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "rest", simulator.rest)
+    return simulator
+
+
+@pytest.mark.parametrize("block", PYTHON, ids=named)
+def test_python_compiles(block: Block) -> None:
+    compile(block.text, block.name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+
+@pytest.mark.parametrize("block", PROGRAMS, ids=named)
+@pytest.mark.usefixtures("simulated_mexc", "deadline")
+def test_program_runs(block: Block, capsys: pytest.CaptureFixture[str]) -> None:
+    exec(compile(block.text, block.name, "exec"), {"__name__": "__main__"})
+    assert "SIM" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("block", PROGRAMS, ids=named)
+@pytest.mark.usefixtures("simulated_mexc", "deadline")
+def test_program_for_the_simulator_runs_with_keys(block: Block, capsys: pytest.CaptureFixture[str]) -> None:
+    if "Mexc.sim()" not in block.text:
+        pytest.skip("names settings of the simulator")
+    exec(compile(block.text.replace("Mexc.sim()", "Mexc.from_env()"), block.name, "exec"), {"__name__": "__main__"})
+    assert "SIM" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("block", FRAGMENTS, ids=named)
+@pytest.mark.usefixtures("simulated_mexc")
+async def test_fragment_runs_with_an_open_client(block: Block) -> None:
+    code = compile(block.text, block.name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    async with asyncio.timeout(10), Mexc.from_env() as mexc:
+        await mexc.warm_up(1)
+        result = eval(code, {"__name__": "__main__", "mexc": mexc})
+        if inspect.iscoroutine(result):
+            await result
+
+
+def test_examples_of_tests_pass(tmp_path: Path) -> None:
+    assert TESTS
+    for number, block in enumerate(TESTS):
+        (tmp_path / f"test_example_{number}.py").write_text(block.text, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "-p", "no:asyncio", "."]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(TESTS)} passed" in done.stdout
+
+
+def test_no_example_is_forgotten() -> None:
+    compiled_only = [block for block in PYTHON if block.compiled_only]
+    assert len(PROGRAMS) + len(TESTS) + len(FRAGMENTS) + len(compiled_only) == len(PYTHON)
+    assert [block.name for block in compiled_only if "ccxt" not in block.text] == []
+    assert len(PROGRAMS) >= 3
+    assert len(FRAGMENTS) >= 5
+
+
+@pytest.mark.parametrize(("block", "words"), COMMANDS, ids=named)
+def test_command_is_valid(block: Block, words: list[str]) -> None:
+    group = get_group(app)
+    if words[0] == "mexc-async":
+        assert group.commands[words[1]].make_context(words[1], words[2:]) is not None
+    elif words[0] == "make":
+        targets = [line.split(":")[0] for line in (ROOT / "Makefile").read_text().splitlines() if ":" in line]
+        assert words[1] in targets
+        for setting in words[2:]:
+            name, _, value = setting.partition("=")
+            assert name == "DEMO_ARGS"
+            assert group.commands["demo"].make_context("demo", shlex.split(value)) is not None
+    else:
+        assert words[0] in {"pip", "read", "install", "set", "curl"}, f"{block.name}: is {words[0]} meant?"
+
+
+def test_flags_of_the_simulator_are_all_described() -> None:
+    page = (ROOT / "docs" / "simulator.md").read_text(encoding="utf-8")
+    flags = {flag for parameter in get_group(app).commands["sim"].params for flag in parameter.opts}
+    assert {flag for flag in flags if f"`{flag}" not in page} == set()
+
+
+def test_flags_of_the_demo_are_all_described() -> None:
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    flags = {flag for parameter in get_group(app).commands["demo"].params for flag in parameter.opts}
+    assert {flag for flag in flags if f"`{flag}" not in page} == set()
+
+
+def test_examples_of_files_are_read(tmp_path: Path) -> None:
+    accounts, tape = [block for block in blocks("json") if block.page.name == "simulator.md"]
+    (tmp_path / "accounts.json").write_text(accounts.text)
+    (tmp_path / "tape.jsonl").write_text(tape.text)
+    assert [spec.name for spec in read_accounts(tmp_path / "accounts.json")] == ["reader", "elsewhere"]
+    assert [rules.symbol for rules in read_tape(tmp_path / "tape.jsonl").rules] == ["BTCUSD"]
