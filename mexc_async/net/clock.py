@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from mexc_async.core.clock import ClockOffset, Sample
-from mexc_async.errors import MexcError
+from mexc_async.errors import ClientClosed, MexcError
 from mexc_async.net.hooks import ClockFailed, ClockSynced, Hooks, logger
 from mexc_async.net.tasks import Tasks
 
@@ -82,6 +82,8 @@ class ServerClock:
         while True:
             try:
                 await self.sync()
+            except ClientClosed:
+                return
             except MexcError as error:
                 logger.warning("the exchange's clock could not be measured: %s", error)
                 self._hooks.emit(ClockFailed(error))

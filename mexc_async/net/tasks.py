@@ -40,21 +40,27 @@ class Tasks:
         if entry is None:
             task = self.spawn(start())
             entry = self._shared[key] = (task, [])
-            task.add_done_callback(lambda _: self._shared.pop(key, None))
+            task.add_done_callback(lambda ended: self._forget(key, ended))
         task, waiters = entry
         waiters.append(None)
         try:
             result: T = await asyncio.shield(task)
             return result
         except asyncio.CancelledError:
-            if self._closed and task.cancelled():
+            waiter = asyncio.current_task()
+            if self._closed and task.cancelled() and not (waiter and waiter.cancelling()):
                 raise ClientClosed("the client was closed while this call was under way") from None
             raise
         finally:
             waiters.pop()
             if not waiters and not task.done():
-                self._shared.pop(key, None)
+                self._forget(key, task)
                 task.cancel()
+
+    def _forget(self, key: Hashable, task: asyncio.Task[Any]) -> None:
+        """Let nobody join `task` any more; a later one under the same key stays."""
+        if (entry := self._shared.get(key)) is not None and entry[0] is task:
+            del self._shared[key]
 
     async def aclose(self) -> None:
         """Cancel every task and wait for its end; idempotent, from any task."""
