@@ -53,6 +53,7 @@ if TYPE_CHECKING:
         TransferRejected,
         TransportError,
     )
+    from mexc_async.net.hooks import ClockFailed, ClockSynced, OddItems, RequestDone
     from mexc_async.net.pool import Timeouts
     from mexc_async.spot.enums import OrderStatus, OrderType, Side
     from mexc_async.spot.trading import NewOrder
@@ -62,6 +63,8 @@ __all__ = [
     "ApiError",
     "Auth",
     "ClientClosed",
+    "ClockFailed",
+    "ClockSynced",
     "ConfigError",
     "ConnectFailed",
     "ConnectionLost",
@@ -84,6 +87,7 @@ __all__ = [
     "MexcError",
     "MissingCredentials",
     "NewOrder",
+    "OddItems",
     "OrderNotFound",
     "OrderRejected",
     "OrderStatus",
@@ -96,6 +100,7 @@ __all__ = [
     "RawView",
     "ReadOnlyError",
     "Request",
+    "RequestDone",
     "RequestTimeout",
     "Resource",
     "RetryPolicy",
@@ -131,6 +136,7 @@ _HOME = {
         "ProtocolError RateLimited ReadOnlyError RequestTimeout SignatureRejected TimestampRejected TooManyOrders "
         "TooManyRequests TradingSuspended TransferRejected TransportError"
     ),
+    "net.hooks": "ClockFailed ClockSynced OddItems RequestDone",
     "net.pool": "Timeouts",
     "spot.enums": "OrderStatus OrderType Side",
     "spot.trading": "NewOrder",

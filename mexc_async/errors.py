@@ -40,6 +40,14 @@ ADVICE_LOST_SECRET = (
     "MEXC shows a secret only once, when the key is made, and nobody can show it again: "  # noqa: S105 - advice
     "delete the key, make a new one with the same permissions and IP list, and put both parts in place of the old."
 )
+ADVICE_CREDENTIALS = (
+    "Set MEXC_API_KEY and MEXC_API_SECRET in the environment and use Mexc.from_env(), or pass Credentials(key, secret) "
+    "to Mexc; public calls need neither."
+)
+ADVICE_IP = (
+    "Add this machine's public address to the key's IP list (API management on MEXC, edit the key), "
+    "or send from an address that is on it."
+)
 ADVICE_RATE_LIMIT = (
     "Send less: the SDK already waits for Retry-After; lower the limit profile, or share one client between "
     "everything that uses this key or this IP address, because their requests count together."
@@ -122,7 +130,7 @@ class ConfigError(MexcError, ValueError):
 class MissingCredentials(ConfigError):
     """A call needs an API key and its secret, and they are not there."""
 
-    advice = ADVICE_LOST_SECRET
+    advice = f"{ADVICE_CREDENTIALS} If the secret is lost: {ADVICE_LOST_SECRET}"
 
 
 class InvalidRequest(MexcError, ValueError):
@@ -218,6 +226,8 @@ class PermissionDenied(ApiError):
 
 class IpNotAllowed(PermissionDenied):
     """This machine's address is not on the key's IP list."""
+
+    advice = ADVICE_IP
 
 
 class InvalidParameter(ApiError):

@@ -294,7 +294,8 @@ class RateLimiter:
 def _would_wait(plan: Plan, ledger: Ledger, now: float, why: str) -> RateLimited:
     """Say which limit is used up and for how long."""
     wait, bucket = max(((bucket.wait(weight, now), bucket) for bucket, weight in plan.costs), key=lambda pair: pair[0])
-    limit = f"{bucket.budget:g} per {bucket.period_s:g} s" if bucket.period_s not in (0.0, inf) else "all in use"
+    window_s = bucket.period_s - ledger.limits.margin_s
+    limit = f"{bucket.budget:g} per {window_s:g} s" if bucket.budget != inf and window_s != inf else "all in use"
     known = f" for {wait:.3f} s" if 0 < wait < inf else ""
     return RateLimited(
         f"limit {bucket.name} ({limit}) is used up{known}, {why}", retry_after_s=wait if wait != inf else None
