@@ -6,11 +6,13 @@ when a kept one turns out dead, keep cookies, quote a URL that is already encode
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from math import inf
 from typing import Protocol
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -30,6 +32,8 @@ from mexc_async.errors import (
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _READ_AT_ONCE = 1 << 16
+_UNASKED = 100
+"""Connections that are thrown away for one call because bytes came on them before it."""
 
 _on_connected: ContextVar[Callable[[], None]] = ContextVar("on_connected")
 
@@ -64,7 +68,7 @@ class Timeouts(Struct, frozen=True):
     """All of it."""
 
     def __post_init__(self) -> None:
-        if min(self.connect_s, self.read_s, self.total_s) <= 0:
+        if not all(0 < seconds < inf for seconds in (self.connect_s, self.read_s, self.total_s)):
             raise ConfigError(f"{self!r}: every time-out must be above 0")
 
 
@@ -87,15 +91,17 @@ class PoolConfig(Struct, frozen=True, kw_only=True):
     dns_cache_s: int = 300
 
     def __post_init__(self) -> None:
-        url = urlsplit(self.rest)
-        if url.scheme not in ("http", "https") or not url.hostname or url.query or url.username:
+        url = _split(self.rest)
+        if url is not None and (url.username is not None or url.password is not None):
+            raise ConfigError("rest holds a login; the exchange takes none")  # its text is not repeated
+        if url is None or url.scheme not in ("http", "https") or url.query:
             raise ConfigError(f"rest {self.rest!r} is not a URL such as https://api.mexc.com")
         if url.scheme == "http" and url.hostname not in LOOPBACK:
             raise ConfigError(f"rest {self.rest!r} is not encrypted: plain http goes to this machine itself only")
         if self.tls is not None and not (self.tls.verify_mode == ssl.CERT_REQUIRED and self.tls.check_hostname):
             raise ConfigError("tls must verify certificates and host names")
-        if self.proxy is not None and urlsplit(self.proxy).scheme not in ("http", "https"):
-            raise ConfigError(f"a proxy of scheme {urlsplit(self.proxy).scheme!r} is not supported; http and https are")
+        if self.proxy is not None:
+            _check_proxy(self.proxy)
         if self.max_response_bytes < 1024:
             raise ConfigError(f"max_response_bytes {self.max_response_bytes} must be at least 1024")
 
@@ -105,27 +111,56 @@ class PoolConfig(Struct, frozen=True, kw_only=True):
         return urlsplit(self.rest).hostname in LOOPBACK
 
     def resolved_proxy(self) -> str | None:
-        """The proxy to use: the given one, else the environment's; none for this machine itself."""
+        """The proxy to use: the given one, else the environment's; none for this machine itself.
+
+        Raises ConfigError if the environment's cannot be used.
+        """
         if self.proxy is not None or not self.trust_env or self.is_loopback:
             return self.proxy
         url = urlsplit(self.rest)
         if proxy_bypass(url.hostname or ""):
             return None
-        return getproxies().get(url.scheme)
+        proxy = getproxies().get(url.scheme)
+        if proxy is not None:
+            proxy = proxy if "://" in proxy else f"http://{proxy}"  # as every program reads HTTPS_PROXY=host:3128
+            _check_proxy(proxy)
+        return proxy
 
     def __repr__(self) -> str:
         return f"PoolConfig({self.rest})"  # a proxy's URL may hold a password
 
 
+def _split(text: str) -> SplitResult | None:
+    """The parts of a URL; None if it is not one with a host."""
+    try:
+        url = urlsplit(text)
+        return url if url.hostname and url.port != 0 else None  # asking for the port checks it
+    except ValueError:
+        return None
+
+
+def _check_proxy(text: str) -> None:
+    """Refuse a proxy that cannot be used; its text, which may hold a password, is not repeated."""
+    url = _split(text)
+    if url is None:
+        raise ConfigError("the proxy is not a URL such as http://host:3128")
+    if url.scheme not in ("http", "https"):
+        raise ConfigError(f"a proxy of scheme {url.scheme!r} is not supported; http and https are")
+
+
 class _Connector(aiohttp.TCPConnector):
-    """Tells the call that waits for a connection when it has one."""
+    """Tells the call that waits for a connection when it has one; hands out none on which bytes came unasked."""
 
     async def connect(
         self, req: aiohttp.ClientRequest, traces: list[aiohttp.tracing.Trace], timeout: aiohttp.ClientTimeout
     ) -> aiohttp.connector.Connection:
-        connection = await super().connect(req, traces, timeout)
-        _on_connected.get()()
-        return connection
+        for _ in range(_UNASKED):
+            connection = await super().connect(req, traces, timeout)
+            if connection.protocol is None or not connection.protocol.should_close:
+                _on_connected.get()()
+                return connection
+            connection.close()  # aiohttp would take those bytes for the answer to the next request
+        raise aiohttp.ClientConnectionError("the host talks before it is asked")
 
 
 class Pool:
@@ -135,6 +170,7 @@ class Pool:
         self._config = config
         self.base = config.rest.rstrip("/")
         self._proxy = config.resolved_proxy()
+        self._timeout = _client_timeout(config.timeouts, None)
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
 
@@ -152,7 +188,7 @@ class Pool:
         session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=_client_timeout(config.timeouts, None),
+            timeout=self._timeout,
             auto_decompress=True,
             trust_env=False,
             skip_auto_headers=("Content-Type",),
@@ -172,7 +208,7 @@ class Pool:
     ) -> Reply:
         """Send one request, once, and read its whole answer.
 
-        Raises ConnectFailed, ConnectionLost, RequestTimeout, ProtocolError.
+        Raises ConnectFailed, ConnectionLost, RequestTimeout, ProtocolError, ClientClosed.
         """
         connected = False
 
@@ -190,20 +226,28 @@ class Pool:
                 headers=headers,
                 allow_redirects=False,
                 proxy=self._proxy,
-                timeout=None if timeout_s is None else _client_timeout(self._config.timeouts, timeout_s),
+                # None would mean no time-out at all.
+                timeout=self._timeout if timeout_s is None else _client_timeout(self._config.timeouts, timeout_s),
             ) as response:
                 return Reply(response.status, response.headers, await self._read(response))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _translate(error, connected) from (
-                None if "?" in str(error) else error
-            )  # no signed URL in a traceback
+            # A traceback must show neither a signed URL nor the login of a proxy's.
+            quotes_url = "?" in str(error) or "://" in str(error)
+            raise _translate(error, connected) from (None if quotes_url else error)
+        except asyncio.CancelledError:
+            # aiohttp cancels who resolves a host when it closes; that must not look like a cancellation by the user.
+            task = asyncio.current_task()
+            if not self._closed or task is None or task.cancelling():
+                raise
+            text = "the client was closed while this call was under way"
+            raise (ConnectionLost(text) if connected else ClientClosed(text)) from None
         finally:
             _on_connected.reset(token)
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         bound = self._config.max_response_bytes
         length = response.content_length
-        if length is not None and length <= _READ_AT_ONCE and "Content-Encoding" not in response.headers:
+        if length is not None and length <= min(bound, _READ_AT_ONCE) and "Content-Encoding" not in response.headers:
             return await response.read()
         parts, size = [], 0
         async for part in response.content.iter_any():

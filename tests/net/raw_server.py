@@ -1,0 +1,221 @@
+"""A scripted server of bytes: what mocks cannot show, and a count of what really arrived.
+
+    async with RawServer(answer(b"{}"), reset) as server:
+        ...  # the first request gets an answer, every later one a reset
+    assert len(server.arrivals) == 2
+
+A behaviour gets the request's head and the way back; when it returns False the connection is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import socket
+import ssl
+import struct
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Self, TypeAlias
+from urllib.parse import urlsplit
+
+LINGER_RESET = struct.pack("ii", 1, 0)
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """One request as it came."""
+
+    connection: int
+    """Number of the connection, from 1."""
+    head: bytes
+    """Everything up to the empty line."""
+
+    @property
+    def line(self) -> str:
+        return self.head.split(b"\r\n", 1)[0].decode("latin-1")
+
+    @property
+    def method(self) -> str:
+        return self.line.split(" ")[0]
+
+    @property
+    def target(self) -> str:
+        return self.line.split(" ")[1]
+
+    @property
+    def path(self) -> str:
+        return urlsplit(self.target).path
+
+    @property
+    def headers(self) -> dict[str, str]:
+        lines = self.head.decode("latin-1").split("\r\n")[1:]
+        return {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
+
+
+class Way:
+    """The way back to the client."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self._writer = writer
+
+    async def write(self, data: bytes) -> None:
+        self._writer.write(data)
+        await self._writer.drain()
+
+    def reset(self) -> None:
+        """End the connection with RST instead of FIN."""
+        sock: socket.socket = self._writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_RESET)
+        self._writer.transport.abort()
+
+
+Behaviour: TypeAlias = Callable[[Arrival, Way], Awaitable[bool]]
+
+
+def head(status: int, *headers: str) -> bytes:
+    return "\r\n".join([f"HTTP/1.1 {status} X", "Content-Type: application/json", *headers, "", ""]).encode()
+
+
+def answer(body: bytes = b"{}", status: int = 200, *headers: str, keep: bool = True) -> Behaviour:
+    """A whole answer; `keep=False` closes the connection after it without having said so."""
+
+    async def behave(_: Arrival, way: Way) -> bool:
+        await way.write(head(status, f"Content-Length: {len(body)}", *headers) + body)
+        return keep
+
+    return behave
+
+
+def raw(data: bytes, *, keep: bool = False) -> Behaviour:
+    """Exactly these bytes."""
+
+    async def behave(_: Arrival, way: Way) -> bool:
+        await way.write(data)
+        return keep
+
+    return behave
+
+
+async def close(_: Arrival, way: Way) -> bool:
+    """End the connection without a word."""
+    return False
+
+
+async def reset(_: Arrival, way: Way) -> bool:
+    """End the connection with RST."""
+    way.reset()
+    return False
+
+
+async def silence(_: Arrival, way: Way) -> bool:
+    """Read the request and say nothing, ever."""
+    await asyncio.Event().wait()
+    return False
+
+
+def cut(body: bytes = b'{"a":1}', missing: int = 10) -> Behaviour:
+    """An answer that is shorter than it says."""
+    return raw(head(200, f"Content-Length: {len(body) + missing}") + body)
+
+
+def stalled(*parts: bytes) -> Behaviour:
+    """These pieces, and then nothing more on an open connection."""
+
+    async def behave(arrival: Arrival, way: Way) -> bool:
+        for part in parts:
+            await way.write(part)
+        return await silence(arrival, way)
+
+    return behave
+
+
+def chunked(*chunks: bytes, end: bool = True) -> Behaviour:
+    """A body in chunks; without `end` the last, empty one is missing."""
+    body = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
+    return raw(head(200, "Transfer-Encoding: chunked") + body + (b"0\r\n\r\n" if end else b""), keep=end)
+
+
+def compressed(body: bytes) -> Behaviour:
+    return answer(gzip.compress(body), 200, "Content-Encoding: gzip")
+
+
+def redirect(status: int, to: str) -> Behaviour:
+    return answer(b"", status, f"Location: {to}")
+
+
+class RawServer:
+    """Listens on loopback; the last behaviour of the script serves every further request."""
+
+    def __init__(self, *script: Behaviour, tls: ssl.SSLContext | None = None) -> None:
+        self._script = list(script) or [answer()]
+        self._tls = tls
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._changed = asyncio.Event()
+        self.connections = 0
+        self.open = 0
+        self.arrivals: list[Arrival] = []
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def port(self) -> int:
+        assert self._server is not None
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    @property
+    def url(self) -> str:
+        return f"https://localhost:{self.port}" if self._tls else f"http://127.0.0.1:{self.port}"
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until a condition on connections and arrivals holds."""
+        async with asyncio.timeout(5):
+            while not condition():
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        self.connections += 1
+        self.open += 1
+        self._changed.set()
+        try:
+            with suppress(ConnectionError):
+                await self._serve(self.connections, reader, writer)
+        except asyncio.CancelledError:
+            pass  # the server closes
+        finally:
+            self.open -= 1
+            self._changed.set()
+            writer.close()
+            with suppress(OSError, asyncio.CancelledError):
+                await writer.wait_closed()
+            self._tasks.discard(task)
+
+    async def _serve(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        way = Way(writer)
+        keep = True
+        while keep:
+            try:
+                request = await reader.readuntil(b"\r\n\r\n")
+            except asyncio.IncompleteReadError:
+                return
+            arrival = Arrival(number, request[:-4])
+            self.arrivals.append(arrival)
+            self._changed.set()
+            behaviour = self._script.pop(0) if len(self._script) > 1 else self._script[0]
+            keep = await behaviour(arrival, way)
