@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Mapping
 from types import TracebackType
@@ -29,6 +30,7 @@ from mexc_async.spot.rules import SymbolRules
 T = TypeVar("T")
 REST = "https://api.mexc.com"
 METHODS = ("GET", "POST", "PUT", "DELETE")
+_PLAIN_PATH = re.compile(r"/[!\"$->@-~]*")  # visible ASCII but # and ?
 
 
 class Settings(TypedDict, total=False):
@@ -96,8 +98,10 @@ class View:
         """
         if method not in METHODS:
             raise InvalidRequest(f"method {method!r} is not one of {', '.join(METHODS)}")
-        if not path.startswith("/") or "?" in path or "#" in path or not path.isascii() or " " in path:
+        if not _PLAIN_PATH.fullmatch(path):
             raise InvalidRequest(f"path {path!r} must be a plain path such as /api/v3/time, its parameters in params")
+        if type(weight) is not int or weight < 0:
+            raise InvalidRequest(f"weight {weight!r} must be a whole number that is not negative")
         route = Route(
             method,
             path,

@@ -40,6 +40,7 @@ from mexc_async.net.pool import Transport
 from mexc_async.net.rules import RuleBook
 from mexc_async.net.tasks import Tasks
 from mexc_async.spot.market import ExchangeInfoQuery, Ping, ServerTimeQuery
+from mexc_async.spot.models import ExchangeInfo
 
 T = TypeVar("T")
 
@@ -66,12 +67,12 @@ class Options(Struct, frozen=True):
     """False asks the exchange again although an answer is kept."""
 
     def __post_init__(self) -> None:
-        if self.max_wait_s is not None and not 0 <= self.max_wait_s < 1e9:
-            raise ConfigError(f"max_wait_s {self.max_wait_s!r} must not be negative")
-        if self.timeout_s is not None and not 0 < self.timeout_s < 1e9:
-            raise ConfigError(f"timeout_s {self.timeout_s!r} must be above 0")
-        window = self.recv_window_ms
-        if window is not None and (not isinstance(window, int) or not 1 <= window <= MAX_RECV_WINDOW_MS):
+        wait, timeout, window = self.max_wait_s, self.timeout_s, self.recv_window_ms
+        if wait is not None and not (isinstance(wait, int | float) and 0 <= wait < 1e9):
+            raise ConfigError(f"max_wait_s {wait!r} must be a number of seconds that is not negative")
+        if timeout is not None and not (isinstance(timeout, int | float) and 0 < timeout < 1e9):
+            raise ConfigError(f"timeout_s {timeout!r} must be a number of seconds above 0")
+        if window is not None and (type(window) is not int or not 1 <= window <= MAX_RECV_WINDOW_MS):
             raise ConfigError(f"recv_window_ms {window!r} must be from 1 to {MAX_RECV_WINDOW_MS}")
 
 
@@ -108,7 +109,7 @@ class Api:
         self.tasks = tasks
         self.hooks = hooks
         self.clock = ServerClock(self._time_sample, hooks, tasks)
-        self.rules = RuleBook(lambda: self.send(ExchangeInfoQuery(), Options()), tasks)
+        self.rules = RuleBook(self._exchange_info, tasks)
         self.is_closed = False
         self._retry = retry
         self._order_ids = order_ids
@@ -272,6 +273,10 @@ class Api:
             self.hooks.emit(OddItems(route.method, route.path, odd))
         return value
 
+    async def _exchange_info(self) -> ExchangeInfo:
+        """Every symbol's rules: a kept answer may serve the first time, after that they are asked for anew."""
+        return await self.send(ExchangeInfoQuery(), Options(cached=self.rules.age_s is None))
+
     async def _time_sample(self) -> Sample:
         """Ask for the exchange's time, timing the wire only; it must not wait behind market data."""
         route = replace(ServerTimeQuery.route, priority=Priority.ORDER)
@@ -280,11 +285,9 @@ class Api:
         try:
             reply = await self._exchange(route, taken_at, lambda: route.path, None)
             received_s = time.monotonic()
-            error = error_of(route, reply)
-            if error is not None:
-                raise error
-            answer, _ = decode(result_type(ServerTimeQuery), reply.body)
+            answer = self._value(Call(route, [], result_type(ServerTimeQuery)), reply)
         except MexcError as failure:
+            failure.outcome_known = True  # whatever needs the time was not sent
             raise failure.at(route.method, route.path) from failure.__cause__
         return Sample(sent_s, answer.server_time, received_s)
 

@@ -1,0 +1,167 @@
+"""A transport of a few lines: it notes what it is given and answers from a script."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+from urllib.parse import parse_qsl, urlsplit
+
+from mexc_async.client import RawView, View
+from mexc_async.core.credentials import Credentials
+from mexc_async.core.limits import Limits
+from mexc_async.core.reply import Reply
+from mexc_async.core.retry import RetryPolicy
+from mexc_async.errors import ConnectFailed
+from mexc_async.net.api import Api, Options
+from mexc_async.net.hooks import Event, Hooks
+from mexc_async.net.limiter import RateLimiter
+from mexc_async.net.order_ids import OrderIds
+from mexc_async.net.tasks import Tasks
+
+KEY = "mx0vglTESTkey12345"
+SECRET = "s3cr3tOfTheTests0123456789abcdef"
+TIME = "/api/v3/time"
+RULES = "/api/v3/exchangeInfo"
+ORDER = "/api/v3/order"
+
+
+def reply(body: object = None, status: int = 200, **headers: str) -> Reply:
+    content = body if isinstance(body, bytes) else json.dumps({} if body is None else body).encode()
+    return Reply(status, {name.replace("_", "-").title(): value for name, value in headers.items()}, content)
+
+
+def refusal(code: int, status: int = 400, **headers: str) -> Reply:
+    return reply({"code": code, "msg": f"refused with {code}"}, status, **headers)
+
+
+ACK = reply({"symbol": "BTCUSDT", "orderId": "C02__1"})
+SYMBOL = {
+    "symbol": "BTCUSDT",
+    "status": "1",
+    "baseAsset": "BTC",
+    "baseAssetPrecision": 6,
+    "quoteAsset": "USDT",
+    "quotePrecision": 2,
+    "quoteAssetPrecision": 2,
+    "baseCommissionPrecision": 6,
+    "quoteCommissionPrecision": 2,
+    "orderTypes": ["LIMIT", "MARKET", "LIMIT_MAKER"],
+    "isSpotTradingAllowed": True,
+    "quoteAmountPrecision": "1",
+    "baseSizePrecision": "0.000001",
+    "maxQuoteAmount": "2000000",
+}
+
+
+def rules_of(*symbols: str) -> Reply:
+    rows = [SYMBOL | {"symbol": symbol} for symbol in symbols]
+    return reply({"timezone": "CST", "serverTime": 1, "symbols": rows})
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One request that reached the transport."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    timeout_s: float | None
+    at: float
+
+    @property
+    def path(self) -> str:
+        return urlsplit(self.target).path
+
+    @property
+    def params(self) -> dict[str, str]:
+        return dict(parse_qsl(urlsplit(self.target).query, keep_blank_values=True))
+
+
+Answer: TypeAlias = Reply | Exception | Callable[[Sent], Awaitable[Reply]]
+
+
+@dataclass
+class FakeTransport:
+    """Answers by path: each answer of a script once, the last for ever."""
+
+    scripts: dict[str, list[Answer]] = field(default_factory=dict)
+    skew_ms: int = 0
+    sent: list[Sent] = field(default_factory=list)
+    is_closed: bool = False
+
+    def on(self, path: str, *answers: Answer) -> None:
+        self.scripts[path] = list(answers)
+
+    def of(self, path: str) -> list[Sent]:
+        return [sent for sent in self.sent if sent.path == path]
+
+    async def send(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        timeout_s: float | None,
+        on_connected: Callable[[], None],
+    ) -> Reply:
+        sent = Sent(method, target, dict(headers), timeout_s, time.monotonic())
+        self.sent.append(sent)
+        script = self.scripts.get(sent.path)
+        if script is None:
+            on_connected()
+            return self._usual(sent)
+        answer = script.pop(0) if len(script) > 1 else script[0]
+        if not isinstance(answer, ConnectFailed):
+            on_connected()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer if isinstance(answer, Reply) else await answer(sent)
+
+    def _usual(self, sent: Sent) -> Reply:
+        if sent.path == TIME:
+            return reply({"serverTime": time.time_ns() // 1_000_000 + self.skew_ms})
+        if sent.path == RULES:
+            return rules_of("BTCUSDT", "ETHUSDT")
+        return ACK if sent.path == ORDER else reply()
+
+    async def aclose(self) -> None:
+        self.is_closed = True
+
+
+@dataclass
+class Desk:
+    """A pipeline on a fake transport."""
+
+    transport: FakeTransport
+    api: Api
+    limiter: RateLimiter
+    events: list[Event]
+    view: View
+    raw: RawView
+
+
+@asynccontextmanager
+async def desk(
+    limits: Limits | str = "unlimited", *, credentials: bool = True, prefix: str = "m", **settings: Any
+) -> AsyncIterator[Desk]:
+    transport, tasks, hooks = FakeTransport(), Tasks(), Hooks()
+    limiter = RateLimiter(Limits.named(limits) if isinstance(limits, str) else limits)
+    events: list[Event] = []
+    hooks.add(events.append)
+    usual: dict[str, Any] = {"retry": RetryPolicy(budget_s=1, first_s=0.001, longest_s=0.004), "check_rules": False}
+    api = Api(
+        transport,
+        limiter,
+        credentials=Credentials(KEY, SECRET) if credentials else None,
+        tasks=tasks,
+        hooks=hooks,
+        order_ids=OrderIds(prefix),
+        **usual | settings,
+    )
+    yield Desk(transport, api, limiter, events, View(api, Options()), RawView(api, Options(raw=True)))
+    api.is_closed = True
+    limiter.close()
+    await tasks.aclose()
