@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import secrets
 import sys
+import tempfile
 
 import msgspec
 
 from mexc_async.core.credentials import Credentials
+from mexc_async.core.reply import first_bytes
 from mexc_async.errors import ConfigError
 
 START_S = 30.0
@@ -32,30 +34,35 @@ class SimulatorProcess:
 
     async def start(self) -> str:
         """Start it and return its REST URL. Raises ConfigError with the child's own words if it does not serve."""
-        process = self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "mexc_async.cli.app", "sim", "--port", "0", "--with-parent", *self._login, *self._arguments),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C in a terminal is for the client, which still has orders to cancel
-        )
-        assert process.stdout is not None
-        assert process.stderr is not None
-        try:
-            async with asyncio.timeout(START_S):
-                line = await process.stdout.readline()
-                if line:
-                    return msgspec.json.decode(line, type=_Urls).rest
-                words = (await process.stderr.read()).decode("utf-8", "replace").strip().splitlines()
-        except TimeoutError:
+        with tempfile.TemporaryFile() as words:  # a pipe that nobody reads would fill, and hold the child up
+            process = self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-m", "mexc_async.cli.app", "sim", "--port", "0", *self._login, *self._arguments),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=words,
+                start_new_session=True,  # Ctrl-C in a terminal is for the client, which still has orders to cancel
+            )
+            assert process.stdout is not None
+            try:
+                async with asyncio.timeout(START_S):
+                    line = await process.stdout.readline()
+                    if line:
+                        return msgspec.json.decode(line, type=_Urls).rest
+                    await process.wait()
+            except TimeoutError:
+                await self.stop()
+                raise ConfigError(f"the simulated exchange did not start within {START_S:g} s") from None
+            except msgspec.MsgspecError:
+                await self.stop()
+                raise ConfigError(f"the simulated exchange did not start: {first_bytes(line)}") from None
+            except BaseException:
+                await self.stop()
+                raise
             await self.stop()
-            raise ConfigError(f"the simulated exchange did not start within {START_S:g} s") from None
-        except BaseException:
-            await self.stop()
-            raise
-        await self.stop()
-        raise ConfigError(f"the simulated exchange did not start: {words[-1] if words else 'it said nothing'}")
+            words.seek(0)
+            last = words.read().decode("utf-8", "replace").strip().splitlines()[-1:]
+            raise ConfigError(f"the simulated exchange did not start: {last[0] if last else 'it said nothing'}")
 
     async def stop(self) -> None:
         """Stop it and wait for its end; idempotent."""
@@ -66,9 +73,8 @@ class SimulatorProcess:
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
         try:
-            # Reading to the end lets it finish writing, and closes both pipes here.
             async with asyncio.timeout(STOP_S):
-                await process.communicate()
+                await process.wait()
         except TimeoutError:
             process.kill()
-            await process.communicate()
+            await process.wait()
