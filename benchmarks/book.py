@@ -1,0 +1,267 @@
+"""Order books: a 30-level delta and a read, on books of 1,000 and 5,000 levels a side, and what a thousand books hold.
+
+Every subject gets the same messages of wire text, made anew for each run, because texts off the wire are new each time
+and know no hash yet. Deltas are near the best price, half of them removals where there is something to remove.
+"""
+
+from __future__ import annotations
+
+import gc
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from importlib import import_module
+from time import process_time
+from typing import Any, Protocol, TypeAlias
+
+from sortedcontainers import SortedDict  # type: ignore[import-untyped]  # has no type information
+
+from benchmarks.harness import OWN, Goal, Report, Row, Sample, Settings, SubjectFailed, interleave, summarise
+from mexc_async.core.book import BookView, OrderBook
+
+Pairs: TypeAlias = list[tuple[str, str]]
+Message: TypeAlias = tuple[Pairs, Pairs]
+Read: TypeAlias = Callable[[], object]
+
+SORTED, SORTED_DECIMAL, CCXT = "sortedcontainers float", "sortedcontainers Decimal", "ccxt float"
+OWN_FLOAT, OWN_SMALL = f"{OWN} float", f"{OWN} 1000 levels"
+DEPTHS = (1000, 5000)
+TOP = 20
+FLAT = "30-level delta and best, 5000 levels beside 1000"
+MEMORY = "memory, {} books of {} levels a side"
+
+
+class Subject(Protocol):
+    """A book under test."""
+
+    def load(self, bids: Pairs, asks: Pairs) -> None: ...
+    def apply(self, bids: Pairs, asks: Pairs) -> None: ...
+    def best(self) -> object: ...
+    def top(self) -> object: ...
+
+
+class Own:
+    """Read as Decimal."""
+
+    def __init__(self) -> None:
+        self.book = OrderBook()
+        self.view: BookView[Any] = self.book
+
+    def load(self, bids: Pairs, asks: Pairs) -> None:
+        self.book.load(bids, asks, 1)
+
+    def apply(self, bids: Pairs, asks: Pairs) -> None:
+        self.book.apply(bids, asks, 1)
+
+    def best(self) -> object:
+        return self.view.best_bid, self.view.best_ask
+
+    def top(self) -> object:
+        return self.view.bids(TOP), self.view.asks(TOP)
+
+
+class OwnFloat(Own):
+    def __init__(self) -> None:
+        super().__init__()
+        self.view = self.book.floats
+
+
+class Sorted:
+    """A SortedDict a side; bids by their negative price, so that the best comes first."""
+
+    number: Callable[[str], Any] = float
+
+    def load(self, bids: Pairs, asks: Pairs) -> None:
+        number = type(self).number
+        self.bids = SortedDict({-number(price): number(quantity) for price, quantity in bids})
+        self.asks = SortedDict({number(price): number(quantity) for price, quantity in asks})
+
+    def apply(self, bids: Pairs, asks: Pairs) -> None:
+        number, side = type(self).number, self.bids
+        for price, quantity in bids:
+            if amount := number(quantity):
+                side[-number(price)] = amount
+            else:
+                side.pop(-number(price), None)
+        side = self.asks
+        for price, quantity in asks:
+            if amount := number(quantity):
+                side[number(price)] = amount
+            else:
+                side.pop(number(price), None)
+
+    def best(self) -> object:
+        (bid, bid_quantity), (ask, ask_quantity) = self.bids.peekitem(0), self.asks.peekitem(0)
+        return (-bid, bid_quantity), (ask, ask_quantity)
+
+    def top(self) -> object:
+        bids, asks = self.bids, self.asks
+        return [(-key, bids[key]) for key in bids.islice(0, TOP)], [(key, asks[key]) for key in asks.islice(0, TOP)]
+
+
+class SortedDecimal(Sorted):
+    number = Decimal
+
+
+class Ccxt:
+    """ccxt's book as its exchange classes use it: one `store` a level, of floats."""
+
+    def __init__(self, make: Callable[[dict[str, Any]], Any]) -> None:
+        self.make = make
+
+    def load(self, bids: Pairs, asks: Pairs) -> None:
+        sides = {"bids": bids, "asks": asks}
+        self.book = self.make({name: [[float(p), float(q)] for p, q in side] for name, side in sides.items()})
+
+    def apply(self, bids: Pairs, asks: Pairs) -> None:
+        for side, levels in ((self.book["bids"], bids), (self.book["asks"], asks)):
+            for price, quantity in levels:
+                side.store(float(price), float(quantity))
+
+    def best(self) -> object:
+        return tuple(self.book["bids"][0]), tuple(self.book["asks"][0])
+
+    def top(self) -> object:
+        return [tuple(level) for level in self.book["bids"][:TOP]], [tuple(level) for level in self.book["asks"][:TOP]]
+
+
+def run(settings: Settings) -> Report:
+    """Deltas with both reads, and memory."""
+    depths = (50, 100) if settings.quick else DEPTHS
+    messages = 20 if settings.quick else 400
+    makers: dict[str, Callable[[], Subject]] = {
+        OWN: Own, OWN_FLOAT: OwnFloat, SORTED: Sorted, SORTED_DECIMAL: SortedDecimal
+    }  # fmt: skip
+    notes = [
+        f"{OWN}: read as Decimal; every subject is given the same text and turns it into its own numbers",
+        "goals: 1,000 books of 1,000 levels in at most 250 MB; load: a snapshot of that many levels on both sides",
+    ]
+    try:
+        ccxt = import_module("ccxt.async_support.base.ws.order_book").OrderBook
+    except ImportError:
+        notes.append("absent: ccxt is not installed")
+    else:
+        makers[CCXT] = lambda: Ccxt(ccxt)
+    flows = {depth: Flow(depth, messages) for depth in depths}
+    rows: list[Row] = []
+    for read in ("best", "top"):
+        subjects = {
+            (name, depth): _measured(make(), flows[depth], read) for name, make in makers.items() for depth in depths
+        }
+        results = interleave({f"{name}/{depth}": subject for (name, depth), subject in subjects.items()}, settings.rounds)
+        what = "best" if read == "best" else f"top {TOP}"
+        for depth, named in zip(depths, DEPTHS, strict=True):
+            case = f"30-level delta and {what}, {named} levels"
+            own = {name: results[f"{name}/{depth}"] for name in makers}
+            rows += summarise(case, own, [SORTED, SORTED_DECIMAL, CCXT], ["cpu_us_per_op"])
+        if read == "best":
+            pair = {OWN: results[f"{OWN}/{depths[1]}"], OWN_SMALL: results[f"{OWN}/{depths[0]}"]}
+            rows += summarise(FLAT, pair, [OWN_SMALL], ["cpu_us_per_op"])
+    books, levels = (5, 50) if settings.quick else (1000, 1000)
+    held = {name: lambda name=name: memory(name, books, levels) for name in (OWN, SORTED)}
+    rows += summarise(MEMORY.format(books, levels), interleave(held, 1), [SORTED], ["rss_mb"])
+    goals = [Goal(f"30-level delta and best, {depth} levels", "cpu_us_per_op", SORTED, 0.4) for depth in DEPTHS]
+    return Report(rows, [*goals, Goal(FLAT, "cpu_us_per_op", OWN_SMALL, 1.3)], notes)
+
+
+class Flow:
+    """A snapshot and the deltas that follow it, always the same."""
+
+    def __init__(self, depth: int, messages: int, seed: int = 5) -> None:
+        self._random = random.Random(seed)
+        self._middle = 9_338_728
+        sides = [
+            {self._middle - 2 * step: self._quantity() for step in range(depth)},
+            {self._middle + 1 + 2 * step: self._quantity() for step in range(depth)},
+        ]
+        self.snapshot = tuple([(_text(price), quantity) for price, quantity in side.items()] for side in sides)
+        self.deltas = [tuple(self._changes(side, sign, depth) for side, sign in zip(sides, (-1, 1), strict=True))
+                       for _ in range(messages)]  # fmt: skip
+
+    def _quantity(self) -> str:
+        return f"{self._random.uniform(0.1, 9):.6f}"
+
+    def _changes(self, side: dict[int, str], sign: int, depth: int) -> Pairs:
+        pairs = []
+        for _ in range(15):
+            price = self._middle + (sign > 0) + sign * min(int(self._random.expovariate(0.02)), 2 * depth - 1)
+            quantity = "0.000000" if price in side and self._random.random() < 0.5 else self._quantity()
+            if quantity == "0.000000":
+                del side[price]
+            else:
+                side[price] = quantity
+            pairs.append((_text(price), quantity))
+        return pairs
+
+    def texts(self) -> list[Message]:
+        """The deltas in texts of their own."""
+        return [(_renewed(bids), _renewed(asks)) for bids, asks in self.deltas]
+
+
+def _text(cents: int) -> str:
+    return f"{cents // 100}.{cents % 100:02d}"
+
+
+def _renewed(pairs: Iterable[tuple[str, str]]) -> Pairs:
+    return [(price[:1] + price[1:], quantity[:1] + quantity[1:]) for price, quantity in pairs]
+
+
+def _measured(subject: Subject, flow: Flow, read: str) -> Callable[[], Sample]:
+    look = subject.best if read == "best" else subject.top
+
+    def measure() -> Sample:
+        bids, asks = flow.snapshot
+        gc.disable()
+        started = process_time()
+        subject.load(bids, asks)
+        loaded = process_time()
+        for message in flow.texts()[: len(flow.deltas) // 4]:  # the first ones meet cold caches
+            subject.apply(*message)
+        messages, taken = flow.texts(), 0.0
+        subject.load(bids, asks)
+        began = process_time()
+        for message in messages:
+            subject.apply(*message)
+            look()
+        taken = process_time() - began
+        gc.enable()
+        return {"cpu_us_per_op": taken / len(messages) * 1e6, "load_cpu_ms": (loaded - started) * 1e3}
+
+    return measure
+
+
+def memory(name: str, books: int, levels: int) -> Sample:
+    """Growth of a process of its own that makes the books."""
+    code = f"from benchmarks.book import grow; print(grow({name!r}, {books}, {levels}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)
+    if done.returncode:
+        raise SubjectFailed((done.stderr.strip() or f"exit status {done.returncode}").splitlines()[-1])
+    return {"rss_mb": float(done.stdout)}
+
+
+def grow(name: str, books: int, levels: int) -> float:
+    """Make the books and keep them; megabytes that this process grew by."""
+    make = {OWN: Own, SORTED: Sorted}[name]
+    kept: list[Subject] = []
+    first = Flow(levels, 0, seed=0)
+    before = _resident()
+    for seed in range(books):
+        book: Subject = make()
+        bids, asks = Flow(levels, 0, seed).snapshot
+        book.load(bids, asks)
+        kept.append(book)
+    del first
+    gc.collect()
+    return round((_resident() - before) / 1e6, 1)
+
+
+def _resident() -> int:
+    import resource
+
+    try:
+        with open("/proc/self/statm") as statm:
+            return int(statm.read().split()[1]) * resource.getpagesize()
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
