@@ -113,6 +113,14 @@ def test_finer_price_than_any_before_is_kept_exactly() -> None:
     assert not book.is_crossed
 
 
+def test_price_seen_before_is_the_same_after_a_finer_one() -> None:
+    book = OrderBook()
+    book.apply([("1.1", "1")], [], 1)
+    book.apply([("1.05", "2")], [], 2)
+    book.apply([("1.1", "3")], [], 3)
+    assert book.bids() == levels(("1.1", "3"), ("1.05", "2"))
+
+
 def test_last_of_several_changes_to_one_price_counts() -> None:
     book = loaded()
     book.apply([("99.6", "1"), ("99.6", "0"), ("99.6", "2.5")], [("100.1", "1"), ("100.1", "0")], 8)
@@ -272,9 +280,10 @@ class Naive:
 
 hundredths = st.integers(1, 60)
 prices = st.builds(
-    lambda hundredth, spelling: format(D(hundredth) / 100, spelling),
+    lambda units, decimals, spelling: format(D(units) / 10**decimals, spelling),
     hundredths,
-    st.sampled_from([".2f", "f", ".5f", "E"]),
+    st.sampled_from([2, 2, 2, 0, 1, 3, 4]),
+    st.sampled_from([".4f", "f", "f", ".6f", "E"]),
 )
 quantities = st.one_of(
     st.sampled_from(["0", "0.0", "0.00000000", "0E-7"]),

@@ -423,7 +423,7 @@ def merged(exchange: Exchange, earlier: Push, later: Push) -> Push:
 
 
 FAULTS = ["push"] * 6 + ["answer"] * 4 + ["connect"] * 3
-FAULTS += ["drop", "hold", "release", "twice", "merge", "false version", "fail", "gap", "disconnect"]
+FAULTS += ["hold", "release"] * 2 + ["drop", "twice", "merge", "false version", "fail", "gap", "disconnect"]
 steps = st.lists(st.tuples(st.booleans(), st.integers(0, 12), st.integers(0, 4)), min_size=1, max_size=4)
 
 
