@@ -12,7 +12,7 @@ from rich.console import Console
 
 from benchmarks.harness import ForeignLoad, Report, Settings, SubjectFailed, machine, show, write_json
 
-MODULES = {"import": "import_", "sign": "sign", "limiter": "limiter", "order": "order"}
+MODULES = {"import": "import_", "sign": "sign", "limiter": "limiter", "order": "order", "book": "book"}
 MAX_ROUNDS = 1000
 
 

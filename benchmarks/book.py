@@ -10,8 +10,9 @@ import gc
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
+from functools import partial
 from importlib import import_module
 from time import process_time
 from typing import Any, Protocol, TypeAlias
@@ -23,7 +24,7 @@ from mexc_async.core.book import BookView, OrderBook
 
 Pairs: TypeAlias = list[tuple[str, str]]
 Message: TypeAlias = tuple[Pairs, Pairs]
-Read: TypeAlias = Callable[[], object]
+Sides: TypeAlias = tuple[Sequence[tuple[Any, Any]], Sequence[tuple[Any, Any]]]
 
 SORTED, SORTED_DECIMAL, CCXT = "sortedcontainers float", "sortedcontainers Decimal", "ccxt float"
 OWN_FLOAT, OWN_SMALL = f"{OWN} float", f"{OWN} 1000 levels"
@@ -39,7 +40,7 @@ class Subject(Protocol):
     def load(self, bids: Pairs, asks: Pairs) -> None: ...
     def apply(self, bids: Pairs, asks: Pairs) -> None: ...
     def best(self) -> object: ...
-    def top(self) -> object: ...
+    def top(self) -> Sides: ...
 
 
 class Own:
@@ -58,7 +59,7 @@ class Own:
     def best(self) -> object:
         return self.view.best_bid, self.view.best_ask
 
-    def top(self) -> object:
+    def top(self) -> Sides:
         return self.view.bids(TOP), self.view.asks(TOP)
 
 
@@ -96,7 +97,7 @@ class Sorted:
         (bid, bid_quantity), (ask, ask_quantity) = self.bids.peekitem(0), self.asks.peekitem(0)
         return (-bid, bid_quantity), (ask, ask_quantity)
 
-    def top(self) -> object:
+    def top(self) -> Sides:
         bids, asks = self.bids, self.asks
         return [(-key, bids[key]) for key in bids.islice(0, TOP)], [(key, asks[key]) for key in asks.islice(0, TOP)]
 
@@ -123,7 +124,7 @@ class Ccxt:
     def best(self) -> object:
         return tuple(self.book["bids"][0]), tuple(self.book["asks"][0])
 
-    def top(self) -> object:
+    def top(self) -> Sides:
         return [tuple(level) for level in self.book["bids"][:TOP]], [tuple(level) for level in self.book["asks"][:TOP]]
 
 
@@ -131,9 +132,8 @@ def run(settings: Settings) -> Report:
     """Deltas with both reads, and memory."""
     depths = (50, 100) if settings.quick else DEPTHS
     messages = 20 if settings.quick else 400
-    makers: dict[str, Callable[[], Subject]] = {
-        OWN: Own, OWN_FLOAT: OwnFloat, SORTED: Sorted, SORTED_DECIMAL: SortedDecimal
-    }  # fmt: skip
+    makers: dict[str, Callable[[], Subject]] = {OWN: Own, OWN_FLOAT: OwnFloat}
+    makers |= {SORTED: Sorted, SORTED_DECIMAL: SortedDecimal}
     notes = [
         f"{OWN}: read as Decimal; every subject is given the same text and turns it into its own numbers",
         "goals: 1,000 books of 1,000 levels in at most 250 MB; load: a snapshot of that many levels on both sides",
@@ -145,12 +145,15 @@ def run(settings: Settings) -> Report:
     else:
         makers[CCXT] = lambda: Ccxt(ccxt)
     flows = {depth: Flow(depth, messages) for depth in depths}
+    _check(makers.values(), flows[depths[0]])
     rows: list[Row] = []
     for read in ("best", "top"):
         subjects = {
             (name, depth): _measured(make(), flows[depth], read) for name, make in makers.items() for depth in depths
         }
-        results = interleave({f"{name}/{depth}": subject for (name, depth), subject in subjects.items()}, settings.rounds)
+        results = interleave(
+            {f"{name}/{depth}": subject for (name, depth), subject in subjects.items()}, settings.rounds
+        )
         what = "best" if read == "best" else f"top {TOP}"
         for depth, named in zip(depths, DEPTHS, strict=True):
             case = f"30-level delta and {what}, {named} levels"
@@ -160,7 +163,7 @@ def run(settings: Settings) -> Report:
             pair = {OWN: results[f"{OWN}/{depths[1]}"], OWN_SMALL: results[f"{OWN}/{depths[0]}"]}
             rows += summarise(FLAT, pair, [OWN_SMALL], ["cpu_us_per_op"])
     books, levels = (5, 50) if settings.quick else (1000, 1000)
-    held = {name: lambda name=name: memory(name, books, levels) for name in (OWN, SORTED)}
+    held = {name: partial(memory, name, books, levels) for name in (OWN, SORTED)}
     rows += summarise(MEMORY.format(books, levels), interleave(held, 1), [SORTED], ["rss_mb"])
     goals = [Goal(f"30-level delta and best, {depth} levels", "cpu_us_per_op", SORTED, 0.4) for depth in DEPTHS]
     return Report(rows, [*goals, Goal(FLAT, "cpu_us_per_op", OWN_SMALL, 1.3)], notes)
@@ -176,9 +179,11 @@ class Flow:
             {self._middle - 2 * step: self._quantity() for step in range(depth)},
             {self._middle + 1 + 2 * step: self._quantity() for step in range(depth)},
         ]
-        self.snapshot = tuple([(_text(price), quantity) for price, quantity in side.items()] for side in sides)
-        self.deltas = [tuple(self._changes(side, sign, depth) for side, sign in zip(sides, (-1, 1), strict=True))
-                       for _ in range(messages)]  # fmt: skip
+        bids, asks = ([(_text(price), quantity) for price, quantity in side.items()] for side in sides)
+        self.snapshot: Message = (bids, asks)
+        self.deltas: list[Message] = [
+            (self._changes(sides[0], -1, depth), self._changes(sides[1], 1, depth)) for _ in range(messages)
+        ]
 
     def _quantity(self) -> str:
         return f"{self._random.uniform(0.1, 9):.6f}"
@@ -200,6 +205,18 @@ class Flow:
         return [(_renewed(bids), _renewed(asks)) for bids, asks in self.deltas]
 
 
+def _check(makers: Iterable[Callable[[], Subject]], flow: Flow) -> None:
+    """Raise unless every subject ends with the same best levels."""
+    tops = []
+    for make in makers:
+        subject = make()
+        subject.load(*flow.snapshot)
+        for bids, asks in flow.texts():
+            subject.apply(bids, asks)
+        tops.append([[(float(price), float(quantity)) for price, quantity in side] for side in subject.top()])
+    assert all(top == tops[0] for top in tops), "the subjects do not do the same"
+
+
 def _text(cents: int) -> str:
     return f"{cents // 100}.{cents % 100:02d}"
 
@@ -212,22 +229,21 @@ def _measured(subject: Subject, flow: Flow, read: str) -> Callable[[], Sample]:
     look = subject.best if read == "best" else subject.top
 
     def measure() -> Sample:
-        bids, asks = flow.snapshot
+        messages = flow.texts()
+        warming = len(messages) // 4  # the first ones meet cold caches
         gc.disable()
         started = process_time()
-        subject.load(bids, asks)
-        loaded = process_time()
-        for message in flow.texts()[: len(flow.deltas) // 4]:  # the first ones meet cold caches
-            subject.apply(*message)
-        messages, taken = flow.texts(), 0.0
-        subject.load(bids, asks)
-        began = process_time()
-        for message in messages:
-            subject.apply(*message)
+        subject.load(*flow.snapshot)
+        loaded = process_time() - started
+        for bids, asks in messages[:warming]:
+            subject.apply(bids, asks)
+        started = process_time()
+        for bids, asks in messages[warming:]:
+            subject.apply(bids, asks)
             look()
-        taken = process_time() - began
+        taken = process_time() - started
         gc.enable()
-        return {"cpu_us_per_op": taken / len(messages) * 1e6, "load_cpu_ms": (loaded - started) * 1e3}
+        return {"cpu_us_per_op": taken / (len(messages) - warming) * 1e6, "load_cpu_ms": loaded * 1e3}
 
     return measure
 
@@ -243,12 +259,12 @@ def memory(name: str, books: int, levels: int) -> Sample:
 
 def grow(name: str, books: int, levels: int) -> float:
     """Make the books and keep them; megabytes that this process grew by."""
-    make = {OWN: Own, SORTED: Sorted}[name]
+    make: Callable[[], Subject] = Own if name == OWN else Sorted
     kept: list[Subject] = []
     first = Flow(levels, 0, seed=0)
     before = _resident()
     for seed in range(books):
-        book: Subject = make()
+        book = make()
         bids, asks = Flow(levels, 0, seed).snapshot
         book.load(bids, asks)
         kept.append(book)

@@ -16,7 +16,13 @@ from benchmarks.order_client import check_order
 from benchmarks.order_subjects import SUBJECTS, absent_peers
 
 CASE_KEYS = ["case", "subject", "metric", "median", "min", "max", "runs"]
-BASELINES = {"import": "aiohttp", "sign": "hmac.new", "limiter": "aiolimiter", "order": "raw"}
+BASELINES = {
+    "import": "aiohttp",
+    "sign": "hmac.new",
+    "limiter": "aiolimiter",
+    "order": "raw",
+    "book": "sortedcontainers_float",
+}
 
 
 def read(path: Path, name: str) -> list[dict[str, Any]]:
