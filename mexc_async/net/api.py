@@ -157,9 +157,11 @@ class Api:
     async def open_connections(self, count: int) -> None:
         """Open so many connections, by as many pings at the same time; the limits count them."""
         ping = Call(Ping.route, [], None)
-        pings = [self.tasks.spawn(self._carry_out(ping, Options())) for _ in range(count)]
-        for task in pings:
-            await task
+
+        def carry_out() -> Coroutine[Any, Any, Any]:
+            return self._carry_out(ping, Options())
+
+        await asyncio.gather(*(self.tasks.shared((Ping, number), carry_out) for number in range(count)))
 
     def _admit(self, route: Route) -> None:
         if self.is_closed:

@@ -57,12 +57,24 @@ class Arrival:
 class Way:
     """The way back to the client."""
 
-    def __init__(self, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
         self._writer = writer
+
+    @property
+    def peer(self) -> str:
+        """The client's address."""
+        host: str = self._writer.get_extra_info("peername")[0]
+        return host
 
     async def write(self, data: bytes) -> None:
         self._writer.write(data)
         await self._writer.drain()
+
+    async def ended(self) -> None:
+        """Wait until the client has closed the connection."""
+        while await self._reader.read(4096):
+            pass
 
     def reset(self) -> None:
         """End the connection with RST instead of FIN."""
@@ -111,7 +123,7 @@ async def reset(_: Arrival, way: Way) -> bool:
 
 async def silence(_: Arrival, way: Way) -> bool:
     """Read the request and say nothing, ever."""
-    await asyncio.Event().wait()
+    await way.ended()
     return False
 
 
@@ -207,7 +219,7 @@ class RawServer:
             self._tasks.discard(task)
 
     async def _serve(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        way = Way(writer)
+        way = Way(reader, writer)
         keep = True
         while keep:
             try:
