@@ -17,6 +17,9 @@ Check: TypeAlias = Callable[[str, object], None]
 """Takes a field's name and its value; raises InvalidRequest."""
 
 
+_CLIENT_ID = re.compile(r"[!-~]{1,32}").fullmatch
+
+
 class Rule(msgspec.Struct, frozen=True):
     """Marks a type with a check of its own: `Symbol = Annotated[str, Rule(symbol)]`."""
 
@@ -31,15 +34,17 @@ def positive(name: str, value: object) -> None:
         )
     if not value.is_finite():
         raise InvalidRequest(f"{name} {value} is not a number that an order can carry")
-    if not -20 <= value.adjusted() <= 20 or len(value.as_tuple().digits) > 40:
+    if not -20 <= value.adjusted() <= 20 or (len(str(value)) > 40 and len(value.as_tuple().digits) > 40):
         raise InvalidRequest(f"{name} {value:.6e} is not an amount: it must lie within 1e-20 and 1e20, in 40 digits")
-    if value <= 0:
+    if not value or value.is_signed():
         raise InvalidRequest(f"{name} {value:f} must be above zero")
 
 
 def symbol(name: str, value: object) -> None:
     """A symbol as MEXC spells it: upper case, no separator (its documents say so for every endpoint)."""
     text(name, value)
+    if str(value).isalnum() and str(value).isupper():  # nearly all
+        return
     bad = re.search(r"[a-z\s/_,-]", str(value))
     if bad:
         hint = re.sub(r"[\s/_,-]", "", str(value)).upper() or "BTCUSDT"
@@ -58,7 +63,7 @@ def symbol_list(name: str, value: object) -> None:
 def client_id(name: str, value: object) -> None:
     """A client order id: 1 to 32 visible ASCII characters, the longest that is known to work."""
     text(name, value)
-    if not re.fullmatch(r"[!-~]{1,32}", str(value)):
+    if not _CLIENT_ID(str(value)):
         raise InvalidRequest(f"{name} {value!r} must be 1 to 32 visible ASCII characters")
 
 

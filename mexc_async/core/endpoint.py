@@ -97,7 +97,7 @@ class Request(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True, rename="
     def params(self) -> list[tuple[str, str]]:
         """The parameters that were given, as (wire name, text)."""
         return [
-            (wire, _render(value))
+            (wire, value if type(value) is str else _render(value))
             for wire, name in _wire_names(type(self))
             if (value := getattr(self, name)) is not None
         ]
@@ -112,6 +112,8 @@ def _wire_names(cls: type[msgspec.Struct]) -> tuple[tuple[str, str], ...]:
 
 
 def _render(value: Scalar | Sequence[Request[object]]) -> str:
+    if isinstance(value, str | Decimal | int):
+        return render(value)  # first, because asking for a Sequence costs as much as the rest
     if isinstance(value, Sequence) and not isinstance(value, str):  # batchOrders: JSON, every value as text
         return msgspec.json.encode([dict(item.params()) for item in value]).decode()
     return render(value)

@@ -85,10 +85,11 @@ class Bucket:
 class Plan:
     """What requests of one kind take, looked up once."""
 
-    __slots__ = ("costs", "priority", "queue")
+    __slots__ = ("costs", "priority", "queue", "windows")
 
     def __init__(self, costs: tuple[tuple[Bucket, int], ...], priority: Priority) -> None:
         self.costs = costs
+        self.windows = tuple((b, weight) for b, weight in costs if b.period_s != inf and b.budget != inf)
         self.priority = priority
         self.queue: deque[Waiter] = deque()
 
@@ -121,6 +122,7 @@ class Ledger:
         self._connections = self.buckets[CONNECTIONS] = Bucket(CONNECTIONS, limits.max_in_flight, inf)
         self._plans: dict[tuple[tuple[Cost, ...], Priority], Plan] = {}
         self._seq = 0
+        self._closed_until = -inf
         self.waiting = 0
         """Requests that stand in line."""
         self.wake_at = inf
@@ -146,6 +148,19 @@ class Ledger:
 
         Someone of the same or a higher priority who waits for one of the same limits is not overtaken.
         """
+        slots = self._connections
+        if not self.waiting and now >= self._closed_until and slots.used < slots.budget:
+            windows = plan.windows
+            for bucket, weight in windows:
+                if bucket.used + weight > bucket.budget:
+                    bucket.settle(now)  # only when it seems used up: many tokens at a time cost less
+                    if bucket.used + weight > bucket.budget:
+                        return self._wait(plan, now)
+            slots.used += 1
+            for bucket, weight in windows:
+                bucket.used += weight
+                bucket.spent.append((now + bucket.period_s, weight))
+            return 0.0
         priority = plan.priority
         for bucket, weight in plan.costs:
             spent = bucket.spent
@@ -252,3 +267,4 @@ class Ledger:
             bucket = self.buckets.get(name)
             if bucket is not None:
                 bucket.closed_until = max(bucket.closed_until, until)
+                self._closed_until = max(self._closed_until, until)

@@ -6,6 +6,7 @@ ask for; the exchange itself takes any order.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from enum import Enum
@@ -13,6 +14,10 @@ from typing import TypeAlias
 from urllib.parse import quote
 
 Scalar: TypeAlias = str | int | bool | Decimal | None
+
+
+_PLAIN_QUERY = re.compile(r"[A-Za-z0-9_.~&=-]*").fullmatch
+_PLAIN = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
 
 
 def render(value: Scalar) -> str:
@@ -39,7 +44,7 @@ def render(value: Scalar) -> str:
 
 def escape(text: str) -> str:
     """Percent-encode UTF-8 with upper-case hex digits; only letters, digits and `-_.~` stay as they are."""
-    if text.isalnum() and text.isascii():  # most values, and five times cheaper than asking `quote`
+    if text.isascii() and (text.isalnum() or _PLAIN(text)):  # nearly all, and far cheaper than asking `quote`
         return text
     return quote(text, safe="")
 
@@ -47,4 +52,9 @@ def escape(text: str) -> str:
 def encode(params: Mapping[str, Scalar] | Iterable[tuple[str, Scalar]]) -> str:
     """The query text, sorted by name; a parameter that is None is left out."""
     pairs = params.items() if isinstance(params, Mapping) else params
-    return "&".join(f"{escape(name)}={escape(render(value))}" for name, value in sorted(pairs) if value is not None)
+    texts = [(n, v if type(v) is str else render(v)) for n, v in sorted(pairs) if v is not None]
+    query = "&".join([f"{name}={value}" for name, value in texts])
+    # One look at the whole instead of one at each part: nearly always nothing has to be escaped.
+    if _PLAIN_QUERY(query) and query.count("=") == len(texts) == query.count("&") + 1:
+        return query
+    return "&".join([f"{escape(name)}={escape(value)}" for name, value in texts])

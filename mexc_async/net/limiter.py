@@ -121,6 +121,7 @@ class RateLimiter:
         self._futures: dict[Waiter, asyncio.Future[float]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._uses: dict[Route, _Use] = {}
+        self._by_id: dict[int, tuple[Route, _Use]] = {}
         self._bound: dict[str, int] = {}
         self._bound_s: dict[str, float] = {}
         self._closed = False
@@ -231,9 +232,14 @@ class RateLimiter:
                 future.set_exception(ClientClosed("the client was closed while this call waited for its turn"))
 
     def _use(self, route: Route) -> _Use:
+        known = self._by_id.get(id(route))
+        if known is not None and known[0] is route:
+            return known[1]
         use = self._uses.get(route)
         if use is None:
             use = self._uses[route] = _Use(self._ledger.plan(route))
+        if len(self._by_id) < 1000:
+            self._by_id[id(route)] = (route, use)
         return use
 
     async def _wait(self, use: _Use, wait: float, now: float, max_wait_s: float | None) -> float:

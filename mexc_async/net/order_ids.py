@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import secrets
+from copy import copy
 from itertools import count
 from typing import TypeVar
 
-from msgspec.structs import replace
+from msgspec.structs import force_setattr, replace
 
 from mexc_async.core.endpoint import Request
 from mexc_async.errors import ConfigError
@@ -32,7 +33,11 @@ class OrderIds:
 
     def named(self, order: NewOrder) -> NewOrder:
         """The order with an id, its own if it has one."""
-        return order if order.new_client_order_id is not None else replace(order, new_client_order_id=self.next())
+        if order.new_client_order_id is not None:
+            return order
+        named = copy(order)  # `replace` would check every field a second time
+        force_setattr(named, "new_client_order_id", self.next())
+        return named
 
 
 def name_orders(request: Request[T], ids: OrderIds) -> Request[T]:

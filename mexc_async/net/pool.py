@@ -12,8 +12,6 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from math import inf
 from typing import Protocol
-from urllib.parse import SplitResult, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from msgspec import Struct
@@ -29,8 +27,8 @@ from mexc_async.errors import (
     ProtocolError,
     RequestTimeout,
 )
+from mexc_async.net.reach import check_proxy, check_url, proxy_for
 
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _READ_AT_ONCE = 1 << 16
 _UNASKED = 100
 """Connections that are thrown away for one call because bytes came on them before it."""
@@ -91,61 +89,16 @@ class PoolConfig(Struct, frozen=True, kw_only=True):
     dns_cache_s: int = 300
 
     def __post_init__(self) -> None:
-        url = _split(self.rest)
-        if url is not None and (url.username is not None or url.password is not None):
-            raise ConfigError("rest holds a login; the exchange takes none")  # its text is not repeated
-        if url is None or url.scheme not in ("http", "https") or url.query:
-            raise ConfigError(f"rest {self.rest!r} is not a URL such as https://api.mexc.com")
-        if url.scheme == "http" and url.hostname not in LOOPBACK:
-            raise ConfigError(f"rest {self.rest!r} is not encrypted: plain http goes to this machine itself only")
+        check_url("rest", self.rest, "https")
         if self.tls is not None and not (self.tls.verify_mode == ssl.CERT_REQUIRED and self.tls.check_hostname):
             raise ConfigError("tls must verify certificates and host names")
         if self.proxy is not None:
-            _check_proxy(self.proxy)
+            check_proxy(self.proxy)
         if self.max_response_bytes < 1024:
             raise ConfigError(f"max_response_bytes {self.max_response_bytes} must be at least 1024")
 
-    @property
-    def is_loopback(self) -> bool:
-        """Whether the exchange is on this machine, as a simulated one is."""
-        return urlsplit(self.rest).hostname in LOOPBACK
-
-    def resolved_proxy(self) -> str | None:
-        """The proxy to use: the given one, else the environment's; none for this machine itself.
-
-        Raises ConfigError if the environment's cannot be used.
-        """
-        if self.proxy is not None or not self.trust_env or self.is_loopback:
-            return self.proxy
-        url = urlsplit(self.rest)
-        if proxy_bypass(url.hostname or ""):
-            return None
-        proxy = getproxies().get(url.scheme)
-        if proxy is not None:
-            proxy = proxy if "://" in proxy else f"http://{proxy}"  # as every program reads HTTPS_PROXY=host:3128
-            _check_proxy(proxy)
-        return proxy
-
     def __repr__(self) -> str:
         return f"PoolConfig({self.rest})"  # a proxy's URL may hold a password
-
-
-def _split(text: str) -> SplitResult | None:
-    """The parts of a URL; None if it is not one with a host."""
-    try:
-        url = urlsplit(text)
-        return url if url.hostname and url.port != 0 else None  # asking for the port checks it
-    except ValueError:
-        return None
-
-
-def _check_proxy(text: str) -> None:
-    """Refuse a proxy that cannot be used; its text, which may hold a password, is not repeated."""
-    url = _split(text)
-    if url is None:
-        raise ConfigError("the proxy is not a URL such as http://host:3128")
-    if url.scheme not in ("http", "https"):
-        raise ConfigError(f"a proxy of scheme {url.scheme!r} is not supported; http and https are")
 
 
 class _Connector(aiohttp.TCPConnector):
@@ -169,7 +122,7 @@ class Pool:
     def __init__(self, config: PoolConfig) -> None:
         self._config = config
         self.base = config.rest.rstrip("/")
-        self._proxy = config.resolved_proxy()
+        self._proxy = proxy_for(config.rest, config.proxy, config.trust_env)
         self._timeout = _client_timeout(config.timeouts, None)
         self._session: aiohttp.ClientSession | None = None
         self._closed = False

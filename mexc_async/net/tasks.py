@@ -67,5 +67,6 @@ class Tasks:
         self._closed = True
         tasks = self._tasks - {asyncio.current_task()}
         for task in tasks:
-            task.cancel()
+            if not task.cancelling():  # one that is on its way out is not to be disturbed in its last steps
+                task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

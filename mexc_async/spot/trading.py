@@ -62,9 +62,9 @@ class OrderParameters(Request[T_co], Generic[T_co], frozen=True, kw_only=True):
             if self.price is not None:
                 raise InvalidRequest(f"type MARKET takes no price, got {self.price:f}")
             return
-        for name in ("quantity", "price"):
-            if getattr(self, name) is None:
-                raise InvalidRequest(f"type {self.type} needs quantity and price; {name} is missing")
+        if self.quantity is None or self.price is None:
+            name = "quantity" if self.quantity is None else "price"
+            raise InvalidRequest(f"type {self.type} needs quantity and price; {name} is missing")
         if self.quote_order_qty is not None:
             raise InvalidRequest(f"quote_order_qty {self.quote_order_qty:f} goes with type MARKET, not {self.type}")
 

@@ -36,6 +36,7 @@ from mexc_async.errors import (
     TransportError,
 )
 from mexc_async.net.pool import Pool, PoolConfig, Timeouts
+from mexc_async.net.reach import is_loopback, proxy_for
 from tests.net import raw_server as server
 from tests.net.conftest import Mocked
 from tests.net.raw_server import Arrival, Behaviour, RawServer, Way
@@ -359,7 +360,7 @@ async def test_the_local_address_is_the_one_asked_for() -> None:
     seen: list[str] = []
 
     async def peer(arrival: Arrival, way: Way) -> bool:
-        seen.append(way._writer.get_extra_info("peername")[0])
+        seen.append(way.peer)
         return await server.answer()(arrival, way)
 
     async with RawServer(peer) as raw, pool_to(raw.url, local_address="127.0.0.1") as pool:
@@ -464,7 +465,7 @@ def test_a_login_in_the_base_url_is_refused_without_repeating_it(rest: str) -> N
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
 def test_plain_http_reaches_this_machine(host: str) -> None:
-    assert PoolConfig(rest=f"http://{host}:1").is_loopback
+    assert is_loopback(PoolConfig(rest=f"http://{host}:1").rest)
 
 
 # --- proxies ---
@@ -535,6 +536,8 @@ async def test_a_proxy_from_the_environment(name: str, monkeypatch: pytest.Monke
         ("other.com", True, "https://api.mexc.com", "http://proxy:1"),
         ("", True, "http://127.0.0.1:5", None),
         ("", True, "https://localhost:5", None),
+        ("", True, "wss://wbs-api.mexc.com/ws", "http://proxy:1"),
+        ("", True, "ws://127.0.0.1:5/ws", None),
     ],
 )
 def test_what_the_environment_says_about_proxies(
@@ -542,12 +545,12 @@ def test_what_the_environment_says_about_proxies(
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy:1")
     monkeypatch.setenv("NO_PROXY", no_proxy)
-    assert PoolConfig(rest=rest, trust_env=trust_env).resolved_proxy() == expected
+    assert proxy_for(rest, None, trust_env) == expected
 
 
 def test_a_proxy_of_the_environment_without_a_scheme_is_read_as_http(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "proxy:3128")
-    assert PoolConfig(rest="https://api.mexc.com").resolved_proxy() == "http://proxy:3128"
+    assert proxy_for("https://api.mexc.com", None, True) == "http://proxy:3128"
 
 
 @pytest.mark.parametrize("value", ["socks5://user:pa55word@h:1", "user:pa55word@h:port", "http://"])
