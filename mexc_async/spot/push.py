@@ -1,0 +1,98 @@
+"""A frame of the spot WebSocket to a `Push` and back. One binary frame holds one push (MEXC: PushDataV3ApiWrapper)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Generic, TypeVar
+
+from msgspec import Struct, structs
+
+from mexc_async.core.protobuf import Field, Message, OneOf, delimited, message_of, unknown_bytes
+from mexc_async.errors import ProtocolError
+from mexc_async.spot.push_models import (
+    BalanceChange,
+    Body,
+    BookTickerBatch,
+    BookTickerItem,
+    BookTickerPush,
+    DepthSnapshot,
+    DepthUpdate,
+    FillPush,
+    KlinePush,
+    LegacyDepthUpdate,
+    LegacyDepthUpdates,
+    LegacyTrades,
+    MiniTicker,
+    MiniTickers,
+    OrderPush,
+    TradesPush,
+    Unknown,
+)
+
+B_co = TypeVar("B_co", covariant=True)
+
+MAX_FRAME_BYTES = 4 << 20
+"""A larger frame is refused unread; the largest known, the days of all symbols, have some 200 kB."""
+FIRST_BODY = 301
+"""Field numbers of bodies in the wrapper begin here."""
+
+_BODIES = OneOf(
+    Field(301, "publicDeals", message_of(LegacyTrades)),
+    Field(302, "publicIncreaseDepths", message_of(LegacyDepthUpdate)),
+    Field(303, "publicLimitDepths", message_of(DepthSnapshot)),
+    Field(304, "privateOrders", message_of(OrderPush)),
+    Field(305, "publicBookTicker", message_of(BookTickerItem)),
+    Field(306, "privateDeals", message_of(FillPush)),
+    Field(307, "privateAccount", message_of(BalanceChange)),
+    Field(308, "publicSpotKline", message_of(KlinePush)),
+    Field(309, "publicMiniTicker", message_of(MiniTicker)),
+    Field(310, "publicMiniTickers", message_of(MiniTickers)),
+    Field(311, "publicBookTickerBatch", message_of(BookTickerBatch)),
+    Field(312, "publicIncreaseDepthsBatch", message_of(LegacyDepthUpdates)),
+    Field(313, "publicAggreDepths", message_of(DepthUpdate)),
+    Field(314, "publicAggreDeals", message_of(TradesPush)),
+    Field(315, "publicAggreBookTicker", message_of(BookTickerPush)),
+)
+
+
+class Push(Struct, Generic[B_co], frozen=True, gc=False):
+    """One message of a channel; `Push[TradesPush]` is one whose body is known to be trades."""
+
+    channel: Annotated[str, Field(1, "channel")]
+    """As it was subscribed."""
+    body: Annotated[B_co, _BODIES]
+    symbol: Annotated[str | None, Field(3, "symbol")] = None
+    symbol_id: Annotated[str | None, Field(4, "symbolId")] = None
+    create_time: Annotated[int | None, Field(5, "createTime")] = None
+    send_time: Annotated[int | None, Field(6, "sendTime")] = None
+    unknown_fields: int = 0
+    """How many fields this release does not know, at any depth; they were skipped."""
+
+
+_PUSH: Message[Push[Body]] = message_of(Push)
+
+
+def decode_push(frame: bytes | bytearray | memoryview) -> Push[Body]:
+    """Read one binary frame. Raises ProtocolError, and nothing else, for one that is truncated, malformed or too large.
+
+    A body of an unknown number becomes `Unknown`, unknown fields are skipped and counted.
+    """
+    data = frame if type(frame) is bytes else bytes(frame)
+    if len(data) > MAX_FRAME_BYTES:
+        raise ProtocolError(f"a frame of {len(data)} bytes, more than {MAX_FRAME_BYTES}")
+    push, unknown = _PUSH.decode(data)
+    if push.body is not None and not unknown:
+        return push
+    body = push.body if push.body is not None else _unknown_body(data)
+    return structs.replace(push, body=body, unknown_fields=unknown)
+
+
+def encode_push(push: Push[Body]) -> bytes:
+    """The frame of a push, fields in the order of their numbers. Raises ValueError for a number out of its range."""
+    frame, body = _PUSH.encode(push), push.body
+    return frame + delimited(body.number, body.data) if isinstance(body, Unknown) and body.number else frame
+
+
+def _unknown_body(data: bytes) -> Unknown:
+    """The last field of an unknown number where bodies have theirs."""
+    bodies = [Unknown(number, content) for number, content in unknown_bytes(_PUSH, data) if number >= FIRST_BODY]
+    return bodies[-1] if bodies else Unknown()

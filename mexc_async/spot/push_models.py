@@ -1,0 +1,414 @@
+"""Bodies of the spot WebSocket pushes. Fields carry the field's words; MEXC's stand beside their number.
+
+What the exchange sends as text stays as it came, in a field named `..._text`, and becomes a number each time it is
+read: `trade.price` is Decimal, `update.to_version` int; text that is no number then raises ProtocolError. Times are
+integer milliseconds UTC. Protobuf does not send what is blank, zero or false: a text or time that did not come is ""
+or 0, and None only where the schema can tell the difference.
+
+One push goes to every subscriber of its channel, so nothing here can be changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Annotated, Generic, TypeAlias, TypeVar
+
+from msgspec import Struct
+
+from mexc_async.core.protobuf import Field, Kind, Message, Names
+from mexc_async.errors import ProtocolError
+from mexc_async.spot.enums import OrderStatus, OrderType, Side
+from mexc_async.spot.models import Level
+
+N = TypeVar("N")
+
+LEVEL = Message(Level, {"price_text": Field(1, "price"), "quantity_text": Field(2, "quantity")})
+"""A level of a book; the schema has three equal messages for it."""
+SIDES = Names(Side, {1: Side.BUY, 2: Side.SELL})
+ORDER_TYPES = Names(
+    OrderType,
+    {
+        1: OrderType.LIMIT,
+        2: OrderType.LIMIT_MAKER,
+        3: OrderType.IMMEDIATE_OR_CANCEL,
+        4: OrderType.FILL_OR_KILL,
+        5: OrderType.MARKET,
+    },
+)
+"""Stop orders (100) and the two legs of an OCO order (101, 102) keep their number: no source ties them to a name."""
+ORDER_STATUSES = Names(
+    OrderStatus,
+    {
+        1: OrderStatus.NEW,
+        2: OrderStatus.FILLED,
+        3: OrderStatus.PARTIALLY_FILLED,
+        4: OrderStatus.CANCELED,
+        5: OrderStatus.PARTIALLY_CANCELED,
+    },
+)
+
+
+class _FromText(Generic[N]):
+    """A number made from the text of the field beside it."""
+
+    def __init__(self, parse: Callable[[str], N]) -> None:
+        self._parse = parse
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._text = f"{name}_text"
+
+    def _number(self, text: str) -> N:
+        try:
+            return self._parse(text)
+        except (ArithmeticError, ValueError):
+            raise ProtocolError(f"{self._text} {text[:40]!r} is not a number") from None
+
+
+class Exact(_FromText[N]):
+    """The number; blank text raises ProtocolError like any other that is no number."""
+
+    def __get__(self, body: Struct, owner: type) -> N:
+        return self._number(getattr(body, self._text))
+
+
+class ExactOrNone(_FromText[N]):
+    """The number, or None where the text is blank or did not come."""
+
+    def __get__(self, body: Struct, owner: type) -> N | None:
+        text = getattr(body, self._text)
+        return self._number(text) if text else None
+
+
+def amount(text: str) -> Decimal:
+    """A finite Decimal. Raises ValueError or ArithmeticError."""
+    value = Decimal(text)
+    if not value.is_finite():
+        raise ValueError(text)
+    return value
+
+
+# --- market data ---
+
+
+class TradePush(Struct, frozen=True, gc=False):
+    """A public trade (MEXC: deal)."""
+
+    price_text: Annotated[str, Field(1, "price")]
+    quantity_text: Annotated[str, Field(2, "quantity")]
+    side: Annotated[Side, Field(3, "tradeType", SIDES)]
+    """The taker's."""
+    time: Annotated[int, Field(4, "time")]
+    trade_id: Annotated[str, Field(5, "tradeId")] = ""
+
+    price = Exact(amount)
+    quantity = Exact(amount)
+
+
+class TradesPush(Struct, frozen=True, gc=False):
+    """The public trades of one interval (MEXC: aggre deals)."""
+
+    trades: Annotated[tuple[TradePush, ...], Field(1, "deals")]
+    event_type: Annotated[str, Field(2, "eventType")] = ""
+
+
+class DepthUpdate(Struct, frozen=True, gc=False):
+    """What changed in a book (MEXC: aggre depths). A level's quantity is absolute; zero removes the level."""
+
+    asks: Annotated[tuple[Level, ...], Field(1, "asks", LEVEL)]
+    bids: Annotated[tuple[Level, ...], Field(2, "bids", LEVEL)]
+    from_version_text: Annotated[str, Field(4, "fromVersion")]
+    to_version_text: Annotated[str, Field(5, "toVersion")]
+    event_type: Annotated[str, Field(3, "eventType")] = ""
+    last_order_create_time: Annotated[int, Field(6, "lastOrderCreateTime")] = 0
+
+    from_version = Exact(int)
+    """First version that this update covers."""
+    to_version = Exact(int)
+    """Last version that it covers."""
+
+
+class DepthSnapshot(Struct, frozen=True, gc=False):
+    """The top of a book, best prices first (MEXC: limit depths)."""
+
+    asks: Annotated[tuple[Level, ...], Field(1, "asks", LEVEL)]
+    bids: Annotated[tuple[Level, ...], Field(2, "bids", LEVEL)]
+    version_text: Annotated[str, Field(4, "version")]
+    event_type: Annotated[str, Field(3, "eventType")] = ""
+    last_order_create_time: Annotated[int, Field(5, "lastOrderCreateTime")] = 0
+
+    version = Exact(int)
+
+
+class BookTickerPush(Struct, frozen=True, gc=False):
+    """Best bid and ask (MEXC: aggre book ticker); sent every interval, changed or not. An empty side is None."""
+
+    bid_price_text: Annotated[str, Field(1, "bidPrice")] = ""
+    bid_quantity_text: Annotated[str, Field(2, "bidQuantity")] = ""
+    ask_price_text: Annotated[str, Field(3, "askPrice")] = ""
+    ask_quantity_text: Annotated[str, Field(4, "askQuantity")] = ""
+    version_text: Annotated[str, Field(5, "version")] = ""
+    last_order_create_time: Annotated[int, Field(6, "lastOrderCreateTime")] = 0
+
+    bid_price = ExactOrNone(amount)
+    bid_quantity = ExactOrNone(amount)
+    ask_price = ExactOrNone(amount)
+    ask_quantity = ExactOrNone(amount)
+    version = ExactOrNone(int)
+
+
+class BookTickerItem(Struct, frozen=True, gc=False):
+    """One best bid and ask of a batch. An empty side is None."""
+
+    bid_price_text: Annotated[str, Field(1, "bidPrice")] = ""
+    bid_quantity_text: Annotated[str, Field(2, "bidQuantity")] = ""
+    ask_price_text: Annotated[str, Field(3, "askPrice")] = ""
+    ask_quantity_text: Annotated[str, Field(4, "askQuantity")] = ""
+
+    bid_price = ExactOrNone(amount)
+    bid_quantity = ExactOrNone(amount)
+    ask_price = ExactOrNone(amount)
+    ask_quantity = ExactOrNone(amount)
+
+
+class BookTickerBatch(Struct, frozen=True, gc=False):
+    """Best bids and asks in batches."""
+
+    items: Annotated[tuple[BookTickerItem, ...], Field(1, "items")]
+    version_text: Annotated[str, Field(2, "version")] = ""
+    last_order_create_time: Annotated[int, Field(3, "lastOrderCreateTime")] = 0
+
+    version = ExactOrNone(int)
+
+
+class KlinePush(Struct, frozen=True, gc=False):
+    """The running bar. None is marked as the last: a bar is closed when `open_time` moves on."""
+
+    interval: Annotated[str, Field(1, "interval")]
+    """As in the channel: `Min15`."""
+    open_time_s: Annotated[int, Field(2, "windowStart")]
+    """Seconds, as they come."""
+    open_text: Annotated[str, Field(3, "openingPrice")]
+    close_text: Annotated[str, Field(4, "closingPrice")]
+    high_text: Annotated[str, Field(5, "highestPrice")]
+    low_text: Annotated[str, Field(6, "lowestPrice")]
+    volume_text: Annotated[str, Field(7, "volume")]
+    quote_volume_text: Annotated[str, Field(8, "amount")]
+    close_time_s: Annotated[int, Field(9, "windowEnd")]
+
+    open = Exact(amount)
+    close = Exact(amount)
+    high = Exact(amount)
+    low = Exact(amount)
+    volume = Exact(amount)
+    """In base."""
+    quote_volume = Exact(amount)
+
+    @property
+    def open_time(self) -> int:
+        """Milliseconds."""
+        return self.open_time_s * 1000
+
+    @property
+    def close_time(self) -> int:
+        """Milliseconds; `open_time` plus the interval."""
+        return self.close_time_s * 1000
+
+
+class MiniTicker(Struct, frozen=True, gc=False):
+    """A symbol's day. Rates are ratios: 0.0766 is 7.66 %; the zoned ones take the day of the channel's time zone."""
+
+    symbol: Annotated[str, Field(1, "symbol")]
+    price_text: Annotated[str, Field(2, "price")]
+    rate_text: Annotated[str, Field(3, "rate")] = ""
+    zoned_rate_text: Annotated[str, Field(4, "zonedRate")] = ""
+    high_text: Annotated[str, Field(5, "high")] = ""
+    low_text: Annotated[str, Field(6, "low")] = ""
+    quote_volume_text: Annotated[str, Field(7, "volume")] = ""
+    volume_text: Annotated[str, Field(8, "quantity")] = ""
+    last_close_rate_text: Annotated[str, Field(9, "lastCloseRate")] = ""
+    last_close_zoned_rate_text: Annotated[str, Field(10, "lastCloseZonedRate")] = ""
+    last_close_high_text: Annotated[str, Field(11, "lastCloseHigh")] = ""
+    last_close_low_text: Annotated[str, Field(12, "lastCloseLow")] = ""
+
+    price = Exact(amount)
+    rate = ExactOrNone(amount)
+    """Change over the day of UTC+8."""
+    zoned_rate = ExactOrNone(amount)
+    high = ExactOrNone(amount)
+    low = ExactOrNone(amount)
+    quote_volume = ExactOrNone(amount)
+    """MEXC's `volume` is in quote."""
+    volume = ExactOrNone(amount)
+    """In base; MEXC's `quantity`."""
+    last_close_rate = ExactOrNone(amount)
+    """Change since the previous close."""
+    last_close_zoned_rate = ExactOrNone(amount)
+    last_close_high = ExactOrNone(amount)
+    last_close_low = ExactOrNone(amount)
+
+
+class MiniTickers(Struct, frozen=True, gc=False):
+    """The days of all symbols, or of some of them where MEXC splits the list over pushes."""
+
+    items: Annotated[tuple[MiniTicker, ...], Field(1, "items")]
+
+
+# --- the account ---
+
+
+class BalanceChange(Struct, frozen=True, gc=False):
+    """A balance and what changed it (MEXC: private account)."""
+
+    asset: Annotated[str, Field(1, "vcoinName")]
+    free_text: Annotated[str, Field(3, "balanceAmount")]
+    free_change_text: Annotated[str, Field(4, "balanceAmountChange")]
+    locked_text: Annotated[str, Field(5, "frozenAmount")]
+    locked_change_text: Annotated[str, Field(6, "frozenAmountChange")]
+    type: Annotated[str, Field(7, "type")]
+    """Why: `ENTRUST_PLACE`, `DEPOSIT`, ..., an open set."""
+    time: Annotated[int, Field(8, "time")]
+    coin_id: Annotated[str, Field(2, "coinId")] = ""
+
+    free = Exact(amount)
+    """Available after the change."""
+    free_change = Exact(amount)
+    locked = Exact(amount)
+    """Held by open orders after the change."""
+    locked_change = Exact(amount)
+
+
+class FillPush(Struct, frozen=True, gc=False):
+    """One trade of the account (MEXC: private deals)."""
+
+    price_text: Annotated[str, Field(1, "price")]
+    quantity_text: Annotated[str, Field(2, "quantity")]
+    quote_quantity_text: Annotated[str, Field(3, "amount")]
+    side: Annotated[Side, Field(4, "tradeType", SIDES)]
+    """The account's own."""
+    trade_id: Annotated[str, Field(7, "tradeId")]
+    order_id: Annotated[str, Field(9, "orderId")]
+    time: Annotated[int, Field(12, "time")]
+    is_maker: Annotated[bool, Field(5, "isMaker")] = False
+    is_self_trade: Annotated[bool, Field(6, "isSelfTrade")] = False
+    client_order_id: Annotated[str, Field(8, "clientOrderId")] = ""
+    commission_text: Annotated[str, Field(10, "feeAmount")] = ""
+    commission_asset: Annotated[str, Field(11, "feeCurrency")] = ""
+
+    price = Exact(amount)
+    quantity = Exact(amount)
+    quote_quantity = Exact(amount)
+    commission = ExactOrNone(amount)
+
+
+class OrderPush(Struct, frozen=True, gc=False):
+    """An order of the account and how far it got (MEXC: private orders). What it has no figure for is None."""
+
+    order_id: Annotated[str, Field(1, "id")]
+    status: Annotated[OrderStatus, Field(15, "status", ORDER_STATUSES)]
+    type: Annotated[OrderType, Field(7, "orderType", ORDER_TYPES)]
+    side: Annotated[Side, Field(8, "tradeType", SIDES)]
+    create_time: Annotated[int, Field(16, "createTime")]
+    client_order_id: Annotated[str, Field(2, "clientId")] = ""
+    price_text: Annotated[str, Field(3, "price")] = ""
+    quantity_text: Annotated[str, Field(4, "quantity")] = ""
+    quote_quantity_text: Annotated[str, Field(5, "amount")] = ""
+    average_price_text: Annotated[str, Field(6, "avgPrice")] = ""
+    is_maker: Annotated[bool, Field(9, "isMaker")] = False
+    remaining_quote_quantity_text: Annotated[str, Field(10, "remainAmount")] = ""
+    remaining_quantity_text: Annotated[str, Field(11, "remainQuantity")] = ""
+    last_fill_quantity_text: Annotated[str | None, Field(12, "lastDealQuantity")] = None
+    executed_quantity_text: Annotated[str, Field(13, "cumulativeQuantity")] = ""
+    executed_quote_quantity_text: Annotated[str, Field(14, "cumulativeAmount")] = ""
+    market: Annotated[str | None, Field(17, "market")] = None
+    trigger_type: Annotated[int | None, Field(18, "triggerType", Kind.INT32)] = None
+    trigger_price_text: Annotated[str | None, Field(19, "triggerPrice")] = None
+    state: Annotated[int | None, Field(20, "state", Kind.INT32)] = None
+    oco_id: Annotated[str | None, Field(21, "ocoId")] = None
+    route_factor: Annotated[str | None, Field(22, "routeFactor")] = None
+    symbol_id: Annotated[str | None, Field(23, "symbolId")] = None
+    market_id: Annotated[str | None, Field(24, "marketId")] = None
+    market_currency_id: Annotated[str | None, Field(25, "marketCurrencyId")] = None
+    currency_id: Annotated[str | None, Field(26, "currencyId")] = None
+
+    price = ExactOrNone(amount)
+    quantity = ExactOrNone(amount)
+    quote_quantity = ExactOrNone(amount)
+    """The order's whole value in quote; 0 for market sells in MEXC's sample."""
+    average_price = ExactOrNone(amount)
+    remaining_quote_quantity = ExactOrNone(amount)
+    remaining_quantity = ExactOrNone(amount)
+    last_fill_quantity = ExactOrNone(amount)
+    executed_quantity = ExactOrNone(amount)
+    executed_quote_quantity = ExactOrNone(amount)
+    trigger_price = ExactOrNone(amount)
+
+
+# --- in the schema, but refused or undocumented as channels ---
+
+
+class LegacyTrade(Struct, frozen=True, gc=False):
+    """A public trade without id (MEXC: public deals)."""
+
+    price_text: Annotated[str, Field(1, "price")]
+    quantity_text: Annotated[str, Field(2, "quantity")]
+    side: Annotated[Side, Field(3, "tradeType", SIDES)]
+    """The taker's."""
+    time: Annotated[int, Field(4, "time")]
+
+    price = Exact(amount)
+    quantity = Exact(amount)
+
+
+class LegacyTrades(Struct, frozen=True, gc=False):
+    """Public trades, not gathered by interval."""
+
+    trades: Annotated[tuple[LegacyTrade, ...], Field(1, "deals")]
+    event_type: Annotated[str, Field(2, "eventType")] = ""
+
+
+class LegacyDepthUpdate(Struct, frozen=True, gc=False):
+    """What changed in a book, with a single version (MEXC: increase depths)."""
+
+    asks: Annotated[tuple[Level, ...], Field(1, "asks", LEVEL)]
+    bids: Annotated[tuple[Level, ...], Field(2, "bids", LEVEL)]
+    version_text: Annotated[str, Field(4, "version")]
+    event_type: Annotated[str, Field(3, "eventType")] = ""
+
+    version = Exact(int)
+
+
+class LegacyDepthUpdates(Struct, frozen=True, gc=False):
+    """Several such changes."""
+
+    items: Annotated[tuple[LegacyDepthUpdate, ...], Field(1, "items")]
+    event_type: Annotated[str, Field(2, "eventType")] = ""
+
+
+class Unknown(Struct, frozen=True, gc=False):
+    """A body that this release does not know; `number` 0 and no data where none came."""
+
+    number: int = 0
+    """Its field number in the wrapper."""
+    data: bytes = b""
+
+
+Body: TypeAlias = (
+    TradesPush
+    | DepthUpdate
+    | DepthSnapshot
+    | BookTickerPush
+    | BookTickerBatch
+    | KlinePush
+    | MiniTicker
+    | MiniTickers
+    | BalanceChange
+    | FillPush
+    | OrderPush
+    | LegacyTrades
+    | LegacyDepthUpdate
+    | LegacyDepthUpdates
+    | BookTickerItem
+    | Unknown
+)
+"""What a push can carry."""
