@@ -1,7 +1,7 @@
 """Pytest plugin: the `mexc_sim` fixture, a simulated exchange of one's own for each test.
 
     def test_my_strategy(mexc_sim):
-        run_strategy(rest=mexc_sim.rest, api_key=mexc_sim.api_key, api_secret=mexc_sim.api_secret)
+        run_strategy(rest=mexc_sim.rest, ws=mexc_sim.spot_ws, api_key=mexc_sim.api_key, api_secret=mexc_sim.api_secret)
 
 It serves from a thread of its own, so that it works the same in synchronous and asynchronous tests. Nothing of the
 simulator is imported before a test asks for it.
@@ -29,7 +29,7 @@ def mexc_sim_config() -> SimConfig:
 
 @pytest.fixture
 def mexc_sim(mexc_sim_config: SimConfig) -> Iterator[BackgroundSimulator]:
-    """A fresh simulated exchange with `.rest`, `.api_key`, `.api_secret` and `.exchange`, closed after the test."""
+    """A fresh simulated exchange with `.rest`, `.spot_ws`, `.api_key`, `.api_secret` and `.exchange`, closed after the test."""
     from mexc_async.sim.background import BackgroundSimulator
 
     with BackgroundSimulator(mexc_sim_config) as simulator:

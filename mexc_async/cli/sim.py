@@ -14,35 +14,72 @@ import typer
 from mexc_async.cli.loop import run
 
 if TYPE_CHECKING:
+    from mexc_async.sim.accounts import AccountSpec
     from mexc_async.sim.limits import Profile, Windows
     from mexc_async.sim.server import SimConfig
 
 HOST = "127.0.0.1"
 
 
+Host = Annotated[str, typer.Option(help="Address to listen on; loopback unless told otherwise.")]
+Port = Annotated[int, typer.Option(help="Port; 0 takes a free one.")]
+Seed = Annotated[int, typer.Option(help="The background market repeats itself for the same seed.")]
+ApiKey = Annotated[str | None, typer.Option(help="Key of the main account.")]
+ApiSecret = Annotated[str | None, typer.Option(help="Secret of the main account.")]
+LimitProfile = Annotated[str, typer.Option(help="Rate limits: default, guide or none.")]
+WindowKind = Annotated[str, typer.Option(help="How limits are counted: sliding or fixed.")]
+TapeFile = Annotated[Path | None, typer.Option(help="Recorded market to play as well: JSON lines, .gz or plain.")]
+AccountsFile = Annotated[Path | None, typer.Option(help="JSON file with further accounts.")]
+Balances = Annotated[list[str] | None, typer.Option(help="ASSET=AMOUNT for the main account; repeat for more.")]
+Unused = Annotated[float, typer.Option(help="Close a socket that has no subscription for so long.")]
+Idle = Annotated[float, typer.Option(help="Close a socket whose client says nothing for so long.")]
+Lifetime = Annotated[float, typer.Option(help="Close a socket that is so old.")]
+ListenKey = Annotated[float, typer.Option(help="How long a listen key is valid.")]
+FaultList = Annotated[
+    list[str] | None,
+    typer.Option(help="KIND[,NAME=VALUE...], such as skip,on=*aggre.depth*,chance=0.01; repeat for more."),
+]
+Control = Annotated[bool, typer.Option("--faults", help="Serve /sim/faults and /sim/gap to callers on loopback.")]
+WithParent = Annotated[bool, typer.Option(help="Stop as well when standard input closes.")]
+
+
 def sim(
-    host: Annotated[str, typer.Option(help="Address to listen on; loopback unless told otherwise.")] = HOST,
-    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 0,
-    seed: Annotated[int, typer.Option(help="The background market repeats itself for the same seed.")] = 7,
-    api_key: Annotated[str | None, typer.Option(help="Key of the main account.")] = None,
-    api_secret: Annotated[str | None, typer.Option(help="Secret of the main account.")] = None,
-    limits: Annotated[str, typer.Option(help="Rate limits: default, guide or none.")] = "default",
-    windows: Annotated[str, typer.Option(help="How limits are counted: sliding or fixed.")] = "sliding",
-    tape: Annotated[
-        Path | None, typer.Option(help="Recorded market to play as well: JSON lines, .gz or plain.")
-    ] = None,
-    accounts: Annotated[Path | None, typer.Option(help="JSON file with further accounts.")] = None,
-    balance: Annotated[
-        list[str] | None, typer.Option(help="ASSET=AMOUNT for the main account; repeat for more.")
-    ] = None,
-    with_parent: Annotated[bool, typer.Option(help="Stop as well when standard input closes.")] = False,
+    host: Host = HOST,
+    port: Port = 0,
+    seed: Seed = 7,
+    api_key: ApiKey = None,
+    api_secret: ApiSecret = None,
+    limits: LimitProfile = "default",
+    windows: WindowKind = "sliding",
+    tape: TapeFile = None,
+    accounts: AccountsFile = None,
+    balance: Balances = None,
+    unused_s: Unused = 30.0,
+    idle_s: Idle = 60.0,
+    lifetime_s: Lifetime = 86_400.0,
+    listen_key_s: ListenKey = 3600.0,
+    fault: FaultList = None,
+    faults: Control = False,
+    with_parent: WithParent = False,
 ) -> None:
     """Serve a simulated MEXC exchange; prints one JSON line with its URLs when it is ready."""
+    from mexc_async.sim.faults import parse_fault
+    from mexc_async.sim.server import SimConfig
+    from mexc_async.sim.socket_rules import SocketRules
+
     try:
-        config = _config(host, port, seed, api_key, api_secret, limits, windows, tape, accounts, balance or [])
-    except ValueError as error:
-        _fail(error)
-    try:
+        config = SimConfig(
+            host=host,
+            port=port,
+            seed=seed,
+            limits=cast("Profile", limits),
+            windows=cast("Windows", windows),
+            accounts=_accounts(api_key, api_secret, balance or [], accounts),
+            tape=tape,
+            sockets=SocketRules(unused_s=unused_s, idle_s=idle_s, lifetime_s=lifetime_s, listen_key_s=listen_key_s),
+            faults=tuple(parse_fault(text) for text in fault or ()),
+            control=faults,
+        )
         run(_serve(config, with_parent))
     except ValueError as error:
         _fail(error)
@@ -53,33 +90,15 @@ def _fail(error: ValueError) -> NoReturn:
     raise typer.Exit(2)
 
 
-def _config(
-    host: str,
-    port: int,
-    seed: int,
-    api_key: str | None,
-    api_secret: str | None,
-    limits: str,
-    windows: str,
-    tape: Path | None,
-    accounts: Path | None,
-    balance: list[str],
-) -> SimConfig:
+def _accounts(
+    api_key: str | None, api_secret: str | None, balance: list[str], further: Path | None
+) -> tuple[AccountSpec, ...]:
     from mexc_async.sim.accounts import DEMO_KEY, DEMO_SECRET, parse_balance, read_accounts
-    from mexc_async.sim.server import SimConfig, main_account
+    from mexc_async.sim.server import main_account
 
     balances = dict(parse_balance(text) for text in balance)
     main = main_account(api_key or DEMO_KEY, api_secret or DEMO_SECRET, balances or None)
-    further = () if accounts is None else read_accounts(accounts)
-    return SimConfig(
-        host=host,
-        port=port,
-        seed=seed,
-        limits=cast("Profile", limits),
-        windows=cast("Windows", windows),
-        accounts=(main, *further),
-        tape=tape,
-    )
+    return (main, *(() if further is None else read_accounts(further)))
 
 
 async def _serve(config: SimConfig, with_parent: bool) -> None:
@@ -91,7 +110,12 @@ async def _serve(config: SimConfig, with_parent: bool) -> None:
         loop.add_signal_handler(number, stop.set)
     async with Simulator(config) as simulator, asyncio.TaskGroup() as group:
         symbols = list(simulator.exchange.markets)
-        ready = {"rest": simulator.rest, "api_key": config.accounts[0].api_key, "symbols": symbols}
+        ready = {
+            "rest": simulator.rest,
+            "spot_ws": simulator.spot_ws,
+            "api_key": config.accounts[0].api_key,
+            "symbols": symbols,
+        }
         print(orjson.dumps(ready).decode(), flush=True)
         watch = group.create_task(_until_stdin_closes(stop)) if with_parent else None
         await stop.wait()

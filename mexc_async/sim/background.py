@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TypeVar
 
 from mexc_async.sim.exchange import Exchange
 from mexc_async.sim.server import SimConfig, Simulator
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class BackgroundSimulator:
@@ -33,6 +34,8 @@ class BackgroundSimulator:
             raise
         self.rest = self._simulator.rest
         """Base URL of the REST API."""
+        self.spot_ws = self._simulator.spot_ws
+        """URL of the spot stream."""
         main = self._simulator.config.accounts[0]
         self.api_key = main.api_key
         self.api_secret = main.api_secret
@@ -41,6 +44,14 @@ class BackgroundSimulator:
     def exchange(self) -> Exchange:
         """The exchange itself, to look at; it belongs to the simulator's thread."""
         return self._simulator.exchange
+
+    def call(self, act: Callable[[Simulator], R]) -> R:
+        """Let `act` handle the simulator on its own thread: order faults, open a gap, look at the books."""
+
+        async def run() -> R:
+            return act(self._simulator)
+
+        return self._run(run())
 
     def close(self) -> None:
         """Stop serving and end the thread. May be called again."""

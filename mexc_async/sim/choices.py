@@ -58,3 +58,27 @@ MX_DISCOUNT = Decimal("0.8")
 
 # Query answers hold timeInForce null, as recorded; cancel answers hold "GTC", as the documents show.
 # The trade and account wrappers use the code that the sample answer of each endpoint shows (0 or 200).
+
+# The stream
+
+TOO_MANY_LISTEN_KEYS = 730003
+"""No source names a code for the 61st key; "operation not supported" comes closest."""
+
+WS_MALFORMED_CODE = 1
+WS_MALFORMED_TEXT = "msg format invalid"
+WS_UNKNOWN_METHOD_TEXT = "method invalid"
+"""No source shows the answer to what is no control message; the socket stays open."""
+
+LIMIT_DEPTH_MS = 100
+BATCH_MS = 100
+LEGACY_MS = 10
+"""How often limit.depth and bookTicker.batch are looked at, and the channels that only the schema knows."""
+
+# More of the stream: the 31st subscription reads like any other refusal; so does a private channel without a key.
+# An acknowledgement echoes accepted names in reverse order, because MEXC's order is not the request's either.
+# Unsubscribing echoes what was subscribed and leaves out the rest. A sixth socket on one listen key is told that the
+# key is invalid. Only control messages count as a sign of life, protocol-level pings do not.
+# POST userDataStream makes a new key each time. An account push is one per asset and command, fee included, and none
+# when the command changed nothing in the end. limit.depth, bookTicker.batch and kline are pushed once at the start
+# and then when something changed; aggre.bookTicker is pushed in every window, changed or not, as observed.
+# "increase.depth" is refused as measured; the other legacy channels, whose outcome nobody has confirmed, are served.

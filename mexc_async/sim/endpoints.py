@@ -10,6 +10,7 @@ import msgspec
 from mexc_async.sim.accounts import Account
 from mexc_async.sim.answers import Json
 from mexc_async.sim.exchange import Exchange
+from mexc_async.sim.listen_keys import ListenKeys
 from mexc_async.sim.parameters import Parameters
 
 
@@ -21,6 +22,8 @@ class Call(msgspec.Struct, frozen=True):
     now_ms: int
     sender: Account | None
     """Whose key it is; None on public endpoints."""
+
+    listen_keys: ListenKeys
 
     @property
     def account(self) -> Account:

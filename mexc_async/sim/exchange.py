@@ -12,7 +12,7 @@ import msgspec
 
 from mexc_async.sim import checks, choices
 from mexc_async.sim.accounts import DEFAULT_BALANCES, Account, AccountSpec
-from mexc_async.sim.events import BalanceEvent, BookEvent, DealEvent, Event, OrderEvent, Subscriber, TradeEvent
+from mexc_async.sim.events import BookEvent, DealEvent, Event, Subscriber, TradeEvent, balance_events, order_event
 from mexc_async.sim.history import Trade
 from mexc_async.sim.ledger import InsufficientBalance, Ledger
 from mexc_async.sim.market import Market
@@ -308,7 +308,7 @@ class Exchange:
         account.trades.append(own)
         if self._subscribers:
             self._events.append(DealEvent(account.uid, own))
-            self._tell_order(order, trade.time_ms)
+            self._tell_order(order, trade.time_ms, own)
 
     def _finish(self, market: Market, order: Order, account: Account, plan: Plan, now_ms: int) -> None:
         """Rest, close or complete what an incoming order did not trade."""
@@ -342,27 +342,9 @@ class Exchange:
 
     # Events
 
-    def _tell_order(self, order: Order, now_ms: int) -> None:
-        if not self._subscribers:
-            return
-        self._events.append(
-            OrderEvent(
-                account=order.account,
-                symbol=order.symbol,
-                order_id=order.order_id,
-                client_id=order.client_id,
-                side=order.side,
-                type=order.type,
-                price=order.price,
-                quantity=order.quantity,
-                quote_quantity=order.quote_quantity,
-                executed=order.executed,
-                executed_value=order.executed_value,
-                status=order.status,
-                created_ms=order.created_ms,
-                time_ms=now_ms,
-            )
-        )
+    def _tell_order(self, order: Order, now_ms: int, fill: AccountTrade | None = None) -> None:
+        if self._subscribers:
+            self._events.append(order_event(order, now_ms, fill))
 
     def _publish(self, market: Market, now_ms: int) -> None:
         """End a command: count a new version of the book if it changed, and tell the subscribers what happened."""
@@ -370,18 +352,16 @@ class Exchange:
         asks = market.book.asks.take_changes()
         if bids or asks:
             market.version += 1
+            market.changed_ms = now_ms
         touched = self.ledger.take_touched()
         if not self._subscribers:
             return
         events, self._events = self._events, []
         if bids or asks:
             events.append(BookEvent(market.rules.symbol, market.version, now_ms, tuple(bids), tuple(asks)))
-        for account, asset in touched:
-            if account in self.accounts:
-                balance = self.ledger.balance(account, asset)
-                events.append(BalanceEvent(account, asset, balance.free, balance.locked, now_ms))
+        events += balance_events(self.ledger, self.accounts, touched, events, now_ms)
         for event in events:
-            for subscriber in self._subscribers:
+            for subscriber in tuple(self._subscribers):
                 subscriber(event)
 
 

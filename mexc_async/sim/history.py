@@ -27,11 +27,14 @@ INTERVALS: dict[str, int] = {
     "30m": 30 * MINUTE,
     "60m": 60 * MINUTE,
     "4h": 240 * MINUTE,
+    "8h": 480 * MINUTE,
     "1d": DAY,
     "1W": 7 * DAY,
     "1M": 30 * DAY,
 }
-"""Length in ms of every REST interval; a month is only roughly that long, see `bar_open`."""
+"""Length in ms of every interval; a month is only roughly that long, see `bar_open`."""
+STREAM_ONLY = ("8h",)
+"""Intervals that the stream has and REST has not."""
 
 PAST_MINUTES = 1500
 TRADED_MINUTES = 30
@@ -164,10 +167,13 @@ class History:
         self._trades: deque[Trade] = deque(maxlen=20_000)
         self._series: dict[str, _Series] = {}
         self._day: tuple[int, Day] | None = None
+        self.count = 0
+        """Trades recorded so far."""
 
     def record(self, trade: Trade) -> None:
         """Count a new trade."""
         self._trades.append(trade)
+        self.count += 1
         self._roll(trade.time_ms)
         self._live[-1].add(trade.price, trade.quantity, trade.value)
 
@@ -198,6 +204,12 @@ class History:
         first = 0 if start_ms is None else bisect_left(bars, start_ms, key=lambda bar: bar.open_ms)
         last = len(bars) if end_ms is None else bisect_right(bars, end_ms, key=lambda bar: bar.open_ms)
         return bars[first:last][:limit] if start_ms is not None else bars[max(first, last - limit) : last]
+
+    def opening(self, time_ms: int, now_ms: int) -> tuple[Decimal, Decimal]:
+        """(open of the minute that holds `time_ms`, close of the one before), no further back than the past goes."""
+        minutes = self._minutes(now_ms)
+        index = min(max(0, (time_ms - minutes[0].open_ms) // MINUTE), len(minutes) - 1)
+        return minutes[index].open, minutes[max(0, index - 1)].close
 
     def average(self, now_ms: int, minutes: int) -> Decimal:
         """Volume-weighted price of the last minutes; the last price when nothing traded."""

@@ -36,7 +36,7 @@ class Ledger:
     def __init__(self) -> None:
         self._accounts: dict[str, dict[str, Balance]] = {}
         self._unbounded: set[str] = set()
-        self._touched: dict[tuple[str, str], None] = {}
+        self._touched: dict[tuple[str, str], tuple[Decimal, Decimal]] = {}
 
     def open(self, account: str, balances: Mapping[str, Decimal], *, unbounded: bool = False) -> None:
         """Open `account` with these free amounts. Raises ValueError if it exists or an amount is negative."""
@@ -65,9 +65,9 @@ class Ledger:
         balance = self.balance(account, asset)
         if balance.free < amount:
             raise InsufficientBalance(account, asset)
+        self._touch(account, asset, balance)
         balance.free -= amount
         balance.locked += amount
-        self._touched[account, asset] = None
 
     def release(self, account: str, asset: str, amount: Decimal) -> None:
         """Move `amount` back from locked to free."""
@@ -76,36 +76,35 @@ class Ledger:
         balance = self.balance(account, asset)
         if balance.locked < amount:
             raise ValueError(f"{account} has less {asset} locked than is to be released")
+        self._touch(account, asset, balance)
         balance.locked -= amount
         balance.free += amount
-        self._touched[account, asset] = None
 
     def pay(self, payer: str, payee: str, asset: str, amount: Decimal, *, from_locked: bool = False) -> None:
         """Move `amount` from one account to another's free balance. Raises InsufficientBalance."""
         if not amount:
             return
-        source = self.balance(payer, asset)
-        if payer in self._unbounded:
-            source.free -= amount
-        elif from_locked:
-            if source.locked < amount:
-                raise InsufficientBalance(payer, asset)
+        source, target = self.balance(payer, asset), self.balance(payee, asset)
+        available = source.locked if from_locked else source.free
+        if available < amount and payer not in self._unbounded:
+            raise InsufficientBalance(payer, asset)
+        self._touch(payer, asset, source)
+        self._touch(payee, asset, target)
+        if from_locked and payer not in self._unbounded:
             source.locked -= amount
         else:
-            if source.free < amount:
-                raise InsufficientBalance(payer, asset)
             source.free -= amount
-        self.balance(payee, asset).free += amount
-        self._touched[payer, asset] = None
-        self._touched[payee, asset] = None
+        target.free += amount
 
     def total(self, asset: str) -> Decimal:
         """Sum over all accounts, free and locked; constant for ever."""
         found = (balances[asset] for balances in self._accounts.values() if asset in balances)
         return sum((balance.free + balance.locked for balance in found), ZERO)
 
-    def take_touched(self) -> list[tuple[str, str]]:
-        """(account, asset) of every balance changed since the last call, in order of first change."""
-        touched = list(self._touched)
-        self._touched.clear()
+    def take_touched(self) -> dict[tuple[str, str], tuple[Decimal, Decimal]]:
+        """(free, locked) before, by (account, asset), of every balance touched since the last call."""
+        touched, self._touched = self._touched, {}
         return touched
+
+    def _touch(self, account: str, asset: str, balance: Balance) -> None:
+        self._touched.setdefault((account, asset), (balance.free, balance.locked))

@@ -77,6 +77,12 @@ class Liquidity:
                 self._schedule(state)
         self._find_due()
 
+    def move(self, market: Market, price: Decimal) -> None:
+        """From now on the market is worth `price`; its levels follow as they are quoted anew."""
+        for state in self._flows:
+            if state.market is market:
+                state.fair = float(price)
+
     def _schedule(self, state: _Flow) -> None:
         state.next_ms += state.random.expovariate(1.0) * self._gap_ms
 

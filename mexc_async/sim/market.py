@@ -23,6 +23,8 @@ class Market:
         self.last_price = rules.start_price.quantize(self.tick)
         self.version = FIRST_VERSION
         """lastUpdateId: one more with every command that changes the book."""
+        self.changed_ms = start_ms
+        """When the book last changed."""
         self.house_bids: dict[Decimal, Entry] = {}
         self.house_asks: dict[Decimal, Entry] = {}
 

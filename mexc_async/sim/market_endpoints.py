@@ -5,7 +5,7 @@ from __future__ import annotations
 from mexc_async.sim import answers, choices
 from mexc_async.sim.answers import Json
 from mexc_async.sim.endpoints import Call, Endpoint
-from mexc_async.sim.history import INTERVALS
+from mexc_async.sim.history import INTERVALS, STREAM_ONLY
 from mexc_async.sim.market import Market
 from mexc_async.sim.refusals import Refusal, bad_combination, invalid_symbol
 from mexc_async.sim.symbols import ONLINE, PAUSED
@@ -91,7 +91,7 @@ def klines(call: Call) -> Json:
     """Bars, oldest first."""
     market = call.exchange.market(call.parameters.symbol())
     interval = call.parameters.text("interval")
-    if interval not in INTERVALS:
+    if interval not in INTERVALS or interval in STREAM_ONLY:
         raise Refusal(-1121, "Invalid interval.")
     start_ms, end_ms = call.parameters.integer("startTime"), call.parameters.integer("endTime")
     if start_ms is not None and end_ms is not None and start_ms > end_ms:

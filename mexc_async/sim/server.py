@@ -18,15 +18,28 @@ import msgspec
 import orjson
 from aiohttp import web
 
-from mexc_async.sim import account_endpoints, auth, market_endpoints, trade_endpoints
+from mexc_async.sim import (
+    account_endpoints,
+    auth,
+    control_endpoints,
+    market_endpoints,
+    trade_endpoints,
+    user_stream_endpoints,
+)
 from mexc_async.sim.accounts import DEMO_KEY, DEMO_SECRET, AccountSpec, check_accounts
 from mexc_async.sim.answers import Json
+from mexc_async.sim.arbitrage import Gap, GapRequest, open_gap
 from mexc_async.sim.endpoints import Call, Endpoint
 from mexc_async.sim.exchange import Exchange
+from mexc_async.sim.faults import Fault, FaultCount, Faults
 from mexc_async.sim.limits import PROFILES, WINDOWS, Limits, Profile, Windows
 from mexc_async.sim.liquidity import Liquidity
+from mexc_async.sim.listen_keys import ListenKeys
 from mexc_async.sim.parameters import receive
 from mexc_async.sim.refusals import Refusal
+from mexc_async.sim.socket_rules import SocketRules
+from mexc_async.sim.sockets import PATH as STREAM
+from mexc_async.sim.sockets import Sockets
 from mexc_async.sim.symbols import SEEDED
 from mexc_async.sim.tape import TapePlayer, read_tape
 
@@ -37,8 +50,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *trade_endpoints.ENDPOINTS,
     *trade_endpoints.GUIDE_ENDPOINTS,
     *account_endpoints.ENDPOINTS,
+    *user_stream_endpoints.ENDPOINTS,
 )
-ADVANCE_S = 0.05
+ADVANCE_MS = 50
 """How often the market moves when nobody asks."""
 _NO_CACHE = {"Cache-Control": "no-store"}
 _CLOSE_S = 2.0
@@ -71,6 +85,11 @@ class SimConfig(msgspec.Struct, frozen=True, kw_only=True):
     loop_tape: bool = True
     flow: float = 1.0
     """Scales the background market; 0 lays its books out and leaves them."""
+    sockets: SocketRules = SocketRules()
+    faults: tuple[Fault, ...] = ()
+    """In force from the start."""
+    control: bool = False
+    """Serve /sim/faults and /sim/gap to callers on loopback."""
 
     def __post_init__(self) -> None:
         if self.limits not in PROFILES:
@@ -105,13 +124,18 @@ class Simulator:
             self.exchange.open_account(spec, now_ms, extra)
         played = {rules.symbol for rules in tape.rules} if tape else set()
         seeded = [symbol for symbol in listed if symbol not in played]
-        self._movers: list[Liquidity | TapePlayer] = [
-            Liquidity(self.exchange, seeded, seed=self.config.seed, now_ms=now_ms, flow=self.config.flow)
-        ]
+        self._liquidity = Liquidity(self.exchange, seeded, seed=self.config.seed, now_ms=now_ms, flow=self.config.flow)
+        self._movers: list[Liquidity | TapePlayer] = [self._liquidity]
         if tape is not None:
             loop = self.config.loop_tape
             self._movers.append(TapePlayer(self.exchange, tape, now_ms=now_ms, loop=loop))
         self._limits = Limits(self.config.limits, self.config.windows)
+        rules = self.config.sockets
+        self._listen_keys = ListenKeys(
+            self.config.seed, valid_ms=int(rules.listen_key_s * 1000), most=rules.listen_keys
+        )
+        self._faults = Faults(self.config.faults, seed=self.config.seed)
+        self.sockets = Sockets(self.exchange, self._listen_keys, self._faults, rules, self._now_ms)
         self._routes = {(endpoint.method, endpoint.path): endpoint for endpoint in ENDPOINTS}
         self._paths = {endpoint.path for endpoint in ENDPOINTS}
         self._runner: web.ServerRunner | None = None
@@ -124,6 +148,32 @@ class Simulator:
         if not self._rest:
             raise RuntimeError("the simulator is not serving")
         return self._rest
+
+    @property
+    def spot_ws(self) -> str:
+        """URL of the spot stream. Raises RuntimeError before `start`."""
+        return "ws" + self.rest.removeprefix("http") + STREAM
+
+    def inject(self, fault: Fault) -> int:
+        """Put a fault in force; one that strikes at once does so now, and the sockets that it befell are returned."""
+        if fault.now:
+            return self.sockets.strike(fault)
+        self._faults.add(fault)
+        return 0
+
+    def clear_faults(self) -> None:
+        """Put no fault in force any more; what is broken stays broken."""
+        self._faults.clear()
+
+    def fault_counts(self) -> list[FaultCount]:
+        """Every fault in force and how often it has struck."""
+        return self._faults.counts()
+
+    def open_gap(self, gap: GapRequest | None = None) -> Gap:
+        """Move prices so that a round of three orders gains. Raises ValueError where that cannot be."""
+        now_ms = self._now_ms()
+        self._advance(now_ms)
+        return open_gap(self.exchange, gap or GapRequest(), self._liquidity.move, now_ms)
 
     async def start(self) -> None:
         """Serve from now on. Raises StartFailed when host or port cannot be had."""
@@ -148,6 +198,7 @@ class Simulator:
         if clock is not None:
             clock.cancel()
             await asyncio.wait([clock])
+        await self.sockets.aclose()
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
@@ -167,21 +218,26 @@ class Simulator:
         return time.time_ns() // 1_000_000
 
     async def _keep_moving(self) -> None:
-        """Let the market move while nobody asks."""
+        """Let the market move while nobody asks, and the stream show it."""
         while True:
             try:
-                self._advance(self._now_ms())
+                now_ms = self._now_ms()
+                self._advance(now_ms)
+                self.sockets.tick(now_ms)
             except Exception:
                 log.exception("the background market failed; it goes on")
-            await asyncio.sleep(ADVANCE_S)
+            step_ms = min(ADVANCE_MS, self.sockets.shortest_ms or ADVANCE_MS)
+            await asyncio.sleep((step_ms - time.time() * 1000 % step_ms) / 1000)
 
     def _advance(self, now_ms: int) -> None:
         for mover in self._movers:
             mover.advance(now_ms)
 
-    async def _serve(self, request: web.BaseRequest) -> web.Response:
+    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """One request."""
         try:
+            if request.method == "GET" and request.path == STREAM:
+                return await self.sockets.serve(request)
             body = await request.read() if request.can_read_body else b""
             return self._answer(request, body)
         except Refusal as refusal:
@@ -195,6 +251,9 @@ class Simulator:
     def _answer(self, request: web.BaseRequest, body: bytes) -> web.Response:
         """Route, count, check and handle a request, in this order. Raises Refusal."""
         path, _, query = request.raw_path.partition("?")
+        if self.config.control and path.startswith(control_endpoints.PREFIX) and _is_local(request):
+            found = control_endpoints.answer(self, request.method, path, body)
+            return web.Response(body=msgspec.json.encode(found), content_type="application/json")
         endpoint = self._routes.get((request.method, path))
         if endpoint is None:
             raise self._no_route(request.method, path)
@@ -214,12 +273,16 @@ class Simulator:
             auth.check_signature(received, sender)
             auth.check_permission(sender, endpoint.permission)
         self._advance(now_ms)
-        return _json(endpoint.handler(Call(self.exchange, received.parameters, now_ms, sender)))
+        return _json(endpoint.handler(Call(self.exchange, received.parameters, now_ms, sender, self._listen_keys)))
 
     def _no_route(self, method: str, path: str) -> Refusal:
         if path in self._paths and method != "HEAD":
             return Refusal(405, f"Request method '{method}' not supported", 405)
         return Refusal(404, "Not Found", 404)
+
+
+def _is_local(request: web.BaseRequest) -> bool:
+    return request.remote in control_endpoints.LOOPBACK
 
 
 def _json(answer: Json, status: int = 200) -> web.Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -46,3 +47,35 @@ def test_orders(exchange: Any) -> None:
     assert exchange.fetch_order(at_once["id"], "ETH/USDT")["status"] == "closed"
     with pytest.raises(ccxt.InsufficientFunds):
         exchange.create_order(symbol, "limit", "buy", 10, 60000)
+
+
+async def test_streams(mexc_sim: BackgroundSimulator) -> None:
+    pro: Any = pytest.importorskip("ccxt.pro", reason="ccxt is not installed")
+    client = pro.mexc({"apiKey": mexc_sim.api_key, "secret": mexc_sim.api_secret})
+    client.urls["api"]["spot"] = {"public": mexc_sim.rest, "private": mexc_sim.rest}
+    client.urls["api"]["ws"]["spot"] = mexc_sim.spot_ws
+    client.options["watchOrderBook"]["snapshotDelay"] = 3
+    client.has["fetchCurrencies"] = False
+
+    async def no_swaps(params: object = None) -> list[object]:
+        return []
+
+    client.fetch_swap_markets = no_swaps
+    symbol = "BTC/USDT"
+    try:
+        async with asyncio.timeout(30):
+            await client.load_markets()
+            assert (await client.watch_ticker(symbol))["bid"] > 0
+            assert (await client.watch_ohlcv(symbol, "1m"))[-1][4] > 0
+            assert (await client.watch_trades(symbol))[-1]["price"] > 0
+            book = await client.watch_order_book(symbol)
+            assert book["bids"][0][0] < book["asks"][0][0]
+            watched = [asyncio.create_task(client.watch_balance()), asyncio.create_task(client.watch_my_trades(symbol))]
+            while mexc_sim.call(lambda simulator: simulator.sockets.private_topics) < 2:
+                await client.watch_ticker(symbol)
+            sold = await client.create_order(symbol, "market", "sell", 0.001)
+            balance, trades = await asyncio.gather(*watched)
+            assert trades[-1]["order"] == sold["id"]
+            assert balance["BTC"]["free"] == 1.999
+    finally:
+        await client.close()

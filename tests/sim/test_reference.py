@@ -1,4 +1,4 @@
-"""Every documented endpoint of the groups market, trade and account answers in the reference's shape and weight."""
+"""Every documented endpoint that is served answers in the reference's shape and weight."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "reference" / "spot
 pytestmark = pytest.mark.skipif(not REFERENCE.is_file(), reason="the API reference is not beside the repository")
 
 ENTRIES: list[dict[str, Any]] = (
-    [entry for entry in json.loads(REFERENCE.read_text()) if entry["group"] in ("market", "trade", "account")]
+    [
+        entry
+        for entry in json.loads(REFERENCE.read_text())
+        if entry["group"] in ("market", "trade", "account", "userstream")
+    ]
     if REFERENCE.is_file()
     else []
 )
@@ -120,6 +124,8 @@ def prepare(client: NaiveClient, name: str) -> dict[str, Any]:
         member: dict[str, Any] = {"tradeGroupId": group["tradeGroupId"], "uid": "1"}
         client.call("POST", "/api/v3/strategy/group/uid", **member)
         return {**GROUP, **member}
+    if name in ("keepalive_listen_key", "close_listen_key"):
+        return {"listenKey": client.call("POST", "/api/v3/userDataStream").body["listenKey"]}
     return {**symbol, "interval": "1m"} if name == "klines" else symbol
 
 

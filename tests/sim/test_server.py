@@ -183,7 +183,9 @@ def test_the_command_prints_one_line_and_stops_cleanly(tmp_path: Path, number: s
     accounts.write_text('[{"name":"second","api_key":"k2","api_secret":"s2","balances":{"USDT":"5"}}]')
     process = start("--api-key", "K", "--api-secret", "S", "--balance", "USDT=7", "--accounts", str(accounts))
     assert process.stdout is not None
-    rest = json.loads(process.stdout.readline())["rest"]
+    ready = json.loads(process.stdout.readline())
+    rest = ready["rest"]
+    assert ready["spot_ws"] == f"ws{rest.removeprefix('http')}/ws"
     for key, secret, amount in (("K", "S", "7"), ("k2", "s2", "5")):
         client = NaiveClient(rest, key, secret)
         (usdt,) = client.call("GET", "/api/v3/account").body["balances"]
@@ -202,6 +204,8 @@ def test_the_command_prints_one_line_and_stops_cleanly(tmp_path: Path, number: s
         (["--tape", "no-such-file"], "tape no-such-file: No such file or directory"),
         (["--accounts", "no-such-file"], "accounts file no-such-file"),
         (["--host", "203.0.113.1"], "cannot be had"),
+        (["--fault", "explode"], "fault 'explode'"),
+        (["--idle-s", "0"], "idle_s 0.0 is not above 0"),
     ],
 )
 def test_the_command_refuses_in_one_line(arguments: list[str], message: str) -> None:
@@ -211,6 +215,19 @@ def test_the_command_refuses_in_one_line(arguments: list[str], message: str) -> 
     assert err.startswith("error: ")
     assert message in err
     assert err.count("\n") == 1
+
+
+def test_faults_can_be_ordered_from_a_running_command() -> None:
+    process = start("--faults", "--fault", "skip,on=*aggre.depth*,chance=0.5", "--lifetime-s", "5")
+    assert process.stdout is not None
+    client = NaiveClient(json.loads(process.stdout.readline())["rest"], "", "")
+    (count,) = client.get("/sim/faults").body["faults"]
+    assert (count["fault"]["on"], count["fault"]["chance"]) == ("*aggre.depth*", 0.5)
+    assert client.send("POST", "/sim/faults", '{"kind":"drop","now":true}').body == {"struck": 0}
+    client.close()
+    process.terminate()
+    process.communicate(timeout=10)
+    assert process.returncode == 0
 
 
 def test_help_is_quick() -> None:
@@ -226,6 +243,8 @@ def test_the_plugin_is_light() -> None:
 def test_the_fixture_serves_a_synchronous_test(mexc_sim: BackgroundSimulator) -> None:
     client = NaiveClient(mexc_sim.rest, mexc_sim.api_key, mexc_sim.api_secret)
     assert client.call("GET", "/api/v3/uid").status == 200
+    assert mexc_sim.spot_ws.endswith("/ws")
+    assert mexc_sim.call(lambda simulator: simulator.open_gap()).edge > 0
     client.close()
     mexc_sim.close()
     assert mexc_sim.rest in repr(mexc_sim)

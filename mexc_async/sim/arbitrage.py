@@ -1,0 +1,143 @@
+"""A price gap between three markets, on demand: trading around them then gains what was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import ROUND_DOWN, ROUND_UP, Decimal
+from typing import NamedTuple
+
+import msgspec
+
+from mexc_async.sim.exchange import Exchange
+from mexc_async.sim.market import Market
+from mexc_async.sim.matching import Side, opposite
+
+_MOST_EDGE = Decimal("0.1")
+_SPARE = Decimal("1.05")
+"""How much more than needed the prices are good for."""
+
+
+class GapRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Prices in three markets such that one round of three orders gains."""
+
+    symbols: tuple[str, str, str] = ("BTCUSDT", "ETHBTC", "ETHUSDT")
+    """In the order of trading. The second market is the one whose prices move."""
+    edge: Decimal = Decimal("0.005")
+    """What a round gains after taker fees, as a ratio; 0 closes the gap."""
+    value: Decimal = Decimal(1000)
+    """How much of the first asset the prices are good for."""
+
+    def __post_init__(self) -> None:
+        if not (self.edge.is_finite() and abs(self.edge) <= _MOST_EDGE):
+            raise ValueError(f"edge {self.edge} is not between -{_MOST_EDGE} and {_MOST_EDGE}")
+        if not (self.value.is_finite() and self.value > 0):
+            raise ValueError(f"value {self.value} is not above 0")
+
+
+class GapLeg(msgspec.Struct, frozen=True):
+    """One order of the round: buy at the best ask or sell at the best bid."""
+
+    symbol: str
+    side: Side
+    price: Decimal
+    quantity: Decimal
+    """What rests at that price at least."""
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """An opened gap."""
+
+    start_asset: str
+    edge: Decimal
+    """What a round gains after taker fees, as the prices are now."""
+    legs: tuple[GapLeg, ...]
+
+
+class _Leg(NamedTuple):
+    market: Market
+    side: Side
+    fee: Decimal
+
+    def rate(self, price: Decimal) -> Decimal:
+        """What one unit of the asset that goes in becomes."""
+        return price * (1 - self.fee) if self.side == "SELL" else 1 / (price * (1 + self.fee))
+
+    def price_for(self, rate: Decimal) -> Decimal:
+        """The price that gives at least this rate."""
+        if self.side == "SELL":
+            return (rate / (1 - self.fee)).quantize(self.market.tick, rounding=ROUND_UP)
+        return (1 / (rate * (1 + self.fee))).quantize(self.market.tick, rounding=ROUND_DOWN)
+
+
+def open_gap(
+    exchange: Exchange,
+    request: GapRequest,
+    move: Callable[[Market, Decimal], None],
+    now_ms: int,
+) -> Gap:
+    """Move the second market's prices, and make all three good for the value.
+
+    `move` tells whoever keeps a market moving where its price is now. Raises ValueError for symbols that are not
+    listed, form no round or have nobody to trade with.
+    """
+    start_asset, legs = _round(exchange.markets, request.symbols)
+    prices = [_best(leg) for leg in legs]
+    others = legs[0].rate(prices[0]) * legs[2].rate(prices[2])
+    prices[1] = legs[1].price_for((1 + request.edge) / others)
+    if prices[1] <= 0:
+        raise ValueError(f"{request.symbols[1]} has no price on its tick that gives this edge")
+    _clear_before(exchange, legs[1], prices[1], now_ms)
+    move(legs[1].market, prices[1])
+    amount = request.value
+    made = []
+    for leg, price in zip(legs, prices, strict=True):
+        made.append(_offer(exchange, leg, price, amount, now_ms))
+        amount *= leg.rate(price)
+    return Gap(start_asset, amount / request.value - 1, tuple(made))
+
+
+def _round(markets: Mapping[str, Market], symbols: Sequence[str]) -> tuple[str, list[_Leg]]:
+    """(asset that it starts and ends with, legs)."""
+    for symbol in symbols:
+        if symbol not in markets:
+            raise ValueError(f"symbol {symbol!r} is not listed")
+    first = markets[symbols[0]].rules
+    for start in (first.quote, first.base):
+        held: str | None = start
+        legs = []
+        for symbol in symbols:
+            market = markets[symbol]
+            rules = market.rules
+            side: Side = "BUY" if held == rules.quote else "SELL"
+            held = {rules.quote: rules.base, rules.base: rules.quote}.get(held or "")
+            legs.append(_Leg(market, side, rules.taker_fee))
+        if held == start:
+            return start, legs
+    raise ValueError(f"{', '.join(symbols)} form no round")
+
+
+def _best(leg: _Leg) -> Decimal:
+    top = leg.market.top(opposite(leg.side))
+    if top is None:
+        raise ValueError(f"{leg.market.rules.symbol} has nobody to trade with")
+    return top[0]
+
+
+def _clear_before(exchange: Exchange, leg: _Leg, price: Decimal, now_ms: int) -> None:
+    """Withdraw the outside world's levels that are better than `price`."""
+    side = opposite(leg.side)
+    for other in list(leg.market.house(side)):
+        if (other < price) if side == "SELL" else (other > price):
+            exchange.quote(leg.market, side, other, Decimal(0), now_ms)
+
+
+def _offer(exchange: Exchange, leg: _Leg, price: Decimal, amount: Decimal, now_ms: int) -> GapLeg:
+    """Let the outside world hold enough at `price` for `amount` of the asset that goes in."""
+    market, side = leg.market, opposite(leg.side)
+    needed = amount if leg.side == "SELL" else amount * leg.rate(price)
+    needed = (needed * _SPARE).quantize(market.step, rounding=ROUND_UP)
+    own = market.house(side).get(price)
+    if own is None or own.quantity < needed:
+        exchange.quote(market, side, price, needed, now_ms)
+    top = market.top(side)
+    return GapLeg(market.rules.symbol, leg.side, price, top[1] if top else needed)

@@ -1,0 +1,133 @@
+"""One socket of the stream: what waits to be sent, and how it ends.
+
+Everything is put into one queue in order; a task of its own sends it, so that no client holds up another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from aiohttp import WSCloseCode, web
+
+from mexc_async.sim.control import Subscriptions
+from mexc_async.sim.faults import Faults, Wire
+from mexc_async.sim.socket_rules import Life, SocketRules
+from mexc_async.sim.topics import Topic
+
+
+class Connection:
+    """A client's socket."""
+
+    def __init__(
+        self,
+        request: web.BaseRequest,
+        socket: web.WebSocketResponse,
+        subscriptions: Subscriptions,
+        rules: SocketRules,
+        faults: Faults,
+        *,
+        uid: str | None = None,
+        listen_key: str | None = None,
+    ) -> None:
+        """`uid` is the account that the listen key stands for; None on a socket without one."""
+        self.socket = socket
+        self.subscriptions = subscriptions
+        self.uid = uid
+        self.listen_key = listen_key
+        self.life = Life(rules, asyncio.get_running_loop().time())
+        self.gone = asyncio.Event()
+        """Set once nothing more can be received."""
+        self.is_silent = False
+        """Half open: nothing is sent any more, and nobody is told."""
+        self._request = request
+        self._most = rules.queue
+        self._faults = faults
+        self._wire = Wire(faults)
+        self._queue: deque[tuple[float, bytes | str]] = deque()
+        self._wake = asyncio.Event()
+        self._close: tuple[int, str] | None = None
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the client has gone."""
+        transport = self._request.transport
+        return transport is None or transport.is_closing()
+
+    def reply(self, text: str) -> None:
+        """Send a text frame."""
+        self._put(text)
+
+    def push(self, topic: Topic, frame: bytes) -> str | None:
+        """Send a push, unless a fault befalls it; returns the fault that befell the socket itself."""
+        if self.is_silent or self._close is not None:
+            return None
+        if not (self._faults or self._wire.is_holding):
+            self._put(frame)
+            return None
+        passage = self._wire.carry(topic.name, frame)
+        due_s = asyncio.get_running_loop().time() + passage.delay_ms / 1000 if passage.delay_ms else 0.0
+        for each in passage.frames:
+            self._put(each, due_s)
+        return passage.broken
+
+    def end(self, reason: str, code: int = WSCloseCode.OK) -> None:
+        """Close the socket after what is already waiting."""
+        if self._close is None:
+            self._close = (code, reason)
+            self._wake.set()
+
+    def abort(self) -> None:
+        """Reset the socket: no word of farewell."""
+        self._queue.clear()
+        self.gone.set()
+        transport = self._request.transport
+        if transport is not None:
+            transport.abort()
+
+    def silence(self) -> None:
+        """Send nothing from now on, and keep the socket."""
+        self.is_silent = True
+        self._queue.clear()
+
+    async def send_all(self) -> None:
+        """Send what is put into the queue until the socket ends or is to be closed."""
+        loop = asyncio.get_running_loop()
+        while self._close is None or self._queue:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._queue:
+                due_s, data = self._queue.popleft()
+                if due_s > loop.time():
+                    await asyncio.sleep(due_s - loop.time())
+                if not await self._send(data):
+                    return
+        if self.is_silent:
+            await self.gone.wait()
+
+    async def part(self) -> None:
+        """Close the socket in the way that was asked for, if it is still open."""
+        if self._close is not None and not self.is_silent:
+            code, reason = self._close
+            await self.socket.close(code=code, message=reason.encode())
+
+    async def _send(self, data: bytes | str) -> bool:
+        if self.is_silent:
+            return True
+        try:
+            if isinstance(data, str):
+                await self.socket.send_str(data)
+            else:
+                await self.socket.send_bytes(data)
+        except ConnectionError:
+            return False
+        return True
+
+    def _put(self, data: bytes | str, due_s: float = 0.0) -> None:
+        if self.is_silent or self._close is not None:
+            return
+        if len(self._queue) >= self._most:
+            self.abort()
+            return
+        self._queue.append((due_s, data))
+        self._wake.set()

@@ -1,0 +1,183 @@
+"""Faults on demand: which of the things that can go wrong go wrong now.
+
+Nothing here touches a socket or a clock. A fault is described by a value, `Faults` decides from a seeded random source
+whether it strikes, and whoever owns the socket carries it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from random import Random
+from typing import Literal, NamedTuple, TypeAlias
+
+import msgspec
+
+Kind: TypeAlias = Literal[
+    "refuse",
+    "block",
+    "drop",
+    "half_open",
+    "expire_key",
+    "skip",
+    "duplicate",
+    "delay",
+    "reorder",
+    "corrupt",
+]
+"""On the stream. refuse: a connection is reset instead of accepted. block: a subscription is refused. drop: the socket
+is reset. half_open: the socket stays and nothing is sent any more. expire_key: the listen key ends just before a
+private push. skip: a push is left out. duplicate: it is sent twice. delay: it and what follows are held back. reorder:
+it comes after the channel's next one. corrupt: its bytes are no message any more."""
+
+AT_ONCE: tuple[Kind, ...] = ("drop", "half_open", "expire_key")
+"""Kinds that can also strike right now instead of at the next opportunity."""
+
+_LONGEST_CUT = 8
+
+
+class BadFault(ValueError):
+    """A fault cannot be used as described; the message is one line."""
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One thing that goes wrong, and when. Raises BadFault for what makes no sense."""
+
+    kind: Kind
+    on: str = "*"
+    """Pattern (`*`, `?`) of what it strikes: full channel names, or the path for `refuse`."""
+    chance: float = 1.0
+    """Probability at each opportunity."""
+    after: int = 0
+    """Opportunities that pass first."""
+    times: int | None = None
+    """How often it strikes at most; None for no limit."""
+    delay_ms: int = 1000
+    """How long `delay` holds back."""
+    now: bool = False
+    """Strike every matching socket once, at once, and leave no rule behind."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.chance <= 1:
+            raise BadFault(f"fault {self.kind}: chance {self.chance} is not between 0 and 1")
+        if self.after < 0 or self.delay_ms < 0 or (self.times is not None and self.times < 1):
+            raise BadFault(f"fault {self.kind}: after and delay_ms cannot be negative, times is at least 1")
+        if self.now and self.kind not in AT_ONCE:
+            raise BadFault(f"fault {self.kind}: only {', '.join(AT_ONCE)} can strike at once")
+
+
+class FaultCount(msgspec.Struct, frozen=True):
+    """A fault and what has come of it."""
+
+    fault: Fault
+    seen: int
+    """Opportunities it had."""
+    struck: int
+
+
+def parse_fault(text: str) -> Fault:
+    """`KIND[,NAME=VALUE...]`, such as `skip,on=*aggre.depth*,chance=0.01`. Raises BadFault."""
+    kind, *settings = text.split(",")
+    pairs = [setting.partition("=")[::2] for setting in settings]
+    try:
+        return msgspec.convert({"kind": kind, **dict(pairs)}, Fault, strict=False)
+    except msgspec.ValidationError as error:
+        raise BadFault(f"fault {text!r}: {error}") from None
+
+
+class _Rule:
+    __slots__ = ("fault", "seen", "struck")
+
+    def __init__(self, fault: Fault) -> None:
+        self.fault = fault
+        self.seen = 0
+        self.struck = 0
+
+
+class Faults:
+    """The rules in force."""
+
+    def __init__(self, faults: Iterable[Fault] = (), *, seed: int = 0) -> None:
+        self.random = Random(f"{seed}:faults")
+        self._rules: dict[str, list[_Rule]] = {}
+        for fault in faults:
+            self.add(fault)
+
+    def __bool__(self) -> bool:
+        return bool(self._rules)
+
+    def add(self, fault: Fault) -> None:
+        """Put a fault in force beside the others; the oldest that strikes wins."""
+        self._rules.setdefault(fault.kind, []).append(_Rule(fault))
+
+    def clear(self) -> None:
+        """From now on nothing goes wrong; what is already broken stays so."""
+        self._rules.clear()
+
+    def counts(self) -> list[FaultCount]:
+        """Every rule in force."""
+        return [FaultCount(rule.fault, rule.seen, rule.struck) for rules in self._rules.values() for rule in rules]
+
+    def strikes(self, kind: Kind, subject: str) -> Fault | None:
+        """The fault of this kind that befalls `subject` now, if any. Every call is one opportunity."""
+        for rule in self._rules.get(kind, ()):
+            fault = rule.fault
+            if not fnmatchcase(subject, fault.on):
+                continue
+            rule.seen += 1
+            if rule.seen <= fault.after or (fault.times is not None and rule.struck >= fault.times):
+                continue
+            if fault.chance >= 1 or self.random.random() < fault.chance:
+                rule.struck += 1
+                return fault
+        return None
+
+
+class Passage(NamedTuple):
+    """What becomes of one push on its way to one socket."""
+
+    frames: tuple[bytes, ...]
+    delay_ms: int = 0
+    broken: Kind | None = None
+    """drop, half_open or expire_key: what happens to the socket instead."""
+
+
+class Wire:
+    """The faults of one socket's pushes."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self._held: dict[str, bytes] = {}
+        """By channel, the push that waits for the next one to overtake it."""
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether a push still waits to be overtaken."""
+        return bool(self._held)
+
+    def carry(self, channel: str, frame: bytes) -> Passage:
+        """What to send of `frame`."""
+        strikes = self._faults.strikes
+        for kind in AT_ONCE:
+            if (kind != "expire_key" or channel.startswith("spot@private.")) and strikes(kind, channel):
+                return Passage((), broken=kind)
+        if strikes("skip", channel):
+            return Passage(())
+        if strikes("corrupt", channel):
+            frame = corrupted(frame, self._faults.random)
+        frames = (frame, frame) if strikes("duplicate", channel) else (frame,)
+        earlier = self._held.pop(channel, None)
+        if earlier is not None:
+            frames = (*frames, earlier)
+        elif strikes("reorder", channel):
+            self._held[channel] = frame
+            return Passage(())
+        delay = strikes("delay", channel)
+        return Passage(frames, delay.delay_ms if delay else 0)
+
+
+def corrupted(frame: bytes, random: Random) -> bytes:
+    """Bytes that no reader of `frame` can take for a message: its end is cut off, or all of it is noise."""
+    if random.random() < 0.5:
+        return b"\xff" * len(frame)
+    return frame[: -random.randint(1, _LONGEST_CUT)]

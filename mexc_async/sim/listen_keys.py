@@ -1,0 +1,68 @@
+"""Listen keys: who may open a private stream, and until when. The time is passed in."""
+
+from __future__ import annotations
+
+from random import Random
+from string import ascii_lowercase, digits
+
+from mexc_async.sim import choices
+from mexc_async.sim.refusals import Refusal
+
+_ALPHABET = ascii_lowercase + digits
+_LENGTH = 64
+
+
+class _Key:
+    __slots__ = ("ends_ms", "uid")
+
+    def __init__(self, uid: str, ends_ms: int) -> None:
+        self.uid = uid
+        self.ends_ms = ends_ms
+
+
+class ListenKeys:
+    """Every account's keys; one that is over is forgotten."""
+
+    def __init__(self, seed: int, *, valid_ms: int, most: int) -> None:
+        self.most = most
+        """How many keys an account may have at a time."""
+        self._valid_ms = valid_ms
+        self._random = Random(f"{seed}:listen keys")
+        self._keys: dict[str, _Key] = {}
+
+    def create(self, uid: str, now_ms: int) -> str:
+        """A new key. Raises Refusal when the account has too many."""
+        if len(self.of(uid, now_ms)) >= self.most:
+            raise Refusal(choices.TOO_MANY_LISTEN_KEYS, f"At most {self.most} listen keys.")
+        key = "".join(self._random.choices(_ALPHABET, k=_LENGTH))
+        self._keys[key] = _Key(uid, now_ms + self._valid_ms)
+        return key
+
+    def of(self, uid: str, now_ms: int) -> list[str]:
+        """The account's valid keys, oldest first."""
+        self._forget_ended(now_ms)
+        return [name for name, key in self._keys.items() if key.uid == uid]
+
+    def extend(self, uid: str, name: str, now_ms: int) -> None:
+        """Make a key valid for the full time from now. Raises Refusal 730708."""
+        self._own(uid, name, now_ms).ends_ms = now_ms + self._valid_ms
+
+    def close(self, uid: str, name: str, now_ms: int) -> None:
+        """End a key. Raises Refusal 730708."""
+        self._own(uid, name, now_ms)
+        del self._keys[name]
+
+    def owner(self, name: str, now_ms: int) -> str | None:
+        """The uid that a valid key stands for."""
+        key = self._keys.get(name)
+        return key.uid if key is not None and now_ms < key.ends_ms else None
+
+    def _own(self, uid: str, name: str, now_ms: int) -> _Key:
+        self._forget_ended(now_ms)
+        key = self._keys.get(name)
+        if key is None or key.uid != uid:
+            raise Refusal(730708, "listen key does not exist or has expired.")
+        return key
+
+    def _forget_ended(self, now_ms: int) -> None:
+        self._keys = {name: key for name, key in self._keys.items() if now_ms < key.ends_ms}

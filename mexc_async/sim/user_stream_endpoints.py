@@ -1,0 +1,44 @@
+"""Listen keys over REST: the group `userstream` of the reference."""
+
+from __future__ import annotations
+
+from mexc_async.sim.answers import Json
+from mexc_async.sim.endpoints import Call, Endpoint
+
+_PATH = "/api/v3/userDataStream"
+_READ = "SPOT_ACCOUNT_READ"
+_ONE = (("ip", 1),)
+
+
+def create(call: Call) -> Json:
+    """A new key."""
+    return {"listenKey": call.listen_keys.create(call.account.uid, call.now_ms)}
+
+
+def list_keys(call: Call) -> Json:
+    """The account's keys and how many more it may have."""
+    keys = call.listen_keys
+    names: list[Json] = [*keys.of(call.account.uid, call.now_ms)]
+    return {"total": keys.most, "listenKey": names, "available": keys.most - len(names)}
+
+
+def extend(call: Call) -> Json:
+    """Make a key valid for another hour."""
+    key = call.parameters.text("listenKey")
+    call.listen_keys.extend(call.account.uid, key, call.now_ms)
+    return {"listenKey": key}
+
+
+def close(call: Call) -> Json:
+    """End a key and the streams that use it."""
+    key = call.parameters.text("listenKey")
+    call.listen_keys.close(call.account.uid, key, call.now_ms)
+    return {"listenKey": key}
+
+
+ENDPOINTS = (
+    Endpoint("POST", _PATH, create, _ONE, _READ),
+    Endpoint("GET", _PATH, list_keys, _ONE, _READ),
+    Endpoint("PUT", _PATH, extend, _ONE, _READ),
+    Endpoint("DELETE", _PATH, close, _ONE, _READ),
+)
