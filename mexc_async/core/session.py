@@ -52,10 +52,14 @@ class Timing(msgspec.Struct, frozen=True):
     """A request that is not answered by then is treated as lost with its socket."""
     lifetime_s: float = 23.5 * 3600
     """MEXC cuts every socket after 24 hours."""
+    retry_s: float = 0.2
+    """Pause before a lost socket is replaced; it doubles from one loss to the next, and is jittered."""
+    longest_retry_s: float = 30.0
+    """The longest such pause; a socket that lives to its first ping ends the growth."""
 
 
 class _Reply(msgspec.Struct):
-    id: int = 0
+    id: int | None = 0
     code: int = 0
     msg: str | None = None
 
@@ -81,6 +85,7 @@ class Session:
         """Channels that MEXC has accepted."""
         self._heard_at = now
         self._pinged_at = now
+        self._began_at = now
         self._ends_at = now + timing.lifetime_s
         self.pings_unanswered = 0
 
@@ -95,6 +100,9 @@ class Session:
         """The frames that give these channels up; they count as inactive at once."""
         channels = tuple(channels)
         self.active.difference_update(channels)
+        for number, pending in self._pending.items():  # what is still to be accepted is not wanted any more
+            left = tuple(channel for channel in pending.channels if channel not in channels)
+            self._pending[number] = pending._replace(channels=left)
         return list(self._requests("UNSUBSCRIPTION", channels, now))
 
     def _requests(self, method: str, channels: Iterable[str], now: float) -> Iterator[str]:
@@ -115,9 +123,9 @@ class Session:
         except msgspec.MsgspecError:
             return Answer(reason=text, is_understood=False)  # such as the bare words "Invalid listen key"
         if (reply.msg or "").upper() in ("PONG", "SUCCESS"):
-            self.pings_unanswered = 0
+            self.pings_unanswered = max(self.pings_unanswered - 1, 0)
             return Answer(is_pong=True)
-        pending = self._pending.pop(reply.id, None) or self._pending_by_names(reply.msg or "")
+        pending = self._pending.pop(reply.id or 0, None) or self._pending_by_names(reply.msg or "")
         if pending is None:
             return Answer(reason=text, is_understood=False)
         if not pending.subscribes:
@@ -127,9 +135,11 @@ class Session:
         return Answer(accepted, refused, reason)
 
     def _pending_by_names(self, text: str) -> _Pending | None:
-        """The request that an answer without its id is about: one whose channels it names."""
+        """The request that an answer without its id is about: the oldest that it names, or of all if it is blank."""
+        lists = [names for _, names in _LISTS.findall(text)] or [text]
+        named = {name for names in lists for name in _names(names)}
         for number, pending in self._pending.items():
-            if any(channel in text for channel in pending.channels):
+            if not text or not named.isdisjoint(pending.channels):
                 return self._pending.pop(number)
         return None
 
@@ -147,6 +157,10 @@ class Session:
             return [], Verdict.SILENT
         frames = [self.ping(now)] if now - self._pinged_at >= timing.ping_s else []
         return frames, Verdict.OLD if now >= self._ends_at else Verdict.GO_ON
+
+    def age(self, now: float) -> float:
+        """Seconds since the socket was opened."""
+        return now - self._began_at
 
     def next_tick(self) -> float:
         """When `tick` is worth calling again."""

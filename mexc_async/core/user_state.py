@@ -1,0 +1,121 @@
+"""What is known of the account's orders and fills from its private stream, and what a gap in it leaves open.
+
+Pure: pushes and answers come in, and out comes whether something is news, and which orders lack fills.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable, Iterable
+from decimal import Decimal
+
+from msgspec import Struct
+
+ZERO = Decimal(0)
+MAX_FILLS = 20_000
+MAX_ORDERS = 10_000
+
+
+def fill_key(trade_id: str) -> str:
+    """What makes a fill the same fill in a push and in `my_trades`.
+
+    That both carry the same text is an assumption: recorded ids look alike (505979017439002624X1), but no source says
+    so. This is the one place to change if it proves wrong.
+    """
+    return trade_id
+
+
+class KnownOrder(Struct):
+    """How far an order got, as far as was told."""
+
+    symbol: str
+    executed: Decimal
+    is_open: bool
+    base: Decimal
+    """What had been executed before this stream saw it."""
+    filled: Decimal = ZERO
+    """Sum of the fills that were delivered."""
+    is_told: bool = True
+    """Whether its state was told, and not only a fill of it."""
+    content: Hashable = None
+    """The last push about it; None if REST told more since."""
+
+    @property
+    def lacks(self) -> Decimal:
+        """Quantity whose fills were not delivered."""
+        return max(self.executed - self.base - self.filled, ZERO)
+
+
+class UserState:
+    """Orders and fills of one account since its stream began; finished orders and old fills are forgotten in time."""
+
+    def __init__(self, since_ms: int) -> None:
+        self.since_ms = since_ms
+        """When the stream began: what was created later, it has seen from its start."""
+        self.orders: OrderedDict[str, KnownOrder] = OrderedDict()
+        self._fills: OrderedDict[str, None] = OrderedDict()
+
+    def order(
+        self,
+        order_id: str,
+        symbol: str,
+        executed: Decimal,
+        is_open: bool,
+        create_time: int,
+        content: Hashable = None,
+    ) -> bool:
+        """Take in an order's state; False if nothing about it is news (it repeats, or is older than what is known).
+
+        `content` is all that a push says: one that differs from the last push is news although it is no further.
+        """
+        known = self.orders.get(order_id)
+        if known is None or not known.is_told:
+            filled = known.filled if known else ZERO  # the fill came before its order
+            base = ZERO if create_time >= self.since_ms else max(executed - filled, ZERO)
+            self.orders[order_id] = KnownOrder(symbol, executed, is_open, base, filled, content=content)
+            self._forget()
+            return True
+        self.orders.move_to_end(order_id)
+        if executed < known.executed or (not known.is_open and is_open):
+            return False
+        is_further = executed > known.executed or (known.is_open and not is_open)
+        is_news = is_further or (None not in (content, known.content) and content != known.content)
+        known.executed, known.is_open = executed, is_open
+        known.content = content if is_further or content is not None else known.content
+        known.symbol = known.symbol or symbol
+        return is_news
+
+    def fill(self, trade_id: str, order_id: str, symbol: str, quantity: Decimal) -> bool:
+        """Take in a fill; False if it was delivered before."""
+        key = fill_key(trade_id)
+        if key in self._fills:
+            return False
+        self._fills[key] = None
+        if len(self._fills) > MAX_FILLS:
+            self._fills.popitem(last=False)
+        known = self.orders.get(order_id)
+        if known is None:
+            known = self.orders[order_id] = KnownOrder(symbol, ZERO, True, ZERO, is_told=False)
+            self._forget()
+        known.filled += quantity
+        return True
+
+    def symbols(self) -> set[str]:
+        """Symbols in which this account was seen to trade."""
+        return {known.symbol for known in self.orders.values() if known.symbol}
+
+    def believed_open(self) -> list[tuple[str, str]]:
+        """(order id, symbol) of every order that was open when last heard of."""
+        return [(order_id, known.symbol) for order_id, known in self.orders.items() if known.is_open and known.symbol]
+
+    def lacking(self, orders: Iterable[str] | None = None) -> list[str]:
+        """Orders of which fills are missing."""
+        names = self.orders if orders is None else orders
+        return [name for name in names if (known := self.orders.get(name)) is not None and known.lacks > 0]
+
+    def _forget(self) -> None:
+        if len(self.orders) <= MAX_ORDERS:
+            return
+        finished = [name for name, known in self.orders.items() if not known.is_open][: MAX_ORDERS // 10]
+        for name in finished:
+            del self.orders[name]

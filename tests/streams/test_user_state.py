@@ -1,0 +1,93 @@
+"""What the private stream knows: what is news, and which orders lack fills."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from mexc_async.core import user_state
+from mexc_async.core.user_state import UserState
+
+D = Decimal
+SINCE = 1_000
+
+
+def test_an_order_only_goes_forward() -> None:
+    state = UserState(SINCE)
+    assert state.order("1", "BTCUSDT", D(0), True, 2000, "new")
+    assert not state.order("1", "BTCUSDT", D(0), True, 2000, "new")  # a repeated push
+    assert state.order("1", "BTCUSDT", D(1), True, 2000, "one")
+    assert not state.order("1", "BTCUSDT", D(0), True, 2000, "new")  # an older one
+    assert state.order("1", "BTCUSDT", D(1), False, 2000, "ended")
+    assert not state.order("1", "BTCUSDT", D(1), True, 2000, "one")
+    assert not state.order("1", "BTCUSDT", D(1), False, 2000, "ended")
+
+
+def test_rest_and_push_tell_a_state_once() -> None:
+    state = UserState(SINCE)
+    assert state.order("1", "BTCUSDT", D(1), True, 2000)
+    assert not state.order("1", "BTCUSDT", D(1), True, 2000)
+    assert not state.order("1", "BTCUSDT", D(1), True, 2000, "the push of what REST told")
+    assert not state.order("1", "BTCUSDT", D(1), True, 2000)
+    assert state.order("1", "BTCUSDT", D(1), True, 2000, "says something else of it")
+    assert state.order("1", "BTCUSDT", D(2), True, 2000)
+    assert not state.order("1", "BTCUSDT", D(2), True, 2000, "late")
+
+
+def test_a_fill_is_news_once() -> None:
+    state = UserState(SINCE)
+    assert state.fill("t1", "1", "BTCUSDT", D(1))
+    assert not state.fill("t1", "1", "BTCUSDT", D(1))
+    assert state.orders["1"].filled == D(1)
+    assert state.order("1", "BTCUSDT", D(1), True, 2000, "after its fill")
+    assert state.lacking() == []
+
+
+def test_orders_lack_the_fills_that_were_not_told() -> None:
+    state = UserState(SINCE)
+    state.order("1", "BTCUSDT", D(3), True, 2000)
+    state.fill("t1", "1", "BTCUSDT", D(1))
+    state.order("2", "ETHUSDT", D(0), True, 2000)
+    assert state.lacking() == ["1"]
+    assert state.lacking(["2", "unknown"]) == []
+    state.fill("t2", "1", "BTCUSDT", D(2))
+    assert state.lacking(["1", "2"]) == []
+    assert state.symbols() == {"BTCUSDT", "ETHUSDT"}
+
+
+@pytest.mark.parametrize("fill_first", [False, True])
+def test_what_an_order_had_before_the_stream_is_not_lacking(fill_first: bool) -> None:
+    state = UserState(SINCE)
+    if fill_first:
+        state.fill("t1", "1", "BTCUSDT", D(1))
+        state.order("1", "BTCUSDT", D(6), True, 500)  # five before, one since
+    else:
+        state.order("1", "BTCUSDT", D(5), True, 500)
+    assert state.lacking() == []
+    state.order("1", "BTCUSDT", D(8), True, 500)
+    assert state.lacking() == ["1"]
+
+
+def test_open_orders_are_those_not_known_to_have_ended() -> None:
+    state = UserState(SINCE)
+    state.order("1", "BTCUSDT", D(0), True, 2000)
+    state.order("2", "BTCUSDT", D(0), True, 2000)
+    state.order("2", "BTCUSDT", D(0), False, 2000)
+    state.fill("t1", "3", "", D(1))
+    state.fill("t2", "4", "ETHUSDT", D(1))
+    assert state.believed_open() == [("1", "BTCUSDT"), ("4", "ETHUSDT")]
+
+
+def test_old_fills_and_finished_orders_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(user_state, "MAX_FILLS", 3)
+    monkeypatch.setattr(user_state, "MAX_ORDERS", 10)
+    state = UserState(SINCE)
+    for number in range(20):
+        state.order(str(number), "BTCUSDT", D(0), True, 2000)
+        state.order(str(number), "BTCUSDT", D(0), number == 0, 2000)
+        state.fill(f"t{number}", str(number), "BTCUSDT", D(1))
+    assert len(state.orders) <= 12
+    assert state.believed_open() == [("0", "BTCUSDT")]
+    assert state.fill("t0", "0", "BTCUSDT", D(1))
+    assert not state.fill("t19", "19", "BTCUSDT", D(1))
