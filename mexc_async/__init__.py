@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mexc_async.errors import (
         AccountRestricted,
         ApiError,
+        BookNotSynced,
         ClientClosed,
         ConfigError,
         ConnectFailed,
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
         ReadOnlyError,
         RequestTimeout,
         SignatureRejected,
+        StreamOverflow,
+        SubscriptionRefused,
         TimestampRejected,
         TooManyOrders,
         TooManyRequests,
@@ -53,7 +56,17 @@ if TYPE_CHECKING:
         TransferRejected,
         TransportError,
     )
-    from mexc_async.net.hooks import ClockFailed, ClockSynced, OddItems, RequestDone
+    from mexc_async.net.hooks import (
+        BadFrame,
+        ClockFailed,
+        ClockSynced,
+        ListenKeyFailed,
+        OddItems,
+        RequestDone,
+        StreamState,
+        UnknownFields,
+    )
+    from mexc_async.net.hub import StreamSettings
     from mexc_async.net.pool import Timeouts
     from mexc_async.spot.enums import OrderStatus, OrderType, Side
     from mexc_async.spot.trading import NewOrder
@@ -62,6 +75,8 @@ __all__ = [
     "AccountRestricted",
     "ApiError",
     "Auth",
+    "BadFrame",
+    "BookNotSynced",
     "ClientClosed",
     "ClockFailed",
     "ClockSynced",
@@ -82,6 +97,7 @@ __all__ = [
     "Json",
     "Limit",
     "Limits",
+    "ListenKeyFailed",
     "ListenKeyInvalid",
     "Mexc",
     "MexcError",
@@ -108,6 +124,10 @@ __all__ = [
     "Side",
     "SignatureRejected",
     "Signer",
+    "StreamOverflow",
+    "StreamSettings",
+    "StreamState",
+    "SubscriptionRefused",
     "Timeouts",
     "TimestampRejected",
     "TooManyOrders",
@@ -115,6 +135,7 @@ __all__ = [
     "TradingSuspended",
     "TransferRejected",
     "TransportError",
+    "UnknownFields",
     "View",
     "__version__",
     "call",
@@ -130,13 +151,15 @@ _HOME = {
     "core.retry": "RetryPolicy",
     "core.signing": "Signer",
     "errors": (
-        "AccountRestricted ApiError ClientClosed ConfigError ConnectFailed ConnectionLost ExchangeUnavailable "
-        "InsufficientBalance InvalidKey InvalidParameter InvalidRequest InvalidSymbol IpBanned IpNotAllowed "
-        "ListenKeyInvalid MexcError MissingCredentials OrderNotFound OrderRejected OutcomeUnknown PermissionDenied "
-        "ProtocolError RateLimited ReadOnlyError RequestTimeout SignatureRejected TimestampRejected TooManyOrders "
+        "AccountRestricted ApiError BookNotSynced ClientClosed ConfigError ConnectFailed ConnectionLost "
+        "ExchangeUnavailable InsufficientBalance InvalidKey InvalidParameter InvalidRequest InvalidSymbol "
+        "IpBanned IpNotAllowed ListenKeyInvalid MexcError MissingCredentials OrderNotFound OrderRejected "
+        "OutcomeUnknown PermissionDenied ProtocolError RateLimited ReadOnlyError RequestTimeout "
+        "SignatureRejected StreamOverflow SubscriptionRefused TimestampRejected TooManyOrders "
         "TooManyRequests TradingSuspended TransferRejected TransportError"
     ),
-    "net.hooks": "ClockFailed ClockSynced OddItems RequestDone",
+    "net.hooks": "BadFrame ClockFailed ClockSynced ListenKeyFailed OddItems RequestDone StreamState UnknownFields",
+    "net.hub": "StreamSettings",
     "net.pool": "Timeouts",
     "spot.enums": "OrderStatus OrderType Side",
     "spot.trading": "NewOrder",

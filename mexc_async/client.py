@@ -17,18 +17,26 @@ from mexc_async.core.retry import RetryPolicy
 from mexc_async.errors import ClientClosed, ConfigError, InvalidRequest
 from mexc_async.keys import from_environment
 from mexc_async.net.api import Api, Call, Channel, Options
+from mexc_async.net.book import Books
 from mexc_async.net.clock import ServerClock
 from mexc_async.net.hooks import Hooks
+from mexc_async.net.hub import Hub, StreamSettings
 from mexc_async.net.limiter import RateLimiter
 from mexc_async.net.order_ids import OrderIds
 from mexc_async.net.pool import Pool, PoolConfig, Timeouts
+from mexc_async.net.reach import check_url, is_loopback, proxy_for
 from mexc_async.net.simulator import SimulatorProcess
+from mexc_async.net.streams import Streams
 from mexc_async.net.tasks import Tasks
+from mexc_async.net.user_stream import UserStream
+from mexc_async.net.websocket import Library, SocketConfig
 from mexc_async.spot.api import RawSpot, Spot
 from mexc_async.spot.rules import SymbolRules
 
 T = TypeVar("T")
 REST = "https://api.mexc.com"
+WS = "wss://wbs-api.mexc.com/ws"
+STAMPED = frozenset({"timestamp", "recvWindow", "signature"})
 METHODS = ("GET", "POST", "PUT", "DELETE")
 _PLAIN_PATH = re.compile(r"/[!\"$->@-~]*")  # visible ASCII but # and ?
 
@@ -37,6 +45,7 @@ class Settings(TypedDict, total=False):
     """What `Mexc` takes beside the credentials; its docstring says what each means."""
 
     rest: str
+    ws: str
     limits: str | Limits
     paths: Literal["default", "guide"]
     read_only: bool
@@ -51,6 +60,8 @@ class Settings(TypedDict, total=False):
     local_address: str | None
     tls: ssl.SSLContext | None
     max_response_bytes: int
+    streams: StreamSettings
+    ws_library: Library
 
 
 class RawView:
@@ -110,6 +121,8 @@ class View:
             priority=Priority.ACCOUNT if signed else Priority.MARKET,
             safe=method == "GET",
         )
+        for name in STAMPED.intersection(params or ()) if signed else ():
+            raise InvalidRequest(f"parameter {name!r} is set by the client itself when a call is signed")
         try:
             pairs = [(name, render(value)) for name, value in (params or {}).items() if value is not None]
         except TypeError as error:
@@ -180,6 +193,7 @@ class Mexc(View):
         credentials: Credentials | None = None,
         *,
         rest: str = REST,
+        ws: str = WS,
         limits: str | Limits = "default",
         paths: Literal["default", "guide"] = "default",
         read_only: bool = False,
@@ -194,12 +208,15 @@ class Mexc(View):
         local_address: str | None = None,
         tls: ssl.SSLContext | None = None,
         max_response_bytes: int = 32 << 20,
+        streams: StreamSettings = StreamSettings(),  # noqa: B008 - frozen
+        ws_library: Library = "auto",
     ) -> None:
         """Set up a client; nothing is sent before the first call.
 
         Args:
             credentials: key and secret; without them public calls work.
             rest: base URL of the REST API.
+            ws: URL of the spot push streams.
             limits: a profile (`default`, `conservative`, `guide`, `market_maker(N)`, `unlimited`) or `Limits`.
             paths: `guide` sends orders to the paths that some guides name.
             read_only: refuse every call that changes something.
@@ -214,6 +231,8 @@ class Mexc(View):
             local_address: address of this machine to send from.
             tls: own certificate authorities; verification stays on.
             max_response_bytes: a larger answer is a ProtocolError.
+            streams: how push streams share sockets.
+            ws_library: `picows` or `aiohttp`; `auto` takes picows where it is installed.
 
         Raises ConfigError.
         """
@@ -252,6 +271,15 @@ class Mexc(View):
             check_rules=check_rules,
         )
         super().__init__(api, Options(recv_window_ms=recv_window_ms))
+        check_url("ws", ws, "wss")
+        route = proxy_for(ws, proxy, trust_env)
+        sockets = SocketConfig(proxy=route, tls=tls, library=ws_library, connect_s=timeouts.connect_s)
+        self._hub = Hub(ws, sockets, streams, tasks=self._tasks, hooks=self.hooks, now_ms=api.clock.now_ms)
+        self._user = UserStream(api, self._hub, self._tasks, self.hooks) if credentials is not None else None
+        self.streams = Streams(self._hub)
+        """Push streams: `async with mexc.streams.trades("BTCUSDT") as trades`."""
+        self.books = Books(api, self._hub)
+        """Live books: `async with mexc.books("BTCUSDT") as book`."""
         self._is_open = False
 
     @classmethod
@@ -261,18 +289,26 @@ class Mexc(View):
 
     @classmethod
     def sim(
-        cls, *, seed: int = 7, sim_limits: str = "default", tape: str | None = None, **settings: Unpack[Settings]
+        cls,
+        *,
+        seed: int = 7,
+        sim_limits: str = "default",
+        sim_faults: bool = False,
+        tape: str | None = None,
+        **settings: Unpack[Settings],
     ) -> Self:
         """A client of a simulated exchange of its own, started when it is opened and stopped when it is closed.
 
         Args:
             seed: of the simulated market; the same seed gives the same market.
             sim_limits: what the simulated exchange enforces: `default`, `guide` or `none`.
+            sim_faults: let it take orders for faults and price gaps (`POST /sim/faults`, `/sim/gap`).
             tape: a recorded market to play instead, see `mexc-async sim --help`.
             settings: those of `Mexc`.
         """
         arguments = ["--seed", str(seed), "--limits", sim_limits]
-        simulator = SimulatorProcess(*arguments, *(["--tape", tape] if tape else []))
+        arguments += [*(["--tape", tape] if tape else []), *(["--faults"] if sim_faults else [])]
+        simulator = SimulatorProcess(*arguments)
         if "rest" in settings:
             raise ConfigError("Mexc.sim() starts an exchange of its own; for another one use Mexc(..., rest=...)")
         placeholder: Settings = {**settings, "rest": "http://127.0.0.1"}  # its port is known when it serves
@@ -288,7 +324,7 @@ class Mexc(View):
     @property
     def is_sim(self) -> bool:
         """Whether the exchange is on this machine, so that no real money moves."""
-        return self._config.is_loopback
+        return is_loopback(self._pool.base)
 
     def rules(self, symbol: str) -> SymbolRules:
         """A symbol's rules: `.price(...)` and `.quantity(...)` round by them.
@@ -323,7 +359,8 @@ class Mexc(View):
         if self._api.is_closed:
             raise ClientClosed("the client is closed; open a new one")
         if self._simulator is not None and not self._is_open:
-            self._pool.base = await self._simulator.start()
+            urls = await self._simulator.start()
+            self._pool.base, self._hub.url = urls.rest, urls.spot_ws
         self._is_open = True
         self._start()
         return self
@@ -335,8 +372,11 @@ class Mexc(View):
 
     async def aclose(self) -> None:
         """Stop background work, fail calls that wait, close connections; idempotent, from any task."""
+        if self._user is not None and not self._api.is_closed:
+            await self._user.aclose()
         self._api.is_closed = True
         self.limits.close()
+        await self._hub.aclose()
         await self._tasks.aclose()
         await self._pool.aclose()
         if self._simulator is not None:

@@ -110,7 +110,7 @@ _SPOT: list[tuple[int, type[ApiError], str]] = [
     (30020, PermissionDenied, "no permission for this symbol"),
     (30021, InvalidSymbol, "symbol invalid"),
     (30025, OrderRejected, "no opposing order"),
-    (30026, OrderNotFound, "order ids invalid"),
+    (30026, InvalidParameter, "order ids invalid"),
     (30027, OrderRejected, "currency reached its position ceiling, buying stopped"),
     (30028, TradingSuspended, "risk control stopped selling"),
     (30029, TooManyOrders, "too many orders"),

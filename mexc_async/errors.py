@@ -11,6 +11,9 @@
     │   ├── ConnectionLost     the connection ended before the answer was complete
     │   └── RequestTimeout     no complete answer in time
     ├── ProtocolError          an answer that is not understood (HTML page, truncated, wrong type, redirect)
+    ├── SubscriptionRefused    the exchange does not give a channel
+    ├── BookNotSynced          a live book is not known to be the exchange's at present
+    ├── StreamOverflow         a consumer that asked for `overflow="raise"` was too slow
     ├── OutcomeUnknown         a call that changes something ended without an answer: it may or may not have happened
     ├── RateLimited            a limit is used up
     │   ├── TooManyRequests    HTTP 429: refused by the exchange, not accepted                     (an ApiError)
@@ -171,6 +174,30 @@ class ProtocolError(MexcError):
     """The answer is not what the interface promises; the text holds its first bytes."""
 
     outcome_known = False
+
+
+class SubscriptionRefused(MexcError):
+    """The exchange does not give these channels: an unknown symbol, interval or level, or no right to them."""
+
+    channels: tuple[str, ...] = ()
+    """MEXC's names of what was refused."""
+
+    @classmethod
+    def of(cls, message: str, channels: tuple[str, ...]) -> SubscriptionRefused:
+        """The refusal of these channels."""
+        error = cls(message)
+        error.channels = channels
+        return error
+
+
+class BookNotSynced(MexcError):
+    """A live book is not known to be the exchange's at present."""
+
+    retryable = True
+
+
+class StreamOverflow(MexcError):
+    """A consumer fell further behind than its queue holds, and had asked to be told so."""
 
 
 class OutcomeUnknown(MexcError):

@@ -29,7 +29,7 @@ def mexc_sim_config() -> SimConfig:
 
 @pytest.fixture
 def mexc_sim(mexc_sim_config: SimConfig) -> Iterator[BackgroundSimulator]:
-    """A fresh simulated exchange with `.rest`, `.spot_ws`, `.api_key`, `.api_secret` and `.exchange`, closed after the test."""
+    """A fresh simulated exchange with `.rest`, `.spot_ws`, `.api_key`, `.api_secret` and `.exchange`."""
     from mexc_async.sim.background import BackgroundSimulator
 
     with BackgroundSimulator(mexc_sim_config) as simulator:

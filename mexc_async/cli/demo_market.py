@@ -1,11 +1,13 @@
-"""What the demo runs: market-data coroutines, a small grid strategy, and a burst at the full rate."""
+"""What the demo runs: streams and market-data coroutines, a small grid strategy, and a burst at the full rate."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Coroutine, Iterable
+from contextlib import AsyncExitStack
 from decimal import Decimal
 from itertools import count
 from typing import Any
@@ -13,7 +15,9 @@ from typing import Any
 from mexc_async.cli.demo_summary import Counters
 from mexc_async.client import Mexc
 from mexc_async.errors import MexcError, OrderNotFound, RateLimited
-from mexc_async.spot.models import Order
+from mexc_async.net.book import LiveBook
+from mexc_async.net.streams import Stream
+from mexc_async.spot.push_models import BookTickerPush, FillPush, OrderPush
 from mexc_async.spot.rules import SymbolRules
 
 WEIGHT_PER_S = 22.0
@@ -32,50 +36,87 @@ BURST_WORKERS = 20
 class Quote:
     """What the coroutines have seen of one symbol."""
 
-    def __init__(self, symbol: str) -> None:
+    def __init__(self, symbol: str, book: LiveBook[Decimal]) -> None:
         self.symbol = symbol
+        self.book = book
         self.bid: Decimal | None = None
         self.ask: Decimal | None = None
         self.last: Decimal | None = None
         self.change: Decimal | None = None
-        self.levels = 0
-        self.trades = 0
+        self.pushes = 0
+        self.lag_ms: float | None = None
         self.open_orders = 0
         self.filled = Decimal(0)
         """Traded by the grid, in quote."""
 
     @property
     def middle(self) -> Decimal | None:
-        """Half-way between best bid and best ask."""
+        """Half-way between best bid and best ask: the book's while it is in step, else the last pushed."""
+        if self.book.is_synced:
+            return self.book.mid
         return (self.bid + self.ask) / 2 if self.bid and self.ask else None
 
 
 class Demo:
-    """The first phase: market data of several symbols and a grid on each, all at once."""
+    """The first phase: streams and polled market data of several symbols, and a grid on each, all at once."""
 
     def __init__(self, mexc: Mexc, symbols: Iterable[str], counters: Counters, seed: int) -> None:
         self.mexc = mexc
-        self.quotes = {symbol: Quote(symbol) for symbol in symbols}
+        self.quotes = {symbol: Quote(symbol, mexc.books(symbol)) for symbol in symbols}
         self.counters = counters
         self._random = random.Random(seed)
         self._pause_s = CYCLE_WEIGHT * len(self.quotes) / WEIGHT_PER_S
+        self._ended: dict[str, asyncio.Event] = {}
+        """By client order id: set when the private stream says that the order is done."""
 
     async def run(self, seconds: float) -> None:
         """Trade for so long, then leave no order behind. Raises the first unexpected error."""
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds), AsyncExitStack() as stack:
+                streams = self.mexc.streams
+                orders = await stack.enter_async_context(streams.orders())
+                fills = await stack.enter_async_context(streams.fills())
+                tickers = await stack.enter_async_context(streams.book_ticker(list(self.quotes), overflow="latest"))
                 async with asyncio.TaskGroup() as group:
+                    group.create_task(self._follow_tickers(tickers))
+                    group.create_task(self._follow_orders(orders))
+                    group.create_task(self._follow_fills(fills))
                     for index, quote in enumerate(self.quotes.values()):
-                        offset = self._pause_s * index / len(self.quotes)
-                        group.create_task(self._watch(quote, offset))
+                        group.create_task(self._keep_book(quote))
+                        group.create_task(self._poll(quote, self._pause_s * index / len(self.quotes)))
                         group.create_task(self._trade(quote))
         except TimeoutError:
             pass
         finally:
             await self.mexc.spot.cancel_all_orders()
 
-    async def _watch(self, quote: Quote, offset_s: float) -> None:
-        """Poll ticker, depth, trades and klines of one symbol, concurrently."""
+    async def _keep_book(self, quote: Quote) -> None:
+        async with quote.book:
+            await asyncio.Future()  # until the phase ends
+
+    async def _follow_tickers(self, tickers: Stream[BookTickerPush]) -> None:
+        async for push in tickers:
+            quote = self.quotes[push.symbol or ""]
+            quote.bid, quote.ask = push.body.bid_price, push.body.ask_price
+            quote.pushes += 1
+            quote.lag_ms = tickers.lag_ms
+            self.counters.pushes += 1
+
+    async def _follow_orders(self, orders: Stream[OrderPush]) -> None:
+        async for push in orders:
+            self.counters.pushes += 1
+            ended = self._ended.get(push.body.client_order_id)
+            if ended is not None and not push.body.status.is_open:
+                ended.set()
+
+    async def _follow_fills(self, fills: Stream[FillPush]) -> None:
+        async for push in fills:
+            self.counters.pushes += 1
+            self.counters.fills += 1
+            self.quotes[push.symbol or ""].filled += push.body.quote_quantity
+
+    async def _poll(self, quote: Quote, offset_s: float) -> None:
+        """Ask for ticker, depth, trades and klines of one symbol, concurrently, again and again."""
         spot, symbol = self.mexc.spot, quote.symbol
         await asyncio.sleep(offset_s)
         while True:
@@ -86,9 +127,8 @@ class Demo:
                 spot.trades(symbol=symbol, limit=20),
                 spot.klines(symbol=symbol, interval="1m", limit=60),
             )
-            quote.bid, quote.ask = ticker.bid_price, ticker.ask_price
-            quote.levels = len(depth.bids) + len(depth.asks)
-            quote.trades = len(trades)
+            if quote.bid is None and depth.bids and depth.asks:  # before the first push
+                quote.bid, quote.ask = ticker.bid_price, ticker.ask_price
             quote.last = trades[0].price if trades else quote.last
             if klines and quote.last is not None:
                 quote.change = quote.last / klines[0].open - 1
@@ -115,30 +155,28 @@ class Demo:
         kind = "IMMEDIATE_OR_CANCEL" if self._random.random() < 0.15 else "LIMIT"
         if kind == "IMMEDIATE_OR_CANCEL":  # now and then take what is there, so that something trades
             price = rules.price(price * (Decimal("1.002") if side == "BUY" else Decimal("0.998")))
-        ack = await spot.new_order(
-            symbol=symbol,
-            side="BUY" if side == "BUY" else "SELL",
-            type="LIMIT" if kind == "LIMIT" else "IMMEDIATE_OR_CANCEL",
-            quantity=quantity,
-            price=price,
-        )
+        name = f"demo-{self._random.getrandbits(64):x}"
+        ended = self._ended[name] = asyncio.Event()
         quote.open_orders += 1
         try:
-            await asyncio.sleep(HOLD_S)
-            order = await spot.query_order(symbol=symbol, order_id=ack.order_id)
+            await spot.new_order(
+                symbol=symbol,
+                side="BUY" if side == "BUY" else "SELL",
+                type="LIMIT" if kind == "LIMIT" else "IMMEDIATE_OR_CANCEL",
+                quantity=quantity,
+                price=price,
+                new_client_order_id=name,
+            )
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(HOLD_S):
+                    await ended.wait()
+            order = await spot.query_order(symbol=symbol, orig_client_order_id=name)
             if order.status.is_open:
-                try:
-                    await spot.cancel_order(symbol=symbol, order_id=ack.order_id)
-                except OrderNotFound:  # filled in the meantime
-                    order = await spot.query_order(symbol=symbol, order_id=ack.order_id)
-            self._settle(quote, order)
+                with contextlib.suppress(OrderNotFound):  # filled in the meantime
+                    await spot.cancel_order(symbol=symbol, orig_client_order_id=name)
         finally:
             quote.open_orders -= 1
-
-    def _settle(self, quote: Quote, order: Order) -> None:
-        if order.executed_quantity:
-            self.counters.fills += 1
-            quote.filled += order.executed_quote_quantity
+            del self._ended[name]
 
 
 async def burst(mexc: Mexc, symbol: str, seconds: float, counters: Counters) -> float:

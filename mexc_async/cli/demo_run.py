@@ -146,21 +146,23 @@ async def _shown(
 def _live_table(demo: Demo, counters: Counters, elapsed: float, seconds: float) -> Table:
     report = demo.mexc.limits.report()
     table = Table(
-        title=f"{elapsed:4.1f} of {seconds:g} s   {counters.requests} requests   {counters.orders} orders   "
-        f"{counters.fills} fills   {sum(counters.errors.values())} errors",
+        title=f"{elapsed:4.1f} of {seconds:g} s   {counters.requests} requests   {counters.pushes} pushes   "
+        f"{counters.orders} orders   {counters.fills} fills   {sum(counters.errors.values())} errors",
         caption=f"{report.waiting} calls wait, most often for {report.binding or 'nothing'}",
         title_justify="left",
         caption_justify="left",
     )
     table.add_column("symbol")
-    for name in ("bid", "ask", "last", "hour", "book levels", "open orders", "traded"):
+    for name in ("bid", "ask", "last", "hour", "book", "pushes/s", "lag ms", "open", "traded"):
         table.add_column(name, justify="right")
     for quote in demo.quotes.values():
         table.add_row(
             quote.symbol,
             *("" if price is None else f"{price:f}" for price in (quote.bid, quote.ask, quote.last)),
             "" if quote.change is None else f"{quote.change * 100:+.2f} %",
-            str(quote.levels),
+            quote.book.state.value,
+            f"{quote.pushes / max(elapsed, 0.1):.0f}",
+            "" if quote.lag_ms is None else f"{quote.lag_ms:.0f}",
             str(quote.open_orders),
             f"{quote.filled:.2f}",
         )

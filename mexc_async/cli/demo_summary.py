@@ -17,7 +17,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mexc_async.net.hooks import Event, RequestDone
+from mexc_async.net.hooks import Event, RequestDone, StreamState
 from mexc_async.net.limiter import LimitReport
 
 BUCKETS_MS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
@@ -51,6 +51,10 @@ class Phase(Struct, frozen=True):
     """Placed."""
     cancels: int
     fills: int
+    pushes: int
+    """Received over streams."""
+    gaps: int
+    """Times that pushes may have been missed."""
     too_late: int
     """Cancels that came after the order had been filled: part of the trade, not an error."""
     errors: dict[str, int]
@@ -97,12 +101,16 @@ class Counters:
         self.orders = 0
         self.cancels = 0
         self.fills = 0
+        self.pushes = 0
+        self.gaps = 0
         self.too_late = 0
         self.last_at = 0.0
         """Monotonic seconds of the last answer."""
 
     def listen(self, event: Event) -> None:
         """Count one event."""
+        if isinstance(event, StreamState):
+            self.gaps += event.state == "gap"
         if not isinstance(event, RequestDone):
             return
         if event.status is not None:
@@ -129,6 +137,8 @@ class Counters:
             orders=self.orders,
             cancels=self.cancels,
             fills=self.fills,
+            pushes=self.pushes,
+            gaps=self.gaps,
             too_late=self.too_late,
             errors=dict(self.errors),
             bound_by=report.binding,
@@ -180,7 +190,9 @@ def _totals(phase: Phase) -> Table:
     waits = [f"{limit}: {count} calls, {seconds:.1f} s in all" for limit, (count, seconds) in phase.waits.items()]
     errors = [f"{name}: {count}" for name, count in phase.errors.items()]
     table.add_row("requests", f"{phase.requests}, {phase.requests_per_s:.1f} a second")
-    table.add_row("orders", f"{phase.orders} placed, {phase.cancels} cancelled, {phase.fills} with fills")
+    table.add_row("orders", f"{phase.orders} placed, {phase.cancels} cancelled, {phase.fills} fills")
+    if phase.pushes:
+        table.add_row("pushes", f"{phase.pushes}, {phase.gaps} gaps")
     if phase.too_late:
         table.add_row("cancels too late", f"{phase.too_late}, the orders had been filled")
     table.add_row("waited for", "\n".join(waits) or "nothing")

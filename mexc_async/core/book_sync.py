@@ -16,7 +16,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from mexc_async.core.book import Levels, OrderBook
-from mexc_async.errors import MexcError, ProtocolError
+from mexc_async.errors import BookNotSynced, ProtocolError
 
 MAX_OLD = 50
 """Old deltas in a row that are ignored; so many mean that the exchange began to count anew."""
@@ -54,12 +54,6 @@ class Action(Enum):
     """The book was read anew or took in a delta: tell those who wait for it."""
     FETCH_SNAPSHOT = "fetch snapshot"
     """Fetch a snapshot and hand it to `snapshot`, or call `snapshot_failed`; none is under way."""
-
-
-class BookNotSynced(MexcError):
-    """The book is not known to be the exchange's at present."""
-
-    retryable = True
 
 
 class SyncCounts(Struct):

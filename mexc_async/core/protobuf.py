@@ -13,9 +13,10 @@ known field in another wire type, which would read as if it were absent.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import struct
+from collections.abc import Callable, Iterator, Mapping
 from enum import IntEnum
-from struct import unpack
+from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Generic, NamedTuple, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -114,9 +115,9 @@ class Message(Generic[T]):
         self.numbers = frozenset(slot.field.number for slot in self.slots)
         if len(self.numbers) < len(self.slots):
             raise TypeError(f"{struct.__name__} declares a field number twice")
-        self._known = {_tag(slot): (slot.position, int(slot.kind), slot.detail) for slot in self.slots}
-        texts = {_tag(slot): slot.position for slot in self.slots if slot.kind == Kind.TEXT}
-        self._texts = [texts.get(tag, -1) for tag in range(128)] + [-1] * 128
+        known = {_tag(slot): (slot.position, int(slot.kind), slot.detail) for slot in self.slots}
+        texts = {_tag(slot): slot.position for slot in self.slots if slot.kind == Kind.TEXT and _tag(slot) < 128}
+        text_positions = [texts.get(tag, -1) for tag in range(256)]
         self._defaults = [slot.default for slot in sorted({slot.position: slot for slot in self.slots}.values())]
         self._many = [slot.position for slot in self.slots if slot.kind == Kind.MANY]
         self._one = list({slot.position for slot in self.slots if slot.kind == Kind.ONE})
@@ -124,6 +125,7 @@ class Message(Generic[T]):
         plain = [(slot.field.number, slot.kind, slot.default) for slot in self.slots]
         self.is_pair = plain == [(1, Kind.TEXT, ""), (2, Kind.TEXT, "")]
         self._sides = self._sides_of([slot for slot in self.slots if slot.kind == Kind.MANY and slot.detail.is_pair])
+        self._reading = (text_positions, known, self._sides)
 
     def decode(self, data: bytes) -> tuple[T, int]:
         """The message, and how many fields in it and below are unknown. Raises ProtocolError."""
@@ -192,7 +194,7 @@ def _slot(where: str, position: int, attribute: str, base: Any, field: Field) ->
         base = next(arm for arm in get_args(base) if arm is not NoneType)
     if get_origin(base) is tuple:
         item = field.kind or message_of(get_args(base)[0])
-        return Slot(position, attribute, field, Kind.MANY, None, item)
+        return Slot(position, attribute, field, Kind.MANY, (), item)
     if isinstance(field.kind, Names):
         default = None if is_optional else field.kind.value(0)
         return Slot(position, attribute, field, Kind.NAMED, default, field.kind)
@@ -217,7 +219,7 @@ def _read(message: Message[Any], values: list[Any], data: bytes, text: str, at: 
 
     Raises ProtocolError, or IndexError where the data end too early.
     """
-    texts, known, sides, unknown = message._texts, message._known, message._sides, 0
+    (texts, known, sides), unknown = message._reading, 0
     while at < end:
         tag, size = data[at], data[at + 1]  # of one byte each, as most are
         at += 2
@@ -260,16 +262,20 @@ def _read(message: Message[Any], values: list[Any], data: bytes, text: str, at: 
                 item = detail._defaults.copy()
                 unknown += _read(detail, item, data, text, at, stop)
                 made = detail.struct(*item) if detail._is_flat else _made(detail, item)
-                if (items := values[index]) is None:
-                    values[index] = [made]
-                else:
+                if type(items := values[index]) is list:
                     items.append(made)
+                else:
+                    values[index] = [*items, made]
             else:
                 values[index] = _utf8(message, data, at, stop)
             at = stop
             continue
         if size > 127:
-            size, at = _varint(data, at - 1)
+            high = _time_highs.get(data[at + 1 : at + 5])
+            if high is not None and (middle := data[at]) > 127:
+                size, at = high + (middle << 7) + size, at + 5
+            else:
+                size, at = _varint(data, at - 1)
         if kind == _INT64:
             values[index] = size if size < 1 << 63 else size - (1 << 64)
         elif kind == _BOOL:
@@ -286,7 +292,8 @@ def _read(message: Message[Any], values: list[Any], data: bytes, text: str, at: 
 def _made(message: Message[T], values: list[Any]) -> T:
     """The Struct, once all its fields are read: what may be added to or merged until then is made now."""
     for index in message._many:
-        values[index] = tuple(values[index] or ())
+        if type(items := values[index]) is list:
+            values[index] = tuple(items)
     for index in message._one:
         if (held := values[index]) is not None:
             values[index] = held[0].struct(*held[1]) if held[0]._is_flat else _made(*held)
@@ -315,8 +322,14 @@ _SPACED = bytes(byte if byte in _DIGITS else 32 for byte in range(256))
 _SIDES_BYTES = 200
 """From here on, about six levels, reading a book's levels in bulk is the cheaper way; at 30 it takes half the time."""
 
-_SIDES_MAX = 1000
-"""Levels to read in bulk; what `unpack` keeps for each number of them stays small."""
+_SIDES_MAX = 300
+"""Levels to read in bulk, so that there are no more `_sixes` than this."""
+
+
+@cache
+def _sixes(count: int) -> Callable[[bytes], tuple[bytes, ...]]:
+    """What cuts the first bytes of something into this many parts of six."""
+    return struct.Struct("6s" * count).unpack_from
 
 
 def _read_sides(message: Message[Any], values: list[Any], chunk: bytes) -> int:
@@ -326,20 +339,20 @@ def _read_sides(message: Message[Any], values: list[Any], chunk: bytes) -> int:
     six give the level's outline; if the outlines are those of the bytes, every size is right, and the digits can be
     split at the rest. All loops are in C.
     """
-    tags, first, second, struct = message._sides
+    tags, first, second, level = message._sides
     marks = chunk.translate(None, _DIGITS)
     heads = marks[::6]
     count = min(len(heads) - len(heads.lstrip(tags)), len(marks) // 6, _SIDES_MAX)
     split = heads.count(tags[0], 0, count)
     try:
-        outline = b"".join(map(_outline, unpack("6s" * count, marks[: 6 * count])))
+        outline = b"".join(map(_outline, _sixes(count)(marks)))
     except KeyError:
         return 0
     levels = chunk[: len(outline)]
     if levels.translate(_OUTLINED) != outline or tags[0] in heads[split:count] or values[first] or values[second]:
         return 0
     texts = iter(levels.translate(_SPACED).decode().split())
-    made = [*map(struct, texts, texts)]
+    made = tuple(map(level, texts, texts))
     values[first], values[second] = made[:split], made[split:]
     return len(outline)
 
@@ -362,14 +375,11 @@ def _small_varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 _time_highs: dict[bytes, int] = {}
-"""The upper four bytes of times in milliseconds, new every 16 s, and their value: halves the time to read one."""
+"""The upper four bytes of times in milliseconds, new every 16 s, and their value: a third of the time to read one."""
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
     """A number and where it ends. Raises ProtocolError or IndexError."""
-    high = _time_highs.get(data[at + 2 : at + 6])
-    if high is not None and (low := data[at]) > 127 and (middle := data[at + 1]) > 127:
-        return high + (middle << 7) + low, at + 6
     value = shift = 0
     part = data[at : at + 10]
     for byte in part:

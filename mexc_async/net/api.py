@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from typing import Any, TypeVar
 
 from msgspec import Struct
@@ -144,9 +144,9 @@ class Api:
         if route.auth is not Auth.NONE:
             await self.clock.ensure()
             return await self._carry_out(call, options)
-        if not route.safe or route.method != "GET":
+        if not route.safe or route.method != "GET" or call.kind is None:  # raw answers can be changed by who gets them
             return await self._carry_out(call, options)
-        key = (route.path, tuple(call.params), call.kind is None)
+        key = (route.path, tuple(call.params))
         if route.cache_s and options.cached and (kept := self._answers.get(key)) and kept[0] > time.monotonic():
             return kept[1]
         answer = await self.tasks.shared((key, options), lambda: self._carry_out(call, options))
@@ -179,21 +179,28 @@ class Api:
             self._answers[key] = (now + seconds, answer)
 
     async def _carry_out(self, call: Call, options: Options) -> Any:
+        """A call with everything the policy allows; what may have changed something says so when it fails."""
+        try:
+            return await self._repeat(call.route, lambda attempt: self._attempt(call, options, attempt))
+        except MexcError as error:
+            final = _final(call, error)
+            if final is error:
+                raise
+            raise final from error
+
+    async def _repeat(self, route: Route, once: Callable[[int], Awaitable[T]]) -> T:
         """Attempt, and attempt again where the policy says so."""
-        route, started, attempt, restamped = call.route, time.monotonic(), 1, False
+        started, attempt, restamped = time.monotonic(), 1, False
         while True:
             try:
-                return await self._attempt(call, options, attempt)
+                return await once(attempt)
             except MexcError as error:
                 error.at(route.method, route.path)
                 jitter = random.random()  # noqa: S311 - spreads retries, protects nothing
                 elapsed_s = time.monotonic() - started
                 pause = self._retry.delay(route, error, attempt, elapsed_s, jitter, restamped)
                 if pause is None:
-                    final = _final(call, error)
-                    if final is error:
-                        raise
-                    raise final from error
+                    raise
                 logger.debug("%s %s: attempt %d failed: %s", route.method, route.path, attempt, type(error).__name__)
                 if isinstance(error, TimestampRejected):
                     restamped = True
@@ -280,17 +287,21 @@ class Api:
         return await self.send(ExchangeInfoQuery(), Options(cached=self.rules.age_s is None))
 
     async def _time_sample(self) -> Sample:
-        """Ask for the exchange's time, timing the wire only; it must not wait behind market data."""
+        """Ask for the exchange's time; it must not wait behind market data."""
         route = replace(ServerTimeQuery.route, priority=Priority.ORDER)
+        try:
+            return await self._repeat(route, lambda _: self._time_once(route))
+        except MexcError as error:
+            error.outcome_known = True  # whatever needs the time was not sent
+            raise
+
+    async def _time_once(self, route: Route) -> Sample:
+        """One measurement, timing the wire only."""
         taken_at = await self.limiter.acquire(route)
         sent_s = time.monotonic()
-        try:
-            reply = await self._exchange(route, taken_at, lambda: route.path, None)
-            received_s = time.monotonic()
-            answer = self._value(Call(route, [], result_type(ServerTimeQuery)), reply)
-        except MexcError as failure:
-            failure.outcome_known = True  # whatever needs the time was not sent
-            raise failure.at(route.method, route.path) from failure.__cause__
+        reply = await self._exchange(route, taken_at, lambda: route.path, None)
+        received_s = time.monotonic()
+        answer = self._value(Call(route, [], result_type(ServerTimeQuery)), reply)
         return Sample(sent_s, answer.server_time, received_s)
 
 

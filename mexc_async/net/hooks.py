@@ -53,7 +53,41 @@ class ClockFailed(Struct, frozen=True):
     error: MexcError
 
 
-Event: TypeAlias = RequestDone | OddItems | ClockSynced | ClockFailed
+class StreamState(Struct, frozen=True):
+    """Something happened to push channels.
+
+    `state` is `connected`, `resubscribed` (after a loss), `gap` (pushes may have been missed), `filled` (REST told what
+    the private stream missed), `moved` (to a new socket, with nothing missed), `refused`, or `failed` (no connection
+    yet; it is tried again).
+    """
+
+    state: str
+    channels: tuple[str, ...]
+    reason: str = ""
+
+
+class ListenKeyFailed(Struct, frozen=True):
+    """The private stream's key was not renewed; it is tried again, or replaced, by itself."""
+
+    error: MexcError
+
+
+class BadFrame(Struct, frozen=True):
+    """A push could not be understood, or a consumer's callback failed on it; the others got it."""
+
+    reason: str
+
+
+class UnknownFields(Struct, frozen=True, gc=False):
+    """A push had fields or a body that this release does not know; the rest was delivered."""
+
+    channel: str
+    count: int
+
+
+Event: TypeAlias = (
+    RequestDone | OddItems | ClockSynced | ClockFailed | StreamState | ListenKeyFailed | BadFrame | UnknownFields
+)
 
 
 class Hooks:

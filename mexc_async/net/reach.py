@@ -42,7 +42,8 @@ def proxy_for(url: str, proxy: str | None, trust_env: bool) -> str | None:
     parts = urlsplit(url)
     if proxy_bypass(parts.hostname or ""):
         return None
-    found = getproxies().get("https" if parts.scheme in ("https", "wss") else "http")
+    proxies = getproxies()
+    found = proxies.get("https" if parts.scheme in ("https", "wss") else "http") or proxies.get("all")
     if found is not None:
         found = found if "://" in found else f"http://{found}"  # as every program reads HTTPS_PROXY=host:3128
         check_proxy(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from math import inf
 
 from mexc_async.errors import ConfigError, InvalidRequest, MexcError
 from mexc_async.net.hooks import logger
@@ -26,6 +27,7 @@ class RuleBook:
         self._tasks = tasks
         self._rules: dict[str, SymbolRules] = {}
         self._loaded_at: float | None = None
+        self._tried_at = -inf
         self._refreshing: asyncio.Task[None] | None = None
 
     @property
@@ -52,6 +54,7 @@ class RuleBook:
         await self._tasks.shared("rules", self._load)
 
     async def _load(self) -> None:
+        self._tried_at = time.monotonic()
         info = await self._fetch()
         self._rules = {symbol.symbol: SymbolRules(symbol) for symbol in info.symbols}
         self._loaded_at = time.monotonic()
@@ -59,7 +62,8 @@ class RuleBook:
     async def find(self, symbol: str) -> SymbolRules:
         """The rules of a symbol, loading them when needed. Raises InvalidRequest if the exchange has no such symbol."""
         age = self.age_s
-        if age is None or (symbol not in self._rules and age > RELOAD_S):
+        since_try_s = time.monotonic() - self._tried_at
+        if age is None or (symbol not in self._rules and since_try_s > RELOAD_S):
             await self.load()
         elif age > MAX_AGE_S and (self._refreshing is None or self._refreshing.done()):
             self._refreshing = self._tasks.spawn(self._refresh())

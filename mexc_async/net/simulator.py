@@ -18,8 +18,11 @@ START_S = 30.0
 STOP_S = 5.0
 
 
-class _Urls(msgspec.Struct):
+class Urls(msgspec.Struct):
+    """Where it serves."""
+
     rest: str
+    spot_ws: str
 
 
 class SimulatorProcess:
@@ -32,13 +35,13 @@ class SimulatorProcess:
         self._login = ("--api-key", f"mx0sim{secrets.token_hex(8)}", "--api-secret", secret)
         self.credentials = Credentials(self._login[1], self._login[3])
 
-    async def start(self) -> str:
-        """Start it and return its REST URL. Raises ConfigError with the child's own words if it does not serve."""
+    async def start(self) -> Urls:
+        """Start it and return its URLs. Raises ConfigError with the child's own words if it does not serve."""
         with tempfile.TemporaryFile() as words:  # a pipe that nobody reads would fill, and hold the child up
             process = self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                *("-m", "mexc_async.cli.app", "sim", "--port", "0", *self._login, *self._arguments),
-                stdin=asyncio.subprocess.DEVNULL,
+                *("-m", "mexc_async.cli.app", "sim", "--port", "0", "--with-parent", *self._login, *self._arguments),
+                stdin=asyncio.subprocess.PIPE,  # closes with this process, however that ends, and ends the child
                 stdout=asyncio.subprocess.PIPE,
                 stderr=words,
                 start_new_session=True,  # Ctrl-C in a terminal is for the client, which still has orders to cancel
@@ -48,7 +51,7 @@ class SimulatorProcess:
                 async with asyncio.timeout(START_S):
                     line = await process.stdout.readline()
                     if line:
-                        return msgspec.json.decode(line, type=_Urls).rest
+                        return msgspec.json.decode(line, type=Urls)
                     await process.wait()
             except TimeoutError:
                 await self.stop()

@@ -6,9 +6,10 @@ from mexc_async.core.endpoint import RawAnswers
 from mexc_async.spot.account import Account
 from mexc_async.spot.market import Market
 from mexc_async.spot.trading import Trading
+from mexc_async.spot.user_stream import UserStreams
 
 
-class Spot(Market, Trading, Account):
+class Spot(Market, Trading, Account, UserStreams):
     """Every spot endpoint: `await mexc.spot.depth(symbol="BTCUSDT")`."""
 
 

@@ -122,6 +122,7 @@ def test_class_is_caught_by_its_parents(kind: type[MexcError], parents: tuple[ty
 
 RETRYABLE = {
     "TransportError", "ConnectFailed", "ConnectionLost", "RequestTimeout", "RateLimited", "TooManyRequests", "IpBanned",
+    "BookNotSynced",
     "TimestampRejected", "ExchangeUnavailable",
 }  # fmt: skip
 UNKNOWN = {"ConnectionLost", "RequestTimeout", "ProtocolError", "OutcomeUnknown", "ExchangeUnavailable"}
@@ -138,7 +139,7 @@ def test_error_says_whether_it_is_worth_retrying_and_whether_the_outcome_is_know
     ("kind", "words"),
     [
         (errors.PermissionDenied, "Give the key the permission"),
-        (errors.IpNotAllowed, "public address is on the list"),
+        (errors.IpNotAllowed, "public address to the key"),
         (errors.SignatureRejected, "Check that the secret belongs to this key"),
         (errors.InvalidKey, "shows a secret only once"),
         (errors.MissingCredentials, "make a new one"),

@@ -32,7 +32,7 @@ def pid_of(simulator: SimulatorProcess) -> int:
 
 async def test_it_serves_until_it_is_stopped() -> None:
     simulator = SimulatorProcess("--seed", "3")
-    url = await simulator.start()
+    url = (await simulator.start()).rest
     pid = pid_of(simulator)
     try:
         async with aiohttp.ClientSession() as session, session.get(f"{url}/api/v3/ping") as response:
@@ -85,7 +85,7 @@ def child(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Child:
 
 
 SLEEP = "time.sleep(600)"
-READY = """print('{"rest":"http://127.0.0.1:1"}', flush=True)"""
+READY = """print('{"rest":"http://127.0.0.1:1","spot_ws":"ws://127.0.0.1:1/ws"}', flush=True)"""
 
 
 async def test_a_child_that_says_nothing_is_given_up(child: Child, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +144,7 @@ async def test_a_child_that_does_not_listen_is_killed(child: Child, monkeypatch:
     monkeypatch.setattr(simulator_module, "STOP_S", 0.2)
     child(f"signal.signal(signal.SIGTERM, signal.SIG_IGN)\n{READY}\n{SLEEP}")
     simulator = SimulatorProcess()
-    assert await simulator.start() == "http://127.0.0.1:1"
+    assert (await simulator.start()).rest == "http://127.0.0.1:1"
     pid = pid_of(simulator)
     await simulator.stop()
     assert not is_alive(pid)

@@ -1,0 +1,117 @@
+"""Triangular arbitrage: three live books, three orders, back to the asset it began with.
+
+    python examples/triangular_arbitrage.py                  # on a simulated exchange, which opens a gap by itself
+    MEXC_API_KEY=... MEXC_API_SECRET=... python examples/triangular_arbitrage.py --live --seconds 3600
+
+It watches USDT -> BTC -> ETH -> USDT. When the round pays more than its fees, each leg is an IMMEDIATE_OR_CANCEL
+order at the price that the book shows, sized by what the leg before it brought.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from contextlib import AsyncExitStack, suppress
+from decimal import Decimal
+from typing import Literal, NamedTuple
+
+from mexc_async import BookNotSynced, Mexc, Side
+from mexc_async.net.book import LiveBook
+
+FEE = Decimal("0.0005")
+"""Taker fee of one leg; `mexc.spot.trade_fee` tells yours."""
+
+
+class Leg(NamedTuple):
+    """One order of the round."""
+
+    book: LiveBook[Decimal]
+    side: Literal[Side.BUY, Side.SELL]
+
+    def quote(self) -> tuple[Decimal, Decimal] | None:
+        """Best price to take, and its quantity in base; None while the book is not in step or empty."""
+        with suppress(BookNotSynced):
+            level = self.book.best_ask if self.side is Side.BUY else self.book.best_bid
+            return (level.price, level.quantity) if level else None
+        return None
+
+
+def weigh(quotes: list[tuple[Decimal, Decimal]], legs: list[Leg], stake: Decimal) -> tuple[Decimal, bool]:
+    """(gain of a round after fees as a ratio, whether every level shown is good for the stake)."""
+    amount, is_enough = stake, True
+    for (price, quantity), leg in zip(quotes, legs, strict=True):
+        needed = amount / price / (1 + FEE) if leg.side is Side.BUY else amount
+        is_enough = is_enough and needed <= quantity
+        amount = needed if leg.side is Side.BUY else amount * price * (1 - FEE)
+    return amount / stake - 1, is_enough
+
+
+async def trade(mexc: Mexc, legs: list[Leg], prices: list[Decimal], amount: Decimal) -> Decimal:
+    """Send the three orders, each with what the last one brought; returns what is left of the first asset."""
+    for price, leg in zip(prices, legs, strict=True):
+        rules = mexc.rules(leg.book.symbol)
+        quantity = rules.quantity(amount / price / (1 + FEE) if leg.side is Side.BUY else amount)
+        ack = await mexc.spot.new_order(
+            symbol=leg.book.symbol, side=leg.side, type="IMMEDIATE_OR_CANCEL", quantity=quantity, price=price
+        )
+        order = await mexc.spot.query_order(symbol=leg.book.symbol, order_id=ack.order_id)
+        if order.executed_quantity < quantity:
+            print(f"{leg.book.symbol}: filled {order.executed_quantity:f} of {quantity:f}; the round goes on with that")
+        if not order.executed_quantity:
+            return Decimal(0)  # the market was quicker; what the legs before brought is in the account
+        got = order.executed_quote_quantity
+        amount = order.executed_quantity if leg.side is Side.BUY else got * (1 - FEE)
+    return amount
+
+
+async def run(mexc: Mexc, seconds: float, stake: Decimal, least: Decimal) -> int:
+    """Watch for so long; returns how many rounds were traded."""
+    rounds = 0
+    await mexc.warm_up()
+    async with AsyncExitStack() as stack:
+        sides: tuple[Literal[Side.BUY, Side.SELL], ...] = (Side.BUY, Side.BUY, Side.SELL)
+        legs = [
+            Leg(await stack.enter_async_context(mexc.books(symbol, interval="10ms")), side)
+            for symbol, side in zip(("BTCUSDT", "ETHBTC", "ETHUSDT"), sides, strict=True)
+        ]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while True:
+                    quotes = [quote for leg in legs if (quote := leg.quote())]
+                    gain, is_enough = weigh(quotes, legs, stake) if len(quotes) == len(legs) else (Decimal(0), False)
+                    is_worth_it = gain > least and is_enough
+                    changes = [asyncio.ensure_future(leg.book.changed()) for leg in legs]
+                    try:
+                        if is_worth_it:
+                            left = await trade(mexc, legs, [price for price, _ in quotes], stake)
+                            rounds += 1
+                            print(
+                                f"round {rounds}: {stake:f} became {left:.4f} USDT, {(left / stake - 1) * 100:+.3f} %"
+                            )
+                        # after a round, wait until every book shows it; otherwise for the next change of any
+                        when = asyncio.ALL_COMPLETED if is_worth_it else asyncio.FIRST_COMPLETED
+                        await asyncio.wait(changes, return_when=when)
+                    finally:
+                        for change in changes:
+                            change.cancel()
+    return rounds
+
+
+async def main() -> None:
+    """Read the command line and run."""
+    parser = argparse.ArgumentParser(description="Triangular arbitrage over BTCUSDT, ETHBTC and ETHUSDT.")
+    parser.add_argument("--live", action="store_true", help="trade on MEXC with the key in the environment")
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--stake", type=Decimal, default=Decimal(200), help="USDT to put into a round")
+    parser.add_argument("--least", type=Decimal, default=Decimal("0.001"), help="gain to trade for, as a ratio")
+    options = parser.parse_args()
+    client = Mexc.from_env() if options.live else Mexc.sim(sim_faults=True)
+    async with client as mexc:
+        if not options.live:
+            await mexc.request("POST", "/sim/gap")  # the simulator moves a price
+        rounds = await run(mexc, options.seconds, options.stake, options.least)
+        print(f"{rounds} rounds")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

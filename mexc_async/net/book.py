@@ -1,0 +1,271 @@
+"""Books that keep themselves: the depth stream, a snapshot, and again after every gap, until they are left."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from decimal import Decimal
+from types import TracebackType
+from typing import Any, Generic, Literal, Self, TypeVar, cast, overload
+
+from msgspec.structs import replace
+
+from mexc_async.core.book import BookLevel, BookView, Vwap
+from mexc_async.core.book_sync import Action, BookSync, SyncCounts, SyncState
+from mexc_async.core.endpoint import Priority
+from mexc_async.errors import ClientClosed, InvalidRequest, MexcError, ProtocolError
+from mexc_async.net.api import Api, Call, Options
+from mexc_async.net.hub import Hub, Inbox
+from mexc_async.spot import channels
+from mexc_async.spot.market import DepthQuery
+from mexc_async.spot.models import Depth
+from mexc_async.spot.push import Push
+from mexc_async.spot.push_models import DepthUpdate
+
+N = TypeVar("N", Decimal, float)
+_FIRST_PAUSE_S = 0.05
+_LONGEST_PAUSE_S = 5.0
+
+
+class LiveBook(Generic[N]):
+    """A symbol's book, kept in step with the exchange: `async with mexc.books("BTCUSDT") as book`.
+
+    Reading it while it is not known to be in step raises BookNotSynced; `await book.synced()` waits until it is.
+    """
+
+    def __init__(self, api: Api, hub: Hub, symbol: str, interval: str, levels: int, as_float: bool) -> None:
+        self.symbol = symbol
+        self._api = api
+        self._hub = hub
+        self._as_float = as_float
+        self._sync = BookSync(symbol)
+        self._query = DepthQuery(symbol=symbol, limit=levels)
+        self._inbox = Inbox((channels.depth(symbol, interval),), 1, "raise", self._on_push, hub.now_ms)
+        self._inbox.on_gap = self._on_gap
+        self._inbox.on_back = self._on_back
+        self._fetching: asyncio.Task[None] | None = None
+        self._changes: set[asyncio.Future[None]] = set()
+
+    # Its life
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._hub.join(self._inbox)
+        except BaseException:
+            await self.aclose()
+            raise
+        self._on_back()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Give the book up; idempotent. Who waits for it gets ClientClosed."""
+        self._inbox.on_gap = self._inbox.on_back = None
+        self._hub.leave(self._inbox)
+        self._sync.disconnected()
+        self._stop_fetching()
+        self._wake()
+
+    # Waiting for it
+
+    async def synced(self) -> None:
+        """Wait until the book may be read. Raises ClientClosed when it is given up, SubscriptionRefused."""
+        while not self._sync.is_synced:
+            await self.changed()
+
+    async def changed(self) -> None:
+        """Wait for the next change of the book or of its state. Raises ClientClosed when it is given up."""
+        if self._inbox.is_closed:
+            raise self._inbox.error or ClientClosed(f"the book of {self.symbol} was given up")
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._changes.add(future)
+        try:
+            await future
+        finally:
+            self._changes.discard(future)
+        if self._inbox.is_closed:
+            raise self._inbox.error or ClientClosed(f"the book of {self.symbol} was given up")
+
+    # Reading it
+
+    @property
+    def state(self) -> SyncState:
+        """connecting, syncing, synced or resyncing."""
+        return self._sync.state
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether it may be read."""
+        return self._sync.is_synced
+
+    @property
+    def counts(self) -> SyncCounts:
+        """Gaps, resyncs, snapshots and so on since it was opened."""
+        return self._sync.counts
+
+    @property
+    def age_ms(self) -> float:
+        """Milliseconds since the book last took something in; inf before the first snapshot."""
+        return self._sync.age_ms(time.monotonic())
+
+    @property
+    def lag_ms(self) -> float | None:
+        """Age of the newest push when it came, by the exchange's clock."""
+        return self._inbox.lag_ms
+
+    @property
+    def version(self) -> int:
+        """The exchange's version of the book. Raises BookNotSynced."""
+        return self._sync.book.version
+
+    @property
+    def view(self) -> BookView[N]:
+        """The levels, for many reads at once; to be asked for anew after every await. Raises BookNotSynced."""
+        book = self._sync.book
+        return cast("BookView[N]", book.floats if self._as_float else book)
+
+    @property
+    def best_bid(self) -> BookLevel[N] | None:
+        """Highest bid; None if there is none. Raises BookNotSynced, as every read does."""
+        return self.view.best_bid
+
+    @property
+    def best_ask(self) -> BookLevel[N] | None:
+        """Lowest ask; None if there is none."""
+        return self.view.best_ask
+
+    def bids(self, n: int | None = None) -> list[BookLevel[N]]:
+        """The best `n` bids, or all."""
+        return self.view.bids(n)
+
+    def asks(self, n: int | None = None) -> list[BookLevel[N]]:
+        """The best `n` asks, or all."""
+        return self.view.asks(n)
+
+    @property
+    def mid(self) -> N | None:
+        """Half-way between the best prices."""
+        return self.view.mid
+
+    @property
+    def spread(self) -> N | None:
+        """Best ask minus best bid."""
+        return self.view.spread
+
+    def vwap(self, side: Literal["BUY", "SELL"], quantity: N) -> Vwap[N]:
+        """What a taker of `quantity` base would pay or get, and what is missing for it."""
+        return self.view.vwap(side, quantity)
+
+    def __repr__(self) -> str:
+        return f"<LiveBook {self._sync!r}>"
+
+    # What happens to it
+
+    def _on_push(self, push: Push[Any]) -> None:
+        update = push.body
+        if not isinstance(update, DepthUpdate):
+            return
+        try:
+            versions = update.from_version, update.to_version
+        except ProtocolError as error:
+            self._act(self._sync.gap_possible(error.message))
+            return
+        self._act(self._sync.delta(*versions, update.bids, update.asks, time.monotonic()))
+
+    def _on_gap(self) -> None:
+        """The socket is gone: nothing is known until it is back."""
+        self._stop_fetching()
+        self._sync.disconnected()
+        self._wake()
+
+    def _on_back(self) -> None:
+        if self._sync.state is SyncState.CONNECTING:
+            self._act(self._sync.connected())
+
+    def _act(self, action: Action) -> None:
+        if action is Action.FETCH_SNAPSHOT and (self._fetching is None or self._fetching.done()):
+            self._fetching = self._api.tasks.spawn(self._fetch())
+        if action is not Action.NONE:
+            self._wake()
+
+    async def _fetch(self) -> None:
+        """Fetch snapshots until one fits; a book that was in step before goes ahead of other market data."""
+        action = Action.FETCH_SNAPSHOT
+        while action is Action.FETCH_SNAPSHOT:
+            priority = Priority.ACCOUNT if self._sync.counts.resyncs else Priority.MARKET
+            call = Call(replace(DepthQuery.route, priority=priority), self._query.params(), Depth)
+            try:
+                depth: Depth = await self._api.run(call, Options())
+            except ClientClosed:
+                return
+            except MexcError as error:
+                action = self._sync.snapshot_failed(error.message)
+            else:
+                action = self._sync.snapshot(depth.last_update_id, depth.bids, depth.asks, time.monotonic())
+            if action is Action.FETCH_SNAPSHOT:
+                pause_s = min(_FIRST_PAUSE_S * 2.0 ** (self._sync.attempts - 1), _LONGEST_PAUSE_S)
+                await asyncio.sleep(pause_s * (0.5 + random.random() / 2))  # noqa: S311 - spreads, protects nothing
+        self._wake()
+
+    def _stop_fetching(self) -> None:
+        task, self._fetching = self._fetching, None
+        if task is not None:
+            task.cancel()
+
+    def _wake(self) -> None:
+        for future in self._changes:
+            if not future.done():
+                future.set_result(None)
+
+
+class Books:
+    """`mexc.books(symbol)`."""
+
+    def __init__(self, api: Api, hub: Hub) -> None:
+        self._api = api
+        self._hub = hub
+
+    @overload
+    def __call__(
+        self,
+        symbol: str,
+        *,
+        interval: channels.PushInterval = "100ms",
+        levels: int = 5000,
+        numbers: Literal["decimal"] = "decimal",
+    ) -> LiveBook[Decimal]: ...
+    @overload
+    def __call__(
+        self,
+        symbol: str,
+        *,
+        interval: channels.PushInterval = "100ms",
+        levels: int = 5000,
+        numbers: Literal["float"],
+    ) -> LiveBook[float]: ...
+    def __call__(
+        self,
+        symbol: str,
+        *,
+        interval: channels.PushInterval = "100ms",
+        levels: int = 5000,
+        numbers: Literal["decimal", "float"] = "decimal",
+    ) -> LiveBook[Decimal] | LiveBook[float]:
+        """A live book, to be opened with `async with`.
+
+        Args:
+            symbol: such as BTCUSDT.
+            interval: how long the exchange gathers changes, `100ms` or `10ms`.
+            levels: how deep the snapshot reaches a side, 1 to 5000; MEXC's rules ask for 5000.
+            numbers: what reads return; `float` for models and charts, never for orders.
+        """
+        if numbers == "decimal":
+            return LiveBook[Decimal](self._api, self._hub, symbol, interval, levels, as_float=False)
+        if numbers == "float":
+            return LiveBook[float](self._api, self._hub, symbol, interval, levels, as_float=True)
+        raise InvalidRequest(f"numbers {numbers!r} is not one of 'decimal', 'float'")

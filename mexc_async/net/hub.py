@@ -1,0 +1,420 @@
+"""Which consumer gets which push: channels spread over few sockets, shared by their consumers.
+
+A frame is decoded once and handed to every consumer of its channel in the call that read it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Any, Literal, Protocol, TypeAlias, cast
+
+from msgspec import Struct
+
+from mexc_async.core.session import Answer, Timing
+from mexc_async.errors import (
+    ClientClosed,
+    ConfigError,
+    MissingCredentials,
+    ProtocolError,
+    StreamOverflow,
+    SubscriptionRefused,
+)
+from mexc_async.net.hooks import BadFrame, Hooks, StreamState, UnknownFields, logger
+from mexc_async.net.sockets import KeptSocket
+from mexc_async.net.tasks import Tasks
+from mexc_async.net.websocket import SocketConfig
+from mexc_async.spot.channels import PRIVATE
+from mexc_async.spot.push import Push, decode_push
+from mexc_async.spot.push_models import Body, BookTickerBatch, BookTickerPush, MiniTicker, MiniTickers
+
+Overflow: TypeAlias = Literal["latest", "drop_oldest", "raise"]
+"""What a consumer that is too slow gets: each channel's newest push, the newest that fit, or StreamOverflow."""
+
+MAX_PER_SOCKET = 30
+"""Subscriptions that MEXC serves on one socket."""
+
+
+class StreamSettings(Struct, frozen=True):
+    """How streams use sockets."""
+
+    per_socket: int = 20
+    """Channels on one socket; MEXC serves 30, and others have seen errors from 25 on."""
+    queue: int = 1024
+    """Pushes that a consumer may lag behind."""
+    timing: Timing = Timing()
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.per_socket <= MAX_PER_SOCKET:
+            raise ConfigError(f"per_socket {self.per_socket!r} must be from 1 to {MAX_PER_SOCKET}")
+        if self.queue < 1:
+            raise ConfigError(f"queue {self.queue!r} must be at least 1")
+
+
+class Inbox:
+    """Where the pushes of one consumer go; the sockets know this, not the consumer, so that a lost one is noticed."""
+
+    __slots__ = (
+        "callback", "channels", "dropped", "error", "gaps", "is_closed", "is_joined", "lag_ms", "newest", "now_ms",
+        "on_back", "on_gap", "overflow", "queue", "received", "size", "waiter",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        channels: tuple[str, ...],
+        size: int,
+        overflow: Overflow,
+        callback: Callable[[Any], None] | None,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self.channels = channels
+        self.size = size
+        self.overflow = overflow
+        self.callback = callback
+        self.now_ms = now_ms
+        self.on_gap: Callable[[], None] | None = None
+        self.on_back: Callable[[], None] | None = None
+        self.queue: deque[Push[Any]] = deque()
+        self.newest: dict[str, Push[Any]] = {}
+        self.waiter: asyncio.Future[None] | None = None
+        self.received = 0
+        self.dropped = 0
+        self.gaps = 0
+        self.lag_ms: float | None = None
+        self.error: BaseException | None = None
+        self.is_joined = False
+        """Whether every channel was accepted: from then on a refusal is told here, until then by `Hub.join`."""
+        self.is_closed = False
+
+    def put(self, push: Push[Any]) -> None:
+        """Take one push, by the consumer's policy."""
+        if self.is_closed:
+            return
+        self.received += 1
+        if push.send_time:
+            self.lag_ms = self.now_ms() - push.send_time
+        if self.callback is not None:
+            self.callback(push)
+            return
+        queue = self.queue
+        if self.overflow == "latest":
+            if push.channel in self.newest:
+                self.dropped += 1
+                self.newest[push.channel] = push
+                return
+            self.newest[push.channel] = push
+        elif len(queue) >= self.size:
+            self.dropped += 1
+            if self.overflow == "raise":
+                self.fail(StreamOverflow(f"the consumer of {self.channels[0]} is {self.size} pushes behind"))
+                return
+            queue.popleft()
+        queue.append(push)
+        if self.waiter is not None and not self.waiter.done():
+            self.waiter.set_result(None)
+
+    def take(self) -> Push[Any]:
+        """The next push, in order of arrival; with `latest` the newest of the channel whose turn it is."""
+        push = self.queue.popleft()
+        return self.newest.pop(push.channel) if self.overflow == "latest" else push
+
+    def gap(self) -> None:
+        """Pushes may have been missed."""
+        self.gaps += 1
+        if self.on_gap is not None:
+            self.on_gap()
+
+    def back(self) -> None:
+        """A channel is subscribed again after a loss."""
+        if self.on_back is not None:
+            self.on_back()
+
+    def fail(self, error: BaseException) -> None:
+        """Nothing more comes; the consumer is told why after what it has not read yet."""
+        if not self.is_closed:
+            self.error = error
+            self.close()
+
+    def close(self) -> None:
+        """Nothing more comes."""
+        self.is_closed = True
+        if self.waiter is not None and not self.waiter.done():
+            self.waiter.set_result(None)
+
+
+class Private(Protocol):
+    """What the hub needs of the private stream's keeper."""
+
+    async def url(self) -> str:
+        """Where to connect, with a key that is in force."""
+        ...
+
+    def forget_key(self) -> None:
+        """The exchange does not know the key."""
+        ...
+
+    def on_connected(self, is_first: bool) -> None:
+        """Every private channel is subscribed, for the first time or again after a loss."""
+        ...
+
+    def on_lost(self) -> None:
+        """The private socket is gone."""
+        ...
+
+    def is_news(self, push: Push[Any]) -> bool:
+        """Whether consumers are to get a push."""
+        ...
+
+
+class _Topic:
+    """One channel and who consumes it."""
+
+    __slots__ = ("inboxes", "is_accepted", "ready", "shard")
+
+    def __init__(self, shard: _Shard) -> None:
+        self.shard = shard
+        self.inboxes: list[Inbox] = []
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.is_accepted = False
+
+
+class _Shard:
+    """One kept socket of the hub, and what it tells."""
+
+    def __init__(self, hub: Hub, url: Callable[[], Awaitable[str]], is_private: bool) -> None:
+        self.hub = hub
+        self.is_private = is_private
+        self.is_up = False
+        """Whether every channel is accepted on the present socket."""
+        self.was_up = False
+        self.kept = KeptSocket(url, self, hub.config, hub.settings.timing)
+        self.task = hub.tasks.spawn(self.kept.run())
+
+    def decode(self, frame: bytes) -> tuple[str, object] | None:
+        return self.hub.decode(frame)
+
+    def identity(self, push: object) -> Hashable:
+        """The body, which holds an id, a version or a running sum; where it may come back unchanged, its time too."""
+        assert isinstance(push, Push)
+        body = push.body
+        if isinstance(body, MiniTicker | MiniTickers | BookTickerBatch) or (
+            isinstance(body, BookTickerPush) and not body.version_text
+        ):
+            return push
+        return cast(Hashable, body)
+
+    def on_push(self, channel: str, push: object) -> None:
+        self.hub.deliver(channel, cast("Push[Any]", push))
+
+    def on_answer(self, answer: Answer) -> None:
+        self.hub.answered(self, answer)
+
+    def on_state(self, state: str, reason: str) -> None:
+        self.hub.changed(self, state, reason)
+
+
+class Hub:
+    """All streams of a client."""
+
+    def __init__(
+        self,
+        url: str,
+        config: SocketConfig,
+        settings: StreamSettings,
+        *,
+        tasks: Tasks,
+        hooks: Hooks,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self.url = url
+        self.config = config
+        self.settings = settings
+        self.tasks = tasks
+        self.now_ms = now_ms
+        self.bad_frames = 0
+        """Frames that could not be understood."""
+        self.unknown_fields = 0
+        self.private: Private | None = None
+        """Who leases the key of the private socket and knows what it missed; None without credentials."""
+        self._hooks = hooks
+        self._topics: dict[str, _Topic] = {}
+        self._shards: list[_Shard] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def _public_url(self) -> str:
+        return self.url
+
+    # Consumers come and go
+
+    async def join(self, inbox: Inbox) -> None:
+        """Subscribe an inbox's channels and wait until each is accepted. Raises SubscriptionRefused."""
+        self._loop = asyncio.get_running_loop()
+        fresh: dict[_Shard, list[str]] = {}
+        for channel in inbox.channels:
+            topic = self._topics.get(channel)
+            if topic is None:
+                shard = self._shard_for(channel, fresh)
+                topic = self._topics[channel] = _Topic(shard)
+                fresh.setdefault(shard, []).append(channel)
+            topic.inboxes.append(inbox)
+        for shard, channels in fresh.items():
+            shard.kept.add(channels)
+        waits = [topic.ready for channel in inbox.channels if (topic := self._topics.get(channel)) is not None]
+        results = await asyncio.gather(*map(asyncio.shield, waits), return_exceptions=True)
+        inbox.is_joined = True
+        refused = tuple(
+            name for result in results if isinstance(result, SubscriptionRefused) for name in result.channels
+        )
+        if refused:
+            reasons = {result.message: None for result in results if isinstance(result, SubscriptionRefused)}
+            raise SubscriptionRefused.of("; ".join(reasons), refused)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    def leave(self, inbox: Inbox) -> None:
+        """Take an inbox out; channels without a consumer are given up, sockets without channels closed."""
+        inbox.close()
+        unused: dict[_Shard, list[str]] = {}
+        for channel in inbox.channels:
+            topic = self._topics.get(channel)
+            if topic is None or inbox not in topic.inboxes:
+                continue
+            topic.inboxes.remove(inbox)
+            if not topic.inboxes:
+                del self._topics[channel]
+                unused.setdefault(topic.shard, []).append(channel)
+        for shard, channels in unused.items():
+            shard.kept.remove(channels)
+            if not shard.kept.channels:
+                self._shards.remove(shard)
+                shard.task.cancel()
+
+    def leave_later(self, inbox: Inbox) -> None:
+        """The same from wherever the garbage collector runs."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.leave, inbox)
+
+    def _shard_for(self, channel: str, fresh: dict[_Shard, list[str]]) -> _Shard:
+        is_private = channel in PRIVATE
+        for shard in self._shards:
+            taken = len(shard.kept.channels) + len(fresh.get(shard, ()))
+            if shard.is_private == is_private and (is_private or taken < self.settings.per_socket):
+                return shard  # the few private channels share one socket and its key
+        if is_private and self.private is None:
+            raise MissingCredentials("private streams need an API key and its secret")
+        shard = _Shard(self, self.private.url if is_private and self.private else self._public_url, is_private)
+        self._shards.append(shard)
+        return shard
+
+    # What the sockets bring
+
+    def decode(self, frame: bytes) -> tuple[str, object] | None:
+        """A frame as (channel, push); None, counted, if it is no push."""
+        try:
+            push = decode_push(frame)
+        except ProtocolError as error:
+            self.bad_frames += 1
+            logger.warning("a push could not be understood: %s", error)
+            self._hooks.emit(BadFrame(error.message))
+            return None
+        if push.unknown_fields:
+            self.unknown_fields += push.unknown_fields
+            self._hooks.emit(UnknownFields(push.channel, push.unknown_fields))
+        return push.channel, push
+
+    def deliver(self, channel: str, push: Push[Any]) -> None:
+        """Hand a push to everyone who consumes its channel."""
+        topic = self._topics.get(channel)
+        if topic is None or (topic.shard.is_private and self.private is not None and not self.private.is_news(push)):
+            return
+        self._hand_out(topic, channel, push)
+
+    def tell(self, channel: str, symbol: str | None, body: Body) -> None:
+        """Hand out what was learnt otherwise, as if it had been pushed."""
+        if topic := self._topics.get(channel):
+            self._hand_out(topic, channel, Push(channel=channel, body=body, symbol=symbol))
+
+    def _hand_out(self, topic: _Topic, channel: str, push: Push[Any]) -> None:
+        for inbox in tuple(topic.inboxes):
+            try:
+                inbox.put(push)
+            except Exception as error:
+                self._hooks.emit(BadFrame(f"a callback of {channel} failed: {type(error).__name__}"))
+                inbox.fail(error)
+                self.leave(inbox)
+
+    def answered(self, shard: _Shard, answer: Answer) -> None:
+        """The exchange accepted or refused channels."""
+        again = []
+        for channel in answer.accepted:
+            topic = self._topics.get(channel)
+            if topic is None:
+                continue
+            if topic.is_accepted:
+                again.append(channel)
+                for inbox in tuple(topic.inboxes):
+                    inbox.back()
+            topic.is_accepted = True
+            if not topic.ready.done():
+                topic.ready.set_result(None)
+        if again:
+            self._hooks.emit(StreamState("resubscribed", tuple(again)))
+        if answer.refused:
+            self._refuse(answer)
+        if shard.is_private and not shard.is_up and shard.kept.is_complete and self.private is not None:
+            self.private.on_connected(is_first=not shard.was_up)
+            shard.is_up = shard.was_up = True
+        if not answer.is_understood:
+            logger.warning("WebSocket: not understood: %s", answer.reason[:100])
+            if shard.is_private and "listen key" in answer.reason.lower() and self.private is not None:
+                self.private.forget_key()
+
+    def _refuse(self, answer: Answer) -> None:
+        self._hooks.emit(StreamState("refused", answer.refused, answer.reason))
+        for channel in answer.refused:
+            topic = self._topics.get(channel)
+            if topic is None:
+                continue
+            names = ", ".join(answer.refused)
+            error = SubscriptionRefused.of(f"refused: {names}: {answer.reason or 'no reason given'}", (channel,))
+            topic.shard.kept.remove([channel])
+            if not topic.ready.done():
+                topic.ready.set_exception(error)
+                topic.ready.exception()  # whoever joins awaits it; nobody may be left to
+            for inbox in tuple(topic.inboxes):
+                if inbox.is_joined:
+                    inbox.fail(error)
+                    self.leave(inbox)
+
+    def changed(self, shard: _Shard, state: str, reason: str) -> None:
+        """A socket was connected, lost, or could not be opened."""
+        channels = tuple(shard.kept.channels)
+        if state == "lost":
+            for inbox in {id(i): i for c in channels if (t := self._topics.get(c)) for i in t.inboxes}.values():
+                inbox.gap()
+        if shard.is_private and self.private is not None and state == "lost":
+            shard.is_up = False
+            self.private.on_lost()
+        self._hooks.emit(StreamState("gap" if state == "lost" else state, channels, reason))
+
+    def is_consumed(self, channel: str) -> bool:
+        """Whether anybody consumes a channel."""
+        return channel in self._topics
+
+    def reconnect_private(self) -> None:
+        """Drop the private socket; a new one, with a new key, follows."""
+        for shard in self._shards:
+            if shard.is_private:
+                shard.kept.reconnect()
+
+    async def aclose(self) -> None:
+        """End every stream; idempotent."""
+        for topic in list(self._topics.values()):
+            if not topic.ready.done():
+                topic.ready.set_exception(ClientClosed("the client was closed"))
+                topic.ready.exception()
+            for inbox in tuple(topic.inboxes):
+                inbox.close()
+                self.leave(inbox)

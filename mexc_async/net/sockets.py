@@ -1,0 +1,264 @@
+"""A socket that is kept up: connected anew after every loss, moved before it gets too old, its channels with it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Awaitable, Callable, Hashable, Iterable
+from typing import Protocol
+
+from mexc_async.core.handover import Handover
+from mexc_async.core.session import Answer, Backoff, Session, Timing, Verdict
+from mexc_async.errors import ConnectionLost, MexcError
+from mexc_async.net.hooks import logger
+from mexc_async.net.websocket import Socket, SocketConfig, connect
+
+HANDOVER_S = 10.0
+"""A move to a new socket that takes longer is given up and tried again later."""
+
+
+class Owner(Protocol):
+    """Who gets what a kept socket receives."""
+
+    def decode(self, frame: bytes) -> tuple[str, object] | None:
+        """A frame as (channel, push); None for one that cannot be understood, which the owner has counted."""
+        ...
+
+    def identity(self, push: object) -> Hashable:
+        """What is equal for the same push on two sockets, and for no other push of its channel."""
+        ...
+
+    def on_push(self, channel: str, push: object) -> None:
+        """One push, decoded, exactly once and in order."""
+        ...
+
+    def on_answer(self, answer: Answer) -> None:
+        """MEXC accepted or refused channels."""
+        ...
+
+    def on_state(self, state: str, reason: str) -> None:
+        """`connected`, `lost`, `moved` or `failed`."""
+        ...
+
+
+class _Link:
+    """One socket and its session."""
+
+    def __init__(self, kept: KeptSocket) -> None:
+        self.kept = kept
+        self.session = Session(kept.timing, time.monotonic())
+        self.socket: Socket | None = None
+        self.closed = asyncio.Event()
+        self.changed = asyncio.Event()
+        """Set by every control frame."""
+
+    def on_frame(self, frame: bytes) -> None:
+        self.session.heard(time.monotonic())
+        self.kept.receive(self, frame)
+
+    def on_text(self, text: str) -> None:
+        answer = self.session.receive(text, time.monotonic())
+        self.changed.set()
+        self.kept.answered(self, answer)
+
+    def on_closed(self) -> None:
+        self.closed.set()
+        self.changed.set()
+
+    def send(self, frames: Iterable[str]) -> None:
+        """Send frames; a socket that is gone is noticed by `closed`."""
+        if self.socket is None:
+            return
+        try:
+            for frame in frames:
+                self.socket.send(frame)
+        except ConnectionLost:
+            self.closed.set()
+
+    async def until_tick(self) -> Verdict:
+        """Wait until time asks for something or the socket is gone, and do it."""
+        wait_s = max(self.session.next_tick() - time.monotonic(), 0.001)
+        try:
+            async with asyncio.timeout(wait_s):
+                await self.closed.wait()
+        except TimeoutError:
+            frames, verdict = self.session.tick(time.monotonic())
+            self.send(frames)
+            return verdict
+        return Verdict.SILENT
+
+    async def aclose(self) -> None:
+        socket, self.socket = self.socket, None
+        if socket is not None:
+            await socket.aclose()
+
+
+class KeptSocket:
+    """Keeps `channels` subscribed over one socket at a time, for as long as `run` runs."""
+
+    def __init__(self, url: Callable[[], Awaitable[str]], owner: Owner, config: SocketConfig, timing: Timing) -> None:
+        self._url = url
+        self._owner = owner
+        self._config = config
+        self.timing = timing
+        self.channels: dict[str, None] = {}
+        """What is to be subscribed, in order of arrival."""
+        self._link: _Link | None = None
+        self._next: _Link | None = None
+        self._handover: Handover[tuple[str, object]] | None = None
+        self._moving: frozenset[str] = frozenset()
+        """What was subscribed when the move to the next socket began."""
+        self._moved_at = 0.0
+        self._backoff = Backoff(timing.retry_s, timing.longest_retry_s)
+        self.connects = 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the exchange has accepted every channel on the present socket."""
+        return self._link is not None and self._link.session.active.issuperset(self.channels)
+
+    def add(self, channels: Iterable[str]) -> None:
+        """Subscribe more."""
+        new = [channel for channel in channels if channel not in self.channels]
+        self.channels.update(dict.fromkeys(new))
+        link = self._next or self._link
+        if new and link is not None and link.socket is not None:
+            link.send(link.session.subscribe(new, time.monotonic()))
+
+    def remove(self, channels: Iterable[str]) -> None:
+        """Give some up."""
+        old = [channel for channel in channels if channel in self.channels]
+        for channel in old:
+            del self.channels[channel]
+        for link in (self._link, self._next):
+            if old and link is not None and link.socket is not None:
+                link.send(link.session.unsubscribe(old, time.monotonic()))
+
+    def reconnect(self) -> None:
+        """Give the present socket up and connect anew."""
+        if self._link is not None:
+            self._link.closed.set()
+
+    async def run(self) -> None:
+        """Connect, serve, and connect again, until cancelled."""
+        try:
+            while True:
+                link = self._link = _Link(self)
+                try:
+                    await self._open(link)
+                except MexcError as error:
+                    pause_s = self._pause_s()
+                    logger.warning("WebSocket: %s; trying again in %.1f s", error, pause_s)
+                    self._owner.on_state("failed", error.message)
+                else:
+                    self.connects += 1
+                    self._owner.on_state("connected", "")
+                    await self._serve()
+                    if self._link.session.age(time.monotonic()) >= self.timing.ping_s:
+                        self._backoff.succeeded()
+                    await self._drop()
+                    self._owner.on_state("lost", "the socket ended or fell silent")
+                    pause_s = self._pause_s()
+                await asyncio.sleep(pause_s)
+        finally:
+            await self._drop()
+
+    async def _open(self, link: _Link) -> None:
+        link.socket = await connect(await self._url(), link, self._config)
+        link.send(link.session.subscribe(self.channels, time.monotonic()))
+
+    def _pause_s(self) -> float:
+        return self._backoff.pause(random.random())  # noqa: S311 - spreads attempts, protects nothing
+
+    async def _serve(self) -> None:
+        """Let time pass until the socket is to be given up."""
+        while self._link is not None and not self._link.closed.is_set():
+            verdict = await self._link.until_tick()
+            if verdict is Verdict.SILENT:
+                return
+            if verdict is Verdict.OLD and not await self._move():
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(min(HANDOVER_S, self.timing.lifetime_s / 10)):
+                        await self._link.closed.wait()
+
+    async def _move(self) -> bool:
+        """Move to a new socket while the old one serves; False if that did not work out."""
+        old = self._link
+        assert old is not None
+        new = self._next = _Link(self)
+        self._handover = Handover()
+        self._moving = frozenset(self.channels)
+        try:
+            async with asyncio.timeout(HANDOVER_S):
+                await self._open(new)
+                while not new.session.active.issuperset(self._moving & self.channels.keys()):
+                    await self._next_answer(new)
+                old.send([old.session.ping(time.monotonic())])
+                while old.session.pings_unanswered and not old.closed.is_set():
+                    await self._next_answer(old)
+        except (MexcError, TimeoutError):
+            self._handover = None
+            self._next = None
+            old.send(old.session.subscribe(self.channels.keys() - old.session.active, time.monotonic()))
+            await new.aclose()
+            return False
+        self._link, self._next, self._moved_at = new, None, time.monotonic()
+        self.connects += 1
+        is_lost = old.closed.is_set()  # it ended before it was known to have sent everything
+        if is_lost:
+            self._owner.on_state("lost", "the old socket ended during the move to a new one")
+            self._owner.on_state("connected", "")
+            self._owner.on_answer(Answer(accepted=tuple(new.session.active)))
+        for channel, push in self._handover.switch():
+            self._owner.on_push(channel, push)
+        await old.aclose()
+        if not is_lost:
+            self._owner.on_state("moved", "")
+        return True
+
+    @staticmethod
+    async def _next_answer(link: _Link) -> None:
+        if not link.closed.is_set():
+            link.changed.clear()
+            await link.changed.wait()
+        if link.closed.is_set() and link.kept._next is link:
+            raise ConnectionLost("the new socket ended")
+
+    async def _drop(self) -> None:
+        links = [link for link in (self._link, self._next) if link is not None]
+        self._link = self._next = self._handover = None
+        for link in links:
+            await link.aclose()
+
+    def receive(self, link: _Link, frame: bytes) -> None:
+        """A frame of one of the sockets."""
+        decoded = self._owner.decode(frame)
+        if decoded is not None and self._is_due(link, *decoded):
+            self._owner.on_push(*decoded)
+
+    def _is_due(self, link: _Link, channel: str, push: object) -> bool:
+        """Whether a push of this socket goes to the owner now."""
+        handover = self._handover
+        if handover is None:
+            return link is self._link
+        identity = self._owner.identity(push)
+        if link is self._link:  # the old socket before the switch, the new one after it
+            if not handover.is_switched:
+                return handover.from_old(channel, identity)
+            if time.monotonic() > self._moved_at + HANDOVER_S:
+                self._handover = None
+            return handover.from_new(channel, identity, (channel, push))
+        if link is not self._next or self._link is None:
+            return False
+        if channel not in self._moving:  # subscribed since the move began
+            return True
+        return handover.from_new(channel, identity, (channel, push))
+
+    def answered(self, link: _Link, answer: Answer) -> None:
+        """A control frame of one of the sockets."""
+        if link is self._next:  # what moves is not news to the owner
+            answer = answer._replace(accepted=tuple(c for c in answer.accepted if c not in self._moving))
+        if answer.accepted or answer.refused or not answer.is_understood:
+            self._owner.on_answer(answer)

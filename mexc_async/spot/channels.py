@@ -1,0 +1,84 @@
+"""Names of the push channels. MEXC's pages "Websocket Market Streams" and "Websocket User Data Streams"."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from mexc_async.core.checks import symbol as check_symbol
+from mexc_async.errors import InvalidRequest
+
+PushInterval: TypeAlias = Literal["100ms", "10ms"]
+"""How long MEXC gathers before it pushes."""
+KLINE_INTERVALS = {
+    "1m": "Min1",
+    "5m": "Min5",
+    "15m": "Min15",
+    "30m": "Min30",
+    "60m": "Min60",
+    "4h": "Hour4",
+    "8h": "Hour8",
+    "1d": "Day1",
+    "1W": "Week1",
+    "1M": "Month1",
+}
+"""The REST API's words and the channels'; either is taken."""
+DEPTH_LEVELS = (5, 10, 20)
+
+ACCOUNT = "spot@private.account.v3.api.pb"
+FILLS = "spot@private.deals.v3.api.pb"
+ORDERS = "spot@private.orders.v3.api.pb"
+PRIVATE = (ACCOUNT, FILLS, ORDERS)
+
+
+def trades(symbol: str, interval: str = "100ms") -> str:
+    """Public trades, gathered."""
+    return f"spot@public.aggre.deals.v3.api.pb@{_part(interval)}@{_symbol(symbol)}"
+
+
+def depth(symbol: str, interval: str = "100ms") -> str:
+    """Changes of the book, with versions."""
+    return f"spot@public.aggre.depth.v3.api.pb@{_part(interval)}@{_symbol(symbol)}"
+
+
+def partial_depth(symbol: str, levels: int = 20) -> str:
+    """The best levels, whole each time."""
+    if levels not in DEPTH_LEVELS:
+        raise InvalidRequest(f"levels {levels!r} is not one of {', '.join(map(str, DEPTH_LEVELS))}")
+    return f"spot@public.limit.depth.v3.api.pb@{_symbol(symbol)}@{levels}"
+
+
+def book_ticker(symbol: str, interval: str = "100ms") -> str:
+    """Best bid and ask, changed or not."""
+    return f"spot@public.aggre.bookTicker.v3.api.pb@{_part(interval)}@{_symbol(symbol)}"
+
+
+def book_ticker_batch(symbol: str) -> str:
+    """Best bids and asks, several to a push."""
+    return f"spot@public.bookTicker.batch.v3.api.pb@{_symbol(symbol)}"
+
+
+def klines(symbol: str, interval: str = "1m") -> str:
+    """The running bar, about every second."""
+    return f"spot@public.kline.v3.api.pb@{_symbol(symbol)}@{KLINE_INTERVALS.get(interval, _part(interval))}"
+
+
+def mini_ticker(symbol: str, timezone: str = "24H") -> str:
+    """The day of one symbol, in a time zone such as `UTC+8` or the last 24 hours."""
+    return f"spot@public.miniTicker.v3.api.pb@{_symbol(symbol)}@{_part(timezone)}"
+
+
+def mini_tickers(timezone: str = "24H") -> str:
+    """The day of every symbol."""
+    return f"spot@public.miniTickers.v3.api.pb@{_part(timezone)}"
+
+
+def _symbol(symbol: str) -> str:
+    check_symbol("symbol", symbol)
+    return symbol
+
+
+def _part(text: str) -> str:
+    """A part of a name that the exchange judges; it must not break the name apart."""
+    if not text or not text.isascii() or not text.isprintable() or any(char in "@,[] " for char in text):
+        raise InvalidRequest(f"{text!r} cannot be part of a channel's name")
+    return text
