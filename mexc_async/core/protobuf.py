@@ -13,10 +13,10 @@ known field in another wire type, which would read as if it were absent.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterator, Mapping
 from enum import IntEnum
 from functools import cache
+from struct import Struct as Layout
 from types import NoneType, UnionType
 from typing import Annotated, Any, Generic, NamedTuple, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -271,9 +271,9 @@ def _read(message: Message[Any], values: list[Any], data: bytes, text: str, at: 
             at = stop
             continue
         if size > 127:
-            high = _time_highs.get(data[at + 1 : at + 5])
-            if high is not None and (middle := data[at]) > 127:
-                size, at = high + (middle << 7) + size, at + 5
+            upper = _time_highs.get(data[at + 1 : at + 5])
+            if upper is not None and (middle := data[at]) > 127:
+                size, at = upper + (middle << 7) + size, at + 5
             else:
                 size, at = _varint(data, at - 1)
         if kind == _INT64:
@@ -329,7 +329,7 @@ _SIDES_MAX = 300
 @cache
 def _sixes(count: int) -> Callable[[bytes], tuple[bytes, ...]]:
     """What cuts the first bytes of something into this many parts of six."""
-    return struct.Struct("6s" * count).unpack_from
+    return Layout("6s" * count).unpack_from
 
 
 def _read_sides(message: Message[Any], values: list[Any], chunk: bytes) -> int:

@@ -222,14 +222,14 @@ def test_declaration_that_does_not_fit_is_refused(struct: type, reason: str) -> 
 
 def one_by_one(data: bytes) -> Sides | None:
     """What the general reader alone makes of it; None if it refuses."""
-    sides = SIDES._sides
-    SIDES._sides = None
+    reading = SIDES._reading
+    SIDES._reading = (*reading[:2], None)
     try:
         return SIDES.decode(data)[0]
     except ProtocolError:
         return None
     finally:
-        SIDES._sides = sides
+        SIDES._reading = reading
 
 
 def in_bulk(data: bytes) -> Sides | None:
