@@ -12,7 +12,14 @@ from rich.console import Console
 
 from benchmarks.harness import ForeignLoad, Report, Settings, SubjectFailed, machine, show, write_json
 
-MODULES = {"import": "import_", "sign": "sign", "limiter": "limiter", "order": "order", "book": "book"}
+MODULES = {
+    "import": "import_",
+    "sign": "sign",
+    "limiter": "limiter",
+    "order": "order",
+    "book": "book",
+    "decode": "decode",
+}
 MAX_ROUNDS = 1000
 
 

@@ -22,6 +22,7 @@ BASELINES = {
     "limiter": "aiolimiter",
     "order": "raw",
     "book": "sortedcontainers_float",
+    "decode": "protobuf_+_Structs_text",
 }
 
 

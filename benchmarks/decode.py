@@ -1,0 +1,252 @@
+"""Frames of the spot WebSocket to values. Every subject gets the same frames; each says what its prices are."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from decimal import Decimal
+from importlib import import_module
+from typing import Any, TypeAlias
+
+from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]  # the package ships no types
+
+from benchmarks.harness import OWN, CpuLoop, Goal, Report, Row, Settings, interleave, summarise
+from mexc_async.spot.enums import Side
+from mexc_async.spot.models import Level
+from mexc_async.spot.push import Push, decode_push, encode_push
+from mexc_async.spot.push_models import (
+    Body,
+    BookTickerPush,
+    DepthSnapshot,
+    DepthUpdate,
+    KlinePush,
+    TradePush,
+    TradesPush,
+)
+from tests.proto import oracle
+
+Decode: TypeAlias = Callable[[bytes], Any]
+
+STRUCTS, DECIMALS, OWN_DECIMALS = "protobuf + Structs text", "protobuf + Structs Decimal", f"{OWN} Decimal"
+BARE, AS_CCXT = "protobuf bare", "protobuf + MessageToDict text"
+GOALS = {"book ticker": 3, "depth, 30 levels": 1, "limit depth, 20 levels": 1, "deals": 3, "kline": 4}
+NOW = 1763719200123
+FRAMES = 64
+"""Different frames of each kind."""
+
+_parse: Decode = oracle.message_class(oracle.WRAPPER).FromString
+_SIDES = {1: Side.BUY, 2: Side.SELL}
+
+
+def run(settings: Settings) -> Report:
+    """The five kinds of frames that come by far the most."""
+    subjects: dict[str, Decode] = {
+        OWN: decode_push,
+        OWN_DECIMALS: lambda frame: decimals(decode_push(frame).body),
+        STRUCTS: structs,
+        DECIMALS: lambda frame: decimals(structs(frame).body),
+        BARE: _parse,
+        AS_CCXT: lambda frame: MessageToDict(_parse(frame)),
+    }
+    notes = [
+        f"{OWN}: prices are text until they are read, as in {STRUCTS}, which makes the same values; Decimal: all read",
+        "bare: as pymexc hands it out, nothing read; MessageToDict: as ccxt decodes, before it parses the dict",
+    ]
+    for name, decode in PEERS.items():
+        try:
+            subjects[f"{name} own objects"] = decode()
+        except Exception as error:  # a peer may fail to import in ways of its own
+            notes.append(f"absent: {name} ({type(error).__name__})")
+    rows: list[Row] = []
+    for case, frames in frames_by_case().items():
+        assert all(structs(frame) == decode_push(frame) for frame in frames), "the subjects do not do the same"
+        seconds = 0.0005 if settings.quick else 0.03
+        loops = {name: _Loop(decode, frames, seconds) for name, decode in subjects.items()}
+        rows += summarise(case, interleave(loops, settings.rounds), [STRUCTS, AS_CCXT], ["cpu_us_per_op"])
+    goals = [Goal(case, "cpu_us_per_op", STRUCTS, at_most) for case, at_most in GOALS.items()]
+    goals += [Goal(case, "cpu_us_per_op", AS_CCXT, 0.5) for case in GOALS]
+    return Report(rows, goals, notes)
+
+
+class _Loop:
+    """CPU time a frame, over all frames of a case."""
+
+    def __init__(self, decode: Decode, frames: list[bytes], seconds: float) -> None:
+        def every_frame() -> None:
+            for frame in frames:
+                decode(frame)
+
+        self._frames = len(frames)
+        self._loop = CpuLoop(every_frame, seconds)
+
+    def __call__(self) -> dict[str, float]:
+        return {"cpu_us_per_op": self._loop()["cpu_ns_per_op"] / self._frames / 1000}
+
+
+# --- the same values by way of Google's runtime, in C ---
+
+
+def structs(frame: bytes) -> Push[Body]:
+    message = _parse(frame)
+    has, kind = message.HasField, message.WhichOneof("body")
+    return Push(
+        message.channel,
+        _BODIES[kind](getattr(message, kind)),
+        message.symbol if has("symbol") else None,
+        message.symbolId if has("symbolId") else None,
+        message.createTime if has("createTime") else None,
+        message.sendTime if has("sendTime") else None,
+    )
+
+
+def _ticker(m: Any) -> Body:
+    return BookTickerPush(m.bidPrice, m.bidQuantity, m.askPrice, m.askQuantity, m.version, m.lastOrderCreateTime)
+
+
+def _levels(side: Any) -> tuple[Level, ...]:
+    return tuple([Level(level.price, level.quantity) for level in side])
+
+
+def _update(m: Any) -> Body:
+    asks, bids = _levels(m.asks), _levels(m.bids)
+    return DepthUpdate(asks, bids, m.fromVersion, m.toVersion, m.eventType, m.lastOrderCreateTime)
+
+
+def _snapshot(m: Any) -> Body:
+    return DepthSnapshot(_levels(m.asks), _levels(m.bids), m.version, m.eventType, m.lastOrderCreateTime)
+
+
+def _trades(m: Any) -> Body:
+    trades = [TradePush(d.price, d.quantity, _SIDES[d.tradeType], d.time, d.tradeId) for d in m.deals]
+    return TradesPush(tuple(trades), m.eventType)
+
+
+def _kline(m: Any) -> Body:
+    return KlinePush(
+        m.interval,
+        m.windowStart,
+        m.openingPrice,
+        m.closingPrice,
+        m.highestPrice,
+        m.lowestPrice,
+        m.volume,
+        m.amount,
+        m.windowEnd,
+    )
+
+
+_BODIES: dict[str, Callable[[Any], Body]] = {
+    "publicAggreBookTicker": _ticker,
+    "publicAggreDepths": _update,
+    "publicLimitDepths": _snapshot,
+    "publicAggreDeals": _trades,
+    "publicSpotKline": _kline,
+}
+
+
+def decimals(body: Body) -> list[Decimal | None]:
+    """Every price and quantity read once."""
+    match body:
+        case DepthUpdate() | DepthSnapshot():
+            return [number for side in (body.asks, body.bids) for level in side for number in level]
+        case TradesPush():
+            return [number for trade in body.trades for number in (trade.price, trade.quantity)]
+        case BookTickerPush():
+            return [body.bid_price, body.bid_quantity, body.ask_price, body.ask_quantity]
+        case KlinePush():
+            return [body.open, body.close, body.high, body.low, body.volume, body.quote_volume]
+    raise TypeError(type(body).__name__)
+
+
+# --- decoders of other clients ---
+
+
+def _aiomexc() -> Decode:
+    decode: Decode = import_module("aiomexc.ws.proto").PushMessage.loads
+    return decode
+
+
+def _typed_mexc() -> Decode:
+    module = import_module("typed_mexc.spot.streams.core.proto")
+    name = next(name for name in dir(module) if name.lower().startswith("pushdatav3apiwrapper"))
+    decode: Decode = getattr(module, name).parse
+    return decode
+
+
+PEERS: dict[str, Callable[[], Decode]] = {"aiomexc": _aiomexc, "typed-mexc": _typed_mexc}
+
+
+# --- frames ---
+
+
+def frames_by_case(seed: int = 7) -> dict[str, list[bytes]]:
+    """Frames of the shapes that MEXC sends, always the same."""
+    rng = random.Random(seed)
+    makers = {
+        "book ticker": _book_ticker,
+        "depth, 30 levels": _depth,
+        "limit depth, 20 levels": _limit_depth,
+        "deals": _deals,
+        "kline": _bar,
+    }
+    return {case: [encode_push(make(rng)) for _ in range(FRAMES)] for case, make in makers.items()}
+
+
+def _price(cents: int) -> str:
+    return f"{cents // 100}.{cents % 100:02}"
+
+
+def _quantity(rng: random.Random) -> str:
+    """Eight decimals, or without its zeros: both come."""
+    text = f"{rng.uniform(0.0001, 90):.{rng.choice((4, 6, 8, 8))}f}"
+    return text if rng.random() < 0.5 else text.rstrip("0").rstrip(".")
+
+
+def _side(rng: random.Random, cents: int, step: int, levels: int) -> tuple[Level, ...]:
+    return tuple(Level(_price(cents + i * step), _quantity(rng)) for i in range(levels))
+
+
+def _book_ticker(rng: random.Random) -> Push[Body]:
+    bid = 9338728 + rng.randint(-50, 50)
+    body = BookTickerPush(_price(bid), _quantity(rng), _price(bid + 1), _quantity(rng), "81721676217", NOW)
+    return Push("spot@public.aggre.bookTicker.v3.api.pb@100ms@BTCUSDT", body, "BTCUSDT", send_time=_moment(rng))
+
+
+def _depth(rng: random.Random) -> Push[Body]:
+    name = "spot@public.aggre.depth.v3.api.pb@100ms"
+    asks, bids = _side(rng, 9338729, 3, 15), _side(rng, 9338728, -3, 15)
+    body = DepthUpdate(asks, bids, "10589632359", "10589632389", name, NOW)
+    return Push(f"{name}@BTCUSDT", body, "BTCUSDT", send_time=_moment(rng))
+
+
+def _limit_depth(rng: random.Random) -> Push[Body]:
+    name = "spot@public.limit.depth.v3.api.pb"
+    body = DepthSnapshot(_side(rng, 9338729, 1, 20), _side(rng, 9338728, -1, 20), "36913565463", name, NOW)
+    return Push(f"{name}@BTCUSDT@20", body, "BTCUSDT", send_time=_moment(rng))
+
+
+def _deals(rng: random.Random) -> Push[Body]:
+    name = "spot@public.aggre.deals.v3.api.pb@100ms"
+    trades = [
+        TradePush(
+            _price(9338728 + rng.randint(-9, 9)),
+            _quantity(rng),
+            rng.choice((Side.BUY, Side.SELL)),
+            _moment(rng),
+            "730292425431437318X0_730292425431437318X1",
+        )
+        for _ in range(5)
+    ]
+    return Push(f"{name}@BTCUSDT", TradesPush(tuple(trades), name), "BTCUSDT", send_time=_moment(rng))
+
+
+def _bar(rng: random.Random) -> Push[Body]:
+    first, last, high, low = (_price(9338728 + rng.randint(-999, 999)) for _ in range(4))
+    start = NOW // 900_000 * 900
+    body = KlinePush("Min15", start, first, last, high, low, _quantity(rng), "3424811.05", start + 900)
+    symbol_id = "2fb942154ef44a4ab2ef98c8afb6a4a7"
+    return Push("spot@public.kline.v3.api.pb@BTCUSDT@Min15", body, "BTCUSDT", symbol_id, _moment(rng))
+
+
+def _moment(rng: random.Random) -> int:
+    return NOW + rng.randint(0, 100_000)
