@@ -13,8 +13,8 @@ def test_triangular_arbitrage_gains_where_the_simulator_opens_a_gap() -> None:
     program = [sys.executable, "-W", "error", str(EXAMPLES / "triangular_arbitrage.py"), "--seconds", "3"]
     result = subprocess.run(program, capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 0, result.stderr
-    first, *_, last = result.stdout.splitlines()
-    assert first.startswith("round 1: 200 became 200.")
+    *lines, last = result.stdout.splitlines()
+    assert any("200 became 200." in line for line in lines), lines  # the market moves: some rounds meet another price
     assert last.endswith(" rounds")
 
 
