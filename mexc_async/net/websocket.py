@@ -150,13 +150,16 @@ async def _connect_picows(url: str, listener: Listener, config: SocketConfig) ->
         )
     except (OSError, TimeoutError, picows.WSError, ValueError) as error:
         raise _failed(url, error) from None
-    return _PicowsSocket(transport, text)
+    return _PicowsSocket(transport, text, (OSError, picows.WSError))
 
 
 class _PicowsSocket:
-    def __init__(self, transport: picows.WSTransport, text: picows.WSMsgType) -> None:
+    def __init__(
+        self, transport: picows.WSTransport, text: picows.WSMsgType, errors: tuple[type[Exception], ...]
+    ) -> None:
         self._transport = transport
         self._text = text
+        self._errors = errors
 
     def send(self, text: str) -> None:
         if self._transport.is_disconnected:
@@ -165,7 +168,8 @@ class _PicowsSocket:
 
     async def aclose(self) -> None:
         self._transport.disconnect(graceful=False)
-        await self._transport.wait_disconnected()
+        with contextlib.suppress(*self._errors):  # why it ended before
+            await self._transport.wait_disconnected()
 
 
 async def _connect_aiohttp(url: str, listener: Listener, config: SocketConfig) -> Socket:

@@ -63,6 +63,11 @@ class Peer:
         self.pongs: list[bytes] = []
         self.is_closed = False
 
+    @property
+    def is_open(self) -> bool:
+        transport = self.request.transport
+        return not self.is_closed and transport is not None and not transport.is_closing()
+
     def raw(self, data: bytes) -> None:
         """Bytes as they are."""
         assert self.request.transport is not None
@@ -85,7 +90,7 @@ class Peer:
 class Script:
     """The server. It accepts every channel that `refused` does not hold, unless `is_mute`."""
 
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
         self.peers: list[Peer] = []
         self.attempts: list[float] = []
         """When each handshake came."""
@@ -101,6 +106,7 @@ class Script:
         """Makes the text of an answer instead; None for no answer."""
         self.on_request: Callable[[Peer, str, tuple[str, ...]], None] | None = None
         self._tls = tls
+        self._host = host
         self._runner: web.AppRunner | None = None
         self.url = ""
 
@@ -110,17 +116,17 @@ class Script:
 
     @property
     def open_peers(self) -> list[Peer]:
-        return [peer for peer in self.peers if not peer.is_closed]
+        return [peer for peer in self.peers if peer.is_open]
 
     async def __aenter__(self) -> Script:
         app = web.Application()
         app.router.add_get("/ws", self._serve)
         runner = self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=self._tls)
+        site = web.TCPSite(runner, self._host, 0, ssl_context=self._tls)
         await site.start()
         port = runner.addresses[0][1]
-        self.url = f"{'wss' if self._tls else 'ws'}://127.0.0.1:{port}/ws"
+        self.url = f"{'wss' if self._tls else 'ws'}://{self._host}:{port}/ws"
         return self
 
     async def __aexit__(self, *_: object) -> None:
