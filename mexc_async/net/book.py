@@ -44,6 +44,7 @@ class LiveBook(Generic[N]):
         self._inbox = Inbox((channels.depth(symbol, interval),), 1, "raise", self._on_push, hub.now_ms)
         self._inbox.on_gap = self._on_gap
         self._inbox.on_back = self._on_back
+        self._inbox.on_end = self._on_gap
         self._fetching: asyncio.Task[None] | None = None
         self._changes: set[asyncio.Future[None]] = set()
 
@@ -65,11 +66,7 @@ class LiveBook(Generic[N]):
 
     async def aclose(self) -> None:
         """Give the book up; idempotent. Who waits for it gets ClientClosed."""
-        self._inbox.on_gap = self._inbox.on_back = None
         self._hub.leave(self._inbox)
-        self._sync.disconnected()
-        self._stop_fetching()
-        self._wake()
 
     # Waiting for it
 
@@ -178,7 +175,7 @@ class LiveBook(Generic[N]):
         self._act(self._sync.delta(*versions, update.bids, update.asks, time.monotonic()))
 
     def _on_gap(self) -> None:
-        """The socket is gone: nothing is known until it is back."""
+        """The socket is gone, or the stream ended: nothing is known until it is back."""
         self._stop_fetching()
         self._sync.disconnected()
         self._wake()

@@ -57,7 +57,7 @@ class Inbox:
 
     __slots__ = (
         "callback", "channels", "dropped", "error", "gaps", "is_closed", "is_joined", "lag_ms", "newest", "now_ms",
-        "on_back", "on_gap", "overflow", "queue", "received", "size", "waiter",
+        "on_back", "on_end", "on_gap", "overflow", "queue", "received", "size", "waiter",
     )  # fmt: skip
 
     def __init__(
@@ -75,6 +75,7 @@ class Inbox:
         self.now_ms = now_ms
         self.on_gap: Callable[[], None] | None = None
         self.on_back: Callable[[], None] | None = None
+        self.on_end: Callable[[], None] | None = None
         self.queue: deque[Push[Any]] = deque()
         self.newest: dict[str, Push[Any]] = {}
         self.waiter: asyncio.Future[None] | None = None
@@ -139,6 +140,8 @@ class Inbox:
     def close(self) -> None:
         """Nothing more comes."""
         self.is_closed = True
+        if self.on_end is not None:
+            self.on_end()
         if self.waiter is not None and not self.waiter.done():
             self.waiter.set_result(None)
 
