@@ -20,8 +20,8 @@ from mexc_async.net.streams import Stream
 from mexc_async.spot.push_models import BookTickerPush, FillPush, OrderPush
 from mexc_async.spot.rules import SymbolRules
 
-WEIGHT_PER_S = 22.0
-"""IP weight that the polling spends; the documents allow 30, the grid's queries need the rest."""
+WEIGHT_PER_S = 12.0
+"""IP weight that the polling spends; the documents allow 30, the grid's queries and the books need the rest."""
 CYCLE_WEIGHT = 19
 """Book ticker 10, trades 5, depth 3, klines 1."""
 SPREADS = (Decimal("0.0003"), Decimal("0.0006"))
