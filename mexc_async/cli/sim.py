@@ -24,8 +24,16 @@ HOST = "127.0.0.1"
 Host = Annotated[str, typer.Option(help="Address to listen on; loopback unless told otherwise.")]
 Port = Annotated[int, typer.Option(help="Port; 0 takes a free one.")]
 Seed = Annotated[int, typer.Option(help="The background market repeats itself for the same seed.")]
-ApiKey = Annotated[str | None, typer.Option(help="Key of the main account.")]
-ApiSecret = Annotated[str | None, typer.Option(help="Secret of the main account.")]
+ApiKey = Annotated[
+    str | None,
+    typer.Option(envvar="MEXC_SIM_API_KEY", help="Key of the main account, given with --api-secret."),
+]
+ApiSecret = Annotated[
+    str | None,
+    typer.Option(
+        envvar="MEXC_SIM_API_SECRET", help="Its secret; without both, a public demo pair (docs/simulator.md)."
+    ),
+]
 LimitProfile = Annotated[str, typer.Option(help="Rate limits: default, guide or none.")]
 WindowKind = Annotated[str, typer.Option(help="How limits are counted: sliding or fixed.")]
 TapeFile = Annotated[Path | None, typer.Option(help="Recorded market to play as well: JSON lines, .gz or plain.")]
@@ -96,6 +104,8 @@ def _accounts(
     from mexc_async.sim.accounts import DEMO_KEY, DEMO_SECRET, parse_balance, read_accounts
     from mexc_async.sim.server import main_account
 
+    if bool(api_key) != bool(api_secret):
+        raise ValueError(f"--{'api-key' if api_key else 'api-secret'} is given alone; key and secret go together")
     balances = dict(parse_balance(text) for text in balance)
     main = main_account(api_key or DEMO_KEY, api_secret or DEMO_SECRET, balances or None)
     return (main, *(() if further is None else read_accounts(further)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import secrets
 import sys
 import tempfile
@@ -31,16 +32,18 @@ class SimulatorProcess:
     def __init__(self, *arguments: str) -> None:
         self._arguments = arguments
         self._process: asyncio.subprocess.Process | None = None
-        secret = secrets.token_hex(16)
-        self._login = ("--api-key", f"mx0sim{secrets.token_hex(8)}", "--api-secret", secret)
-        self.credentials = Credentials(self._login[1], self._login[3])
+        key, secret = f"mx0sim{secrets.token_hex(8)}", secrets.token_hex(16)
+        # By the environment, because everybody on the machine can read a command line.
+        self._login = {"MEXC_SIM_API_KEY": key, "MEXC_SIM_API_SECRET": secret}
+        self.credentials = Credentials(key, secret)
 
     async def start(self) -> Urls:
         """Start it and return its URLs. Raises ConfigError with the child's own words if it does not serve."""
         with tempfile.TemporaryFile() as words:  # a pipe that nobody reads would fill, and hold the child up
             process = self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                *("-m", "mexc_async.cli.app", "sim", "--port", "0", "--with-parent", *self._login, *self._arguments),
+                *("-m", "mexc_async.cli.app", "sim", "--port", "0", "--with-parent", *self._arguments),
+                env={**os.environ, **self._login},
                 stdin=asyncio.subprocess.PIPE,  # closes with this process, however that ends, and ends the child
                 stdout=asyncio.subprocess.PIPE,
                 stderr=words,

@@ -115,3 +115,8 @@ def test_an_interrupted_demo_still_sums_up(running_demo: subprocess.Popen[str], 
     assert running_demo.returncode == 130
     assert "interrupted; until then everything went through" in out
     assert err == ""
+
+
+@pytest.mark.parametrize("option", ["--api-key", "--api-secret"])
+def test_a_key_without_its_secret_is_refused(option: str) -> None:
+    assert f"{option} is given alone" in one_line_error(run("sim", option, "abcdefgh"))
