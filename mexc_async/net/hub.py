@@ -165,6 +165,10 @@ class Private(Protocol):
         """The private socket is gone."""
         ...
 
+    def on_bad_frame(self) -> None:
+        """A private push could not be understood."""
+        ...
+
     def is_news(self, push: Push[Any]) -> bool:
         """Whether consumers are to get a push."""
         ...
@@ -195,7 +199,10 @@ class _Shard:
         self.task = hub.tasks.spawn(self.kept.run())
 
     def decode(self, frame: bytes) -> tuple[str, object] | None:
-        return self.hub.decode(frame)
+        decoded = self.hub.decode(frame)
+        if decoded is None and self.is_private and self.hub.private is not None:
+            self.hub.private.on_bad_frame()
+        return decoded
 
     def identity(self, push: object) -> Hashable:
         """The body, which holds an id, a version or a running sum; where it may come back unchanged, its time too."""

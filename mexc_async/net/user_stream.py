@@ -34,6 +34,8 @@ MARGIN_MS = 5_000
 """How far the look-up after a gap reaches back before it: REST cuts times to seconds, and the socket died unnoticed."""
 ATTEMPTS = 8
 """Look-ups until the fills of every order add up; REST's fills may lag behind its orders."""
+GRACE_S = 1.0
+"""How long a fill's push may come after that of its order before REST is asked for it."""
 SNAPSHOT = "SNAPSHOT"
 """`type` of a balance that REST told after a gap."""
 
@@ -52,6 +54,9 @@ class UserStream:
         self._is_closed = False
         self._renewing: asyncio.Task[None] | None = None
         self._filling: asyncio.Task[None] | None = None
+        self._checking: asyncio.Task[None] | None = None
+        self._suspects: set[str] = set()
+        """Orders of which fills seem to be missing."""
         self._state: UserState | None = None
         self._balances: dict[str, tuple[str, str]] = {}
         self._pushed: set[str] = set()
@@ -117,15 +122,25 @@ class UserStream:
             self._heard_ms = self._state.since_ms
             self._unfilled_ms = None
         elif self._unfilled_ms is not None:
-            self._filling = self._tasks.spawn(self._fill_gap(self._unfilled_ms))
+            self._filling = self._tasks.spawn(self._fill_gaps())
 
     def on_lost(self) -> None:
         """The private socket is gone, and perhaps its key with it: the next socket gets another."""
         self._is_stale = True
-        if self._unfilled_ms is None:
-            self._unfilled_ms = self._heard_ms - MARGIN_MS
+        self._note_gap()
         if self._filling is not None:
             self._filling.cancel()
+
+    def on_bad_frame(self) -> None:
+        """A private push could not be understood: what it told is looked up."""
+        if self._state is not None:
+            self._note_gap()
+            if self._filling is None or self._filling.done():
+                self._filling = self._tasks.spawn(self._fill_gaps())
+
+    def _note_gap(self) -> None:
+        if self._unfilled_ms is None:
+            self._unfilled_ms = self._heard_ms - MARGIN_MS
 
     def is_news(self, push: Push[Any]) -> bool:
         """Whether consumers are to get this push: a fill only once, an order never back to an older state."""
@@ -138,7 +153,12 @@ class UserStream:
         if isinstance(body, OrderPush):
             executed = body.executed_quantity or Decimal(0)
             symbol, is_open = push.symbol or "", body.status.is_open
-            return state.order(body.order_id, symbol, executed, is_open, body.create_time, body)
+            is_news = state.order(body.order_id, symbol, executed, is_open, body.create_time, body)
+            if state.lacking([body.order_id]) and self._hub.is_consumed(FILLS):
+                self._suspects.add(body.order_id)
+                if self._checking is None or self._checking.done():
+                    self._checking = self._tasks.spawn(self._check_suspects())
+            return is_news
         if isinstance(body, BalanceChange):
             self._balances[body.asset] = (body.free_text, body.locked_text)
             self._pushed.add(body.asset)
@@ -146,25 +166,40 @@ class UserStream:
 
     # After a gap
 
-    async def _fill_gap(self, since_ms: int) -> None:
-        """Ask REST what the stream missed since `since_ms`, until the fills of every order add up."""
+    async def _check_suspects(self) -> None:
+        """Let late fills come; those that do not were lost."""
+        await asyncio.sleep(GRACE_S)
+        suspects, self._suspects = self._suspects, set()
+        if self._state is not None and self._state.lacking(suspects):
+            self.on_bad_frame()
+
+    async def _fill_gaps(self) -> None:
+        """Ask REST what the stream missed, until the fills of every order add up and no further gap came meanwhile."""
         lacking: list[str] = []
-        for attempt in range(ATTEMPTS):
+        attempt = 0
+        while (since_ms := self._unfilled_ms) is not None:
+            self._unfilled_ms = None
+            is_done = False
             try:
                 lacking = await self._look_up(since_ms)
+                is_done = not lacking
             except ClientClosed:
                 return
             except MexcError as error:
                 logger.warning("what the private stream missed could not be looked up: %s", error)
-            else:
-                if not lacking:
-                    self._unfilled_ms = None
-                    self._hooks.emit(StreamState("filled", (ACCOUNT, FILLS, ORDERS)))
-                    return
-            await asyncio.sleep(0.2 * 2.0**attempt)
-        self._unfilled_ms = None
-        reason = f"fills of {', '.join(lacking[:5])} are missing" if lacking else "REST did not answer"
-        self._hooks.emit(StreamState("gap", (FILLS,), reason))
+            finally:
+                if not is_done:
+                    self._unfilled_ms = since_ms
+            if is_done:
+                continue
+            attempt += 1
+            if attempt == ATTEMPTS:
+                self._unfilled_ms = None
+                reason = f"fills of {', '.join(lacking[:5])} are missing" if lacking else "REST did not answer"
+                self._hooks.emit(StreamState("gap", (FILLS,), reason))
+                return
+            await asyncio.sleep(0.1 * 2.0**attempt)
+        self._hooks.emit(StreamState("filled", (ACCOUNT, FILLS, ORDERS)))
 
     async def _look_up(self, since_ms: int) -> list[str]:
         """One pass; returns the orders whose fills do not add up yet."""

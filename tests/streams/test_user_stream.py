@@ -1,0 +1,306 @@
+"""The private stream against the simulator: its key, and what REST tells after a gap."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from mexc_async.client import Mexc
+from mexc_async.errors import MissingCredentials
+from mexc_async.net import user_stream
+from mexc_async.net.hooks import ListenKeyFailed, RequestDone
+from mexc_async.net.streams import Stream
+from mexc_async.sim.faults import Fault
+from mexc_async.sim.orders import OrderRequest
+from mexc_async.sim.server import SimConfig, Simulator
+from mexc_async.sim.socket_rules import SocketRules
+from mexc_async.spot.enums import OrderStatus
+from mexc_async.spot.push import Push
+from mexc_async.spot.push_models import BalanceChange, FillPush, OrderPush
+from tests.streams.support import Told, client, nothing_left, sim_client, until
+
+XRP = "XRPUSDT"
+PATH = "/api/v3/userDataStream"
+
+
+@pytest.fixture
+async def sim() -> AsyncIterator[Simulator]:
+    async with nothing_left(), Simulator(SimConfig(limits="none", flow=0)) as simulator:
+        yield simulator
+
+
+def keys(sim: Simulator) -> list[str]:
+    uid = next(iter(sim.exchange.accounts))
+    return sim._listen_keys.of(uid, sim._now_ms())
+
+
+def place(sim: Simulator, side: str, price: str | None, quantity: str = "10", symbol: str = XRP) -> str:
+    """An order of the account that this client did not send."""
+    account = next(iter(sim.exchange.accounts.values()))
+    request = OrderRequest(
+        symbol=symbol,
+        side=side,  # type: ignore[arg-type]  # BUY or SELL
+        type="MARKET" if price is None else "LIMIT",
+        quantity=Decimal(quantity),
+        price=None if price is None else Decimal(price),
+    )
+    return sim.exchange.place(account, request, sim._now_ms()).order_id
+
+
+def cancel(sim: Simulator, order_id: str, symbol: str = XRP) -> None:
+    account = next(iter(sim.exchange.accounts.values()))
+    sim.exchange.cancel(account, symbol, order_id, None, sim._now_ms())
+
+
+def low(sim: Simulator, symbol: str = XRP) -> str:
+    """A price at which nobody sells."""
+    market = sim.exchange.markets[symbol]
+    top = market.top("BUY")
+    assert top is not None
+    return str((top[0] * Decimal("0.97")).quantize(market.tick))
+
+
+def trade_ids(sim: Simulator) -> list[str]:
+    account = next(iter(sim.exchange.accounts.values()))
+    return (
+        [trade.trade_id for trades in account.trades.values() for trade in trades]
+        if isinstance(account.trades, dict)
+        else [trade.trade_id for trade in account.trades]
+    )
+
+
+class Private:
+    """All three private streams and what they brought."""
+
+    def __init__(self, mexc: Mexc) -> None:
+        self.orders: list[Push[OrderPush]] = []
+        self.fills: list[Push[FillPush]] = []
+        self.balances: list[Push[BalanceChange]] = []
+        self.streams: list[Stream[Any]] = [
+            mexc.streams.orders(callback=self.orders.append),
+            mexc.streams.fills(callback=self.fills.append),
+            mexc.streams.account(callback=self.balances.append),
+        ]
+
+    async def __aenter__(self) -> Private:
+        for stream in self.streams:
+            await asyncio.wait_for(stream.open(), 5)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for stream in self.streams:
+            await stream.aclose()
+
+    def states(self, order_id: str) -> list[tuple[OrderStatus, Decimal | None]]:
+        return [(p.body.status, p.body.executed_quantity) for p in self.orders if p.body.order_id == order_id]
+
+    def free(self, asset: str) -> Decimal:
+        return Decimal([push.body.free_text for push in self.balances if push.body.asset == asset][-1])
+
+
+async def test_one_key_for_all_private_streams(sim: Simulator) -> None:
+    async with sim_client(sim) as mexc:
+        assert keys(sim) == []
+        async with Private(mexc) as private:
+            assert len(keys(sim)) == 1
+            assert len(sim.sockets) == 1
+            order_id = place(sim, "BUY", None)
+            await until(lambda: private.fills and private.balances and len(private.states(order_id)) >= 1)
+            assert private.states(order_id)[-1][0] is OrderStatus.FILLED
+            assert sum(push.body.quantity for push in private.fills) == 10
+            assert len(keys(sim)) == 1
+    await until(lambda: keys(sim) == [])
+
+
+async def test_without_credentials_there_is_no_private_stream(sim: Simulator) -> None:
+    async with client(sim.spot_ws, sim.rest) as mexc:
+        with pytest.raises(MissingCredentials):
+            await mexc.streams.orders().open()
+
+
+async def test_the_key_is_renewed(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(user_stream, "KEEPALIVE_S", (0.05, 0.06))
+    async with sim_client(sim) as mexc:
+        told = Told(mexc)
+        async with Private(mexc):
+
+            def renewals() -> int:
+                done = [event for event in told.events if isinstance(event, RequestDone)]
+                return sum(event.method == "PUT" and event.path == PATH and event.error is None for event in done)
+
+            await until(lambda: renewals() >= 3)
+            assert len(keys(sim)) == 1
+
+
+async def test_a_failed_renewal_is_reported_and_tried_again(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(user_stream, "KEEPALIVE_S", (0.05, 0.06))
+    monkeypatch.setattr(user_stream, "RETRY_S", 0.02)
+    async with sim_client(sim) as mexc:
+        told = Told(mexc)
+        async with Private(mexc) as private:
+            extend, failures = sim._listen_keys.extend, 0
+
+            def fail(uid: str, name: str, now_ms: int) -> None:
+                nonlocal failures
+                failures += 1
+                if failures < 3:
+                    from mexc_async.sim.refusals import Refusal
+
+                    raise Refusal(700013, "Bad request")
+                extend(uid, name, now_ms)
+
+            monkeypatch.setattr(sim._listen_keys, "extend", fail)
+            await until(lambda: failures >= 4)
+            assert sum(isinstance(event, ListenKeyFailed) for event in told.events) == 2
+            assert private.streams[0].gaps == 0
+
+
+@pytest.mark.parametrize("way", ["renewal", "fault"])
+async def test_an_ended_key_is_replaced(sim: Simulator, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    if way == "renewal":
+        monkeypatch.setattr(user_stream, "KEEPALIVE_S", (0.05, 0.06))
+    async with sim_client(sim) as mexc:
+        told = Told(mexc)
+        async with Private(mexc) as private:
+            (old,) = keys(sim)
+            if way == "renewal":
+                sim._listen_keys._keys.clear()
+            else:
+                assert sim.inject(Fault(kind="expire_key", now=True)) == 1
+            await until(lambda: told.count("resubscribed") and keys(sim))
+            assert keys(sim) != [old]
+            order_id = place(sim, "BUY", None)
+            await until(lambda: private.states(order_id))
+    await until(lambda: keys(sim) == [])
+
+
+async def test_keys_of_lost_sockets_are_given_back(sim: Simulator) -> None:
+    async with sim_client(sim) as mexc:
+        told = Told(mexc)
+        async with Private(mexc):
+            for round_ in range(1, 4):
+                sim.inject(Fault(kind="drop", now=True))
+                await until(lambda round_=round_: told.count("filled") >= round_)  # type: ignore[misc]  # the loop's own
+            await until(lambda: len(keys(sim)) == 1)
+
+
+@pytest.mark.parametrize("kind", ["drop", "half_open", "expire_key"])
+async def test_what_a_gap_hid_is_told_once(sim: Simulator, kind: Any) -> None:
+    async with sim_client(sim) as mexc:
+        told = Told(mexc)
+        async with Private(mexc) as private:
+            resting = place(sim, "BUY", low(sim))
+            partly = place(sim, "BUY", low(sim), "20")
+            place(sim, "BUY", None)
+            await until(lambda: private.states(resting) and private.states(partly) and private.fills)
+            sim.inject(Fault(kind="refuse"))
+            sim.inject(Fault(kind=kind, now=True))
+            # during the gap: filled, cancelled, made and filled, made and cancelled, made and still open
+            filled = [place(sim, "BUY", None, quantity) for quantity in ("7", "11")]
+            filled.append(place(sim, "SELL", None, "3"))
+            cancel(sim, resting)
+            brief = place(sim, "BUY", low(sim))
+            cancel(sim, brief)
+            fresh = place(sim, "BUY", low(sim), "30")
+            sim.clear_faults()
+            await until(lambda: told.count("filled"))
+            late = place(sim, "BUY", None, "5")
+            await until(lambda: private.states(late))
+            await until(lambda: len({push.body.trade_id for push in private.fills}) == len(trade_ids(sim)))
+            assert Counter(push.body.trade_id for push in private.fills) == Counter(trade_ids(sim))
+            assert private.states(resting)[-1][0] is OrderStatus.CANCELED
+            assert private.states(brief)[-1][0] is OrderStatus.CANCELED
+            assert [status for status, _ in private.states(fresh)] == [OrderStatus.NEW]
+            assert [status for status, _ in private.states(partly)] == [OrderStatus.NEW]
+            for order_id in filled:
+                assert [status for status, _ in private.states(order_id)] == [OrderStatus.FILLED]
+            uid = next(iter(sim.exchange.accounts))
+            for asset in ("XRP", "USDT"):
+                assert private.free(asset) == sim.exchange.ledger.balance(uid, asset).free
+            assert {stream.gaps for stream in private.streams} == {1}
+
+
+async def test_two_gaps_in_a_row_hide_nothing(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The socket is lost again before REST could tell what the first gap hid, and pushes came in between."""
+    async with sim_client(sim) as mexc:
+        told = Told(mexc)
+        async with Private(mexc) as private:
+            place(sim, "BUY", None)
+            await until(lambda: private.fills)
+            user = mexc._user
+            assert user is not None
+            look_up, is_down = user._look_up, True
+
+            async def fail(since_ms: int) -> list[str]:
+                if is_down:
+                    await asyncio.Event().wait()
+                return await look_up(since_ms)
+
+            monkeypatch.setattr(user, "_look_up", fail)
+            monkeypatch.setattr(user_stream, "MARGIN_MS", 0)
+            sim.inject(Fault(kind="drop", now=True))
+            hidden = place(sim, "BUY", None, "7")
+            await until(lambda: told.count("resubscribed") >= 1 and user._filling is not None)
+            await asyncio.sleep(1.1)  # REST cuts times to seconds
+            seen = place(sim, "BUY", None, "8")
+            await until(lambda: private.states(seen))
+            is_down = False
+            sim.inject(Fault(kind="drop", now=True))
+            await until(lambda: told.count("filled"))
+            assert private.states(hidden)
+            assert Counter(push.body.trade_id for push in private.fills) == Counter(trade_ids(sim))
+
+
+async def test_repeated_pushes_are_dropped(sim: Simulator) -> None:
+    sim.inject(Fault(kind="duplicate", on="spot@private.*"))
+    async with sim_client(sim) as mexc, Private(mexc) as private:
+        order_id = place(sim, "BUY", low(sim))
+        cancel(sim, order_id)
+        place(sim, "BUY", None)
+        last = place(sim, "BUY", low(sim), "30")
+        await until(lambda: private.states(last))
+        assert [status for status, _ in private.states(order_id)] == [OrderStatus.NEW, OrderStatus.CANCELED]
+        assert Counter(push.body.trade_id for push in private.fills) == Counter(trade_ids(sim))
+
+
+async def test_a_stream_of_orders_alone_does_not_miss_fills(sim: Simulator) -> None:
+    async with sim_client(sim) as mexc:
+        told = Told(mexc)
+        async with mexc.streams.orders() as orders:
+            place(sim, "BUY", None)
+            await asyncio.wait_for(anext(orders), 5)
+            sim.inject(Fault(kind="drop", now=True))
+            hidden = place(sim, "BUY", low(sim))
+            await until(lambda: told.count("filled"))
+            async with asyncio.timeout(5):
+                while (await anext(orders)).body.order_id != hidden:
+                    pass
+
+
+async def test_no_key_is_taken_while_the_client_closes(sim: Simulator) -> None:
+    mexc = sim_client(sim)
+    async with mexc:
+        private = await Private(mexc).__aenter__()
+        assert len(keys(sim)) == 1
+    await until(lambda: len(sim.sockets) == 0)
+    assert keys(sim) == []
+    assert all(stream._inbox.is_closed for stream in private.streams)
+
+
+async def test_private_streams_are_one_socket_whatever_the_limit(sim: Simulator) -> None:
+    async with nothing_left(), sim_client(sim, per_socket=1) as mexc, Private(mexc):
+        assert len(sim.sockets) == 1
+        assert len(keys(sim)) == 1
+
+
+async def test_short_socket_rules_are_survived() -> None:
+    rules = SocketRules(idle_s=0.6, listen_key_s=3600)
+    async with nothing_left(), Simulator(SimConfig(limits="none", flow=0, sockets=rules)) as sim:
+        async with sim_client(sim) as mexc, Private(mexc) as private:
+            await asyncio.sleep(0.9)  # pings every 0.2 s keep it
+            assert private.streams[0].gaps == 0
