@@ -70,6 +70,7 @@ def simulated_mexc(simulator: BackgroundSimulator, monkeypatch: pytest.MonkeyPat
     defaults = Mexc.__init__.__kwdefaults__
     assert defaults is not None
     monkeypatch.setitem(defaults, "rest", simulator.rest)
+    monkeypatch.setitem(defaults, "ws", simulator.spot_ws)
     return simulator
 
 
