@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-inp
 DEMO_ARGS ?=
 BENCH_ARGS ?=
 
-.PHONY: demo test lint types unit wheel bench docs clean
+.PHONY: demo test lint types unit wheel chaos bench docs clean
 
 # Make reads these stamps: a second run starts at once, a changed pyproject.toml installs anew.
 $(VENV)/.created:
@@ -47,6 +47,13 @@ $(VENV)/.wheelhouse: $(VENV)/.dev
 
 wheel: $(VENV)/.wheelhouse
 	@$(BIN)/python tests/wheel_smoke.py $(VENV)/wheelhouse
+
+# Books and private streams under every fault at once, for longer than in the tests: `make chaos CHAOS_S=300`.
+CHAOS_SEEDS ?= 1,2,3,4,5
+CHAOS_S ?= 30
+
+chaos: $(VENV)/.dev
+	@CHAOS_SEEDS=$(CHAOS_SEEDS) CHAOS_S=$(CHAOS_S) $(BIN)/python -m pytest tests/chaos
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks all $(BENCH_ARGS)

@@ -93,8 +93,8 @@ class Inbox:
         if self.is_closed:
             return
         self.received += 1
-        if push.send_time:
-            self.lag_ms = self.now_ms() - push.send_time
+        if sent := push.send_time or push.create_time:  # bars and balances carry only the latter
+            self.lag_ms = self.now_ms() - sent
         if self.callback is not None:
             self.callback(push)
             return

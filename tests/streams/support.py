@@ -232,7 +232,7 @@ async def nothing_left() -> AsyncIterator[None]:
 
     def gone() -> bool:
         left.clear()
-        left.update(asyncio.all_tasks() - before - {asyncio.current_task()})  # type: ignore[arg-type]  # it is one
+        left.update(asyncio.all_tasks() - before - {asyncio.current_task()})
         return not left
 
     try:

@@ -205,20 +205,28 @@ async def test_everything_is_subscribed_again_after_a_drop(library: Library) -> 
 
 
 async def test_a_silent_socket_is_replaced(library: Library) -> None:
-    async with nothing_left(), Script() as script, client(script.url, ws_library=library) as mexc:
-        async with mexc.streams.partial_depth("BTCUSDT") as stream:
-            script.is_mute = True  # the socket stays, nothing comes
-            await until(lambda: stream.gaps)
-            script.is_mute = False
-            await until(lambda: len(script.open_peers) == 1 and script.subscribed() == [BTC])
-            assert ("PING", ()) in script.peers[0].requests
+    async with (
+        nothing_left(),
+        Script() as script,
+        client(script.url, ws_library=library) as mexc,
+        mexc.streams.partial_depth("BTCUSDT") as stream,
+    ):
+        script.is_mute = True  # the socket stays, nothing comes
+        await until(lambda: stream.gaps)
+        script.is_mute = False
+        await until(lambda: len(script.open_peers) == 1 and script.subscribed() == [BTC])
+        assert ("PING", ()) in script.peers[0].requests
 
 
 async def test_pings_keep_an_idle_socket(library: Library) -> None:
-    async with nothing_left(), Script() as script, client(script.url, ws_library=library) as mexc:
-        async with mexc.streams.partial_depth("BTCUSDT") as stream:
-            await until(lambda: script.last.requests.count(("PING", ())) >= 4)  # 0.8 s; silence would be 0.5 s
-            assert (stream.gaps, len(script.peers)) == (0, 1)
+    async with (
+        nothing_left(),
+        Script() as script,
+        client(script.url, ws_library=library) as mexc,
+        mexc.streams.partial_depth("BTCUSDT") as stream,
+    ):
+        await until(lambda: script.last.requests.count(("PING", ())) >= 4)  # 0.8 s; silence would be 0.5 s
+        assert (stream.gaps, len(script.peers)) == (0, 1)
 
 
 async def test_a_lost_ack_means_a_lost_socket(library: Library) -> None:
@@ -338,18 +346,22 @@ async def test_a_move_that_fails_is_tried_again(library: Library) -> None:
 async def test_a_channel_joined_during_a_failing_move_is_not_forgotten(library: Library) -> None:
     timing = Timing(ping_s=5.0, silence_s=5.0, ack_s=5.0, lifetime_s=0.2, retry_s=0.02)
     eth = BTC.replace("BTC", "ETH")
-    async with nothing_left(), Script() as script, client(script.url, ws_library=library, timing=timing) as mexc:
-        async with mexc.streams.partial_depth("BTCUSDT") as stream:
-            script.acks = lambda peer, method, names: None  # the new socket is not answered
-            await until(lambda: len(script.peers) == 2 and script.last.requests)
-            opening = asyncio.create_task(mexc.streams.partial_depth("ETHUSDT").open())
-            await until(lambda: len(script.last.requests) == 2)
-            script.acks = None
-            script.last.drop()
-            other = await opening
-            assert stream.gaps == 0
-            await until(lambda: eth in script.subscribed())
-            await other.aclose()
+    async with (
+        nothing_left(),
+        Script() as script,
+        client(script.url, ws_library=library, timing=timing) as mexc,
+        mexc.streams.partial_depth("BTCUSDT") as stream,
+    ):
+        script.acks = lambda peer, method, names: None  # the new socket is not answered
+        await until(lambda: len(script.peers) == 2 and script.last.requests)
+        opening = asyncio.create_task(mexc.streams.partial_depth("ETHUSDT").open())
+        await until(lambda: len(script.last.requests) == 2)
+        script.acks = None
+        script.last.drop()
+        other = await opening
+        assert stream.gaps == 0
+        await until(lambda: eth in script.subscribed())
+        await other.aclose()
 
 
 async def test_the_old_socket_may_die_during_a_move(library: Library) -> None:
@@ -372,16 +384,20 @@ async def test_the_old_socket_may_die_during_a_move(library: Library) -> None:
 
 
 async def test_malformed_frames_are_counted_and_the_socket_stays(library: Library) -> None:
-    async with nothing_left(), Script() as script, client(script.url, ws_library=library) as mexc:
-        async with mexc.streams.partial_depth("BTCUSDT") as stream:
-            good = numbered(BTC, 1)
-            for bad in (b"", b"\xff" * 30, good[:-1], good + b"\x0a", b"\x0a\xff\xff\xff\xff\x0f"):
-                script.last.raw(frame(BINARY, bad))
-            script.last.text("{nonsense")
-            script.last.raw(frame(BINARY, good))
-            assert (await anext(stream)).body.version == 1
-            assert mexc.streams.bad_frames >= 4
-            assert (stream.gaps, len(script.peers)) == (0, 1)
+    async with (
+        nothing_left(),
+        Script() as script,
+        client(script.url, ws_library=library) as mexc,
+        mexc.streams.partial_depth("BTCUSDT") as stream,
+    ):
+        good = numbered(BTC, 1)
+        for bad in (b"", b"\xff" * 30, good[:-1], good + b"\x0a", b"\x0a\xff\xff\xff\xff\x0f"):
+            script.last.raw(frame(BINARY, bad))
+        script.last.text("{nonsense")
+        script.last.raw(frame(BINARY, good))
+        assert (await anext(stream)).body.version == 1
+        assert mexc.streams.bad_frames >= 4
+        assert (stream.gaps, len(script.peers)) == (0, 1)
 
 
 async def test_quick_timing_is_really_used() -> None:
