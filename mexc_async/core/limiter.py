@@ -89,6 +89,7 @@ class Plan:
 
     def __init__(self, costs: tuple[tuple[Bucket, int], ...], priority: Priority) -> None:
         self.costs = costs
+        # Connections come back by themselves, and what has no budget needs no account.
         self.windows = tuple((b, weight) for b, weight in costs if b.period_s != inf and b.budget != inf)
         self.priority = priority
         self.queue: deque[Waiter] = deque()
@@ -256,10 +257,9 @@ class Ledger:
 
     def sent_late(self, plan: Plan, taken_at: float, sent_at: float) -> None:
         """A request that passed at `taken_at` counts from `sent_at`, later, because that is how the exchange counts."""
-        for bucket, weight in plan.costs:
-            if bucket.period_s != inf:
-                bucket.put_back(weight, taken_at)
-                bucket.take(weight, sent_at)
+        for bucket, weight in plan.windows:
+            bucket.put_back(weight, taken_at)
+            bucket.take(weight, sent_at)
 
     def close(self, names: Iterable[str], until: float) -> None:
         """Let nothing through these limits before `until`; the client-wide one stands for everything."""

@@ -569,3 +569,13 @@ def test_trying_behind_a_line_tells_when_it_is_worth_asking_again() -> None:
     ledger = world.ledger
     assert ledger.try_acquire(ledger.plan(MARKET), world.now) == pytest.approx(0.75)
     assert ledger.try_acquire(ledger.plan(MARKET), world.now + 2) > 0  # the timer is late, the line stands
+
+
+def test_without_a_budget_nothing_is_remembered_of_requests_that_went_out_late() -> None:
+    ledger = Ledger(Limits.named("unlimited"))
+    plan = ledger.plan(Route("GET", "/api/v3/depth", costs=(Cost("ip", 3),)))
+    for number in range(1000):
+        assert ledger.try_acquire(plan, float(number)) == 0.0
+        ledger.sent_late(plan, float(number), number + 0.5)
+        ledger.finish()
+    assert [len(bucket.spent) for bucket in ledger.buckets.values()] == [0, 0]
