@@ -25,7 +25,10 @@ from mexc_async.spot.push import Push, encode_push
 from mexc_async.spot.push_models import DepthSnapshot
 
 TLS = Path(__file__).parents[1] / "net" / "tls"
-QUICK = Timing(ping_s=0.2, silence_s=0.5, ack_s=0.5, retry_s=0.02, longest_retry_s=0.1)
+CALM = Timing(ping_s=0.2, silence_s=5.0, ack_s=5.0, retry_s=0.02, longest_retry_s=0.1)
+"""A busy machine is not mistaken for a dead socket."""
+QUICK = Timing(ping_s=0.2, silence_s=0.8, ack_s=0.8, retry_s=0.02, longest_retry_s=0.1)
+"""For tests of dead sockets."""
 CONTINUATION, TEXT, BINARY, CLOSE, PING = 0, 1, 2, 8, 9
 
 
@@ -209,14 +212,14 @@ class Told:
         return self.states().count(state)
 
 
-def client(ws: str, rest: str = "http://127.0.0.1:9", *, timing: Timing = QUICK, **settings: Any) -> Mexc:
+def client(ws: str, rest: str = "http://127.0.0.1:9", *, timing: Timing = CALM, **settings: Any) -> Mexc:
     """A client without credentials that finds a dead socket quickly."""
     per_socket, queue = settings.pop("per_socket", 20), settings.pop("queue", 1024)
     streams = StreamSettings(per_socket=per_socket, queue=queue, timing=timing)
     return Mexc(rest=rest, ws=ws, streams=streams, **{"limits": "unlimited", **settings})
 
 
-def sim_client(sim: Simulator, *, timing: Timing = QUICK, **settings: Any) -> Mexc:
+def sim_client(sim: Simulator, *, timing: Timing = CALM, **settings: Any) -> Mexc:
     """A client of the simulator's main account."""
     settings = {"credentials": Credentials(DEMO_KEY, DEMO_SECRET), **settings}
     return client(sim.spot_ws, sim.rest, timing=timing, **settings)

@@ -208,7 +208,7 @@ async def test_a_silent_socket_is_replaced(library: Library) -> None:
     async with (
         nothing_left(),
         Script() as script,
-        client(script.url, ws_library=library) as mexc,
+        client(script.url, ws_library=library, timing=QUICK) as mexc,
         mexc.streams.partial_depth("BTCUSDT") as stream,
     ):
         script.is_mute = True  # the socket stays, nothing comes
@@ -222,10 +222,10 @@ async def test_pings_keep_an_idle_socket(library: Library) -> None:
     async with (
         nothing_left(),
         Script() as script,
-        client(script.url, ws_library=library) as mexc,
+        client(script.url, ws_library=library, timing=QUICK) as mexc,
         mexc.streams.partial_depth("BTCUSDT") as stream,
     ):
-        await until(lambda: script.last.requests.count(("PING", ())) >= 4)  # 0.8 s; silence would be 0.5 s
+        await until(lambda: script.last.requests.count(("PING", ())) >= 6)  # 1.2 s; silence would be 0.8 s
         assert (stream.gaps, len(script.peers)) == (0, 1)
 
 
@@ -398,7 +398,3 @@ async def test_malformed_frames_are_counted_and_the_socket_stays(library: Librar
         assert (await anext(stream)).body.version == 1
         assert mexc.streams.bad_frames >= 4
         assert (stream.gaps, len(script.peers)) == (0, 1)
-
-
-async def test_quick_timing_is_really_used() -> None:
-    assert QUICK.silence_s < 1.0

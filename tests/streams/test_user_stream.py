@@ -22,7 +22,7 @@ from mexc_async.sim.socket_rules import SocketRules
 from mexc_async.spot.enums import OrderStatus
 from mexc_async.spot.push import Push
 from mexc_async.spot.push_models import BalanceChange, FillPush, OrderPush
-from tests.streams.support import Told, client, nothing_left, sim_client, until
+from tests.streams.support import QUICK, Told, client, nothing_left, sim_client, until
 
 XRP = "XRPUSDT"
 PATH = "/api/v3/userDataStream"
@@ -187,7 +187,7 @@ async def test_keys_of_lost_sockets_are_given_back(sim: Simulator) -> None:
 
 @pytest.mark.parametrize("kind", ["drop", "half_open", "expire_key"])
 async def test_what_a_gap_hid_is_told_once(sim: Simulator, kind: Any) -> None:
-    async with sim_client(sim) as mexc:
+    async with sim_client(sim, timing=QUICK) as mexc:
         told = Told(mexc)
         async with Private(mexc) as private:
             resting = place(sim, "BUY", low(sim))
