@@ -47,7 +47,7 @@ def weigh(quotes: list[tuple[Decimal, Decimal]], legs: list[Leg], stake: Decimal
 
 
 async def trade(mexc: Mexc, legs: list[Leg], prices: list[Decimal], amount: Decimal) -> Decimal:
-    """Send the three orders, each with what the last one brought; returns what is left of the first asset."""
+    """Send the three orders, each with what the last one brought; returns what came back, 0 if a leg found nobody."""
     for price, leg in zip(prices, legs, strict=True):
         rules = mexc.rules(leg.book.symbol)
         quantity = rules.quantity(amount / price / (1 + FEE) if leg.side is Side.BUY else amount)
@@ -58,7 +58,7 @@ async def trade(mexc: Mexc, legs: list[Leg], prices: list[Decimal], amount: Deci
         if order.executed_quantity < quantity:
             print(f"{leg.book.symbol}: filled {order.executed_quantity:f} of {quantity:f}; the round goes on with that")
         if not order.executed_quantity:
-            return Decimal(0)  # the market was quicker; what the legs before brought is in the account
+            return Decimal(0)
         got = order.executed_quote_quantity
         amount = order.executed_quantity if leg.side is Side.BUY else got * (1 - FEE)
     return amount

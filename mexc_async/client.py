@@ -226,7 +226,7 @@ class Mexc(View):
             retry: what is tried again, and how long.
             recv_window_ms: how old a signed call may be on arrival; None leaves MEXC's 5000.
             order_id_prefix: begins every client order id that is made here.
-            proxy: URL of an HTTP proxy; without one `trust_env` lets HTTPS_PROXY and NO_PROXY decide.
+            proxy: URL of an HTTP proxy; without one `trust_env` lets HTTPS_PROXY, ALL_PROXY and NO_PROXY decide.
             trust_env: see `proxy`.
             local_address: address of this machine to send from.
             tls: own certificate authorities; verification stays on.
@@ -274,7 +274,15 @@ class Mexc(View):
         check_url("ws", ws, "wss")
         route = proxy_for(ws, proxy, trust_env)
         sockets = SocketConfig(proxy=route, tls=tls, library=ws_library, connect_s=timeouts.connect_s)
-        self._hub = Hub(ws, sockets, streams, tasks=self._tasks, hooks=self.hooks, now_ms=api.clock.now_ms)
+        self._hub = Hub(
+            ws,
+            sockets,
+            streams,
+            tasks=self._tasks,
+            hooks=self.hooks,
+            now_ms=api.clock.now_ms,
+            on_use=api.clock.start,  # a push's age is told by the exchange's clock
+        )
         self._user = UserStream(api, self._hub, self._tasks, self.hooks) if credentials is not None else None
         self.streams = Streams(self._hub)
         """Push streams: `async with mexc.streams.trades("BTCUSDT") as trades`."""
@@ -309,9 +317,12 @@ class Mexc(View):
         arguments = ["--seed", str(seed), "--limits", sim_limits]
         arguments += [*(["--tape", tape] if tape else []), *(["--faults"] if sim_faults else [])]
         simulator = SimulatorProcess(*arguments)
-        if "rest" in settings:
-            raise ConfigError("Mexc.sim() starts an exchange of its own; for another one use Mexc(..., rest=...)")
-        placeholder: Settings = {**settings, "rest": "http://127.0.0.1"}  # its port is known when it serves
+        if "rest" in settings or "ws" in settings:
+            raise ConfigError(
+                "Mexc.sim() starts an exchange of its own; for another one use Mexc(..., rest=..., ws=...)"
+            )
+        here: Settings = {"rest": "http://127.0.0.1", "ws": "ws://127.0.0.1/ws"}  # its port is known when it serves
+        placeholder: Settings = {**settings, **here}
         mexc = cls(simulator.credentials, **placeholder)
         mexc._simulator = simulator
         return mexc

@@ -783,3 +783,28 @@ def test_a_program_ends_without_a_word(mexc_sim: BackgroundSimulator) -> None:
         check=False,
     )
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+async def test_a_private_stream_that_can_never_open_says_why(sim: Simulator) -> None:
+    """Trying again would not help a wrong key: whoever opens the stream is told, and does not wait for ever."""
+    stranger = Credentials("mx0nobodyknows", "s" * 32)
+    async with Mexc(stranger, rest=sim.rest, ws=sim.spot_ws) as mexc, asyncio.timeout(10):
+        with pytest.raises(InvalidKey):
+            async with mexc.streams.orders():
+                pass
+
+
+async def test_a_read_only_client_opens_and_closes_its_private_stream(sim: Simulator) -> None:
+    login = Credentials(DEMO_KEY, DEMO_SECRET)
+    async with Mexc(login, rest=sim.rest, ws=sim.spot_ws, read_only=True) as mexc, mexc.streams.orders():
+        assert len((await mexc.spot.list_listen_keys()).listen_key) == 1
+    async with Mexc(login, rest=sim.rest) as after:
+        assert (await after.spot.list_listen_keys()).listen_key == []
+
+
+async def test_a_callback_that_would_have_to_be_awaited_is_refused(sim: Simulator) -> None:
+    async def callback(push: object) -> None: ...
+
+    async with Mexc(rest=sim.rest, ws=sim.spot_ws) as mexc:
+        with pytest.raises(InvalidRequest, match="coroutine function"):
+            mexc.streams.trades(XRP, callback=callback)  # type: ignore[arg-type]  # what is refused

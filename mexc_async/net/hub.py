@@ -16,6 +16,7 @@ from mexc_async.core.session import Answer, Timing
 from mexc_async.errors import (
     ClientClosed,
     ConfigError,
+    MexcError,
     MissingCredentials,
     ProtocolError,
     StreamOverflow,
@@ -220,6 +221,9 @@ class _Shard:
     def on_answer(self, answer: Answer) -> None:
         self.hub.answered(self, answer)
 
+    def on_failed(self, error: MexcError) -> None:
+        self.hub.failed(self, error)
+
     def on_state(self, state: str, reason: str) -> None:
         self.hub.changed(self, state, reason)
 
@@ -236,8 +240,10 @@ class Hub:
         tasks: Tasks,
         hooks: Hooks,
         now_ms: Callable[[], int],
+        on_use: Callable[[], None],
     ) -> None:
         self.url = url
+        self._on_use = on_use
         self.config = config
         self.settings = settings
         self.tasks = tasks
@@ -258,7 +264,11 @@ class Hub:
     # Consumers come and go
 
     async def join(self, inbox: Inbox) -> None:
-        """Subscribe an inbox's channels and wait until each is accepted. Raises SubscriptionRefused."""
+        """Subscribe an inbox's channels and wait until each is accepted. Raises SubscriptionRefused.
+
+        What no attempt can mend, such as a key without the permission, is raised as it came.
+        """
+        self._on_use()
         self._loop = asyncio.get_running_loop()
         fresh: dict[_Shard, list[str]] = {}
         for channel in inbox.channels:
@@ -408,6 +418,21 @@ class Hub:
             shard.is_up = False
             self.private.on_lost()
         self._hooks.emit(StreamState("gap" if state == "lost" else state, channels, reason))
+
+    def failed(self, shard: _Shard, error: MexcError) -> None:
+        """A socket cannot be had for good: end its streams with the reason."""
+        channels = tuple(shard.kept.channels)
+        self._hooks.emit(StreamState("refused", channels, error.message))
+        for channel in channels:
+            topic = self._topics.get(channel)
+            if topic is None:
+                continue
+            if not topic.ready.done():
+                topic.ready.set_exception(error)
+                topic.ready.exception()  # whoever joins awaits it; nobody may be left to
+            for inbox in tuple(topic.inboxes):
+                inbox.fail(error)
+                self.leave(inbox)
 
     def is_consumed(self, channel: str) -> bool:
         """Whether anybody consumes a channel."""

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from mexc_async.core.handover import Handover
 from mexc_async.core.session import Answer, Backoff, Session, Timing, Verdict
-from mexc_async.errors import ConnectionLost, MexcError
+from mexc_async.errors import ApiError, ConfigError, ConnectionLost, MexcError
 from mexc_async.net.hooks import logger
 from mexc_async.net.websocket import Socket, SocketConfig, connect
 
@@ -38,9 +38,17 @@ class Owner(Protocol):
         """MEXC accepted or refused channels."""
         ...
 
+    def on_failed(self, error: MexcError) -> None:
+        """There is no socket, and trying again cannot help: wrong key, missing permission, wrong settings."""
+        ...
+
     def on_state(self, state: str, reason: str) -> None:
         """`connected`, `lost`, `moved` or `failed`."""
         ...
+
+
+def _is_final(error: MexcError) -> bool:
+    return isinstance(error, ConfigError | ApiError) and not error.retryable
 
 
 class _Link:
@@ -149,6 +157,9 @@ class KeptSocket:
                 try:
                     await self._open(link)
                 except MexcError as error:
+                    if _is_final(error):
+                        self._owner.on_failed(error)
+                        return
                     pause_s = self._pause_s()
                     logger.warning("WebSocket: %s; trying again in %.1f s", error, pause_s)
                     self._owner.on_state("failed", error.message)

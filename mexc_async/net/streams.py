@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
@@ -158,6 +159,8 @@ class Streams:
     ) -> Stream[Any]:
         if overflow not in ("latest", "drop_oldest", "raise"):
             raise InvalidRequest(f"overflow {overflow!r} is not one of 'latest', 'drop_oldest', 'raise'")
+        if inspect.iscoroutinefunction(callback):
+            raise InvalidRequest("callback is a coroutine function: it is called, not awaited; use `async for` instead")
         if queue is not None and queue < 1:
             raise InvalidRequest(f"queue {queue!r} must be at least 1")
         wanted = tuple(dict.fromkeys(names))

@@ -29,10 +29,9 @@ class ListenKeys(Answer, frozen=True, kw_only=True):
 
 
 def _route(method: str) -> Route:
+    """None of these calls changes anything of the account, and each may be repeated."""
     permission, costs = "SPOT_ACCOUNT_READ", (Cost("ip"),)
-    return Route(
-        method, "/api/v3/userDataStream", Auth.SIGNED, permission, costs, Priority.ACCOUNT, safe=method != "DELETE"
-    )
+    return Route(method, "/api/v3/userDataStream", Auth.SIGNED, permission, costs, Priority.ACCOUNT, safe=True)
 
 
 class CreateListenKey(Request[ListenKey], frozen=True, kw_only=True):

@@ -40,7 +40,7 @@ SHARED_ORDERS = "spot_orders_uid"
 EXTRA = {"account": Cost("account"), "batch_orders": Cost("batch_orders")}
 """Limits that only one endpoint has: 2 requests a second each."""
 
-HARMLESS = {"test_order", "create_listen_key", "keepalive_listen_key"}
+HARMLESS = {"test_order", "create_listen_key", "keepalive_listen_key", "close_listen_key"}
 """Calls beside GET that change nothing of the account; asking twice for a listen key gives the same or one more."""
 
 each = pytest.mark.parametrize("name", REFERENCE)
