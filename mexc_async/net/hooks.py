@@ -57,8 +57,8 @@ class StreamState(Struct, frozen=True):
     """Something happened to push channels.
 
     `state` is `connected`, `resubscribed` (after a loss), `gap` (pushes may have been missed), `filled` (REST told what
-    the private stream missed), `moved` (to a new socket, with nothing missed), `refused`, or `failed` (no connection
-    yet; it is tried again).
+    the private stream missed), `moved` (to a new socket, with nothing missed), `refused`, `failed` (no connection
+    yet; it is tried again), or `closed` (nobody consumes them any more).
     """
 
     state: str

@@ -306,6 +306,7 @@ class Hub:
                 del self._topics[channel]
                 unused.setdefault(topic.shard, []).append(channel)
         for shard, channels in unused.items():
+            self._hooks.emit(StreamState("closed", tuple(channels)))
             shard.kept.remove(channels)
             if not shard.kept.channels:
                 self._shards.remove(shard)

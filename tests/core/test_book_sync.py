@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mexc_async.core.book import OrderBook
-from mexc_async.core.book_sync import MAX_OLD, MAX_REFUSED, TRANSITIONS, Action, BookNotSynced, BookSync, SyncState
-from mexc_async.errors import MexcError
+from mexc_async.core.book_sync import MAX_OLD, MAX_REFUSED, TRANSITIONS, Action, BookSync, SyncState
+from mexc_async.errors import BookNotSynced, MexcError
 
 D = Decimal
 Pairs = list[tuple[str, str]]
