@@ -19,6 +19,7 @@ MODULES = {
     "order": "order",
     "book": "book",
     "decode": "decode",
+    "stream": "stream",
 }
 MAX_ROUNDS = 1000
 

@@ -9,11 +9,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from benchmarks import order
+from benchmarks import order, stream
 from benchmarks.__main__ import MODULES, main
-from benchmarks.harness import OWN, Settings, pinning
+from benchmarks.decode import frames_by_case
+from benchmarks.harness import OWN, Row, Settings, SubjectFailed, pinning
 from benchmarks.order_client import check_order
 from benchmarks.order_subjects import SUBJECTS, absent_peers
+from benchmarks.stream_subjects import PEERS, TICKER, check
+from mexc_async.spot.push import decode_push
 
 CASE_KEYS = ["case", "subject", "metric", "median", "min", "max", "runs"]
 BASELINES = {
@@ -23,6 +26,7 @@ BASELINES = {
     "order": "raw",
     "book": "sortedcontainers_float",
     "decode": "protobuf_+_Structs_text",
+    "stream": "picows_bare",
 }
 
 
@@ -74,6 +78,39 @@ def test_a_subject_that_fails_is_named(monkeypatch: pytest.MonkeyPatch, capsys: 
     monkeypatch.setattr(order, "SUBJECTS", {"no such subject": None})
     assert main(["order", "--quick", "--rounds", "1"]) == 1
     assert "no such subject" in capsys.readouterr().err
+
+
+def test_stream_subjects_that_fail_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "absent", dict)
+    monkeypatch.setattr(stream, "PEERS", PEERS | {"no such peer": "none"})
+    monkeypatch.setattr(stream, "SUBJECTS", {OWN: None, "no such peer": None})
+    report = stream.run(Settings(rounds=1, quick=True))
+    assert {row.subject for row in report.rows} == {OWN}
+    assert [note for note in report.notes if "no such peer" in note and TICKER in note]
+    monkeypatch.setattr(stream, "SUBJECTS", {"no such subject": None})
+    with pytest.raises(SubjectFailed, match="no such subject"):
+        stream.run(Settings(rounds=1, quick=True))
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([Row(TICKER, OWN, "frames_per_s", 100_000.0, 9.0, 1e9, 3)], "100,000, met"),
+        ([Row(TICKER, OWN, "frames_per_s", 99_999.0, 9.0, 1e9, 3)], "99,999, MISSED"),
+        ([Row(TICKER, "picows bare", "frames_per_s", 1e6, 1e6, 1e6, 3)], "not measured"),
+    ],
+)
+def test_stream_goal_is_reported(rows: list[Row], said: str) -> None:
+    assert stream.verdict(rows).endswith(said)
+
+
+def test_streams_are_held_against_the_last_frame() -> None:
+    first, *_, last = frames_by_case()[TICKER]
+    check(last, TICKER)
+    check(decode_push(last), TICKER)
+    for wrong in (first, decode_push(first), None):
+        with pytest.raises(AssertionError):
+            check(wrong, TICKER)
 
 
 def test_instructions_need_valgrind(monkeypatch: pytest.MonkeyPatch) -> None:

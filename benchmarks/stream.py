@@ -1,0 +1,128 @@
+"""Pushes from the socket to a callback, against a flood from another process.
+
+The server writes many frames at once, so a read brings many: what is measured is what a frame costs, not a wake-up.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+import orjson
+
+from benchmarks.decode import FRAMES
+from benchmarks.harness import OWN, Report, Row, Sample, Settings, SubjectFailed, interleave, pinning, summarise
+from benchmarks.stream_subjects import BARE, DEPTH, HAND_MADE, MOST, ONLY, PEERS, SUBJECTS, TICKER, absent
+
+ROOT = Path(__file__).parents[1]
+GOAL_PER_S = 100_000
+"""Book tickers that one core keeps up with."""
+_SECONDS = 0.5
+"""How long one run is to take."""
+_PROBE = 64 * FRAMES
+_MOST_FRAMES = 1 << 21
+
+
+def run(settings: Settings) -> Report:
+    """Frames a second, and what a frame costs the client's core."""
+    client_core, server_core = pinning()
+    missing = absent()
+    notes = [f"absent: {package}: {why}" for package, why in missing.items()]
+    rows: list[Row] = []
+    with ExitStack() as stack:
+        server = stack.enter_context(_process("benchmarks.mock_stream", core=server_core))
+        shared = stack.enter_context(_process("benchmarks.stream_client", core=client_core))
+        clients: dict[str, subprocess.Popen[str]] = {}
+        for name in SUBJECTS:
+            if name not in PEERS:
+                clients[name] = shared
+            elif PEERS[name] not in missing:  # what it does to its process, it does to no other
+                clients[name] = stack.enter_context(_process("benchmarks.stream_client", core=client_core))
+        port = int(_line(server, "the mock exchange"))
+        for case in (TICKER, DEPTH):
+            subjects: dict[str, Callable[[], Sample]] = {}
+            for name, client in clients.items():
+                if case not in ONLY.get(name, (case,)):
+                    continue
+                ask = partial(_ask, client, name, port, case)
+                try:
+                    subjects[name] = partial(ask, _enough(ask, settings.quick, MOST.get(name, _MOST_FRAMES)))
+                except SubjectFailed as failure:
+                    if name not in PEERS:
+                        raise
+                    notes.append(f"absent: {failure}")
+            results = interleave(subjects, settings.rounds)
+            rows += summarise(case, results, [BARE, HAND_MADE], ["frames_per_s", "cpu_us_per_frame"])
+    notes += [
+        verdict(rows),
+        f"{OWN}: picows, to a callback; prices are text until they are read, as in every subject named text",
+        "bare: nothing decoded; there the mock exchange may be what takes the time, so CPU is what compares",
+        "no client and mock are pinned: there are not two cores, or no way to pin"
+        if client_core is None
+        else f"client pinned to core {client_core}, mock to core {server_core}; without TLS",
+    ]
+    return Report(rows, [], notes)
+
+
+def verdict(rows: list[Row]) -> str:
+    """The goal is a number of frames, not a ratio; reported, never a failure."""
+    claim = f"goal: {TICKER}, frames_per_s of {OWN} at least {GOAL_PER_S:,}"
+    for row in rows:
+        if (row.case, row.subject, row.metric) == (TICKER, OWN, "frames_per_s"):
+            return f"{claim}: {row.median:,.0f}, {'met' if row.median >= GOAL_PER_S else 'MISSED'}"
+    return f"{claim}: not measured"
+
+
+def _enough(ask: Callable[[int], Sample], quick: bool, most: int) -> int:
+    """How many frames make a run long enough; the first run shows that the subject works."""
+    few = 4 * FRAMES
+    if quick:
+        ask(few)
+        return few
+    per_s = ask(min(_PROBE, most))["frames_per_s"]
+    return min(max(int(per_s * _SECONDS), few), most) // FRAMES * FRAMES
+
+
+def _ask(client: subprocess.Popen[str], name: str, port: int, case: str, frames: int) -> Sample:
+    """One run. Raises SubjectFailed."""
+    assert client.stdin is not None
+    asked = {"subject": name, "port": port, "case": case, "frames": frames}
+    try:
+        client.stdin.write(orjson.dumps(asked).decode() + "\n")
+        client.stdin.flush()
+    except OSError:
+        raise SubjectFailed(f"{name}: its process ended") from None
+    found: dict[str, float | str] = orjson.loads(_line(client, name))
+    if "error" in found:
+        raise SubjectFailed(f"{name}: {case}: {found['error']}")
+    return {metric: float(value) for metric, value in found.items()}
+
+
+def _line(process: subprocess.Popen[str], name: str) -> str:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        raise SubjectFailed(f"{name}: its process ended")
+    return line
+
+
+@contextmanager
+def _process(module: str, core: int | None) -> Iterator[subprocess.Popen[str]]:
+    """A module that runs meanwhile; it ends when its standard input is closed."""
+    command = [sys.executable, "-m", module, *([] if core is None else ["--core", str(core)])]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT
+    ) as process:
+        assert process.stdin is not None
+        try:
+            yield process
+        finally:
+            process.stdin.close()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
