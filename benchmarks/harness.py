@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import gc
 import os
 import platform
 import random
 import resource
 import statistics
+import sys
 import time
 import timeit
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -284,3 +287,23 @@ def _verdict(goal: Goal, rows: Sequence[Row]) -> str:
         if (row.case, row.subject, row.metric) == (goal.case, OWN, metric):
             return f"{claim}: {row.median:.2f}, {'met' if row.median <= goal.at_most else 'MISSED'}"
     return f"{claim}: not measured"
+
+
+def serve_mock(protocol: Callable[[], asyncio.BaseProtocol]) -> None:
+    """Run a mock server as a process of its own: print its port, serve on `--core N`, end with standard input."""
+
+    async def serve() -> None:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(protocol, "127.0.0.1", 0)
+        print(server.sockets[0].getsockname()[1], flush=True)
+        gone = asyncio.Event()
+        loop.add_reader(sys.stdin.fileno(), gone.set)  # nothing is ever written to it: it is readable once it is closed
+        await gone.wait()
+        server.close()
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--core", type=int)
+    pin(parser.parse_args().core)
+    gc.disable()
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        runner.run(serve())

@@ -6,16 +6,13 @@ order looked like on the wire. Requests have no body: no subject sends one.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import gc
-import sys
 import time
 from typing import cast
 
 import orjson
 
-from benchmarks.harness import loop_factory, pin
+from benchmarks.harness import serve_mock
 
 _END = b"\r\n\r\n"
 SYMBOL = {
@@ -98,20 +95,5 @@ def _answer(request: bytes) -> bytes:
     return _NOTHING
 
 
-async def _serve() -> None:
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(MockExchange, "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    gone = asyncio.Event()
-    loop.add_reader(sys.stdin.fileno(), gone.set)  # nothing is ever written to it: it is readable once it is closed
-    await gone.wait()
-    server.close()
-
-
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--core", type=int)
-    pin(parser.parse_args().core)
-    gc.disable()
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(_serve())
+    serve_mock(MockExchange)

@@ -6,18 +6,15 @@ as the client takes them. It prints its port and ends when its standard input do
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import gc
 import hashlib
-import sys
 from base64 import b64encode
 from typing import cast
 
 import orjson
 
 from benchmarks.decode import FRAMES, frames_by_case
-from benchmarks.harness import loop_factory, pin
+from benchmarks.harness import serve_mock
 
 CASES = {"bookTicker": "book ticker", "aggre.depth": "depth, 30 levels"}
 """What a channel's name holds, and the frames that it brings."""
@@ -119,20 +116,5 @@ class Flood(asyncio.Protocol):
             self._transport.write(self._block * now)
 
 
-async def _serve() -> None:
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(Flood, "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    gone = asyncio.Event()
-    loop.add_reader(sys.stdin.fileno(), gone.set)  # nothing is ever written to it: it is readable once it is closed
-    await gone.wait()
-    server.close()
-
-
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--core", type=int)
-    pin(parser.parse_args().core)
-    gc.disable()
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(_serve())
+    serve_mock(Flood)
