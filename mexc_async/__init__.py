@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mexc_async.core.credentials import Credentials
     from mexc_async.core.endpoint import Auth, Cost, Endpoint, Json, Priority, Request, Resource, Route, call
     from mexc_async.core.limits import Limit, Limits
+    from mexc_async.core.orders import OrderFill, OrderState
     from mexc_async.core.retry import RetryPolicy
     from mexc_async.core.signing import Signer
     from mexc_async.errors import (
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         ConnectFailed,
         ConnectionLost,
         ExchangeUnavailable,
+        GuardRefused,
         InsufficientBalance,
         InvalidKey,
         InvalidParameter,
@@ -38,8 +40,11 @@ if TYPE_CHECKING:
         ListenKeyInvalid,
         MexcError,
         MissingCredentials,
+        OrderNotFilled,
         OrderNotFound,
+        OrderNotPlaced,
         OrderRejected,
+        OrdersLeftOpen,
         OutcomeUnknown,
         PermissionDenied,
         ProtocolError,
@@ -55,6 +60,7 @@ if TYPE_CHECKING:
         TradingSuspended,
         TransferRejected,
         TransportError,
+        WaitTimeout,
     )
     from mexc_async.net.hooks import (
         BadFrame,
@@ -62,12 +68,15 @@ if TYPE_CHECKING:
         ClockSynced,
         ListenKeyFailed,
         OddItems,
+        OrderSettled,
         RequestDone,
         StreamState,
         UnknownFields,
     )
     from mexc_async.net.hub import StreamSettings
+    from mexc_async.net.ledger import OrderSettings
     from mexc_async.net.pool import Timeouts
+    from mexc_async.net.tracked_order import TrackedOrder
     from mexc_async.spot.enums import OrderStatus, OrderType, Side
     from mexc_async.spot.trading import NewOrder
 
@@ -87,6 +96,7 @@ __all__ = [
     "Credentials",
     "Endpoint",
     "ExchangeUnavailable",
+    "GuardRefused",
     "InsufficientBalance",
     "InvalidKey",
     "InvalidParameter",
@@ -104,10 +114,17 @@ __all__ = [
     "MissingCredentials",
     "NewOrder",
     "OddItems",
+    "OrderFill",
+    "OrderNotFilled",
     "OrderNotFound",
+    "OrderNotPlaced",
     "OrderRejected",
+    "OrderSettings",
+    "OrderSettled",
+    "OrderState",
     "OrderStatus",
     "OrderType",
+    "OrdersLeftOpen",
     "OutcomeUnknown",
     "PermissionDenied",
     "Priority",
@@ -132,11 +149,13 @@ __all__ = [
     "TimestampRejected",
     "TooManyOrders",
     "TooManyRequests",
+    "TrackedOrder",
     "TradingSuspended",
     "TransferRejected",
     "TransportError",
     "UnknownFields",
     "View",
+    "WaitTimeout",
     "__version__",
     "call",
     "endpoints",
@@ -148,19 +167,25 @@ _HOME = {
     "core.credentials": "Credentials",
     "core.endpoint": "Auth Cost Endpoint Json Priority Request Resource Route call",
     "core.limits": "Limit Limits",
+    "core.orders": "OrderFill OrderState",
     "core.retry": "RetryPolicy",
     "core.signing": "Signer",
     "errors": (
         "AccountRestricted ApiError BookNotSynced ClientClosed ConfigError ConnectFailed ConnectionLost "
-        "ExchangeUnavailable InsufficientBalance InvalidKey InvalidParameter InvalidRequest InvalidSymbol "
-        "IpBanned IpNotAllowed ListenKeyInvalid MexcError MissingCredentials OrderNotFound OrderRejected "
-        "OutcomeUnknown PermissionDenied ProtocolError RateLimited ReadOnlyError RequestTimeout "
-        "SignatureRejected StreamOverflow SubscriptionRefused TimestampRejected TooManyOrders "
-        "TooManyRequests TradingSuspended TransferRejected TransportError"
+        "ExchangeUnavailable GuardRefused InsufficientBalance InvalidKey InvalidParameter InvalidRequest "
+        "InvalidSymbol IpBanned IpNotAllowed ListenKeyInvalid MexcError MissingCredentials OrderNotFilled "
+        "OrderNotFound OrderNotPlaced OrderRejected OrdersLeftOpen OutcomeUnknown PermissionDenied "
+        "ProtocolError RateLimited ReadOnlyError RequestTimeout SignatureRejected StreamOverflow "
+        "SubscriptionRefused TimestampRejected TooManyOrders TooManyRequests TradingSuspended "
+        "TransferRejected TransportError WaitTimeout"
     ),
-    "net.hooks": "BadFrame ClockFailed ClockSynced ListenKeyFailed OddItems RequestDone StreamState UnknownFields",
+    "net.hooks": (
+        "BadFrame ClockFailed ClockSynced ListenKeyFailed OddItems OrderSettled RequestDone StreamState UnknownFields"
+    ),
     "net.hub": "StreamSettings",
+    "net.ledger": "OrderSettings",
     "net.pool": "Timeouts",
+    "net.tracked_order": "TrackedOrder",
     "spot.enums": "OrderStatus OrderType Side",
     "spot.trading": "NewOrder",
 }

@@ -19,10 +19,13 @@ from mexc_async.keys import from_environment
 from mexc_async.net.api import Api, Call, Channel, Options
 from mexc_async.net.book import Books
 from mexc_async.net.clock import ServerClock
+from mexc_async.net.desk import OrderDesk
 from mexc_async.net.hooks import Hooks
 from mexc_async.net.hub import Hub, StreamSettings
+from mexc_async.net.ledger import OrderLedger, OrderSettings
 from mexc_async.net.limiter import RateLimiter
 from mexc_async.net.order_ids import OrderIds
+from mexc_async.net.orders import Orders
 from mexc_async.net.pool import Pool, PoolConfig, Timeouts
 from mexc_async.net.reach import check_url, is_loopback, proxy_for
 from mexc_async.net.simulator import SimulatorProcess
@@ -55,6 +58,7 @@ class Settings(TypedDict, total=False):
     retry: RetryPolicy
     recv_window_ms: int | None
     order_id_prefix: str
+    orders: OrderSettings
     proxy: str | None
     trust_env: bool
     local_address: str | None
@@ -203,6 +207,7 @@ class Mexc(View):
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
         recv_window_ms: int | None = None,
         order_id_prefix: str = "m",
+        orders: OrderSettings = OrderSettings(),  # noqa: B008 - frozen
         proxy: str | None = None,
         trust_env: bool = True,
         local_address: str | None = None,
@@ -226,6 +231,7 @@ class Mexc(View):
             retry: what is tried again, and how long.
             recv_window_ms: how old a signed call may be on arrival; None leaves MEXC's 5000.
             order_id_prefix: begins every client order id that is made here.
+            orders: how long orders are looked for, followed and remembered.
             proxy: URL of an HTTP proxy; without one `trust_env` lets HTTPS_PROXY, ALL_PROXY and NO_PROXY decide.
             trust_env: see `proxy`.
             local_address: address of this machine to send from.
@@ -265,12 +271,12 @@ class Mexc(View):
             tasks=self._tasks,
             hooks=self.hooks,
             retry=retry,
-            order_ids=OrderIds(order_id_prefix),
             guide_paths=paths == "guide",
             read_only=read_only,
-            check_rules=check_rules,
         )
-        super().__init__(api, Options(recv_window_ms=recv_window_ms))
+        options = Options(recv_window_ms=recv_window_ms)
+        super().__init__(api, options)
+        desk = OrderDesk(api, OrderLedger(api, orders), OrderIds(order_id_prefix), check_rules=check_rules)
         check_url("ws", ws, "wss")
         route = proxy_for(ws, proxy, trust_env)
         sockets = SocketConfig(proxy=route, tls=tls, library=ws_library, connect_s=timeouts.connect_s)
@@ -288,6 +294,8 @@ class Mexc(View):
         """Push streams: `async with mexc.streams.trades("BTCUSDT") as trades`."""
         self.books = Books(api, self._hub)
         """Live books: `async with mexc.books("BTCUSDT") as book`."""
+        self.orders = Orders(api, desk, self._hub, options)
+        """Orders that are followed: `order = await mexc.orders.limit_buy("BTCUSDT", quantity=..., price=...)`."""
         self._is_open = False
 
     @classmethod
@@ -386,6 +394,7 @@ class Mexc(View):
         if self._user is not None and not self._api.is_closed:
             await self._user.aclose()
         self._api.is_closed = True
+        self.orders.desk.ledger.close()
         self.limits.close()
         await self._hub.aclose()
         await self._tasks.aclose()

@@ -15,6 +15,11 @@
     ├── BookNotSynced          a live book is not known to be the exchange's at present
     ├── StreamOverflow         a consumer that asked for `overflow="raise"` was too slow
     ├── OutcomeUnknown         a call that changes something ended without an answer: it may or may not have happened
+    ├── OrderNotPlaced         an order whose answer is missing was looked for, and is not there; safe to try again
+    ├── GuardRefused           the pre-trade guard said no; nothing was sent                       (a ValueError)
+    ├── OrderNotFilled         an order that was waited for ended without being filled
+    ├── OrdersLeftOpen         orders that a session was to cancel and could not
+    ├── WaitTimeout            what was waited for did not come in time                          (a TimeoutError)
     ├── RateLimited            a limit is used up
     │   ├── TooManyRequests    HTTP 429: refused by the exchange, not accepted                     (an ApiError)
     │   └── IpBanned           HTTP 418: this address is banned for a while                        (an ApiError)
@@ -205,6 +210,50 @@ class OutcomeUnknown(MexcError):
 
     outcome_known = False
     advice = ADVICE_UNKNOWN
+    accepted_until_ms: int | None = None
+    """The last moment, by the exchange's clock, at which it can still be accepted; None if that is not known."""
+
+
+class OrderNotPlaced(MexcError):
+    """No answer came to an order, and the exchange does not have it and can not accept it any more."""
+
+    retryable = True
+
+
+class GuardRefused(MexcError, ValueError):
+    """An order breaks a limit that the user set (`mexc.orders.limits(...)`), or trading is halted; nothing was sent."""
+
+    rule: str = ""
+    """The limit, as `limits` names it; `halt` for the kill switch."""
+
+    @classmethod
+    def of(cls, rule: str, message: str) -> GuardRefused:
+        """The refusal by this rule."""
+        error = cls(f"{rule}: {message}")
+        error.rule = rule
+        return error
+
+
+class OrderNotFilled(MexcError):
+    """The order ended without being filled whole."""
+
+
+class OrdersLeftOpen(MexcError):
+    """Orders that were to be cancelled may still be open."""
+
+    orders: tuple[str, ...] = ()
+    """Their client order ids."""
+
+    @classmethod
+    def of(cls, message: str, orders: tuple[str, ...]) -> OrdersLeftOpen:
+        """The failure to cancel these."""
+        error = cls(message)
+        error.orders = orders
+        return error
+
+
+class WaitTimeout(MexcError, TimeoutError):
+    """What was waited for did not come in time; nothing about it has changed by that."""
 
 
 class RateLimited(MexcError):

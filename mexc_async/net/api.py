@@ -10,7 +10,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -35,7 +35,6 @@ from mexc_async.errors import (
 from mexc_async.net.clock import ServerClock
 from mexc_async.net.hooks import Hooks, OddItems, RequestDone, logger
 from mexc_async.net.limiter import RateLimiter
-from mexc_async.net.order_ids import OrderIds, name_orders, orders_of
 from mexc_async.net.pool import Transport
 from mexc_async.net.rules import RuleBook
 from mexc_async.net.tasks import Tasks
@@ -49,6 +48,8 @@ GUIDE_PATHS = {
     ("DELETE", "/api/v3/order"): ("POST", "/api/v3/order/cancel"),
 }
 """What some guides and gateways call MEXC's own POST and DELETE /api/v3/order; chosen by `paths="guide"`."""
+RECV_WINDOW_MS = 5_000
+"""MEXC's default."""
 MAX_RECV_WINDOW_MS = 60_000
 _CACHED_ANSWERS = 256
 
@@ -65,6 +66,8 @@ class Options(Struct, frozen=True):
     raw: bool = False
     cached: bool = True
     """False asks the exchange again although an answer is kept."""
+    repeat: bool = True
+    """False for one attempt only, by a caller who repeats on its own; a refused time stamp is still mended."""
 
     def __post_init__(self) -> None:
         wait, timeout, window = self.max_wait_s, self.timeout_s, self.recv_window_ms
@@ -76,7 +79,7 @@ class Options(Struct, frozen=True):
             raise ConfigError(f"recv_window_ms {window!r} must be from 1 to {MAX_RECV_WINDOW_MS}")
 
 
-class Call(Struct, frozen=True):
+class Call(Struct):
     """A request on its way: where it goes and what its answer is."""
 
     route: Route
@@ -84,6 +87,12 @@ class Call(Struct, frozen=True):
     kind: object
     """Type of the answer; None leaves it as it came."""
     client_order_id: str | None = None
+    stamped_ms: int = 0
+    """Time stamp of its latest attempt, if it is signed."""
+
+
+Keeper: TypeAlias = Callable[[Any, Options], Awaitable[Any]]
+"""Who carries a kind of request through instead of `Api.deliver`, which it calls; such as the order desk."""
 
 
 class Api:
@@ -98,10 +107,8 @@ class Api:
         tasks: Tasks,
         hooks: Hooks,
         retry: RetryPolicy,
-        order_ids: OrderIds,
         guide_paths: bool = False,
         read_only: bool = False,
-        check_rules: bool = True,
     ) -> None:
         self.transport = transport
         self.limiter = limiter
@@ -111,11 +118,10 @@ class Api:
         self.clock = ServerClock(self._time_sample, hooks, tasks)
         self.rules = RuleBook(self._exchange_info, tasks)
         self.is_closed = False
+        self.keepers: dict[type[Request[Any]], Keeper] = {}
         self._retry = retry
-        self._order_ids = order_ids
         self._paths = GUIDE_PATHS if guide_paths else {}
         self._read_only = read_only
-        self._check_rules = check_rules
         self._answers: dict[Hashable, tuple[float, object]] = {}
         self._public_headers: dict[str, str] = {}
         self._signed_headers = {"Content-Type": "application/json"}
@@ -124,18 +130,15 @@ class Api:
 
     async def send(self, request: Request[T], options: Options) -> T:
         """Send one request, typed, and everything that goes with it."""
-        request = name_orders(request, self._order_ids)
-        orders = orders_of(request)
-        ids = ",".join(order.new_client_order_id or "" for order in orders) or None
-        kind = None if options.raw else result_type(type(request))
-        call = Call(request.route, request.params(), kind, ids)
-        self._admit(call.route)
-        if orders and self._check_rules:
-            rules = await self.rules.find(orders[0].symbol)
-            for order in orders:
-                rules.check(order)
-        result: T = await self.run(call, options)
+        self._admit(request.route)
+        keeper = self.keepers.get(type(request))
+        result: T = await (self.deliver(request, options) if keeper is None else keeper(request, options))
         return result
+
+    async def deliver(self, request: Request[Any], options: Options, client_order_id: str | None = None) -> Any:
+        """Carry out a request as it is, with nobody looking after it; `client_order_id` is what its errors name."""
+        kind = None if options.raw else result_type(type(request))
+        return await self.run(Call(request.route, request.params(), kind, client_order_id), options)
 
     async def run(self, call: Call, options: Options) -> Any:
         """Carry out a call; equal public reads under way at the same time share one, some answers are kept a while."""
@@ -181,14 +184,14 @@ class Api:
     async def _carry_out(self, call: Call, options: Options) -> Any:
         """A call with everything the policy allows; what may have changed something says so when it fails."""
         try:
-            return await self._repeat(call.route, lambda attempt: self._attempt(call, options, attempt))
+            return await self._repeat(call.route, lambda attempt: self._attempt(call, options, attempt), options.repeat)
         except MexcError as error:
-            final = _final(call, error)
+            final = _final(call, error, options)
             if final is error:
                 raise
             raise final from error
 
-    async def _repeat(self, route: Route, once: Callable[[int], Awaitable[T]]) -> T:
+    async def _repeat(self, route: Route, once: Callable[[int], Awaitable[T]], may_repeat: bool = True) -> T:
         """Attempt, and attempt again where the policy says so."""
         started, attempt, restamped = time.monotonic(), 1, False
         while True:
@@ -199,7 +202,7 @@ class Api:
                 jitter = random.random()  # noqa: S311 - spreads retries, protects nothing
                 elapsed_s = time.monotonic() - started
                 pause = self._retry.delay(route, error, attempt, elapsed_s, jitter, restamped)
-                if pause is None:
+                if pause is None or not (may_repeat or isinstance(error, TimestampRejected)):
                     raise
                 logger.debug("%s %s: attempt %d failed: %s", route.method, route.path, attempt, type(error).__name__)
                 if isinstance(error, TimestampRejected):
@@ -259,7 +262,8 @@ class Api:
         _, path = self._paths.get((route.method, route.path), (route.method, route.path))
         if route.auth is Auth.NONE or self.credentials is None:
             return f"{path}?{encode(call.params)}" if call.params else path
-        params = [*call.params, ("timestamp", str(self.clock.now_ms()))]
+        call.stamped_ms = self.clock.now_ms()
+        params = [*call.params, ("timestamp", str(call.stamped_ms))]
         if options.recv_window_ms is not None:
             params.append(("recvWindow", str(options.recv_window_ms)))
         query = encode(params)
@@ -305,14 +309,14 @@ class Api:
         return Sample(sent_s, answer.server_time, received_s)
 
 
-def _final(call: Call, error: MexcError) -> MexcError:
+def _final(call: Call, error: MexcError, options: Options) -> MexcError:
     """The error as the caller gets it: where something may have changed, that is what it says first."""
     error.client_order_id = call.client_order_id
     if call.route.safe:
         error.outcome_known = True  # nothing can have changed
     if error.outcome_known:
         return error
-    return OutcomeUnknown(
+    unknown = OutcomeUnknown(
         f"{error.message}; it may have been accepted",
         code=error.code,
         status=error.status,
@@ -320,6 +324,9 @@ def _final(call: Call, error: MexcError) -> MexcError:
         path=error.path,
         client_order_id=call.client_order_id,
     )
+    if call.stamped_ms:
+        unknown.accepted_until_ms = call.stamped_ms + (options.recv_window_ms or RECV_WINDOW_MS)
+    return unknown
 
 
 class Channel:

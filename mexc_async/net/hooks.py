@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from mexc_async.core.orders import OrderState
 from mexc_async.errors import MexcError
 
 logger = logging.getLogger("mexc_async")
@@ -85,8 +86,25 @@ class UnknownFields(Struct, frozen=True, gc=False):
     count: int
 
 
+class OrderSettled(Struct, frozen=True, gc=False):
+    """It was found out what became of an order whose answer was missing."""
+
+    client_order_id: str
+    order_id: str | None
+    """None if it was never placed."""
+    state: OrderState
+
+
 Event: TypeAlias = (
-    RequestDone | OddItems | ClockSynced | ClockFailed | StreamState | ListenKeyFailed | BadFrame | UnknownFields
+    RequestDone
+    | OddItems
+    | ClockSynced
+    | ClockFailed
+    | StreamState
+    | ListenKeyFailed
+    | BadFrame
+    | UnknownFields
+    | OrderSettled
 )
 
 

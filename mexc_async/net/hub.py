@@ -253,6 +253,8 @@ class Hub:
         self.unknown_fields = 0
         self.private: Private | None = None
         """Who leases the key of the private socket and knows what it missed; None without credentials."""
+        self.tap: Callable[[Push[Any]], None] | None = None
+        """Called with every private push, whoever consumes it, and with what REST told in its place."""
         self._hooks = hooks
         self._topics: dict[str, _Topic] = {}
         self._shards: list[_Shard] = []
@@ -348,14 +350,22 @@ class Hub:
     def deliver(self, channel: str, push: Push[Any]) -> None:
         """Hand a push to everyone who consumes its channel."""
         topic = self._topics.get(channel)
-        if topic is None or (topic.shard.is_private and self.private is not None and not self.private.is_news(push)):
+        if topic is None:
             return
+        if topic.shard.is_private:
+            if self.private is not None and not self.private.is_news(push):
+                return
+            if self.tap is not None:
+                self.tap(push)
         self._hand_out(topic, channel, push)
 
     def tell(self, channel: str, symbol: str | None, body: Body) -> None:
         """Hand out what was learnt otherwise, as if it had been pushed."""
+        push = Push(channel=channel, body=body, symbol=symbol)
+        if self.tap is not None:
+            self.tap(push)
         if topic := self._topics.get(channel):
-            self._hand_out(topic, channel, Push(channel=channel, body=body, symbol=symbol))
+            self._hand_out(topic, channel, push)
 
     def _hand_out(self, topic: _Topic, channel: str, push: Push[Any]) -> None:
         for inbox in tuple(topic.inboxes):

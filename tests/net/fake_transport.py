@@ -17,7 +17,9 @@ from mexc_async.core.reply import Reply
 from mexc_async.core.retry import RetryPolicy
 from mexc_async.errors import ConnectFailed
 from mexc_async.net.api import Api, Options
+from mexc_async.net.desk import OrderDesk
 from mexc_async.net.hooks import Event, Hooks
+from mexc_async.net.ledger import OrderLedger, OrderSettings
 from mexc_async.net.limiter import RateLimiter
 from mexc_async.net.order_ids import OrderIds
 from mexc_async.net.tasks import Tasks
@@ -27,6 +29,9 @@ SECRET = "s3cr3tOfTheTests0123456789abcdef"
 TIME = "/api/v3/time"
 RULES = "/api/v3/exchangeInfo"
 ORDER = "/api/v3/order"
+PLACE = f"POST {ORDER}"
+CANCEL = f"DELETE {ORDER}"
+QUERY = f"GET {ORDER}"
 
 
 def reply(body: object = None, status: int = 200, **headers: str) -> Reply:
@@ -93,11 +98,13 @@ class FakeTransport:
     sent: list[Sent] = field(default_factory=list)
     is_closed: bool = False
 
-    def on(self, path: str, *answers: Answer) -> None:
-        self.scripts[path] = list(answers)
+    def on(self, where: str, *answers: Answer) -> None:
+        """Answer so on a path, or on "METHOD path"."""
+        self.scripts[where] = list(answers)
 
-    def of(self, path: str) -> list[Sent]:
-        return [sent for sent in self.sent if sent.path == path]
+    def of(self, where: str) -> list[Sent]:
+        """What was sent to a path, or to "METHOD path"."""
+        return [sent for sent in self.sent if where in (sent.path, f"{sent.method} {sent.path}")]
 
     async def send(
         self,
@@ -109,7 +116,7 @@ class FakeTransport:
     ) -> Reply:
         sent = Sent(method, target, dict(headers), timeout_s, time.monotonic())
         self.sent.append(sent)
-        script = self.scripts.get(sent.path)
+        script = self.scripts.get(f"{method} {sent.path}") or self.scripts.get(sent.path)
         if script is None:
             on_connected()
             return self._usual(sent)
@@ -125,7 +132,9 @@ class FakeTransport:
             return reply({"serverTime": time.time_ns() // 1_000_000 + self.skew_ms})
         if sent.path == RULES:
             return rules_of("BTCUSDT", "ETHUSDT")
-        return ACK if sent.path == ORDER else reply()
+        if sent.path == ORDER:
+            return refusal(-2013) if sent.method == "GET" else ACK
+        return reply()
 
     async def aclose(self) -> None:
         self.is_closed = True
@@ -145,23 +154,31 @@ class Desk:
 
 @asynccontextmanager
 async def desk(
-    limits: Limits | str = "unlimited", *, credentials: bool = True, prefix: str = "m", **settings: Any
+    limits: Limits | str = "unlimited",
+    *,
+    credentials: bool = True,
+    prefix: str = "m",
+    check_rules: bool = False,
+    orders: OrderSettings = OrderSettings(),  # noqa: B008 - frozen
+    **settings: Any,
 ) -> AsyncIterator[Desk]:
     transport, tasks, hooks = FakeTransport(), Tasks(), Hooks()
     limiter = RateLimiter(Limits.named(limits) if isinstance(limits, str) else limits)
     events: list[Event] = []
     hooks.add(events.append)
-    usual: dict[str, Any] = {"retry": RetryPolicy(budget_s=1, first_s=0.001, longest_s=0.004), "check_rules": False}
+    usual: dict[str, Any] = {"retry": RetryPolicy(budget_s=1, first_s=0.001, longest_s=0.004)}
     api = Api(
         transport,
         limiter,
         credentials=Credentials(KEY, SECRET) if credentials else None,
         tasks=tasks,
         hooks=hooks,
-        order_ids=OrderIds(prefix),
         **usual | settings,
     )
+    ledger = OrderLedger(api, orders)
+    OrderDesk(api, ledger, OrderIds(prefix), check_rules=check_rules)
     yield Desk(transport, api, limiter, events, View(api, Options()), RawView(api, Options(raw=True)))
     api.is_closed = True
+    ledger.close()
     limiter.close()
     await tasks.aclose()

@@ -38,6 +38,7 @@ from mexc_async.errors import (
     TooManyRequests,
 )
 from mexc_async.net.hooks import ClockSynced, OddItems, RequestDone
+from mexc_async.net.ledger import OrderSettings
 from mexc_async.spot.account import AccountQuery
 from mexc_async.spot.market import DepthQuery, ExchangeInfoQuery, Ping
 from mexc_async.spot.models import OrderAck
@@ -46,6 +47,7 @@ from tests.net.fake_transport import (
     ACK,
     KEY,
     ORDER,
+    PLACE,
     RULES,
     SECRET,
     TIME,
@@ -61,6 +63,7 @@ PING = "/api/v3/ping"
 DEPTH = "/api/v3/depth"
 ACCOUNT = "/api/v3/account"
 BOOK = reply({"lastUpdateId": 1, "bids": [["1", "2"]], "asks": []})
+CANCELLED = reply({"symbol": "BTCUSDT", "orderId": "1", "executedQty": "0", "status": "CANCELED"})
 FUNDS = reply(
     {
         "canTrade": True,
@@ -84,6 +87,8 @@ def order(**fields: Any) -> NewOrder:
     return NewOrder(**usual | fields)
 
 
+SOON = OrderSettings(settle_s=0.05)
+"""An order without an answer is not looked for for long."""
 TEST_ORDER = TestOrder(symbol="BTCUSDT", side="BUY", type="MARKET", quantity=Decimal(1))
 
 
@@ -344,12 +349,12 @@ UNCLEAR: list[tuple[Answer, int | None, int | None]] = [
 async def test_an_order_without_a_clear_answer_is_never_sent_again(
     answer: Answer, status: int | None, code: int | None
 ) -> None:
-    async with desk() as d:
-        d.transport.on(ORDER, answer)
+    async with desk(orders=SOON) as d:
+        d.transport.on(PLACE, answer)
         with pytest.raises(OutcomeUnknown) as caught:
             await d.view.send(order(new_client_order_id="mine-1"))
         error = caught.value
-        assert len(d.transport.of(ORDER)) == 1
+        assert len(d.transport.of(PLACE)) == 1
         assert (error.client_order_id, error.status, error.code) == ("mine-1", status, code)
         assert (error.method, error.path) == ("POST", ORDER)
         assert not error.outcome_known
@@ -411,7 +416,7 @@ async def test_every_order_gets_an_id_of_its_own_and_a_users_is_kept() -> None:
 
 
 async def test_the_orders_of_a_batch_get_ids_too_and_an_unknown_outcome_names_them_all() -> None:
-    async with desk() as d:
+    async with desk(orders=SOON) as d:
         d.transport.on("/api/v3/batchOrders", RequestTimeout("late"))
         with pytest.raises(OutcomeUnknown) as caught:
             await d.view.spot.batch_orders(orders=[order(), order(new_client_order_id="mine")])
@@ -532,7 +537,7 @@ async def test_signed_calls_are_never_shared(request_: Any) -> None:
     async with desk() as d:
         d.transport.on(ACCOUNT, FUNDS)
         await asyncio.gather(*(d.view.send(request_) for _ in range(5)))
-        assert len(d.transport.of(request_.route.path)) == 5
+        assert len(d.transport.of(f"{request_.route.method} {request_.route.path}")) == 5
 
 
 async def test_public_writes_are_not_shared() -> None:
@@ -732,7 +737,8 @@ async def test_guide_paths_are_used_for_orders_and_nothing_else() -> None:
     async with desk(guide_paths=True) as d:
         place, cancel = "/api/v3/order/place", "/api/v3/order/cancel"
         d.transport.on(place, ACK)
-        d.transport.on(cancel, ACK)
+        d.transport.on(cancel, CANCELLED)
+        d.transport.on(ORDER, ACK)
         await d.view.send(order())
         await d.view.send(CancelOrder(symbol="BTCUSDT", order_id="1"))
         with pytest.raises(ProtocolError):  # the answer is an acknowledgement, no order
@@ -845,12 +851,11 @@ async def test_every_attempt_is_an_event() -> None:
 
 
 async def test_a_call_without_an_answer_is_an_event_too() -> None:
-    async with desk() as d:
-        d.transport.on(ORDER, ConnectionLost("gone"))
+    async with desk(orders=SOON) as d:
+        d.transport.on(PLACE, ConnectionLost("gone"))
         with pytest.raises(OutcomeUnknown):
             await d.view.send(order())
-        event = d.events[-1]
-        assert isinstance(event, RequestDone)
+        event = next(event for event in d.events if isinstance(event, RequestDone))
         assert event.status is None
         assert isinstance(event.error, ConnectionLost)
 

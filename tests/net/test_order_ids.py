@@ -8,9 +8,8 @@ from decimal import Decimal
 import pytest
 
 from mexc_async.errors import ConfigError
-from mexc_async.net.order_ids import MAX_LENGTH, OrderIds, name_orders, orders_of
-from mexc_async.spot.market import Ping
-from mexc_async.spot.trading import BatchOrders, NewOrder, TestOrder
+from mexc_async.net.order_ids import MAX_LENGTH, OrderIds
+from mexc_async.spot.trading import NewOrder
 
 
 def order(own: str | None = None) -> NewOrder:
@@ -38,21 +37,8 @@ def test_a_prefix_that_cannot_be_one_is_refused(prefix: str) -> None:
         OrderIds(prefix)
 
 
-def test_only_orders_that_are_placed_are_named() -> None:
+def test_an_order_is_named_unless_it_has_an_id_of_its_own() -> None:
     ids = OrderIds()
-    named = name_orders(order(), ids)
-    assert isinstance(named, NewOrder)
-    assert named.new_client_order_id
+    assert ids.named(order()).new_client_order_id
     own = order("mine")
-    assert name_orders(own, ids) is own
-    batch = name_orders(BatchOrders(orders=[order(), own]), ids)
-    assert isinstance(batch, BatchOrders)
-    assert batch.orders[0].new_client_order_id
-    assert batch.orders[1] is own
-    test = TestOrder(symbol="BTCUSDT", side="BUY", type="MARKET", quantity=Decimal(1))
-    assert name_orders(test, ids) is test
-    assert orders_of(test) == (test,)
-    ping = Ping()
-    assert name_orders(ping, ids) is ping
-    assert orders_of(ping) == ()
-    assert orders_of(batch) == tuple(batch.orders)
+    assert ids.named(own) is own

@@ -1,0 +1,337 @@
+"""The life of one order, from acks, queries and pushes in any order of arrival.
+
+What is known of an order is a set of facts that only grows, and everything shown is computed from that set. Facts
+therefore commute and repeat without harm: every permutation ends in the same state, the filled quantity never falls,
+and a final state never reopens. Nothing here reads a clock; "now" comes in.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from decimal import Decimal
+from enum import StrEnum
+
+from msgspec import Struct
+
+from mexc_async.core.user_state import fill_key
+from mexc_async.errors import MexcError
+
+ZERO = Decimal(0)
+
+
+class OrderState(StrEnum):
+    """Where an order stands as far as this client knows; the exchange's own words where it has them."""
+
+    SENDING = "SENDING"
+    """On its way, or waiting for the limits."""
+    UNKNOWN = "UNKNOWN"
+    """It was sent and no answer came: the exchange may have it or not."""
+    NEW = "NEW"
+    PARTIALLY_FILLED = "PARTIALLY_FILLED"
+    FILLED = "FILLED"
+    CANCELED = "CANCELED"
+    PARTIALLY_CANCELED = "PARTIALLY_CANCELED"
+    """Partly filled, the rest cancelled."""
+    REFUSED = "REFUSED"
+    """The exchange, or a check before sending, said no."""
+    NOT_PLACED = "NOT_PLACED"
+    """It never reached the exchange's book and can not any more."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing about the order can change any more."""
+        return self not in _LIVE
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the exchange has the order and it can still trade."""
+        return self is OrderState.NEW or self is OrderState.PARTIALLY_FILLED
+
+
+_LIVE = (OrderState.SENDING, OrderState.UNKNOWN, OrderState.NEW, OrderState.PARTIALLY_FILLED)
+
+
+class OrderFill(Struct, frozen=True, gc=False):
+    """One trade of an order."""
+
+    trade_id: str
+    price: Decimal
+    quantity: Decimal
+    quote_quantity: Decimal
+    fee: Decimal
+    fee_asset: str
+    """Empty where the exchange did not say."""
+    time: int
+    """Milliseconds UTC; REST cuts it to the second."""
+    is_maker: bool
+
+
+class OrderRecord:
+    """All that is known of one order."""
+
+    __slots__ = (
+        "_fill_quantity",
+        "_fill_quote",
+        "_is_cancelled",
+        "_is_filled",
+        "_is_given_up",
+        "_told",
+        "_told_quote",
+        "accepted_until_ms",
+        "client_order_id",
+        "error",
+        "fills_by_id",
+        "is_in_doubt",
+        "is_placed",
+        "order_id",
+        "price",
+        "quantity",
+        "quote_quantity",
+        "side",
+        "symbol",
+        "type",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        client_order_id: str,
+        symbol: str,
+        side: str,
+        type: str,
+        quantity: Decimal | None,
+        price: Decimal | None,
+        quote_quantity: Decimal | None = None,
+    ) -> None:
+        self.client_order_id = client_order_id
+        self.symbol = symbol
+        self.side = side
+        self.type = type
+        self.quantity = quantity
+        """Asked, in base; None for a market order sized in quote."""
+        self.price = price
+        self.quote_quantity = quote_quantity
+        """Asked, in quote, by a market order."""
+        self.order_id: str | None = None
+        """The exchange's id."""
+        self.is_placed = False
+        """Whether the exchange is known to have taken it."""
+        self.is_in_doubt = False
+        """Whether an answer is missing and nothing has told since what became of it."""
+        self.accepted_until_ms: int | None = None
+        """While in doubt: the last moment, by the exchange's clock, at which it can still be accepted."""
+        self.error: MexcError | None = None
+        """Why it was refused."""
+        self.fills_by_id: dict[str, OrderFill] = {}
+        self._told = ZERO
+        self._told_quote = ZERO
+        self._fill_quantity = ZERO
+        self._fill_quote = ZERO
+        self._is_cancelled = False
+        self._is_filled = False
+        self._is_given_up = False
+
+    # Facts come in; each says whether it changed anything
+
+    def doubt(self, accepted_until_ms: int) -> bool:
+        """No answer came to a request that can be accepted until then."""
+        if self.is_placed or self.error is not None:
+            return False
+        changed = not self.is_in_doubt or accepted_until_ms > (self.accepted_until_ms or 0)
+        self.is_in_doubt = True
+        self.accepted_until_ms = max(accepted_until_ms, self.accepted_until_ms or 0)
+        return changed
+
+    def refuse(self, error: MexcError) -> bool:
+        """It was refused. What proves that the exchange has it counts more, before or after."""
+        if self.error is not None:
+            return False
+        self.error = error
+        self.is_in_doubt = False
+        return not self.is_placed
+
+    def give_up(self, error: MexcError) -> bool:
+        """It was never placed, and can not be any more. What proves the contrary counts more, before or after."""
+        changed = self.refuse(error) or not self._is_given_up
+        self._is_given_up = True
+        return changed
+
+    def place(self, order_id: str | None) -> bool:
+        """The exchange has it."""
+        changed = not self.is_placed or (self.order_id is None and order_id is not None)
+        self.is_placed = True
+        self.is_in_doubt = False
+        if self.order_id is None:
+            self.order_id = order_id
+        return changed
+
+    def tell(
+        self, order_id: str | None, executed: Decimal, quote: Decimal, *, is_cancelled: bool, is_filled: bool
+    ) -> bool:
+        """The exchange told how far it got: `executed` in base, `quote` its value."""
+        changed = self.place(order_id)
+        if (executed, quote) > (self._told, self._told_quote):
+            self._told, self._told_quote = executed, quote
+            changed = True
+        if (is_cancelled and not self._is_cancelled) or (is_filled and not self._is_filled):
+            self._is_cancelled |= is_cancelled
+            self._is_filled |= is_filled
+            changed = True
+        return changed
+
+    def fill(self, order_id: str | None, fill: OrderFill) -> bool:
+        """It traded; a fill counts once, whoever tells it how often."""
+        changed = self.place(order_id)
+        key = fill_key(fill.trade_id)
+        if key in self.fills_by_id:
+            return changed
+        self.fills_by_id[key] = fill
+        self._fill_quantity += fill.quantity
+        self._fill_quote += fill.quote_quantity
+        return True
+
+    # What follows from the facts
+
+    @property
+    def state(self) -> OrderState:
+        """Where it stands."""
+        if self.is_placed:
+            return self._state_on_exchange()
+        if self.error is not None:
+            return OrderState.NOT_PLACED if self._is_given_up else OrderState.REFUSED
+        return OrderState.UNKNOWN if self.is_in_doubt else OrderState.SENDING
+
+    def _state_on_exchange(self) -> OrderState:
+        filled = self.filled_quantity
+        if self._is_filled or (self.quantity and filled >= self.quantity):
+            return OrderState.FILLED
+        if self._is_cancelled:
+            return OrderState.PARTIALLY_CANCELED if filled else OrderState.CANCELED
+        return OrderState.PARTIALLY_FILLED if filled else OrderState.NEW
+
+    @property
+    def filled_quantity(self) -> Decimal:
+        """Filled so far, in base: what its fills add up to, or what the exchange told if that is more."""
+        return max(self._told, self._fill_quantity)
+
+    @property
+    def filled_quote_quantity(self) -> Decimal:
+        """The value of that, in quote."""
+        return self._fill_quote if self._fill_quantity >= self._told else self._told_quote
+
+    @property
+    def remaining_quantity(self) -> Decimal | None:
+        """Not filled, in base, whether it can still be or not; None for a market order sized in quote."""
+        return None if self.quantity is None else max(self.quantity - self.filled_quantity, ZERO)
+
+    @property
+    def average_price(self) -> Decimal | None:
+        """Average price of what was filled; None while nothing is."""
+        filled = self.filled_quantity
+        return self.filled_quote_quantity / filled if filled else None
+
+    @property
+    def lacks(self) -> Decimal:
+        """Filled quantity whose fills are not known yet."""
+        return max(self._told - self._fill_quantity, ZERO)
+
+    @property
+    def fills(self) -> tuple[OrderFill, ...]:
+        """Its trades as far as they are known, the oldest first."""
+        return tuple(sorted(self.fills_by_id.values(), key=lambda fill: (fill.time, fill.trade_id)))
+
+    @property
+    def fees(self) -> dict[str, Decimal]:
+        """What its known fills cost, by asset."""
+        fees: dict[str, Decimal] = {}
+        for fill in self.fills_by_id.values():
+            if fill.fee:
+                fees[fill.fee_asset] = fees.get(fill.fee_asset, ZERO) + fill.fee
+        return fees
+
+    def __repr__(self) -> str:
+        wanted = f"{self.quantity:f}" if self.quantity is not None else f"{self.quote_quantity or ZERO:f} in quote"
+        at = f" at {self.price:f}" if self.price is not None else ""
+        filled = f", {self.filled_quantity:f} filled" if self.filled_quantity else ""
+        return f"<{self.client_order_id} {self.side} {wanted} {self.symbol}{at}: {self.state}{filled}>"
+
+
+def may_conclude(asked_ms: float, accepted_until_ms: int, margin_ms: float) -> bool:
+    """Whether a look-up sent at `asked_ms` that finds nothing proves that nothing was placed.
+
+    A request is accepted while the exchange's clock is within its time stamp + recvWindow (MEXC: `timing`), and what
+    was accepted may stay invisible for a moment: `margin_ms` covers that and the error of the clock. Before then a
+    "-2013 order does not exist", or a cancel's -2011, proves nothing.
+    """
+    return asked_ms > accepted_until_ms + margin_ms
+
+
+class OrderTable:
+    """The orders of one client by both ids. Finished ones leave after a while, their ids are remembered longer."""
+
+    def __init__(self, keep_s: float = 300.0, most_finished: int = 10_000, most_ids: int = 200_000) -> None:
+        self.keep_s = keep_s
+        self.most_finished = most_finished
+        self.most_ids = most_ids
+        self._by_client_id: dict[str, OrderRecord] = {}
+        self._by_order_id: dict[str, OrderRecord] = {}
+        self._finished: OrderedDict[str, float] = OrderedDict()
+        """Client ids and when they were found finished, the oldest first."""
+        self._remembered: OrderedDict[str, None] = OrderedDict()
+        """Both ids of what left the table."""
+
+    def add(self, record: OrderRecord) -> None:
+        """Take an order in."""
+        self._by_client_id[record.client_order_id] = record
+        self.index(record)
+
+    def index(self, record: OrderRecord) -> None:
+        """Note the exchange's id of an order, once it is known."""
+        if record.order_id is not None:
+            self._by_order_id[record.order_id] = record
+
+    def discard(self, client_order_id: str) -> None:
+        """Forget an order that was never placed: its id may be used again."""
+        self._by_client_id.pop(client_order_id, None)
+        self._finished.pop(client_order_id, None)
+
+    def find(self, order_id: str | None, client_order_id: str | None) -> OrderRecord | None:
+        """The order with either id; None if it is not this client's, or left the table."""
+        if order_id is not None and (record := self._by_order_id.get(order_id)) is not None:
+            return record
+        return None if client_order_id is None else self._by_client_id.get(client_order_id)
+
+    def knows(self, name: str) -> bool:
+        """Whether an order with this id, of either kind, is or was this client's."""
+        return name in self._by_client_id or name in self._by_order_id or name in self._remembered
+
+    def finish(self, record: OrderRecord, now_s: float) -> None:
+        """An order ended; and let those go that ended `keep_s` ago."""
+        self._finished.setdefault(record.client_order_id, now_s)
+        while self._finished:
+            name, ended_s = next(iter(self._finished.items()))
+            if now_s - ended_s < self.keep_s and len(self._finished) <= self.most_finished:
+                return
+            del self._finished[name]
+            self._retire(name)
+
+    def _retire(self, client_order_id: str) -> None:
+        record = self._by_client_id.pop(client_order_id, None)
+        if record is None or not record.is_placed:
+            return
+        self._remembered[client_order_id] = None
+        if record.order_id is not None:
+            self._by_order_id.pop(record.order_id, None)
+            self._remembered[record.order_id] = None
+        while len(self._remembered) > self.most_ids:
+            self._remembered.popitem(last=False)
+
+    def live(self) -> Iterator[OrderRecord]:
+        """Orders that are not final."""
+        return (record for record in self._by_client_id.values() if not record.state.is_final)
+
+    def __iter__(self) -> Iterator[OrderRecord]:
+        return iter(self._by_client_id.values())
+
+    def __len__(self) -> int:
+        return len(self._by_client_id)

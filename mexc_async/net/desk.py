@@ -1,0 +1,341 @@
+"""The order desk: every order of a client passes here, whoever sends it. It is named, checked, recorded and settled.
+
+A call that places or cancels and ends without a proper answer is settled before its caller gets one: the ledger finds
+out what became of the order. Nothing is ever placed a second time; a cancel may be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import msgspec
+from msgspec.structs import replace
+
+from mexc_async.core.orders import ZERO, OrderRecord
+from mexc_async.error_codes import CODES
+from mexc_async.errors import (
+    ApiError,
+    ClientClosed,
+    ConfigError,
+    ConnectFailed,
+    InvalidRequest,
+    MexcError,
+    OrderNotFound,
+    OrderNotPlaced,
+    OutcomeUnknown,
+    RateLimited,
+)
+from mexc_async.net.api import RECV_WINDOW_MS, Api, Options
+from mexc_async.net.hooks import logger
+from mexc_async.net.ledger import FIRST_PAUSE_S, LONGEST_PAUSE_S, LOOK_UP, OrderLedger
+from mexc_async.net.order_ids import OrderIds
+from mexc_async.spot.account import MyTradesQuery
+from mexc_async.spot.models import BatchResult, Order, OrderAck
+from mexc_async.spot.rules import SymbolRules
+from mexc_async.spot.tracking import (
+    ack_of,
+    batch_result_of,
+    cancelled,
+    cancelled_of,
+    record_of,
+)
+from mexc_async.spot.trading import (
+    AllOrdersQuery,
+    BatchOrders,
+    CancelOpenOrders,
+    CancelOrder,
+    NewOrder,
+    OpenOrdersQuery,
+    OrderQuery,
+    TestOrder,
+)
+
+_RETURNS_ITEMS = (OrderQuery, OpenOrdersQuery, AllOrdersQuery, MyTradesQuery, CancelOpenOrders)
+
+
+class Guard(Protocol):
+    """Who may refuse or round an order before it is sent."""
+
+    def admit(self, order: NewOrder, rules: SymbolRules | None) -> NewOrder:
+        """The order as it is to be sent. Raises GuardRefused."""
+        ...
+
+
+class OrderDesk:
+    """What carries every order through, keeps its record, and settles what is in doubt."""
+
+    def __init__(self, api: Api, ledger: OrderLedger, ids: OrderIds, *, check_rules: bool = True) -> None:
+        self.api = api
+        self.ledger = ledger
+        self.ids = ids
+        self.guard: Guard | None = None
+        self.on_open: Callable[[OrderRecord], None] | None = None
+        """Called with every order that is about to be sent."""
+        self._check_rules = check_rules
+        api.keepers[NewOrder] = self.place
+        api.keepers[TestOrder] = self._test
+        api.keepers[BatchOrders] = self.place_batch
+        api.keepers[CancelOrder] = self.cancel
+        for query in _RETURNS_ITEMS:
+            api.keepers[query] = self._read
+
+    # Placing
+
+    async def place(self, request: NewOrder, options: Options) -> Any:
+        """Place an order; where the answer is missing, find out what became of it first.
+
+        Raises OrderNotPlaced if it provably was not, OutcomeUnknown if that cannot be told within `settle_s`.
+        """
+        return (await self.carry(request, options))[1]
+
+    async def carry(self, request: NewOrder, options: Options) -> tuple[OrderRecord, Any]:
+        """The same, with the order's record."""
+        order = await self._admit(self.ids.named(request))
+        record = self._open(order)
+        try:
+            answer = await self.api.deliver(order, options, record.client_order_id)
+        except OutcomeUnknown as error:
+            self.ledger.doubt(record, error.accepted_until_ms or self._latest_ms(options))
+            await self.ledger.settled([record], error)
+            return record, _shaped(ack_of(record), options)
+        except MexcError as error:
+            self._refused(record, error)
+            raise
+        except BaseException:  # cancelled in the middle: the order may be on its way
+            self.ledger.doubt(record, self._latest_ms(options))
+            raise
+        self.ledger.note(record, record.place(_order_id(answer)))
+        return record, answer
+
+    async def place_batch(self, request: BatchOrders, options: Options) -> Any:
+        """Place a batch; items whose fate the answer does not tell are settled one by one."""
+        orders: list[NewOrder] = []
+        records: list[OrderRecord] = []
+        try:
+            for wanted in request.orders:
+                orders.append(await self._admit(self.ids.named(wanted)))
+                records.append(self._open(orders[-1]))
+        except MexcError:
+            for record in records:
+                self._refused(record, OrderNotPlaced("its batch was not sent", client_order_id=record.client_order_id))
+            raise
+        return _shaped(await self.send_batch(orders, records, options), options)
+
+    async def enter(self, order: NewOrder) -> tuple[NewOrder | None, OrderRecord]:
+        """A named order as it is to be sent, with its record; None if it was refused, as the record then says."""
+        try:
+            admitted = await self._admit(order)
+            return admitted, self._open(admitted)
+        except MexcError as error:
+            record = record_of(order)
+            record.refuse(error)
+            return None, record
+
+    async def send_batch(
+        self, orders: Sequence[NewOrder], records: Sequence[OrderRecord], options: Options
+    ) -> list[BatchResult]:
+        """Send orders that were admitted, at most 20 of one symbol, and settle what the answer does not tell."""
+        ids = ",".join(record.client_order_id for record in records)
+        try:
+            batch = BatchOrders(orders=tuple(orders))
+            answer: list[BatchResult] = await self.api.deliver(batch, replace(options, raw=False), ids)
+        except OutcomeUnknown as error:
+            for record in records:
+                self.ledger.doubt(record, error.accepted_until_ms or self._latest_ms(options))
+            await self.ledger.settled(records, error)
+            return [batch_result_of(record) for record in records]
+        except MexcError as error:
+            for record in records:
+                self._refused(record, error)
+            raise
+        except BaseException:
+            for record in records:
+                self.ledger.doubt(record, self._latest_ms(options))
+            raise
+        return await self._matched(records, answer, self._latest_ms(options))
+
+    async def check(self, order: NewOrder) -> None:
+        """Refuse an order that could not be sent, without sending it."""
+        await self._admit(order)
+
+    def take_in(self, record: OrderRecord) -> None:
+        """Follow an order that this client did not send, or sent before it was started anew."""
+        self.ledger.table.add(record)
+        self.ledger.note(record, True)
+
+    async def _matched(
+        self, records: Sequence[OrderRecord], results: Sequence[BatchResult], until_ms: int
+    ) -> list[BatchResult]:
+        """The results in the order of the records; items that the answer lacks are looked up."""
+        named = {result.client_order_id: result for result in results if result.client_order_id is not None}
+        found: list[BatchResult | None] = []
+        for index, record in enumerate(records):
+            result = named.get(record.client_order_id)
+            if result is None and len(results) == len(records) and results[index].client_order_id is None:
+                result = results[index]  # refused items may lack their id; the answer keeps the order of the request
+            found.append(result)
+            if result is None:
+                self.ledger.doubt(record, until_ms)
+            elif result.is_accepted:
+                self.ledger.note(record, record.place(result.order_id))
+            elif (refusal := _refusal(result)).outcome_known:
+                self._refused(record, refusal)
+            else:
+                self.ledger.doubt(record, until_ms)
+                found[-1] = None
+        lost = [record for record, result in zip(records, found, strict=True) if result is None]
+        if lost:
+            await self.ledger.settled(lost, MexcError("the batch's answer does not tell what became of every order"))
+        return [result or batch_result_of(record) for record, result in zip(records, found, strict=True)]
+
+    async def _test(self, request: TestOrder, options: Options) -> Any:
+        if self._check_rules:
+            (await self.api.rules.find(request.symbol)).check(request)
+        return await self.api.deliver(request, options)
+
+    async def _admit(self, order: NewOrder) -> NewOrder:
+        """The order as it is to be sent, held against the symbol's rules and the user's guard."""
+        rules = await self.api.rules.find(order.symbol) if self._check_rules else None
+        if self.guard is not None:
+            order = self.guard.admit(order, rules)
+        if rules is not None:
+            rules.check(order)
+        return order
+
+    def _open(self, order: NewOrder) -> OrderRecord:
+        record = record_of(order)
+        name = record.client_order_id
+        known = self.ledger.table.find(None, name)
+        if known is not None and not known.is_placed and known.state.is_final:
+            self.ledger.table.discard(name)  # nothing was placed under it
+        elif self.ledger.table.knows(name):
+            raise InvalidRequest(
+                f"new_client_order_id {name!r} was used before: an order is looked up by it, so each needs its own"
+            )
+        self.ledger.table.add(record)
+        if self.on_open is not None:
+            self.on_open(record)
+        return record
+
+    def _refused(self, record: OrderRecord, error: MexcError) -> None:
+        """It is known that the exchange did not take it; `NOT_PLACED` where it was never asked."""
+        never_asked = isinstance(error, ConnectFailed | RateLimited | ClientClosed | OrderNotPlaced)
+        self.ledger.note(record, record.give_up(error) if never_asked else record.refuse(error))
+
+    # Cancelling
+
+    async def cancel(self, request: CancelOrder, options: Options) -> Any:
+        """Cancel an order, as often as it takes to know; one that has ended already is answered with its end.
+
+        Raises OrderNotFound if the exchange has no such order and none can be on its way, OutcomeUnknown if it
+        cannot be told within `settle_s` whether the order still stands.
+        """
+        record = self.ledger.table.find(request.order_id, request.orig_client_order_id)
+        if record is not None and record.symbol != request.symbol:
+            raise InvalidRequest(f"symbol {request.symbol!r} is not that of {record!r}")
+        started, pause_s, failure = time.monotonic(), FIRST_PAUSE_S, MexcError("not asked")
+        while True:
+            if record is not None and record.state.is_final:
+                if not record.is_placed:
+                    raise record.error or OrderNotFound("it was never placed")
+                return _shaped(cancelled_of(record), options)
+            try:
+                return await self._cancel_once(request, record, options)
+            except OrderNotFound as error:
+                if record is None and not error.retryable:
+                    raise
+                failure = error  # it may be on its way, or not visible yet
+            except (ClientClosed, ConfigError, RateLimited):
+                raise
+            except MexcError as error:
+                if error.outcome_known and not error.retryable:
+                    raise
+                failure = error
+            left_s = started + self.ledger.settings.settle_s - time.monotonic()
+            if left_s <= 0:
+                raise self._unknown(request, failure) from failure
+            if record is not None:
+                await self.ledger.changed(record, min(pause_s, left_s))
+            else:
+                await asyncio.sleep(min(pause_s, left_s))
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+
+    async def _cancel_once(self, request: CancelOrder, record: OrderRecord | None, options: Options) -> Any:
+        """Cancel, and where that does not tell the order's end, ask for it."""
+        name = request.orig_client_order_id or (record.client_order_id if record else None)
+        try:
+            answer = await self.api.deliver(request, options, name)
+        except OrderNotFound as error:
+            order = await self._query(request)
+            if order.status.is_open:
+                error.retryable = True  # nothing to cancel, and yet it stands
+                raise
+            return _shaped(cancelled_of(record) if record is not None else cancelled(order), options)
+        if options.raw:
+            if record is not None:
+                self.ledger.note(record, record.tell(None, ZERO, ZERO, is_cancelled=True, is_filled=False))
+            return answer
+        self.ledger.learn(answer)
+        if answer.status is not None and answer.executed_quantity is not None and not answer.status.is_open:
+            return answer
+        try:  # some answers stop before the state
+            order = await self._query(request)
+        except MexcError as error:
+            logger.info("the end of a cancelled order could not be read: %s", type(error).__name__)
+            return answer
+        return answer if order.status.is_open else cancelled(order)
+
+    async def _query(self, request: CancelOrder) -> Order:
+        query = OrderQuery(
+            symbol=request.symbol, order_id=request.order_id, orig_client_order_id=request.orig_client_order_id
+        )
+        order: Order = await self.api.deliver(query, LOOK_UP)
+        self.ledger.learn(order)
+        return order
+
+    def _unknown(self, request: CancelOrder, failure: MexcError) -> OutcomeUnknown:
+        name = request.orig_client_order_id or request.order_id
+        route = request.route
+        return OutcomeUnknown(
+            f"the order {name} may still be open: {failure.message}",
+            code=failure.code,
+            status=failure.status,
+            method=route.method,
+            path=route.path,
+            client_order_id=request.orig_client_order_id,
+        )
+
+    async def _read(self, request: Any, options: Options) -> Any:
+        """A call that returns orders or fills: they are learnt from."""
+        answer = await self.api.deliver(request, options)
+        if not options.raw:
+            for item in answer if isinstance(answer, list) else (answer,):
+                self.ledger.learn(item)
+        return answer
+
+    def _latest_ms(self, options: Options) -> int:
+        """Until when a call that was stamped by now can be accepted."""
+        return self.api.clock.now_ms() + (options.recv_window_ms or RECV_WINDOW_MS)
+
+
+def _order_id(answer: Any) -> str | None:
+    """The exchange's id in the answer to a placed order, decoded or raw."""
+    if isinstance(answer, OrderAck):
+        return answer.order_id
+    order_id = answer.get("orderId") if isinstance(answer, dict) else None
+    return None if order_id is None else str(order_id)
+
+
+def _refusal(result: BatchResult) -> MexcError:
+    known = CODES["spot"].get(result.code) if result.code is not None else None
+    return (known.error if known else ApiError)(
+        result.msg or "refused without a reason", code=result.code, client_order_id=result.client_order_id
+    )
+
+
+def _shaped(value: Any, options: Options) -> Any:
+    """The value, or what stands for it in a view of raw answers."""
+    return msgspec.to_builtins(value) if options.raw else value

@@ -1,0 +1,196 @@
+"""What is known of a client's orders, and finding out what is not: the private stream tells, or else REST is asked."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from math import inf
+from typing import Any
+
+from msgspec import Struct
+
+from mexc_async.core.orders import OrderRecord, OrderTable, may_conclude
+from mexc_async.errors import ClientClosed, ConfigError, MexcError, OrderNotFound, OrderNotPlaced, OutcomeUnknown
+from mexc_async.net.api import MAX_RECV_WINDOW_MS, Api, Options
+from mexc_async.net.hooks import OrderSettled, logger
+from mexc_async.spot.account import MyTradesQuery
+from mexc_async.spot.push import Push
+from mexc_async.spot.push_models import FillPush, OrderPush
+from mexc_async.spot.tracking import Told, ids_of, learn
+from mexc_async.spot.trading import AllOrdersQuery, OpenOrdersQuery, OrderQuery
+
+FIRST_PAUSE_S = 0.05
+LONGEST_PAUSE_S = 1.0
+IDLE_PAUSE_S = 15.0
+"""Between look-ups of an order whose caller was told that its outcome is unknown."""
+LOOK_UP = Options(timeout_s=2.0, repeat=False)
+
+
+class OrderSettings(Struct, frozen=True):
+    """How orders are settled, followed and remembered."""
+
+    settle_s: float = 10.0
+    """How long a call whose answer is missing looks for its order before it raises OutcomeUnknown."""
+    lag_ms: int = 1000
+    """How long an order may stay invisible after it was accepted; added before "not placed" is concluded."""
+    keep_s: float = 300.0
+    """How long a finished order stays in the table."""
+    poll_s: float = 1.0
+    """Between looks at open orders while the private stream is down."""
+    watch_s: float = 15.0
+    """The same while it is up: pushes tell first, this is for the one that got lost."""
+
+    def __post_init__(self) -> None:
+        for name in ("settle_s", "keep_s", "poll_s", "watch_s"):
+            value = getattr(self, name)
+            if not (isinstance(value, int | float) and 0 < value < inf):
+                raise ConfigError(f"{name} {value!r} must be a number of seconds above 0")
+        if type(self.lag_ms) is not int or not 0 <= self.lag_ms <= 60_000:
+            raise ConfigError(f"lag_ms {self.lag_ms!r} must be from 0 to 60000")
+
+
+class OrderLedger:
+    """The records of one client's orders."""
+
+    def __init__(self, api: Api, settings: OrderSettings) -> None:
+        self.settings = settings
+        self.table = OrderTable(settings.keep_s)
+        self.on_change: Callable[[OrderRecord], None] | None = None
+        """Called with an order of which something new became known."""
+        self._api = api
+        self._waiters: dict[str, list[asyncio.Future[None]]] = {}
+        self._settling: dict[str, asyncio.Task[None]] = {}
+
+    def on_push(self, push: Push[Any]) -> None:
+        """Learn from a private push."""
+        if isinstance(push.body, OrderPush | FillPush):
+            self.learn(push.body)
+
+    def learn(self, told: Told) -> OrderRecord | None:
+        """Learn from an answer or a push; returns the record it was about, None if it is not this client's."""
+        record = self.table.find(*ids_of(told))
+        if record is not None:
+            self.note(record, learn(record, told))
+        return record
+
+    def note(self, record: OrderRecord, is_news: bool) -> None:
+        """Something was added to a record: tell those who wait for it."""
+        if not is_news:
+            return
+        self.table.index(record)
+        if record.state.is_final:
+            self.table.finish(record, time.monotonic())
+        for waiter in self._waiters.pop(record.client_order_id, ()):
+            if not waiter.done():
+                waiter.set_result(None)
+        if self.on_change is not None:
+            self.on_change(record)
+
+    async def changed(self, record: OrderRecord, timeout_s: float | None = None) -> bool:
+        """Wait until something new becomes known of an order; False if nothing did in time. Raises ClientClosed."""
+        if self._api.is_closed:
+            raise ClientClosed("the client is closed")
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiters = self._waiters.setdefault(record.client_order_id, [])
+        waiters.append(waiter)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await waiter
+        except TimeoutError:
+            return False
+        finally:
+            if waiter in waiters:
+                waiters.remove(waiter)
+                if not waiters and self._waiters.get(record.client_order_id) is waiters:
+                    del self._waiters[record.client_order_id]
+        if self._api.is_closed:
+            raise ClientClosed("the client was closed")
+        return True
+
+    def close(self) -> None:
+        """The client is closed: let everyone go who waits."""
+        for waiters in self._waiters.values():
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+
+    def doubt(self, record: OrderRecord, accepted_until_ms: int) -> None:
+        """No answer came: from now on the order is looked for, whether its caller waits for that or not."""
+        self.note(record, record.doubt(accepted_until_ms))
+        name = record.client_order_id
+        if record.is_in_doubt and name not in self._settling and not self._api.is_closed:
+            task = self._settling[name] = self._api.tasks.spawn(self._settle(record))
+            task.add_done_callback(lambda _: self._settling.pop(name, None))
+
+    async def settled(self, records: Sequence[OrderRecord], error: MexcError) -> None:
+        """Wait until it is known what became of each. Raises OrderNotPlaced for a single one, OutcomeUnknown."""
+        deadline = time.monotonic() + self.settings.settle_s
+        with suppress(ClientClosed):
+            for record in records:
+                while record.is_in_doubt and (left_s := deadline - time.monotonic()) > 0:
+                    await self.changed(record, left_s)
+        doubtful = [record.client_order_id for record in records if record.is_in_doubt]
+        if doubtful:
+            names = ",".join(doubtful)
+            unknown = OutcomeUnknown(
+                f"{error.message}; it could not be found out in {self.settings.settle_s:g} s and is still looked for",
+                code=error.code,
+                status=error.status,
+                method=error.method,
+                path=error.path,
+                client_order_id=names,
+            )
+            unknown.accepted_until_ms = max(record.accepted_until_ms or 0 for record in records)
+            raise unknown from error
+        if len(records) == 1 and not records[0].is_placed and records[0].error is not None:
+            raise records[0].error from error
+
+    async def _settle(self, record: OrderRecord) -> None:
+        """Look for an order until it is found or provably absent."""
+        started, pause_s = time.monotonic(), FIRST_PAUSE_S
+        clock = self._api.clock
+        while record.is_in_doubt and not self._api.is_closed:
+            margin_ms = self.settings.lag_ms + (clock.error_ms or 0.0)
+            may_end = may_conclude(clock.now_ms(), record.accepted_until_ms or 0, margin_ms)
+            try:
+                is_found = await self._look_for(record, thoroughly=may_end)
+            except ClientClosed:
+                return
+            except MexcError as error:
+                logger.info("%s could not be looked up yet: %s", record.client_order_id, error)
+            else:
+                if not is_found and may_end and record.is_in_doubt:
+                    text = "no answer came, and the exchange has no such order and cannot accept it any more"
+                    absent = OrderNotPlaced(text, client_order_id=record.client_order_id)
+                    self.note(record, record.give_up(absent))
+            if record.is_in_doubt:
+                until_ms = (record.accepted_until_ms or 0) + margin_ms - clock.now_ms()
+                worth_s = until_ms / 1000 + 0.002 if until_ms > 0 else inf
+                await self.changed(record, min(pause_s, max(worth_s, 0.001)))
+                is_waited_for = time.monotonic() - started < self.settings.settle_s
+                pause_s = min(pause_s * 2, LONGEST_PAUSE_S if is_waited_for else IDLE_PAUSE_S)
+        self._api.hooks.emit(OrderSettled(record.client_order_id, record.order_id, record.state))
+
+    async def _look_for(self, record: OrderRecord, *, thoroughly: bool) -> bool:
+        """Ask REST for an order: by its id, and before it is given up among open orders and recent ones and fills."""
+        name, symbol = record.client_order_id, record.symbol
+        try:
+            self.learn(await self._api.deliver(OrderQuery(symbol=symbol, orig_client_order_id=name), LOOK_UP))
+        except OrderNotFound:
+            if not thoroughly:
+                return False
+        else:
+            return record.is_placed
+        since = max((record.accepted_until_ms or 0) - 2 * MAX_RECV_WINDOW_MS, 0)
+        for query in (
+            OpenOrdersQuery(symbol=symbol),
+            AllOrdersQuery(symbol=symbol, start_time=since, limit=1000),
+            MyTradesQuery(symbol=symbol, start_time=since, limit=1000),
+        ):
+            for item in await self._api.deliver(query, LOOK_UP):
+                self.learn(item)
+            if record.is_placed:
+                return True
+        return False

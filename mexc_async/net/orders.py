@@ -1,0 +1,346 @@
+"""`mexc.orders`: orders that know where they stand, followed by the private stream and, where that is silent, REST."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Coroutine, Iterable, Sequence
+from decimal import Decimal
+from typing import Any, Literal
+
+from mexc_async.core.orders import OrderRecord
+from mexc_async.errors import (
+    ClientClosed,
+    InvalidRequest,
+    MexcError,
+    OrderNotFound,
+    OrdersLeftOpen,
+    OutcomeUnknown,
+)
+from mexc_async.net.api import Api, Options
+from mexc_async.net.desk import OrderDesk
+from mexc_async.net.hooks import logger
+from mexc_async.net.hub import Hub, Inbox
+from mexc_async.net.order_session import EXIT_S, OrderSession, current
+from mexc_async.net.placing import Placing
+from mexc_async.net.tracked_order import TrackedOrder
+from mexc_async.spot.account import MyTradesQuery
+from mexc_async.spot.channels import FILLS, ORDERS
+from mexc_async.spot.tracking import adopted
+from mexc_async.spot.trading import MAX_BATCH, CancelOrder, NewOrder, OpenOrdersQuery, OrderQuery
+
+LATE_FILLS_S = 1.0
+"""How long a finished order's fills may be missing before REST is asked for them."""
+REJOIN_S = 60.0
+"""Between attempts to get the private stream after a refusal."""
+_RESTING = ("LIMIT", "LIMIT_MAKER")
+
+
+class Orders(Placing):
+    """`mexc.orders`: placing, following, replacing and cancelling orders that are never lost or doubled."""
+
+    def __init__(self, api: Api, desk: OrderDesk, hub: Hub, options: Options) -> None:
+        self.desk = desk
+        self._api = api
+        self._hub = hub
+        self._options = options
+        self._is_started = False
+        self._is_followed = False
+        """Whether the private stream tells at present."""
+        self._swept_at = 0.0
+        self._lacking: dict[str, tuple[OrderRecord, float]] = {}
+        """Finished orders of which fills are missing, and since when."""
+        self._stirred = asyncio.Event()
+        self._replacing: set[OrderRecord] = set()
+        desk.on_open = self._opened
+        desk.ledger.on_change = self._changed
+        hub.tap = desk.ledger.on_push
+
+    def __getitem__(self, client_order_id: str) -> TrackedOrder:
+        """An order of this client by its id. Raises KeyError; finished ones are kept for `keep_s`."""
+        if (order := self.get(client_order_id)) is None:
+            raise KeyError(client_order_id)
+        return order
+
+    def get(self, client_order_id: str | None) -> TrackedOrder | None:
+        """An order of this client by its id; None if there is none, or it ended a while ago."""
+        record = self.desk.ledger.table.find(None, client_order_id)
+        return None if record is None else TrackedOrder(self, record)
+
+    def all(self) -> list[TrackedOrder]:
+        """Every order of this client that is open or ended lately, the oldest first."""
+        return [TrackedOrder(self, record) for record in self.desk.ledger.table]
+
+    def live(self, symbol: str | None = None) -> list[TrackedOrder]:
+        """Those that are not final, of one symbol or of all."""
+        return [TrackedOrder(self, r) for r in self.desk.ledger.table.live() if symbol is None or r.symbol == symbol]
+
+    # Placing
+
+    async def place(self, order: NewOrder) -> TrackedOrder:
+        """Place any order and return once the exchange has it."""
+        self._start()
+        record, _ = await self.desk.carry(order, self._options)
+        return TrackedOrder(self, record)
+
+    async def place_many(self, orders: Iterable[NewOrder]) -> list[TrackedOrder]:
+        """Place any number of orders, in batches of 20 of one symbol; the result is in the order given.
+
+        One order's refusal is not raised: it is in that order's `error`. An order whose fate could not be told within
+        `settle_s` is `UNKNOWN`, and is still looked for.
+        """
+        self._start()
+        wanted = [self.desk.ids.named(order) for order in orders]
+        records: dict[str, OrderRecord] = {}
+        by_symbol: dict[str, list[NewOrder]] = defaultdict(list)
+        for order in wanted:
+            if order.new_client_order_id in records:
+                raise InvalidRequest(f"new_client_order_id {order.new_client_order_id!r} is given to two orders")
+            admitted, record = await self.desk.enter(order)
+            records[record.client_order_id] = record
+            if admitted is not None:
+                by_symbol[order.symbol].append(admitted)
+        async with asyncio.TaskGroup() as group:
+            for same in by_symbol.values():
+                for first in range(0, len(same), MAX_BATCH):
+                    chunk = same[first : first + MAX_BATCH]
+                    group.create_task(self._place_chunk(chunk, [records[o.new_client_order_id or ""] for o in chunk]))
+        return [TrackedOrder(self, records[order.new_client_order_id or ""]) for order in wanted]
+
+    async def _place_chunk(self, orders: Sequence[NewOrder], records: Sequence[OrderRecord]) -> None:
+        try:
+            await self.desk.send_batch(orders, records, self._options)
+        except MexcError as error:
+            logger.info("of a batch of %d: %s", len(orders), error)  # each record says what became of its order
+
+    # Cancelling and replacing
+
+    async def cancel(self, record: OrderRecord) -> None:
+        """Cancel an order and know its end. Raises OutcomeUnknown."""
+        if record.state.is_final:
+            return
+        request = CancelOrder(
+            symbol=record.symbol,
+            order_id=record.order_id,
+            orig_client_order_id=None if record.order_id else record.client_order_id,
+        )
+        try:
+            await self.desk.cancel(request, self._options)
+        except MexcError:
+            if not record.state.is_final:
+                raise
+
+    async def cancel_all(self, symbol: str | None = None) -> list[TrackedOrder]:
+        """Cancel every live order of this client, of one symbol or of all; returns them with their ends.
+
+        Raises OrdersLeftOpen naming those that may still stand.
+        """
+        records = [record for record in self.desk.ledger.table.live() if symbol is None or record.symbol == symbol]
+        await self.cancel_each(records)
+        left = tuple(record.client_order_id for record in records if not record.state.is_final)
+        if left:
+            raise OrdersLeftOpen.of(f"{len(left)} of {len(records)} orders may still be open: {', '.join(left)}", left)
+        return [TrackedOrder(self, record) for record in records]
+
+    async def cancel_each(self, records: Iterable[OrderRecord]) -> None:
+        """Cancel each of these, at the same time; their records say what came of it."""
+        results = await asyncio.gather(*map(self.cancel, records), return_exceptions=True)
+        for result in results:
+            if isinstance(result, MexcError):
+                logger.warning("not cancelled: %s", result)
+            elif isinstance(result, BaseException):
+                raise result
+
+    async def replace(
+        self, order: TrackedOrder, price: Decimal | None, quantity: Decimal | None, on_fail: Literal["keep", "cancel"]
+    ) -> TrackedOrder:
+        """What `TrackedOrder.replace` does."""
+        record = order.record
+        if on_fail not in ("keep", "cancel"):
+            raise InvalidRequest(f"on_fail {on_fail!r} is not one of 'keep', 'cancel'")
+        if price is None and quantity is None:
+            raise InvalidRequest("price or quantity is needed; neither given")
+        if record.type not in _RESTING or record.quantity is None:
+            raise InvalidRequest(f"{record!r} is of type {record.type}: only {' and '.join(_RESTING)} can be replaced")
+        if record.state.is_final:
+            raise InvalidRequest(f"{record!r} has ended: there is nothing to replace")
+        if record in self._replacing:
+            raise InvalidRequest(f"{record!r} is being replaced already")
+        self._replacing.add(record)
+        try:
+            return await self._replace(order, price or record.price, quantity or record.quantity, on_fail == "keep")
+        finally:
+            self._replacing.discard(record)
+
+    async def _replace(self, order: TrackedOrder, price: Decimal | None, total: Decimal, keep: bool) -> TrackedOrder:
+        record = order.record
+        kind: Any = record.type
+        side: Any = record.side
+
+        def rest(total: Decimal, price: Decimal | None) -> NewOrder:
+            left = total - record.filled_quantity
+            return NewOrder(symbol=record.symbol, side=side, type=kind, quantity=left, price=price)
+
+        try:
+            if total > record.filled_quantity:
+                await self.desk.check(rest(total, price))
+        except MexcError:
+            if not keep:
+                await self.cancel(record)
+            raise
+        await self.cancel(record)
+        if total <= record.filled_quantity:
+            return order
+        try:
+            replacement = await self.place(rest(total, price))
+        except OutcomeUnknown:
+            raise  # it may stand; another in its place could be one too many
+        except MexcError as error:
+            if keep and record.remaining_quantity and record.quantity is not None:
+                await self._restore(order, rest(record.quantity, record.price), error)
+            raise
+        replacement.replaces, order.replaced_by = order, replacement
+        return replacement
+
+    async def _restore(self, order: TrackedOrder, rest: NewOrder, error: MexcError) -> None:
+        """Put the rest of a cancelled order back, because what was to follow it was refused."""
+        try:
+            restored = await self.place(rest)
+        except MexcError as failure:
+            error.add_note(f"the old order could not be put back: {failure}")
+        else:
+            restored.replaces, order.replaced_by = order, restored
+            error.add_note(f"the old order was put back as {restored!r}")
+
+    # Sessions
+
+    def session(self, *, cancel_on_exit: bool = True, timeout_s: float = EXIT_S) -> OrderSession:
+        """`async with mexc.orders.session() as session:` cancels, at its end, every order opened inside.
+
+        Inside means by this task, or by tasks started inside, through whatever method of the client. The end may be
+        normal, an exception or a cancellation; cancelling is shielded from further cancellation, for `timeout_s`.
+        Raises OrdersLeftOpen at a normal end if some may still stand; otherwise that is noted on what ended it.
+        """
+        if not (isinstance(timeout_s, int | float) and 0 < timeout_s < 1e9):
+            raise InvalidRequest(f"timeout_s {timeout_s!r} must be a number of seconds above 0")
+        return OrderSession(self, cancel_on_exit, timeout_s)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run work that the client owns. Raises ClientClosed."""
+        return self._api.tasks.spawn(work)
+
+    def _opened(self, record: OrderRecord) -> None:
+        session = current.get()
+        while session is not None:
+            if session.orders is self:
+                session.take(record)
+            session = session.outer
+        if self._is_started:
+            self._stirred.set()
+
+    # Following
+
+    async def adopt(self, prefix: str | None = None) -> list[TrackedOrder]:
+        """Take in the account's open orders whose client order id begins with `prefix`, as after a restart.
+
+        Without one, the prefix of this client's own ids. Orders that are known already are brought up to date.
+        """
+        self._start()
+        wanted = self.desk.ids.prefix if prefix is None else prefix
+        taken = []
+        for order in await self._api.send(OpenOrdersQuery(), self._options):
+            name = order.client_order_id
+            if not name or not name.startswith(wanted):
+                continue
+            record = self.desk.ledger.table.find(order.order_id, name)
+            if record is None:
+                record = adopted(order, name)
+                self.desk.take_in(record)
+            taken.append(TrackedOrder(self, record))
+        return taken
+
+    def _changed(self, record: OrderRecord) -> None:
+        if record.lacks and record.state.is_final:
+            self._lacking.setdefault(record.client_order_id, (record, time.monotonic()))
+        elif self._lacking:
+            self._lacking.pop(record.client_order_id, None)
+
+    def _start(self) -> None:
+        """From the first order on, follow the private stream and look at REST where that is silent."""
+        if not self._is_started and not self._api.is_closed:
+            self._is_started = True
+            self._api.tasks.spawn(self._follow())
+            self._api.tasks.spawn(self._watch())
+
+    async def _follow(self) -> None:
+        """Have the private stream tell of orders and fills; the desk learns from every private push."""
+        while True:
+            inbox = Inbox((ORDERS, FILLS), 1, "latest", lambda _: None, self._api.clock.now_ms)
+            inbox.on_gap = lambda: self._set_followed(False)
+            inbox.on_back = lambda: self._set_followed(True)
+            try:
+                await self._hub.join(inbox)
+                self._set_followed(True)
+                ended = asyncio.Event()
+                inbox.on_end = ended.set
+                if not inbox.is_closed:
+                    await ended.wait()
+            except ClientClosed:
+                return
+            except MexcError as error:
+                logger.warning("orders are followed by REST alone: %s", error)
+            finally:
+                self._is_followed = False
+                self._hub.leave(inbox)
+            await asyncio.sleep(REJOIN_S)
+
+    def _set_followed(self, is_followed: bool) -> None:
+        """The stream came or went: what happened around that moment is looked up at once."""
+        self._is_followed = is_followed
+        self._swept_at = 0.0
+        self._stirred.set()
+
+    async def _watch(self) -> None:
+        """Ask REST for what the stream did not tell, rarely while it is up, often while it is not."""
+        settings = self.desk.ledger.settings
+        while True:
+            if not self._lacking and next(self.desk.ledger.table.live(), None) is None:
+                self._stirred.clear()
+                await self._stirred.wait()
+            pause_s = settings.watch_s if self._is_followed else settings.poll_s
+            is_due = time.monotonic() - self._swept_at >= pause_s
+            try:
+                if is_due:
+                    self._swept_at = time.monotonic()
+                    await self._sweep()
+                await self._fetch_fills()
+            except ClientClosed:
+                return
+            except MexcError as error:
+                logger.info("open orders could not be looked at: %s", error)
+            await asyncio.sleep(min(settings.poll_s, settings.watch_s))
+
+    async def _sweep(self) -> None:
+        """Compare the live orders with the exchange's; the desk learns from every answer."""
+        live = [record for record in self.desk.ledger.table.live() if record.is_placed]
+        if not live:
+            return
+        standing = {order.order_id for order in await self._api.send(OpenOrdersQuery(), Options())}
+        for record in live:
+            if record.order_id in standing or record.state.is_final:
+                continue
+            try:
+                query = OrderQuery(symbol=record.symbol, orig_client_order_id=record.client_order_id)
+                await self._api.send(query, Options())
+            except OrderNotFound:
+                logger.info("%r is not visible yet", record)
+
+    async def _fetch_fills(self) -> None:
+        """Fills that finished orders lack, once they have had time to come by themselves."""
+        now = time.monotonic()
+        for record, since in list(self._lacking.values()):
+            if record.order_id is not None and now - since >= LATE_FILLS_S:
+                await self._api.send(
+                    MyTradesQuery(symbol=record.symbol, order_id=record.order_id, limit=1000), Options()
+                )
