@@ -88,7 +88,18 @@ class Call(Struct):
     """Type of the answer; None leaves it as it came."""
     client_order_id: str | None = None
     stamped_ms: int = 0
-    """Time stamp of its latest attempt, if it is signed."""
+    """Time stamp of its latest attempt, if it is signed; 0 while it was never about to be sent."""
+
+
+def call_of(request: Request[Any], options: Options, client_order_id: str | None = None) -> Call:
+    """A request as it goes out; `client_order_id` is what its errors and events name."""
+    kind = None if options.raw else result_type(type(request))
+    return Call(request.route, request.params(), kind, client_order_id)
+
+
+def accepted_until_ms(call: Call, options: Options) -> int:
+    """The last moment, by the exchange's clock, at which what was sent of a call can still be accepted."""
+    return call.stamped_ms + (options.recv_window_ms or RECV_WINDOW_MS)
 
 
 Keeper: TypeAlias = Callable[[Any, Options], Awaitable[Any]]
@@ -130,20 +141,19 @@ class Api:
 
     async def send(self, request: Request[T], options: Options) -> T:
         """Send one request, typed, and everything that goes with it."""
-        self._admit(request.route)
+        self.admit(request.route)
         keeper = self.keepers.get(type(request))
         result: T = await (self.deliver(request, options) if keeper is None else keeper(request, options))
         return result
 
-    async def deliver(self, request: Request[Any], options: Options, client_order_id: str | None = None) -> Any:
-        """Carry out a request as it is, with nobody looking after it; `client_order_id` is what its errors name."""
-        kind = None if options.raw else result_type(type(request))
-        return await self.run(Call(request.route, request.params(), kind, client_order_id), options)
+    async def deliver(self, request: Request[Any], options: Options) -> Any:
+        """Carry out a request as it is, with nobody looking after it."""
+        return await self.run(call_of(request, options), options)
 
     async def run(self, call: Call, options: Options) -> Any:
         """Carry out a call; equal public reads under way at the same time share one, some answers are kept a while."""
         route = call.route
-        self._admit(route)
+        self.admit(route)
         if route.auth is not Auth.NONE:
             await self.clock.ensure()
             return await self._carry_out(call, options)
@@ -166,7 +176,8 @@ class Api:
 
         await asyncio.gather(*(self.tasks.shared((Ping, number), carry_out) for number in range(count)))
 
-    def _admit(self, route: Route) -> None:
+    def admit(self, route: Route) -> None:
+        """Refuse what this client cannot or may not send."""
         if self.is_closed:
             raise ClientClosed("the client is closed").at(route.method, route.path)
         if self._read_only and not route.safe:
@@ -325,7 +336,7 @@ def _final(call: Call, error: MexcError, options: Options) -> MexcError:
         client_order_id=call.client_order_id,
     )
     if call.stamped_ms:
-        unknown.accepted_until_ms = call.stamped_ms + (options.recv_window_ms or RECV_WINDOW_MS)
+        unknown.accepted_until_ms = accepted_until_ms(call, options)
     return unknown
 
 

@@ -28,7 +28,7 @@ from mexc_async.errors import (
     OutcomeUnknown,
     RateLimited,
 )
-from mexc_async.net.api import RECV_WINDOW_MS, Api, Options
+from mexc_async.net.api import Api, Call, Options, accepted_until_ms, call_of
 from mexc_async.net.hooks import logger
 from mexc_async.net.ledger import FIRST_PAUSE_S, LONGEST_PAUSE_S, LOOK_UP, OrderLedger
 from mexc_async.net.order_ids import OrderIds
@@ -95,20 +95,30 @@ class OrderDesk:
         """The same, with the order's record."""
         order = await self._admit(self.ids.named(request))
         record = self._open(order)
+        call = call_of(order, options, record.client_order_id)
         try:
-            answer = await self.api.deliver(order, options, record.client_order_id)
+            answer = await self._run(call, options, [record])
         except OutcomeUnknown as error:
-            self.ledger.doubt(record, error.accepted_until_ms or self._latest_ms(options))
             await self.ledger.settled([record], error)
+            if not record.is_placed and record.error is not None:
+                raise record.error from error
             return record, _shaped(ack_of(record), options)
-        except MexcError as error:
-            self._refused(record, error)
-            raise
-        except BaseException:  # cancelled in the middle: the order may be on its way
-            self.ledger.doubt(record, self._latest_ms(options))
-            raise
         self.ledger.note(record, record.place(_order_id(answer)))
         return record, answer
+
+    async def _run(self, call: Call, options: Options, records: Sequence[OrderRecord]) -> Any:
+        """Send a call that places orders; where it fails, their records say what that means for them."""
+        try:
+            return await self.api.run(call, options)
+        except BaseException as error:
+            for record in records:
+                if not call.stamped_ms:
+                    self.ledger.note(record, record.give_up(_never_sent(error)))
+                elif isinstance(error, MexcError) and error.outcome_known:
+                    self._refused(record, error)
+                else:  # no proper answer, or cancelled in the middle
+                    self.ledger.doubt(record, accepted_until_ms(call, options))
+            raise
 
     async def place_batch(self, request: BatchOrders, options: Options) -> Any:
         """Place a batch; items whose fate the answer does not tell are settled one by one."""
@@ -139,23 +149,14 @@ class OrderDesk:
     ) -> list[BatchResult]:
         """Send orders that were admitted, at most 20 of one symbol, and settle what the answer does not tell."""
         ids = ",".join(record.client_order_id for record in records)
+        typed = replace(options, raw=False)
+        call = call_of(BatchOrders(orders=tuple(orders)), typed, ids)
         try:
-            batch = BatchOrders(orders=tuple(orders))
-            answer: list[BatchResult] = await self.api.deliver(batch, replace(options, raw=False), ids)
+            answer: list[BatchResult] = await self._run(call, typed, records)
         except OutcomeUnknown as error:
-            for record in records:
-                self.ledger.doubt(record, error.accepted_until_ms or self._latest_ms(options))
             await self.ledger.settled(records, error)
             return [batch_result_of(record) for record in records]
-        except MexcError as error:
-            for record in records:
-                self._refused(record, error)
-            raise
-        except BaseException:
-            for record in records:
-                self.ledger.doubt(record, self._latest_ms(options))
-            raise
-        return await self._matched(records, answer, self._latest_ms(options))
+        return await self._matched(records, answer, accepted_until_ms(call, options))
 
     async def check(self, order: NewOrder) -> None:
         """Refuse an order that could not be sent, without sending it."""
@@ -222,7 +223,7 @@ class OrderDesk:
 
     def _refused(self, record: OrderRecord, error: MexcError) -> None:
         """It is known that the exchange did not take it; `NOT_PLACED` where it was never asked."""
-        never_asked = isinstance(error, ConnectFailed | RateLimited | ClientClosed | OrderNotPlaced)
+        never_asked = isinstance(error, ConnectFailed | ClientClosed | OrderNotPlaced)
         self.ledger.note(record, record.give_up(error) if never_asked else record.refuse(error))
 
     # Cancelling
@@ -267,7 +268,7 @@ class OrderDesk:
         """Cancel, and where that does not tell the order's end, ask for it."""
         name = request.orig_client_order_id or (record.client_order_id if record else None)
         try:
-            answer = await self.api.deliver(request, options, name)
+            answer = await self.api.run(call_of(request, options, name), options)
         except OrderNotFound as error:
             order = await self._query(request)
             if order.status.is_open:
@@ -316,10 +317,6 @@ class OrderDesk:
                 self.ledger.learn(item)
         return answer
 
-    def _latest_ms(self, options: Options) -> int:
-        """Until when a call that was stamped by now can be accepted."""
-        return self.api.clock.now_ms() + (options.recv_window_ms or RECV_WINDOW_MS)
-
 
 def _order_id(answer: Any) -> str | None:
     """The exchange's id in the answer to a placed order, decoded or raw."""
@@ -327,6 +324,10 @@ def _order_id(answer: Any) -> str | None:
         return answer.order_id
     order_id = answer.get("orderId") if isinstance(answer, dict) else None
     return None if order_id is None else str(order_id)
+
+
+def _never_sent(error: BaseException) -> MexcError:
+    return error if isinstance(error, MexcError) else OrderNotPlaced("the call was cancelled before it was sent")
 
 
 def _refusal(result: BatchResult) -> MexcError:

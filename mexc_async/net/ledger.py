@@ -12,7 +12,15 @@ from typing import Any
 from msgspec import Struct
 
 from mexc_async.core.orders import OrderRecord, OrderTable, may_conclude
-from mexc_async.errors import ClientClosed, ConfigError, MexcError, OrderNotFound, OrderNotPlaced, OutcomeUnknown
+from mexc_async.errors import (
+    ClientClosed,
+    ConfigError,
+    MexcError,
+    OrderNotFound,
+    OrderNotPlaced,
+    OutcomeUnknown,
+    PermissionDenied,
+)
 from mexc_async.net.api import MAX_RECV_WINDOW_MS, Api, Options
 from mexc_async.net.hooks import OrderSettled, logger
 from mexc_async.spot.account import MyTradesQuery
@@ -125,7 +133,7 @@ class OrderLedger:
             task.add_done_callback(lambda _: self._settling.pop(name, None))
 
     async def settled(self, records: Sequence[OrderRecord], error: MexcError) -> None:
-        """Wait until it is known what became of each. Raises OrderNotPlaced for a single one, OutcomeUnknown."""
+        """Wait until it is known what became of each. Raises OutcomeUnknown when `settle_s` is over."""
         deadline = time.monotonic() + self.settings.settle_s
         with suppress(ClientClosed):
             for record in records:
@@ -144,8 +152,6 @@ class OrderLedger:
             )
             unknown.accepted_until_ms = max(record.accepted_until_ms or 0 for record in records)
             raise unknown from error
-        if len(records) == 1 and not records[0].is_placed and records[0].error is not None:
-            raise records[0].error from error
 
     async def _settle(self, record: OrderRecord) -> None:
         """Look for an order until it is found or provably absent."""
@@ -189,8 +195,9 @@ class OrderLedger:
             AllOrdersQuery(symbol=symbol, start_time=since, limit=1000),
             MyTradesQuery(symbol=symbol, start_time=since, limit=1000),
         ):
-            for item in await self._api.deliver(query, LOOK_UP):
-                self.learn(item)
+            with suppress(PermissionDenied):  # a key that may trade need not be allowed to read the account's fills
+                for item in await self._api.deliver(query, LOOK_UP):
+                    self.learn(item)
             if record.is_placed:
                 return True
         return False

@@ -268,7 +268,8 @@ class Orders(Placing):
 
     def _start(self) -> None:
         """From the first order on, follow the private stream and look at REST where that is silent."""
-        if not self._is_started and not self._api.is_closed:
+        self._api.admit(NewOrder.route)
+        if not self._is_started:
             self._is_started = True
             self._api.tasks.spawn(self._follow())
             self._api.tasks.spawn(self._watch())
