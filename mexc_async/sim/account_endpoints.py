@@ -83,7 +83,7 @@ def my_trades(call: Call) -> Json:
 
     def wanted(made: AccountTrade) -> bool:
         in_span = first_ms <= made.time_ms // 1000 * 1000 + 999 and made.time_ms <= last_ms
-        return made.symbol == symbol and in_span and order_id in (None, made.order_id)
+        return made.symbol == symbol and in_span and order_id in (None, made.order_id) and call.sees(made.time_ms)
 
     found = filter(wanted, reversed(call.account.trades))
     return [answers.my_trade(made) for made in islice(found, call.parameters.limit(choices.MY_TRADES_LIMIT))]

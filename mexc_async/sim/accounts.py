@@ -119,8 +119,12 @@ class Account:
             return self._orders.get(order_id)
         return self._by_client_id.get(client_id) if client_id is not None else None
 
+    def orders(self) -> Iterable[Order]:
+        """Every remembered order, oldest first."""
+        return self._orders.values()
+
     def orders_newest_first(self) -> Iterable[Order]:
-        """Every remembered order."""
+        """The same, newest first."""
         return reversed(self._orders.values())
 
 

@@ -12,6 +12,7 @@ from aiohttp import WSCloseCode, web
 
 from mexc_async.sim.control import Subscriptions
 from mexc_async.sim.faults import Faults, Wire
+from mexc_async.sim.listener import reset
 from mexc_async.sim.socket_rules import Life, SocketRules
 from mexc_async.sim.topics import Topic
 
@@ -81,9 +82,7 @@ class Connection:
         """Reset the socket: no word of farewell."""
         self._queue.clear()
         self.gone.set()
-        transport = self._request.transport
-        if transport is not None:
-            transport.abort()
+        reset(self._request.transport)
 
     def silence(self) -> None:
         """Send nothing from now on, and keep the socket."""

@@ -1,15 +1,17 @@
-"""The simulator's own endpoints, under /sim: to order faults and prices. MEXC has nothing like them."""
+"""The simulator's own endpoints, under /sim: to order faults and prices and to see the truth. MEXC has none."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
+from urllib.parse import parse_qsl
 
 import msgspec
 
 from mexc_async.sim.arbitrage import Gap, GapRequest
 from mexc_async.sim.faults import Fault, FaultCount
 from mexc_async.sim.refusals import Refusal
+from mexc_async.sim.statement import Statement
 
 PREFIX = "/sim/"
 LOOPBACK = ("127.0.0.1", "::1")
@@ -18,8 +20,8 @@ LOOPBACK = ("127.0.0.1", "::1")
 class Controlled(Protocol):
     """What can be ordered about."""
 
-    def inject(self, fault: Fault) -> int:
-        """Put a fault in force, or strike with it at once and return how many sockets it befell."""
+    def inject(self, *faults: Fault) -> int:
+        """Put faults in force, or strike with them at once and return how many sockets they befell."""
 
     def clear_faults(self) -> None:
         """Put no fault in force any more."""
@@ -30,43 +32,56 @@ class Controlled(Protocol):
     def open_gap(self, gap: GapRequest) -> Gap:
         """Open a price gap between three markets."""
 
+    def statement(self, account: str | None) -> Statement:
+        """Everything about an account. Raises ValueError for one that there is not."""
 
-_FAULT = msgspec.json.Decoder(Fault)
+
+_FAULTS = msgspec.json.Decoder(Fault | list[Fault])
 _GAP = msgspec.json.Decoder(GapRequest)
 
 
-def answer(target: Controlled, method: str, path: str, body: bytes) -> object:
+def answer(target: Controlled, method: str, target_path: str, body: bytes) -> object:
     """Carry out an order; returns what can be put into JSON. Raises Refusal."""
+    path, _, query = target_path.partition("?")
     try:
         handler = _HANDLERS[method, path]
     except KeyError:
         raise Refusal(404, "Not Found", 404) from None
     try:
-        return handler(target, body)
+        return handler(target, dict(parse_qsl(query)), body)
     except (ValueError, UnicodeDecodeError) as error:
         raise Refusal(400, str(error)) from None
 
 
-def _inject(target: Controlled, body: bytes) -> object:
-    return {"struck": target.inject(_FAULT.decode(body))}
+def _inject(target: Controlled, query: Mapping[str, str], body: bytes) -> object:
+    decoded = _FAULTS.decode(body)
+    faults = decoded if isinstance(decoded, list) else [decoded]
+    if not faults:
+        raise ValueError("no fault is named")
+    return {"struck": target.inject(*faults)}
 
 
-def _counts(target: Controlled, body: bytes) -> object:
+def _counts(target: Controlled, query: Mapping[str, str], body: bytes) -> object:
     return {"faults": target.fault_counts()}
 
 
-def _clear(target: Controlled, body: bytes) -> object:
+def _clear(target: Controlled, query: Mapping[str, str], body: bytes) -> object:
     target.clear_faults()
     return {}
 
 
-def _gap(target: Controlled, body: bytes) -> object:
+def _gap(target: Controlled, query: Mapping[str, str], body: bytes) -> object:
     return target.open_gap(_GAP.decode(body or b"{}"))
 
 
-_HANDLERS: dict[tuple[str, str], Callable[[Controlled, bytes], object]] = {
+def _ledger(target: Controlled, query: Mapping[str, str], body: bytes) -> object:
+    return target.statement(query.get("account"))
+
+
+_HANDLERS: dict[tuple[str, str], Callable[[Controlled, Mapping[str, str], bytes], object]] = {
     ("POST", "/sim/faults"): _inject,
     ("GET", "/sim/faults"): _counts,
     ("DELETE", "/sim/faults"): _clear,
     ("POST", "/sim/gap"): _gap,
+    ("GET", "/sim/ledger"): _ledger,
 }

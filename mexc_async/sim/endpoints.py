@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -10,8 +10,11 @@ import msgspec
 from mexc_async.sim.accounts import Account
 from mexc_async.sim.answers import Json
 from mexc_async.sim.exchange import Exchange
+from mexc_async.sim.fates import UNHARMED, Fate
 from mexc_async.sim.listen_keys import ListenKeys
+from mexc_async.sim.orders import Order
 from mexc_async.sim.parameters import Parameters
+from mexc_async.sim.refusals import missing
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -22,8 +25,8 @@ class Call(msgspec.Struct, frozen=True):
     now_ms: int
     sender: Account | None
     """Whose key it is; None on public endpoints."""
-
     listen_keys: ListenKeys
+    fate: Fate = UNHARMED
 
     @property
     def account(self) -> Account:
@@ -31,6 +34,23 @@ class Call(msgspec.Struct, frozen=True):
         if self.sender is None:
             raise TypeError("a public endpoint asked for its sender")
         return self.sender
+
+    def sees(self, happened_ms: int) -> bool:
+        """Whether what happened then has reached the part of the exchange that answers: read-after-write lag."""
+        return not self.fate.lag_ms or self.now_ms - happened_ms >= self.fate.lag_ms
+
+    def find_order(self, symbol: str) -> Order | None:
+        """The sender's order that the parameters name, if it is one of `symbol` that can be seen."""
+        order_id, client_id = self.parameters.optional("orderId"), self.parameters.optional("origClientOrderId")
+        if order_id is None and client_id is None:
+            raise missing("origClientOrderId' or 'orderId")
+        order = self.account.find_order(order_id, client_id)
+        return order if order is not None and order.symbol == symbol and self.sees(order.created_ms) else None
+
+    def open_orders(self, symbols: Sequence[str] | None) -> list[Order]:
+        """The sender's open orders that can be seen, of some symbols or of all, oldest first."""
+        orders = self.account.open_orders.values()
+        return [o for o in orders if (symbols is None or o.symbol in symbols) and self.sees(o.created_ms)]
 
 
 Handler: TypeAlias = Callable[[Call], Json]
@@ -46,6 +66,11 @@ class Endpoint(msgspec.Struct, frozen=True):
     """(limit of `limits.LIMITS`, weight) beside the one request that everything costs."""
     permission: str | None = None
     """Needed of the key; an endpoint with a permission is signed."""
+
+    @property
+    def name(self) -> str:
+        """What it is called where faults are ordered."""
+        return self.handler.__name__
 
     @property
     def is_signed(self) -> bool:

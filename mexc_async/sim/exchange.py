@@ -5,8 +5,8 @@ Nothing here reads a clock or waits: the time is passed in, and each command hap
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Callable, Iterable, Mapping
+from decimal import ROUND_DOWN, Decimal
 
 import msgspec
 
@@ -130,25 +130,14 @@ class Exchange:
         self._publish(market, now_ms)
         return order
 
-    def cancel(self, account: Account, symbol: str, order_id: str | None, client_id: str | None, now_ms: int) -> Order:
-        """Cancel an open order. Raises Refusal -2011 for one that is unknown or closed."""
-        market = self.market(symbol)
-        order = account.find_order(order_id, client_id)
-        if order is None or order.symbol != symbol or not order.is_open:
-            raise Refusal(-2011, "Unknown order sent.")
-        self._close(market, order, now_ms)
-        self._publish(market, now_ms)
-        return order
-
-    def cancel_open(self, account: Account, symbols: Sequence[str] | None, now_ms: int) -> list[Order]:
-        """Cancel every open order, of some symbols or of all, oldest first."""
-        markets = {symbol: self.market(symbol) for symbol in symbols or self.markets}
-        orders = [order for order in account.open_orders.values() if order.symbol in markets]
-        for order in orders:
-            self._close(markets[order.symbol], order, now_ms)
-        for symbol in dict.fromkeys(order.symbol for order in orders):
-            self._publish(markets[symbol], now_ms)
-        return orders
+    def cancel(self, orders: Iterable[Order], now_ms: int) -> list[Order]:
+        """Cancel those of the orders that are open, in this order, and return them."""
+        cancelled = [order for order in orders if order.is_open]
+        for order in cancelled:
+            self._close(self.markets[order.symbol], order, now_ms)
+        for symbol in dict.fromkeys(order.symbol for order in cancelled):
+            self._publish(self.markets[symbol], now_ms)
+        return cancelled
 
     # The rest of the world
 
@@ -189,6 +178,19 @@ class Exchange:
         self._trade(market, None, None, plan, now_ms, side)
         if must and plan.left:
             self._print(market, limit, plan.left, side, now_ms)
+        self._publish(market, now_ms)
+
+    def meet(self, order: Order, part: float, now_ms: int) -> None:
+        """Trade the outside world with this one order at its price: a part of what is left of it, one step at least.
+
+        What stands before it in the book is passed over.
+        """
+        market = self.markets[order.symbol]
+        if order.entry is None:
+            return
+        share = (order.remaining * Decimal(str(part))).quantize(market.step, rounding=ROUND_DOWN)
+        plan = Plan([Fill(order.entry, order.price, max(share, market.step))], [], False, ZERO)
+        self._trade(market, None, None, plan, now_ms, opposite(order.side))
         self._publish(market, now_ms)
 
     def _withdraw_crossed(self, market: Market, side: Side, price: Decimal) -> None:

@@ -77,6 +77,12 @@ class Liquidity:
                 self._schedule(state)
         self._find_due()
 
+    def pause(self, ms: int) -> None:
+        """Let everything that is still to come happen so much later."""
+        for state in self._flows:
+            state.next_ms += ms
+        self._find_due()
+
     def move(self, market: Market, price: Decimal) -> None:
         """From now on the market is worth `price`; its levels follow as they are quoted anew."""
         for state in self._flows:

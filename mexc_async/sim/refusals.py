@@ -33,6 +33,11 @@ def invalid_symbol() -> Refusal:
     return Refusal(-1121, "Invalid symbol.")
 
 
+def unknown_order() -> Refusal:
+    """A cancel of an order that does not exist or is not open."""
+    return Refusal(-2011, "Unknown order sent.")
+
+
 def bad_combination() -> Refusal:
     """Parameters that are legal alone but not together."""
     return Refusal(-1128, "Combination of optional parameters invalid.")

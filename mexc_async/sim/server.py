@@ -1,6 +1,7 @@
 """The simulated exchange on a socket: requests in, MEXC's answers out.
 
-Every request is checked, matched and answered in one piece in the order of its arrival; only reading its body waits.
+Every request is checked, matched and answered in one piece in the order of its arrival; only reading its body waits,
+and what a fault holds up.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import asyncio
 import errno
 import logging
 import time
+from collections.abc import Coroutine
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
@@ -26,20 +28,24 @@ from mexc_async.sim import (
     trade_endpoints,
     user_stream_endpoints,
 )
-from mexc_async.sim.accounts import DEMO_KEY, DEMO_SECRET, AccountSpec, check_accounts
+from mexc_async.sim.accounts import DEMO_KEY, DEMO_SECRET, Account, AccountSpec, check_accounts
 from mexc_async.sim.answers import Json
 from mexc_async.sim.arbitrage import Gap, GapRequest, open_gap
 from mexc_async.sim.endpoints import Call, Endpoint
 from mexc_async.sim.exchange import Exchange
+from mexc_async.sim.fates import CANCELS, Fate, check_target, fate_of
 from mexc_async.sim.faults import Fault, FaultCount, Faults
+from mexc_async.sim.gate import NAMELESS, Gate, Names, drop
 from mexc_async.sim.limits import PROFILES, WINDOWS, Limits, Profile, Windows
 from mexc_async.sim.liquidity import Liquidity
 from mexc_async.sim.listen_keys import ListenKeys
-from mexc_async.sim.parameters import receive
+from mexc_async.sim.listener import Listener
+from mexc_async.sim.parameters import Received, receive
 from mexc_async.sim.refusals import Refusal
 from mexc_async.sim.socket_rules import SocketRules
 from mexc_async.sim.sockets import PATH as STREAM
 from mexc_async.sim.sockets import Sockets
+from mexc_async.sim.statement import Statement, statement
 from mexc_async.sim.symbols import SEEDED
 from mexc_async.sim.tape import TapePlayer, read_tape
 
@@ -55,7 +61,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
 ADVANCE_MS = 50
 """How often the market moves when nobody asks."""
 _NO_CACHE = {"Cache-Control": "no-store"}
-_CLOSE_S = 2.0
 
 
 class StartFailed(ValueError):
@@ -134,12 +139,17 @@ class Simulator:
         self._listen_keys = ListenKeys(
             self.config.seed, valid_ms=int(rules.listen_key_s * 1000), most=rules.listen_keys
         )
+        for fault in self.config.faults:
+            check_target(fault, ENDPOINTS)
         self._faults = Faults(self.config.faults, seed=self.config.seed)
         self.sockets = Sockets(self.exchange, self._listen_keys, self._faults, rules, self._now_ms)
         self._routes = {(endpoint.method, endpoint.path): endpoint for endpoint in ENDPOINTS}
         self._paths = {endpoint.path for endpoint in ENDPOINTS}
-        self._runner: web.ServerRunner | None = None
-        self._clock: asyncio.Task[None] | None = None
+        self._gate = Gate(self.restart)
+        self._listener = Listener(self._serve, self.config.host, self.config.port)
+        self._controllers: set[asyncio.Transport] = set()
+        """Connections that give an order at this moment."""
+        self._tasks: set[asyncio.Task[None]] = set()
         self._rest = ""
 
     @property
@@ -154,12 +164,43 @@ class Simulator:
         """URL of the spot stream. Raises RuntimeError before `start`."""
         return "ws" + self.rest.removeprefix("http") + STREAM
 
-    def inject(self, fault: Fault) -> int:
-        """Put a fault in force; one that strikes at once does so now, and the sockets that it befell are returned."""
-        if fault.now:
-            return self.sockets.strike(fault)
-        self._faults.add(fault)
-        return 0
+    def inject(self, *faults: Fault) -> int:
+        """Put faults in force; those that strike at once do so now, and the sockets that they befell are returned.
+
+        Raises BadFault when one names no endpoint, and does nothing.
+        """
+        for fault in faults:
+            check_target(fault, ENDPOINTS)
+        return sum(map(self._inject, faults))
+
+    def _inject(self, fault: Fault) -> int:
+        if not fault.now:
+            self._faults.add(fault)
+            return 0
+        return self.restart(fault.delay_ms) if fault.kind == "restart" else self.sockets.strike(fault)
+
+    def restart(self, down_ms: int) -> int:
+        """Drop every connection, refuse new ones for so long, and serve again under the same address.
+
+        Orders, balances, listen keys and counted limits are kept, and nothing moves meanwhile; requests that wait are
+        lost. Returns how many connections that were. Does nothing while it is down already.
+        """
+        if not self._gate.is_open:
+            return 0
+        self._gate.shut()
+        self._own(self._come_back(down_ms), "mexc-sim-restart")
+        return self._listener.reset_all(self._controllers)
+
+    async def _come_back(self, down_ms: int) -> None:
+        gone_ms = self._now_ms()
+        try:
+            await self._listener.pause(down_ms / 1000)
+        except OSError:
+            log.exception("the exchange cannot come back")
+            return
+        for mover in self._movers:
+            mover.pause(self._now_ms() - gone_ms)
+        self._gate.is_open = True
 
     def clear_faults(self) -> None:
         """Put no fault in force any more; what is broken stays broken."""
@@ -169,6 +210,14 @@ class Simulator:
         """Every fault in force and how often it has struck."""
         return self._faults.counts()
 
+    def statement(self, account: str | None = None) -> Statement:
+        """The truth about an account, by name or uid; the main one unless told otherwise. Raises ValueError."""
+        accounts = self.exchange.accounts.values()
+        for each in accounts:
+            if account in (None, each.uid, each.spec.name):
+                return statement(each, self.exchange.ledger)
+        raise ValueError(f"account {account!r} is none of {', '.join(each.spec.name for each in accounts)}")
+
     def open_gap(self, gap: GapRequest | None = None) -> Gap:
         """Move prices so that a round of three orders gains. Raises ValueError where that cannot be."""
         now_ms = self._now_ms()
@@ -177,32 +226,32 @@ class Simulator:
 
     async def start(self) -> None:
         """Serve from now on. Raises StartFailed when host or port cannot be had."""
-        if self._runner is not None:
+        if self._rest:
             raise RuntimeError("the simulator has been started already")
-        self._runner = web.ServerRunner(web.Server(self._serve, access_log=None), shutdown_timeout=_CLOSE_S)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, self.config.host, self.config.port)
         try:
-            await site.start()
+            self._rest = await self._listener.open()
         except OSError as error:
-            await self._runner.cleanup()
             reason = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be had: {error.strerror or error}"
             raise StartFailed(f"{self.config.host} port {self.config.port} {reason}") from None
-        host, port = self._runner.addresses[0][:2]
-        self._rest = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        self._clock = asyncio.create_task(self._keep_moving(), name="mexc-sim-clock")
+        self._own(self._keep_moving(), "mexc-sim-clock")
 
     async def aclose(self) -> None:
         """Stop serving. May be called again, and before `start`."""
-        clock, self._clock = self._clock, None
-        if clock is not None:
-            clock.cancel()
-            await asyncio.wait([clock])
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
         await self.sockets.aclose()
-        runner, self._runner = self._runner, None
-        if runner is not None:
-            await runner.cleanup()
+        self._gate.shut()
+        await self._listener.aclose()
         self._rest = ""
+
+    def _own(self, work: Coroutine[None, None, None], name: str) -> None:
+        """Run a task until it ends or the simulator is closed."""
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def __aenter__(self) -> Simulator:
         await self.start()
@@ -222,7 +271,8 @@ class Simulator:
         while True:
             try:
                 now_ms = self._now_ms()
-                self._advance(now_ms)
+                if self._gate.is_open:
+                    self._advance(now_ms)
                 self.sockets.tick(now_ms)
             except Exception:
                 log.exception("the background market failed; it goes on")
@@ -236,10 +286,13 @@ class Simulator:
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """One request."""
         try:
+            if not self._gate.is_open:
+                return drop(request)
             if request.method == "GET" and request.path == STREAM:
                 return await self.sockets.serve(request)
-            body = await request.read() if request.can_read_body else b""
-            return self._answer(request, body)
+            if self.config.control and request.raw_path.startswith(control_endpoints.PREFIX) and _is_local(request):
+                return await self._control(request)
+            return await self._handle(request)
         except Refusal as refusal:
             return _refused(refusal)
         except web.HTTPException as error:
@@ -248,37 +301,86 @@ class Simulator:
             log.exception("%s %s failed", request.method, urlsplit(request.raw_path).path)
             return _refused(Refusal(500, "Internal error", 500))
 
-    def _answer(self, request: web.BaseRequest, body: bytes) -> web.Response:
-        """Route, count, check and handle a request, in this order. Raises Refusal."""
+    async def _control(self, request: web.BaseRequest) -> web.Response:
+        """Carry out an order to the simulator itself."""
+        body = await request.read() if request.can_read_body else b""
+        transport = request.transport
+        if transport is None:
+            return drop(request)
+        self._controllers.add(transport)
+        try:
+            found = control_endpoints.answer(self, request.method, request.raw_path, body)
+        finally:
+            self._controllers.discard(transport)
+        answer = web.Response(body=msgspec.json.encode(found), content_type="application/json")
+        if not self._gate.is_open:
+            answer.force_close()
+        return answer
+
+    async def _handle(self, request: web.BaseRequest) -> web.Response:
+        """Route, read and count a request, check and carry it out, answer it; a fault may befall it at each step."""
         path, _, query = request.raw_path.partition("?")
-        if self.config.control and path.startswith(control_endpoints.PREFIX) and _is_local(request):
-            found = control_endpoints.answer(self, request.method, path, body)
-            return web.Response(body=msgspec.json.encode(found), content_type="application/json")
         endpoint = self._routes.get((request.method, path))
         if endpoint is None:
             raise self._no_route(request.method, path)
-        now_ms = self._now_ms()
-        ip = request.remote or ""
-        api_key = request.headers.get("X-MEXC-APIKEY", "")
-        known = self.exchange.account_of_key(api_key)
-        rejection = self._limits.arrive(ip, known.uid if known else None, endpoint.costs, time.monotonic())
+        fate = fate_of(self._faults, endpoint)
+        if loss := fate.loss_at("unread"):
+            return await self._gate.lose(request, loss)
+        body = await request.read() if request.can_read_body else b""
+        self._count(request, endpoint)
+        if loss := fate.loss_at("read"):
+            return await self._gate.lose(request, loss)
+        received = receive(query, body, request.headers.get("Content-Type", ""))
+        names = _names(request, endpoint, received) if fate.overtake_ms else NAMELESS
+        if not await self._gate.hold(fate, names):
+            return drop(request)
+        answer = self._carry_out(request, endpoint, received, fate)
+        if endpoint.name in CANCELS:
+            self._gate.overtaken(_names(request, endpoint, received))
+        return await self._gate.answer(request, fate, answer)
+
+    def _count(self, request: web.BaseRequest, endpoint: Endpoint) -> None:
+        """Count a request against the limits. Raises Refusal."""
+        known = self._sender(request)
+        uid = known.uid if known else None
+        rejection = self._limits.arrive(request.remote or "", uid, endpoint.costs, time.monotonic())
         if rejection is not None:
             text = "Too many requests." if rejection.status == 429 else "Too many requests: this address is banned."
             raise Refusal(rejection.status, text, rejection.status, rejection.retry_after_s)
-        received = receive(query, body, request.headers.get("Content-Type", ""))
-        sender = None
-        if endpoint.is_signed:
-            sender = auth.check_key(known, api_key, ip)
-            auth.check_time(received, now_ms)
-            auth.check_signature(received, sender)
-            auth.check_permission(sender, endpoint.permission)
-        self._advance(now_ms)
-        return _json(endpoint.handler(Call(self.exchange, received.parameters, now_ms, sender, self._listen_keys)))
+
+    def _carry_out(self, request: web.BaseRequest, endpoint: Endpoint, received: Received, fate: Fate) -> web.Response:
+        """Check and handle a request as of now."""
+        now_ms = self._now_ms()
+        try:
+            sender = None
+            if endpoint.is_signed:
+                sender = auth.check_key(self._sender(request), _api_key(request), request.remote or "")
+                auth.check_time(received, now_ms)
+                auth.check_signature(received, sender)
+                auth.check_permission(sender, endpoint.permission)
+            self._advance(now_ms)
+            call = Call(self.exchange, received.parameters, now_ms, sender, self._listen_keys, fate)
+            return _json(endpoint.handler(call))
+        except Refusal as refusal:
+            return _refused(refusal)
+
+    def _sender(self, request: web.BaseRequest) -> Account | None:
+        return self.exchange.account_of_key(_api_key(request))
 
     def _no_route(self, method: str, path: str) -> Refusal:
         if path in self._paths and method != "HEAD":
             return Refusal(405, f"Request method '{method}' not supported", 405)
         return Refusal(404, "Not Found", 404)
+
+
+def _api_key(request: web.BaseRequest) -> str:
+    return request.headers.get("X-MEXC-APIKEY", "")
+
+
+def _names(request: web.BaseRequest, endpoint: Endpoint, received: Received) -> Names:
+    """What the orders that a request places or cancels can be called."""
+    ids = trade_endpoints.client_ids(endpoint.name, received.parameters)
+    return frozenset((_api_key(request), each) for each in ids)
 
 
 def _is_local(request: web.BaseRequest) -> bool:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
-from fnmatch import fnmatchcase
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
@@ -15,8 +14,9 @@ from mexc_async.sim.connection import Connection
 from mexc_async.sim.control import Subscriptions
 from mexc_async.sim.events import BalanceEvent, BookEvent, DealEvent, Event, TradeEvent
 from mexc_async.sim.exchange import Exchange
-from mexc_async.sim.faults import Fault, Faults
+from mexc_async.sim.faults import Fault, Faults, matcher
 from mexc_async.sim.feeds import Feeds
+from mexc_async.sim.gate import drop
 from mexc_async.sim.listen_keys import ListenKeys
 from mexc_async.sim.socket_rules import SocketRules
 from mexc_async.sim.symbols import OFFLINE
@@ -68,9 +68,7 @@ class Sockets:
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """Accept a socket and serve it until its end."""
         if self._is_closed or self._faults.strikes("refuse", PATH):
-            if request.transport is not None:
-                request.transport.abort()
-            return web.Response(status=503)
+            return drop(request)
         socket = web.WebSocketResponse(
             autoping=False, autoclose=False, timeout=_CLOSE_S, compress=False, max_msg_size=_LARGEST_MESSAGE
         )
@@ -261,4 +259,4 @@ def _place(connection: Connection, topic: Topic) -> tuple[str, str]:
 
 def _matches(connection: Connection, pattern: str) -> bool:
     """Whether a socket reads a matching channel; one without subscriptions matches only `*`."""
-    return pattern == "*" or any(fnmatchcase(name, pattern) for name in connection.subscriptions.topics)
+    return pattern == "*" or any(map(matcher(pattern), connection.subscriptions.topics))

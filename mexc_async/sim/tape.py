@@ -194,6 +194,10 @@ class TapePlayer:
             self._index += 1
             self._rewind(max(due_ms, now_ms - PAUSE_MS) + PAUSE_MS)
 
+    def pause(self, ms: int) -> None:
+        """Let everything that is still to come happen so much later."""
+        self._shift_ms += ms
+
     def _rewind(self, start_ms: int) -> None:
         """Start again at `start_ms` if the tape has ended and loops."""
         if self._loop and self.is_finished:

@@ -13,7 +13,7 @@ from mexc_async.sim.history import DAY
 from mexc_async.sim.matching import Side
 from mexc_async.sim.orders import ORDER_TYPES, STP_MODES, Order, OrderRequest
 from mexc_async.sim.parameters import Parameters
-from mexc_async.sim.refusals import Refusal, bad_combination, illegal, missing
+from mexc_async.sim.refusals import Refusal, bad_combination, illegal, missing, unknown_order
 
 MAX_BATCH = 20
 MAX_SYMBOLS = 5
@@ -53,11 +53,12 @@ def new_order(call: Call) -> Json:
 
 def batch_orders(call: Call) -> Json:
     """Place up to 20 orders of one symbol; refused ones are items of the answer."""
-    items = _read_batch(call.parameters.text("batchOrders"))
+    items = read_batch(call.parameters.text("batchOrders"))
     return [_place_item(call, item) for item in items]
 
 
-def _read_batch(text: str) -> list[Parameters]:
+def read_batch(text: str) -> list[Parameters]:
+    """The orders of a batch. Raises Refusal 730002."""
     try:
         decoded = orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -74,6 +75,19 @@ def _read_batch(text: str) -> list[Parameters]:
     ]
 
 
+def client_ids(name: str, parameters: Parameters) -> set[str]:
+    """By which client order ids a request to place or cancel names its orders; `*` is any. Raises Refusal."""
+    match name:
+        case "new_order":
+            return {"*", parameters.optional("newClientOrderId") or ""}
+        case "batch_orders":
+            items = read_batch(parameters.text("batchOrders"))
+            return {"*", *(item.optional("newClientOrderId") or "" for item in items)}
+        case "cancel_order":
+            return {parameters.optional("origClientOrderId") or ""} - {""}
+    return {"*"}
+
+
 def _place_item(call: Call, item: Parameters) -> Json:
     try:
         return answers.batch_ack(call.exchange.place(call.account, read_order(item), call.now_ms))
@@ -83,19 +97,15 @@ def _place_item(call: Call, item: Parameters) -> Json:
         return answer if client_id is None else {"newClientOrderId": client_id, **answer}
 
 
-def _ids(parameters: Parameters) -> tuple[str | None, str | None]:
-    order_id, client_id = parameters.optional("orderId"), parameters.optional("origClientOrderId")
-    if order_id is None and client_id is None:
-        raise missing("origClientOrderId' or 'orderId")
-    return order_id, client_id
-
-
 def cancel_order(call: Call) -> Json:
     """Cancel one open order."""
     symbol = call.parameters.symbol()
-    order_id, client_id = _ids(call.parameters)
-    order = call.exchange.cancel(call.account, symbol, order_id, client_id, call.now_ms)
-    return answers.cancelled(order, call.parameters.optional("newClientOrderId"))
+    order = call.find_order(symbol)
+    call.exchange.market(symbol)
+    cancelled = _cancel(call, [] if order is None else [order])
+    if not cancelled:
+        raise unknown_order()
+    return answers.cancelled(cancelled[0], call.parameters.optional("newClientOrderId"))
 
 
 def cancel_open_orders(call: Call) -> Json:
@@ -103,24 +113,32 @@ def cancel_open_orders(call: Call) -> Json:
     symbols = call.parameters.symbols()
     if symbols is None:
         raise missing("symbol")
-    _check_count(symbols)
-    orders = call.exchange.cancel_open(call.account, symbols, call.now_ms)
+    for symbol in _check_count(symbols):
+        call.exchange.market(symbol)
+    orders = _cancel(call, call.open_orders(symbols))
     return [{**answers.cancelled(order, None), "orderListId": -1} for order in orders]
 
 
 def cancel_all_orders(call: Call) -> Json:
     """Cancel every open order."""
-    call.exchange.cancel_open(call.account, None, call.now_ms)
+    _cancel(call, call.open_orders(None))
     return {"code": 200, "msg": "success", "timestamp": call.now_ms}
+
+
+def _cancel(call: Call, orders: list[Order]) -> list[Order]:
+    """Cancel what is open; a fault may let it meet a counter order just before."""
+    if call.fate.fill_part:
+        for order in orders:
+            call.exchange.meet(order, call.fate.fill_part, call.now_ms)
+    return call.exchange.cancel(orders, call.now_ms)
 
 
 def query_order(call: Call) -> Json:
     """One order."""
     symbol = call.parameters.symbol()
     call.exchange.market(symbol)
-    order_id, client_id = _ids(call.parameters)
-    order = call.account.find_order(order_id, client_id)
-    if order is None or order.symbol != symbol:
+    order = call.find_order(symbol)
+    if order is None:
         raise Refusal(-2013, "Order does not exist.")
     return answers.order(order)
 
@@ -130,8 +148,7 @@ def open_orders(call: Call) -> Json:
     symbols = call.parameters.symbols()
     for symbol in _check_count(symbols or []):
         call.exchange.market(symbol)
-    orders = reversed(call.account.open_orders.values())
-    return [answers.order(order) for order in orders if symbols is None or order.symbol in symbols]
+    return [answers.order(order) for order in reversed(call.open_orders(symbols))]
 
 
 def all_orders(call: Call) -> Json:
@@ -149,7 +166,7 @@ def all_orders(call: Call) -> Json:
     for order in call.account.orders_newest_first():
         if len(found) >= limit:
             break
-        if order.symbol == symbol and first_ms <= order.created_ms <= last_ms:
+        if order.symbol == symbol and first_ms <= order.created_ms <= last_ms and call.sees(order.created_ms):
             found.append(order)
     return [answers.order(order) for order in found]
 

@@ -43,9 +43,9 @@ def hmac_hex(secret: str, text: str) -> str:
 class NaiveClient:
     """One keep-alive connection."""
 
-    def __init__(self, rest: str, api_key: str, api_secret: str) -> None:
+    def __init__(self, rest: str, api_key: str, api_secret: str, timeout_s: float = 10) -> None:
         parts = urlsplit(rest)
-        self._connection = HTTPConnection(parts.hostname or "", parts.port, timeout=10)
+        self._connection = HTTPConnection(parts.hostname or "", parts.port, timeout=timeout_s)
         self.api_key = api_key
         self.api_secret = api_secret
 

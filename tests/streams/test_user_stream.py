@@ -54,7 +54,9 @@ def place(sim: Simulator, side: str, price: str | None, quantity: str = "10", sy
 
 def cancel(sim: Simulator, order_id: str, symbol: str = XRP) -> None:
     account = next(iter(sim.exchange.accounts.values()))
-    sim.exchange.cancel(account, symbol, order_id, None, sim._now_ms())
+    order = account.open_orders[order_id]
+    assert order.symbol == symbol
+    sim.exchange.cancel([order], sim._now_ms())
 
 
 def low(sim: Simulator, symbol: str = XRP) -> str:

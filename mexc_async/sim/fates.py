@@ -1,0 +1,94 @@
+"""What becomes of one request, decided when its head arrives; `gate` carries it out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol, get_args
+
+from mexc_async.sim.faults import LOSSES, BadFault, Fault, Faults, Kind, Stage, matcher
+
+REQUEST_KINDS: tuple[Kind, ...] = get_args(Kind)[get_args(Kind).index("mute") :]
+"""Kinds that befall requests."""
+
+CANCELS = ("cancel_order", "cancel_open_orders", "cancel_all_orders")
+_ONLY: dict[Kind, tuple[str, ...]] = {
+    "overtake": ("new_order", "batch_orders"),
+    "lag": ("query_order", "open_orders", "all_orders", "my_trades"),
+    "cancel_lag": CANCELS,
+    "fill_first": CANCELS,
+}
+"""Endpoints by name, of kinds that mean nothing to the others."""
+
+
+class Named(Protocol):
+    """An endpoint, as far as faults care."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def method(self) -> str:
+        """HTTP method."""
+
+    @property
+    def path(self) -> str:
+        """Path."""
+
+
+class Fate(NamedTuple):
+    """What becomes of one request."""
+
+    loss: Fault | None = None
+    """What keeps its answer from the sender."""
+    hold_ms: int = 0
+    overtake_ms: int = 0
+    answer_ms: int = 0
+    is_answered_twice: bool = False
+    lag_ms: int = 0
+    """What is younger is not seen."""
+    fill_part: float = 0.0
+    """Share of what is left of an order that fills just before its cancel is carried out."""
+
+    def loss_at(self, stage: Stage) -> Fault | None:
+        """What it is lost by, now that it has come so far."""
+        return self.loss if self.loss is not None and self.loss.at == stage else None
+
+
+UNHARMED = Fate()
+
+
+def fate_of(faults: Faults, endpoint: Named) -> Fate:
+    """Draw the fate of a request to `endpoint`."""
+    if not faults:
+        return UNHARMED
+    name, label = endpoint.name, f"{endpoint.method} {endpoint.path}"
+
+    def strike(kind: Kind) -> Fault | None:
+        return faults.strikes(kind, name, label) if name in _ONLY.get(kind, (name,)) else None
+
+    def delay_ms(kind: Kind) -> int:
+        fault = strike(kind)
+        return fault.delay_ms if fault else 0
+
+    fill = strike("fill_first")
+    return Fate(
+        loss=next((fault for kind in LOSSES if (fault := strike(kind))), None),
+        hold_ms=delay_ms("hold"),
+        overtake_ms=delay_ms("overtake"),
+        answer_ms=delay_ms("late_answer"),
+        is_answered_twice=strike("answer_twice") is not None,
+        lag_ms=delay_ms("lag") or delay_ms("cancel_lag"),
+        fill_part=fill.part if fill else 0.0,
+    )
+
+
+def check_target(fault: Fault, endpoints: Iterable[Named]) -> None:
+    """Raise BadFault for a fault of requests whose `on` names no endpoint that it can strike."""
+    if fault.kind not in REQUEST_KINDS or fault.now:
+        return
+    matches = matcher(fault.on)
+    struck = [endpoint for endpoint in endpoints if endpoint.name in _ONLY.get(fault.kind, (endpoint.name,))]
+    if not any(matches(endpoint.name) or matches(f"{endpoint.method} {endpoint.path}") for endpoint in struck):
+        names = ", ".join(dict.fromkeys(endpoint.name for endpoint in struck))
+        raise BadFault(f"fault {fault.kind}: {fault.on!r} matches no endpoint that it strikes: {names}")
