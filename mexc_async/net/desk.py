@@ -270,7 +270,7 @@ class OrderDesk:
         try:
             answer = await self.api.run(call_of(request, options, name), options)
         except OrderNotFound as error:
-            order = await self._query(request)
+            order = await self._query(request, record)
             if order.status.is_open:
                 error.retryable = True  # nothing to cancel, and yet it stands
                 raise
@@ -279,22 +279,22 @@ class OrderDesk:
             if record is not None:
                 self.ledger.note(record, record.tell(None, ZERO, ZERO, is_cancelled=True, is_filled=False))
             return answer
-        self.ledger.learn(answer)
+        self.ledger.learn(answer, record)
         if answer.status is not None and answer.executed_quantity is not None and not answer.status.is_open:
             return answer
         try:  # some answers stop before the state
-            order = await self._query(request)
+            order = await self._query(request, record)
         except MexcError as error:
             logger.info("the end of a cancelled order could not be read: %s", type(error).__name__)
             return answer
         return answer if order.status.is_open else cancelled(order)
 
-    async def _query(self, request: CancelOrder) -> Order:
+    async def _query(self, request: CancelOrder, record: OrderRecord | None) -> Order:
         query = OrderQuery(
             symbol=request.symbol, order_id=request.order_id, orig_client_order_id=request.orig_client_order_id
         )
         order: Order = await self.api.deliver(query, LOOK_UP)
-        self.ledger.learn(order)
+        self.ledger.learn(order, record)
         return order
 
     def _unknown(self, request: CancelOrder, failure: MexcError) -> OutcomeUnknown:

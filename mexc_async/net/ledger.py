@@ -76,9 +76,12 @@ class OrderLedger:
         if isinstance(push.body, OrderPush | FillPush):
             self.learn(push.body)
 
-    def learn(self, told: Told) -> OrderRecord | None:
-        """Learn from an answer or a push; returns the record it was about, None if it is not this client's."""
-        record = self.table.find(*ids_of(told))
+    def learn(self, told: Told, record: OrderRecord | None = None) -> OrderRecord | None:
+        """Learn from an answer or a push; returns the record it was about, None if it is not this client's.
+
+        `record` is given where the question named the order: some answers leave ids out.
+        """
+        record = record or self.table.find(*ids_of(told))
         if record is not None:
             self.note(record, learn(record, told))
         return record
@@ -183,7 +186,7 @@ class OrderLedger:
         """Ask REST for an order: by its id, and before it is given up among open orders and recent ones and fills."""
         name, symbol = record.client_order_id, record.symbol
         try:
-            self.learn(await self._api.deliver(OrderQuery(symbol=symbol, orig_client_order_id=name), LOOK_UP))
+            self.learn(await self._api.deliver(OrderQuery(symbol=symbol, orig_client_order_id=name), LOOK_UP), record)
         except OrderNotFound:
             if not thoroughly:
                 return False

@@ -150,6 +150,8 @@ class Desk:
     events: list[Event]
     view: View
     raw: RawView
+    close: Callable[[], None]
+    """What closing a client does for those who wait for orders."""
 
 
 @asynccontextmanager
@@ -177,7 +179,7 @@ async def desk(
     )
     ledger = OrderLedger(api, orders)
     OrderDesk(api, ledger, OrderIds(prefix), check_rules=check_rules)
-    yield Desk(transport, api, limiter, events, View(api, Options()), RawView(api, Options(raw=True)))
+    yield Desk(transport, api, limiter, events, View(api, Options()), RawView(api, Options(raw=True)), ledger.close)
     api.is_closed = True
     ledger.close()
     limiter.close()
