@@ -391,12 +391,12 @@ class Mexc(View):
 
     async def aclose(self) -> None:
         """Stop background work, fail calls that wait, close connections; idempotent, from any task."""
+        await self._hub.aclose()
         if self._user is not None and not self._api.is_closed:
             await self._user.aclose()
         self._api.is_closed = True
         self.orders.desk.ledger.close()
         self.limits.close()
-        await self._hub.aclose()
         await self._tasks.aclose()
         await self._pool.aclose()
         if self._simulator is not None:

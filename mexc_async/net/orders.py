@@ -9,6 +9,7 @@ from collections.abc import Coroutine, Iterable, Sequence
 from decimal import Decimal
 from typing import Any, Literal
 
+from mexc_async.core.checks import positive
 from mexc_async.core.orders import OrderRecord
 from mexc_async.errors import (
     ClientClosed,
@@ -56,6 +57,11 @@ class Orders(Placing):
         desk.on_open = self._opened
         desk.ledger.on_change = self._changed
         hub.tap = desk.ledger.on_push
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether the private stream tells of orders at present; REST is asked where it does not."""
+        return self._is_followed
 
     def __getitem__(self, client_order_id: str) -> TrackedOrder:
         """An order of this client by its id. Raises KeyError; finished ones are kept for `keep_s`."""
@@ -159,6 +165,9 @@ class Orders(Placing):
         record = order.record
         if on_fail not in ("keep", "cancel"):
             raise InvalidRequest(f"on_fail {on_fail!r} is not one of 'keep', 'cancel'")
+        for name, value in (("price", price), ("quantity", quantity)):
+            if value is not None:
+                positive(name, value)
         if price is None and quantity is None:
             raise InvalidRequest("price or quantity is needed; neither given")
         if record.type not in _RESTING or record.quantity is None:
@@ -341,7 +350,8 @@ class Orders(Placing):
         """Fills that finished orders lack, once they have had time to come by themselves."""
         now = time.monotonic()
         for record, since in list(self._lacking.values()):
-            if record.order_id is not None and now - since >= LATE_FILLS_S:
+            is_late = now - since >= LATE_FILLS_S or not self._is_followed
+            if record.order_id is not None and is_late:
                 await self._api.send(
                     MyTradesQuery(symbol=record.symbol, order_id=record.order_id, limit=1000), Options()
                 )
