@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from mexc_async.core.endpoint import declared
 from mexc_async.sim.accounts import Account
 from mexc_async.sim.answers import Json
 from mexc_async.sim.exchange import Exchange
@@ -15,6 +16,9 @@ from mexc_async.sim.listen_keys import ListenKeys
 from mexc_async.sim.orders import Order
 from mexc_async.sim.parameters import Parameters
 from mexc_async.sim.refusals import missing
+from mexc_async.spot.api import Spot
+
+_NAMES = {(each.method, each.path): each.name for each in declared(Spot)}
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -69,8 +73,8 @@ class Endpoint(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """What it is called where faults are ordered."""
-        return self.handler.__name__
+        """What it is called where faults are ordered: as the client's method, or as its handler if there is none."""
+        return _NAMES.get((self.method, self.path)) or self.handler.__name__
 
     @property
     def is_signed(self) -> bool:

@@ -54,6 +54,10 @@ class Fate(NamedTuple):
         """What it is lost by, now that it has come so far."""
         return self.loss if self.loss is not None and self.loss.at == stage else None
 
+    def carried_out(self, count: int) -> int:
+        """How many of so many orders of a batch are carried out before its answer is lost."""
+        return count if self.loss is None else max(1, int(count * self.loss.part))
+
 
 UNHARMED = Fate()
 

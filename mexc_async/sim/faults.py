@@ -89,7 +89,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     status: int = 504
     """HTTP status of `error`: 403 or 5xx."""
     part: float = 1.0
-    """Share of what is left of an order that `fill_first` fills, one step at least."""
+    """Share of what is left of an order that `fill_first` fills, one step at least; for a batch whose answer is lost,
+    the share of its orders that were carried out before, one at least."""
     now: bool = False
     """Strike every matching socket once, at once, and leave no rule behind."""
 

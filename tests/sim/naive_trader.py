@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 from http.client import HTTPException
 from typing import Any
 
@@ -12,10 +13,12 @@ import orjson
 from tests.sim.naive_client import NaiveClient, Reply
 from tests.sim.stream_client import Stage
 
-ORDER, BATCH = "/api/v3/order", "/api/v3/batchOrders"
+ORDER, BATCH, OPEN, TRADES = "/api/v3/order", "/api/v3/batchOrders", "/api/v3/openOrders", "/api/v3/myTrades"
 BTC = "BTCUSDT"
 GOOD: dict[str, Any] = {"symbol": BTC, "side": "BUY", "type": "LIMIT", "quantity": "0.001", "price": "60000"}
 """It rests: the market is far above."""
+FILLS = {"type": "MARKET"}
+"""With this it fills at once."""
 
 
 class Lost(Exception):
@@ -27,7 +30,8 @@ class NaiveTrader:
 
     def __init__(self, on: Stage, timeout_s: float = 10.0) -> None:
         main = on.simulator.config.accounts[0]
-        self._login = (on.simulator.rest, main.api_key, main.api_secret)
+        self._rest = on.simulator.rest
+        self._login = (main.api_key, main.api_secret)
         self.timeout_s = timeout_s
 
     async def send(self, method: str, path: str, **parameters: Any) -> Reply:
@@ -35,7 +39,7 @@ class NaiveTrader:
         return await asyncio.to_thread(self._send, method, path, parameters)
 
     def _send(self, method: str, path: str, parameters: dict[str, Any]) -> Reply:
-        client = NaiveClient(*self._login, timeout_s=self.timeout_s)
+        client = NaiveClient(self._rest, *self._login, timeout_s=self.timeout_s)
         try:
             reply = client.call(method, path, **parameters)
         except (OSError, HTTPException, orjson.JSONDecodeError) as error:
@@ -66,3 +70,40 @@ class NaiveTrader:
         """Send it once: it believes that sent means placed."""
         with contextlib.suppress(Lost):
             await self.place(path, **changes)
+
+    async def cancel(self, client_id: str) -> Reply:
+        """A cancel. Raises Lost."""
+        return await self.send("DELETE", ORDER, symbol=BTC, origClientOrderId=client_id)
+
+    async def query(self, client_id: str) -> Reply:
+        """A look-up. Raises Lost."""
+        return await self.send("GET", ORDER, symbol=BTC, origClientOrderId=client_id)
+
+
+class Line:
+    """One keep-alive connection whose answers are taken as they come."""
+
+    def __init__(self, on: Stage, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        main = on.simulator.config.accounts[0]
+        self._client = NaiveClient(on.simulator.rest, main.api_key, main.api_secret)
+        self._reader = reader
+        self._writer = writer
+
+    async def send(self, method: str, path: str, **parameters: Any) -> Any:
+        """The first answer that lies there once the request is sent."""
+        self._writer.write(self._client.request(method, path, **parameters))
+        head = (await self._reader.readuntil(b"\r\n\r\n")).decode()
+        (length,) = (line.split(":")[1] for line in head.splitlines() if line.startswith("Content-Length"))
+        return orjson.loads(await self._reader.readexactly(int(length)))
+
+
+@contextlib.asynccontextmanager
+async def line(on: Stage) -> AsyncIterator[Line]:
+    """A connection, closed at the end."""
+    reader, writer = await asyncio.open_connection(*on.simulator.rest.removeprefix("http://").split(":"))
+    try:
+        yield Line(on, reader, writer)
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()

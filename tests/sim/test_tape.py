@@ -85,6 +85,18 @@ def test_users_take_from_the_tape(tmp_path: Path) -> None:
     assert levels(exchange, "SELL") == [("10.2", "2.0")]
 
 
+def test_a_tape_that_paused_goes_on_where_it_was(tmp_path: Path) -> None:
+    exchange, player, _ = play(write(tmp_path, LINES))
+    other, paused, _ = play(write(tmp_path, LINES))
+    paused.pause(5000)
+    for ms in range(0, 400, 10):
+        player.advance(NOW + ms)
+        paused.advance(NOW + 5000 + ms)
+        assert levels(exchange, "BUY") == levels(other, "BUY")
+    assert player.is_finished
+    assert paused.is_finished
+
+
 def test_it_loops(tmp_path: Path) -> None:
     exchange, player, _ = play(write(tmp_path, LINES), loop=True)
     player.advance(NOW + 300)

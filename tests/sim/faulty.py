@@ -1,0 +1,59 @@
+"""A simulator with faults in force, and what tests ask of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from mexc_async.sim.faults import Fault
+from mexc_async.sim.orders import Order
+from tests.sim import consistency
+from tests.sim.naive_client import Reply
+from tests.sim.naive_trader import NaiveTrader
+from tests.sim.stream_client import Stage, stage
+
+
+@asynccontextmanager
+async def market(*faults: Fault, **settings: Any) -> AsyncIterator[Stage]:
+    """A simulator in which these faults are in force, and whose ledger is right at the end."""
+    async with stage(faults=faults, **settings) as on:
+        before = consistency.totals(on.exchange)
+        try:
+            yield on
+        finally:
+            consistency.check(on.exchange, before)
+
+
+def placed(on: Stage) -> int:
+    """How many orders the exchange has accepted."""
+    return len(on.simulator.statement().orders)
+
+
+def let_go(on: Stage) -> None:
+    """Time passes for every request that waits."""
+    for waiter in on.simulator._gate._waiting:
+        waiter.set_result(True)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until a condition holds. Raises TimeoutError."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.005)
+
+
+async def held(on: Stage, path: str, client_id: str) -> asyncio.Task[Reply]:
+    """An order under way that waits at the exchange."""
+    count = len(on.simulator._gate._waiting)
+    under_way = asyncio.create_task(NaiveTrader(on).place(path, newClientOrderId=client_id))
+    await until(lambda: len(on.simulator._gate._waiting) > count)
+    return under_way
+
+
+def order_of(on: Stage, client_id: str) -> Order:
+    """An order that there is."""
+    order = on.account.find_order(None, client_id)
+    assert order is not None
+    return order
