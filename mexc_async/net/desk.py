@@ -21,6 +21,7 @@ from mexc_async.errors import (
     ClientClosed,
     ConfigError,
     ConnectFailed,
+    ConnectionLost,
     InvalidRequest,
     MexcError,
     OrderNotFound,
@@ -40,6 +41,7 @@ from mexc_async.spot.tracking import (
     batch_result_of,
     cancelled,
     cancelled_of,
+    is_about,
     record_of,
 )
 from mexc_async.spot.trading import (
@@ -74,6 +76,8 @@ class OrderDesk:
         self.guard: Guard | None = None
         self.on_open: Callable[[OrderRecord], None] | None = None
         """Called with every order that is about to be sent."""
+        self.is_strict = False
+        """Whether answers that seem to be about another order are distrusted and asked for again."""
         self._check_rules = check_rules
         api.keepers[NewOrder] = self.place
         api.keepers[TestOrder] = self._test
@@ -98,13 +102,23 @@ class OrderDesk:
         call = call_of(order, options, record.client_order_id)
         try:
             answer = await self._run(call, options, [record])
+            order_id = _order_id(answer)
+            if self.is_strict and not self._is_own(record, order_id, answer):
+                self.ledger.doubt(record, accepted_until_ms(call, options))
+                raise OutcomeUnknown(f"the answer is to another order, {order_id}")
         except OutcomeUnknown as error:
             await self.ledger.settled([record], error)
             if not record.is_placed and record.error is not None:
                 raise record.error from error
             return record, _shaped(ack_of(record), options)
-        self.ledger.note(record, record.place(_order_id(answer)))
+        self.ledger.note(record, record.place(order_id))
         return record, answer
+
+    def _is_own(self, record: OrderRecord, order_id: str | None, answer: object) -> bool:
+        """Whether an ack is this order's, as far as can be told: its terms, and an id that no other order has."""
+        if isinstance(answer, OrderAck) and not is_about(record, answer):
+            return False
+        return self.ledger.table.find(order_id, None) in (None, record)
 
     async def _run(self, call: Call, options: Options, records: Sequence[OrderRecord]) -> Any:
         """Send a call that places orders; where it fails, their records say what that means for them."""
@@ -177,6 +191,8 @@ class OrderDesk:
             result = named.get(record.client_order_id)
             if result is None and len(results) == len(records) and results[index].client_order_id is None:
                 result = results[index]  # refused items may lack their id; the answer keeps the order of the request
+            if result is not None and self.is_strict and not self._is_own(record, result.order_id, result):
+                result = None
             found.append(result)
             if result is None:
                 self.ledger.doubt(record, until_ms)
@@ -279,6 +295,8 @@ class OrderDesk:
             if record is not None:
                 self.ledger.note(record, record.tell(None, ZERO, ZERO, is_cancelled=True, is_filled=False))
             return answer
+        if record is not None and not is_about(record, answer) and self.is_strict:
+            raise ConnectionLost(f"the cancel of {name} was answered with {answer.order_id}")
         self.ledger.learn(answer, record)
         if answer.status is not None and answer.executed_quantity is not None and not answer.status.is_open:
             return answer
@@ -294,6 +312,8 @@ class OrderDesk:
             symbol=request.symbol, order_id=request.order_id, orig_client_order_id=request.orig_client_order_id
         )
         order: Order = await self.api.deliver(query, LOOK_UP)
+        if record is not None and not is_about(record, order) and self.is_strict:
+            raise ConnectionLost(f"the look-up of {record.client_order_id} was answered with {order.order_id}")
         self.ledger.learn(order, record)
         return order
 

@@ -15,6 +15,7 @@ from mexc_async.core.orders import OrderRecord, OrderTable, may_conclude
 from mexc_async.errors import (
     ClientClosed,
     ConfigError,
+    ConnectionLost,
     MexcError,
     OrderNotFound,
     OrderNotPlaced,
@@ -24,9 +25,10 @@ from mexc_async.errors import (
 from mexc_async.net.api import MAX_RECV_WINDOW_MS, Api, Options
 from mexc_async.net.hooks import OrderSettled, logger
 from mexc_async.spot.account import MyTradesQuery
+from mexc_async.spot.models import Order
 from mexc_async.spot.push import Push
 from mexc_async.spot.push_models import FillPush, OrderPush
-from mexc_async.spot.tracking import Told, ids_of, learn
+from mexc_async.spot.tracking import Told, ids_of, is_about, learn
 from mexc_async.spot.trading import AllOrdersQuery, OpenOrdersQuery, OrderQuery
 
 FIRST_PAUSE_S = 0.05
@@ -186,7 +188,10 @@ class OrderLedger:
         """Ask REST for an order: by its id, and before it is given up among open orders and recent ones and fills."""
         name, symbol = record.client_order_id, record.symbol
         try:
-            self.learn(await self._api.deliver(OrderQuery(symbol=symbol, orig_client_order_id=name), LOOK_UP), record)
+            order: Order = await self._api.deliver(OrderQuery(symbol=symbol, orig_client_order_id=name), LOOK_UP)
+            if not is_about(record, order):
+                raise ConnectionLost(f"the look-up of {name} was answered with {order.order_id}")
+            self.learn(order, record)
         except OrderNotFound:
             if not thoroughly:
                 return False

@@ -126,11 +126,7 @@ class Orders(Placing):
         """Cancel an order and know its end. Raises OutcomeUnknown."""
         if record.state.is_final:
             return
-        request = CancelOrder(
-            symbol=record.symbol,
-            order_id=record.order_id,
-            orig_client_order_id=None if record.order_id else record.client_order_id,
-        )
+        request = CancelOrder(symbol=record.symbol, orig_client_order_id=record.client_order_id)
         try:
             await self.desk.cancel(request, self._options)
         except MexcError:
@@ -279,7 +275,7 @@ class Orders(Placing):
         """From the first order on, follow the private stream and look at REST where that is silent."""
         self._api.admit(NewOrder.route)
         if not self._is_started:
-            self._is_started = True
+            self._is_started = self.desk.is_strict = True
             self._api.tasks.spawn(self._follow())
             self._api.tasks.spawn(self._watch())
 

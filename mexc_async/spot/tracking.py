@@ -56,6 +56,25 @@ def ids_of(told: Told) -> tuple[str, str | None]:
     return told.order_id, told.client_order_id or None
 
 
+def is_about(record: OrderRecord, answer: OrderAck | Order | CancelledOrder) -> bool:
+    """Whether an answer can be about this order, as far as it repeats its ids and terms.
+
+    A host that answers twice makes every later answer on that connection the one to the question before.
+    """
+    if isinstance(answer, OrderAck):
+        name, price = answer.client_order_id, answer.price if record.type != OrderType.MARKET else None
+    else:
+        name, price = ids_of(answer)[1], None
+    return (
+        answer.symbol == record.symbol
+        and record.order_id in (None, answer.order_id)
+        and name in (None, "", record.client_order_id)
+        and answer.side in (None, record.side)
+        and (None in (price, record.price) or price == record.price)
+        and (not record.quantity or answer.quantity is None or answer.quantity == record.quantity)
+    )
+
+
 def learn(record: OrderRecord, told: Told) -> bool:
     """Add to an order's record what this says about it; False if it was known."""
     if isinstance(told, Fill | FillPush):

@@ -79,11 +79,14 @@ class Trader:
         self.mexc = mexc
         self.random = random
         self.refusals = Counter[str]()
+        self.mine: list[TrackedOrder] = []
 
     async def run(self, count: int) -> None:
         while count > 0:
             try:
                 count -= await self.act(count)
+                while len(self.mine) > 6:  # an account has 500 open orders at most
+                    await self.mine.pop(0).cancel()
             except (OrderNotPlaced, ApiError) as error:  # known not to be placed: the count goes on
                 self.refusals[type(error).__name__] += 1
                 count -= 1
@@ -96,7 +99,7 @@ class Trader:
         roll = random.random()
         if roll < 0.1 and most >= 5:
             batch = [self.order(symbol, random.choice(("BUY", "SELL")), rests=True) for _ in range(5)]
-            await orders.place_many(batch)
+            self.mine += await orders.place_many(batch)
             return 5
         if roll < 0.4:
             await orders.place(self.order(symbol, side, rests=False))
@@ -105,6 +108,7 @@ class Trader:
             await self.mexc.spot.new_order(**self.fields(symbol, side, rests=True))
             return 1
         order = await orders.place(self.order(symbol, side, rests=True))
+        self.mine.append(order)
         if roll < 0.6:
             await order.cancel()
         elif roll < 0.75:
@@ -120,6 +124,7 @@ class Trader:
         if not order.is_final:
             new = await order.replace(price=rules.price(price * factor))
             asked = order.quantity or Decimal(0)
+            self.mine.append(new)
             assert order.filled_quantity + (new.quantity or Decimal(0) if new is not order else 0) <= asked
 
     def fields(self, symbol: str, side: str, rests: bool) -> dict[str, Any]:

@@ -150,6 +150,7 @@ class Desk:
     events: list[Event]
     view: View
     raw: RawView
+    desk: OrderDesk
     close: Callable[[], None]
     """What closing a client does for those who wait for orders."""
 
@@ -178,8 +179,10 @@ async def desk(
         **usual | settings,
     )
     ledger = OrderLedger(api, orders)
-    OrderDesk(api, ledger, OrderIds(prefix), check_rules=check_rules)
-    yield Desk(transport, api, limiter, events, View(api, Options()), RawView(api, Options(raw=True)), ledger.close)
+    order_desk = OrderDesk(api, ledger, OrderIds(prefix), check_rules=check_rules)
+    yield Desk(
+        transport, api, limiter, events, View(api, Options()), RawView(api, Options(raw=True)), order_desk, ledger.close
+    )
     api.is_closed = True
     ledger.close()
     limiter.close()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
 
@@ -261,6 +262,14 @@ async def test_closing_the_client_ends_the_search() -> None:
                 await placing
 
 
+@asynccontextmanager
+async def strict() -> AsyncIterator[Desk]:
+    """A desk that distrusts answers that seem to be about another order, as it does once orders are followed."""
+    async with desk(orders=QUICK) as d:
+        d.desk.is_strict = True
+        yield d
+
+
 # --- batches ---
 
 
@@ -469,3 +478,59 @@ async def test_raw_cancels_are_answered_as_the_exchange_did() -> None:
         d.transport.on(CANCEL, reply(told(status="CANCELED", extra=json.loads("1"))))
         answer: Any = await d.raw.spot.cancel_order(symbol="BTCUSDT", orig_client_order_id="mine")
         assert answer["extra"] == 1
+
+
+# --- answers that changed places ---
+
+
+async def test_an_ack_with_other_terms_is_not_taken_for_this_orders() -> None:
+    async with strict() as d:
+        d.transport.on(PLACE, reply({"symbol": "BTCUSDT", "orderId": "C02__other", "price": "59999", "origQty": "0.5"}))
+        d.transport.on(QUERY, reply(told()))
+        assert (await place(d)).order_id == "C02__mine"
+
+
+@pytest.mark.parametrize("raw", [False, True])
+async def test_an_ack_with_the_id_of_another_order_is_not_taken_for_this_orders(raw: bool) -> None:
+    async with strict() as d:
+        d.transport.on(PLACE, reply({"symbol": "BTCUSDT", "orderId": "C02__first"}))
+        d.transport.on(QUERY, reply(told()))
+        await place(d, order("first"))
+        answer: Any = await (d.raw if raw else d.view).send(order())
+        assert (answer["orderId"] if raw else answer.order_id) == "C02__mine"
+
+
+async def test_a_look_up_answered_with_another_order_is_repeated() -> None:
+    async with strict() as d:
+        d.transport.on(PLACE, ConnectionLost("gone"))
+        d.transport.on(QUERY, reply(told("second", status="FILLED", executed="0.5")), reply(told()))
+        assert (await place(d)).order_id == "C02__mine"
+        assert len(d.transport.of(QUERY)) == 2
+
+
+async def test_a_cancel_answered_with_another_order_is_repeated() -> None:
+    async with strict() as d:
+        another = told("x", status="PARTIALLY_CANCELED", executed="0.4", origClientOrderId="x", orderId="C02__x")
+        right = told(status="CANCELED", origClientOrderId="mine")
+        d.transport.on(PLACE, reply({"symbol": "BTCUSDT", "orderId": "C02__mine"}))
+        await place(d)
+        d.transport.on(CANCEL, reply(another), reply(right))
+        cancelled = await cancel(d)
+        assert (cancelled.status, cancelled.executed_quantity) == (OrderStatus.CANCELED, Decimal(0))
+
+
+async def test_a_batch_answered_with_another_batchs_items_is_looked_up() -> None:
+    async with strict() as d:
+        d.transport.on(BATCH, reply([{"symbol": "BTCUSDT", "orderId": "C02__a"}]))
+        d.transport.on(QUERY, reply(told("b")))
+        await batch(d, "a")
+        (result,) = await batch(d, "b")
+        assert result.order_id == "C02__b"
+
+
+async def test_a_canned_answer_is_taken_as_it_is_while_orders_are_not_followed() -> None:
+    async with desk(orders=QUICK) as d:
+        d.transport.on(PLACE, reply({"symbol": "MXUSDT", "orderId": "06a480", "price": "0.1", "origQty": "50"}))
+        for name in ("a", "b"):
+            assert (await place(d, order(name))).order_id == "06a480"
+        assert d.transport.of(QUERY) == []
