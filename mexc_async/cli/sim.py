@@ -45,9 +45,11 @@ Lifetime = Annotated[float, typer.Option(help="Close a socket that is so old.")]
 ListenKey = Annotated[float, typer.Option(help="How long a listen key is valid.")]
 FaultList = Annotated[
     list[str] | None,
-    typer.Option(help="KIND[,NAME=VALUE...], such as skip,on=*aggre.depth*,chance=0.01; repeat for more."),
+    typer.Option(help="KIND[,NAME=VALUE...], such as mute,on=new_order,chance=0.01; repeat for more."),
 ]
-Control = Annotated[bool, typer.Option("--faults", help="Serve /sim/faults and /sim/gap to callers on loopback.")]
+Control = Annotated[
+    bool, typer.Option("--faults", help="Serve /sim/faults, /sim/gap and /sim/ledger to callers on loopback.")
+]
 WithParent = Annotated[bool, typer.Option(help="Stop as well when standard input closes.")]
 
 

@@ -82,3 +82,6 @@ LEGACY_MS = 10
 # when the command changed nothing in the end. limit.depth, bookTicker.batch and kline are pushed once at the start
 # and then when something changed; aggre.bookTicker is pushed in every window, changed or not, as observed.
 # "increase.depth" is refused as measured; the other legacy channels, whose outcome nobody has confirmed, are served.
+
+# A restart that was ordered keeps listen keys: MEXC grants them for 60 minutes and ties them to no connection. It keeps
+# the counted limits too, and the market stands still meanwhile, so that the book after it is the book before.

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import TypeAlias
 
 from aiohttp import web
 
+from mexc_async.sim import replies
 from mexc_async.sim.fates import Fate
 from mexc_async.sim.faults import Fault
 from mexc_async.sim.listener import reset
@@ -61,16 +61,16 @@ class Gate:
         if loss is not None:
             return await self.lose(request, loss, answer)
         if fate.is_answered_twice and request.transport is not None:
-            request.transport.write(_wire(answer))
+            request.transport.write(replies.on_the_wire(answer))
         return answer
 
     async def lose(self, request: web.BaseRequest, loss: Fault, answer: web.Response | None = None) -> web.Response:
         """Let the answer, or the request itself if there is none yet, be lost."""
         match loss.kind:
             case "error":
-                return _page(loss.status)
+                return replies.page(loss.status)
             case "truncate" if answer is not None and request.transport is not None:
-                request.transport.write(_wire(answer)[: -_cut(answer)])
+                request.transport.write(replies.broken_off(answer))
                 request.transport.close()
                 return answer
             case "restart":
@@ -103,26 +103,3 @@ def drop(request: web.BaseRequest) -> web.Response:
 
 def _is_gone(request: web.BaseRequest) -> bool:
     return request.transport is None or request.transport.is_closing()
-
-
-def _body(answer: web.Response) -> bytes:
-    return answer.body if isinstance(answer.body, bytes) else b""
-
-
-def _cut(answer: web.Response) -> int:
-    """How much is missing of an answer that breaks off: half of its body."""
-    return len(_body(answer)) // 2 + 1
-
-
-def _wire(answer: web.Response) -> bytes:
-    """The answer as it goes over the wire."""
-    head = [f"HTTP/1.1 {answer.status} {answer.reason}"]
-    head += [f"{name}: {value}" for name, value in answer.headers.items() if name != "Content-Length"]
-    return "\r\n".join([*head, f"Content-Length: {len(_body(answer))}", "", ""]).encode() + _body(answer)
-
-
-def _page(status: int) -> web.Response:
-    """What a gateway or a firewall in front of the exchange answers."""
-    title = f"{status} {HTTPStatus(status).phrase}" if status in set(HTTPStatus) else str(status)
-    body = f"<html>\n<head><title>{title}</title></head>\n<body><center><h1>{title}</h1></center></body>\n</html>\n"
-    return web.Response(text=body, status=status, content_type="text/html")

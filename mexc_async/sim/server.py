@@ -17,7 +17,6 @@ from types import TracebackType
 from urllib.parse import urlsplit
 
 import msgspec
-import orjson
 from aiohttp import web
 
 from mexc_async.sim import (
@@ -29,7 +28,6 @@ from mexc_async.sim import (
     user_stream_endpoints,
 )
 from mexc_async.sim.accounts import DEMO_KEY, DEMO_SECRET, Account, AccountSpec, check_accounts
-from mexc_async.sim.answers import Json
 from mexc_async.sim.arbitrage import Gap, GapRequest, open_gap
 from mexc_async.sim.endpoints import Call, Endpoint
 from mexc_async.sim.exchange import Exchange
@@ -42,6 +40,7 @@ from mexc_async.sim.listen_keys import ListenKeys
 from mexc_async.sim.listener import Listener
 from mexc_async.sim.parameters import Received, receive
 from mexc_async.sim.refusals import Refusal
+from mexc_async.sim.replies import refused, reply
 from mexc_async.sim.socket_rules import SocketRules
 from mexc_async.sim.sockets import PATH as STREAM
 from mexc_async.sim.sockets import Sockets
@@ -60,7 +59,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
 )
 ADVANCE_MS = 50
 """How often the market moves when nobody asks."""
-_NO_CACHE = {"Cache-Control": "no-store"}
 
 
 class StartFailed(ValueError):
@@ -94,7 +92,7 @@ class SimConfig(msgspec.Struct, frozen=True, kw_only=True):
     faults: tuple[Fault, ...] = ()
     """In force from the start."""
     control: bool = False
-    """Serve /sim/faults and /sim/gap to callers on loopback."""
+    """Serve /sim/faults, /sim/gap and /sim/ledger to callers on loopback."""
 
     def __post_init__(self) -> None:
         if self.limits not in PROFILES:
@@ -294,12 +292,14 @@ class Simulator:
                 return await self._control(request)
             return await self._handle(request)
         except Refusal as refusal:
-            return _refused(refusal)
+            return refused(refusal)
         except web.HTTPException as error:
-            return _refused(Refusal(error.status, error.reason, error.status))
+            return refused(Refusal(error.status, error.reason, error.status))
+        except ConnectionError:  # the sender has left before all of it was there
+            return drop(request)
         except Exception:
             log.exception("%s %s failed", request.method, urlsplit(request.raw_path).path)
-            return _refused(Refusal(500, "Internal error", 500))
+            return refused(Refusal(500, "Internal error", 500))
 
     async def _control(self, request: web.BaseRequest) -> web.Response:
         """Carry out an order to the simulator itself."""
@@ -360,9 +360,9 @@ class Simulator:
                 auth.check_permission(sender, endpoint.permission)
             self._advance(now_ms)
             call = Call(self.exchange, received.parameters, now_ms, sender, self._listen_keys, fate)
-            return _json(endpoint.handler(call))
+            return reply(endpoint.handler(call))
         except Refusal as refusal:
-            return _refused(refusal)
+            return refused(refusal)
 
     def _sender(self, request: web.BaseRequest) -> Account | None:
         return self.exchange.account_of_key(_api_key(request))
@@ -385,16 +385,3 @@ def _names(request: web.BaseRequest, endpoint: Endpoint, received: Received) -> 
 
 def _is_local(request: web.BaseRequest) -> bool:
     return request.remote in control_endpoints.LOOPBACK
-
-
-def _json(answer: Json, status: int = 200) -> web.Response:
-    return web.Response(
-        body=orjson.dumps(answer), status=status, headers=_NO_CACHE, content_type="application/json", charset="utf-8"
-    )
-
-
-def _refused(refusal: Refusal) -> web.Response:
-    response = _json({"code": refusal.code, "msg": refusal.msg}, refusal.status)
-    if refusal.retry_after_s is not None:
-        response.headers["Retry-After"] = str(refusal.retry_after_s)
-    return response

@@ -19,6 +19,7 @@ import pytest
 from mexc_async.sim.accounts import BadAccounts, parse_balance, read_accounts
 from mexc_async.sim.background import BackgroundSimulator
 from mexc_async.sim.server import SimConfig, Simulator, StartFailed, main_account
+from tests.sim.faulty import until
 from tests.sim.naive_client import NaiveClient
 
 COMMAND = [sys.executable, "-c", "import typer; from mexc_async.cli.sim import sim; typer.run(sim)"]
@@ -70,6 +71,21 @@ def test_a_fault_of_its_own_is_answered_and_logged(
         reply = client.get("/api/v3/depth", symbol="BTCUSDT")
     assert (reply.status, reply.code) == (500, 500)
     assert "GET /api/v3/depth failed" in caplog.text
+
+
+async def test_a_sender_that_leaves_halfway_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:
+    async with Simulator(SimConfig(flow=0)) as simulator:
+        host, port = simulator.rest.removeprefix("http://").split(":")
+        _, writer = await asyncio.open_connection(host, port)
+        writer.write(b"POST /api/v3/order HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf")
+        runner = simulator._listener._runner
+        assert runner is not None
+        server = runner.server
+        assert server is not None
+        await until(lambda: server.requests_count)
+        writer.transport.abort()
+        await until(lambda: not server.connections)
+    assert caplog.records == []
 
 
 def test_a_market_that_fails_does_not_stop_the_clock(caplog: pytest.LogCaptureFixture) -> None:
