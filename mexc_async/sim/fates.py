@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import NamedTuple, Protocol, get_args
 
 from mexc_async.sim.faults import LOSSES, BadFault, Fault, Faults, Kind, Stage, matcher
@@ -66,7 +67,7 @@ def fate_of(faults: Faults, endpoint: Named) -> Fate:
     """Draw the fate of a request to `endpoint`."""
     if not faults:
         return UNHARMED
-    name, label = endpoint.name, f"{endpoint.method} {endpoint.path}"
+    name, label = endpoint.name, _label(endpoint)
 
     def strike(kind: Kind) -> Fault | None:
         return faults.strikes(kind, name, label) if name in _ONLY.get(kind, (name,)) else None
@@ -88,11 +89,17 @@ def fate_of(faults: Faults, endpoint: Named) -> Fate:
 
 
 def check_target(fault: Fault, endpoints: Iterable[Named]) -> None:
-    """Raise BadFault for a fault of requests whose `on` names no endpoint that it can strike."""
+    """Raise BadFault for a fault of requests if a pattern of its `on` names no endpoint that it can strike."""
     if fault.kind not in REQUEST_KINDS or fault.now:
         return
-    matches = matcher(fault.on)
     struck = [endpoint for endpoint in endpoints if endpoint.name in _ONLY.get(fault.kind, (endpoint.name,))]
-    if not any(matches(endpoint.name) or matches(f"{endpoint.method} {endpoint.path}") for endpoint in struck):
-        names = ", ".join(dict.fromkeys(endpoint.name for endpoint in struck))
-        raise BadFault(f"fault {fault.kind}: {fault.on!r} matches no endpoint that it strikes: {names}")
+    for pattern in fault.on.split("|"):
+        matches = matcher(pattern)
+        if not any(matches(endpoint.name) or matches(_label(endpoint)) for endpoint in struck):
+            names = dict.fromkeys(endpoint.name for endpoint in struck)
+            nearest = ", ".join(get_close_matches(pattern, names, 3, 0))
+            raise BadFault(f"fault {fault.kind}: {pattern!r} matches no endpoint that it strikes, such as {nearest}")
+
+
+def _label(endpoint: Named) -> str:
+    return f"{endpoint.method} {endpoint.path}"

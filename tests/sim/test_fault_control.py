@@ -64,9 +64,16 @@ class TestNames:
     @pytest.mark.parametrize(
         ("fault", "words"),
         [
-            (Fault(kind="mute", on="new_ordr"), "fault mute: 'new_ordr' matches no endpoint that it strikes"),
-            (Fault(kind="lag", on="new_order"), "query_order, open_orders, all_orders, my_trades"),
-            (Fault(kind="fill_first", on="query_order"), "cancel_order, cancel_open_orders, cancel_all_orders"),
+            (
+                Fault(kind="mute", on="new_ordr"),
+                "fault mute: 'new_ordr' matches no endpoint that it strikes, such as new_order, ",
+            ),
+            (Fault(kind="lag", on="new_order"), "such as query_order, open_orders, all_orders$"),
+            (
+                Fault(kind="fill_first", on="query_order"),
+                "such as cancel_order, cancel_all_orders, cancel_open_orders$",
+            ),
+            (Fault(kind="mute", on="new_order|bath_orders"), "fault mute: 'bath_orders' matches no endpoint"),
         ],
     )
     def test_a_fault_that_could_never_strike_is_refused(self, fault: Fault, words: str) -> None:
