@@ -123,7 +123,10 @@ class OrderDesk:
     async def _run(self, call: Call, options: Options, records: Sequence[OrderRecord]) -> Any:
         """Send a call that places orders; where it fails, their records say what that means for them."""
         try:
-            return await self.api.run(call, options)
+            try:
+                return await self.api.run(call, options)
+            except OrderNotFound as error:  # no answer to placing: another question's answer came in its place
+                raise OutcomeUnknown(error.message, client_order_id=call.client_order_id) from error
         except BaseException as error:
             for record in records:
                 if not call.stamped_ms:

@@ -534,3 +534,10 @@ async def test_a_canned_answer_is_taken_as_it_is_while_orders_are_not_followed()
         for name in ("a", "b"):
             assert (await place(d, order(name))).order_id == "06a480"
         assert d.transport.of(QUERY) == []
+
+
+async def test_a_refusal_that_cannot_be_one_of_placing_settles_nothing() -> None:
+    async with desk(orders=QUICK) as d:
+        d.transport.on(PLACE, refusal(-2013))
+        d.transport.on(QUERY, reply(told()))
+        assert (await place(d)).order_id == "C02__mine"
