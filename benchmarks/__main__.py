@@ -17,6 +17,7 @@ MODULES = {
     "sign": "sign",
     "limiter": "limiter",
     "order": "order",
+    "orders": "orders",
     "book": "book",
     "decode": "decode",
     "stream": "stream",

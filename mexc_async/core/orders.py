@@ -210,6 +210,13 @@ class OrderRecord:
         return OrderState.PARTIALLY_FILLED if filled else OrderState.NEW
 
     @property
+    def is_final(self) -> bool:
+        """What `state.is_final` says."""
+        if not self.is_placed:
+            return self.error is not None
+        return self._is_filled or self._is_cancelled or bool(self.quantity and self.filled_quantity >= self.quantity)
+
+    @property
     def filled_quantity(self) -> Decimal:
         """Filled so far, in base: what its fills add up to, or what the exchange told if that is more."""
         return max(self._told, self._fill_quantity)
@@ -307,7 +314,9 @@ class OrderTable:
 
     def finish(self, record: OrderRecord, now_s: float) -> None:
         """An order ended; and let those go that ended `keep_s` ago."""
-        self._finished.setdefault(record.client_order_id, now_s)
+        if record.client_order_id in self._finished:
+            return
+        self._finished[record.client_order_id] = now_s
         while self._finished:
             name, ended_s = next(iter(self._finished.items()))
             if now_s - ended_s < self.keep_s and len(self._finished) <= self.most_finished:
@@ -328,7 +337,7 @@ class OrderTable:
 
     def live(self) -> Iterator[OrderRecord]:
         """Orders that are not final."""
-        return (record for record in self._by_client_id.values() if not record.state.is_final)
+        return (record for record in self._by_client_id.values() if not record.is_final)
 
     def __iter__(self) -> Iterator[OrderRecord]:
         return iter(self._by_client_id.values())

@@ -258,7 +258,7 @@ class OrderDesk:
             raise InvalidRequest(f"symbol {request.symbol!r} is not that of {record!r}")
         started, pause_s, failure = time.monotonic(), FIRST_PAUSE_S, MexcError("not asked")
         while True:
-            if record is not None and record.state.is_final:
+            if record is not None and record.is_final:
                 if not record.is_placed:
                     raise record.error or OrderNotFound("it was never placed")
                 return _shaped(cancelled_of(record), options)

@@ -93,11 +93,12 @@ class OrderLedger:
         if not is_news:
             return
         self.table.index(record)
-        if record.state.is_final:
+        if record.is_final:
             self.table.finish(record, time.monotonic())
-        for waiter in self._waiters.pop(record.client_order_id, ()):
-            if not waiter.done():
-                waiter.set_result(None)
+        if self._waiters:
+            for waiter in self._waiters.pop(record.client_order_id, ()):
+                if not waiter.done():
+                    waiter.set_result(None)
         if self.on_change is not None:
             self.on_change(record)
 

@@ -52,7 +52,7 @@ class OrderSession(Placing):
         """One more order was opened inside."""
         self._records.append(record)
         if len(self._records) > self._prune_at:
-            self._records = [record for record in self._records if not record.state.is_final]
+            self._records = [record for record in self._records if not record.is_final]
             self._prune_at = 1000 + len(self._records)
 
     async def __aenter__(self) -> Self:
@@ -67,7 +67,7 @@ class OrderSession(Placing):
         if not self._cancel_on_exit:
             return
         was_cancelled = await self._shielded()
-        left = tuple(record.client_order_id for record in self._records if not record.state.is_final)
+        left = tuple(record.client_order_id for record in self._records if not record.is_final)
         text = f"{len(left)} orders of this session may still be open: {', '.join(left)}"
         if left:
             logger.error("%s", text)
@@ -80,7 +80,7 @@ class OrderSession(Placing):
 
     async def _shielded(self) -> bool:
         """Cancel what is open, whoever cancels this task meanwhile; returns whether somebody did."""
-        if all(record.state.is_final for record in self._records):
+        if all(record.is_final for record in self._records):
             return False
         try:
             task = self.orders.spawn(self._cancel_all())
@@ -97,7 +97,7 @@ class OrderSession(Placing):
     async def _cancel_all(self) -> None:
         try:
             async with asyncio.timeout(self._timeout_s):
-                while live := [record for record in self._records if not record.state.is_final]:
+                while live := [record for record in self._records if not record.is_final]:
                     await self.orders.cancel_each(live)
                     await asyncio.sleep(0)
         except TimeoutError:

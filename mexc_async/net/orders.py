@@ -124,13 +124,13 @@ class Orders(Placing):
 
     async def cancel(self, record: OrderRecord) -> None:
         """Cancel an order and know its end. Raises OutcomeUnknown."""
-        if record.state.is_final:
+        if record.is_final:
             return
         request = CancelOrder(symbol=record.symbol, orig_client_order_id=record.client_order_id)
         try:
             await self.desk.cancel(request, self._options)
         except MexcError:
-            if not record.state.is_final:
+            if not record.is_final:
                 raise
 
     async def cancel_all(self, symbol: str | None = None) -> list[TrackedOrder]:
@@ -140,7 +140,7 @@ class Orders(Placing):
         """
         records = [record for record in self.desk.ledger.table.live() if symbol is None or record.symbol == symbol]
         await self.cancel_each(records)
-        left = tuple(record.client_order_id for record in records if not record.state.is_final)
+        left = tuple(record.client_order_id for record in records if not record.is_final)
         if left:
             raise OrdersLeftOpen.of(f"{len(left)} of {len(records)} orders may still be open: {', '.join(left)}", left)
         return [TrackedOrder(self, record) for record in records]
@@ -168,7 +168,7 @@ class Orders(Placing):
             raise InvalidRequest("price or quantity is needed; neither given")
         if record.type not in _RESTING or record.quantity is None:
             raise InvalidRequest(f"{record!r} is of type {record.type}: only {' and '.join(_RESTING)} can be replaced")
-        if record.state.is_final:
+        if record.is_final:
             raise InvalidRequest(f"{record!r} has ended: there is nothing to replace")
         if record in self._replacing:
             raise InvalidRequest(f"{record!r} is being replaced already")
@@ -266,7 +266,7 @@ class Orders(Placing):
         return taken
 
     def _changed(self, record: OrderRecord) -> None:
-        if record.lacks and record.state.is_final:
+        if record.lacks and record.is_final:
             self._lacking.setdefault(record.client_order_id, (record, time.monotonic()))
         elif self._lacking:
             self._lacking.pop(record.client_order_id, None)
@@ -334,7 +334,7 @@ class Orders(Placing):
             return
         standing = {order.order_id for order in await self._api.send(OpenOrdersQuery(), Options())}
         for record in live:
-            if record.order_id in standing or record.state.is_final:
+            if record.order_id in standing or record.is_final:
                 continue
             try:
                 query = OrderQuery(symbol=record.symbol, orig_client_order_id=record.client_order_id)

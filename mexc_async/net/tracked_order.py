@@ -70,7 +70,7 @@ class TrackedOrder:
     @property
     def is_final(self) -> bool:
         """Whether it can not change any more."""
-        return self.record.state.is_final
+        return self.record.is_final
 
     @property
     def filled_quantity(self) -> Decimal:

@@ -24,6 +24,7 @@ BASELINES = {
     "sign": "hmac.new",
     "limiter": "aiolimiter",
     "order": "raw",
+    "orders": "untracked",
     "book": "sortedcontainers_float",
     "decode": "protobuf_+_Structs_text",
     "stream": "picows_bare",

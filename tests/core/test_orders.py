@@ -117,6 +117,7 @@ def test_what_was_filled_never_falls_and_an_end_never_reopens(facts: list[Fact])
         is_news = fact(it)
         assert it.filled_quantity >= filled
         assert it.state.is_final or not was_final
+        assert it.is_final is it.state.is_final
         assert is_news or shown(it) == before  # nothing changes in silence
         filled, was_final = it.filled_quantity, it.state.is_final
         assert filled <= QUANTITY

@@ -1,0 +1,151 @@
+"""What following orders costs on top of sending them: client CPU an order, on a transport that answers at once.
+
+`untracked` is the request pipeline alone, `mexc_async` the same through the order desk, which is what `new_order` does.
+`with pushes` adds what becomes known of the order afterwards: its pushes NEW, fill and FILLED, decoded already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from decimal import Decimal
+from functools import partial
+from itertools import count
+from time import process_time, time_ns
+
+from benchmarks.harness import OWN, Report, Row, Sample, Settings, interleave, loop_factory, summarise
+from mexc_async.core.credentials import Credentials
+from mexc_async.core.limits import Limits
+from mexc_async.core.orders import OrderState
+from mexc_async.core.reply import Reply
+from mexc_async.core.retry import RetryPolicy
+from mexc_async.net.api import Api, Options
+from mexc_async.net.desk import OrderDesk
+from mexc_async.net.hooks import Hooks
+from mexc_async.net.ledger import OrderLedger, OrderSettings
+from mexc_async.net.limiter import RateLimiter
+from mexc_async.net.order_ids import OrderIds
+from mexc_async.net.tasks import Tasks
+from mexc_async.spot.enums import OrderStatus, OrderType, Side
+from mexc_async.spot.push import Push
+from mexc_async.spot.push_models import FillPush, OrderPush
+from mexc_async.spot.trading import NewOrder
+
+UNTRACKED = "untracked"
+CASE = "an order"
+ORDER = NewOrder(symbol="BTCUSDT", side="BUY", type="LIMIT", quantity=Decimal("0.0005"), price=Decimal("93387.28"))
+OPTIONS = Options()
+
+
+class Instant:
+    """A transport that answers every order at once, each with an id of its own."""
+
+    def __init__(self) -> None:
+        self._numbers = count(1)
+
+    async def send(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        timeout_s: float | None,
+        on_connected: Callable[[], None],
+    ) -> Reply:
+        on_connected()
+        if target.startswith("/api/v3/time"):
+            return Reply(200, {}, b'{"serverTime":%d}' % (time_ns() // 1_000_000))
+        body = (
+            '{"symbol":"BTCUSDT","orderId":"%s","orderListId":-1,"price":"93387.28","origQty":"0.0005",'
+            '"type":"LIMIT","side":"BUY","transactTime":1700000000000}'
+        )
+        return Reply(200, {}, (body % f"C02__{next(self._numbers)}").encode())
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
+
+def run(settings: Settings) -> Report:
+    """CPU an order of each subject, and how much more that is than `untracked` in the same round."""
+    orders = 50 if settings.quick else 4000
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        subjects = {name: _measured(runner, place, orders) for name, place in SUBJECTS.items()}
+        for warm in subjects.values():
+            warm()
+        results = interleave(subjects, settings.rounds)
+    for name, samples in results.items():
+        if name != UNTRACKED:
+            for sample, bare in zip(samples, results[UNTRACKED], strict=True):
+                sample["overhead_us_per_op"] = sample["cpu_us_per_op"] - bare["cpu_us_per_op"]
+    rows: list[Row] = summarise(CASE, results, [UNTRACKED], ["cpu_us_per_op"])
+    return Report(rows, [], ["overhead_us_per_op: same-round difference to untracked"])
+
+
+async def _untracked(orders: int) -> Sample:
+    api = _wired()
+    ids = OrderIds()
+    started = process_time()
+    for _ in range(orders):
+        await api.deliver(ids.named(ORDER), OPTIONS)
+    return _ended(started, orders)
+
+
+async def _tracked(orders: int, with_pushes: bool = False) -> Sample:
+    api = _wired()
+    ledger = OrderLedger(api, OrderSettings())
+    OrderDesk(api, ledger, OrderIds(), check_rules=False)
+    pushes = [_pushes(f"C02__{number}") for number in range(1, orders + 1)]
+    started = process_time()
+    for told in pushes:
+        await api.send(ORDER, OPTIONS)
+        if with_pushes:
+            for push in told:
+                ledger.on_push(push)
+    sample = _ended(started, orders)
+    assert {record.state for record in ledger.table} == {OrderState.FILLED if with_pushes else OrderState.NEW}
+    return sample
+
+
+SUBJECTS: dict[str, Callable[[int], Coroutine[None, None, Sample]]] = {
+    UNTRACKED: _untracked,
+    OWN: _tracked,
+    f"{OWN} with pushes": partial(_tracked, with_pushes=True),
+}
+
+
+def _wired() -> Api:
+    limiter = RateLimiter(Limits.named("unlimited"))
+    return Api(
+        Instant(), limiter, credentials=Credentials("mx0benchKEY", "bench-secret"), tasks=Tasks(), hooks=Hooks(),
+        retry=RetryPolicy(),
+    )  # fmt: skip
+
+
+def _pushes(order_id: str) -> tuple[Push[OrderPush], Push[FillPush], Push[OrderPush]]:
+    """What the exchange pushes of an order that fills at once; the decoder is measured elsewhere."""
+
+    def order(status: OrderStatus, executed: str, quote: str) -> Push[OrderPush]:
+        body = OrderPush(
+            order_id=order_id, status=status, type=OrderType.LIMIT, side=Side.BUY, create_time=1,
+            executed_quantity_text=executed, executed_quote_quantity_text=quote,
+        )  # fmt: skip
+        return Push(channel="spot@private.orders.v3.api.pb", body=body, symbol="BTCUSDT")
+
+    fill = FillPush(
+        price_text="93387.28", quantity_text="0.0005", quote_quantity_text="46.69364", side=Side.BUY,
+        trade_id=f"{order_id}X1", order_id=order_id, time=1, commission_text="0.02", commission_asset="USDT",
+    )  # fmt: skip
+    return (
+        order(OrderStatus.NEW, "0", "0"),
+        Push(channel="spot@private.deals.v3.api.pb", body=fill, symbol="BTCUSDT"),
+        order(OrderStatus.FILLED, "0.0005", "46.69364"),
+    )
+
+
+def _ended(started: float, orders: int) -> Sample:
+    return {"cpu_us_per_op": (process_time() - started) / orders * 1e6}
+
+
+def _measured(
+    runner: asyncio.Runner, place: Callable[[int], Coroutine[None, None, Sample]], orders: int
+) -> Callable[[], Sample]:
+    return lambda: runner.run(place(orders))
