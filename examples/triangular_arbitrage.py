@@ -51,16 +51,14 @@ async def trade(mexc: Mexc, legs: list[Leg], prices: list[Decimal], amount: Deci
     for price, leg in zip(prices, legs, strict=True):
         rules = mexc.rules(leg.book.symbol)
         quantity = rules.quantity(amount / price / (1 + FEE) if leg.side is Side.BUY else amount)
-        ack = await mexc.spot.new_order(
-            symbol=leg.book.symbol, side=leg.side, type="IMMEDIATE_OR_CANCEL", quantity=quantity, price=price
-        )
-        order = await mexc.spot.query_order(symbol=leg.book.symbol, order_id=ack.order_id)
-        if order.executed_quantity < quantity:
-            print(f"{leg.book.symbol}: filled {order.executed_quantity:f} of {quantity:f}; the round goes on with that")
-        if not order.executed_quantity:
+        place = mexc.orders.ioc_buy if leg.side is Side.BUY else mexc.orders.ioc_sell
+        order = await place(leg.book.symbol, quantity=quantity, price=price)
+        await order.closed()
+        if order.filled_quantity < quantity:
+            print(f"{leg.book.symbol}: filled {order.filled_quantity:f} of {quantity:f}; the round goes on with that")
+        if not order.filled_quantity:
             return Decimal(0)
-        got = order.executed_quote_quantity
-        amount = order.executed_quantity if leg.side is Side.BUY else got * (1 - FEE)
+        amount = order.filled_quantity if leg.side is Side.BUY else order.filled_quote_quantity * (1 - FEE)
     return amount
 
 
@@ -68,6 +66,7 @@ async def run(mexc: Mexc, seconds: float, stake: Decimal, least: Decimal) -> int
     """Watch for so long; returns how many rounds were traded."""
     rounds = 0
     await mexc.warm_up()
+    await mexc.orders.follow(10)
     async with AsyncExitStack() as stack:
         sides: tuple[Literal[Side.BUY, Side.SELL], ...] = (Side.BUY, Side.BUY, Side.SELL)
         legs = [

@@ -14,11 +14,13 @@ from typing import Any
 
 from mexc_async.cli.demo_summary import Counters
 from mexc_async.client import Mexc
-from mexc_async.errors import MexcError, OrderNotFound, RateLimited
+from mexc_async.errors import MexcError, RateLimited, WaitTimeout
 from mexc_async.net.book import LiveBook
 from mexc_async.net.streams import Stream
+from mexc_async.spot.enums import OrderStatus
 from mexc_async.spot.push_models import BookTickerPush, FillPush, OrderPush
 from mexc_async.spot.rules import SymbolRules
+from mexc_async.spot.trading import NewOrder
 
 WEIGHT_PER_S = 12.0
 """IP weight that the polling spends; the documents allow 30, the grid's queries and the books need the rest."""
@@ -66,7 +68,6 @@ class Demo:
         self.counters = counters
         self._random = random.Random(seed)
         self._pause_s = CYCLE_WEIGHT * len(self.quotes) / WEIGHT_PER_S
-        self._ended: dict[str, asyncio.Event] = {}
         """By client order id: set when the private stream says that the order is done."""
 
     async def run(self, seconds: float) -> None:
@@ -103,11 +104,8 @@ class Demo:
             self.counters.pushes += 1
 
     async def _follow_orders(self, orders: Stream[OrderPush]) -> None:
-        async for push in orders:
+        async for _ in orders:
             self.counters.pushes += 1
-            ended = self._ended.get(push.body.client_order_id)
-            if ended is not None and not push.body.status.is_open:
-                ended.set()
 
     async def _follow_fills(self, fills: Stream[FillPush]) -> None:
         async for push in fills:
@@ -155,28 +153,23 @@ class Demo:
         kind = "IMMEDIATE_OR_CANCEL" if self._random.random() < 0.15 else "LIMIT"
         if kind == "IMMEDIATE_OR_CANCEL":  # now and then take what is there, so that something trades
             price = rules.price(price * (Decimal("1.002") if side == "BUY" else Decimal("0.998")))
-        name = f"demo-{self._random.getrandbits(64):x}"
-        ended = self._ended[name] = asyncio.Event()
         quote.open_orders += 1
         try:
-            await spot.new_order(
-                symbol=symbol,
-                side="BUY" if side == "BUY" else "SELL",
-                type="LIMIT" if kind == "LIMIT" else "IMMEDIATE_OR_CANCEL",
-                quantity=quantity,
-                price=price,
-                new_client_order_id=name,
+            order = await self.mexc.orders.place(
+                NewOrder(
+                    symbol=symbol,
+                    side="BUY" if side == "BUY" else "SELL",
+                    type="LIMIT" if kind == "LIMIT" else "IMMEDIATE_OR_CANCEL",
+                    quantity=quantity,
+                    price=price,
+                )
             )
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(HOLD_S):
-                    await ended.wait()
-            order = await spot.query_order(symbol=symbol, orig_client_order_id=name)
-            if order.status.is_open:
-                with contextlib.suppress(OrderNotFound):  # filled in the meantime
-                    await spot.cancel_order(symbol=symbol, orig_client_order_id=name)
+            with contextlib.suppress(WaitTimeout):
+                await order.closed(HOLD_S)
+            await spot.query_order(symbol=symbol, orig_client_order_id=order.client_order_id)
+            await order.cancel()
         finally:
             quote.open_orders -= 1
-            del self._ended[name]
 
 
 async def burst(mexc: Mexc, symbol: str, seconds: float, counters: Counters) -> float:
@@ -207,10 +200,8 @@ async def burst(mexc: Mexc, symbol: str, seconds: float, counters: Counters) -> 
         while True:
             patient = mexc.using(max_wait_s=max(ends - time.monotonic(), 0.0)).spot
             ack = await patient.new_order(symbol=symbol, side="BUY", type="LIMIT", quantity=quantity, price=price)
-            try:
-                await patient.cancel_order(symbol=symbol, order_id=ack.order_id)
-            except OrderNotFound:  # filled in the meantime
-                counters.fills += 1
+            cancelled = await patient.cancel_order(symbol=symbol, order_id=ack.order_id)
+            counters.fills += cancelled.status is OrderStatus.FILLED  # in the meantime
 
     async def until_the_end(work: Coroutine[Any, Any, None]) -> None:
         try:

@@ -18,6 +18,7 @@ from mexc_async.errors import (
     OrderNotFound,
     OrdersLeftOpen,
     OutcomeUnknown,
+    WaitTimeout,
 )
 from mexc_async.net.api import Api, Options
 from mexc_async.net.desk import OrderDesk
@@ -47,12 +48,12 @@ class Orders(Placing):
         self._hub = hub
         self._options = options
         self._is_started = False
-        self._is_followed = False
-        """Whether the private stream tells at present."""
         self._swept_at = 0.0
         self._lacking: dict[str, tuple[OrderRecord, float]] = {}
         """Finished orders of which fills are missing, and since when."""
         self._stirred = asyncio.Event()
+        self._told = asyncio.Event()
+        """Set while the private stream tells."""
         self._replacing: set[OrderRecord] = set()
         desk.on_open = self._opened
         desk.ledger.on_change = self._changed
@@ -61,7 +62,7 @@ class Orders(Placing):
     @property
     def is_followed(self) -> bool:
         """Whether the private stream tells of orders at present; REST is asked where it does not."""
-        return self._is_followed
+        return self._told.is_set()
 
     def __getitem__(self, client_order_id: str) -> TrackedOrder:
         """An order of this client by its id. Raises KeyError; finished ones are kept for `keep_s`."""
@@ -88,6 +89,8 @@ class Orders(Placing):
         """Place any order and return once the exchange has it."""
         self._start()
         record, _ = await self.desk.carry(order, self._options)
+        if not self.is_followed and record.type not in _RESTING:
+            self._api.tasks.spawn(self._look_up([record]))  # it has ended by now, and no push will tell
         return TrackedOrder(self, record)
 
     async def place_many(self, orders: Iterable[NewOrder]) -> list[TrackedOrder]:
@@ -246,6 +249,18 @@ class Orders(Placing):
 
     # Following
 
+    async def follow(self, timeout_s: float | None = None) -> None:
+        """Subscribe to the private stream now, rather than with the first order. Raises WaitTimeout.
+
+        Without it the first order's progress may be asked for by REST, which takes a little longer.
+        """
+        self._start()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._told.wait()
+        except TimeoutError:
+            raise WaitTimeout(f"the private stream was not there in {timeout_s:g} s") from None
+
     async def adopt(self, prefix: str | None = None) -> list[TrackedOrder]:
         """Take in the account's open orders whose client order id begins with `prefix`, as after a restart.
 
@@ -297,13 +312,13 @@ class Orders(Placing):
             except MexcError as error:
                 logger.warning("orders are followed by REST alone: %s", error)
             finally:
-                self._is_followed = False
+                self._told.clear()
                 self._hub.leave(inbox)
             await asyncio.sleep(REJOIN_S)
 
     def _set_followed(self, is_followed: bool) -> None:
         """The stream came or went: what happened around that moment is looked up at once."""
-        self._is_followed = is_followed
+        (self._told.set if is_followed else self._told.clear)()
         self._swept_at = 0.0
         self._stirred.set()
 
@@ -314,7 +329,7 @@ class Orders(Placing):
             if not self._lacking and next(self.desk.ledger.table.live(), None) is None:
                 self._stirred.clear()
                 await self._stirred.wait()
-            pause_s = settings.watch_s if self._is_followed else settings.poll_s
+            pause_s = settings.watch_s if self.is_followed else settings.poll_s
             is_due = time.monotonic() - self._swept_at >= pause_s
             try:
                 if is_due:
@@ -333,8 +348,12 @@ class Orders(Placing):
         if not live:
             return
         standing = {order.order_id for order in await self._api.send(OpenOrdersQuery(), Options())}
-        for record in live:
-            if record.order_id in standing or record.is_final:
+        await self._look_up([record for record in live if record.order_id not in standing])
+
+    async def _look_up(self, records: Iterable[OrderRecord]) -> None:
+        """Ask for orders one by one."""
+        for record in records:
+            if record.is_final:
                 continue
             try:
                 query = OrderQuery(symbol=record.symbol, orig_client_order_id=record.client_order_id)
@@ -346,7 +365,7 @@ class Orders(Placing):
         """Fills that finished orders lack, once they have had time to come by themselves."""
         now = time.monotonic()
         for record, since in list(self._lacking.values()):
-            is_late = now - since >= LATE_FILLS_S or not self._is_followed
+            is_late = now - since >= LATE_FILLS_S or not self.is_followed
             if record.order_id is not None and is_late:
                 await self._api.send(
                     MyTradesQuery(symbol=record.symbol, order_id=record.order_id, limit=1000), Options()

@@ -174,7 +174,7 @@ async def test_the_private_stream_tells_of_fills(sim: Simulator) -> None:
     async with trader(sim, orders=OrderSettings(poll_s=60.0, watch_s=60.0)) as mexc:  # REST is not asked
         await mexc.warm_up()
         order = await resting(mexc)
-        await until(lambda: mexc.orders.is_followed)
+        await mexc.orders.follow(10)
         _sell_into(sim, order, D(20))
         await order.changed(5)
         await until(lambda: order.filled_quantity == 20)
@@ -189,12 +189,22 @@ async def test_without_a_stream_rest_tells(sim: Simulator) -> None:
     sim.inject(Fault(kind="refuse"))
     async with trader(sim) as mexc:
         await mexc.warm_up()
+        with pytest.raises(WaitTimeout, match="private stream"):
+            await mexc.orders.follow(0.05)
         order = await resting(mexc)
         assert not mexc.orders.is_followed
         _sell_into(sim, order, D(50))
         await order.settled(10)
         assert (order.status, len(order.fills)) == (OrderState.FILLED, 1)
         assert agrees(sim, order)
+
+
+async def test_an_order_that_ends_at_once_is_looked_up_at_once_where_no_stream_tells(sim: Simulator) -> None:
+    sim.inject(Fault(kind="refuse"))
+    async with trader(sim, orders=OrderSettings(poll_s=60.0)) as mexc:
+        await mexc.warm_up()
+        order = await mexc.orders.market_buy(XRP, quantity=D(20))
+        await order.filled(10)
 
 
 async def test_a_push_that_was_lost_is_made_up_for(sim: Simulator) -> None:
@@ -231,6 +241,18 @@ async def test_an_accepted_order_without_an_answer_is_found(mexc: Mexc, sim: Sim
     sim.inject(fault)
     order = await resting(mexc)
     assert state(order) is OrderState.NEW
+    assert agrees(sim, order)
+
+
+async def test_the_private_stream_may_tell_first_what_became_of_an_order(mexc: Mexc, sim: Simulator) -> None:
+    await resting(mexc)
+    await until(lambda: mexc.orders.is_followed)
+    bid, _ = await best(mexc)
+    price = mexc.rules(XRP).price(bid * D("0.9"))
+    sim.inject(Fault(kind="mute", on="new_order", times=1), Fault(kind="error", on="GET /api/v3/*", status=502))
+    order = await mexc.orders.limit_buy(XRP, quantity=D(20), price=price)
+    assert order.status is OrderState.NEW
+    sim.clear_faults()
     assert agrees(sim, order)
 
 
