@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -17,13 +18,12 @@ Check: TypeAlias = Callable[[str, object], None]
 """Takes a field's name and its value; raises InvalidRequest."""
 
 
-_CLIENT_ID = re.compile(r"[!-~]{1,32}").fullmatch
-
-
 class Rule(msgspec.Struct, frozen=True):
     """Marks a type with a check of its own: `Symbol = Annotated[str, Rule(symbol)]`."""
 
     check: Check
+    choices: tuple[str, ...] = ()
+    """The texts that the check allows, where they are a closed set."""
 
 
 def positive(name: str, value: object) -> None:
@@ -53,18 +53,42 @@ def symbol(name: str, value: object) -> None:
         )
 
 
-def symbol_list(name: str, value: object) -> None:
-    """Symbols joined by commas."""
-    text(name, value)
-    for one in str(value).split(","):
-        symbol(name, one)
+def listed(check: Check, most: int | None = None) -> Check:
+    """Texts joined by commas, each of which passes `check`; at most so many."""
+
+    def check_all(name: str, value: object) -> None:
+        text(name, value)
+        parts = str(value).split(",")
+        if most is not None and len(parts) > most:
+            raise InvalidRequest(f"{name} holds {len(parts)}: at most {most}, joined by commas")
+        for one in parts:
+            check(name, one)
+
+    return check_all
 
 
-def client_id(name: str, value: object) -> None:
-    """A client order id: 1 to 32 visible ASCII characters, the longest that is known to work."""
-    text(name, value)
-    if not _CLIENT_ID(str(value)):
-        raise InvalidRequest(f"{name} {value!r} must be 1 to 32 visible ASCII characters")
+def matching(pattern: str, rule: str) -> Check:
+    """Text of one form; `rule` says which."""
+    matches = re.compile(pattern).fullmatch
+
+    def check(name: str, value: object) -> None:
+        text(name, value)
+        if not matches(str(value)):
+            raise InvalidRequest(f"{name} {value!r} must be {rule}")
+
+    return check
+
+
+def ip_address(name: str, value: object) -> None:
+    """An IPv4 or IPv6 address."""
+    try:
+        ipaddress.ip_address(str(value))
+    except ValueError:
+        raise InvalidRequest(f"{name} {value!r} is not an IP address, as in 203.0.113.7") from None
+
+
+client_id = matching(r"[!-~]{1,32}", "1 to 32 visible ASCII characters")
+"""A client order id: the longest that is known to work."""
 
 
 def text(name: str, value: object) -> None:
@@ -100,12 +124,12 @@ def between(low: int, high: int) -> Check:
     return check
 
 
-def one_of(allowed: Sequence[str]) -> Check:
-    """One of a closed set of texts."""
+def one_of(allowed: Sequence[str | int]) -> Check:
+    """One of a closed set of texts or whole numbers."""
     known = frozenset(allowed)
 
     def check(name: str, value: object) -> None:
-        if not isinstance(value, str) or value not in known:
+        if not isinstance(value, str | int) or isinstance(value, bool) or value not in known:
             raise InvalidRequest(f"{name} {value!r} is not one of {', '.join(repr(a) for a in allowed)}")
 
     return check
@@ -128,21 +152,26 @@ def _check_of(hint: Any) -> tuple[Check | None, bool]:
         own = [note.check for note in notes if isinstance(note, Rule)]
         return (own[0], False) if own else _check_of(base)
     if get_origin(hint) in (Union, UnionType):
-        arms = get_args(hint)
-        optional = NoneType in arms
-        checks = [_check_of(arm)[0] for arm in arms if arm is not NoneType]
-        texts = [choice for arm in arms for choice in _choices(arm)]
-        return (one_of(list(dict.fromkeys(texts))) if texts else checks[0]), optional
-    if choices := _choices(hint):
-        return one_of(choices), False
+        arms = [arm for arm in get_args(hint) if arm is not NoneType]
+        check, _ = _check_of(arms[0]) if len(arms) == 1 else (one_of(choices(hint)), False)
+        return check, NoneType in get_args(hint)
+    if allowed := choices(hint):
+        return one_of(allowed), False
     return _BY_TYPE.get(hint), False
 
 
-def _choices(hint: Any) -> list[str]:
+def choices(hint: Any) -> list[str | int]:
+    """The closed set of values that a field of this type takes; empty if it is open."""
+    if get_origin(hint) is Annotated:
+        base, *notes = get_args(hint)
+        own: list[str | int] = [value for note in notes if isinstance(note, Rule) for value in note.choices]
+        return own or choices(base)
+    if get_origin(hint) in (Union, UnionType):
+        return list(dict.fromkeys(value for arm in get_args(hint) for value in choices(arm)))
     if get_origin(hint) is Literal:
-        return [str(value) for value in get_args(hint)]
+        return [value.value if isinstance(value, Enum) else value for value in get_args(hint)]
     if isinstance(hint, type) and issubclass(hint, Enum):
-        return [str(member.value) for member in hint]
+        return [member.value for member in hint]
     return []
 
 

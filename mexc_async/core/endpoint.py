@@ -50,6 +50,15 @@ class Priority(IntEnum):
     MARKET = 3
 
 
+class Money(Enum):
+    """How a call moves money beside trading; neither is ever sent again before its outcome is known."""
+
+    TRANSFER = "transfer"
+    """Between accounts of one owner."""
+    WITHDRAWAL = "withdrawal"
+    """Out of the owner's hands: to an address, or to somebody else on the exchange."""
+
+
 class Cost(msgspec.Struct, frozen=True, gc=False):
     """What one request takes from one rate limit."""
 
@@ -77,6 +86,10 @@ class Route(msgspec.Struct, frozen=True):
     """True when the call changes nothing, so that it may be repeated and is open to a read-only client."""
     cache_s: float = 0.0
     """Seconds for which an answer may be used again."""
+    money: Money | None = None
+    """Whether it moves money, and how."""
+    json_body: bool = False
+    """Parameters go in a JSON body; time stamp and signature stay in the query."""
     product: str = "spot"
 
 

@@ -1,6 +1,7 @@
 """Named field types for answers that differ between the exchange's sources: blank for missing, text or number.
 
-A type checker sees the plain type; at run time each is a marker that `decode_field` turns into the value.
+A type checker sees the plain type; at run time each is a marker that `decode_field` turns into the value. What is spelt
+in two ways is declared in both and evened out by `same_under`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
-from typing import TYPE_CHECKING, Self, TypeAlias
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeAlias, TypeVar
+
+import msgspec
 
 
 class OpenEnum(StrEnum):
@@ -55,22 +59,60 @@ def _maybe_text(value: object) -> str | None:
     return None if value is None else _text(value)
 
 
+_SECONDS_BELOW = 100_000_000_000
+"""A time below this is in seconds: as milliseconds it would be of 1973 at the latest."""
+
+
 def _time_ms(value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
-        return value
+        return value * 1000 if 0 < value < _SECONDS_BELOW else value
     if isinstance(value, str):
-        if value.isdigit():
-            return int(value)
+        if value.isdigit() and len(value) != len("20221022"):
+            return _time_ms(int(value))
         moment = datetime.fromisoformat(value)
         return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
     raise ValueError(f"expected a time, got {value!r}")
 
 
+def _maybe_time_ms(value: object) -> int | None:
+    return None if value is None or value == "" else _time_ms(value)
+
+
+def same_under(answer: msgspec.Struct, name: str, other: str) -> None:
+    """Even out two spellings of one field: whichever the exchange sent is found under both names."""
+    one, two = getattr(answer, name), getattr(answer, other)
+    if one is None:
+        msgspec.structs.force_setattr(answer, name, two)
+    elif two is None:
+        msgspec.structs.force_setattr(answer, other, one)
+
+
+class Hiding:
+    """Mixed into an answer or a request that holds a secret: its `repr` shows *** instead of the fields in `hidden`."""
+
+    __slots__ = ()
+    hidden: ClassVar[tuple[str, ...]] = ()
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        names = [field.name for field in msgspec.structs.fields(self)]  # type: ignore[arg-type]  # mixed into Structs
+        return [(name, "***" if name in self.hidden else getattr(self, name)) for name in names]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
+
+
+E = TypeVar("E", bound=OpenEnum)
+
 if TYPE_CHECKING:
+    from mexc_async.core.endpoint import Json
+
     MaybeDecimal: TypeAlias = Decimal | None
     Text: TypeAlias = str
     MaybeText: TypeAlias = str | None
     TimeMs: TypeAlias = int
+    MaybeTimeMs: TypeAlias = int | None
+    Coded: TypeAlias = Annotated[E, "text or number"]
+    Unspecified: TypeAlias = Json
 else:
 
     class _Marker(type):
@@ -93,9 +135,25 @@ else:
         decode = staticmethod(_maybe_text)
 
     class TimeMs(metaclass=_Marker):
-        """Milliseconds UTC; some answers send ISO 8601 text."""
+        """Milliseconds UTC; some answers send seconds, a date or ISO 8601 text."""
 
         decode = staticmethod(_time_ms)
+
+    class MaybeTimeMs(metaclass=_Marker):
+        """The same, or None when null or blank."""
+
+        decode = staticmethod(_maybe_time_ms)
+
+    class Coded:
+        """`Coded[SomeEnum]`: a value of the enum, as text or number."""
+
+        @classmethod
+        @cache
+        def __class_getitem__(cls, enum: type[OpenEnum]) -> type:
+            return _Marker(enum.__name__, (), {"decode": staticmethod(lambda value: enum(_text(value)))})
+
+    class Unspecified(metaclass=_Marker):
+        """An answer that no source describes: it comes as it came."""
 
 
 def decode_field(kind: type, value: object) -> object:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from functools import cache
 from types import UnionType
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Union, get_args, get_origin
 import msgspec
 
 from mexc_async.core.endpoint import Json, Route
-from mexc_async.core.fields import decode_field
+from mexc_async.core.fields import Unspecified, decode_field
 from mexc_async.error_codes import CODES
 from mexc_async.errors import (
     ApiError,
@@ -151,17 +151,24 @@ def decode_json(body: bytes) -> Json:
 def decode(kind: object, body: bytes) -> tuple[Any, list[str]]:
     """The typed answer, and what had to be left out of its lists for being odd.
 
-    An object stands for a list of one where a list is due. Raises ProtocolError if it cannot be understood.
+    Sources differ on outer shapes: an object stands for a list of one, a list of one for its object, and rows without
+    their page for a page (a class that has a `list_field`). Raises ProtocolError if it cannot be understood.
     """
+    if kind is Unspecified:
+        return decode_json(body), []
     if get_origin(kind) is list and body[:1] == b"{":
         body = b"[" + body + b"]"
     try:
         return decoder(kind).decode(body), []
     except msgspec.ValidationError as error:
-        value, odd = _without_odd_items(kind, decode_json(body))
-        if not odd:
-            raise ProtocolError(f"unexpected shape, {error}: {first_bytes(body)}") from error
-        return value, odd
+        value = decode_json(body)
+        for shape in (value, *_other_shapes(kind, value)):
+            odd: list[str] = []
+            try:
+                return _convert(kind, _fitting(kind, shape, odd)), odd
+            except msgspec.ValidationError:
+                continue
+        raise ProtocolError(f"unexpected shape, {error}: {first_bytes(body)}") from error
     except msgspec.DecodeError as error:
         raise ProtocolError(f"truncated or not JSON: {first_bytes(body)}") from error
 
@@ -172,42 +179,57 @@ def decoder(kind: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(kind, dec_hook=decode_field, strict=False)
 
 
-def _without_odd_items(kind: Any, value: Any) -> tuple[Any, list[str]]:
-    """Convert, dropping list items that do not fit; without any to drop, (None, [])."""
-    odd: list[str] = []
-    try:
-        if isinstance(value, list):
-            value = _fitting(_item_of(kind), value, odd)
-        elif isinstance(value, dict) and isinstance(get_origin(kind) or kind, msgspec.StructMeta):
-            for field in msgspec.structs.fields(kind):
-                if isinstance(values := value.get(field.encode_name), list):
-                    value[field.encode_name] = _fitting(_item_of(field.type), values, odd)
-        return (_convert(kind, value), odd) if odd else (None, [])
-    except msgspec.ValidationError:
-        return None, []
+def _other_shapes(kind: Any, value: Any) -> Iterator[Any]:
+    """The answer in the shapes that other sources give it."""
+    answer = _struct_of(kind)
+    if answer is None:
+        return
+    if isinstance(value, list) and len(value) == 1:
+        yield value[0]
+    if rows := getattr(answer, "list_field", None):
+        yield {rows: value if isinstance(value, list) else [value]}
 
 
-def _item_of(kind: Any) -> Any:
-    """What the items of a list are, also where the list is one of several possible types; None if there is no list."""
-    arms = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
-    return next((get_args(arm)[0] for arm in arms if get_origin(arm) is list), None)
+def _fitting(kind: Any, value: Any, odd: list[str]) -> Any:
+    """The value without what does not fit in its lists; raises ValidationError where a list has items and none fits."""
+    if isinstance(value, list) and (item := _item_of(kind)) is not None:
+        return _fitting_items(item, value, odd)
+    answer = _struct_of(kind)
+    if not isinstance(value, dict) or answer is None:
+        return value
+    kinds = {field.encode_name: field.type for field in msgspec.structs.fields(answer)}
+    return {name: _fitting(kinds[name], part, odd) if name in kinds else part for name, part in value.items()}
 
 
-def _fitting(item: Any, values: list[Any], odd: list[str]) -> list[Any]:
-    """The items that fit; raises ValidationError if there are some and none does."""
-    if item is None:
-        return values
+def _fitting_items(item: Any, values: list[Any], odd: list[str]) -> list[Any]:
     fit = []
     for index, value in enumerate(values):
+        inner: list[str] = []
         try:
+            value = _fitting(item, value, inner)
             _convert(item, value)
         except msgspec.ValidationError as error:
             odd.append(f"item {index}: {error}")
         else:
             fit.append(value)
+            odd += [f"item {index}, {text}" for text in inner]
     if values and not fit:
         raise msgspec.ValidationError("no item fits")
     return fit
+
+
+def _arms(kind: Any) -> tuple[Any, ...]:
+    return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+
+
+def _item_of(kind: Any) -> Any:
+    """What the items of a list are, also where the list is one of several possible types; None if there is no list."""
+    return next((get_args(arm)[0] for arm in _arms(kind) if get_origin(arm) is list), None)
+
+
+def _struct_of(kind: Any) -> Any:
+    """The class of an object, in the same way."""
+    return next((arm for arm in _arms(kind) if isinstance(get_origin(arm) or arm, msgspec.StructMeta)), None)
 
 
 def _convert(kind: Any, value: Any) -> Any:

@@ -16,7 +16,7 @@ from mexc_async.spot.models import (
     Uid,
     Wrapped,
 )
-from mexc_async.spot.parameters import PageLimit, Symbol
+from mexc_async.spot.parameters import PageLimit, Period, Symbol
 
 
 def _read(path: str, weight: int, *extra: Cost, permission: str = "SPOT_ACCOUNT_READ") -> Route:
@@ -70,7 +70,7 @@ class AccountQuery(Request[AccountAnswer], frozen=True, kw_only=True):
     route = _read("/api/v3/account", 10, Cost("account"))
 
 
-class MyTradesQuery(Request[list[Fill]], frozen=True, kw_only=True):
+class MyTradesQuery(Period[list[Fill]], frozen=True, kw_only=True):
     """The account's trades of a symbol, newest first, one month back; fills may lag behind an order's state.
 
     `limit`: MEXC's documents say 100 by default and at most; the newest measurements say 10 and 1000.

@@ -5,11 +5,13 @@ from __future__ import annotations
 from mexc_async.core.endpoint import RawAnswers
 from mexc_async.spot.account import Account
 from mexc_async.spot.market import Market
+from mexc_async.spot.subaccounts import SubAccountEndpoints
 from mexc_async.spot.trading import Trading
 from mexc_async.spot.user_stream import UserStreams
+from mexc_async.spot.wallet import Wallet
 
 
-class Spot(Market, Trading, Account, UserStreams):
+class Spot(Market, Trading, Account, SubAccountEndpoints, Wallet, UserStreams):
     """Every spot endpoint: `await mexc.spot.depth(symbol="BTCUSDT")`."""
 
 

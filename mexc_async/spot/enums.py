@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Literal, Self, TypeAlias
 
 from mexc_async.core.fields import OpenEnum
 
@@ -81,6 +81,76 @@ class KeyStatus(OpenEnum):
     FROZEN = "FROZEN"
 
 
+class AccountType(OpenEnum):
+    """Which of an account's wallets."""
+
+    SPOT = "SPOT"
+    FUTURES = "FUTURES"
+    """Some answers spell it FUTURE."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        return cls("FUTURES") if value == "FUTURE" else super()._missing_(value)
+
+
+class RecipientType(OpenEnum):
+    """By what the recipient of an internal transfer is named."""
+
+    EMAIL = "EMAIL"
+    UID = "UID"
+    MOBILE = "MOBILE"
+
+
+class TransferStatus(OpenEnum):
+    """How far a transfer got."""
+
+    SUCCESS = "SUCCESS"
+    FAILED = "FAILED"
+    WAIT = "WAIT"
+
+
+class DepositStatus(OpenEnum):
+    """How far a deposit got."""
+
+    SMALL = "1"
+    TIME_DELAY = "2"
+    LARGE_DELAY = "3"
+    PENDING = "4"
+    SUCCESS = "5"
+    AUDITING = "6"
+    REJECTED = "7"
+    REFUND = "8"
+    PRE_SUCCESS = "9"
+    INVALID = "10"
+    RESTRICTED = "11"
+    COMPLETED = "12"
+
+
+class WithdrawStatus(OpenEnum):
+    """How far a withdrawal got."""
+
+    APPLY = "1"
+    AUDITING = "2"
+    WAIT = "3"
+    PROCESSING = "4"
+    WAIT_PACKAGING = "5"
+    WAIT_CONFIRM = "6"
+    SUCCESS = "7"
+    FAILED = "8"
+    CANCEL = "9"
+    MANUAL = "10"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more will become of it."""
+        return self in (WithdrawStatus.SUCCESS, WithdrawStatus.FAILED, WithdrawStatus.CANCEL)
+
+
+AccountTypeName: TypeAlias = AccountType | Literal["SPOT", "FUTURES"]
+"""Upper case only."""
+RecipientTypeName: TypeAlias = RecipientType | Literal["EMAIL", "UID", "MOBILE"]
+DepositStatusCode: TypeAlias = DepositStatus | Literal["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"]
+WithdrawStatusCode: TypeAlias = WithdrawStatus | Literal["1", "2", "3", "4", "5", "6", "7", "8", "9", "10"]
 SideName: TypeAlias = Side | Literal["BUY", "SELL"]
 OrderTypeName: TypeAlias = (
     Literal[OrderType.LIMIT, OrderType.MARKET, OrderType.LIMIT_MAKER]

@@ -11,6 +11,7 @@ from mexc_async.spot.models import (
     BookTicker,
     Depth,
     Empty,
+    EtfInfo,
     ExchangeInfo,
     Kline,
     OfflineSymbol,
@@ -20,7 +21,7 @@ from mexc_async.spot.models import (
     Trade,
     Wrapped,
 )
-from mexc_async.spot.parameters import DepthLimit, PageLimit, Symbol, SymbolList
+from mexc_async.spot.parameters import DepthLimit, PageLimit, Period, Symbol, SymbolList
 
 
 def _get(path: str, weight: int = 1, *, cache_s: float = 0.0) -> Route:
@@ -75,7 +76,15 @@ class TradesQuery(Request[list[Trade]], frozen=True, kw_only=True):
     limit: PageLimit | None = None
 
 
-class AggTradesQuery(Request[list[AggTrade]], frozen=True, kw_only=True):
+class HistoricalTradesQuery(Request[list[Trade]], frozen=True, kw_only=True):
+    """Older name of `trades`, without the taker's side. Hidden: MEXC took it out of its documents."""
+
+    route = _get("/api/v3/historicalTrades")
+    symbol: Symbol
+    limit: PageLimit | None = None
+
+
+class AggTradesQuery(Period[list[AggTrade]], frozen=True, kw_only=True):
     """Aggregated trades, newest first; `start_time` and `end_time` go together and span an hour at most.
 
     Times are inclusive and read to the second, so several rows share one time. Raises InvalidParameter (-1127) beyond
@@ -95,7 +104,7 @@ class AggTradesQuery(Request[list[AggTrade]], frozen=True, kw_only=True):
             raise InvalidRequest(f"start_time and end_time go together; {missing} is missing")
 
 
-class KlinesQuery(Request[list[Kline]], frozen=True, kw_only=True):
+class KlinesQuery(Period[list[Kline]], frozen=True, kw_only=True):
     """Bars, oldest first. `limit`: default 500; MEXC's documents of 2026 allow 500, those of 2025 1000."""
 
     route = _get("/api/v3/klines")
@@ -134,6 +143,13 @@ class BookTickerQuery(Request[BookTicker | list[BookTicker]], frozen=True, kw_on
     symbol: Symbol | None = None
 
 
+class EtfInfoQuery(Request[EtfInfo | list[EtfInfo]], frozen=True, kw_only=True):
+    """A leveraged token, or all without `symbol`. Hidden: MEXC took it out of its documents."""
+
+    route = _get("/api/v3/etf/info")
+    symbol: Symbol | None = None
+
+
 class Market(Resource):
     """Market data."""
 
@@ -144,9 +160,11 @@ class Market(Resource):
     exchange_info = call(ExchangeInfoQuery)
     depth = call(DepthQuery)
     trades = call(TradesQuery)
+    historical_trades = call(HistoricalTradesQuery)
     agg_trades = call(AggTradesQuery)
     klines = call(KlinesQuery)
     avg_price = call(AveragePriceQuery)
     ticker_24hr = call_one_or_all(Ticker24hQuery)
     ticker_price = call_one_or_all(PriceTickerQuery)
     book_ticker = call_one_or_all(BookTickerQuery)
+    etf_info = call_one_or_all(EtfInfoQuery)

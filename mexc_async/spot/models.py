@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from msgspec import Struct, field
 
-from mexc_async.core.fields import MaybeDecimal, MaybeText, Text, TimeMs
+from mexc_async.core.fields import MaybeDecimal, MaybeText, MaybeTimeMs, Text, TimeMs, same_under
 from mexc_async.spot.enums import KeyStatus, KycStatus, OrderStatus, OrderType, Side, SymbolStatus
 
 T = TypeVar("T")
@@ -32,6 +32,9 @@ class Wrapped(Answer, Generic[T], frozen=True, kw_only=True):
     code: int | None = None
     msg: str | None = None
     timestamp: int | None = None
+    message: str | None = None
+    """Stands for `msg` in answers to affiliates and brokers."""
+    success: bool | None = None
 
 
 class Done(Answer, frozen=True, kw_only=True):
@@ -40,6 +43,21 @@ class Done(Answer, frozen=True, kw_only=True):
     code: int
     msg: str | None = None
     timestamp: int | None = None
+
+
+class Page(Answer, Generic[T], frozen=True, kw_only=True):
+    """One page of rows."""
+
+    list_field: ClassVar[str] = "data"
+    data: list[T]
+    total_records: int | None = None
+    page: int | None = None
+    total_page_num: int | None = None
+    total_page: int | None = None
+    """The same, as some documents spell it."""
+
+    def __post_init__(self) -> None:
+        same_under(self, "total_page_num", "total_page")
 
 
 # --- market data ---
@@ -243,6 +261,22 @@ class BookTicker(Answer, frozen=True, kw_only=True):
     bid_quantity: MaybeDecimal = field(name="bidQty", default=None)
     ask_price: MaybeDecimal = None
     ask_quantity: MaybeDecimal = field(name="askQty", default=None)
+
+
+class EtfInfo(Answer, frozen=True, kw_only=True):
+    """A leveraged token."""
+
+    symbol: str
+    net_value: MaybeDecimal = None
+    fee_rate: MaybeDecimal = None
+    """A ratio."""
+    leverage: MaybeDecimal = None
+    """Intended; negative is short."""
+    real_leverage: MaybeDecimal = None
+    merged_times: int | None = None
+    last_merged_time: MaybeTimeMs = None
+    basket: MaybeDecimal = None
+    timestamp: MaybeTimeMs = None
 
 
 # --- orders ---

@@ -16,7 +16,7 @@ from mexc_async.core.endpoint import Auth, Cost, Priority, Request, Resource, Ro
 from mexc_async.errors import InvalidRequest
 from mexc_async.spot.enums import OrderTypeName, SideName, StpMode
 from mexc_async.spot.models import BatchResult, CancelledOrder, Done, Empty, Order, OrderAck, StpGroup, Wrapped
-from mexc_async.spot.parameters import ClientOrderId, PageLimit, Symbol, SymbolList
+from mexc_async.spot.parameters import ClientOrderId, PageLimit, Period, Symbol, SymbolList
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -153,7 +153,7 @@ class OpenOrdersQuery(Request[list[Order]], frozen=True, kw_only=True):
     symbol: SymbolList | None = None
 
 
-class AllOrdersQuery(Request[list[Order]], frozen=True, kw_only=True):
+class AllOrdersQuery(Period[list[Order]], frozen=True, kw_only=True):
     """Orders of a symbol in any state: the last 24 hours by default, seven days at most."""
 
     route = _read("/api/v3/allOrders", 10)

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 from mexc_async.core.endpoint import Auth, Cost, Priority, Request, Resource, Route, call
+from mexc_async.core.fields import Hiding
 from mexc_async.spot.models import Answer
 
 
-class ListenKey(Answer, frozen=True, kw_only=True):
+class ListenKey(Hiding, Answer, frozen=True, kw_only=True):
     """A key for a private stream; who has it can read the account's pushes, so it is kept out of logs."""
 
+    hidden = ("listen_key",)
     listen_key: str
 
-    def __repr__(self) -> str:
-        return "ListenKey(***)"
 
-
-class ListenKeys(Answer, frozen=True, kw_only=True):
+class ListenKeys(Hiding, Answer, frozen=True, kw_only=True):
     """The account's keys that are in force."""
 
+    hidden = ("listen_key",)
     listen_key: list[str]
     total: int | None = None
     """How many there may be."""
     available: int | None = None
     """How many more."""
-
-    def __repr__(self) -> str:
-        return f"ListenKeys({len(self.listen_key)} of {self.total})"
 
 
 def _route(method: str) -> Route:
@@ -46,17 +43,19 @@ class ListenKeysQuery(Request[ListenKeys], frozen=True, kw_only=True):
     route = _route("GET")
 
 
-class KeepAliveListenKey(Request[ListenKey], frozen=True, kw_only=True):
+class KeepAliveListenKey(Hiding, Request[ListenKey], frozen=True, kw_only=True):
     """Make a listen key valid for 60 minutes from now. Raises ListenKeyInvalid for one that ran out."""
 
     route = _route("PUT")
+    hidden = ("listen_key",)
     listen_key: str
 
 
-class CloseListenKey(Request[ListenKey], frozen=True, kw_only=True):
+class CloseListenKey(Hiding, Request[ListenKey], frozen=True, kw_only=True):
     """End a listen key and its stream. Raises ListenKeyInvalid for one that ran out."""
 
     route = _route("DELETE")
+    hidden = ("listen_key",)
     listen_key: str
 
 

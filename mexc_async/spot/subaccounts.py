@@ -1,0 +1,244 @@
+"""Sub-accounts, their keys and transfers between them; for keys of the main account. MEXC's page "Sub-Account"."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, ClassVar, Generic, TypeAlias, TypeVar
+
+from mexc_async.core.checks import Rule, listed, one_of
+from mexc_async.core.endpoint import Auth, Cost, Money, Priority, Request, Resource, Route, call
+from mexc_async.core.fields import Hiding, MaybeText, MaybeTimeMs, same_under
+from mexc_async.errors import InvalidRequest
+from mexc_async.spot.enums import AccountTypeName
+from mexc_async.spot.models import Answer, Balance, Wrapped
+from mexc_async.spot.parameters import Count, IpList, Limit200, Limit500, NewSubAccount, Period
+from mexc_async.spot.wallet_models import SubTransferPage, TransferId
+
+T_co = TypeVar("T_co", covariant=True)
+
+KEY_PERMISSIONS = (
+    "SPOT_ACCOUNT_READ",
+    "SPOT_ACCOUNT_WRITE",
+    "SPOT_DEAL_READ",
+    "SPOT_DEAL_WRITE",
+    "CONTRACT_ACCOUNT_READ",
+    "CONTRACT_ACCOUNT_WRITE",
+    "CONTRACT_DEAL_READ",
+    "CONTRACT_DEAL_WRITE",
+    "SPOT_TRANSFER_READ",
+    "SPOT_TRANSFER_WRITE",
+)
+"""What a key of a sub-account may be given; never to withdraw."""
+Permissions: TypeAlias = Annotated[str, Rule(listed(one_of(KEY_PERMISSIONS)), KEY_PERMISSIONS)]
+"""Permissions joined by commas."""
+
+
+class NewSubAccountAnswer(Answer, frozen=True, kw_only=True):
+    """A sub-account that was made."""
+
+    sub_account: str
+    note: MaybeText = None
+
+
+class SubAccount(Answer, frozen=True, kw_only=True):
+    """A sub-account."""
+
+    sub_account: str
+    is_freeze: bool
+    create_time: MaybeTimeMs = None
+    uid: MaybeText = None
+
+
+class SubAccounts(Answer, frozen=True, kw_only=True):
+    """One page of sub-accounts."""
+
+    list_field: ClassVar[str] = "subAccounts"
+    sub_accounts: list[SubAccount]
+
+
+class SubAccountKey(Hiding, Answer, frozen=True, kw_only=True):
+    """A key of a sub-account; the secret is there once, in the answer to its making, and never in a `repr`."""
+
+    hidden = ("secret_key",)
+    sub_account: MaybeText = None
+    note: MaybeText = None
+    api_key: str
+    secret_key: MaybeText = None
+    permissions: str
+    """Joined by commas."""
+    ip: MaybeText = None
+    """Addresses joined by commas; blank allows every one."""
+    create_time: MaybeTimeMs = None
+    creat_time: MaybeTimeMs = None
+    """The same, as some documents spell it."""
+
+    def __post_init__(self) -> None:
+        same_under(self, "create_time", "creat_time")
+
+
+class SubAccountKeys(Answer, frozen=True, kw_only=True):
+    """The keys of a sub-account."""
+
+    list_field: ClassVar[str] = "subAccount"
+    sub_account: list[SubAccountKey]
+
+
+class SubAccountName(Answer, frozen=True, kw_only=True):
+    """The sub-account whose key was deleted."""
+
+    sub_account: str
+
+
+class SubAccountBalances(Answer, frozen=True, kw_only=True):
+    """What a sub-account holds."""
+
+    balances: list[Balance]
+
+
+class FuturesEnabled(Answer, frozen=True, kw_only=True):
+    """Whether a sub-account may trade futures."""
+
+    sub_account: str
+    is_futures_enabled: bool
+    timestamp: MaybeTimeMs = None
+
+
+class MarginEnabled(Answer, frozen=True, kw_only=True):
+    """Whether a sub-account may trade on margin."""
+
+    sub_account: str
+    is_margin_enabled: bool
+    timestamp: MaybeTimeMs = None
+
+
+def _route(method: str, path: str, permission: str = "SPOT_ACCOUNT_READ") -> Route:
+    return Route(method, path, Auth.SIGNED, permission, (Cost("ip"),), Priority.ACCOUNT, safe=method == "GET")
+
+
+class CreateSubAccount(Request[NewSubAccountAnswer], frozen=True, kw_only=True):
+    """Make a sub-account; a main account may have 30, and those made here cannot log in on the web site."""
+
+    route = _route("POST", "/api/v3/sub-account/virtualSubAccount")
+    sub_account: NewSubAccount
+    note: str
+
+
+class SubAccountsQuery(Request[SubAccounts], frozen=True, kw_only=True):
+    """Sub-accounts, 10 a page by default and 200 at most."""
+
+    route = _route("GET", "/api/v3/sub-account/list")
+    sub_account: str | None = None
+    is_freeze: bool | None = None
+    page: Count | None = None
+    limit: Limit200 | None = None
+
+
+class CreateSubAccountApiKey(Request[SubAccountKey], frozen=True, kw_only=True):
+    """Make a key for a sub-account; the answer is the only one that ever holds its secret."""
+
+    route = _route("POST", "/api/v3/sub-account/apiKey")
+    sub_account: str
+    note: str
+    permissions: Permissions
+    ip: IpList | None = None
+    """Addresses that it may be used from, up to 20 (code 730703 says 10); without any it ends after 90 days."""
+
+
+class SubAccountApiKeysQuery(Request[SubAccountKeys], frozen=True, kw_only=True):
+    """The keys of a sub-account, without their secrets."""
+
+    route = _route("GET", "/api/v3/sub-account/apiKey")
+    sub_account: str
+
+
+class DeleteSubAccountApiKey(Request[SubAccountName], frozen=True, kw_only=True):
+    """Delete a key of a sub-account."""
+
+    route = _route("DELETE", "/api/v3/sub-account/apiKey")
+    sub_account: str
+    api_key: str
+
+
+class BetweenAccounts(Request[T_co], Generic[T_co], frozen=True, kw_only=True):
+    """A transfer between the wallets of the main account and its sub-accounts; no name stands for the main account."""
+
+    from_account: str | None = None
+    to_account: str | None = None
+    from_account_type: AccountTypeName
+    to_account_type: AccountTypeName
+    asset: str
+    amount: Decimal
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.from_account, self.from_account_type) == (self.to_account, self.to_account_type):
+            name = self.to_account or "the main account"
+            raise InvalidRequest(f"the transfer goes from {self.to_account_type} of {name} to itself")
+
+
+class SubUniversalTransfer(BetweenAccounts[TransferId], frozen=True, kw_only=True):
+    """Transfer between the main account and sub-accounts, or from one sub-account to another.
+
+    Raises InsufficientBalance, TransferRejected, OutcomeUnknown.
+    """
+
+    route = Route(
+        "POST",
+        "/api/v3/capital/sub-account/universalTransfer",
+        Auth.SIGNED,
+        "SPOT_TRANSFER_WRITE",
+        (Cost("ip", 50),),
+        Priority.ACCOUNT,
+        money=Money.TRANSFER,
+    )
+
+
+class SubUniversalTransferHistoryQuery(Period[SubTransferPage], frozen=True, kw_only=True):
+    """Transfers between the main account and sub-accounts, 500 a page by default and at most."""
+
+    route = _route("GET", "/api/v3/capital/sub-account/universalTransfer", "SPOT_TRANSFER_READ")
+    from_account: str | None = None
+    to_account: str | None = None
+    from_account_type: AccountTypeName
+    to_account_type: AccountTypeName
+    start_time: int | None = None
+    end_time: int | None = None
+    page: Count | None = None
+    limit: Limit500 | None = None
+
+
+class SubAccountAssetQuery(Request[SubAccountBalances], frozen=True, kw_only=True):
+    """What a sub-account holds. MEXC answers for SPOT only."""
+
+    route = _route("GET", "/api/v3/sub-account/asset", "SPOT_TRANSFER_READ")
+    sub_account: str
+    account_type: AccountTypeName
+
+
+class EnableSubAccountFutures(Request[Wrapped[list[FuturesEnabled]]], frozen=True, kw_only=True):
+    """Let a sub-account trade futures. Hidden: MEXC took it out of its documents."""
+
+    route = _route("POST", "/api/v3/sub-account/futures")
+    sub_account: str
+
+
+class EnableSubAccountMargin(Request[Wrapped[list[MarginEnabled]]], frozen=True, kw_only=True):
+    """Let a sub-account trade on margin. Hidden: MEXC took it out of its documents, and withdrew spot margin."""
+
+    route = _route("POST", "/api/v3/sub-account/margin")
+    sub_account: str
+
+
+class SubAccountEndpoints(Resource):
+    """Sub-accounts."""
+
+    create_sub_account = call(CreateSubAccount)
+    list_sub_accounts = call(SubAccountsQuery)
+    create_sub_account_api_key = call(CreateSubAccountApiKey)
+    list_sub_account_api_keys = call(SubAccountApiKeysQuery)
+    delete_sub_account_api_key = call(DeleteSubAccountApiKey)
+    sub_universal_transfer = call(SubUniversalTransfer)
+    sub_universal_transfer_history = call(SubUniversalTransferHistoryQuery)
+    sub_account_asset = call(SubAccountAssetQuery)
+    sub_account_enable_futures = call(EnableSubAccountFutures)
+    sub_account_enable_margin = call(EnableSubAccountMargin)
