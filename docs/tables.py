@@ -15,9 +15,11 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+import msgspec
+
 from mexc_async import errors
 from mexc_async.catalogue import endpoints
-from mexc_async.core.endpoint import Auth
+from mexc_async.core.endpoint import Auth, Endpoint
 from mexc_async.core.limits import PROFILES, TABLE
 from mexc_async.error_codes import SPOT_CODES
 
@@ -25,6 +27,17 @@ DOCS = Path(__file__).resolve().parent
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 RATE_PROFILES = ("default", "conservative", "guide")
 SCOPES = {"client": "this client", "ip": "one IP address", "account": "one account"}
+GROUPS = {
+    "market": "Market data",
+    "trading": "Orders and self-trade prevention",
+    "account": "Account",
+    "subaccounts": "Sub-accounts",
+    "wallet": "Wallet",
+    "user_stream": "Listen keys",
+    "rebates": "Rebates and affiliates",
+    "broker": "Brokers",
+    "announcements": "Announcements",
+}
 PERMISSIONS = {
     "SPOT_ACCOUNT_READ": "see balances, fills, fees and the account's settings",
     "SPOT_ACCOUNT_WRITE": "change the account's settings",
@@ -32,6 +45,8 @@ PERMISSIONS = {
     "SPOT_DEAL_WRITE": "place and cancel orders",
     "SPOT_TRANSFER_READ": "see transfers between accounts",
     "SPOT_TRANSFER_WRITE": "transfer between accounts",
+    "SPOT_DEPOSIT_READ": "see deposits of a broker's sub-accounts",
+    "SPOT_DEPOSIT_WRITE": "make deposit addresses for a broker's sub-accounts",
     "SPOT_WITHDRAW_READ": "see deposits and withdrawals",
     "SPOT_WITHDRAW_WRITE": "withdraw, make deposit addresses",
 }
@@ -54,6 +69,27 @@ def permissions() -> str:
         for name in sorted(calls)
     ]
     return table(("permission", "allows to", "calls of `mexc.spot` that need it"), rows)
+
+
+def calls() -> str:
+    """Every endpoint, group by group."""
+    groups: dict[str, list[Endpoint]] = {}
+    for endpoint in endpoints():
+        groups.setdefault(endpoint.request.__module__.rpartition(".")[2], []).append(endpoint)
+    head = ("call", "parameters", "endpoint", "permission", "does")
+    parts = [f"### {GROUPS[group]}\n\n{table(head, map(_row, found))}" for group, found in groups.items()]
+    return "\n" + "\n".join(parts) + "\n"
+
+
+def _row(endpoint: Endpoint) -> tuple[str, ...]:
+    fields = msgspec.structs.fields(endpoint.request)
+    parameters = ", ".join(f"`{field.name}`" if field.required else f"`{field.name}`?" for field in fields)
+    permission = f"`{endpoint.route.permission}`" if endpoint.route.permission else _UNNAMED[endpoint.auth]
+    does = " ".join(endpoint.doc.split("\n\n")[0].split()).replace("|", "\\|")
+    return f"`{endpoint.name}`", parameters, f"{endpoint.method} {endpoint.path}", permission, does
+
+
+_UNNAMED = {Auth.NONE: "no key needed", Auth.SIGNED: "signed"}
 
 
 def limits() -> str:
@@ -92,6 +128,7 @@ def tree() -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
+    "calls": calls,
     "permissions": permissions,
     "limits": limits,
     "rates": rates,

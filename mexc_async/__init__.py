@@ -61,6 +61,7 @@ if TYPE_CHECKING:
         TransferRejected,
         TransportError,
         WaitTimeout,
+        WithdrawalsOff,
     )
     from mexc_async.net.hooks import (
         BadFrame,
@@ -156,6 +157,7 @@ __all__ = [
     "UnknownFields",
     "View",
     "WaitTimeout",
+    "WithdrawalsOff",
     "__version__",
     "call",
     "endpoints",
@@ -177,7 +179,7 @@ _HOME = {
         "OrderNotFound OrderNotPlaced OrderRejected OrdersLeftOpen OutcomeUnknown PermissionDenied "
         "ProtocolError RateLimited ReadOnlyError RequestTimeout SignatureRejected StreamOverflow "
         "SubscriptionRefused TimestampRejected TooManyOrders TooManyRequests TradingSuspended "
-        "TransferRejected TransportError WaitTimeout"
+        "TransferRejected TransportError WaitTimeout WithdrawalsOff"
     ),
     "net.hooks": (
         "BadFrame ClockFailed ClockSynced ListenKeyFailed OddItems OrderSettled RequestDone StreamState UnknownFields"

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Literal, Self, TypedDict, TypeVar, Unpack, cast, overload
 from urllib.parse import urlsplit
 
+from mexc_async.catalogue import money_of
 from mexc_async.core.credentials import Credentials
 from mexc_async.core.endpoint import Auth, Cost, Json, Priority, Request, Route
 from mexc_async.core.limits import Limits
@@ -33,6 +34,7 @@ from mexc_async.net.streams import Streams
 from mexc_async.net.tasks import Tasks
 from mexc_async.net.user_stream import UserStream
 from mexc_async.net.websocket import Library, SocketConfig
+from mexc_async.net.withdrawals import look_after_withdrawals
 from mexc_async.spot.api import RawSpot, Spot
 from mexc_async.spot.rules import SymbolRules
 
@@ -52,6 +54,7 @@ class Settings(TypedDict, total=False):
     limits: str | Limits
     paths: Literal["default", "guide"]
     read_only: bool
+    allow_withdraw: bool
     check_rules: bool
     connections: int
     timeouts: Timeouts
@@ -124,6 +127,7 @@ class View:
             costs=(Cost("ip", weight),) if weight else (),
             priority=Priority.ACCOUNT if signed else Priority.MARKET,
             safe=method == "GET",
+            money=money_of(method, path),
         )
         for name in STAMPED.intersection(params or ()) if signed else ():
             raise InvalidRequest(f"parameter {name!r} is set by the client itself when a call is signed")
@@ -201,6 +205,7 @@ class Mexc(View):
         limits: str | Limits = "default",
         paths: Literal["default", "guide"] = "default",
         read_only: bool = False,
+        allow_withdraw: bool = False,
         check_rules: bool = True,
         connections: int = 8,
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
@@ -225,6 +230,8 @@ class Mexc(View):
             limits: a profile (`default`, `conservative`, `guide`, `market_maker(N)`, `unlimited`) or `Limits`.
             paths: `guide` sends orders to the paths that some guides name.
             read_only: refuse every call that changes something.
+            allow_withdraw: let calls through that send money away: withdrawals, and transfers to somebody else on the
+                exchange. Without it they raise WithdrawalsOff before anything is sent.
             check_rules: hold orders against the symbol's rules before sending them (loads them on first need).
             connections: how many `warm_up` opens.
             timeouts: per phase of one attempt.
@@ -256,7 +263,10 @@ class Mexc(View):
         if not isinstance(connections, int) or not 1 <= connections <= 100:
             raise ConfigError(f"connections {connections!r} must be from 1 to 100")
         self._connections = connections
+        if not isinstance(allow_withdraw, bool):
+            raise ConfigError(f"allow_withdraw {allow_withdraw!r} is not True or False")
         self._read_only = read_only
+        self._allow_withdraw = allow_withdraw
         self._tasks = Tasks()
         self._simulator: SimulatorProcess | None = None
         self.hooks = Hooks()
@@ -273,10 +283,13 @@ class Mexc(View):
             retry=retry,
             guide_paths=paths == "guide",
             read_only=read_only,
+            allow_withdraw=allow_withdraw,
         )
         options = Options(recv_window_ms=recv_window_ms)
         super().__init__(api, options)
-        desk = OrderDesk(api, OrderLedger(api, orders), OrderIds(order_id_prefix), check_rules=check_rules)
+        ids = OrderIds(order_id_prefix)
+        desk = OrderDesk(api, OrderLedger(api, orders), ids, check_rules=check_rules)
+        look_after_withdrawals(api, ids)
         check_url("ws", ws, "wss")
         route = proxy_for(ws, proxy, trust_env)
         sockets = SocketConfig(proxy=route, tls=tls, library=ws_library, connect_s=timeouts.connect_s)
@@ -409,4 +422,6 @@ class Mexc(View):
         parts.append(credentials.masked_key if credentials else "public")
         if self._read_only:
             parts.append("read-only")
+        elif self._allow_withdraw:
+            parts.append("may-withdraw")
         return f"<Mexc {' '.join(parts)}>"

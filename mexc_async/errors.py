@@ -5,6 +5,7 @@
     │   └── MissingCredentials no key or no secret where a call needs them
     ├── InvalidRequest         a parameter breaks a rule that is known here; nothing was sent      (a ValueError)
     ├── ReadOnlyError          a read-only client was asked to change something; nothing was sent
+    ├── WithdrawalsOff         a withdrawal without `allow_withdraw=True`; nothing was sent
     ├── ClientClosed           the client is closed; nothing was sent
     ├── TransportError         no answer
     │   ├── ConnectFailed      never reached the exchange
@@ -147,6 +148,10 @@ class InvalidRequest(MexcError, ValueError):
 
 class ReadOnlyError(MexcError):
     """A client opened with `read_only=True` was asked to change something; nothing was sent."""
+
+
+class WithdrawalsOff(MexcError):
+    """A client opened without `allow_withdraw=True` was asked to send money away; nothing was sent."""
 
 
 class ClientClosed(MexcError):

@@ -16,6 +16,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from msgspec.structs import replace
 
 from mexc_async import endpoints
 from mexc_async.client import Mexc, Settings
@@ -51,8 +52,9 @@ from mexc_async.sim.accounts import DEMO_KEY, DEMO_SECRET, AccountSpec
 from mexc_async.sim.background import BackgroundSimulator
 from mexc_async.sim.server import ENDPOINTS, SimConfig, Simulator, main_account
 from mexc_async.spot.enums import OrderStatus
-from mexc_async.spot.models import OrderAck
-from mexc_async.spot.trading import NewOrder
+from mexc_async.spot.models import Empty, OrderAck
+from mexc_async.spot.trading import NewOrder, OrderParameters
+from mexc_async.spot.trading import TestOrder as TrialOrder
 from tests.net import raw_server
 from tests.net.raw_server import Arrival, RawServer, Way
 
@@ -225,6 +227,18 @@ async def test_every_endpoint_is_answered_and_decoded(endpoint: Endpoint, mexc: 
     (done,) = [event for event in events if isinstance(event, RequestDone)]  # no odd items, no repeat
     assert (done.method, done.path, done.status) == (endpoint.method, endpoint.path, 200)
     assert len(events) == 1
+
+
+class OrderInBody(OrderParameters[Empty], frozen=True, kw_only=True):
+    """A trial order whose parameters travel as brokers' do."""
+
+    route = replace(TrialOrder.route, json_body=True)
+
+
+async def test_parameters_in_a_json_body_are_received_and_their_signature_holds(mexc: Mexc) -> None:
+    await mexc.send(OrderInBody(**RESTING))
+    with pytest.raises(OrderRejected):
+        await mexc.send(OrderInBody(**RESTING | {"quantity": Decimal("0.1")}))
 
 
 async def test_raw_answers_hold_every_field_as_it_came(mexc: Mexc) -> None:
@@ -521,6 +535,7 @@ def test_settings_are_the_keyword_arguments_of_the_client() -> None:
         ({"order_id_prefix": "too-long-for-one"}, "too-long-for-one"),
         ({"rest": "http://api.mexc.com"}, "not encrypted"),
         ({"max_response_bytes": 0}, "max_response_bytes 0"),
+        ({"allow_withdraw": "yes"}, "allow_withdraw 'yes' is not True or False"),
         ({"proxy": "socks5://127.0.0.1:1"}, "socks5"),
     ],
 )
@@ -537,6 +552,7 @@ def test_credentials_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> No
         Mexc.from_env()
     monkeypatch.setenv("MEXC_API_SECRET", DEMO_SECRET)
     assert "read-only" in repr(Mexc.from_env(read_only=True))
+    assert "may-withdraw" in repr(Mexc.from_env(allow_withdraw=True))
     for name, value in (("MEXC_API_KEY", f" {DEMO_KEY}"), ("MEXC_API_SECRET", f"{DEMO_SECRET}\n")):
         with monkeypatch.context() as patch:
             patch.setenv(name, value)

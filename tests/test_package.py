@@ -102,19 +102,29 @@ def test_package_says_that_it_is_typed() -> None:
 
 def test_endpoints_yields_every_declared_one_once() -> None:
     from mexc_async.core.endpoint import Request
-    from mexc_async.spot import account, market, subaccounts, trading, user_stream, wallet
+    from mexc_async.spot import (
+        account,
+        announcements,
+        broker,
+        market,
+        rebates,
+        subaccounts,
+        trading,
+        user_stream,
+        wallet,
+    )
 
     found = list(mexc_async.endpoints())
     for key in (Counter((e.method, e.path) for e in found), Counter((e.product, e.name) for e in found)):
         assert [entry for entry, times in key.items() if times > 1] == []
     declared = {
         value
-        for module in (account, market, trading, subaccounts, wallet, user_stream)
+        for module in (account, announcements, broker, market, rebates, subaccounts, trading, user_stream, wallet)
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, Request) and hasattr(value, "route")
     }
     assert {endpoint.request for endpoint in found} == declared
-    assert len(found) == 71
+    assert len(found) == 99
     assert all(endpoint.doc for endpoint in found)
 
 

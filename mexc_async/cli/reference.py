@@ -105,7 +105,7 @@ def wrong_in_declaration(endpoint: Endpoint, entry: Entry) -> Iterator[str]:
 def _choices(hint: object, param: Parameter) -> list[str]:
     if bool in (hint, *getattr(hint, "__args__", ())):
         return sorted(param.enum and ["true", "false"])
-    return sorted(str(value) for value in choices(hint))
+    return sorted({str(value) for value in choices(hint)})
 
 
 def wrong_in_decoding(endpoint: Endpoint, entry: Entry) -> Iterator[str]:

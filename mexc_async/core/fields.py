@@ -79,11 +79,16 @@ def _maybe_time_ms(value: object) -> int | None:
 
 
 def same_under(answer: msgspec.Struct, name: str, other: str) -> None:
-    """Even out two spellings of one field: whichever the exchange sent is found under both names."""
+    """Even out two spellings of one field: whichever the exchange sent is found under both names.
+
+    Raises ValueError if it sent neither and the default is blank rather than None.
+    """
     one, two = getattr(answer, name), getattr(answer, other)
-    if one is None:
+    if one == two == "":
+        raise ValueError(f"{name} is missing")
+    if one in (None, ""):
         msgspec.structs.force_setattr(answer, name, two)
-    elif two is None:
+    elif two in (None, ""):
         msgspec.structs.force_setattr(answer, other, one)
 
 

@@ -42,8 +42,9 @@ UID = Limit("uid", 500, 10.0, "account", "general info page 2026: 500 weight per
 ORDERS = Limit("orders", 12, 1.0, "account", "change log 2026-03-11: placing and cancelling share 12 requests/s")
 ACCOUNT = Limit("account", 2, 1.0, "account", "documents 2025-08 and 2026-04: GET /api/v3/account 2 requests/s")
 BATCH_ORDERS = Limit("batch_orders", 2, 1.0, "account", "documents 2025-08 and 2026-04: POST /api/v3/batchOrders 2/s")
+ANNOUNCEMENTS = Limit("announcements", 5, 2.0, "ip", "other SDKs of 2026: GET /api/v3/announcements 5 per 2 s")
 
-TABLE = (CLIENT, IP, UID, ORDERS, ACCOUNT, BATCH_ORDERS)
+TABLE = (CLIENT, IP, UID, ORDERS, ACCOUNT, BATCH_ORDERS, ANNOUNCEMENTS)
 
 
 class Limits(Struct, frozen=True):
@@ -99,7 +100,7 @@ class Limits(Struct, frozen=True):
             replace(limit, budget=int(requests_per_s * limit.window_s), source="market-maker tier (June 2026)")
             for limit in (CLIENT, IP, UID, ORDERS)
         ]
-        return cls(f"market_maker({requests_per_s})", (*lifted, ACCOUNT, BATCH_ORDERS))
+        return cls(f"market_maker({requests_per_s})", (*lifted, *TABLE[len(lifted) :]))
 
     @classmethod
     def custom(

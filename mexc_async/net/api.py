@@ -12,12 +12,13 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from typing import Any, TypeAlias, TypeVar
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from mexc_async.core.clock import Sample
 from mexc_async.core.credentials import Credentials
-from mexc_async.core.endpoint import Auth, Priority, Request, Route, result_type
+from mexc_async.core.endpoint import Auth, Money, Priority, Request, Route, result_type
 from mexc_async.core.query import encode
 from mexc_async.core.reply import Reply, decode, decode_json, error_of
 from mexc_async.core.retry import RetryPolicy
@@ -31,6 +32,7 @@ from mexc_async.errors import (
     RateLimited,
     ReadOnlyError,
     TimestampRejected,
+    WithdrawalsOff,
 )
 from mexc_async.net.clock import ServerClock
 from mexc_async.net.hooks import Hooks, OddItems, RequestDone, logger
@@ -90,6 +92,11 @@ class Call(Struct):
     stamped_ms: int = 0
     """Time stamp of its latest attempt, if it is signed; 0 while it was never about to be sent."""
 
+    @property
+    def body(self) -> bytes:
+        """The parameters as JSON, where they go in a body."""
+        return msgspec.json.encode(dict(self.params)) if self.route.json_body else b""
+
 
 def call_of(request: Request[Any], options: Options, client_order_id: str | None = None) -> Call:
     """A request as it goes out; `client_order_id` is what its errors and events name."""
@@ -120,6 +127,7 @@ class Api:
         retry: RetryPolicy,
         guide_paths: bool = False,
         read_only: bool = False,
+        allow_withdraw: bool = False,
     ) -> None:
         self.transport = transport
         self.limiter = limiter
@@ -133,6 +141,7 @@ class Api:
         self._retry = retry
         self._paths = GUIDE_PATHS if guide_paths else {}
         self._read_only = read_only
+        self._allow_withdraw = allow_withdraw
         self._answers: dict[Hashable, tuple[float, object]] = {}
         self._public_headers: dict[str, str] = {}
         self._signed_headers = {"Content-Type": "application/json"}
@@ -182,6 +191,10 @@ class Api:
             raise ClientClosed("the client is closed").at(route.method, route.path)
         if self._read_only and not route.safe:
             raise ReadOnlyError("this client is read-only and the call changes something").at(route.method, route.path)
+        if route.money is Money.WITHDRAWAL and not self._allow_withdraw:
+            raise WithdrawalsOff(
+                "this client does not send money away: open it with Mexc(..., allow_withdraw=True)"
+            ).at(route.method, route.path)
         if route.auth is Auth.SIGNED and self.credentials is None:
             raise MissingCredentials("this call needs an API key and its secret").at(route.method, route.path)
 
@@ -231,7 +244,9 @@ class Api:
         taken_at = await self.limiter.acquire(call.route, options.max_wait_s)
         let_go_at = time.monotonic()
         try:
-            reply = await self._exchange(call.route, taken_at, lambda: self._target(call, options), options.timeout_s)
+            reply = await self._exchange(
+                call.route, taken_at, lambda: self._target(call, options), options.timeout_s, call.body
+            )
             status = reply.status
             return self._value(call, reply)
         except MexcError as error:
@@ -248,7 +263,7 @@ class Api:
                 )
 
     async def _exchange(
-        self, route: Route, taken_at: float, target: Callable[[], str], timeout_s: float | None
+        self, route: Route, taken_at: float, target: Callable[[], str], timeout_s: float | None, body: bytes = b""
     ) -> Reply:
         """Send what the limiter let go at `taken_at`, and settle with the limiter however it ends."""
         sent_at: float | None = None
@@ -260,7 +275,7 @@ class Api:
         method, _ = self._paths.get((route.method, route.path), (route.method, route.path))
         headers = self._public_headers if route.auth is Auth.NONE else self._signed_headers
         try:
-            return await self.transport.send(method, target(), headers, timeout_s, on_connected)
+            return await self.transport.send(method, target(), headers, timeout_s, on_connected, body)
         finally:
             if sent_at is None:
                 self.limiter.put_back(route, taken_at)
@@ -274,11 +289,12 @@ class Api:
         if route.auth is Auth.NONE or self.credentials is None:
             return f"{path}?{encode(call.params)}" if call.params else path
         call.stamped_ms = self.clock.now_ms()
-        params = [*call.params, ("timestamp", str(call.stamped_ms))]
+        body = call.body  # the signature covers the query and, right behind it, the body
+        params = [*(() if body else call.params), ("timestamp", str(call.stamped_ms))]
         if options.recv_window_ms is not None:
             params.append(("recvWindow", str(options.recv_window_ms)))
         query = encode(params)
-        return f"{path}?{query}&signature={self.credentials.signer.sign(query.encode())}"
+        return f"{path}?{query}&signature={self.credentials.signer.sign(query.encode() + body)}"
 
     def _value(self, call: Call, reply: Reply) -> Any:
         route = call.route

@@ -1,4 +1,4 @@
-"""Client order ids: every order carries one, so that its fate can always be looked up."""
+"""Client order ids: every order and withdrawal carries one, so that its fate can always be looked up."""
 
 from __future__ import annotations
 

@@ -46,6 +46,7 @@ class Transport(Protocol):
         headers: Mapping[str, str],
         timeout_s: float | None,
         on_connected: Callable[[], None],
+        body: bytes = b"",
     ) -> Reply:
         """Send one request, once. `on_connected` is called right before its first byte may leave."""
         ...
@@ -158,6 +159,7 @@ class Pool:
         headers: Mapping[str, str],
         timeout_s: float | None,
         on_connected: Callable[[], None],
+        body: bytes = b"",
     ) -> Reply:
         """Send one request, once, and read its whole answer.
 
@@ -177,6 +179,7 @@ class Pool:
                 method,
                 URL(self.base + target, encoded=True),
                 headers=headers,
+                data=body or None,
                 allow_redirects=False,
                 proxy=self._proxy,
                 # None would mean no time-out at all.

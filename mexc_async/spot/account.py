@@ -16,7 +16,7 @@ from mexc_async.spot.models import (
     Uid,
     Wrapped,
 )
-from mexc_async.spot.parameters import PageLimit, Period, Symbol
+from mexc_async.spot.parameters import IpList, PageLimit, Period, Symbol
 
 
 def _read(path: str, weight: int, *extra: Cost, permission: str = "SPOT_ACCOUNT_READ") -> Route:
@@ -54,7 +54,7 @@ class SetApiKeyInfo(Request[ApiKeyChange], frozen=True, kw_only=True):
 
     route = _write("/api/v3/apiKeyInfo", "SPOT_ACCOUNT_WRITE")
     api_key: str
-    ip_white_list: str
+    ip_white_list: IpList
     note: str | None = None
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from mexc_async.core.endpoint import RawAnswers
 from mexc_async.spot.account import Account
+from mexc_async.spot.announcements import Announcements
+from mexc_async.spot.broker import Broker
 from mexc_async.spot.market import Market
+from mexc_async.spot.rebates import Rebates
 from mexc_async.spot.subaccounts import SubAccountEndpoints
 from mexc_async.spot.trading import Trading
 from mexc_async.spot.user_stream import UserStreams
 from mexc_async.spot.wallet import Wallet
 
 
-class Spot(Market, Trading, Account, SubAccountEndpoints, Wallet, UserStreams):
+class Spot(Market, Trading, Account, SubAccountEndpoints, Wallet, UserStreams, Rebates, Broker, Announcements):
     """Every spot endpoint: `await mexc.spot.depth(symbol="BTCUSDT")`."""
 
 

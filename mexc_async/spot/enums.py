@@ -146,11 +146,27 @@ class WithdrawStatus(OpenEnum):
         return self in (WithdrawStatus.SUCCESS, WithdrawStatus.FAILED, WithdrawStatus.CANCEL)
 
 
+class CommissionType(OpenEnum):
+    """Market that a commission comes from."""
+
+    SPOT = "1"
+    FUTURES = "2"
+    ETF = "3"
+
+
+class SubAccountStatus(OpenEnum):
+    """Whether a sub-account may be used."""
+
+    NORMAL = "1"
+    FROZEN = "2"
+
+
 AccountTypeName: TypeAlias = AccountType | Literal["SPOT", "FUTURES"]
 """Upper case only."""
 RecipientTypeName: TypeAlias = RecipientType | Literal["EMAIL", "UID", "MOBILE"]
 DepositStatusCode: TypeAlias = DepositStatus | Literal["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"]
 WithdrawStatusCode: TypeAlias = WithdrawStatus | Literal["1", "2", "3", "4", "5", "6", "7", "8", "9", "10"]
+CommissionTypeCode: TypeAlias = CommissionType | Literal[1, 2, 3]
 SideName: TypeAlias = Side | Literal["BUY", "SELL"]
 OrderTypeName: TypeAlias = (
     Literal[OrderType.LIMIT, OrderType.MARKET, OrderType.LIMIT_MAKER]

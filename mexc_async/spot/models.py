@@ -465,8 +465,13 @@ class ApiKeyChange(Answer, frozen=True, kw_only=True):
     """A key's IP list after a change."""
 
     note: str | None = None
-    access_key: str = field(name="apikey")
+    api_key: str = ""
+    access_key: str = field(name="apikey", default="")
+    """The same, as the exchange spells it here."""
     ip_white_list: str | None = None
+
+    def __post_init__(self) -> None:
+        same_under(self, "access_key", "api_key")
 
 
 class MxDeduct(Answer, frozen=True, kw_only=True):

@@ -62,7 +62,9 @@ class SubAccountKey(Hiding, Answer, frozen=True, kw_only=True):
     hidden = ("secret_key",)
     sub_account: MaybeText = None
     note: MaybeText = None
-    api_key: str
+    api_key: str = ""
+    apikey: str = ""
+    """The same, as answers to brokers spell it."""
     secret_key: MaybeText = None
     permissions: str
     """Joined by commas."""
@@ -73,6 +75,7 @@ class SubAccountKey(Hiding, Answer, frozen=True, kw_only=True):
     """The same, as some documents spell it."""
 
     def __post_init__(self) -> None:
+        same_under(self, "api_key", "apikey")
         same_under(self, "create_time", "creat_time")
 
 

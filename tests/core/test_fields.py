@@ -7,7 +7,18 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from mexc_async.core.fields import MaybeDecimal, MaybeText, OpenEnum, Text, TimeMs, decode_field
+from mexc_async.core.fields import (
+    Coded,
+    Hiding,
+    MaybeDecimal,
+    MaybeText,
+    MaybeTimeMs,
+    OpenEnum,
+    Text,
+    TimeMs,
+    decode_field,
+    same_under,
+)
 from mexc_async.core.reply import decode
 from mexc_async.errors import ProtocolError
 
@@ -16,12 +27,18 @@ class Colour(OpenEnum):
     RED = "red"
 
 
+class Digit(OpenEnum):
+    ONE = "1"
+
+
 class Row(msgspec.Struct, frozen=True):
     amount: MaybeDecimal = None
     name: Text = "-"
     note: MaybeText = None
     at: TimeMs = 0
     colour: Colour = Colour.RED
+    code: Coded[Digit] | None = None
+    since: MaybeTimeMs = None
 
 
 def row(body: str) -> Row:
@@ -66,10 +83,68 @@ def test_missing_text_is_none() -> None:
         ('"2026-09-14T18:53:36.000+00:00"', 1789412016000),
         ('"2026-09-14T18:53:36.123Z"', 1789412016123),
         ('"2026-09-15T02:53:36+08:00"', 1789412016000),
+        ("1637145478", 1637145478000),
+        ('"1637145478"', 1637145478000),
+        ('"2021-11-19"', 1637280000000),
+        ('"20221022"', 1666396800000),
+        ("0", 0),
     ],
 )
-def test_time_comes_as_milliseconds_or_iso_text(wire: str, value: int) -> None:
+def test_time_comes_as_milliseconds_seconds_a_date_or_iso_text(wire: str, value: int) -> None:
     assert row(f'{{"at":{wire}}}').at == value
+    assert row(f'{{"since":{wire}}}').since == value
+
+
+@pytest.mark.parametrize("wire", ["null", '""'])
+def test_time_may_be_missing(wire: str) -> None:
+    assert row(f'{{"since":{wire}}}').since is None
+
+
+@pytest.mark.parametrize(("wire", "known"), [("1", True), ('"1"', True), ("7", False), ('"7"', False)])
+def test_code_comes_as_number_or_text(wire: str, known: bool) -> None:
+    code = row(f'{{"code":{wire}}}').code
+    assert isinstance(code, Digit)
+    assert (code, code.is_known) == (wire.strip('"'), known)
+    assert row('{"code":null}').code is None
+
+
+class Spelt(msgspec.Struct, frozen=True):
+    name: MaybeText = None
+    nmae: MaybeText = None
+    key: str = ""
+    kye: str = ""
+    amount: MaybeDecimal = None
+    amuont: MaybeDecimal = None
+
+    def __post_init__(self) -> None:
+        same_under(self, "name", "nmae")
+        same_under(self, "key", "kye")
+        same_under(self, "amount", "amuont")
+
+
+def test_two_spellings_are_evened_out() -> None:
+    one, _ = decode(Spelt, b'{"name":"a","key":"k","amount":"0"}')
+    two, _ = decode(Spelt, b'{"nmae":"a","kye":"k","amuont":0}')
+    assert one == two == Spelt("a", "a", "k", "k", Decimal(0), Decimal(0))
+    both, _ = decode(Spelt, b'{"name":"a","nmae":"b","key":"k"}')
+    assert (both.name, both.nmae, both.amount) == ("a", "b", None)
+    with pytest.raises(ProtocolError, match="key is missing"):
+        decode(Spelt, b'{"name":"a"}')
+
+
+class Login(Hiding, msgspec.Struct, frozen=True):
+    hidden = ("token",)
+    name: str
+    token: str
+
+
+def test_what_is_hidden_is_in_no_repr() -> None:
+    login = Login("me", "abc")
+    assert repr(login) == str(login) == f"{login}" == "Login(name='me', token='***')"
+    assert login.__rich_repr__() == [("name", "me"), ("token", "***")]
+    assert "abc" not in repr([login])
+    assert login.token == "abc"
+    assert login == Login("me", "abc")
 
 
 def test_time_without_a_zone_is_utc_wherever_the_machine_stands(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,7 @@ DEFAULT = {
     "orders": (12, 1.0),
     "account": (2, 1.0),
     "batch_orders": (2, 1.0),
+    "announcements": (5, 2.0),
 }
 
 

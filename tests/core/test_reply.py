@@ -10,11 +10,13 @@ import msgspec
 import pytest
 
 from mexc_async import errors
-from mexc_async.core.endpoint import Route
+from mexc_async.core.endpoint import Route, result_type
 from mexc_async.core.reply import Reply, decode, decode_json, error_of, first_bytes, scrub
 from mexc_async.error_codes import SPOT_CODES
 from mexc_async.errors import MexcError, ProtocolError
 from mexc_async.spot.models import Account, Depth, Empty, ExchangeInfo, Order, PriceTicker, Trade, Wrapped
+from mexc_async.spot.rebates import AffiliateListQuery, AffiliateWithdrawQuery
+from mexc_async.spot.wallet_models import Currency, TransferId, TransferPage
 from tests.reference import read, spot_endpoints
 
 ROUTE = Route("POST", "/api/v3/order")
@@ -243,6 +245,35 @@ class TestDecoding:
         value, odd = decode(list[Trade], json.dumps(trade).encode())
         assert (len(value), odd) == (1, [])
 
+    def test_list_of_one_stands_for_its_object(self) -> None:
+        for body in (b'{"tranId":"1"}', b'[{"tranId":"1"}]', b'[{"tranId":1}]'):
+            assert decode(TransferId, body) == (TransferId(tran_id="1"), [])
+        for body in (b"[]", b'[{"tranId":"1"},{"tranId":"2"}]', b'[["1"]]', b"[null]"):
+            with pytest.raises(ProtocolError, match="unexpected shape"):
+                decode(TransferId, body)
+
+    def test_rows_without_their_page_stand_for_the_page(self) -> None:
+        row = spot_endpoints("wallet")["universal_transfer_history"]["response"]["rows"][0]
+        page, _ = decode(TransferPage, json.dumps({"rows": [row]}).encode())
+        assert page.rows[0].amount == Decimal("0.1")
+        for shape in ([{"rows": [row]}], row, [row]):
+            assert decode(TransferPage, json.dumps(shape).encode()) == (page, [])
+        assert len(decode(TransferPage, json.dumps([row, row]).encode())[0].rows) == 2
+        for wrong in ({"success": False, "message": "busy"}, [{"a": 1}], None, "x"):
+            with pytest.raises(ProtocolError, match="unexpected shape"):
+                decode(TransferPage, json.dumps(wrong).encode())
+
+    def test_large_ids_that_come_as_numbers_are_exact(self) -> None:
+        for number in (2**53 + 1, 2**63 - 1):
+            assert decode(TransferId, f'{{"tranId":{number}}}'.encode())[0].tran_id == str(number)
+
+    def test_answer_that_nobody_describes_comes_as_it_came(self) -> None:
+        kind = result_type(AffiliateListQuery)
+        assert decode(kind, b'{"a":0.10}') == ({"a": Decimal("0.10")}, [])
+        assert decode(kind, b"null") == (None, [])
+        with pytest.raises(ProtocolError, match="truncated or not JSON"):
+            decode(kind, b"<html>")
+
     def test_numbers_of_a_raw_answer_are_exact(self) -> None:
         assert decode_json(b'{"a":0.1,"b":1,"c":[1.10]}') == {"a": Decimal("0.1"), "b": 1, "c": [Decimal("1.10")]}
 
@@ -288,6 +319,24 @@ class TestOddItems:
         value, odd = decode(Wrapped[list[PriceTicker]], body)
         assert value.data == [PriceTicker(symbol="A", price=Decimal(1))]
         assert len(odd) == 1
+
+    def test_of_a_list_in_an_item_of_a_list(self) -> None:
+        """An odd network must not cost its currency, nor an odd currency the others."""
+        sample = spot_endpoints("wallet")["currencies"]["response"][0]
+        networks = [*sample["networkList"], {"network": 5}]
+        rows = [{"coin": None}, sample | {"networkList": networks}, sample | {"networkList": [{}]}]
+        value, odd = decode(list[Currency], json.dumps(rows).encode())
+        assert [currency.coin for currency in value] == ["EOS"]
+        assert [network.network for network in value[0].network_list] == ["EOS"]
+        assert [text.split(":")[0] for text in odd] == ["item 0", "item 1, item 1", "item 2"]
+
+    def test_of_the_rows_of_a_page_in_an_envelope(self) -> None:
+        answer = spot_endpoints("rebate")["affiliate_withdraw"]["response"]
+        rows = answer["data"]["resultList"]
+        body = json.dumps(answer | {"data": answer["data"] | {"resultList": [*rows, {}, *rows]}}).encode()
+        value, odd = decode(result_type(AffiliateWithdrawQuery), body)
+        assert len(value.data.result_list) == 2
+        assert odd == ["item 1: Object missing required field `withdrawTime`"]
 
     @pytest.mark.parametrize(
         "body", ['{"success":false,"message":"busy"}', f'{{"data":[{TRADE}]}}', f"[{ODD}]", f"[{ODD},{ODD}]", "[null]"]

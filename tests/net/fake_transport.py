@@ -23,6 +23,7 @@ from mexc_async.net.ledger import OrderLedger, OrderSettings
 from mexc_async.net.limiter import RateLimiter
 from mexc_async.net.order_ids import OrderIds
 from mexc_async.net.tasks import Tasks
+from mexc_async.net.withdrawals import look_after_withdrawals
 
 KEY = "mx0vglTESTkey12345"
 SECRET = "s3cr3tOfTheTests0123456789abcdef"
@@ -76,6 +77,7 @@ class Sent:
     headers: Mapping[str, str]
     timeout_s: float | None
     at: float
+    body: bytes = b""
 
     @property
     def path(self) -> str:
@@ -113,8 +115,9 @@ class FakeTransport:
         headers: Mapping[str, str],
         timeout_s: float | None,
         on_connected: Callable[[], None],
+        body: bytes = b"",
     ) -> Reply:
-        sent = Sent(method, target, dict(headers), timeout_s, time.monotonic())
+        sent = Sent(method, target, dict(headers), timeout_s, time.monotonic(), body)
         self.sent.append(sent)
         script = self.scripts.get(f"{method} {sent.path}") or self.scripts.get(sent.path)
         if script is None:
@@ -179,7 +182,9 @@ async def desk(
         **usual | settings,
     )
     ledger = OrderLedger(api, orders)
-    order_desk = OrderDesk(api, ledger, OrderIds(prefix), check_rules=check_rules)
+    ids = OrderIds(prefix)
+    order_desk = OrderDesk(api, ledger, ids, check_rules=check_rules)
+    look_after_withdrawals(api, ids)
     yield Desk(
         transport, api, limiter, events, View(api, Options()), RawView(api, Options(raw=True)), order_desk, ledger.close
     )

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from mexc_async.core.endpoint import Request
 from mexc_async.core.limits import Limits
 from mexc_async.core.reply import Reply
 from mexc_async.core.retry import RetryPolicy
@@ -36,13 +37,22 @@ from mexc_async.errors import (
     RequestTimeout,
     TimestampRejected,
     TooManyRequests,
+    WithdrawalsOff,
 )
 from mexc_async.net.hooks import ClockSynced, OddItems, RequestDone
 from mexc_async.net.ledger import OrderSettings
 from mexc_async.spot.account import AccountQuery
+from mexc_async.spot.broker import BrokerWithdraw
 from mexc_async.spot.market import DepthQuery, ExchangeInfoQuery, Ping
 from mexc_async.spot.models import OrderAck
 from mexc_async.spot.trading import CancelOrder, NewOrder, TestOrder
+from mexc_async.spot.wallet import (
+    CancelWithdraw,
+    InternalTransferRequest,
+    UniversalTransfer,
+    Withdraw,
+    WithdrawApply,
+)
 from tests.net.fake_transport import (
     ACK,
     KEY,
@@ -696,6 +706,89 @@ async def test_a_read_only_client_sends_nothing_that_changes_something() -> None
         await d.view.send(AccountQuery())
         await d.view.request("GET", "/x")
         await d.view.send(TEST_ORDER)
+
+
+WITHDRAW = "/api/v3/capital/withdraw"
+
+
+def withdrawal(**fields: Any) -> Withdraw:
+    usual: dict[str, Any] = {"coin": "USDT", "net_work": "TRX", "address": "T1", "amount": Decimal("10.50")}
+    return Withdraw(**usual | fields)
+
+
+SENDS_AWAY: list[Request[Any]] = [
+    withdrawal(),
+    WithdrawApply(coin="USDT", address="T1", amount=Decimal(1)),
+    InternalTransferRequest(to_account_type="UID", to_account="1", asset="USDT", amount=Decimal(1)),
+    BrokerWithdraw(coin="USDT", network="TRC20", address="T1", amount=Decimal(1)),
+]
+
+
+@pytest.mark.parametrize("request_", SENDS_AWAY, ids=lambda request: type(request).__name__)
+async def test_money_is_not_sent_away_unless_the_client_was_opened_for_it(request_: Request[Any]) -> None:
+    route = request_.route
+    async with desk() as d:
+        for call in (d.view.send(request_), d.raw.send(request_), d.view.request(route.method, route.path + "/")):
+            with pytest.raises(WithdrawalsOff, match="allow_withdraw=True") as caught:
+                await call
+            assert str(caught.value).startswith(f"{route.method} {route.path}")
+        assert not d.transport.sent
+        d.transport.on(WITHDRAW, reply({"id": "1"}))
+        await d.view.send(CancelWithdraw(id="1"))  # stopping one is always allowed
+    async with desk(read_only=True, allow_withdraw=True) as d:
+        with pytest.raises(ReadOnlyError):
+            await d.view.send(request_)
+        assert not d.transport.sent
+    async with desk(allow_withdraw=True) as d:
+        d.transport.on(route.path, reply({"id": "1", "tranId": "1"}))
+        await d.view.send(request_)
+        assert len(d.transport.of(route.path)) == 1
+
+
+async def test_every_withdrawal_carries_an_id_of_the_client_s_own() -> None:
+    async with desk(prefix="desk-1", allow_withdraw=True) as d:
+        d.transport.on(WITHDRAW, reply({"id": "1"}))
+        d.transport.on(WITHDRAW + "/apply", reply([{"id": "1"}]))
+        for _ in range(3):
+            await d.view.send(withdrawal())
+        await d.view.send(withdrawal(withdraw_order_id="mine"))
+        await d.view.send(WithdrawApply(coin="USDT", address="T1", amount=Decimal(1)))
+        ids = [sent.params["withdrawOrderId"] for sent in d.transport.sent if sent.path != TIME]
+        assert ids.pop(3) == "mine"
+        assert len(set(ids)) == 4
+        assert all(one.startswith("desk-1") for one in ids)
+
+
+MOVES = [
+    *SENDS_AWAY,
+    UniversalTransfer(from_account_type="SPOT", to_account_type="FUTURES", asset="A", amount=Decimal(1)),
+]
+
+
+@pytest.mark.parametrize("fault", [ConnectionLost("gone"), RequestTimeout("late"), reply("<html>", 504)])
+@pytest.mark.parametrize("request_", MOVES, ids=lambda request: type(request).__name__)
+async def test_money_without_a_clear_answer_is_never_sent_again(request_: Request[Any], fault: Answer) -> None:
+    async with desk(allow_withdraw=True) as d:
+        d.transport.on(request_.route.path, fault)
+        with pytest.raises(OutcomeUnknown) as caught:
+            await d.view.send(request_)
+        (sent,) = d.transport.of(request_.route.path)
+        assert caught.value.client_order_id == sent.params.get("withdrawOrderId")
+        assert ("withdrawOrderId" in sent.params) == isinstance(request_, Withdraw | WithdrawApply)
+
+
+async def test_a_json_body_is_signed_behind_the_query_and_holds_every_parameter() -> None:
+    made = reply({"code": "0", "message": "", "data": [{"subAccount": "mexc1", "note": "1"}]})
+    async with desk() as d:
+        d.transport.on("/api/v3/broker/sub-account/virtualSubAccount", made)
+        await d.view.using(recv_window_ms=5000).spot.broker_create_sub_account(sub_account="mexc1", note="1")
+        (sent,) = d.transport.of("/api/v3/broker/sub-account/virtualSubAccount")
+        assert sent.body == b'{"subAccount":"mexc1","note":"1"}'
+        assert sent.params.keys() == {"recvWindow", "timestamp", "signature"}
+        query, _, signature = sent.target.partition("?")[2].partition("&signature=")
+        assert signature == hmac.new(SECRET.encode(), query.encode() + sent.body, sha256).hexdigest()
+        await d.view.send(order())
+        assert d.transport.of(ORDER)[0].body == b""
 
 
 async def test_without_credentials_only_public_calls_work() -> None:

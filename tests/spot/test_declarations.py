@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from decimal import Decimal
 from enum import Enum
@@ -51,16 +52,15 @@ from mexc_async.spot.models import (
 from tests.reference import FOLDER, read, spot_endpoints
 
 read("spot-rest.json")
-GROUPS = ("market", "trade", "account", "userstream", "subaccount", "wallet")
-REFERENCE = spot_endpoints(*GROUPS)
+REFERENCE = spot_endpoints()
 ENTRIES = {entry.id: entry for entry in read_reference(FOLDER / "spot-rest.json")}
 DECLARED = {endpoint.name: endpoint for endpoint in endpoints()}
 SHARED_ORDERS = "spot_orders_uid"
 
 HARMLESS = {"test_order", "create_listen_key", "keepalive_listen_key", "close_listen_key"}
 """Calls beside GET that change nothing of the account; asking twice for a listen key gives the same or one more."""
-TRANSFERS = {"universal_transfer", "sub_universal_transfer"}
-WITHDRAWALS = {"withdraw", "withdraw_apply", "internal_transfer"}
+TRANSFERS = {"universal_transfer", "sub_universal_transfer", "broker_universal_transfer"}
+WITHDRAWALS = {"withdraw", "withdraw_apply", "internal_transfer", "broker_withdraw"}
 
 each = pytest.mark.parametrize("name", REFERENCE)
 
@@ -455,3 +455,107 @@ def test_samples_are_what_the_exchange_sends() -> None:
     for name, row in REFERENCE.items():
         again = json.loads(text_of(row["response"]), parse_float=Decimal)
         assert again == row["response"], name
+
+
+# --- what sources differ on, endpoint by endpoint ---
+
+
+def both_ways(name: str, *answers: object) -> Any:
+    """The value that all these answers are decoded to."""
+    first, *others = [decoded(DECLARED[name].result, answer) for answer in answers]
+    assert all(other == first for other in others)
+    return first
+
+
+def test_key_of_a_sub_account_takes_either_spelling_and_keeps_its_secret_to_itself() -> None:
+    sample = dict(REFERENCE["create_sub_account_api_key"]["response"])
+    misspelt = {name: value for name, value in sample.items() if name not in ("createTime", "apiKey")}
+    key = both_ways(
+        "create_sub_account_api_key",
+        sample,
+        misspelt | {"creatTime": sample["createTime"], "apikey": sample["apiKey"]},
+    )
+    assert (key.api_key, key.create_time, key.secret_key) == ("arg13sdfgs", 1597026383085, "nkjwn21973ihi")
+    assert "nkjwn21973ihi" not in f"{key} {key!r} {[key]}"
+    broker = decoded(DECLARED["broker_create_api_key"].result, REFERENCE["broker_create_api_key"]["response"])
+    assert broker.api_key == "mx0npKfh57kEEVmyLa"
+    assert broker.secret_key not in repr(broker)
+    token = decoded(DECLARED["broker_once_token"].result, REFERENCE["broker_once_token"]["response"])
+    assert repr(token) == "OnceToken(once_token='***')"
+
+
+def test_currency_takes_either_spelling_of_its_name() -> None:
+    sample = dict(REFERENCE["currencies"]["response"][0])
+    older = {name: value for name, value in sample.items() if name != "name"} | {"Name": "EOS"}
+    (currency,) = both_ways("currencies", [sample], [older], sample)
+    (network,) = currency.network_list
+    assert (currency.name, network.network, network.net_work, network.withdraw_fee) == (
+        "EOS",
+        "EOS",
+        "EOS",
+        Decimal("0.0001"),
+    )
+    assert network.withdraw_integer_multiple is None
+
+
+def test_deposit_address_has_its_memo_under_either_name() -> None:
+    sample = {"coin": "EOS", "network": "EOS", "address": "a"}
+    for name in ("deposit_address", "generate_deposit_address"):
+        (address,) = both_ways(
+            name, [sample | {"memo": "m"}], [sample | {"tag": "m"}], sample | {"tag": "m", "memo": None}
+        )
+        assert address.memo == "m"
+
+
+@pytest.mark.parametrize(
+    "name", ["universal_transfer", "sub_universal_transfer", "internal_transfer", "withdraw_apply"]
+)
+def test_id_comes_as_text_or_number_bare_or_in_a_list(name: str) -> None:
+    key = "id" if name == "withdraw_apply" else "tranId"
+    both_ways(name, {key: "11945860693"}, {key: 11945860693}, [{key: "11945860693"}])
+
+
+def test_transfers_come_with_their_page_without_it_or_one_alone() -> None:
+    page = REFERENCE["sub_universal_transfer_history"]["response"]
+    (row,) = page["result"]
+    del (page := dict(page))["totalCount"]
+    result = both_ways("sub_universal_transfer_history", page, [row], row, [page])
+    assert result.result[0].to_account_type is AccountType.FUTURES
+    assert result.result[0].status.is_known
+    (transfer,) = decoded(DECLARED["broker_universal_transfer_history"].result, [row | {"toAccountType": "MARGIN"}])
+    assert (transfer.to_account_type, transfer.to_account_type.is_known) == ("MARGIN", False)
+
+
+def test_status_of_a_deposit_and_a_withdrawal_comes_as_number_or_text() -> None:
+    deposit = REFERENCE["deposit_history"]["response"][0]
+    (value,) = both_ways("deposit_history", [deposit], [deposit | {"status": "5"}])
+    assert value.status is DepositStatus.SUCCESS
+    live = deposit | {"netWork": "EOS", "transHash": "0x", "updateTime": 1, "explorerUrl": "u", "confirmTimes": "7/12"}
+    assert decoded(DECLARED["deposit_history"].result, [live])[0].confirm_times == "7/12"
+    withdrawal = REFERENCE["withdraw_history"]["response"][0]
+    (done,) = decoded(DECLARED["withdraw_history"].result, [withdrawal | {"status": 7}])
+    (unknown,) = decoded(DECLARED["withdraw_history"].result, [withdrawal | {"status": 99}])
+    assert (done.status, done.status.is_final) == (WithdrawStatus.SUCCESS, True)
+    assert (unknown.status, unknown.status.is_known, unknown.status.is_final) == ("99", False, False)
+    del (without := dict(withdrawal))["network"]
+    assert decoded(DECLARED["withdraw_history"].result, [without])[0].network is None
+
+
+def test_times_of_affiliates_are_milliseconds_whatever_the_exchange_sends() -> None:
+    answer = decoded(DECLARED["affiliate_commission"].result, REFERENCE["affiliate_commission"]["response"])
+    (row,) = answer.data.result_list
+    assert (row.invite_time, row.first_deposit_time) == (1637145478000, 1637280000000)
+    history = decoded(DECLARED["broker_rebate_history"].result, REFERENCE["broker_rebate_history"]["response"])
+    assert history.data[0].time == 1666396800000
+
+
+def test_pages_of_announcements_are_counted_as_number_or_text() -> None:
+    sample = REFERENCE["announcements"]["response"]
+    (page,) = sample["data"]
+    value = both_ways("announcements", sample, sample | {"data": [page | {"totalPage": "5549"}]})
+    assert value.data[0].total_page == 5549
+
+
+def test_declarations_are_short() -> None:
+    lines = [len(inspect.getsource(endpoint.request).splitlines()) for endpoint in DECLARED.values()]
+    assert sum(lines) / len(lines) <= 15

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from io import StringIO
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from mexc_async.core.endpoint import Request
 from mexc_async.errors import InvalidRequest
 from mexc_async.spot.account import ApiKeyInfoQuery, MyTradesQuery, SetApiKeyInfo, SetMxDeduct, TradeFeeQuery
-from mexc_async.spot.enums import OrderType, Side
+from mexc_async.spot.announcements import AnnouncementsQuery
+from mexc_async.spot.broker import BrokerCreateApiKey, BrokerCreateSubAccount, BrokerUniversalTransfer, BrokerWithdraw
+from mexc_async.spot.enums import AccountType, CommissionType, DepositStatus, OrderType, Side
 from mexc_async.spot.market import AggTradesQuery, DepthQuery, ExchangeInfoQuery, KlinesQuery, TradesQuery
+from mexc_async.spot.rebates import AffiliateCommissionDetailQuery, AffiliateReferralQuery
+from mexc_async.spot.subaccounts import (
+    CreateSubAccount,
+    CreateSubAccountApiKey,
+    SubAccountsQuery,
+    SubUniversalTransfer,
+    SubUniversalTransferHistoryQuery,
+)
 from mexc_async.spot.trading import (
     AddStpGroupUid,
     AllOrdersQuery,
@@ -26,6 +38,17 @@ from mexc_async.spot.trading import (
     OrderQuery,
 )
 from mexc_async.spot.trading import TestOrder as CheckOrder  # pytest collects what begins with Test
+from mexc_async.spot.user_stream import KeepAliveListenKey
+from mexc_async.spot.wallet import (
+    ConvertDust,
+    DepositHistoryQuery,
+    InternalTransferRequest,
+    UniversalTransfer,
+    UniversalTransferHistoryQuery,
+    Withdraw,
+    WithdrawApply,
+    WithdrawHistoryQuery,
+)
 
 ONE = Decimal(1)
 LIMIT: dict[str, Any] = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "quantity": ONE, "price": ONE}
@@ -198,8 +221,137 @@ def test_any_amount_is_either_refused_or_rendered_exactly(amount: Decimal) -> No
         (AddStpGroupUid, {"uid": 5, "trade_group_id": "1"}, "uid 5 is a int, not text"),
     ],
 )
-def test_parameter_is_refused(request_type: type[Request[Any]], params: dict[str, Any], message: str) -> None:
+def test_parameter_of_trading_is_refused(
+    request_type: type[Request[Any]], params: dict[str, Any], message: str
+) -> None:
     assert message in refusal(request_type, **params)
+
+
+TRANSFER: dict[str, Any] = {"from_account_type": "SPOT", "to_account_type": "FUTURES", "asset": "USDT", "amount": ONE}
+WITHDRAWAL: dict[str, Any] = {"coin": "USDT", "address": "T1", "amount": ONE}
+INTERNAL: dict[str, Any] = {"to_account_type": "UID", "to_account": "1", "asset": "USDT", "amount": ONE}
+TRANSFERS: dict[str, Any] = {"from_account_type": "SPOT", "to_account_type": "FUTURES"}
+SUB_KEY: dict[str, Any] = {"sub_account": "grid0001", "note": "n", "permissions": "SPOT_ACCOUNT_READ,SPOT_DEAL_WRITE"}
+DAY = 86_400_000
+
+
+@pytest.mark.parametrize(
+    ("request_type", "params", "message"),
+    [
+        (Withdraw, WITHDRAWAL | {"amount": 5}, "amount 5 is a int: amounts are Decimal"),
+        (Withdraw, WITHDRAWAL | {"amount": Decimal(0)}, "amount 0 must be above zero"),
+        (Withdraw, WITHDRAWAL | {"address": ""}, "address '' is empty"),
+        (Withdraw, WITHDRAWAL | {"memo": ""}, "memo '' is empty"),
+        (Withdraw, WITHDRAWAL | {"withdraw_order_id": "a\n"}, "withdraw_order_id 'a\\n' is not printable"),
+        (WithdrawApply, WITHDRAWAL | {"coin": None}, "coin None is a NoneType"),
+        (BrokerWithdraw, WITHDRAWAL | {"network": "TRC20", "amount": Decimal("-1")}, "amount -1 must be above zero"),
+        (UniversalTransfer, TRANSFER | {"amount": 1.5}, "amount 1.5 is a float: amounts are Decimal"),
+        (UniversalTransfer, TRANSFER | {"from_account_type": "spot"}, "'spot' is not one of 'SPOT', 'FUTURES'"),
+        (UniversalTransfer, TRANSFER | {"to_account_type": "SPOT"}, "to_account_type are both SPOT"),
+        (
+            SubUniversalTransfer,
+            TRANSFER | {"to_account_type": AccountType.SPOT},
+            "from SPOT of the main account to ",
+        ),
+        (
+            BrokerUniversalTransfer,
+            TRANSFER | {"from_account": "a", "to_account": "a", "to_account_type": "SPOT"},
+            "the transfer goes from SPOT of a to itself",
+        ),
+        (InternalTransferRequest, INTERNAL | {"to_account_type": "PHONE"}, "is not one of 'EMAIL', 'UID', 'MOBILE'"),
+        (InternalTransferRequest, INTERNAL | {"to_account_type": "MOBILE"}, "MOBILE needs area_code, which is missing"),
+        (InternalTransferRequest, INTERNAL | {"amount": Decimal("NaN")}, "amount NaN is not a number"),
+        (CreateSubAccount, {"sub_account": "short", "note": "n"}, "'short' must be 8 to 32 letters and digits"),
+        (CreateSubAccount, {"sub_account": "with-dash1", "note": "n"}, "must be 8 to 32 letters and digits"),
+        (CreateSubAccount, {"sub_account": "grid0001", "note": ""}, "note '' is empty"),
+        (CreateSubAccountApiKey, SUB_KEY | {"permissions": ""}, "permissions '' is empty"),
+        (CreateSubAccountApiKey, SUB_KEY | {"permissions": "SPOT_DEAL_READ,"}, "permissions '' is not one of"),
+        (CreateSubAccountApiKey, SUB_KEY | {"permissions": "SPOT_WITHDRAW_WRITE"}, "is not one of 'SPOT_ACCOUNT_READ'"),
+        (CreateSubAccountApiKey, SUB_KEY | {"ip": "1.2.3"}, "ip '1.2.3' is not an IP address, as in 203.0.113.7"),
+        (CreateSubAccountApiKey, SUB_KEY | {"ip": "1.2.3.4, 5.6.7.8"}, "ip ' 5.6.7.8' is not an IP address"),
+        (CreateSubAccountApiKey, SUB_KEY | {"ip": ",".join(["::1"] * 21)}, "ip holds 21: at most 20, joined by commas"),
+        (BrokerCreateApiKey, SUB_KEY | {"ip": ",".join(["::1"] * 5)}, "ip holds 5: at most 4, joined by commas"),
+        (SetApiKeyInfo, {"api_key": "k", "ip_white_list": "10.0.0.0/8"}, "'10.0.0.0/8' is not an IP address"),
+        (SetApiKeyInfo, {"api_key": "k", "ip_white_list": ""}, "ip_white_list '' is empty"),
+        (SubAccountsQuery, {"is_freeze": "true"}, "is_freeze 'true' is a str, not True or False"),
+        (SubAccountsQuery, {"limit": 201}, "limit 201 must be from 1 to 200"),
+        (SubAccountsQuery, {"page": 0}, "page 0 must be from 1 to 1000000"),
+        (SubUniversalTransferHistoryQuery, TRANSFERS | {"limit": 501}, "limit 501 must be from 1 to 500"),
+        (UniversalTransferHistoryQuery, TRANSFERS | {"size": 101}, "size 101 must be from 1 to 100"),
+        (DepositHistoryQuery, {"status": "13"}, "status '13' is not one of '1', '2'"),
+        (DepositHistoryQuery, {"status": 5}, "status 5 is not one of '1'"),
+        (DepositHistoryQuery, {"limit": 1001}, "limit 1001 must be from 1 to 1000"),
+        (DepositHistoryQuery, {"start_time": 2, "end_time": 1}, "start_time 2 is after end_time 1"),
+        (DepositHistoryQuery, {"start_time": 0, "end_time": 7 * DAY + 1}, "at most 7 days in one call"),
+        (WithdrawHistoryQuery, {"start_time": 0, "end_time": 8 * DAY}, "at most 7 days in one call"),
+        (AffiliateCommissionDetailQuery, {"start_time": 0, "end_time": 31 * DAY}, "at most 30 days in one call"),
+        (AffiliateCommissionDetailQuery, {"type": 4}, "type 4 is not one of"),
+        (AffiliateCommissionDetailQuery, {"type": True}, "type True is not one of"),
+        (AffiliateReferralQuery, {"page_size": 0}, "page_size 0 must be from 1"),
+        (
+            KlinesQuery,
+            {"symbol": "A", "interval": "1m", "start_time": 2, "end_time": 1},
+            "start_time 2 is after end_time",
+        ),
+        (AggTradesQuery, {"symbol": "A", "start_time": 2, "end_time": 1}, "start_time 2 is after end_time 1"),
+        (MyTradesQuery, {"symbol": "A", "start_time": 2, "end_time": 1}, "start_time 2 is after end_time 1"),
+        (AllOrdersQuery, {"symbol": "A", "start_time": 2, "end_time": 1}, "start_time 2 is after end_time 1"),
+        (ConvertDust, {"asset": ",".join("ABCDEFGHIJKLMNOP")}, "asset holds 16: at most 15, joined by commas"),
+        (ConvertDust, {"asset": "A,,B"}, "asset '' is empty"),
+        (AnnouncementsQuery, {"language": "en"}, "language 'en' must be a locale, as in en-US"),
+        (AnnouncementsQuery, {"limit": 12}, "limit 12 must be a multiple of 5"),
+        (AnnouncementsQuery, {"limit": 105}, "limit 105 must be from 5 to 100"),
+        (AnnouncementsQuery, {"limit": "5"}, "limit '5' is a str"),
+    ],
+)
+def test_parameter_of_the_account_is_refused(
+    request_type: type[Request[Any]], params: dict[str, Any], message: str
+) -> None:
+    assert message in refusal(request_type, **params)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        Withdraw(**WITHDRAWAL, withdraw_order_id="0b3fca5e-7bb0-4d3e-a7b8-26f9ff5c8d0f"),
+        SubUniversalTransfer(**TRANSFER | {"to_account": "grid0001", "to_account_type": "SPOT"}),
+        SubUniversalTransfer(**TRANSFER),
+        InternalTransferRequest(**INTERNAL | {"to_account_type": "MOBILE", "area_code": "86"}),
+        CreateSubAccountApiKey(**SUB_KEY, ip="203.0.113.7,2001:db8::1"),
+        DepositHistoryQuery(status=DepositStatus.SUCCESS, start_time=0, end_time=7 * DAY, limit=1000),
+        WithdrawHistoryQuery(status="7"),
+        AffiliateCommissionDetailQuery(type=1),
+        AffiliateCommissionDetailQuery(type=CommissionType.ETF, start_time=5),
+        AnnouncementsQuery(language="zh-Hant", limit=100),
+    ],
+)
+def test_parameters_that_keep_to_the_rules_are_taken(request_: Request[Any]) -> None:
+    params = dict(request_.params())
+    assert all(isinstance(value, str) for value in params.values())
+    assert params.get("type") in (None, "1", "3")
+    assert params.get("status") in (None, "5", "7")
+
+
+@pytest.mark.parametrize("bad", ["hunter2", "0" * 31, 5, ""])
+def test_password_is_no_part_of_an_error_or_a_repr(bad: Any) -> None:
+    text = refusal(BrokerCreateSubAccount, sub_account="a", note="n", password=bad)
+    assert text == "password must be 32 hex digits, the MD5 of the password"
+    good = "0123456789abcdef" * 2
+    made: list[Request[Any]] = [
+        BrokerCreateSubAccount(sub_account="a", note="n", password=good),
+        BrokerWithdraw(coin="A", network="B", address="C", amount=ONE, password=good),
+        KeepAliveListenKey(listen_key=good),
+    ]
+    for request in made:
+        assert good not in repr(request) + str(request) + rich_text(request)
+        assert good in dict(request.params()).values()
+
+
+def rich_text(value: object) -> str:
+    with Console(file=StringIO(), width=200) as console:
+        console.print(value)
+        assert isinstance(console.file, StringIO)
+        return console.file.getvalue()
 
 
 def test_times_of_aggregated_trades_go_together() -> None:

@@ -1,0 +1,263 @@
+"""For brokers: sub-accounts of their customers, keys, deposits, transfers. MEXC's broker document; weights are assumed.
+
+What changes something goes in a JSON body, signed together with the query. Several permissions are as the document
+prints them, which may not be what the exchange asks for.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Annotated, TypeAlias
+
+from mexc_async.core.checks import Rule, ip_address, listed, one_of
+from mexc_async.core.endpoint import Auth, Cost, Money, Priority, Request, Resource, Route, call
+from mexc_async.core.fields import Coded, Hiding, MaybeText, MaybeTimeMs, Text, TimeMs
+from mexc_async.errors import InvalidRequest
+from mexc_async.spot.enums import AccountTypeName, SubAccountStatus
+from mexc_async.spot.models import Answer, Page, Wrapped
+from mexc_async.spot.parameters import Count, Limit200, Limit500, Period
+from mexc_async.spot.subaccounts import (
+    KEY_PERMISSIONS,
+    BetweenAccounts,
+    FuturesEnabled,
+    SubAccountKey,
+    SubAccountKeys,
+    SubAccountName,
+)
+from mexc_async.spot.wallet_models import Deposit, DepositAddress, Transfer, TransferId, WithdrawalId
+
+BROKER_KEY_PERMISSIONS = (
+    *KEY_PERMISSIONS,
+    "SPOT_WITHDRAW_READ",
+    "SPOT_WITHDRAW_WRITE",
+    "SPOT_DEPOSIT_READ",
+    "SPOT_DEPOSIT_WRITE",
+)
+Permissions: TypeAlias = Annotated[str, Rule(listed(one_of(BROKER_KEY_PERMISSIONS)), BROKER_KEY_PERMISSIONS)]
+"""Permissions joined by commas."""
+
+
+def _md5(name: str, value: object) -> None:
+    if not isinstance(value, str) or not re.fullmatch("[0-9a-fA-F]{32}", value):
+        raise InvalidRequest(f"{name} must be 32 hex digits, the MD5 of the password")  # which is not repeated here
+
+
+PasswordMd5: TypeAlias = Annotated[str, Rule(_md5)]
+
+
+class BrokerSubAccount(Answer, frozen=True, kw_only=True):
+    """A customer's sub-account."""
+
+    sub_account: str
+    note: MaybeText = None
+    timestamp: MaybeTimeMs = None
+
+
+class BrokerSubAccountStatus(Answer, frozen=True, kw_only=True):
+    """Whether a sub-account may be used."""
+
+    status: Coded[SubAccountStatus]
+
+
+class BrokerRebate(Answer, frozen=True, kw_only=True):
+    """A day's rebate from one customer."""
+
+    asset: str
+    amount: Decimal
+    type: str
+    """spot or futures."""
+    uid: Text
+    time: TimeMs
+    """The exchange sends a date here."""
+
+
+class OnceToken(Hiding, Answer, frozen=True, kw_only=True):
+    """A token that logs a customer in once."""
+
+    hidden = ("once_token",)
+    once_token: str
+
+
+def _read(path: str, permission: str | None = None) -> Route:
+    return Route("GET", f"/api/v3/broker/{path}", Auth.SIGNED, permission, (Cost("ip"),), Priority.ACCOUNT, safe=True)
+
+
+def _write(path: str, permission: str | None = None, money: Money | None = None, method: str = "POST") -> Route:
+    costs = (Cost("ip"),)
+    path = f"/api/v3/broker/{path}"
+    return Route(method, path, Auth.SIGNED, permission, costs, Priority.ACCOUNT, money=money, json_body=True)
+
+
+class BrokerUniversalTransferHistoryQuery(Period[list[Transfer]], frozen=True, kw_only=True):
+    """Transfers between the broker's account and sub-accounts, 500 a page by default and at most."""
+
+    route = _read("sub-account/universalTransfer", "SPOT_TRANSFER_READ")
+    from_account: str | None = None
+    to_account: str | None = None
+    from_account_type: AccountTypeName
+    to_account_type: AccountTypeName
+    start_time: int | None = None
+    end_time: int | None = None
+    page: Count | None = None
+    limit: Limit500 | None = None
+
+
+class BrokerCreateSubAccount(Hiding, Request[Wrapped[list[BrokerSubAccount]]], frozen=True, kw_only=True):
+    """Make a sub-account for a customer."""
+
+    route = _write("sub-account/virtualSubAccount")
+    hidden = ("password",)
+    sub_account: str
+    note: str
+    password: PasswordMd5 | None = None
+
+
+class BrokerSubAccountsQuery(Request[Wrapped[list[BrokerSubAccount]]], frozen=True, kw_only=True):
+    """Sub-accounts, 10 a page by default and 200 at most."""
+
+    route = _read("sub-account/list")
+    sub_account: str | None = None
+    page: Count | None = None
+    limit: Limit200 | None = None
+
+
+class BrokerSubAccountStatusQuery(Request[BrokerSubAccountStatus], frozen=True, kw_only=True):
+    """Whether a sub-account may be used."""
+
+    route = _read("sub-account/status")
+    sub_account: str
+
+
+class BrokerCreateApiKey(Request[SubAccountKey], frozen=True, kw_only=True):
+    """Make a key for a sub-account; the answer is the only one that ever holds its secret."""
+
+    route = _write("sub-account/apiKey")
+    sub_account: str
+    permissions: Permissions
+    ip: Annotated[str, Rule(listed(ip_address, 4))] | None = None
+    """Up to 4 addresses joined by commas."""
+    note: str
+
+
+class BrokerApiKeysQuery(Request[SubAccountKeys], frozen=True, kw_only=True):
+    """The keys of a sub-account, without their secrets."""
+
+    route = _read("sub-account/apiKey")
+    sub_account: str
+
+
+class BrokerDeleteApiKey(Request[SubAccountName], frozen=True, kw_only=True):
+    """Delete a key of a sub-account."""
+
+    route = _write("sub-account/apiKey", method="DELETE")
+    sub_account: str
+    api_key: str
+
+
+class BrokerGenerateDepositAddress(Request[DepositAddress], frozen=True, kw_only=True):
+    """Make a deposit address for a sub-account."""
+
+    route = _write("capital/deposit/subAddress", "SPOT_DEPOSIT_WRITE")
+    coin: str
+    network: str
+
+
+class BrokerDepositAddressQuery(Request[list[DepositAddress]], frozen=True, kw_only=True):
+    """Deposit addresses of a sub-account."""
+
+    route = _read("capital/deposit/subAddress", "SPOT_DEPOSIT_READ")
+    coin: str
+
+
+class BrokerSubDepositHistoryQuery(Period[list[Deposit]], frozen=True, kw_only=True):
+    """Deposits of a sub-account, the last 10 days and 20 a page by default."""
+
+    route = _read("capital/deposit/subHisrec", "SPOT_DEPOSIT_READ")
+    coin: str | None = None
+    status: str | None = None
+    """Name or number of a `DepositStatus`."""
+    start_time: int | None = None
+    end_time: int | None = None
+    limit: Count | None = None
+    page: Count | None = None
+
+
+class BrokerAllDepositHistoryQuery(Period[list[Deposit]], frozen=True, kw_only=True):
+    """Deposits of every sub-account, the last 3 days; 100 a page by default."""
+
+    route = _read("capital/deposit/subHisrec/getall", "SPOT_DEPOSIT_READ")
+    coin: str | None = None
+    status: str | None = None
+    """Name or number of a `DepositStatus`."""
+    start_time: int | None = None
+    end_time: int | None = None
+    limit: Count | None = None
+    page: Count | None = None
+
+
+class BrokerWithdraw(Hiding, Request[WithdrawalId], frozen=True, kw_only=True):
+    """Withdraw from a sub-account; only with `Mexc(..., allow_withdraw=True)`.
+
+    MEXC takes no id of your own here, so that a withdrawal whose answer was lost can be looked up by hand only.
+    """
+
+    route = _write("capital/withdraw/apply", "SPOT_TRANSFER_READ", Money.WITHDRAWAL)
+    hidden = ("password",)
+    coin: str
+    network: str
+    address: str
+    amount: Decimal
+    password: PasswordMd5 | None = None
+    remark: str | None = None
+
+
+class BrokerUniversalTransfer(BetweenAccounts[TransferId], frozen=True, kw_only=True):
+    """Transfer between the broker's account and sub-accounts."""
+
+    route = _write("sub-account/universalTransfer", "SPOT_TRANSFER_READ", Money.TRANSFER)
+
+
+class BrokerEnableFutures(Request[Wrapped[list[FuturesEnabled]]], frozen=True, kw_only=True):
+    """Let a sub-account trade futures."""
+
+    route = _write("sub-account/futures")
+    sub_account: str
+
+
+class BrokerRebateHistoryQuery(Period[Page[BrokerRebate]], frozen=True, kw_only=True):
+    """Rebates by day and customer, 10 a page by default."""
+
+    route = _read("rebate/taxQuery")
+    start_time: int | None = None
+    end_time: int | None = None
+    page: Count | None = None
+    page_size: Count | None = None
+
+
+class BrokerOnceTokenQuery(Request[OnceToken], frozen=True, kw_only=True):
+    """A token that logs a customer in once. Hidden: MEXC took it out of its documents."""
+
+    route = _read("sub-account/onceToken", "SPOT_TRANSFER_READ")
+    sub_account: str
+
+
+class Broker(Resource):
+    """For brokers."""
+
+    broker_universal_transfer_history = call(BrokerUniversalTransferHistoryQuery)
+    broker_create_sub_account = call(BrokerCreateSubAccount)
+    broker_list_sub_accounts = call(BrokerSubAccountsQuery)
+    broker_sub_account_status = call(BrokerSubAccountStatusQuery)
+    broker_create_api_key = call(BrokerCreateApiKey)
+    broker_list_api_keys = call(BrokerApiKeysQuery)
+    broker_delete_api_key = call(BrokerDeleteApiKey)
+    broker_generate_deposit_address = call(BrokerGenerateDepositAddress)
+    broker_deposit_address = call(BrokerDepositAddressQuery)
+    broker_sub_deposit_history = call(BrokerSubDepositHistoryQuery)
+    broker_all_deposit_history = call(BrokerAllDepositHistoryQuery)
+    broker_withdraw = call(BrokerWithdraw)
+    broker_universal_transfer = call(BrokerUniversalTransfer)
+    broker_enable_futures = call(BrokerEnableFutures)
+    broker_rebate_history = call(BrokerRebateHistoryQuery)
+    broker_once_token = call(BrokerOnceTokenQuery)
