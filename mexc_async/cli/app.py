@@ -6,6 +6,7 @@ import typer
 
 from mexc_async import __version__
 from mexc_async.cli.demo import demo
+from mexc_async.cli.endpoints import endpoints
 from mexc_async.cli.sim import sim
 
 app = typer.Typer(
@@ -16,6 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(demo)
+app.command()(endpoints)
 app.command()(sim)
 
 

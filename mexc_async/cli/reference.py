@@ -66,6 +66,8 @@ def read_reference(path: Path) -> list[Entry]:
         raise ConfigError(f"{path}: {error.strerror or error}") from None
     except msgspec.MsgspecError as error:
         raise ConfigError(f"{path} is not a reference of endpoints: {error}") from None
+    if not entries:
+        raise ConfigError(f"{path} is not a reference of endpoints: it lists none")
     if twice := {entry.id for entry in entries if sum(other.id == entry.id for other in entries) > 1}:
         raise ConfigError(f"{path} has more than one entry for {', '.join(sorted(twice))}")
     return entries

@@ -1,0 +1,8 @@
+"""`python -m mexc_async.cli`: the same as `mexc-async`."""
+
+from __future__ import annotations
+
+from mexc_async.cli.app import main
+
+if __name__ == "__main__":
+    main()
