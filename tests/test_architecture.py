@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1] / PACKAGE
 
 _PURE = {"errors", "error_codes", "core", "spot", "futures"}
 _DECLARED = {"errors", "error_codes", "core", "spot", "futures"}
-_SDK = {*_DECLARED, "keys", "catalogue", "net", "client"}
+_SDK = {*_DECLARED, "keys", "catalogue", "paging", "net", "client"}
 MAY_IMPORT = {
     "errors": set[str](),
     "error_codes": {"errors"},
@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "futures": {"errors", "error_codes", "core", "futures"},
     "catalogue": _DECLARED,
     "keys": {"errors", "core"},
+    "paging": _DECLARED,
     "net": {*_DECLARED, "net"},
     "client": _SDK,
     "sim": {*_DECLARED, "sim"},

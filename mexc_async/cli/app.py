@@ -7,6 +7,7 @@ import typer
 from mexc_async import __version__
 from mexc_async.cli.demo import demo
 from mexc_async.cli.endpoints import endpoints
+from mexc_async.cli.klines import klines
 from mexc_async.cli.sim import sim
 
 app = typer.Typer(
@@ -18,6 +19,7 @@ app = typer.Typer(
 )
 app.command()(demo)
 app.command()(endpoints)
+app.command()(klines)
 app.command()(sim)
 
 

@@ -146,6 +146,12 @@ def test_flags_of_the_simulator_are_all_described() -> None:
     assert {flag for flag in flags if f"`{flag}" not in page} == set()
 
 
+def test_flags_of_the_download_are_all_described() -> None:
+    page = (ROOT / "docs" / "history.md").read_text(encoding="utf-8")
+    flags = {flag for parameter in get_group(app).commands["klines"].params for flag in parameter.opts}
+    assert {flag for flag in flags if flag.startswith("-") and f"`{flag}" not in page} == set()
+
+
 def test_flags_of_the_demo_are_all_described() -> None:
     page = (ROOT / "README.md").read_text(encoding="utf-8")
     flags = {flag for parameter in get_group(app).commands["demo"].params for flag in parameter.opts}

@@ -1,0 +1,165 @@
+"""`mexc-async klines`: download the bars of any period into a file, and go on after a kill."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn, cast
+
+import typer
+
+from mexc_async.cli.loop import run
+
+if TYPE_CHECKING:
+    from mexc_async.cli.bar_file import BarFile, Download
+    from mexc_async.client import Mexc
+    from mexc_async.spot.enums import Interval
+    from mexc_async.spot.models import Kline
+
+AT_ONCE = 500
+"""Bars that are written together; a kill loses no more, and the next run fetches them again."""
+BUDGET_S = 60.0
+"""How long a page is asked for again after faults."""
+INTERRUPTED = 130
+
+
+def klines(
+    symbol: Annotated[str, typer.Argument(help="Such as BTCUSDT.")],
+    out: Annotated[Path, typer.Option(help="File to write: .csv, or .jsonl for JSON lines.")],
+    since: Annotated[str, typer.Option(help="First bar: a date or time (UTC), or milliseconds.")],
+    until: Annotated[str, typer.Option(help="Bars that have closed by then: the same, or `now`.")] = "now",
+    interval: Annotated[str, typer.Option(help="1m, 5m, 15m, 30m, 60m, 4h, 1d, 1W or 1M.")] = "1m",
+    limits: Annotated[str, typer.Option(help="Limit profile, see docs/limits.md.")] = "default",
+    rest: Annotated[str | None, typer.Option(help="URL of another exchange, such as a simulator.")] = None,
+    sim: Annotated[bool, typer.Option("--sim", help="Ask a simulated exchange, started for this call.")] = False,
+) -> None:
+    """Download bars into a file; after an interruption the same command goes on where it was.
+
+    Exit status 0 when the file is complete, 1 when the exchange failed, 2 for wrong input, 130 after Ctrl-C.
+    """
+    from mexc_async.cli.bar_file import BarFile, Download
+    from mexc_async.errors import ConfigError, InvalidRequest, MexcError
+    from mexc_async.spot.market import KlinesQuery
+
+    try:
+        start_ms, end_ms = _moment("--since", since), None if until == "now" else _moment("--until", until)
+        wanted = cast("Interval", interval)
+        KlinesQuery(symbol=symbol, interval=wanted, start_time=start_ms, end_time=end_ms)  # refuses what is wrong
+        mexc = _client(rest, sim, limits)
+        download = Download(symbol, interval, start_ms)
+        with BarFile(out, download) as file:
+            run(_download(mexc, file, download, end_ms))
+            file.finish()
+    except (ConfigError, InvalidRequest) as error:
+        _fail(str(error), 2)
+    except OSError as error:
+        _fail(f"--out {out}: {error.strerror or error}", 2)
+    except MexcError as error:
+        if file.next_ms == start_ms:
+            file.discard()
+            _fail(str(error), 1)
+        _fail(f"{error}; what was read is kept: the same command goes on from there", 1)
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        _fail("interrupted; the same command goes on from there", INTERRUPTED)
+
+
+def _fail(message: str, status: int) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    raise typer.Exit(status)
+
+
+def _moment(option: str, text: str) -> int:
+    """Milliseconds UTC. Raises ConfigError."""
+    from mexc_async.errors import ConfigError
+
+    if text.isdecimal() and len(text) > len("20250101"):
+        return int(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(f"{option} {text!r} is no time, as in 2025-01-01 or 2025-01-01T12:30") from None
+    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def _client(rest: str | None, sim: bool, limits: str) -> Mexc:
+    from mexc_async.client import REST, Mexc
+    from mexc_async.core.retry import RetryPolicy
+    from mexc_async.errors import ConfigError
+
+    if sim and rest is not None:
+        raise ConfigError("--sim and --rest exclude each other")
+    retry = RetryPolicy(budget_s=BUDGET_S)
+    if sim:
+        return Mexc.sim(limits=limits, retry=retry, read_only=True)
+    return Mexc(rest=rest or REST, limits=limits, retry=retry, read_only=True)
+
+
+async def _download(mexc: Mexc, file: BarFile, download: Download, end_ms: int | None) -> None:
+    from mexc_async import paging
+
+    began, start_ms = time.monotonic(), file.next_ms
+    async with mexc:
+        bars = paging.klines(
+            mexc.spot,
+            symbol=download.symbol,
+            interval=cast("Interval", download.interval),
+            start_time=start_ms,
+            end_time=end_ms,
+        )
+        last_ms = end_ms or time.time_ns() // 1_000_000
+        shown = _Shown(f"{download.symbol} {download.interval}", start_ms, last_ms)
+        with shown.progress:
+            fresh: list[Kline] = []
+            try:
+                async for bar in bars:
+                    fresh.append(bar)
+                    if len(fresh) == AT_ONCE:
+                        file.write(fresh)
+                        fresh.clear()
+                        shown.update(bar.close_time, file.count, _waited_s(mexc))
+            finally:
+                file.write(fresh)
+            shown.update(last_ms, file.count, _waited_s(mexc))
+        waited_s = _waited_s(mexc)
+    after = f", after those before {_text(start_ms)}" if start_ms != download.since_ms else ""
+    print(
+        f"{file.path}: {file.count} bars of {download.symbol} {download.interval} up to {_text(file.next_ms)}{after}; "
+        f"{time.monotonic() - began:.1f} s, {waited_s:.1f} s of waiting for limits"
+    )
+
+
+def _text(time_ms: int) -> str:
+    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def _waited_s(mexc: Mexc) -> float:
+    return sum(use.waited_s for use in mexc.limits.report().endpoints)
+
+
+class _Shown:
+    """A line on the terminal: how far, how fast, how long still, how long the limits made it wait."""
+
+    def __init__(self, title: str, start_ms: int, end_ms: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[rate]:,.0f} bars/s"),
+            TimeRemainingColumn(),
+            TextColumn("limits {task.fields[waited_s]:.0f} s"),
+            console=Console(stderr=True),
+            disable=not sys.stderr.isatty(),
+        )
+        self._start_ms = start_ms
+        self._began = time.monotonic()
+        self._task = self.progress.add_task(title, total=max(end_ms - start_ms, 1), rate=0.0, waited_s=0.0)
+
+    def update(self, time_ms: int, count: int, waited_s: float) -> None:
+        rate = count / max(time.monotonic() - self._began, 0.001)
+        self.progress.update(self._task, completed=time_ms - self._start_ms, rate=rate, waited_s=waited_s)

@@ -1,0 +1,278 @@
+"""`mexc-async klines` as a user meets it: whole files, kills in the middle, and wrong input."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from mexc_async.cli.bar_file import BarFile, Download
+from mexc_async.errors import ConfigError
+from mexc_async.spot.models import Kline
+from tests.cli.test_commands import one_line_error, run
+
+MINUTE = 60_000
+SINCE = 1_735_689_600_000
+"""2025-01-01."""
+COUNT = 12_000
+UNTIL = SINCE + COUNT * MINUTE
+GAP = range(5000, 5750)
+"""Minutes without a bar: nothing traded."""
+COMMAND = [sys.executable, "-m", "mexc_async.cli", "klines", "BTCUSDT", "--since", "2025-01-01"]
+
+
+def row(minute: int) -> list[Any]:
+    open_time = SINCE + minute * MINUTE
+    price = f"{90_000 + minute % 977}.{minute % 100:02d}"
+    return [open_time, price, price, price, price, "0.00000001", open_time + MINUTE, f"{minute}.500"]
+
+
+@dataclass
+class Exchange:
+    """Answers klines; keeps the request back that `hold` numbers."""
+
+    asked: int = 0
+    hold: int | None = None
+    fail: int | None = None
+    held: asyncio.Event = field(default_factory=asyncio.Event)
+    released: asyncio.Event = field(default_factory=asyncio.Event)
+    url: str = ""
+
+    async def klines(self, request: web.Request) -> web.Response:
+        self.asked += 1
+        if self.asked == self.hold:
+            self.held.set()
+            await self.released.wait()
+        if self.fail is not None and self.asked >= self.fail:
+            return web.json_response({"code": 10007, "msg": "bad symbol"}, status=400)
+        low, high, limit = (int(request.query[name]) for name in ("startTime", "endTime", "limit"))
+        first, last = max(0, -(-(low - SINCE) // MINUTE)), min((high - SINCE) // MINUTE, COUNT + 500)
+        step = 1 if request.query["interval"] == "1m" else 24 * 60
+        minutes = [minute for minute in range(first, last + 1) if minute not in GAP and minute % step == 0]
+        return web.json_response([row(minute) for minute in minutes[:limit]])
+
+    @staticmethod
+    async def time(_: web.Request) -> web.Response:
+        return web.json_response({"serverTime": UNTIL + 3600_000})
+
+
+@asynccontextmanager
+async def serving() -> AsyncIterator[Exchange]:
+    exchange = Exchange()
+    app = web.Application()
+    app.router.add_get("/api/v3/klines", exchange.klines)
+    app.router.add_get("/api/v3/time", exchange.time)
+    runner = web.AppRunner(app, shutdown_timeout=0)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    exchange.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        yield exchange
+    finally:
+        exchange.released.set()
+        await runner.cleanup()
+
+
+async def started(exchange: Exchange, out: Path, *more: str) -> asyncio.subprocess.Process:
+    command = [*COMMAND, "--out", str(out), "--rest", exchange.url, "--limits", "unlimited", *more]
+    if "--until" not in more:
+        command += ["--until", str(UNTIL)]
+    return await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+async def ended(process: asyncio.subprocess.Process) -> tuple[int | None, str, str]:
+    async with asyncio.timeout(60):
+        out, err = await process.communicate()
+    return process.returncode, out.decode(), err.decode()
+
+
+async def downloaded(exchange: Exchange, out: Path, *more: str) -> str:
+    status, text, err = await ended(await started(exchange, out, *more))
+    assert (status, err) == (0, "")
+    return text
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+EXPECTED = [minute for minute in range(COUNT) if minute not in GAP]
+
+
+async def test_csv_holds_every_bar_as_it_came(tmp_path: Path) -> None:
+    async with serving() as exchange:
+        text = await downloaded(exchange, tmp_path / "a.csv")
+    head, *lines = (tmp_path / "a.csv").read_text().splitlines()
+    assert head == "open_time,open,high,low,close,volume,close_time,quote_volume"
+    assert lines == [",".join(map(str, row(minute))) for minute in EXPECTED]
+    assert text.startswith(f"{tmp_path / 'a.csv'}: {len(EXPECTED)} bars of BTCUSDT 1m up to 2025-01-09 08:00; ")
+    assert names(tmp_path) == ["a.csv"]
+
+
+async def test_json_lines_hold_amounts_as_text(tmp_path: Path) -> None:
+    async with serving() as exchange:
+        await downloaded(exchange, tmp_path / "a.jsonl")
+    lines = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
+    assert [list(line.values()) for line in lines] == [row(minute) for minute in EXPECTED]
+    assert list(lines[0]) == ["open_time", "open", "high", "low", "close", "volume", "close_time", "quote_volume"]
+
+
+@pytest.mark.parametrize(("name", "hold"), [("a.csv", 1), ("a.csv", 14), ("a.csv", 22), ("a.jsonl", 14)])
+async def test_a_download_that_was_killed_goes_on_and_ends_the_same(tmp_path: Path, name: str, hold: int) -> None:
+    async with serving() as exchange:
+        await downloaded(exchange, tmp_path / f"whole-{name}")
+        exchange.asked, exchange.hold = 0, hold
+        process = await started(exchange, tmp_path / name)
+        async with asyncio.timeout(60):
+            await exchange.held.wait()
+        process.kill()
+        await process.communicate()
+        assert process.returncode == -signal.SIGKILL
+        assert (tmp_path / f"{name}.part").exists()
+        exchange.hold = None
+        again, exchange.asked = exchange.asked, 0
+        text = await downloaded(exchange, tmp_path / name)
+    assert (tmp_path / name).read_bytes() == (tmp_path / f"whole-{name}").read_bytes()
+    assert not (tmp_path / f"{name}.part").exists()
+    if hold > 8:  # a bunch was written before
+        assert "after those before 2025-01-0" in text
+        assert exchange.asked + again < 40
+
+
+async def test_a_line_that_was_cut_in_the_middle_is_read_again(tmp_path: Path) -> None:
+    async with serving() as exchange:
+        await downloaded(exchange, tmp_path / "whole.csv")
+        whole = (tmp_path / "whole.csv").read_bytes()
+        note = json.dumps({"symbol": "BTCUSDT", "interval": "1m", "since_ms": SINCE})
+        for cut in (10, len(whole) // 2, len(whole) - 1, len(whole)):
+            out = tmp_path / f"cut{cut}.csv"
+            out.write_bytes(whole[:cut])
+            (tmp_path / f"cut{cut}.csv.part").write_text(note)
+            await downloaded(exchange, out)
+            assert out.read_bytes() == whole
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_an_interrupted_download_keeps_what_it_has(tmp_path: Path, number: signal.Signals) -> None:
+    async with serving() as exchange:
+        exchange.hold = 14
+        process = await started(exchange, tmp_path / "a.csv")
+        async with asyncio.timeout(60):
+            await exchange.held.wait()
+        process.send_signal(number)
+        status, out, err = await ended(process)
+        assert (status, out, err) == (130, "", "error: interrupted; the same command goes on from there\n")
+        exchange.hold = None
+        await downloaded(exchange, tmp_path / "a.csv")
+    assert len((tmp_path / "a.csv").read_text().splitlines()) == len(EXPECTED) + 1
+
+
+async def test_an_exchange_that_fails_in_the_middle_is_told_and_what_was_read_is_kept(tmp_path: Path) -> None:
+    async with serving() as exchange:
+        exchange.fail = 14
+        status, out, err = await ended(await started(exchange, tmp_path / "a.csv"))
+        assert (status, out) == (1, "")
+        (line,) = err.splitlines()
+        assert line.startswith("error: GET /api/v3/klines: 10007 bad symbol")
+        assert line.endswith("what was read is kept: the same command goes on from there")
+        exchange.fail = 1
+        status, _, err = await ended(await started(exchange, tmp_path / "b.csv"))
+        assert (status, "kept" in err) == (1, False)
+        assert names(tmp_path) == ["a.csv", "a.csv.part"]
+        exchange.fail = None
+        await downloaded(exchange, tmp_path / "a.csv")
+    assert len((tmp_path / "a.csv").read_text().splitlines()) == len(EXPECTED) + 1
+
+
+async def test_until_now_ends_with_the_last_bar_that_has_closed(tmp_path: Path) -> None:
+    async with serving() as exchange:
+        await downloaded(exchange, tmp_path / "a.csv", "--until", "now")
+    last = (tmp_path / "a.csv").read_text().splitlines()[-1]
+    assert last.split(",")[6] == str(UNTIL + 3600_000)
+
+
+async def test_another_download_is_not_mixed_in(tmp_path: Path) -> None:
+    async with serving() as exchange:
+        exchange.hold = 14
+        process = await started(exchange, tmp_path / "a.csv")
+        async with asyncio.timeout(60):
+            await exchange.held.wait()
+        exchange.hold = None
+        _, _, err = await ended(await started(exchange, tmp_path / "a.csv"))
+        assert err == f"error: --out {tmp_path / 'a.csv'}: another run is writing it\n"
+        process.kill()
+        await process.communicate()
+        _, _, err = await ended(await started(exchange, tmp_path / "a.csv", "--interval", "5m"))
+        assert f"it is a download of BTCUSDT 1m from {SINCE}; name another file" in err
+        await downloaded(exchange, tmp_path / "a.csv")
+        whole = (tmp_path / "a.csv").read_bytes()
+        status, _, err = await ended(await started(exchange, tmp_path / "a.csv"))
+        assert status == 2
+        assert "it exists; name another file, or remove it" in err
+        assert (tmp_path / "a.csv").read_bytes() == whole
+
+
+def test_bars_of_a_simulated_exchange(tmp_path: Path) -> None:
+    result = run(
+        "klines", "BTCUSDT", "--sim", "--since", "2026-01-01", "--interval", "1d", "--out", str(tmp_path / "a.csv")
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert len((tmp_path / "a.csv").read_text().splitlines()) > 100
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["btcusdt"], "symbol 'btcusdt' has 'b'"),
+        (["BTCUSDT", "--interval", "1h"], "interval '1h' is not one of '1m'"),
+        (["BTCUSDT", "--since", "yesterday"], "--since 'yesterday' is no time, as in 2025-01-01"),
+        (["BTCUSDT", "--until", "2024-12-31"], "is after end_time"),
+        (["BTCUSDT", "--until", "tomorrow"], "--until 'tomorrow' is no time"),
+        (["BTCUSDT", "--out", "bars.txt"], "the name must end in .csv or .jsonl"),
+        (["BTCUSDT", "--out", "no/such/folder/bars.csv"], "bars.csv: No such file or directory"),
+        (["BTCUSDT", "--limits", "fast"], "unknown limit profile 'fast'"),
+        (["BTCUSDT", "--rest", "http://example.com"], "is not encrypted"),
+        (["BTCUSDT", "--rest", "http://127.0.0.1:1", "--sim"], "--sim and --rest exclude each other"),
+    ],
+)
+def test_wrong_input_is_one_line_and_status_2(tmp_path: Path, arguments: list[str], words: str) -> None:
+    defaults = {"--since": "2025-01-01", "--out": str(tmp_path / "bars.csv"), "--rest": "http://127.0.0.1:1"}
+    for option, value in defaults.items():
+        if option not in arguments and not (option == "--rest" and "--sim" in arguments):
+            arguments = [*arguments, option, value]
+    assert words in one_line_error(run("klines", *arguments))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_whose_end_is_no_bar_is_not_touched(tmp_path: Path) -> None:
+    download = Download("BTCUSDT", "1m", SINCE)
+    for name, text in (("a.csv", "1,2\n"), ("b.jsonl", "{}\n"), ("c.jsonl", "[1]\n"), ("d.csv", "x" * 5000)):
+        (tmp_path / name).write_text(text)
+        (tmp_path / f"{name}.part").write_text(json.dumps({"symbol": "BTCUSDT", "interval": "1m", "since_ms": SINCE}))
+        with pytest.raises(ConfigError, match=r"no bar|no line of a bar"):
+            BarFile(tmp_path / name, download)
+        assert (tmp_path / name).read_text() == text
+    (tmp_path / "e.csv.part").write_text("{")
+    with pytest.raises(ConfigError, match="is no note of a download"):
+        BarFile(tmp_path / "e.csv", download)
+
+
+def test_small_amounts_are_written_plainly(tmp_path: Path) -> None:
+    tiny = Decimal("0.00000001")
+    with BarFile(tmp_path / "a.csv", Download("A", "1m", 0)) as file:
+        file.write([Kline(0, tiny, tiny, tiny, tiny, Decimal("1E+3"), MINUTE, Decimal("0.10"))])
+        assert (file.next_ms, file.count) == (MINUTE, 1)
+    line = (tmp_path / "a.csv").read_text().splitlines()[1]
+    assert line == "0,0.00000001,0.00000001,0.00000001,0.00000001,1000,60000,0.10"
