@@ -110,7 +110,7 @@ async def _download(mexc: Mexc, file: BarFile, download: Download, end_ms: int |
             end_time=end_ms,
         )
         last_ms = end_ms or time.time_ns() // 1_000_000
-        shown = _Shown(f"{download.symbol} {download.interval}", start_ms, last_ms)
+        shown = _Shown(f"{download.symbol} {download.interval}", start_ms, last_ms, _Waited(mexc))
         with shown.progress:
             fresh: list[Kline] = []
             try:
@@ -119,15 +119,15 @@ async def _download(mexc: Mexc, file: BarFile, download: Download, end_ms: int |
                     if len(fresh) == AT_ONCE:
                         file.write(fresh)
                         fresh.clear()
-                        shown.update(bar.close_time, file.count, _waited_s(mexc))
+                        shown.update(bar.close_time, file.count)
             finally:
                 file.write(fresh)
-            shown.update(last_ms, file.count, _waited_s(mexc))
-        waited_s = _waited_s(mexc)
+            shown.update(last_ms, file.count)
+        waited = str(_Waited(mexc))
     after = f", after those before {_text(start_ms)}" if start_ms != download.since_ms else ""
     print(
         f"{file.path}: {file.count} bars of {download.symbol} {download.interval} up to {_text(file.next_ms)}{after}; "
-        f"{time.monotonic() - began:.1f} s, {waited_s:.1f} s of waiting for limits"
+        f"{time.monotonic() - began:.1f} s, {waited} of waiting for limits"
     )
 
 
@@ -135,14 +135,20 @@ def _text(time_ms: int) -> str:
     return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
 
 
-def _waited_s(mexc: Mexc) -> float:
-    return sum(use.waited_s for use in mexc.limits.report().endpoints)
+class _Waited:
+    """How long the limits made a client wait, as text, whenever it is looked at."""
+
+    def __init__(self, mexc: Mexc) -> None:
+        self._mexc = mexc
+
+    def __str__(self) -> str:
+        return f"{sum(use.waited_s for use in self._mexc.limits.report().endpoints):.1f} s"
 
 
 class _Shown:
     """A line on the terminal: how far, how fast, how long still, how long the limits made it wait."""
 
-    def __init__(self, title: str, start_ms: int, end_ms: int) -> None:
+    def __init__(self, title: str, start_ms: int, end_ms: int, waited: _Waited) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -152,14 +158,14 @@ class _Shown:
             TaskProgressColumn(),
             TextColumn("{task.fields[rate]:,.0f} bars/s"),
             TimeRemainingColumn(),
-            TextColumn("limits {task.fields[waited_s]:.0f} s"),
+            TextColumn("limits {task.fields[waited]}"),
             console=Console(stderr=True),
             disable=not sys.stderr.isatty(),
         )
         self._start_ms = start_ms
         self._began = time.monotonic()
-        self._task = self.progress.add_task(title, total=max(end_ms - start_ms, 1), rate=0.0, waited_s=0.0)
+        self._task = self.progress.add_task(title, total=max(end_ms - start_ms, 1), rate=0.0, waited=waited)
 
-    def update(self, time_ms: int, count: int, waited_s: float) -> None:
+    def update(self, time_ms: int, count: int) -> None:
         rate = count / max(time.monotonic() - self._began, 0.001)
-        self.progress.update(self._task, completed=time_ms - self._start_ms, rate=rate, waited_s=waited_s)
+        self.progress.update(self._task, completed=time_ms - self._start_ms, rate=rate)
