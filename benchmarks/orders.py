@@ -50,15 +50,16 @@ class Instant:
         headers: Mapping[str, str],
         timeout_s: float | None,
         on_connected: Callable[[], None],
+        body: bytes = b"",
     ) -> Reply:
         on_connected()
         if target.startswith("/api/v3/time"):
             return Reply(200, {}, b'{"serverTime":%d}' % (time_ns() // 1_000_000))
-        body = (
+        ack = (
             '{"symbol":"BTCUSDT","orderId":"%s","orderListId":-1,"price":"93387.28","origQty":"0.0005",'
             '"type":"LIMIT","side":"BUY","transactTime":1700000000000}'
         )
-        return Reply(200, {}, (body % f"C02__{next(self._numbers)}").encode())
+        return Reply(200, {}, (ack % f"C02__{next(self._numbers)}").encode())
 
     async def aclose(self) -> None:
         """Nothing to close."""
