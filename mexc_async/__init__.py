@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         TooManyOrders,
         TooManyRequests,
         TradingSuspended,
+        TransferNotMade,
         TransferRejected,
         TransportError,
         WaitTimeout,
@@ -152,6 +153,7 @@ __all__ = [
     "TooManyRequests",
     "TrackedOrder",
     "TradingSuspended",
+    "TransferNotMade",
     "TransferRejected",
     "TransportError",
     "UnknownFields",
@@ -179,7 +181,7 @@ _HOME = {
         "OrderNotFound OrderNotPlaced OrderRejected OrdersLeftOpen OutcomeUnknown PermissionDenied "
         "ProtocolError RateLimited ReadOnlyError RequestTimeout SignatureRejected StreamOverflow "
         "SubscriptionRefused TimestampRejected TooManyOrders TooManyRequests TradingSuspended "
-        "TransferRejected TransportError WaitTimeout WithdrawalsOff"
+        "TransferNotMade TransferRejected TransportError WaitTimeout WithdrawalsOff"
     ),
     "net.hooks": (
         "BadFrame ClockFailed ClockSynced ListenKeyFailed OddItems OrderSettled RequestDone StreamState UnknownFields"

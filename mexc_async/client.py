@@ -25,6 +25,7 @@ from mexc_async.net.hooks import Hooks
 from mexc_async.net.hub import Hub, StreamSettings
 from mexc_async.net.ledger import OrderLedger, OrderSettings
 from mexc_async.net.limiter import RateLimiter
+from mexc_async.net.money import MoneyDesk
 from mexc_async.net.order_ids import OrderIds
 from mexc_async.net.orders import Orders
 from mexc_async.net.pool import Pool, PoolConfig, Timeouts
@@ -34,7 +35,6 @@ from mexc_async.net.streams import Streams
 from mexc_async.net.tasks import Tasks
 from mexc_async.net.user_stream import UserStream
 from mexc_async.net.websocket import Library, SocketConfig
-from mexc_async.net.withdrawals import look_after_withdrawals
 from mexc_async.spot.api import RawSpot, Spot
 from mexc_async.spot.rules import SymbolRules
 
@@ -289,7 +289,7 @@ class Mexc(View):
         super().__init__(api, options)
         ids = OrderIds(order_id_prefix)
         desk = OrderDesk(api, OrderLedger(api, orders), ids, check_rules=check_rules)
-        look_after_withdrawals(api, ids)
+        MoneyDesk(api, ids, orders)
         check_url("ws", ws, "wss")
         route = proxy_for(ws, proxy, trust_env)
         sockets = SocketConfig(proxy=route, tls=tls, library=ws_library, connect_s=timeouts.connect_s)

@@ -17,6 +17,7 @@
     ├── StreamOverflow         a consumer that asked for `overflow="raise"` was too slow
     ├── OutcomeUnknown         a call that changes something ended without an answer: it may or may not have happened
     ├── OrderNotPlaced         an order whose answer is missing was looked for, and is not there; safe to try again
+    ├── TransferNotMade        the same of a transfer or withdrawal
     ├── GuardRefused           the pre-trade guard said no; nothing was sent                       (a ValueError)
     ├── OrderNotFilled         an order that was waited for ended without being filled
     ├── OrdersLeftOpen         orders that a session was to cancel and could not
@@ -221,6 +222,12 @@ class OutcomeUnknown(MexcError):
 
 class OrderNotPlaced(MexcError):
     """No answer came to an order, and the exchange does not have it and can not accept it any more."""
+
+    retryable = True
+
+
+class TransferNotMade(MexcError):
+    """No answer came to a transfer or withdrawal, and the exchange does not have it and can not accept it any more."""
 
     retryable = True
 

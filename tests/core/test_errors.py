@@ -122,7 +122,7 @@ def test_class_is_caught_by_its_parents(kind: type[MexcError], parents: tuple[ty
 
 RETRYABLE = {
     "TransportError", "ConnectFailed", "ConnectionLost", "RequestTimeout", "RateLimited", "TooManyRequests", "IpBanned",
-    "BookNotSynced", "OrderNotPlaced",
+    "BookNotSynced", "OrderNotPlaced", "TransferNotMade",
     "TimestampRejected", "ExchangeUnavailable",
 }  # fmt: skip
 UNKNOWN = {"ConnectionLost", "RequestTimeout", "ProtocolError", "OutcomeUnknown", "ExchangeUnavailable"}

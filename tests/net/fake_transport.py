@@ -21,9 +21,9 @@ from mexc_async.net.desk import OrderDesk
 from mexc_async.net.hooks import Event, Hooks
 from mexc_async.net.ledger import OrderLedger, OrderSettings
 from mexc_async.net.limiter import RateLimiter
+from mexc_async.net.money import MoneyDesk
 from mexc_async.net.order_ids import OrderIds
 from mexc_async.net.tasks import Tasks
-from mexc_async.net.withdrawals import look_after_withdrawals
 
 KEY = "mx0vglTESTkey12345"
 SECRET = "s3cr3tOfTheTests0123456789abcdef"
@@ -184,7 +184,7 @@ async def desk(
     ledger = OrderLedger(api, orders)
     ids = OrderIds(prefix)
     order_desk = OrderDesk(api, ledger, ids, check_rules=check_rules)
-    look_after_withdrawals(api, ids)
+    MoneyDesk(api, ids, orders)
     yield Desk(
         transport, api, limiter, events, View(api, Options()), RawView(api, Options(raw=True)), order_desk, ledger.close
     )
