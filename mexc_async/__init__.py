@@ -64,8 +64,10 @@ if TYPE_CHECKING:
         WaitTimeout,
         WithdrawalsOff,
     )
+    from mexc_async.net.accounts import Accounts, Moved
     from mexc_async.net.hooks import (
         BadFrame,
+        BulkProgress,
         ClockFailed,
         ClockSynced,
         ListenKeyFailed,
@@ -84,10 +86,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccountRestricted",
+    "Accounts",
     "ApiError",
     "Auth",
     "BadFrame",
     "BookNotSynced",
+    "BulkProgress",
     "ClientClosed",
     "ClockFailed",
     "ClockSynced",
@@ -114,6 +118,7 @@ __all__ = [
     "Mexc",
     "MexcError",
     "MissingCredentials",
+    "Moved",
     "NewOrder",
     "OddItems",
     "OrderFill",
@@ -183,8 +188,10 @@ _HOME = {
         "SubscriptionRefused TimestampRejected TooManyOrders TooManyRequests TradingSuspended "
         "TransferNotMade TransferRejected TransportError WaitTimeout WithdrawalsOff"
     ),
+    "net.accounts": "Accounts Moved",
     "net.hooks": (
-        "BadFrame ClockFailed ClockSynced ListenKeyFailed OddItems OrderSettled RequestDone StreamState UnknownFields"
+        "BadFrame BulkProgress ClockFailed ClockSynced ListenKeyFailed OddItems OrderSettled RequestDone StreamState "
+        "UnknownFields"
     ),
     "net.hub": "StreamSettings",
     "net.ledger": "OrderSettings",

@@ -6,7 +6,7 @@ import re
 import ssl
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Literal, Self, TypedDict, TypeVar, Unpack, cast, overload
+from typing import Literal, NamedTuple, Self, TypedDict, TypeVar, Unpack, cast, overload
 from urllib.parse import urlsplit
 
 from mexc_async.catalogue import money_of
@@ -17,6 +17,8 @@ from mexc_async.core.query import Scalar, render
 from mexc_async.core.retry import RetryPolicy
 from mexc_async.errors import ClientClosed, ConfigError, InvalidRequest
 from mexc_async.keys import from_environment
+from mexc_async.net.account_limiter import AccountLimiter
+from mexc_async.net.accounts import Accounts
 from mexc_async.net.api import Api, Call, Channel, Options
 from mexc_async.net.book import Books
 from mexc_async.net.clock import ServerClock
@@ -41,6 +43,7 @@ from mexc_async.spot.rules import SymbolRules
 T = TypeVar("T")
 REST = "https://api.mexc.com"
 WS = "wss://wbs-api.mexc.com/ws"
+MAX_RESPONSE_BYTES = 32 << 20
 STAMPED = frozenset({"timestamp", "recvWindow", "signature"})
 METHODS = ("GET", "POST", "PUT", "DELETE")
 _PLAIN_PATH = re.compile(r"/[!\"$->@-~]*")  # visible ASCII but # and ?
@@ -69,6 +72,30 @@ class Settings(TypedDict, total=False):
     max_response_bytes: int
     streams: StreamSettings
     ws_library: Library
+
+
+class Shared(NamedTuple):
+    """What the clients of several accounts behind one address have in common."""
+
+    pool: Pool
+    limiter: AccountLimiter
+
+
+def _limits(limits: str | Limits) -> Limits:
+    return Limits.named(limits) if isinstance(limits, str) else limits
+
+
+def _pool_config(settings: Settings) -> PoolConfig:
+    """How a pool reaches the exchange by these settings. Raises ConfigError."""
+    return PoolConfig(
+        rest=settings.get("rest", REST),
+        proxy=settings.get("proxy"),
+        trust_env=settings.get("trust_env", True),
+        local_address=settings.get("local_address"),
+        tls=settings.get("tls"),
+        timeouts=settings.get("timeouts", Timeouts()),
+        max_response_bytes=settings.get("max_response_bytes", MAX_RESPONSE_BYTES),
+    )
 
 
 class RawView:
@@ -217,9 +244,10 @@ class Mexc(View):
         trust_env: bool = True,
         local_address: str | None = None,
         tls: ssl.SSLContext | None = None,
-        max_response_bytes: int = 32 << 20,
+        max_response_bytes: int = MAX_RESPONSE_BYTES,
         streams: StreamSettings = StreamSettings(),  # noqa: B008 - frozen
         ws_library: Library = "auto",
+        shared: Shared | None = None,
     ) -> None:
         """Set up a client; nothing is sent before the first call.
 
@@ -246,6 +274,7 @@ class Mexc(View):
             max_response_bytes: a larger answer is a ProtocolError.
             streams: how push streams share sockets.
             ws_library: `picows` or `aiohttp`; `auto` takes picows where it is installed.
+            shared: what this client has in common with those of other accounts; see `Mexc.accounts`.
 
         Raises ConfigError.
         """
@@ -271,9 +300,10 @@ class Mexc(View):
         self._simulator: SimulatorProcess | None = None
         self.hooks = Hooks()
         """Events: `mexc.hooks.add(listener)`."""
-        self.limits = RateLimiter(Limits.named(limits) if isinstance(limits, str) else limits)
+        self.limits = RateLimiter(_limits(limits)) if shared is None else shared.limiter
         """The limiter: `mexc.limits.report()`."""
-        self._pool = Pool(self._config)
+        self._pool = Pool(self._config) if shared is None else shared.pool
+        self._is_alone = shared is None
         api = Api(
             self._pool,
             self.limits,
@@ -315,6 +345,25 @@ class Mexc(View):
     def from_env(cls, **settings: Unpack[Settings]) -> Self:
         """A client with the key in MEXC_API_KEY and MEXC_API_SECRET. Raises MissingCredentials."""
         return cls(from_environment(), **settings)
+
+    @classmethod
+    def accounts(cls, credentials: Mapping[str, Credentials], **settings: Unpack[Settings]) -> Accounts[Self]:
+        """Clients of several accounts behind this address: one pool, one IP budget, account budgets for each.
+
+            async with Mexc.accounts({"master": master, "grid-1": grid}) as desk:
+                await desk["grid-1"].spot.account()
+
+        The settings are those of `Mexc`, for all of them. Raises ConfigError.
+        """
+        names = list(credentials)
+        if not names or not all(name.isprintable() and name and "@" not in name for name in names):
+            raise ConfigError(f"accounts {names!r} must be named by printable text without '@', and be one at least")
+        limiter = RateLimiter(_limits(settings.get("limits", "default")).for_accounts(names))
+        clients: dict[str, Self] = {}
+        pool = Pool(_pool_config(settings))
+        for name in names:
+            clients[name] = cls(credentials[name], **settings, shared=Shared(pool, AccountLimiter(limiter, name)))
+        return Accounts(clients, pool, limiter)
 
     @classmethod
     def sim(
@@ -411,7 +460,8 @@ class Mexc(View):
         self.orders.desk.ledger.close()
         self.limits.close()
         await self._tasks.aclose()
-        await self._pool.aclose()
+        if self._is_alone:
+            await self._pool.aclose()
         if self._simulator is not None:
             await self._simulator.stop()
 

@@ -69,6 +69,19 @@ class Limits(Struct, frozen=True):
     def __getitem__(self, name: str) -> Limit:
         return {limit.name: limit for limit in self.table}[name]
 
+    @property
+    def account_limits(self) -> tuple[str, ...]:
+        """Names of the limits that each account has for itself."""
+        return tuple(limit.name for limit in self.table if limit.scope == "account")
+
+    def for_accounts(self, names: Sequence[str]) -> Limits:
+        """The table of several accounts behind one address: account limits once for each, named `orders@NAME`."""
+        rows: list[Limit] = []
+        for limit in self.table:
+            own = [replace(limit, name=f"{limit.name}@{name}") for name in names]
+            rows += own if limit.scope == "account" else [limit]
+        return replace(self, table=tuple(rows))
+
     def effective_rate(self, costs: Sequence[Cost]) -> tuple[float, str]:
         """How many calls a second of these costs can be sustained, and the limit that says so (`none` if none does)."""
         weights = {"client": 1} | {cost.limit: cost.weight for cost in costs}

@@ -34,6 +34,7 @@ from mexc_async.errors import (
     TimestampRejected,
     WithdrawalsOff,
 )
+from mexc_async.net.account_limiter import AccountLimiter
 from mexc_async.net.clock import ServerClock
 from mexc_async.net.hooks import Hooks, OddItems, RequestDone, logger
 from mexc_async.net.limiter import RateLimiter
@@ -119,7 +120,7 @@ class Api:
     def __init__(
         self,
         transport: Transport,
-        limiter: RateLimiter,
+        limiter: RateLimiter | AccountLimiter,
         *,
         credentials: Credentials | None,
         tasks: Tasks,

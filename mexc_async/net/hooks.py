@@ -95,6 +95,16 @@ class OrderSettled(Struct, frozen=True, gc=False):
     state: OrderState
 
 
+class BulkProgress(Struct, frozen=True, gc=False):
+    """One more item of an operation on many accounts or transfers is done."""
+
+    operation: str
+    done: int
+    total: int
+    failed: int
+    """Of those that are done."""
+
+
 Event: TypeAlias = (
     RequestDone
     | OddItems
@@ -105,6 +115,7 @@ Event: TypeAlias = (
     | BadFrame
     | UnknownFields
     | OrderSettled
+    | BulkProgress
 )
 
 

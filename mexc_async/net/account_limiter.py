@@ -1,0 +1,59 @@
+"""The limits of one account among several that share an address: its own budgets, and everybody's IP budget."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from mexc_async.core.endpoint import Cost, Route
+from mexc_async.core.limits import Limits
+from mexc_async.net.limiter import LimitReport, RateLimiter
+
+
+class AccountLimiter:
+    """Passes on to a shared limiter, whose table has a row of its own for every account limit of this account."""
+
+    def __init__(self, shared: RateLimiter, account: str) -> None:
+        self._shared = shared
+        self._account = account
+        self._own = {name for name in shared.limits.account_limits if name.endswith(f"@{account}")}
+        self._routes: dict[Route, Route] = {}
+
+    @property
+    def limits(self) -> Limits:
+        """The whole table."""
+        return self._shared.limits
+
+    def _route(self, route: Route) -> Route:
+        own = self._routes.get(route)
+        if own is None:
+            named = ((cost, f"{cost.limit}@{self._account}") for cost in route.costs)
+            costs = tuple(Cost(name, cost.weight) if name in self._own else cost for cost, name in named)
+            own = self._routes[route] = replace(route, costs=costs)
+        return own
+
+    async def acquire(self, route: Route, max_wait_s: float | None = None) -> float:
+        """As `RateLimiter.acquire`."""
+        return await self._shared.acquire(self._route(route), max_wait_s)
+
+    def sent(self, route: Route, taken_at: float) -> float:
+        """As `RateLimiter.sent`."""
+        return self._shared.sent(self._route(route), taken_at)
+
+    def release(self, route: Route, sent_at: float) -> None:
+        """As `RateLimiter.release`."""
+        self._shared.release(self._route(route), sent_at)
+
+    def put_back(self, route: Route, taken_at: float) -> None:
+        """As `RateLimiter.put_back`."""
+        self._shared.put_back(self._route(route), taken_at)
+
+    def penalise(self, route: Route, status: int, seconds: float) -> None:
+        """As `RateLimiter.penalise`: a 429 on an account's limit stops that account, a 418 everybody."""
+        self._shared.penalise(self._route(route), status, seconds)
+
+    def report(self) -> LimitReport:
+        """Of all accounts."""
+        return self._shared.report()
+
+    def close(self) -> None:
+        """Nothing to do: whoever made the shared limiter closes it."""
