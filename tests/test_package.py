@@ -171,7 +171,7 @@ REVEALED = [
     "mexc_async.spot.models.OrderAck",
     "mexc_async.spot.models.OrderAck",
     "list[mexc_async.spot.models.Order]",
-    "mexc_async.spot.models.Wrapped[mexc_async.spot.models.TradeFee]",
+    "mexc_async.spot.models.Wrapped[mexc_async.spot.account.TradeFee]",
     "mexc_async.spot.models.OrderAck",
     "list[mexc_async.spot.models.Kline]",
     None,  # Json, a recursive union that mypy prints at length

@@ -2,21 +2,70 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
+from msgspec import field
+
 from mexc_async.core.endpoint import Auth, Cost, Priority, Request, Resource, Route, call
-from mexc_async.spot.models import (
-    Account as AccountAnswer,
-)
-from mexc_async.spot.models import (
-    ApiKeyChange,
-    ApiKeyInfo,
-    Fill,
-    KycLevel,
-    MxDeduct,
-    TradeFee,
-    Uid,
-    Wrapped,
-)
+from mexc_async.core.fields import Coded, MaybeDecimal, Text, TimeMs, same_under
+from mexc_async.spot.enums import KeyStatus, KycStatus
+from mexc_async.spot.models import Account as AccountAnswer
+from mexc_async.spot.models import Answer, Fill, Wrapped
 from mexc_async.spot.parameters import IpList, PageLimit, Period, Symbol
+
+
+class KycLevel(Answer, frozen=True, kw_only=True):
+    """How far the identity check went."""
+
+    status: Coded[KycStatus]
+
+
+class Uid(Answer, frozen=True, kw_only=True):
+    """The account's number."""
+
+    uid: Text
+
+
+class ApiKeyInfo(Answer, frozen=True, kw_only=True):
+    """What a key may do and how long it lasts."""
+
+    note: str | None = None
+    access_key: str
+    create_time: TimeMs
+    permissions: str
+    """Joined by commas."""
+    remaining_validity: int
+    """Days; 0 ended, -999 permanent."""
+    ip_white_list: str | None = None
+    """Joined by commas; empty allows every address."""
+    status: KeyStatus | None = None
+
+
+class ApiKeyChange(Answer, frozen=True, kw_only=True):
+    """A key's IP list after a change."""
+
+    note: str | None = None
+    api_key: str = ""
+    access_key: str = field(name="apikey", default="")
+    """The same, as the exchange spells it here."""
+    ip_white_list: str | None = None
+
+    def __post_init__(self) -> None:
+        same_under(self, "access_key", "api_key")
+
+
+class MxDeduct(Answer, frozen=True, kw_only=True):
+    """Whether fees are paid in MX."""
+
+    mx_deduct_enable: bool
+
+
+class TradeFee(Answer, frozen=True, kw_only=True):
+    """The account's fees on a symbol, as ratios."""
+
+    maker_commission: Decimal
+    taker_commission: Decimal
+    rpi_maker_commission: MaybeDecimal = None
 
 
 def _read(path: str, weight: int, *extra: Cost, permission: str = "SPOT_ACCOUNT_READ") -> Route:

@@ -2,26 +2,84 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
+from msgspec import field
+
 from mexc_async.core.endpoint import Cost, Request, Resource, Route, call, call_one_or_all
+from mexc_async.core.fields import MaybeDecimal, MaybeTimeMs
 from mexc_async.errors import InvalidRequest
 from mexc_async.spot.enums import Interval
 from mexc_async.spot.models import (
     AggTrade,
-    AveragePrice,
+    Answer,
     BookTicker,
     Depth,
     Empty,
-    EtfInfo,
     ExchangeInfo,
     Kline,
-    OfflineSymbol,
     PriceTicker,
     ServerTime,
-    Ticker24h,
     Trade,
     Wrapped,
 )
 from mexc_async.spot.parameters import DepthLimit, PageLimit, Period, Symbol, SymbolList
+
+
+class OfflineSymbol(Answer, frozen=True, kw_only=True):
+    """A suspended (`state` 2) or delisted (3) symbol."""
+
+    symbol: str
+    state: int
+    offline_time: int | None = None
+
+
+class AveragePrice(Answer, frozen=True, kw_only=True):
+    """Average over the last `mins` minutes."""
+
+    mins: int
+    price: Decimal
+
+
+class Ticker24h(Answer, frozen=True, kw_only=True):
+    """The last 24 hours of a symbol."""
+
+    symbol: str
+    price_change: MaybeDecimal = None
+    price_change_percent: MaybeDecimal = None
+    """A ratio in spite of its name: 0.004 is 0.4 %."""
+    prev_close_price: MaybeDecimal = None
+    last_price: MaybeDecimal = None
+    bid_price: MaybeDecimal = None
+    bid_quantity: MaybeDecimal = field(name="bidQty", default=None)
+    ask_price: MaybeDecimal = None
+    ask_quantity: MaybeDecimal = field(name="askQty", default=None)
+    open_price: MaybeDecimal = None
+    high_price: MaybeDecimal = None
+    low_price: MaybeDecimal = None
+    last_quantity: MaybeDecimal = field(name="lastQty", default=None)
+    volume: MaybeDecimal = None
+    """In base."""
+    quote_volume: MaybeDecimal = None
+    open_time: int | None = None
+    close_time: int | None = None
+    count: int | None = None
+
+
+class EtfInfo(Answer, frozen=True, kw_only=True):
+    """A leveraged token."""
+
+    symbol: str
+    net_value: MaybeDecimal = None
+    fee_rate: MaybeDecimal = None
+    """A ratio."""
+    leverage: MaybeDecimal = None
+    """Intended; negative is short."""
+    real_leverage: MaybeDecimal = None
+    merged_times: int | None = None
+    last_merged_time: MaybeTimeMs = None
+    basket: MaybeDecimal = None
+    timestamp: MaybeTimeMs = None
 
 
 def _get(path: str, weight: int = 1, *, cache_s: float = 0.0) -> Route:

@@ -11,8 +11,8 @@ from typing import ClassVar, Generic, TypeVar
 
 from msgspec import Struct, field
 
-from mexc_async.core.fields import MaybeDecimal, MaybeText, MaybeTimeMs, Text, TimeMs, same_under
-from mexc_async.spot.enums import KeyStatus, KycStatus, OrderStatus, OrderType, Side, SymbolStatus
+from mexc_async.core.fields import MaybeDecimal, MaybeText, Text, same_under
+from mexc_async.spot.enums import OrderStatus, OrderType, Side, SymbolStatus
 
 T = TypeVar("T")
 
@@ -67,14 +67,6 @@ class ServerTime(Answer, frozen=True, kw_only=True):
     """The exchange's clock."""
 
     server_time: int
-
-
-class OfflineSymbol(Answer, frozen=True, kw_only=True):
-    """A suspended (`state` 2) or delisted (3) symbol."""
-
-    symbol: str
-    state: int
-    offline_time: int | None = None
 
 
 class PriceFilter(Answer, frozen=True, kw_only=True):
@@ -214,38 +206,6 @@ class Kline(Struct, frozen=True, array_like=True, gc=False):
     quote_volume: Decimal
 
 
-class AveragePrice(Answer, frozen=True, kw_only=True):
-    """Average over the last `mins` minutes."""
-
-    mins: int
-    price: Decimal
-
-
-class Ticker24h(Answer, frozen=True, kw_only=True):
-    """The last 24 hours of a symbol."""
-
-    symbol: str
-    price_change: MaybeDecimal = None
-    price_change_percent: MaybeDecimal = None
-    """A ratio in spite of its name: 0.004 is 0.4 %."""
-    prev_close_price: MaybeDecimal = None
-    last_price: MaybeDecimal = None
-    bid_price: MaybeDecimal = None
-    bid_quantity: MaybeDecimal = field(name="bidQty", default=None)
-    ask_price: MaybeDecimal = None
-    ask_quantity: MaybeDecimal = field(name="askQty", default=None)
-    open_price: MaybeDecimal = None
-    high_price: MaybeDecimal = None
-    low_price: MaybeDecimal = None
-    last_quantity: MaybeDecimal = field(name="lastQty", default=None)
-    volume: MaybeDecimal = None
-    """In base."""
-    quote_volume: MaybeDecimal = None
-    open_time: int | None = None
-    close_time: int | None = None
-    count: int | None = None
-
-
 class PriceTicker(Answer, frozen=True, kw_only=True):
     """Last price of a symbol."""
 
@@ -261,22 +221,6 @@ class BookTicker(Answer, frozen=True, kw_only=True):
     bid_quantity: MaybeDecimal = field(name="bidQty", default=None)
     ask_price: MaybeDecimal = None
     ask_quantity: MaybeDecimal = field(name="askQty", default=None)
-
-
-class EtfInfo(Answer, frozen=True, kw_only=True):
-    """A leveraged token."""
-
-    symbol: str
-    net_value: MaybeDecimal = None
-    fee_rate: MaybeDecimal = None
-    """A ratio."""
-    leverage: MaybeDecimal = None
-    """Intended; negative is short."""
-    real_leverage: MaybeDecimal = None
-    merged_times: int | None = None
-    last_merged_time: MaybeTimeMs = None
-    basket: MaybeDecimal = None
-    timestamp: MaybeTimeMs = None
 
 
 # --- orders ---
@@ -432,57 +376,3 @@ class Fill(Answer, frozen=True, kw_only=True):
     is_best_match: bool | None = None
     is_self_trade: bool | None = None
     client_order_id: MaybeText = None
-
-
-class KycLevel(Answer, frozen=True, kw_only=True):
-    """How far the identity check went."""
-
-    status: KycStatus
-
-
-class Uid(Answer, frozen=True, kw_only=True):
-    """The account's number."""
-
-    uid: Text
-
-
-class ApiKeyInfo(Answer, frozen=True, kw_only=True):
-    """What a key may do and how long it lasts."""
-
-    note: str | None = None
-    access_key: str
-    create_time: TimeMs
-    permissions: str
-    """Joined by commas."""
-    remaining_validity: int
-    """Days; 0 ended, -999 permanent."""
-    ip_white_list: str | None = None
-    """Joined by commas; empty allows every address."""
-    status: KeyStatus | None = None
-
-
-class ApiKeyChange(Answer, frozen=True, kw_only=True):
-    """A key's IP list after a change."""
-
-    note: str | None = None
-    api_key: str = ""
-    access_key: str = field(name="apikey", default="")
-    """The same, as the exchange spells it here."""
-    ip_white_list: str | None = None
-
-    def __post_init__(self) -> None:
-        same_under(self, "access_key", "api_key")
-
-
-class MxDeduct(Answer, frozen=True, kw_only=True):
-    """Whether fees are paid in MX."""
-
-    mx_deduct_enable: bool
-
-
-class TradeFee(Answer, frozen=True, kw_only=True):
-    """The account's fees on a symbol, as ratios."""
-
-    maker_commission: Decimal
-    taker_commission: Decimal
-    rpi_maker_commission: MaybeDecimal = None

@@ -25,6 +25,7 @@ from mexc_async.cli.reference import (
 from mexc_async.core.endpoint import Auth, Cost, Endpoint, Money, Priority
 from mexc_async.core.limits import TABLE
 from mexc_async.core.reply import Reply, decode, error_of
+from mexc_async.spot.account import ApiKeyInfo, TradeFee
 from mexc_async.spot.enums import (
     AccountType,
     DepositStatus,
@@ -36,8 +37,8 @@ from mexc_async.spot.enums import (
     SymbolStatus,
     WithdrawStatus,
 )
+from mexc_async.spot.market import Ticker24h
 from mexc_async.spot.models import (
-    ApiKeyInfo,
     BatchResult,
     BookTicker,
     CancelledOrder,
@@ -45,8 +46,6 @@ from mexc_async.spot.models import (
     Order,
     StpGroup,
     SymbolInfo,
-    Ticker24h,
-    TradeFee,
     Wrapped,
 )
 from tests.reference import FOLDER, read, spot_endpoints
