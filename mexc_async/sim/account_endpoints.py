@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from itertools import islice
 
 from mexc_async.sim import answers, choices
 from mexc_async.sim.answers import Json
 from mexc_async.sim.endpoints import Call, Endpoint
 from mexc_async.sim.history import DAY
+from mexc_async.sim.keys import ApiKey, read_ips
 from mexc_async.sim.market_endpoints import tradable_symbols
 from mexc_async.sim.orders import AccountTrade
 from mexc_async.sim.refusals import Refusal, bad_combination
 
-MAX_IPS = 20
 _REACH_MS = 30 * DAY
 
 
 def kyc_status(call: Call) -> Json:
     """How far the owner is identified."""
-    return {"status": call.account.spec.kyc}
+    return {"status": call.account.kyc}
 
 
 def uid(call: Call) -> Json:
@@ -28,36 +27,24 @@ def uid(call: Call) -> Json:
 
 
 def api_key_info(call: Call) -> Json:
-    """What is known about the account's key."""
-    _check_own_key(call, call.parameters.text("accessKey"))
-    return answers.api_key_info(call.account, call.now_ms)
+    """What is known about a key of the account or of its sub-accounts."""
+    return answers.api_key_info(_known_key(call, call.parameters.optional("accessKey")), call.now_ms)
 
 
 def set_api_key_info(call: Call) -> Json:
-    """Bind the key to addresses."""
-    key = call.parameters.text("apiKey")
-    ips = tuple(ip.strip() for ip in call.parameters.text("ipWhiteList").split(","))
-    _check_own_key(call, key)
-    if len(ips) > MAX_IPS:
-        raise Refusal(730703, f"At most {MAX_IPS} addresses.")
-    if not all(map(_is_ip, ips)):
-        raise Refusal(730704, "Wrong address format.")
-    call.account.ips = ips
-    call.account.note = call.parameters.optional("note") or call.account.note
-    return {"note": call.account.note, "apikey": key, "ipWhiteList": ",".join(ips)}
+    """Bind a key to addresses."""
+    key = _known_key(call, call.parameters.optional("apiKey"))
+    key.ips = read_ips(call.parameters.text("ipWhiteList"))
+    key.note = call.parameters.optional("note") or key.note
+    return {"note": key.note, "apikey": key.key, "ipWhiteList": ",".join(key.ips)}
 
 
-def _check_own_key(call: Call, key: str) -> None:
-    if key != call.account.spec.api_key:
-        raise Refusal(730706, "The key does not exist.")
-
-
-def _is_ip(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
+def _known_key(call: Call, key: str | None) -> ApiKey:
+    if key is None:
+        raise Refusal(730707, "accessKey is required.")
+    own = call.account.uid
+    subs = [account.uid for account in call.exchange.accounts.values() if account.master is call.account]
+    return call.exchange.keys.owned((own, *subs), key)
 
 
 def self_symbols(call: Call) -> Json:
@@ -67,7 +54,7 @@ def self_symbols(call: Call) -> Json:
 
 def account(call: Call) -> Json:
     """Balances."""
-    return answers.account(call.account, call.exchange.ledger)
+    return answers.account(call.key, call.exchange.ledger)
 
 
 def my_trades(call: Call) -> Json:

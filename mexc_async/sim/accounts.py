@@ -6,32 +6,17 @@ import re
 from collections import deque
 from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
+from itertools import islice
 from pathlib import Path
 
 import msgspec
 
+from mexc_async.sim.keys import ALL_PERMISSIONS, ApiKey
 from mexc_async.sim.orders import AccountTrade, Order
 
 DEMO_KEY = "mx0simDEMOkey00001"
 DEMO_SECRET = "5d2c0f6f5b7e4f0f9a54c1f2sim00001"  # noqa: S105 - opens the simulator only
 """The main account's default key: fixed, public, good for nothing but the simulator."""
-
-ALL_PERMISSIONS = (
-    "SPOT_ACCOUNT_READ",
-    "SPOT_ACCOUNT_WRITE",
-    "SPOT_DEAL_READ",
-    "SPOT_DEAL_WRITE",
-    "SPOT_TRANSFER_READ",
-    "SPOT_TRANSFER_WRITE",
-    "SPOT_WITHDRAW_READ",
-    "SPOT_WITHDRAW_WRITE",
-    "SPOT_DEPOSIT_READ",
-    "SPOT_DEPOSIT_WRITE",
-    "CONTRACT_ACCOUNT_READ",
-    "CONTRACT_ACCOUNT_WRITE",
-    "CONTRACT_DEAL_READ",
-    "CONTRACT_DEAL_WRITE",
-)
 
 DEFAULT_BALANCES: dict[str, Decimal] = {
     asset: Decimal(amount)
@@ -56,10 +41,22 @@ _ASSET = re.compile(r"[A-Z0-9]{1,20}")
 _LARGEST = Decimal(10) ** 12
 _MOST_DECIMALS = 8
 _REMEMBERED = 50_000
+_OLDEST_KEY_DAYS = 10_000
 
 
 class BadAccounts(ValueError):
     """An accounts file or a balance flag cannot be used; the message is one line that names the value and the rule."""
+
+
+class WithdrawAddress(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An entry of an account's address book: the exchange withdraws to nothing else."""
+
+    coin: str
+    network: str
+    """Short name, such as TRX."""
+    address: str
+    memo: str | None = None
+    label: str = ""
 
 
 class AccountSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -78,26 +75,96 @@ class AccountSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Fee ratios; None for each symbol's own."""
     kyc: str = "2"
     """1 unverified, 2 primary, 3 advanced, 4 institutional."""
+    key_age_days: float = 0
+    """How old the key is at the start; one that is open to every address ends after 90 days."""
+    email: str = ""
+    """Where internal transfers find it; NAME@sim.example when left out."""
+    mobile: str = ""
+    invited_by: str = ""
+    """Name of the account that gets a share of this one's fees."""
+    is_affiliate: bool = True
+    is_broker: bool = True
+    """Whether the affiliate's and the broker's endpoints answer it."""
+    withdraw_addresses: tuple[WithdrawAddress, ...] | None = None
+    """Where it may withdraw to; None for one made-up address on every network."""
 
     def __repr__(self) -> str:
         return f"AccountSpec(name={self.name!r}, api_key={self.api_key!r})"
 
 
 class Account:
-    """A running account: its key, its orders and its fills."""
+    """A running account: who it belongs to, its orders and its fills."""
 
-    def __init__(self, uid: str, spec: AccountSpec, created_ms: int) -> None:
+    def __init__(
+        self,
+        uid: str,
+        name: str,
+        created_ms: int,
+        *,
+        maker_fee: Decimal | None = None,
+        taker_fee: Decimal | None = None,
+        kyc: str = "2",
+        email: str = "",
+        mobile: str = "",
+        is_affiliate: bool = False,
+        is_broker: bool = False,
+        master: Account | None = None,
+        note: str = "",
+    ) -> None:
         self.uid = uid
-        self.spec = spec
+        self.name = name
         self.created_ms = created_ms
-        self.ips: tuple[str, ...] = spec.ips
-        self.note = spec.name
+        self.maker_fee = maker_fee
+        self.taker_fee = taker_fee
+        self.kyc = kyc
+        self.email = email or f"{name}@sim.example"
+        self.mobile = mobile
+        self.is_affiliate = is_affiliate
+        self.is_broker = is_broker
+        """Of a sub-account: whether a broker's endpoint made it."""
+        self.master = master
+        """The main account of a sub-account."""
+        self.note = note
+        self.is_frozen = False
         self.mx_deduct = False
+        self.inviter: Account | None = None
         self.open_orders: dict[str, Order] = {}
         self.trades: deque[AccountTrade] = deque(maxlen=_REMEMBERED)
         """Oldest first."""
+        self.trade_count = 0
+        """Fills so far, forgotten ones included."""
         self._orders: dict[str, Order] = {}
         self._by_client_id: dict[str, Order] = {}
+
+    @classmethod
+    def of(cls, uid: str, spec: AccountSpec, created_ms: int) -> Account:
+        """A main account as described."""
+        return cls(
+            uid,
+            spec.name,
+            created_ms,
+            maker_fee=spec.maker_fee,
+            taker_fee=spec.taker_fee,
+            kyc=spec.kyc,
+            email=spec.email,
+            mobile=spec.mobile,
+            is_affiliate=spec.is_affiliate,
+            is_broker=spec.is_broker,
+        )
+
+    @property
+    def futures(self) -> str:
+        """The ledger's name of its futures wallet; the spot wallet goes by the uid."""
+        return f"{self.uid}/FUTURES"
+
+    def add_trade(self, made: AccountTrade) -> None:
+        """Remember a fill."""
+        self.trades.append(made)
+        self.trade_count += 1
+
+    def trades_since(self, count: int) -> Iterable[AccountTrade]:
+        """Fills after the first `count`, oldest first, as far as they are remembered."""
+        return islice(self.trades, max(0, len(self.trades) - (self.trade_count - count)), None)
 
     def add_order(self, order: Order) -> None:
         """Keep `order` findable by both ids; when there are too many, the oldest closed one is forgotten."""
@@ -126,6 +193,21 @@ class Account:
     def orders_newest_first(self) -> Iterable[Order]:
         """The same, newest first."""
         return reversed(self._orders.values())
+
+
+def key_of(spec: AccountSpec, uid: str, now_ms: int) -> ApiKey:
+    """The key that the account starts with."""
+    key = ApiKey(
+        spec.api_key,
+        spec.api_secret,
+        account=uid,
+        permissions=spec.permissions,
+        ips=spec.ips,
+        note=spec.name,
+        created_ms=now_ms,
+    )
+    key.set_age(spec.key_age_days, now_ms)
+    return key
 
 
 def parse_balance(text: str) -> tuple[str, Decimal]:
@@ -170,6 +252,12 @@ def check_accounts(specs: Iterable[AccountSpec]) -> None:
     names: set[str] = set()
     keys: set[str] = set()
     for spec in specs:
+        if spec.invited_by and spec.invited_by not in names:
+            raise BadAccounts(f"account {spec.name!r}: invited_by {spec.invited_by!r} names no account before it")
+        if not 0 <= spec.key_age_days <= _OLDEST_KEY_DAYS:
+            raise BadAccounts(
+                f"account {spec.name!r}: key_age_days {spec.key_age_days} is not from 0 to {_OLDEST_KEY_DAYS}"
+            )
         if not spec.api_key or not spec.api_secret:
             raise BadAccounts(f"account {spec.name!r} needs a key and a secret")
         if spec.name in names or spec.api_key in keys:

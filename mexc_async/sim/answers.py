@@ -8,17 +8,14 @@ from typing import TypeAlias
 
 import orjson
 
-from mexc_async.sim.accounts import Account
 from mexc_async.sim.history import Bar, Trade, bar_close
+from mexc_async.sim.keys import ApiKey
 from mexc_async.sim.ledger import Ledger
 from mexc_async.sim.market import Market
 from mexc_async.sim.orders import AccountTrade, Order
 from mexc_async.sim.stp_groups import StpGroup
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | orjson.Fragment | None"
-
-_PERMANENT = -999
-_UNBOUND_KEY_DAYS = 90
 
 
 def text(number: Decimal) -> str:
@@ -274,15 +271,15 @@ def my_trade(made: AccountTrade) -> Json:
     }
 
 
-def account(owner: Account, ledger: Ledger) -> Json:
+def account(key: ApiKey, ledger: Ledger) -> Json:
     """The account with every balance that is not zero."""
     return {
         "makerCommission": None,
         "takerCommission": None,
         "buyerCommission": None,
         "sellerCommission": None,
-        "canTrade": "SPOT_DEAL_WRITE" in owner.spec.permissions,
-        "canWithdraw": "SPOT_WITHDRAW_WRITE" in owner.spec.permissions,
+        "canTrade": "SPOT_DEAL_WRITE" in key.permissions,
+        "canWithdraw": "SPOT_WITHDRAW_WRITE" in key.permissions,
         "canDeposit": True,
         "updateTime": None,
         "accountType": "SPOT",
@@ -293,7 +290,7 @@ def account(owner: Account, ledger: Ledger) -> Json:
                 "locked": short(balance.locked),
                 "available": short(balance.free),
             }
-            for asset, balance in ledger.balances(owner.uid).items()
+            for asset, balance in ledger.balances(key.account).items()
             if balance.free or balance.locked
         ],
         "permissions": ["SPOT"],
@@ -305,17 +302,16 @@ def fee_number(rate: Decimal) -> orjson.Fragment:
     return orjson.Fragment(format(rate, ".18f").encode())
 
 
-def api_key_info(owner: Account, now_ms: int) -> Json:
+def api_key_info(key: ApiKey, now_ms: int) -> Json:
     """What is known about a key; a key bound to addresses does not expire."""
-    age_days = (now_ms - owner.created_ms) // 86_400_000
-    created = datetime.fromtimestamp(owner.created_ms / 1000, UTC)
+    created = datetime.fromtimestamp(key.created_ms / 1000, UTC)
     return {
-        "note": owner.note,
-        "accessKey": owner.spec.api_key,
+        "note": key.note,
+        "accessKey": key.key,
         "createTime": created.strftime("%Y-%m-%dT%H:%M:%S.000+00:00"),
-        "permissions": ",".join(owner.spec.permissions),
-        "remainingValidity": _PERMANENT if owner.ips else max(0, _UNBOUND_KEY_DAYS - age_days),
-        "ipWhiteList": ",".join(owner.ips),
+        "permissions": ",".join(key.permissions),
+        "remainingValidity": key.remaining_days(now_ms),
+        "ipWhiteList": ",".join(key.ips),
         "status": "VALID",
     }
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hmac
 from hashlib import sha256
 
+from mexc_async.sim import choices
 from mexc_async.sim.accounts import Account
+from mexc_async.sim.keys import ApiKey
 from mexc_async.sim.parameters import Received
 from mexc_async.sim.refusals import Refusal, illegal, missing
 
@@ -14,15 +16,15 @@ LONGEST_RECV_WINDOW_MS = 60_000
 FUTURE_MS = 1000
 
 
-def check_key(account: Account | None, api_key: str, ip: str) -> Account:
-    """The account of the key. Raises Refusal 400, 10072 or 700006."""
-    if not api_key:
+def check_key(key: ApiKey | None, sent: str, ip: str) -> ApiKey:
+    """The key that was sent, if there is one and it may be used from `ip`. Raises Refusal 400, 10072 or 700006."""
+    if not sent:
         raise Refusal(400, "api key required")
-    if account is None:
+    if key is None:
         raise Refusal(10072, "Api key info invalid")
-    if account.ips and ip not in account.ips:
+    if key.ips and ip not in key.ips:
         raise Refusal(700006, f"IP [{ip}] not in the ip white list")
-    return account
+    return key
 
 
 def check_time(received: Received, now_ms: int) -> None:
@@ -42,15 +44,25 @@ def check_time(received: Received, now_ms: int) -> None:
         raise Refusal(700003, "Timestamp for this request is outside of the recvWindow.")
 
 
-def check_signature(received: Received, account: Account) -> None:
-    """The signature is the lower-case hex HMAC-SHA256 of the text as received. Raises Refusal 700002."""
-    expected = hmac.new(account.spec.api_secret.encode(), received.signed_text, sha256).hexdigest()
+def check_signature(received: Received, key: ApiKey, now_ms: int) -> None:
+    """The signature is the lower-case hex HMAC-SHA256 of the text as received. Raises Refusal 700002.
+
+    An ended key is told the same: MEXC's table lists it under that code.
+    """
+    expected = hmac.new(key.secret.encode(), received.signed_text, sha256).hexdigest()
     sent = received.parameters.text("signature").encode("utf-8", "surrogateescape")
-    if not (received.is_well_encoded and hmac.compare_digest(expected.encode(), sent)):
+    is_right = received.is_well_encoded and hmac.compare_digest(expected.encode(), sent)
+    if not is_right or key.has_ended(now_ms):
         raise Refusal(700002, "Signature for this request is not valid.")
 
 
-def check_permission(account: Account, permission: str | None) -> None:
+def check_permission(key: ApiKey, permission: str | None) -> None:
     """The key may do this. Raises Refusal 700007."""
-    if permission is not None and permission not in account.spec.permissions:
+    if permission is not None and permission not in key.permissions:
         raise Refusal(700007, "No permission to access the endpoint.")
+
+
+def check_account(account: Account) -> None:
+    """The account is no frozen sub-account. Raises Refusal."""
+    if account.is_frozen:
+        raise Refusal(choices.FROZEN_ACCOUNT, "User status is abnormal.")

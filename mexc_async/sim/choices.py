@@ -52,6 +52,9 @@ MY_TRADES_LIMIT = (10, 1000)
 MX_DISCOUNT = Decimal("0.8")
 """Share of the fee that is due when it is paid in MX."""
 
+FROZEN_ACCOUNT = 730100
+"""A key of a frozen sub-account. "User status unusual"; 140002 is said to its main account."""
+
 # Fees are charged in the quote asset on both sides, exactly value x rate: recorded fills of buyers show
 # commissionAsset USDT and unrounded amounts. A buy therefore holds its value and the taker fee on it.
 # The documents only say that the fee asset comes from each fill (quote, base or MX).

@@ -1,4 +1,4 @@
-"""How an endpoint is described; the tables are in `market_endpoints`, `trade_endpoints` and `account_endpoints`."""
+"""How an endpoint is described; the tables are in the modules named `..._endpoints`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from mexc_async.sim.accounts import Account
 from mexc_async.sim.answers import Json
 from mexc_async.sim.exchange import Exchange
 from mexc_async.sim.fates import UNHARMED, Fate
+from mexc_async.sim.keys import ApiKey
 from mexc_async.sim.listen_keys import ListenKeys
 from mexc_async.sim.orders import Order
 from mexc_async.sim.parameters import Parameters
@@ -27,17 +28,22 @@ class Call(msgspec.Struct, frozen=True):
     exchange: Exchange
     parameters: Parameters
     now_ms: int
-    sender: Account | None
-    """Whose key it is; None on public endpoints."""
+    sender: ApiKey | None
+    """The key that signed it; None on public endpoints."""
     listen_keys: ListenKeys
     fate: Fate = UNHARMED
 
     @property
-    def account(self) -> Account:
-        """The sender of a signed request."""
+    def key(self) -> ApiKey:
+        """The key of a signed request."""
         if self.sender is None:
             raise TypeError("a public endpoint asked for its sender")
         return self.sender
+
+    @property
+    def account(self) -> Account:
+        """Whose key it is."""
+        return self.exchange.accounts[self.key.account]
 
     def sees(self, happened_ms: int) -> bool:
         """Whether what happened then has reached the part of the exchange that answers: read-after-write lag."""
@@ -70,6 +76,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     """(limit of `limits.LIMITS`, weight) beside the one request that everything costs."""
     permission: str | None = None
     """Needed of the key; an endpoint with a permission is signed."""
+    any_key: bool = False
+    """Signed, but no permission is needed."""
 
     @property
     def name(self) -> str:
@@ -79,4 +87,4 @@ class Endpoint(msgspec.Struct, frozen=True):
     @property
     def is_signed(self) -> bool:
         """Whether key, time stamp and signature are checked."""
-        return self.permission is not None
+        return self.any_key or self.permission is not None

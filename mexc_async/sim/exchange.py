@@ -11,9 +11,10 @@ from decimal import ROUND_DOWN, Decimal
 import msgspec
 
 from mexc_async.sim import checks, choices
-from mexc_async.sim.accounts import DEFAULT_BALANCES, Account, AccountSpec
+from mexc_async.sim.accounts import DEFAULT_BALANCES, Account, AccountSpec, key_of
 from mexc_async.sim.events import BookEvent, DealEvent, Event, Subscriber, TradeEvent, balance_events, order_event
 from mexc_async.sim.history import Trade
+from mexc_async.sim.keys import KeyRing
 from mexc_async.sim.ledger import InsufficientBalance, Ledger
 from mexc_async.sim.market import Market
 from mexc_async.sim.matching import Entry, Fill, Plan, Prevention, Side, opposite
@@ -41,7 +42,7 @@ class Exchange:
         self.accounts: dict[str, Account] = {}
         """By uid."""
         self.stp_groups = StpGroups()
-        self._by_key: dict[str, Account] = {}
+        self.keys = KeyRing(seed)
         self._orders: dict[str, Order] = {}
         self._settlement = Settlement(self.ledger, self.markets)
         self._subscribers: list[Subscriber] = []
@@ -61,17 +62,22 @@ class Exchange:
 
         Raises ValueError when its key is taken.
         """
-        if spec.api_key in self._by_key:
-            raise ValueError(f"key {spec.api_key!r} is taken")
-        account = Account(str(_FIRST_UID + len(self.accounts)), spec, now_ms)
+        account = Account.of(self.next_uid(), spec, now_ms)
+        self.keys.add(key_of(spec, account.uid, now_ms))
         usual = {**(extra or {}), **DEFAULT_BALANCES}
-        self.ledger.open(account.uid, usual if spec.balances is None else spec.balances)
-        self.accounts[account.uid] = self._by_key[spec.api_key] = account
+        self.add_account(account, usual if spec.balances is None else spec.balances)
+        account.inviter = next((each for each in self.accounts.values() if each.name == spec.invited_by), None)
         return account
 
-    def account_of_key(self, api_key: str) -> Account | None:
-        """The account that a key opens."""
-        return self._by_key.get(api_key)
+    def add_account(self, account: Account, balances: Mapping[str, Decimal]) -> None:
+        """Open an account's wallets; the futures wallet starts empty."""
+        self.ledger.open(account.uid, balances)
+        self.ledger.open(account.futures, {})
+        self.accounts[account.uid] = account
+
+    def next_uid(self) -> str:
+        """The uid of the next account to be opened."""
+        return str(_FIRST_UID + len(self.accounts))
 
     def market(self, symbol: str) -> Market:
         """The symbol's market. Raises Refusal -1121."""
@@ -307,7 +313,7 @@ class Exchange:
             is_maker=is_maker,
             is_self_trade=is_self,
         )
-        account.trades.append(own)
+        account.add_trade(own)
         if self._subscribers:
             self._events.append(DealEvent(account.uid, own))
             self._tell_order(order, trade.time_ms, own)

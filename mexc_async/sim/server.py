@@ -27,7 +27,7 @@ from mexc_async.sim import (
     trade_endpoints,
     user_stream_endpoints,
 )
-from mexc_async.sim.accounts import DEMO_KEY, DEMO_SECRET, Account, AccountSpec, check_accounts
+from mexc_async.sim.accounts import DEMO_KEY, DEMO_SECRET, AccountSpec, check_accounts
 from mexc_async.sim.arbitrage import Gap, GapRequest, open_gap
 from mexc_async.sim.endpoints import Call, Endpoint
 from mexc_async.sim.exchange import Exchange
@@ -212,9 +212,9 @@ class Simulator:
         """The truth about an account, by name or uid; the main one unless told otherwise. Raises ValueError."""
         accounts = self.exchange.accounts.values()
         for each in accounts:
-            if account in (None, each.uid, each.spec.name):
+            if account in (None, each.uid, each.name):
                 return statement(each, self.exchange.ledger)
-        raise ValueError(f"account {account!r} is none of {', '.join(each.spec.name for each in accounts)}")
+        raise ValueError(f"account {account!r} is none of {', '.join(each.name for each in accounts)}")
 
     def open_gap(self, gap: GapRequest | None = None) -> Gap:
         """Move prices so that a round of three orders gains. Raises ValueError where that cannot be."""
@@ -341,8 +341,8 @@ class Simulator:
 
     def _count(self, request: web.BaseRequest, endpoint: Endpoint) -> None:
         """Count a request against the limits. Raises Refusal."""
-        known = self._sender(request)
-        uid = known.uid if known else None
+        known = self.exchange.keys.find(_api_key(request))
+        uid = known.account if known else None
         rejection = self._limits.arrive(request.remote or "", uid, endpoint.costs, time.monotonic())
         if rejection is not None:
             text = "Too many requests." if rejection.status == 429 else "Too many requests: this address is banned."
@@ -354,18 +354,17 @@ class Simulator:
         try:
             sender = None
             if endpoint.is_signed:
-                sender = auth.check_key(self._sender(request), _api_key(request), request.remote or "")
+                sent = _api_key(request)
+                sender = auth.check_key(self.exchange.keys.find(sent), sent, request.remote or "")
                 auth.check_time(received, now_ms)
-                auth.check_signature(received, sender)
+                auth.check_signature(received, sender, now_ms)
                 auth.check_permission(sender, endpoint.permission)
+                auth.check_account(self.exchange.accounts[sender.account])
             self._advance(now_ms)
             call = Call(self.exchange, received.parameters, now_ms, sender, self._listen_keys, fate)
             return reply(endpoint.handler(call))
         except Refusal as refusal:
             return refused(refusal)
-
-    def _sender(self, request: web.BaseRequest) -> Account | None:
-        return self.exchange.account_of_key(_api_key(request))
 
     def _no_route(self, method: str, path: str) -> Refusal:
         if path in self._paths and method != "HEAD":

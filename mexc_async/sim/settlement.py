@@ -30,7 +30,7 @@ class Settlement:
 
     def fee_rate(self, account: Account, market: Market, *, is_maker: bool) -> Decimal:
         """The account's fee ratio on this symbol."""
-        own = account.spec.maker_fee if is_maker else account.spec.taker_fee
+        own = account.maker_fee if is_maker else account.taker_fee
         if own is not None:
             return own
         return market.rules.maker_fee if is_maker else market.rules.taker_fee

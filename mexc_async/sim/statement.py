@@ -56,7 +56,7 @@ def statement(account: Account, ledger: Ledger) -> Statement:
     balances = ledger.balances(account.uid).items()
     return Statement(
         account=account.uid,
-        name=account.spec.name,
+        name=account.name,
         orders=tuple(_line(order) for order in account.orders()),
         fills=tuple(account.trades),
         balances={asset: BalanceLine(balance.free, balance.locked) for asset, balance in balances},

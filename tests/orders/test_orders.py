@@ -220,7 +220,7 @@ async def test_a_push_that_was_lost_is_made_up_for(sim: Simulator) -> None:
 
 def _sell_into(sim: Simulator, order: TrackedOrder, quantity: Decimal) -> None:
     """Somebody sells just this order so much."""
-    (account,) = [account for account in sim.exchange.accounts.values() if account.spec.name == "main"]
+    (account,) = [account for account in sim.exchange.accounts.values() if account.name == "main"]
     standing = account.open_orders[order.order_id or ""]
     sim.exchange.meet(standing, float(quantity / standing.remaining), int(time.time() * 1000))
 
