@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TypeAlias
@@ -13,6 +14,7 @@ from mexc_async.sim.keys import ApiKey
 from mexc_async.sim.ledger import Ledger
 from mexc_async.sim.market import Market
 from mexc_async.sim.orders import AccountTrade, Order
+from mexc_async.sim.paging import Page
 from mexc_async.sim.stp_groups import StpGroup
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | orjson.Fragment | None"
@@ -31,6 +33,11 @@ def short(number: Decimal) -> str:
 def success(data: Json, now_ms: int, *, code: int = 0) -> Json:
     """The wrapped kind of answer; whether success is 0 or 200 depends on the endpoint."""
     return {"data": data, "code": code, "msg": "success", "timestamp": now_ms}
+
+
+def numbered(page: Page, found: Sequence[object], rows: list[Json]) -> Json:
+    """A page of a history that counts its pages; `found` is the whole history."""
+    return {"page": page.number, "totalRecords": len(found), "totalPageNum": page.count(found), "data": rows}
 
 
 def symbol_row(market: Market) -> Json:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from mexc_async.sim import choices
 from mexc_async.sim.accounts import Account
 from mexc_async.sim.orders import OrderRequest
+from mexc_async.sim.parameters import check_decimals
 from mexc_async.sim.refusals import (
     Refusal,
     above_maximum,
@@ -15,7 +16,6 @@ from mexc_async.sim.refusals import (
     below_minimum,
     illegal,
     missing,
-    too_many_decimals,
 )
 from mexc_async.sim.symbols import OFFLINE, PAUSED, SymbolRules
 
@@ -60,12 +60,12 @@ def check_numbers(request: OrderRequest, rules: SymbolRules, reference_price: De
     """Decimals, minimum and maximum. `reference_price` values a MARKET order that is sized by quantity."""
     price = request.price if request.type != "MARKET" and request.price is not None else reference_price
     if request.type != "MARKET":
-        _check_decimals("price", price, rules.price_decimals)
+        check_decimals("price", price, rules.price_decimals)
     if request.quantity is None:
         value = request.quote_quantity or Decimal(0)
-        _check_decimals("quoteOrderQty", value, max(8, rules.price_decimals))
+        check_decimals("quoteOrderQty", value, max(8, rules.price_decimals))
     else:
-        _check_decimals("quantity", request.quantity, rules.quantity_decimals)
+        check_decimals("quantity", request.quantity, rules.quantity_decimals)
         if request.quantity < rules.min_quantity:
             raise below_minimum(rules.min_quantity, rules.base)
         value = price * request.quantity
@@ -104,9 +104,3 @@ def check_account(request: OrderRequest, account: Account) -> None:
     known = account.find_order(None, request.client_id)
     if known is not None and known.is_open:
         raise Refusal(choices.DUPLICATE_CLIENT_ID, "Duplicate newClientOrderId: an open order has it.")
-
-
-def _check_decimals(name: str, number: Decimal, decimals: int) -> None:
-    exponent = number.normalize().as_tuple().exponent
-    if isinstance(exponent, int) and -exponent > decimals:
-        raise too_many_decimals(name, decimals)

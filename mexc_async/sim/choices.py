@@ -52,6 +52,56 @@ MY_TRADES_LIMIT = (10, 1000)
 MX_DISCOUNT = Decimal("0.8")
 """Share of the fee that is due when it is paid in MX."""
 
+# The wallet
+
+AMOUNT_DECIMALS = 8
+"""Decimals of a transfer, and of a withdrawal where the currency table names no step. No source says."""
+
+NOT_A_MAIN_ACCOUNT = 730003
+"""A sub-account's key on what only main accounts may do. No source names a code; "operation not supported"."""
+
+TOO_MANY_SUB_ACCOUNTS = 730003
+"""The 31st sub-account; no source names a code."""
+
+NOT_A_BROKER = 730003
+NOT_AN_AFFILIATE = 730003
+"""The same for the endpoints of brokers and affiliates."""
+
+NO_SUB_BALANCES = 730003
+"""GET sub-account/asset for FUTURES: "only SPOT works"."""
+
+UNKNOWN_NETWORK = 33333
+"""No source names a code for a network that the currency does not have; "parameter error" comes closest."""
+
+WITHDRAWALS_CLOSED = 11444
+"""withdrawEnable is false: "feature temporarily unavailable"."""
+
+OUTSIDE_WITHDRAW_LIMITS = 10097
+"""Less than withdrawMin or more than withdrawMax: "amount wrong"."""
+
+DUPLICATE_WITHDRAW_ID = 730002
+"""A withdrawOrderId that the account has used. No source says whether MEXC minds; a careful exchange would."""
+
+NOT_CANCELLABLE = 10211
+"""A withdrawal that is processed or over. No source names a code; "transfer forbidden"."""
+
+LONGEST_REMARK = 200
+
+DUST_LIMIT_USDT = Decimal(5)
+"""A balance worth less may be converted into MX."""
+DUST_FEE = Decimal("0.02")
+"""Share of the converted MX, as in the sample of the conversion history."""
+MAX_DUST_ASSETS = 15
+DUST_TOO_MUCH = 30003
+DUST_NO_MARKET = 30021
+DUST_TOO_LITTLE = 30002
+"""Why an asset is not converted; the samples show 30021 only."""
+
+REFERRAL_RATE = Decimal("0.3")
+KICKBACK_RATE = Decimal("0.1")
+BROKER_RATE = Decimal("0.3")
+"""Shares of each fee for who invited a trader, for the trader who was invited, and for a sub-account's broker."""
+
 FROZEN_ACCOUNT = 730100
 """A key of a frozen sub-account. "User status unusual"; 140002 is said to its main account."""
 

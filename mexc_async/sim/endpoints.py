@@ -17,6 +17,7 @@ from mexc_async.sim.listen_keys import ListenKeys
 from mexc_async.sim.orders import Order
 from mexc_async.sim.parameters import Parameters
 from mexc_async.sim.refusals import missing
+from mexc_async.sim.wallet import Wallet
 from mexc_async.spot.api import Spot
 
 _NAMES = {(each.method, each.path): each.name for each in declared(Spot)}
@@ -31,6 +32,7 @@ class Call(msgspec.Struct, frozen=True):
     sender: ApiKey | None
     """The key that signed it; None on public endpoints."""
     listen_keys: ListenKeys
+    wallet: Wallet
     fate: Fate = UNHARMED
 
     @property

@@ -112,9 +112,13 @@ def balance_events(
     touched: Mapping[tuple[str, str], tuple[Decimal, Decimal]],
     events: Iterable[Event],
     now_ms: int,
+    told: Mapping[str, str],
 ) -> list[BalanceEvent]:
-    """One event for each balance of `accounts` that a command with these `events` left different."""
-    reasons = _reasons(events)
+    """One event for each balance of `accounts` that a command with these `events` left different.
+
+    `told` says why, by account, where the events do not.
+    """
+    reasons = {**told, **_reasons(events)}
     changes = []
     for (account, asset), (free, locked) in touched.items():
         balance = ledger.balance(account, asset)

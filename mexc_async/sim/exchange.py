@@ -29,6 +29,7 @@ ZERO = Decimal(0)
 _FIRST_ORDER = 342252993005723644225
 _FIRST_TRADE = 505979017439002624
 _FIRST_UID = 20930283
+_NO_REASONS: Mapping[str, str] = {}
 
 
 class Exchange:
@@ -361,13 +362,21 @@ class Exchange:
         if bids or asks:
             market.version += 1
             market.changed_ms = now_ms
+            if self._subscribers:
+                symbol = market.rules.symbol
+                self._events.append(BookEvent(symbol, market.version, now_ms, tuple(bids), tuple(asks)))
+        self.tell(now_ms)
+
+    def tell(self, now_ms: int, reasons: Mapping[str, str] = _NO_REASONS) -> None:
+        """Tell the subscribers what has happened since the last time, and of the balances that it changed.
+
+        Whoever moves money outside the markets calls it afterwards, and says why by account, in MEXC's words.
+        """
         touched = self.ledger.take_touched()
+        events, self._events = self._events, []
         if not self._subscribers:
             return
-        events, self._events = self._events, []
-        if bids or asks:
-            events.append(BookEvent(market.rules.symbol, market.version, now_ms, tuple(bids), tuple(asks)))
-        events += balance_events(self.ledger, self.accounts, touched, events, now_ms)
+        events += balance_events(self.ledger, self.accounts, touched, events, now_ms, reasons)
         for event in events:
             for subscriber in tuple(self._subscribers):
                 subscriber(event)

@@ -32,6 +32,7 @@ LIMITS: dict[str, Limit] = {
     "orders": Limit(12, 1.0, "account"),  # 2026-03-11: placing and cancelling share it
     "account": Limit(2, 1.0, "account"),  # GET /api/v3/account
     "batchOrders": Limit(2, 1.0, "account"),
+    "announcements": Limit(5, 2.0, "ip"),
 }
 _ENFORCED: dict[Profile, frozenset[str]] = {
     "default": frozenset(LIMITS),

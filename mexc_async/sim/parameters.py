@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from urllib.parse import unquote_plus
 
 import orjson
 
-from mexc_async.sim.refusals import Refusal, illegal, invalid_symbol, missing
+from mexc_async.sim.refusals import Refusal, illegal, invalid_symbol, missing, too_many_decimals
+
+W = TypeVar("W", bound=str)
 
 _NUMBER = re.compile(r"-?\d{1,20}(\.\d{1,20})?")
 _INTEGER = re.compile(r"\d{1,18}")
@@ -46,12 +48,13 @@ class Parameters:
             raise missing(name)
         return value
 
-    def word(self, name: str, allowed: tuple[str, ...]) -> str:
+    def word(self, name: str, allowed: tuple[W, ...]) -> W:
         """One of the allowed words, case included. Raises Refusal 700004 or 700008."""
         value = self.text(name)
-        if value not in allowed:
-            raise illegal(name)
-        return value
+        for word in allowed:
+            if word == value:
+                return word
+        raise illegal(name)
 
     def decimal(self, name: str) -> Decimal | None:
         """A plain decimal number, or None when absent. Raises Refusal 700008 for anything else, `1E-7` included."""
@@ -62,6 +65,16 @@ class Parameters:
             raise illegal(name)
         return Decimal(value)
 
+    def amount(self, name: str, decimals: int) -> Decimal:
+        """An amount of money. Raises Refusal 10095, 10096, 10102 or 700008."""
+        value = self.decimal(name)
+        if value is None:
+            raise Refusal(10095, "The amount is required.")
+        if value <= 0:
+            raise Refusal(10102, "The amount must be greater than 0.")
+        check_decimals(name, value, decimals)
+        return value
+
     def integer(self, name: str) -> int | None:
         """A whole number of at least 0, or None when absent. Raises Refusal 700008."""
         value = self.optional(name)
@@ -71,11 +84,11 @@ class Parameters:
             raise illegal(name)
         return int(value)
 
-    def limit(self, bounds: tuple[int, int]) -> int:
+    def limit(self, bounds: tuple[int, int], name: str = "limit") -> int:
         """`limit` with this (default, maximum); more than the maximum counts as the maximum."""
-        value = self.integer("limit")
+        value = self.integer(name)
         if value == 0:
-            raise illegal("limit")
+            raise illegal(name)
         return bounds[0] if value is None else min(value, bounds[1])
 
     def symbol(self) -> str:
@@ -90,6 +103,13 @@ class Parameters:
     def flag(self, name: str) -> bool:
         """`true` or `false`. Raises Refusal 700004 or 700008."""
         return self.word(name, ("true", "false")) == "true"
+
+
+def check_decimals(name: str, number: Decimal, decimals: int) -> None:
+    """Raise Refusal unless `number` has at most so many decimals that count."""
+    exponent = number.normalize().as_tuple().exponent
+    if isinstance(exponent, int) and -exponent > decimals:
+        raise too_many_decimals(name, decimals)
 
 
 def check_symbol(text: str) -> str:

@@ -21,11 +21,19 @@ from aiohttp import web
 
 from mexc_async.sim import (
     account_endpoints,
+    affiliate_endpoints,
+    announcement_endpoints,
     auth,
+    broker_endpoints,
     control_endpoints,
+    futures_endpoints,
     market_endpoints,
+    rebate_endpoints,
+    subaccount_endpoints,
     trade_endpoints,
+    transfer_endpoints,
     user_stream_endpoints,
+    wallet_endpoints,
 )
 from mexc_async.sim.accounts import DEMO_KEY, DEMO_SECRET, AccountSpec, check_accounts
 from mexc_async.sim.arbitrage import Gap, GapRequest, open_gap
@@ -47,6 +55,7 @@ from mexc_async.sim.sockets import Sockets
 from mexc_async.sim.statement import Statement, statement
 from mexc_async.sim.symbols import SEEDED
 from mexc_async.sim.tape import TapePlayer, read_tape
+from mexc_async.sim.wallet import Wallet, WalletRules
 
 log = logging.getLogger("mexc_async.sim")
 
@@ -56,6 +65,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *trade_endpoints.GUIDE_ENDPOINTS,
     *account_endpoints.ENDPOINTS,
     *user_stream_endpoints.ENDPOINTS,
+    *subaccount_endpoints.ENDPOINTS,
+    *wallet_endpoints.ENDPOINTS,
+    *transfer_endpoints.ENDPOINTS,
+    *rebate_endpoints.ENDPOINTS,
+    *affiliate_endpoints.ENDPOINTS,
+    *broker_endpoints.ENDPOINTS,
+    *announcement_endpoints.ENDPOINTS,
+    *futures_endpoints.ENDPOINTS,
 )
 ADVANCE_MS = 50
 """How often the market moves when nobody asks."""
@@ -89,6 +106,7 @@ class SimConfig(msgspec.Struct, frozen=True, kw_only=True):
     flow: float = 1.0
     """Scales the background market; 0 lays its books out and leaves them."""
     sockets: SocketRules = SocketRules()
+    wallet: WalletRules = WalletRules()
     faults: tuple[Fault, ...] = ()
     """In force from the start."""
     control: bool = False
@@ -122,16 +140,19 @@ class Simulator:
         tape = None if self.config.tape is None else read_tape(self.config.tape)
         listed = {rules.symbol: rules for rules in (*SEEDED, *(tape.rules if tape else ()))}
         self.exchange = Exchange(listed.values(), seed=self.config.seed, now_ms=now_ms)
+        self.wallet = Wallet(self.exchange, seed=self.config.seed, rules=self.config.wallet)
         extra = tape.balances() if tape else {}
         for spec in self.config.accounts:
             self.exchange.open_account(spec, now_ms, extra)
+            self.wallet.open(spec)
         played = {rules.symbol for rules in tape.rules} if tape else set()
         seeded = [symbol for symbol in listed if symbol not in played]
         self._liquidity = Liquidity(self.exchange, seeded, seed=self.config.seed, now_ms=now_ms, flow=self.config.flow)
-        self._movers: list[Liquidity | TapePlayer] = [self._liquidity]
+        self._movers: list[Liquidity | TapePlayer | Wallet] = [self._liquidity]
         if tape is not None:
             loop = self.config.loop_tape
             self._movers.append(TapePlayer(self.exchange, tape, now_ms=now_ms, loop=loop))
+        self._movers.append(self.wallet)
         self._limits = Limits(self.config.limits, self.config.windows)
         rules = self.config.sockets
         self._listen_keys = ListenKeys(
@@ -361,7 +382,7 @@ class Simulator:
                 auth.check_permission(sender, endpoint.permission)
                 auth.check_account(self.exchange.accounts[sender.account])
             self._advance(now_ms)
-            call = Call(self.exchange, received.parameters, now_ms, sender, self._listen_keys, fate)
+            call = Call(self.exchange, received.parameters, now_ms, sender, self._listen_keys, self.wallet, fate)
             return reply(endpoint.handler(call))
         except Refusal as refusal:
             return refused(refusal)

@@ -15,6 +15,8 @@ HOUSE = "house"
 """The rest of the world: background liquidity and the tape. Unbounded."""
 FEES = "fees"
 """Where the exchange keeps the fees it has charged."""
+CHAIN = "chain"
+"""Every blockchain: deposits come from it and withdrawals go to it. Unbounded."""
 
 _MX_STEP = Decimal("0.00000001")
 _MX_QUOTE = "USDT"

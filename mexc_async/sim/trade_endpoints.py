@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import orjson
 
 from mexc_async.sim import answers, choices
@@ -18,12 +16,13 @@ from mexc_async.sim.refusals import Refusal, bad_combination, illegal, missing, 
 MAX_BATCH = 20
 MAX_SYMBOLS = 5
 _REACH_MS = 7 * DAY
+_SIDES: tuple[Side, ...] = ("BUY", "SELL")
 
 
 def read_order(parameters: Parameters) -> OrderRequest:
     """The order that the parameters ask for. `timeInForce` and everything else unknown is silently ignored."""
     symbol = parameters.symbol()
-    side = cast("Side", parameters.word("side", ("BUY", "SELL")))
+    side = parameters.word("side", _SIDES)
     kind = parameters.word("type", ORDER_TYPES)
     stp_mode = parameters.optional("stpMode") or ""
     if stp_mode not in STP_MODES:

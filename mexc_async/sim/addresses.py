@@ -1,0 +1,46 @@
+"""Made-up addresses that look like each network's own, always the same for the same owner."""
+
+from __future__ import annotations
+
+from random import Random
+from string import ascii_lowercase, ascii_uppercase, digits
+from typing import NamedTuple
+
+from mexc_async.sim.currencies import Network
+
+_HEX = "0123456789abcdef"
+_BASE58 = "".join(c for c in digits + ascii_uppercase + ascii_lowercase if c not in "0OIl")
+_BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+
+_SHAPES = {
+    "TRX": ("T", _BASE58, 33),
+    "SOL": ("", _BASE58, 44),
+    "BTC": ("bc1q", _BECH32, 38),
+    "LTC": ("ltc1q", _BECH32, 38),
+    "DOGE": ("D", _BASE58, 33),
+    "XRP": ("r", _BASE58, 33),
+    "ADA": ("addr1", _BECH32, 53),
+    "TON": ("UQ", _BASE58, 46),
+}
+_EVM = ("0x", _HEX, 40)
+"""Every other network is an Ethereum of some kind; they share one address."""
+
+
+class Address(NamedTuple):
+    """Where money goes on a network."""
+
+    text: str
+    memo: str | None
+
+
+def make_address(seed: int, owner: str, network: Network) -> Address:
+    """The owner's address on the network. One with memos is the exchange's, told apart by the memo alone."""
+    prefix, alphabet, length = _SHAPES.get(network.short, _EVM)
+    if not network.needs_memo:
+        return Address(_text(f"{seed}:{owner}:{prefix}", prefix, alphabet, length), None)
+    memo = str(Random(f"{seed}:{owner}:{prefix}:memo").randrange(10**7, 10**9))
+    return Address(_text(f"{seed}:{prefix}", prefix, alphabet, length), memo)
+
+
+def _text(seed: str, prefix: str, alphabet: str, length: int) -> str:
+    return prefix + "".join(Random(seed).choices(alphabet, k=length))

@@ -1,0 +1,114 @@
+"""Deposits: an address per account, currency and network, and what arrives there. `advance` lets confirmations come."""
+
+from __future__ import annotations
+
+from collections import deque
+from decimal import Decimal
+
+from mexc_async.sim.accounts import Account
+from mexc_async.sim.addresses import Address, make_address
+from mexc_async.sim.currencies import Currency, Network
+from mexc_async.sim.exchange import Exchange
+from mexc_async.sim.ids import Ids
+from mexc_async.sim.refusals import Refusal
+from mexc_async.sim.settlement import CHAIN
+
+PENDING, SUCCESS = 4, 5
+"""MEXC's statuses of a deposit; these two occur here."""
+_REMEMBERED = 50_000
+
+
+class Deposit:
+    """One payment that has arrived."""
+
+    def __init__(
+        self,
+        account: str,
+        coin: str,
+        network: Network,
+        address: Address,
+        amount: Decimal,
+        tx_id: str,
+        now_ms: int,
+    ) -> None:
+        self.account = account
+        """The receiver's uid."""
+        self.coin = coin
+        """As histories spell it."""
+        self.network = network
+        self.address = address
+        self.amount = amount
+        self.tx_id = tx_id
+        self.created_ms = now_ms
+        self.updated_ms = now_ms
+        self.status = PENDING
+        self.confirmations = 0
+
+
+class Deposits:
+    """Every account's addresses and deposits."""
+
+    def __init__(self, exchange: Exchange, ids: Ids, *, seed: int, deposit_ms: int) -> None:
+        """`deposit_ms` is how long all confirmations together take."""
+        self._exchange = exchange
+        self._ids = ids
+        self._seed = seed
+        self._deposit_ms = deposit_ms
+        self._addresses: dict[tuple[str, str, str], tuple[Network, Address]] = {}
+        """By (uid, coin, short network)."""
+        self._owners: dict[Address, str] = {}
+        self._made: deque[Deposit] = deque(maxlen=_REMEMBERED)
+        self._pending: list[Deposit] = []
+
+    # Addresses
+
+    def generate(self, account: Account, network: Network) -> Address:
+        """Open the account's address for a currency on a network, always the same. Raises Refusal 10216."""
+        if not network.deposits:
+            raise Refusal(10216, "No available deposit address.")
+        address = make_address(self._seed, account.uid, network)
+        self._addresses[account.uid, network.coin, network.short] = network, address
+        self._owners[address] = account.uid
+        return address
+
+    def addresses(self, account: Account, coin: str) -> list[tuple[Network, Address]]:
+        """The account's addresses for a currency, as far as they have been generated."""
+        return [found for (uid, held, _), found in self._addresses.items() if uid == account.uid and held == coin]
+
+    def owner(self, address: str, memo: str | None) -> Account | None:
+        """Whose address it is, if it is one of the exchange's own."""
+        uid = self._owners.get(Address(address, memo))
+        return None if uid is None else self._exchange.accounts[uid]
+
+    # Deposits
+
+    def arrive(
+        self, account: Account, currency: Currency, network: Network, amount: Decimal, now_ms: int, tx_id: str = ""
+    ) -> Deposit:
+        """A payment to the account's address shows up; it is credited when it has its confirmations."""
+        address = self.generate(account, network)
+        coin, tx_id = currency.coin_on(network), tx_id or f"{self._ids.hash()}:0"
+        deposit = Deposit(account.uid, coin, network, address, amount, tx_id, now_ms)
+        self._made.append(deposit)
+        self._pending.append(deposit)
+        self.advance(now_ms)
+        return deposit
+
+    def advance(self, now_ms: int) -> None:
+        """Count confirmations and credit what has enough of them."""
+        if not self._pending:
+            return
+        for deposit in self._pending:
+            needed, age_ms = deposit.network.confirmations, now_ms - deposit.created_ms
+            if age_ms < self._deposit_ms:
+                deposit.confirmations = needed * age_ms // self._deposit_ms
+                continue
+            deposit.confirmations = needed
+            deposit.status, deposit.updated_ms = SUCCESS, now_ms
+            self._exchange.ledger.pay(CHAIN, deposit.account, deposit.network.coin, deposit.amount)
+            self._exchange.tell(now_ms, {deposit.account: "DEPOSIT"})
+        self._pending = [deposit for deposit in self._pending if deposit.status == PENDING]
+
+    def newest_first(self, accounts: frozenset[str]) -> list[Deposit]:
+        """Everything that has arrived for these accounts."""
+        return [deposit for deposit in reversed(self._made) if deposit.account in accounts]

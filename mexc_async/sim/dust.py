@@ -1,0 +1,114 @@
+"""Small balances converted into MX at the last prices."""
+
+from __future__ import annotations
+
+from collections import deque
+from decimal import ROUND_DOWN, ROUND_UP, Decimal
+from typing import NamedTuple
+
+from mexc_async.sim import choices
+from mexc_async.sim.accounts import Account
+from mexc_async.sim.exchange import Exchange
+from mexc_async.sim.ids import Ids
+from mexc_async.sim.settlement import FEES, HOUSE
+
+_MX, _USDT = "MX", "USDT"
+_STEP = Decimal("0.00000001")
+_REMEMBERED = 10_000
+ZERO = Decimal(0)
+
+
+class Quote(NamedTuple):
+    """What converting a balance would give, and why it cannot be done, if so."""
+
+    asset: str
+    balance: Decimal
+    usdt: Decimal
+    mx: Decimal
+    """Before the fee."""
+    code: int = 0
+    message: str = ""
+
+
+class Item(NamedTuple):
+    """One asset that was converted."""
+
+    item_id: str
+    asset: str
+    amount: Decimal
+    mx: Decimal
+    """After the fee."""
+    fee: Decimal
+    time_ms: int
+
+
+class Conversion(NamedTuple):
+    """One conversion of several assets."""
+
+    account: str
+    items: tuple[Item, ...]
+    time_ms: int
+
+
+class Dust:
+    """Every account's conversions."""
+
+    def __init__(self, exchange: Exchange, ids: Ids) -> None:
+        self._exchange = exchange
+        self._ids = ids
+        self._made: deque[Conversion] = deque(maxlen=_REMEMBERED)
+
+    def quotes(self, account: Account) -> list[Quote]:
+        """What the account holds that is worth little enough, and what has no price."""
+        balances = self._exchange.ledger.balances(account.uid)
+        quotes = [self.quote(account, asset) for asset, held in balances.items() if asset != _MX and held.free]
+        return [quote for quote in quotes if quote.code != choices.DUST_TOO_MUCH]
+
+    def quote(self, account: Account, asset: str) -> Quote:
+        """What converting all that is free of one asset would give."""
+        free = self._exchange.ledger.balance(account.uid, asset).free
+        price, mx_price = self._price(asset), self._price(_MX)
+        if price is None or mx_price is None or asset == _MX:
+            return Quote(asset, free, ZERO, ZERO, choices.DUST_NO_MARKET, "Asset cannot be converted.")
+        usdt = (free * price).quantize(_STEP, ROUND_DOWN)
+        mx = (free * price / mx_price).quantize(_STEP, ROUND_DOWN)
+        if usdt > choices.DUST_LIMIT_USDT:
+            return Quote(asset, free, usdt, mx, choices.DUST_TOO_MUCH, "Balance is too large to be converted.")
+        if mx <= _STEP:
+            return Quote(asset, free, usdt, mx, choices.DUST_TOO_LITTLE, "Balance is too small to be converted.")
+        return Quote(asset, free, usdt, mx)
+
+    def convert(self, account: Account, assets: list[str], now_ms: int) -> tuple[Conversion, list[Quote]]:
+        """Convert what can be, and say what could not."""
+        items, failed = [], []
+        for asset in dict.fromkeys(assets):
+            quote = self.quote(account, asset)
+            if quote.code:
+                failed.append(quote)
+                continue
+            fee = dust_fee(quote.mx)
+            ledger = self._exchange.ledger
+            ledger.pay(account.uid, HOUSE, asset, quote.balance)
+            ledger.pay(HOUSE, account.uid, _MX, quote.mx)
+            ledger.pay(account.uid, FEES, _MX, fee)
+            items.append(Item(self._ids.hex(), asset, quote.balance, quote.mx - fee, fee, now_ms))
+        conversion = Conversion(account.uid, tuple(items), now_ms)
+        if items:
+            self._made.append(conversion)
+            self._exchange.tell(now_ms)
+        return conversion, failed
+
+    def newest_first(self, account: Account) -> list[Conversion]:
+        """The account's conversions."""
+        return [made for made in reversed(self._made) if made.account == account.uid]
+
+    def _price(self, asset: str) -> Decimal | None:
+        if asset == _USDT:
+            return Decimal(1)
+        market = self._exchange.markets.get(asset + _USDT)
+        return None if market is None else market.last_price
+
+
+def dust_fee(mx: Decimal) -> Decimal:
+    """What the exchange keeps of a conversion."""
+    return (mx * choices.DUST_FEE).quantize(_STEP, ROUND_UP)

@@ -1,0 +1,68 @@
+"""Spans of time and pages of histories, as the wallet's calls ask for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, TypeVar
+
+from mexc_async.sim.history import DAY
+from mexc_async.sim.parameters import Parameters
+from mexc_async.sim.refusals import Refusal, bad_combination, illegal
+
+T = TypeVar("T")
+
+
+def whole_seconds(time_ms: int) -> int:
+    """A time as the wallet's histories show it."""
+    return time_ms // 1000 * 1000
+
+
+class Span(NamedTuple):
+    """From when to when, both ends included."""
+
+    first_ms: int
+    last_ms: int
+
+    def holds(self, time_ms: int) -> bool:
+        """Whether a row of this time, which is shown in whole seconds, belongs to the span."""
+        return self.first_ms <= whole_seconds(time_ms) + 999 and whole_seconds(time_ms) <= self.last_ms
+
+
+def read_span(
+    parameters: Parameters, now_ms: int, *, days: int, most_days: int | None = None, reach_days: int | None = None
+) -> Span:
+    """`startTime` to `endTime`: the last `days` unless told. Raises Refusal -1128, or 400 for too wide or too old."""
+    start_ms, end_ms = parameters.integer("startTime"), parameters.integer("endTime")
+    last_ms = now_ms if end_ms is None else end_ms
+    first_ms = last_ms - days * DAY if start_ms is None else start_ms
+    if first_ms > last_ms:
+        raise bad_combination()
+    if most_days is not None and last_ms - first_ms > most_days * DAY:
+        raise Refusal(400, f"The time range cannot exceed {most_days} days.")
+    if reach_days is not None and start_ms is not None and start_ms < now_ms - reach_days * DAY:
+        raise Refusal(400, f"startTime cannot be earlier than {reach_days} days ago.")
+    return Span(first_ms, last_ms)
+
+
+class Page(NamedTuple):
+    """Which rows of a history are asked for."""
+
+    number: int
+    size: int
+
+    def of(self, rows: Sequence[T]) -> list[T]:
+        """The rows of this page."""
+        first = (self.number - 1) * self.size
+        return list(rows[first : first + self.size])
+
+    def count(self, rows: Sequence[object]) -> int:
+        """How many pages all rows make."""
+        return -(-len(rows) // self.size)
+
+
+def read_page(parameters: Parameters, size_name: str, bounds: tuple[int, int]) -> Page:
+    """`page`, from 1, and its size with this (default, maximum). Raises Refusal 700008."""
+    number = parameters.integer("page")
+    if number == 0:
+        raise illegal("page")
+    return Page(number or 1, parameters.limit(bounds, size_name))

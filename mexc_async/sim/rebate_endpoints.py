@@ -1,0 +1,135 @@
+"""Rebates: everybody's part of the group `rebate` of the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from mexc_async.sim import answers
+from mexc_async.sim.accounts import Account
+from mexc_async.sim.answers import Json
+from mexc_async.sim.endpoints import Call, Endpoint
+from mexc_async.sim.history import DAY
+from mexc_async.sim.paging import Span, read_page, read_span, whole_seconds
+from mexc_async.sim.rebates import Kind, Rebate, refer_code
+
+_YEAR, _HALF_YEAR, _WEEK, _MONTH = 365, 183, 7, 30
+_PAGES = (10, 100)
+_SPOT, _FUTURES, _ETF = 1, 2, 3
+_PAID = 2
+_REFERRAL = 1
+ZERO = Decimal(0)
+
+
+def total(amounts: Iterable[Decimal]) -> str:
+    """A sum with eight decimals, as rebates are shown."""
+    return format(sum(amounts, ZERO), ".8f")
+
+
+def masked(email: str) -> str:
+    """A mail address that only its owner recognises."""
+    name, _, host = email.partition("@")
+    return f"{name[:3]}****{name[-1:]}@{host}"
+
+
+def invitees(call: Call) -> list[Account]:
+    """The traders that the sender invited."""
+    return [account for account in call.exchange.accounts.values() if account.inviter is call.account]
+
+
+def paid_to(call: Call, kind: Kind, span: Span) -> list[Rebate]:
+    """The shares of this kind that the sender was paid for fills of the span, newest first."""
+    uid = call.account.uid
+
+    def is_wanted(rebate: Rebate) -> bool:
+        return rebate.kind == kind and rebate.payee == uid and span.holds(rebate.trade.time_ms)
+
+    return call.wallet.rebates.newest_first(is_wanted)
+
+
+# Everybody's
+
+
+def rebate_history(call: Call) -> Json:
+    """What the account has earned with each trader that it invited, in USDT."""
+    span = read_span(call.parameters, call.now_ms, days=_YEAR)
+    paid, found = paid_to(call, "referral", span), invitees(call)
+    page = read_page(call.parameters, "limit", _PAGES)
+    rows: list[Json] = []
+    for trader in page.of(found):
+        earned = total(rebate.usdt for rebate in paid if rebate.trader == trader.uid)
+        row: Json = {
+            "spot": earned,
+            "futures": total(()),
+            "total": earned,
+            "uid": trader.uid,
+            "account": masked(trader.email),
+            "inviteTime": whole_seconds(trader.created_ms),
+        }
+        rows.append(row)
+    return answers.numbered(page, found, rows)
+
+
+def rebate_detail(call: Call) -> Json:
+    """What the account has earned with each fill of the traders that it invited."""
+    return _detail(call, "referral")
+
+
+def rebate_self_detail(call: Call) -> Json:
+    """What the account has got back of its own fees, having been invited."""
+    return _detail(call, "kickback")
+
+
+def _detail(call: Call, kind: Kind) -> Json:
+    found = paid_to(call, kind, read_span(call.parameters, call.now_ms, days=_YEAR))
+    page = read_page(call.parameters, "limit", _PAGES)
+    return answers.numbered(page, found, [_detail_row(call, rebate) for rebate in page.of(found)])
+
+
+def _detail_row(call: Call, rebate: Rebate) -> Json:
+    return {
+        "asset": rebate.asset,
+        "type": "spot",
+        "rate": answers.short(rebate.rate),
+        "amount": answers.short(rebate.amount),
+        "uid": rebate.trader,
+        "account": masked(call.exchange.accounts[rebate.trader].email),
+        "tradeTime": whole_seconds(rebate.trade.time_ms),
+        "updateTime": whole_seconds(rebate.paid_ms),
+    }
+
+
+def refer_codes(call: Call) -> Json:
+    """The code that the account invites with."""
+    return {"referCode": refer_code(call.account)}
+
+
+def grouped(
+    rebates: list[Rebate], key: Callable[[Rebate], tuple[int | str, ...]]
+) -> dict[tuple[int | str, ...], list[Rebate]]:
+    """The shares by key, in the order of their first."""
+    groups: dict[tuple[int | str, ...], list[Rebate]] = {}
+    for rebate in rebates:
+        groups.setdefault(key(rebate), []).append(rebate)
+    return groups
+
+
+def utc_day(time_ms: int, form: str) -> str:
+    """The UTC date as text."""
+    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime(form)
+
+
+def day_trader_asset(rebate: Rebate) -> tuple[int, str, str]:
+    """A key to group shares by."""
+    return rebate.trade.time_ms // DAY, rebate.trader, rebate.asset
+
+
+_PATH, _READ, _ONE = "/api/v3/rebate", "SPOT_ACCOUNT_READ", (("ip", 1),)
+
+ENDPOINTS = (
+    Endpoint("GET", f"{_PATH}/taxQuery", rebate_history, _ONE, _READ),
+    Endpoint("GET", f"{_PATH}/detail", rebate_detail, _ONE, _READ),
+    Endpoint("GET", f"{_PATH}/detail/kickback", rebate_self_detail, _ONE, _READ),
+    Endpoint("GET", f"{_PATH}/referCode", refer_codes, _ONE, _READ),
+)

@@ -1,0 +1,142 @@
+"""Money moved at once: between an account's own wallets, between a main account and its subs, and to other users."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from mexc_async.sim.accounts import Account
+from mexc_async.sim.exchange import Exchange
+from mexc_async.sim.ids import Ids
+from mexc_async.sim.ledger import InsufficientBalance
+from mexc_async.sim.refusals import Refusal
+
+AccountType: TypeAlias = Literal["SPOT", "FUTURES"]
+ACCOUNT_TYPES: tuple[AccountType, ...] = ("SPOT", "FUTURES")
+_REMEMBERED = 50_000
+
+
+class Side(msgspec.Struct, frozen=True):
+    """Where money comes from or goes to."""
+
+    account: Account
+    type: AccountType = "SPOT"
+
+    @property
+    def wallet(self) -> str:
+        """The ledger's name of it."""
+        return self.account.uid if self.type == "SPOT" else self.account.futures
+
+
+class Transfer(msgspec.Struct, frozen=True, kw_only=True):
+    """One transfer that has been made."""
+
+    tran_id: str
+    kind: Literal["own", "sub", "broker", "internal"]
+    owner: str
+    """The uid that asked for it."""
+    source: Side
+    target: Side
+    asset: str
+    amount: Decimal
+    time_ms: int
+    to_type: str = ""
+    to_name: str = ""
+    """How the receiver of an internal transfer was named."""
+
+
+class Transfers:
+    """Every transfer."""
+
+    def __init__(self, exchange: Exchange, ids: Ids) -> None:
+        self._exchange = exchange
+        self._ids = ids
+        self._made: deque[Transfer] = deque(maxlen=_REMEMBERED)
+
+    def own(
+        self, account: Account, source: AccountType, target: AccountType, asset: str, amount: Decimal, now_ms: int
+    ) -> Transfer:
+        """Move money between the account's own wallets. Raises Refusal 10101 or 10103."""
+        made = Transfer(
+            tran_id=self._ids.hex(),
+            kind="own",
+            owner=account.uid,
+            source=Side(account, source),
+            target=Side(account, target),
+            asset=asset,
+            amount=amount,
+            time_ms=now_ms,
+        )
+        return self._move(made, "CONTRACT_TRANSFER", "CONTRACT_TRANSFER")
+
+    def between(
+        self, master: Account, source: Side, target: Side, asset: str, amount: Decimal, now_ms: int, *, by_broker: bool
+    ) -> Transfer:
+        """Move money between a main account and its subs. Raises Refusal 10101, 10103 or 140002."""
+        if source.account.is_frozen or target.account.is_frozen:
+            raise Refusal(140002, "The sub-account is forbidden.")
+        made = Transfer(
+            tran_id=self._ids.hex() if by_broker else str(self._ids.number()),
+            kind="broker" if by_broker else "sub",
+            owner=master.uid,
+            source=source,
+            target=target,
+            asset=asset,
+            amount=amount,
+            time_ms=now_ms,
+        )
+        return self._move(made, "WITHDRAW", "DEPOSIT")
+
+    def internal(
+        self, sender: Account, to_type: str, to_name: str, asset: str, amount: Decimal, now_ms: int
+    ) -> Transfer:
+        """Send money to another user's spot wallet. Raises Refusal 10001, 10101 or 10103."""
+        made = Transfer(
+            tran_id=self._ids.hex(),
+            kind="internal",
+            owner=sender.uid,
+            source=Side(sender),
+            target=Side(self._receiver(to_type, to_name)),
+            asset=asset,
+            amount=amount,
+            time_ms=now_ms,
+            to_type=to_type,
+            to_name=to_name,
+        )
+        return self._move(made, "WITHDRAW", "DEPOSIT")
+
+    def find(self, owner: str, tran_id: str) -> Transfer:
+        """A transfer between the owner's own wallets. Raises Refusal 22222."""
+        for made in reversed(self._made):
+            if made.kind == "own" and made.tran_id == tran_id and made.owner == owner:
+                return made
+        raise Refusal(22222, "The record does not exist.")
+
+    def newest_first(self, is_wanted: Callable[[Transfer], bool]) -> list[Transfer]:
+        """Every transfer that is wanted."""
+        return [made for made in reversed(self._made) if is_wanted(made)]
+
+    def _receiver(self, to_type: str, name: str) -> Account:
+        for account in self._mains():
+            if name == {"UID": account.uid, "EMAIL": account.email, "MOBILE": account.mobile}[to_type]:
+                return account
+        raise Refusal(10001, "The user does not exist.")
+
+    def _mains(self) -> Iterable[Account]:
+        return (account for account in self._exchange.accounts.values() if account.master is None)
+
+    def _move(self, made: Transfer, out: str, into: str) -> Transfer:
+        source, target = made.source.wallet, made.target.wallet
+        if source == target:
+            raise Refusal(10103, "This transfer is not supported.")
+        try:
+            self._exchange.ledger.pay(source, target, made.asset, made.amount)
+        except InsufficientBalance:
+            raise Refusal(10101, "资金不足") from None
+        self._made.append(made)
+        self._exchange.tell(made.time_ms, {source: out, target: into})
+        return made

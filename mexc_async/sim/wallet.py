@@ -1,0 +1,66 @@
+"""Everything that moves money outside the markets, over one exchange."""
+
+from __future__ import annotations
+
+import msgspec
+
+from mexc_async.sim.accounts import AccountSpec
+from mexc_async.sim.currencies import Currencies
+from mexc_async.sim.deposits import Deposits
+from mexc_async.sim.dust import Dust
+from mexc_async.sim.exchange import Exchange
+from mexc_async.sim.ids import Ids
+from mexc_async.sim.rebates import Rebates
+from mexc_async.sim.settlement import CHAIN
+from mexc_async.sim.subaccounts import SubAccounts
+from mexc_async.sim.transfers import Transfers
+from mexc_async.sim.withdrawals import Withdrawals, usual_addresses
+
+
+class WalletRules(msgspec.Struct, frozen=True):
+    """How long things take. Raises ValueError for a negative time."""
+
+    deposit_s: float = 2.0
+    """From a deposit's arrival to its credit."""
+    withdraw_step_s: float = 0.5
+    """From one status of a withdrawal to the next, of which there are six."""
+
+    def __post_init__(self) -> None:
+        for name in ("deposit_s", "withdraw_step_s"):
+            if not 0 <= getattr(self, name) <= 86_400:
+                raise ValueError(f"{name} {getattr(self, name)} is not between 0 and 86400")
+
+
+class Wallet:
+    """Currencies, sub-accounts, transfers, deposits, withdrawals, dust and rebates. `advance` moves what takes time."""
+
+    def __init__(self, exchange: Exchange, *, seed: int, rules: WalletRules) -> None:
+        self.ids = ids = Ids(seed)
+        exchange.ledger.open(CHAIN, {}, unbounded=True)
+        self._seed = seed
+        self._exchange = exchange
+        self.currencies = Currencies(market.rules for market in exchange.markets.values())
+        self.sub_accounts = SubAccounts(exchange)
+        self.transfers = Transfers(exchange, ids)
+        self.deposits = Deposits(exchange, ids, seed=seed, deposit_ms=int(rules.deposit_s * 1000))
+        self.withdrawals = Withdrawals(exchange, self.deposits, ids, step_ms=int(rules.withdraw_step_s * 1000))
+        self.dust = Dust(exchange, ids)
+        self.rebates = Rebates(exchange)
+
+    def open(self, spec: AccountSpec) -> None:
+        """Fill the address book of an account that was opened as `spec` says."""
+        key = self._exchange.keys.find(spec.api_key)
+        if key is None:
+            raise ValueError(f"account {spec.name!r} has not been opened")
+        account = self._exchange.accounts[key.account]
+        usual = usual_addresses(self.currencies, self._seed, account)
+        self.withdrawals.allow(account, usual if spec.withdraw_addresses is None else spec.withdraw_addresses)
+
+    def advance(self, now_ms: int) -> None:
+        """Let everything happen that is due."""
+        self.deposits.advance(now_ms)
+        self.withdrawals.advance(now_ms)
+        self.rebates.advance(now_ms)
+
+    def pause(self, ms: int) -> None:
+        """The exchange was down for so long; the chains were not, and what is due by now happens next."""
