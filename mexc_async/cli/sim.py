@@ -43,13 +43,13 @@ Unused = Annotated[float, typer.Option(help="Close a socket that has no subscrip
 Idle = Annotated[float, typer.Option(help="Close a socket whose client says nothing for so long.")]
 Lifetime = Annotated[float, typer.Option(help="Close a socket that is so old.")]
 ListenKey = Annotated[float, typer.Option(help="How long a listen key is valid.")]
+DepositTime = Annotated[float, typer.Option(help="How long a deposit waits for its confirmations.")]
+WithdrawStep = Annotated[float, typer.Option(help="How long a withdrawal stays in each of its six statuses.")]
 FaultList = Annotated[
     list[str] | None,
     typer.Option(help="KIND[,NAME=VALUE...], such as mute,on=new_order,chance=0.01; repeat for more."),
 ]
-Control = Annotated[
-    bool, typer.Option("--faults", help="Serve /sim/faults, /sim/gap and /sim/ledger to callers on loopback.")
-]
+Control = Annotated[bool, typer.Option("--faults", help="Serve /sim/... (docs/simulator.md) to callers on loopback.")]
 WithParent = Annotated[bool, typer.Option(help="Stop as well when standard input closes.")]
 
 
@@ -68,6 +68,8 @@ def sim(
     idle_s: Idle = 60.0,
     lifetime_s: Lifetime = 86_400.0,
     listen_key_s: ListenKey = 3600.0,
+    deposit_s: DepositTime = 2.0,
+    withdraw_step_s: WithdrawStep = 0.5,
     fault: FaultList = None,
     faults: Control = False,
     with_parent: WithParent = False,
@@ -76,6 +78,7 @@ def sim(
     from mexc_async.sim.faults import parse_fault
     from mexc_async.sim.server import SimConfig
     from mexc_async.sim.socket_rules import SocketRules
+    from mexc_async.sim.wallet import WalletRules
 
     try:
         config = SimConfig(
@@ -87,6 +90,7 @@ def sim(
             accounts=_accounts(api_key, api_secret, balance or [], accounts),
             tape=tape,
             sockets=SocketRules(unused_s=unused_s, idle_s=idle_s, lifetime_s=lifetime_s, listen_key_s=listen_key_s),
+            wallet=WalletRules(deposit_s=deposit_s, withdraw_step_s=withdraw_step_s),
             faults=tuple(parse_fault(text) for text in fault or ()),
             control=faults,
         )

@@ -1,4 +1,4 @@
-"""The simulator's own endpoints, under /sim: to order faults and prices and to see the truth. MEXC has none."""
+"""The simulator's own endpoints, under /sim: to order faults, prices and money, and to see the truth. MEXC has none."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from mexc_async.sim.arbitrage import Gap, GapRequest
 from mexc_async.sim.faults import Fault, FaultCount
 from mexc_async.sim.refusals import Refusal
 from mexc_async.sim.statement import Statement
+from mexc_async.sim.wallet_control import PATHS, Order
 
 PREFIX = "/sim/"
 LOOPBACK = ("127.0.0.1", "::1")
@@ -34,6 +35,9 @@ class Controlled(Protocol):
 
     def statement(self, account: str | None) -> Statement:
         """Everything about an account. Raises ValueError for one that there is not."""
+
+    def order(self, order: Order) -> dict[str, object]:
+        """Do what is ordered about money, keys or accounts."""
 
 
 _FAULTS = msgspec.json.Decoder(Fault | list[Fault])
@@ -78,10 +82,16 @@ def _ledger(target: Controlled, query: Mapping[str, str], body: bytes) -> object
     return target.statement(query.get("account"))
 
 
+def _ordered(kind: type[Order]) -> Callable[[Controlled, Mapping[str, str], bytes], object]:
+    decoder = msgspec.json.Decoder(kind)
+    return lambda target, query, body: target.order(decoder.decode(body))
+
+
 _HANDLERS: dict[tuple[str, str], Callable[[Controlled, Mapping[str, str], bytes], object]] = {
     ("POST", "/sim/faults"): _inject,
     ("GET", "/sim/faults"): _counts,
     ("DELETE", "/sim/faults"): _clear,
     ("POST", "/sim/gap"): _gap,
     ("GET", "/sim/ledger"): _ledger,
+    **{("POST", path): _ordered(kind) for path, kind in PATHS.items()},
 }

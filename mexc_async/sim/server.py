@@ -56,6 +56,7 @@ from mexc_async.sim.statement import Statement, statement
 from mexc_async.sim.symbols import SEEDED
 from mexc_async.sim.tape import TapePlayer, read_tape
 from mexc_async.sim.wallet import Wallet, WalletRules
+from mexc_async.sim.wallet_control import Order, carry_out
 
 log = logging.getLogger("mexc_async.sim")
 
@@ -110,7 +111,7 @@ class SimConfig(msgspec.Struct, frozen=True, kw_only=True):
     faults: tuple[Fault, ...] = ()
     """In force from the start."""
     control: bool = False
-    """Serve /sim/faults, /sim/gap and /sim/ledger to callers on loopback."""
+    """Serve /sim/... to callers on loopback: faults, gaps, and what happens to money, keys and accounts."""
 
     def __post_init__(self) -> None:
         if self.limits not in PROFILES:
@@ -242,6 +243,12 @@ class Simulator:
         now_ms = self._now_ms()
         self._advance(now_ms)
         return open_gap(self.exchange, gap or GapRequest(), self._liquidity.move, now_ms)
+
+    def order(self, order: Order) -> dict[str, object]:
+        """Do what is ordered about money, keys or accounts, and say what came of it. Raises ValueError or Refusal."""
+        now_ms = self._now_ms()
+        self._advance(now_ms)
+        return carry_out(self.exchange, self.wallet, order, now_ms)
 
     async def start(self) -> None:
         """Serve from now on. Raises StartFailed when host or port cannot be had."""
