@@ -101,7 +101,7 @@ class Deposits:
         for deposit in self._pending:
             needed, age_ms = deposit.network.confirmations, now_ms - deposit.created_ms
             if age_ms < self._deposit_ms:
-                deposit.confirmations = needed * age_ms // self._deposit_ms
+                deposit.confirmations = max(deposit.confirmations, needed * age_ms // self._deposit_ms)
                 continue
             deposit.confirmations = needed
             deposit.status, deposit.updated_ms = SUCCESS, now_ms

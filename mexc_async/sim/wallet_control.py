@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
@@ -45,7 +45,7 @@ class KeyOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Make a key older or younger."""
 
     api_key: str
-    age_days: float
+    age_days: Annotated[float, msgspec.Meta(ge=0, le=10_000)]
 
 
 class FreezeOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -25,7 +25,7 @@ SYMBOLS = (
     rules_of("MX", "USDT", "MX", "3.0", 2, "0.01", min_value="0.1"),
 )
 ASSETS = ("USDT", "DOGE", "MX", "XRP")
-HELD = {"USDT": D(300), "DOGE": D(30), "MX": D(2), "XRP": D(60)}
+HELD = {"USDT": D(300), "DOGE": D(24), "MX": D(40), "XRP": D(300)}
 
 
 class World:
@@ -84,14 +84,25 @@ who = st.integers(0, 3)
 asset_names = st.sampled_from(ASSETS)
 amounts = st.integers(1, 40_000).map(lambda cents: D(cents) / 100)
 kinds = st.sampled_from(["SPOT", "FUTURES"])
+mains = st.integers(0, 1)
+withdrawing = st.tuples(
+    st.just("withdraw"),
+    mains,
+    st.sampled_from(["USDT", "XRP", "MX"]),
+    st.integers(5, 60).map(D),
+    st.integers(0, 5),
+    st.booleans(),
+)
 actions = st.lists(
     st.one_of(
         st.tuples(st.just("own"), who, kinds, kinds, asset_names, amounts),
         st.tuples(st.just("between"), who, who, kinds, kinds, asset_names, amounts),
-        st.tuples(st.just("internal"), who, st.integers(0, 1), asset_names, amounts),
+        st.tuples(st.just("internal"), who, mains, asset_names, amounts),
         st.tuples(st.just("deposit"), who, asset_names, amounts),
-        st.tuples(st.just("withdraw"), who, asset_names, amounts, st.integers(0, 5), st.booleans()),
-        st.tuples(st.just("decide"), who, st.integers(0, 9), st.sampled_from([*Status])),
+        withdrawing,
+        withdrawing,
+        st.tuples(st.just("decide"), mains, st.integers(0, 9), st.sampled_from([*Status])),
+        st.tuples(st.just("decide"), mains, st.integers(0, 9), st.sampled_from([Status.SUCCESS, Status.FAILED])),
         st.tuples(st.just("cancel"), who, st.integers(0, 9)),
         st.tuples(st.just("convert"), who, st.lists(asset_names, max_size=4)),
         st.tuples(st.just("trade"), who, st.sampled_from(["BUY", "SELL"]), amounts, st.booleans()),
