@@ -10,9 +10,10 @@ from mexc_async.sim import choices
 from mexc_async.sim.accounts import Account
 from mexc_async.sim.exchange import Exchange
 from mexc_async.sim.ids import Ids
+from mexc_async.sim.market import worth_in_usdt
 from mexc_async.sim.settlement import FEES, HOUSE
 
-_MX, _USDT = "MX", "USDT"
+_MX = "MX"
 _STEP = Decimal("0.00000001")
 _REMEMBERED = 10_000
 ZERO = Decimal(0)
@@ -67,7 +68,7 @@ class Dust:
     def quote(self, account: Account, asset: str) -> Quote:
         """What converting all that is free of one asset would give."""
         free = self._exchange.ledger.balance(account.uid, asset).free
-        price, mx_price = self._price(asset), self._price(_MX)
+        price, mx_price = (worth_in_usdt(each, self._exchange.markets) for each in (asset, _MX))
         if price is None or mx_price is None or asset == _MX:
             return Quote(asset, free, ZERO, ZERO, choices.DUST_NO_MARKET, "Asset cannot be converted.")
         usdt = (free * price).quantize(_STEP, ROUND_DOWN)
@@ -101,12 +102,6 @@ class Dust:
     def newest_first(self, account: Account) -> list[Conversion]:
         """The account's conversions."""
         return [made for made in reversed(self._made) if made.account == account.uid]
-
-    def _price(self, asset: str) -> Decimal | None:
-        if asset == _USDT:
-            return Decimal(1)
-        market = self._exchange.markets.get(asset + _USDT)
-        return None if market is None else market.last_price
 
 
 def dust_fee(mx: Decimal) -> Decimal:

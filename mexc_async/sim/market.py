@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 from mexc_async.sim.history import History
@@ -47,3 +48,15 @@ class Market:
         half = self.book.half(side)
         price = half.best()
         return None if price is None else (price, half.levels[price].quantity)
+
+
+def worth_in_usdt(asset: str, markets: Mapping[str, Market]) -> Decimal | None:
+    """What one of the asset is worth at the last prices; None where no market tells."""
+    if asset == "USDT":
+        return Decimal(1)
+    if direct := markets.get(f"{asset}USDT"):
+        return direct.last_price
+    for market in markets.values():
+        if market.rules.quote == asset and (base := markets.get(f"{market.rules.base}USDT")):
+            return base.last_price / market.last_price
+    return None

@@ -15,11 +15,11 @@ import msgspec
 from mexc_async.sim import choices
 from mexc_async.sim.accounts import Account
 from mexc_async.sim.exchange import Exchange
+from mexc_async.sim.market import worth_in_usdt
 from mexc_async.sim.orders import AccountTrade
 from mexc_async.sim.settlement import FEES
 
 Kind: TypeAlias = Literal["referral", "kickback", "broker"]
-_USDT = "USDT"
 _REMEMBERED = 50_000
 
 
@@ -71,11 +71,8 @@ class Rebates:
         return [rebate for rebate in reversed(self._paid) if is_wanted(rebate)]
 
     def in_usdt(self, asset: str, amount: Decimal) -> Decimal:
-        """What an amount is worth at the last price; nothing where there is no market."""
-        if asset == _USDT:
-            return amount
-        market = self._exchange.markets.get(asset + _USDT)
-        return amount * market.last_price if market is not None else Decimal(0)
+        """What an amount is worth at the last prices; nothing where no market tells."""
+        return amount * (worth_in_usdt(asset, self._exchange.markets) or 0)
 
     def _pay(
         self, kind: Kind, payee: Account, trader: Account, rate: Decimal, trade: AccountTrade, now_ms: int

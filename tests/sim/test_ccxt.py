@@ -3,21 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from mexc_async.sim.accounts import AccountSpec
 from mexc_async.sim.background import BackgroundSimulator
+from mexc_async.sim.server import SimConfig, main_account
+from mexc_async.sim.wallet import WalletRules
+from mexc_async.sim.wallet_control import DepositOrder
 
 ccxt: Any = pytest.importorskip("ccxt", reason="ccxt is not installed")
 
 
 @pytest.fixture
+def mexc_sim_config() -> SimConfig:
+    other = AccountSpec(name="other", api_key="sim-other", api_secret="sim-other-secret")
+    return SimConfig(accounts=(main_account(), other), wallet=WalletRules(deposit_s=0, withdraw_step_s=0))
+
+
+def urls(sim: BackgroundSimulator) -> dict[str, dict[str, str]]:
+    """Where the client finds each part of the API; nothing else is changed about it."""
+    contract = f"{sim.rest}/api/v1"
+    return {
+        "spot": {"public": sim.rest, "private": sim.rest},
+        "contract": {"public": f"{contract}/contract", "private": f"{contract}/private"},
+        "broker": {"private": f"{sim.rest}/api/v3/broker"},
+    }
+
+
+@pytest.fixture
 def exchange(mexc_sim: BackgroundSimulator) -> Any:
     client = ccxt.mexc({"apiKey": mexc_sim.api_key, "secret": mexc_sim.api_secret})
-    client.urls["api"]["spot"] = {"public": mexc_sim.rest, "private": mexc_sim.rest}
-    client.has["fetchCurrencies"] = False
-    client.fetch_swap_markets = lambda params=None: []
+    client.urls["api"].update(urls(mexc_sim))
     client.load_markets()
     return client
 
@@ -49,18 +68,53 @@ def test_orders(exchange: Any) -> None:
         exchange.create_order(symbol, "limit", "buy", 10, 60000)
 
 
+def test_currencies_know_their_networks(exchange: Any) -> None:
+    usdt = exchange.currencies["USDT"]
+    assert usdt["networks"].keys() == {"TRC20", "ERC20", "BEP20", "SOL"}
+    assert usdt["networks"]["TRC20"]["fee"] == 1
+    assert usdt["networks"]["TRC20"]["deposit"]
+    assert not exchange.currencies["LOKA"]["networks"]["ERC20"]["withdraw"]
+    assert exchange.fetch_deposit_withdraw_fees(["USDT"])["USDT"]["networks"]["TRC20"]["withdraw"]["fee"] == 1
+
+
+def test_transfers(exchange: Any) -> None:
+    made = exchange.transfer("USDT", 12.5, "spot", "swap")
+    assert exchange.fetch_transfer(made["id"])["amount"] == 12.5
+    way = {"fromAccountType": "SPOT", "toAccountType": "FUTURES"}
+    (row,) = exchange.fetch_transfers("USDT", None, 10, way)
+    assert (row["id"], row["status"], row["toAccount"]) == (made["id"], "ok", "swap")
+    assert exchange.fetch_balance()["USDT"]["free"] == 99987.5
+    with pytest.raises(ccxt.InsufficientFunds):
+        exchange.transfer("USDT", 1000000, "spot", "swap")
+
+
+def test_deposits(exchange: Any, mexc_sim: BackgroundSimulator) -> None:
+    assert exchange.fetch_deposit_addresses_by_network("USDT") == {}
+    exchange.create_deposit_address("USDT", {"network": "TRC20"})
+    address = exchange.fetch_deposit_address("USDT", {"network": "TRC20"})
+    arrival = DepositOrder(coin="USDT", network="TRX", amount=Decimal(55))
+    mexc_sim.call(lambda simulator: simulator.order(arrival))
+    (row,) = exchange.fetch_deposits("USDT")
+    assert (row["status"], row["amount"], row["network"], row["address"]) == ("ok", 55, "TRC20", address["address"])
+    assert exchange.fetch_balance()["USDT"]["free"] == 100055
+
+
+def test_withdrawals(exchange: Any) -> None:
+    entry = exchange.spotPrivateGetCapitalWithdrawAddress({"coin": "XRP"})["data"][0]
+    made = exchange.withdraw("XRP", 25, entry["address"], {"network": "XRP", "tag": entry["memo"]})
+    (row,) = exchange.fetch_withdrawals("XRP")
+    assert (row["id"], row["amount"], row["fee"]["cost"], row["status"]) == (made["id"], 24.8, 0.2, "ok")
+    with pytest.raises(ccxt.BadRequest, match="10212"):
+        exchange.withdraw("USDT", 20, "TSomebodyElsesAddress", {"network": "TRC20"})
+    inside = {"internal": True, "toAccountType": "EMAIL"}
+    assert exchange.withdraw("USDT", 20, "other@sim.example", inside)["id"]
+
+
 async def test_streams(mexc_sim: BackgroundSimulator) -> None:
     pro: Any = pytest.importorskip("ccxt.pro", reason="ccxt is not installed")
     client = pro.mexc({"apiKey": mexc_sim.api_key, "secret": mexc_sim.api_secret})
-    client.urls["api"]["spot"] = {"public": mexc_sim.rest, "private": mexc_sim.rest}
+    client.urls["api"].update(urls(mexc_sim))
     client.urls["api"]["ws"]["spot"] = mexc_sim.spot_ws
-    client.options["watchOrderBook"]["snapshotDelay"] = 3
-    client.has["fetchCurrencies"] = False
-
-    async def no_swaps(params: object = None) -> list[object]:
-        return []
-
-    client.fetch_swap_markets = no_swaps
     symbol = "BTC/USDT"
     try:
         async with asyncio.timeout(30):
@@ -70,11 +124,15 @@ async def test_streams(mexc_sim: BackgroundSimulator) -> None:
             assert (await client.watch_trades(symbol))[-1]["price"] > 0
             book = await client.watch_order_book(symbol)
             assert book["bids"][0][0] < book["asks"][0][0]
-            watched = [asyncio.create_task(client.watch_balance()), asyncio.create_task(client.watch_my_trades(symbol))]
-            while mexc_sim.call(lambda simulator: simulator.sockets.private_topics) < 2:
+            watched = [
+                asyncio.create_task(each)
+                for each in (client.watch_balance(), client.watch_my_trades(symbol), client.watch_orders(symbol))
+            ]
+            while mexc_sim.call(lambda simulator: simulator.sockets.private_topics) < len(watched):
                 await client.watch_ticker(symbol)
             sold = await client.create_order(symbol, "market", "sell", 0.001)
-            balance, trades = await asyncio.gather(*watched)
+            balance, trades, orders = await asyncio.gather(*watched)
+            assert orders[-1]["id"] == sold["id"]
             assert trades[-1]["order"] == sold["id"]
             assert balance["BTC"]["free"] == 1.999
     finally:

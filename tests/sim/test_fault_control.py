@@ -34,7 +34,7 @@ class TestNames:
         [
             ("new_order", {"new_order"}),
             ("new_order|batch_orders", {"new_order", "batch_orders"}),
-            ("cancel_*", {"cancel_order", "cancel_open_orders", "cancel_all_orders"}),
+            ("cancel_*", {"cancel_order", "cancel_open_orders", "cancel_all_orders", "cancel_withdraw"}),
             ("POST /api/v3/userDataStream", {"create_listen_key"}),
         ],
     )
