@@ -51,7 +51,8 @@ from mexc_async.errors import (
 from mexc_async.net.hooks import ClockSynced, Event, RequestDone
 from mexc_async.sim.accounts import DEMO_KEY, DEMO_SECRET, AccountSpec
 from mexc_async.sim.background import BackgroundSimulator
-from mexc_async.sim.server import ENDPOINTS, SimConfig, Simulator
+from mexc_async.sim.routes import ENDPOINTS
+from mexc_async.sim.server import SimConfig, Simulator
 from mexc_async.spot.enums import OrderStatus
 from mexc_async.spot.models import Empty
 from mexc_async.spot.trading import NewOrder, OrderParameters

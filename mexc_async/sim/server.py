@@ -19,22 +19,7 @@ from urllib.parse import urlsplit
 import msgspec
 from aiohttp import web
 
-from mexc_async.sim import (
-    account_endpoints,
-    affiliate_endpoints,
-    announcement_endpoints,
-    auth,
-    broker_endpoints,
-    control_endpoints,
-    futures_endpoints,
-    market_endpoints,
-    rebate_endpoints,
-    subaccount_endpoints,
-    trade_endpoints,
-    transfer_endpoints,
-    user_stream_endpoints,
-    wallet_endpoints,
-)
+from mexc_async.sim import auth, control_endpoints, trade_endpoints
 from mexc_async.sim.accounts import DEMO_KEY, DEMO_SECRET, AccountSpec, check_accounts
 from mexc_async.sim.arbitrage import Gap, GapRequest, open_gap
 from mexc_async.sim.endpoints import Call, Endpoint
@@ -49,6 +34,7 @@ from mexc_async.sim.listener import Listener
 from mexc_async.sim.parameters import Received, receive
 from mexc_async.sim.refusals import Refusal
 from mexc_async.sim.replies import refused, reply
+from mexc_async.sim.routes import ENDPOINTS, find_endpoint
 from mexc_async.sim.socket_rules import SocketRules
 from mexc_async.sim.sockets import PATH as STREAM
 from mexc_async.sim.sockets import Sockets
@@ -60,21 +46,6 @@ from mexc_async.sim.wallet_control import Order, carry_out
 
 log = logging.getLogger("mexc_async.sim")
 
-ENDPOINTS: tuple[Endpoint, ...] = (
-    *market_endpoints.ENDPOINTS,
-    *trade_endpoints.ENDPOINTS,
-    *trade_endpoints.GUIDE_ENDPOINTS,
-    *account_endpoints.ENDPOINTS,
-    *user_stream_endpoints.ENDPOINTS,
-    *subaccount_endpoints.ENDPOINTS,
-    *wallet_endpoints.ENDPOINTS,
-    *transfer_endpoints.ENDPOINTS,
-    *rebate_endpoints.ENDPOINTS,
-    *affiliate_endpoints.ENDPOINTS,
-    *broker_endpoints.ENDPOINTS,
-    *announcement_endpoints.ENDPOINTS,
-    *futures_endpoints.ENDPOINTS,
-)
 ADVANCE_MS = 50
 """How often the market moves when nobody asks."""
 
@@ -163,8 +134,6 @@ class Simulator:
             check_target(fault, ENDPOINTS)
         self._faults = Faults(self.config.faults, seed=self.config.seed)
         self.sockets = Sockets(self.exchange, self._listen_keys, self._faults, rules, self._now_ms)
-        self._routes = {(endpoint.method, endpoint.path): endpoint for endpoint in ENDPOINTS}
-        self._paths = {endpoint.path for endpoint in ENDPOINTS}
         self._gate = Gate(self.restart)
         self._listener = Listener(self._serve, self.config.host, self.config.port)
         self._controllers: set[asyncio.Transport] = set()
@@ -348,9 +317,7 @@ class Simulator:
     async def _handle(self, request: web.BaseRequest) -> web.Response:
         """Route, read and count a request, check and carry it out, answer it; a fault may befall it at each step."""
         path, _, query = request.raw_path.partition("?")
-        endpoint = self._routes.get((request.method, path))
-        if endpoint is None:
-            raise self._no_route(request.method, path)
+        endpoint = find_endpoint(request.method, path)
         fate = fate_of(self._faults, endpoint)
         if loss := fate.loss_at("unread"):
             return await self._gate.lose(request, loss)
@@ -393,11 +360,6 @@ class Simulator:
             return reply(endpoint.handler(call))
         except Refusal as refusal:
             return refused(refusal)
-
-    def _no_route(self, method: str, path: str) -> Refusal:
-        if path in self._paths and method != "HEAD":
-            return Refusal(405, f"Request method '{method}' not supported", 405)
-        return Refusal(404, "Not Found", 404)
 
 
 def _api_key(request: web.BaseRequest) -> str:

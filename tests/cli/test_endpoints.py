@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mexc_async.sim.server import ENDPOINTS
+from mexc_async.sim.routes import ENDPOINTS
 from tests.cli.test_commands import one_line_error
 from tests.reference import FOLDER, spot_endpoints
 

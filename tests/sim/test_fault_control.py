@@ -14,7 +14,8 @@ from mexc_async.sim.accounts import DEMO_KEY, DEMO_SECRET, AccountSpec
 from mexc_async.sim.endpoints import Endpoint
 from mexc_async.sim.fates import REQUEST_KINDS, UNHARMED, Fate, fate_of
 from mexc_async.sim.faults import BadFault, Fault, Faults, parse_fault
-from mexc_async.sim.server import ENDPOINTS, SimConfig, Simulator, main_account
+from mexc_async.sim.routes import ENDPOINTS
+from mexc_async.sim.server import SimConfig, Simulator, main_account
 from tests.sim.faulty import market, placed, until
 from tests.sim.naive_client import NaiveClient
 from tests.sim.naive_trader import BATCH, BTC, FILLS, GOOD, OPEN, ORDER, Lost, NaiveTrader

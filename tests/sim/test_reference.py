@@ -12,7 +12,7 @@ import pytest
 from mexc_async.sim import futures_endpoints
 from mexc_async.sim.background import BackgroundSimulator
 from mexc_async.sim.endpoints import Endpoint
-from mexc_async.sim.server import ENDPOINTS
+from mexc_async.sim.routes import ENDPOINTS
 from mexc_async.sim.trade_endpoints import GUIDE_ENDPOINTS
 from tests.sim import wallet_world
 from tests.sim.naive_client import NaiveClient, now_ms
