@@ -14,7 +14,19 @@ REQUEST_KINDS: tuple[Kind, ...] = get_args(Kind)[get_args(Kind).index("mute") :]
 CANCELS = ("cancel_order", "cancel_open_orders", "cancel_all_orders")
 _ONLY: dict[Kind, tuple[str, ...]] = {
     "overtake": ("new_order", "batch_orders"),
-    "lag": ("query_order", "open_orders", "all_orders", "my_trades"),
+    "lag": (
+        "query_order",
+        "open_orders",
+        "all_orders",
+        "my_trades",
+        "universal_transfer_history",
+        "universal_transfer_by_id",
+        "internal_asset_transfer_record",
+        "internal_transfer_history",
+        "sub_universal_transfer_history",
+        "broker_universal_transfer_history",
+        "withdraw_history",
+    ),
     "cancel_lag": CANCELS,
     "fill_first": CANCELS,
 }

@@ -204,7 +204,7 @@ class Simulator:
         accounts = self.exchange.accounts.values()
         for each in accounts:
             if account in (None, each.uid, each.name):
-                return statement(each, self.exchange.ledger)
+                return statement(each, self.exchange.ledger, self.wallet)
         raise ValueError(f"account {account!r} is none of {', '.join(each.name for each in accounts)}")
 
     def open_gap(self, gap: GapRequest | None = None) -> Gap:

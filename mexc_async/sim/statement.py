@@ -1,4 +1,4 @@
-"""The whole truth about one account, for tests: orders, fills and balances, whatever its owner was told."""
+"""The whole truth about one account, for tests: orders, fills, balances and transfers, whatever its owner was told."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from decimal import Decimal
 import msgspec
 
 from mexc_async.sim.accounts import Account
+from mexc_async.sim.deposits import SUCCESS, Deposit
 from mexc_async.sim.ledger import Ledger
 from mexc_async.sim.orders import AccountTrade, Order
+from mexc_async.sim.transfers import Transfer
+from mexc_async.sim.wallet import Wallet
+from mexc_async.sim.withdrawals import Withdrawal
 
 
 class OrderLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +41,50 @@ class BalanceLine(msgspec.Struct, frozen=True):
     locked: Decimal
 
 
+class TransferLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One transfer that the account asked for or took part in."""
+
+    tran_id: str
+    kind: str
+    """own, sub, broker or internal."""
+    from_account: str
+    """Uid."""
+    from_type: str
+    to_account: str
+    to_type: str
+    asset: str
+    amount: Decimal
+    time_ms: int
+
+
+class WithdrawalLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One accepted withdrawal as it is now."""
+
+    withdrawal_id: str
+    order_id: str | None
+    """The caller's own withdrawOrderId."""
+    coin: str
+    network: str
+    address: str
+    amount: Decimal
+    """Fee included."""
+    fee: Decimal
+    status: str
+    created_ms: int
+    updated_ms: int
+
+
+class DepositLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One deposit as it is now."""
+
+    tx_id: str
+    coin: str
+    network: str
+    amount: Decimal
+    is_credited: bool
+    created_ms: int
+
+
 class Statement(msgspec.Struct, frozen=True, kw_only=True):
     """An account. Of orders and fills the last 50,000 each are remembered, and every open order."""
 
@@ -48,18 +96,76 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     fills: tuple[AccountTrade, ...]
     """Oldest first."""
     balances: dict[str, BalanceLine]
-    """By asset."""
+    """By asset, of the spot wallet."""
+    futures: dict[str, BalanceLine]
+    """By asset, of the futures wallet."""
+    transfers: tuple[TransferLine, ...]
+    """Oldest first, as those that follow."""
+    withdrawals: tuple[WithdrawalLine, ...]
+    deposits: tuple[DepositLine, ...]
 
 
-def statement(account: Account, ledger: Ledger) -> Statement:
+def statement(account: Account, ledger: Ledger, wallet: Wallet) -> Statement:
     """The account as it is now."""
-    balances = ledger.balances(account.uid).items()
+    transfers = wallet.transfers.newest_first(lambda made: account.uid in _parties(made))
     return Statement(
         account=account.uid,
         name=account.name,
         orders=tuple(_line(order) for order in account.orders()),
         fills=tuple(account.trades),
-        balances={asset: BalanceLine(balance.free, balance.locked) for asset, balance in balances},
+        balances=_balances(ledger, account.uid),
+        futures=_balances(ledger, account.futures),
+        transfers=tuple(_transfer(made) for made in reversed(transfers)),
+        withdrawals=tuple(_withdrawal(each) for each in reversed(wallet.withdrawals.newest_first(account))),
+        deposits=tuple(_deposit(each) for each in reversed(wallet.deposits.newest_first(frozenset({account.uid})))),
+    )
+
+
+def _balances(ledger: Ledger, name: str) -> dict[str, BalanceLine]:
+    return {asset: BalanceLine(balance.free, balance.locked) for asset, balance in ledger.balances(name).items()}
+
+
+def _parties(made: Transfer) -> tuple[str, ...]:
+    return made.owner, made.source.account.uid, made.target.account.uid
+
+
+def _transfer(made: Transfer) -> TransferLine:
+    return TransferLine(
+        tran_id=made.tran_id,
+        kind=made.kind,
+        from_account=made.source.account.uid,
+        from_type=made.source.type,
+        to_account=made.target.account.uid,
+        to_type=made.target.type,
+        asset=made.asset,
+        amount=made.amount,
+        time_ms=made.time_ms,
+    )
+
+
+def _withdrawal(made: Withdrawal) -> WithdrawalLine:
+    return WithdrawalLine(
+        withdrawal_id=made.withdrawal_id,
+        order_id=made.request.order_id,
+        coin=made.request.currency.coin,
+        network=made.request.network.short,
+        address=made.request.address,
+        amount=made.request.amount,
+        fee=made.request.network.fee,
+        status=made.status.name,
+        created_ms=made.created_ms,
+        updated_ms=made.updated_ms,
+    )
+
+
+def _deposit(made: Deposit) -> DepositLine:
+    return DepositLine(
+        tx_id=made.tx_id,
+        coin=made.network.coin,
+        network=made.network.short,
+        amount=made.amount,
+        is_credited=made.status == SUCCESS,
+        created_ms=made.created_ms,
     )
 
 

@@ -139,6 +139,7 @@ def made_between(call: Call, *, by_broker: bool) -> list[Transfer]:
             and [side.type for side in sides] == types
             and all(name in (None, _name(side)) for name, side in zip(names, sides, strict=True))
             and span.holds(made.time_ms)
+            and call.sees(made.time_ms)
         )
 
     return call.wallet.transfers.newest_first(is_wanted)

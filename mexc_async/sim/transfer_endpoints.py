@@ -7,6 +7,7 @@ from mexc_async.sim.answers import Json
 from mexc_async.sim.choices import AMOUNT_DECIMALS
 from mexc_async.sim.endpoints import Call, Endpoint
 from mexc_async.sim.paging import read_page, read_span, whole_seconds
+from mexc_async.sim.refusals import Refusal
 from mexc_async.sim.transfers import ACCOUNT_TYPES, Side, Transfer
 
 _DAYS = 7
@@ -33,7 +34,8 @@ def transfers(call: Call) -> Json:
 
     def is_wanted(made: Transfer) -> bool:
         way = (made.source.type, made.target.type)
-        return made.kind == "own" and made.owner == uid and way == (source, target) and span.holds(made.time_ms)
+        is_own = made.kind == "own" and made.owner == uid and way == (source, target)
+        return is_own and span.holds(made.time_ms) and call.sees(made.time_ms)
 
     found = call.wallet.transfers.newest_first(is_wanted)
     rows: list[Json] = [_row(made) for made in read_page(parameters, "size", (10, 100)).of(found)]
@@ -61,7 +63,7 @@ def _symbol(side: Side) -> str:
 
 def transfer_by_id(call: Call) -> Json:
     """One transfer between the account's wallets."""
-    made = call.wallet.transfers.find(call.account.uid, call.parameters.text("tranId"))
+    made = _find(call, "tranId")
     return {
         "tranId": made.tran_id,
         "clientTranId": None,
@@ -77,7 +79,7 @@ def transfer_by_id(call: Call) -> Json:
 
 def transfer_record(call: Call) -> Json:
     """The same in the words of the second version of the API."""
-    made = call.wallet.transfers.find(call.account.uid, call.parameters.text("transact_id"))
+    made = _find(call, "transact_id")
     words = {"SPOT": "MAIN", "FUTURES": "CONTRACT"}
     record: Json = {
         "currency": made.asset,
@@ -88,6 +90,13 @@ def transfer_record(call: Call) -> Json:
         "transact_state": "SUCCESS",
     }
     return {"code": "200", "data": record}
+
+
+def _find(call: Call, name: str) -> Transfer:
+    made = call.wallet.transfers.find(call.account.uid, call.parameters.text(name))
+    if made is None or not call.sees(made.time_ms):
+        raise Refusal(22222, "The record does not exist.")
+    return made
 
 
 def internal_transfer(call: Call) -> Json:
@@ -109,8 +118,8 @@ def internal_transfers(call: Call) -> Json:
     tran_id = parameters.optional("tranId")
 
     def is_wanted(made: Transfer) -> bool:
-        is_party = account in (made.source.account, made.target.account)
-        return made.kind == "internal" and is_party and tran_id in (None, made.tran_id) and span.holds(made.time_ms)
+        is_own = made.kind == "internal" and account in (made.source.account, made.target.account)
+        return is_own and tran_id in (None, made.tran_id) and span.holds(made.time_ms) and call.sees(made.time_ms)
 
     found = call.wallet.transfers.newest_first(is_wanted)
     page = read_page(parameters, "limit", (10, 100))

@@ -109,12 +109,10 @@ class Transfers:
         )
         return self._move(made, "WITHDRAW", "DEPOSIT")
 
-    def find(self, owner: str, tran_id: str) -> Transfer:
-        """A transfer between the owner's own wallets. Raises Refusal 22222."""
-        for made in reversed(self._made):
-            if made.kind == "own" and made.tran_id == tran_id and made.owner == owner:
-                return made
-        raise Refusal(22222, "The record does not exist.")
+    def find(self, owner: str, tran_id: str) -> Transfer | None:
+        """A transfer between the owner's own wallets."""
+        own = self.newest_first(lambda made: made.kind == "own" and made.tran_id == tran_id and made.owner == owner)
+        return own[0] if own else None
 
     def newest_first(self, is_wanted: Callable[[Transfer], bool]) -> list[Transfer]:
         """Every transfer that is wanted."""

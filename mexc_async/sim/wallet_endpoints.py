@@ -185,6 +185,7 @@ def withdrawals(call: Call) -> Json:
         if coin in (None, each.request.currency.coin, each.request.currency.coin_on(each.request.network))
         and status in (None, each.status)
         and span.holds(each.created_ms)
+        and call.sees(each.created_ms)
     ]
     return [_withdrawal_row(each) for each in found[: call.parameters.limit(_ROWS)]]
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 from mexc_async.sim.accounts import Account
 from mexc_async.sim.exchange import Exchange
 from mexc_async.sim.settlement import FEES
+from mexc_async.sim.wallet import Wallet
 
 ZERO = Decimal(0)
 
@@ -18,13 +19,13 @@ def totals(exchange: Exchange) -> dict[str, Decimal]:
     return {asset: exchange.ledger.total(asset) for asset in assets}
 
 
-def check(exchange: Exchange, before: Mapping[str, Decimal]) -> None:
-    """Money is neither made nor lost, holds belong to open orders, fills add up, and books are in order."""
+def check(exchange: Exchange, before: Mapping[str, Decimal], wallet: Wallet | None = None) -> None:
+    """Money is neither made nor lost, all that is locked is held, fills add up, and books are in order."""
     for asset, total in before.items():
         assert exchange.ledger.total(asset) == total
         assert exchange.ledger.balance(FEES, asset).free >= 0
     for account in exchange.accounts.values():
-        _check_holds(exchange, account)
+        _check_holds(exchange, account, wallet)
         _check_orders(account)
     for market in exchange.markets.values():
         book = market.book
@@ -36,11 +37,21 @@ def check(exchange: Exchange, before: Mapping[str, Decimal]) -> None:
                 assert level.quantity == sum((entry.quantity for entry in level.entries), ZERO) > 0
 
 
-def _check_holds(exchange: Exchange, account: Account) -> None:
+def _check_holds(exchange: Exchange, account: Account, wallet: Wallet | None) -> None:
+    """Holds belong to open orders and to withdrawals under way; futures wallets hold nothing."""
     for asset, balance in exchange.ledger.balances(account.uid).items():
         held = sum((o.held for o in account.open_orders.values() if o.hold_asset == asset), ZERO)
         assert balance.free >= 0
-        assert balance.locked == held
+        assert balance.locked == held + (pending(wallet, account, asset) if wallet else ZERO)
+    for balance in exchange.ledger.balances(account.futures).values():
+        assert balance.free >= 0
+        assert balance.locked == 0
+
+
+def pending(wallet: Wallet, account: Account, asset: str) -> Decimal:
+    """What the account's withdrawals under way hold."""
+    under_way = (each for each in wallet.withdrawals.newest_first(account) if not each.status.is_final)
+    return sum((each.request.amount for each in under_way if each.request.currency.coin == asset), ZERO)
 
 
 def _check_orders(account: Account) -> None:

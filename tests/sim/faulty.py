@@ -23,7 +23,7 @@ async def market(*faults: Fault, **settings: Any) -> AsyncIterator[Stage]:
         try:
             yield on
         finally:
-            consistency.check(on.exchange, before)
+            consistency.check(on.exchange, before, on.simulator.wallet)
 
 
 def placed(on: Stage) -> int:

@@ -17,6 +17,7 @@ from mexc_async.sim.symbols import rules_of
 from mexc_async.sim.transfers import Side
 from mexc_async.sim.wallet import Wallet, WalletRules
 from mexc_async.sim.withdrawals import Status, WithdrawRequest
+from tests.sim import consistency
 
 D = Decimal
 NOW = 1_700_000_000_000
@@ -54,21 +55,8 @@ class World:
     def check(self) -> None:
         ledger = self.exchange.ledger
         for asset in ASSETS:
-            assert ledger.total(asset) == self.totals[asset]
-            assert ledger.balance(FEES, asset).free >= 0
             assert ledger.balance(CHAIN, asset).free == self.sent(asset) - self.credited(asset)
-        for account in self.accounts:
-            for wallet in (account.uid, account.futures):
-                for asset, balance in ledger.balances(wallet).items():
-                    assert balance.free >= 0
-                    pending = self.pending(account, asset) if wallet == account.uid else D(0)
-                    orders = (o for o in account.open_orders.values() if o.hold_asset == asset)
-                    held = sum((o.held for o in orders), D(0)) if wallet == account.uid else D(0)
-                    assert balance.locked == pending + held
-
-    def pending(self, account: Account, asset: str) -> Decimal:
-        found = (w for w in self.wallet.withdrawals.newest_first(account) if not w.status.is_final)
-        return sum((w.request.amount for w in found if w.request.currency.coin == asset), D(0))
+        consistency.check(self.exchange, self.totals, self.wallet)
 
     def sent(self, asset: str) -> Decimal:
         every = [w for account in self.accounts for w in self.wallet.withdrawals.newest_first(account)]
