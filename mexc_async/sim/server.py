@@ -115,8 +115,7 @@ class Simulator:
         self.wallet = Wallet(self.exchange, seed=self.config.seed, rules=self.config.wallet)
         extra = tape.balances() if tape else {}
         for spec in self.config.accounts:
-            self.exchange.open_account(spec, now_ms, extra)
-            self.wallet.open(spec)
+            self.wallet.open(self.exchange.open_account(spec, now_ms, extra), spec.withdraw_addresses)
         played = {rules.symbol for rules in tape.rules} if tape else set()
         seeded = [symbol for symbol in listed if symbol not in played]
         self._liquidity = Liquidity(self.exchange, seeded, seed=self.config.seed, now_ms=now_ms, flow=self.config.flow)

@@ -12,6 +12,7 @@ from mexc_async.sim.matching import Side
 from mexc_async.sim.orders import ORDER_TYPES, STP_MODES, Order, OrderRequest
 from mexc_async.sim.parameters import Parameters
 from mexc_async.sim.refusals import Refusal, bad_combination, illegal, missing, unknown_order
+from mexc_async.sim.subaccounts import check_main
 
 MAX_BATCH = 20
 MAX_SYMBOLS = 5
@@ -189,7 +190,8 @@ def _uids(parameters: Parameters) -> list[str]:
 
 
 def create_stp_group(call: Call) -> Json:
-    """Make a group."""
+    """Make a group; main accounts only."""
+    check_main(call.account)
     name = call.parameters.text("tradeGroupName")
     group = call.exchange.stp_groups.create(call.account.uid, name, call.now_ms)
     return answers.success(answers.stp_group(group, with_uids=False), call.now_ms, code=200)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
-from mexc_async.sim.accounts import AccountSpec
+from mexc_async.sim.accounts import Account, BadAccounts, WithdrawAddress
 from mexc_async.sim.currencies import Currencies
 from mexc_async.sim.deposits import Deposits
 from mexc_async.sim.dust import Dust
 from mexc_async.sim.exchange import Exchange
 from mexc_async.sim.ids import Ids
 from mexc_async.sim.rebates import Rebates
+from mexc_async.sim.refusals import Refusal
 from mexc_async.sim.settlement import CHAIN
 from mexc_async.sim.subaccounts import SubAccounts
 from mexc_async.sim.transfers import Transfers
@@ -38,7 +41,6 @@ class Wallet:
         self.ids = ids = Ids(seed)
         exchange.ledger.open(CHAIN, {}, unbounded=True)
         self._seed = seed
-        self._exchange = exchange
         self.currencies = Currencies(market.rules for market in exchange.markets.values())
         self.sub_accounts = SubAccounts(exchange)
         self.transfers = Transfers(exchange, ids)
@@ -47,14 +49,16 @@ class Wallet:
         self.dust = Dust(exchange, ids)
         self.rebates = Rebates(exchange)
 
-    def open(self, spec: AccountSpec) -> None:
-        """Fill the address book of an account that was opened as `spec` says."""
-        key = self._exchange.keys.find(spec.api_key)
-        if key is None:
-            raise ValueError(f"account {spec.name!r} has not been opened")
-        account = self._exchange.accounts[key.account]
+    def open(self, account: Account, addresses: Iterable[WithdrawAddress] | None) -> None:
+        """Fill an account's address book; None for the usual one. Raises BadAccounts for an unknown network."""
+        for entry in addresses or ():
+            try:
+                self.currencies.get(entry.coin).by_short(entry.network)
+            except Refusal as refusal:
+                where = f"withdraw address of {entry.coin!r} on {entry.network!r}"
+                raise BadAccounts(f"account {account.name!r}: {where}: {refusal.msg}") from None
         usual = usual_addresses(self.currencies, self._seed, account)
-        self.withdrawals.allow(account, usual if spec.withdraw_addresses is None else spec.withdraw_addresses)
+        self.withdrawals.allow(account, usual if addresses is None else addresses)
 
     def advance(self, now_ms: int) -> None:
         """Let everything happen that is due."""

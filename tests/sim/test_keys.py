@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from mexc_async.sim.accounts import AccountSpec, BadAccounts, check_accounts
+from mexc_async.sim.accounts import AccountSpec, BadAccounts, WithdrawAddress, check_accounts
 from mexc_async.sim.background import BackgroundSimulator
 from mexc_async.sim.keys import MAX_KEYS, PERMANENT, KeyRing, read_ips, read_permissions
 from mexc_async.sim.refusals import Refusal
-from mexc_async.sim.server import SimConfig, main_account
+from mexc_async.sim.server import SimConfig, Simulator, main_account
 from tests.sim.naive_client import NaiveClient
 
 DAY = 86_400_000
@@ -80,3 +80,10 @@ def test_bad_descriptions_are_refused() -> None:
         check_accounts((spec,))
     with pytest.raises(BadAccounts, match="key_age_days -1"):
         check_accounts((AccountSpec(name="a", api_key="k", api_secret="s", key_age_days=-1),))
+
+
+def test_an_address_book_names_networks_that_there_are() -> None:
+    nowhere = WithdrawAddress(coin="USDT", network="NOPE", address="x")
+    spec = AccountSpec(name="a", api_key="k", api_secret="s", withdraw_addresses=(nowhere,))
+    with pytest.raises(BadAccounts, match="account 'a': withdraw address of 'USDT' on 'NOPE'"):
+        Simulator(SimConfig(accounts=(spec,)))

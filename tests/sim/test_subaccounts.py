@@ -166,8 +166,9 @@ def test_a_frozen_sub_account_can_do_nothing(mexc_sim: BackgroundSimulator, main
 
 
 def test_a_sub_account_cannot_do_what_its_main_account_can(mexc_sim: BackgroundSimulator, main: NaiveClient) -> None:
-    sub = sub_client(mexc_sim, new_key(main, "SPOT_ACCOUNT_READ,SPOT_TRANSFER_WRITE"))
+    sub = sub_client(mexc_sim, new_key(main, "SPOT_ACCOUNT_READ,SPOT_ACCOUNT_WRITE,SPOT_TRANSFER_WRITE"))
     refused(sub.call("GET", LIST), 730003)
+    refused(sub.call("POST", "/api/v3/strategy/group", tradeGroupName="mine"), 730003)
     refused(sub.call("POST", ACCOUNT, subAccount="grandchild", note="n"), 730003)
     refused(sub.call("POST", MOVE, **SPOT, toAccount="gridbot01", asset="USDT", amount="1"), 730003)
     sub.close()

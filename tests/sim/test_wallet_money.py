@@ -42,7 +42,7 @@ class World:
         self.mains: list[Account] = []
         for spec in specs:
             self.mains.append(self.exchange.open_account(spec, NOW))
-            self.wallet.open(spec)
+            self.wallet.open(self.mains[-1], None)
         first = self.mains[0]
         own = self.wallet.sub_accounts.create(first, "ownsub001", "n", NOW, by_broker=False)
         customer = self.wallet.sub_accounts.create(first, "customer1", "n", NOW, by_broker=True)
