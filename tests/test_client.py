@@ -109,7 +109,6 @@ def arms(kind: Any) -> tuple[type, ...]:
 _SERVED = {(served.method, served.path) for served in ENDPOINTS}
 ANSWERED = [endpoint for endpoint in endpoints() if (endpoint.method, endpoint.path) in _SERVED]
 EMPTY = {
-    "etf_info": "no leveraged token is listed there",
     "deposit_history": "nobody pays in",
     "broker_sub_deposit_history": "nobody pays in",
     "broker_all_deposit_history": "nobody pays in",

@@ -28,7 +28,9 @@ def uid(call: Call) -> Json:
 
 def api_key_info(call: Call) -> Json:
     """What is known about a key of the account or of its sub-accounts."""
-    return answers.api_key_info(_known_key(call, call.parameters.optional("accessKey")), call.now_ms)
+    key = _known_key(call, call.parameters.optional("accessKey"))
+    is_frozen = call.exchange.accounts[key.account].is_frozen
+    return answers.api_key_info(key, "FROZEN" if is_frozen else "VALID", call.now_ms)
 
 
 def set_api_key_info(call: Call) -> Json:

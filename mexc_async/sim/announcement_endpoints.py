@@ -8,6 +8,8 @@ from mexc_async.sim.answers import Json
 from mexc_async.sim.endpoints import Call, Endpoint
 from mexc_async.sim.history import DAY
 from mexc_async.sim.paging import Page
+from mexc_async.sim.parameters import Parameters
+from mexc_async.sim.refusals import Refusal
 from mexc_async.sim.symbols import SEEDED
 
 _LOCALE = re.compile(r"[a-z]{2,3}-[A-Z]{2,4}")
@@ -17,13 +19,21 @@ _DEFAULT, _MOST, _STEP = 20, 100, 5
 def announcements(call: Call) -> Json:
     """One page of announcements, newest first. A wrong parameter is refused with HTTP 200, code 600 and no data."""
     language = call.parameters.optional("language") or "en-US"
-    number = call.parameters.integer("page")
-    size = call.parameters.integer("limit")
-    size = _DEFAULT if size is None else size
-    if number == 0 or not 0 < size <= _MOST or size % _STEP or not _LOCALE.fullmatch(language):
+    page = _page(call.parameters)
+    if page is None or not _LOCALE.fullmatch(language):
         return {"code": 600, "msg": "参数错误", "timestamp": call.now_ms, "traceId": call.wallet.ids.hex()}
-    page, rows = Page(number or 1, size), _rows(language, call.now_ms)
+    rows = _rows(language, call.now_ms)
     return {"code": 0, "data": [{"details": page.of(rows), "totalPage": page.count(rows)}], "msg": "success"}
+
+
+def _page(parameters: Parameters) -> Page | None:
+    """The page that is asked for, if it can be."""
+    try:
+        number, size = parameters.integer("page"), parameters.integer("limit")
+    except Refusal:
+        return None
+    size = _DEFAULT if size is None else size
+    return Page(number or 1, size) if number != 0 and 0 < size <= _MOST and not size % _STEP else None
 
 
 def _rows(language: str, now_ms: int) -> list[Json]:

@@ -309,7 +309,7 @@ def fee_number(rate: Decimal) -> orjson.Fragment:
     return orjson.Fragment(format(rate, ".18f").encode())
 
 
-def api_key_info(key: ApiKey, now_ms: int) -> Json:
+def api_key_info(key: ApiKey, status: str, now_ms: int) -> Json:
     """What is known about a key; a key bound to addresses does not expire."""
     created = datetime.fromtimestamp(key.created_ms / 1000, UTC)
     return {
@@ -319,7 +319,7 @@ def api_key_info(key: ApiKey, now_ms: int) -> Json:
         "permissions": ",".join(key.permissions),
         "remainingValidity": key.remaining_days(now_ms),
         "ipWhiteList": ",".join(key.ips),
-        "status": "VALID",
+        "status": status,
     }
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from mexc_async.sim import answers, choices
 from mexc_async.sim.answers import Json
 from mexc_async.sim.endpoints import Call, Endpoint
-from mexc_async.sim.history import INTERVALS, STREAM_ONLY
+from mexc_async.sim.history import DAY, INTERVALS, STREAM_ONLY
 from mexc_async.sim.market import Market
 from mexc_async.sim.refusals import Refusal, bad_combination, invalid_symbol
 from mexc_async.sim.symbols import ONLINE, PAUSED
@@ -140,15 +142,45 @@ def book_ticker(call: Call) -> Json:
 
 
 def etf_info(call: Call) -> Json:
-    """Leveraged tokens: none is listed here."""
-    if call.parameters.optional("symbol") is None:
-        return []
-    raise invalid_symbol()
+    """Leveraged tokens, one or all. They are followed here but not traded."""
+    symbol = call.parameters.optional("symbol")
+    if symbol is None:
+        return [_token(call, each) for each in _TOKENS]
+    if symbol not in _TOKENS:
+        raise invalid_symbol()
+    return _token(call, symbol)
+
+
+def _token(call: Call, symbol: str) -> Json:
+    """A token that was worth 1 when the market started, and has moved so many times as much as its market since."""
+    underlying, leverage = _TOKENS[symbol]
+    market = call.exchange.market(underlying)
+    moved = market.last_price / market.rules.start_price
+    value = max(1 + leverage * (moved - 1), _LEAST_VALUE)
+    return {
+        "symbol": symbol,
+        "netValue": answers.text(round(value, 4)),
+        "feeRate": "0.00001",
+        "timestamp": call.now_ms,
+        "leverage": leverage,
+        "realLeverage": round(float(abs(leverage) * moved / value), 4),
+        "mergedTimes": 0,
+        "lastMergedTime": call.now_ms // DAY * DAY,
+        "basket": round(float(leverage * _TOKENS_ISSUED / market.rules.start_price), 4),
+    }
 
 
 def _weight(ip: int) -> tuple[tuple[str, int], ...]:
     return (("ip", ip),)
 
+
+_TOKENS = {
+    f"{base}3{direction}USDT": (f"{base}USDT", leverage)
+    for base in ("BTC", "ETH")
+    for direction, leverage in (("L", 3), ("S", -3))
+}
+_LEAST_VALUE = Decimal("0.0001")
+_TOKENS_ISSUED = 100_000
 
 ENDPOINTS = (
     Endpoint("GET", "/api/v3/ping", ping, _weight(1)),

@@ -193,7 +193,7 @@ def test_agg_trades_take_at_most_an_hour(client: NaiveClient) -> None:
         ("/api/v3/klines", {"symbol": "BTCUSDT"}, 700004),
         ("/api/v3/klines", {"symbol": "BTCUSDT", "interval": "1h"}, -1121),
         ("/api/v3/klines", {"symbol": "BTCUSDT", "interval": "1m", "startTime": 2, "endTime": 1}, -1128),
-        ("/api/v3/etf/info", {"symbol": "BTC3LUSDT"}, -1121),
+        ("/api/v3/etf/info", {"symbol": "SOL3LUSDT"}, -1121),
         ("/api/v3/exchangeInfo", {"symbols": "BTCUSDT,NOSUCH"}, -1121),
     ],
 )

@@ -153,7 +153,9 @@ def test_only_brokers_are_served(friend: NaiveClient) -> None:
     refused(friend.call("GET", f"{BROKER}/sub-account/list"), 730003)
 
 
-@pytest.mark.parametrize("parameters", [{"language": "en"}, {"limit": 7}, {"limit": 105}, {"limit": 0}, {"page": 0}])
+@pytest.mark.parametrize(
+    "parameters", [{"language": "en"}, {"limit": 7}, {"limit": 105}, {"limit": 0}, {"page": 0}, {"page": "x"}]
+)
 def test_announcements_refuse_in_their_own_way(main: NaiveClient, parameters: dict[str, Any]) -> None:
     reply = main.get("/api/v3/announcements", **parameters)
     assert (reply.status, reply.code) == (200, 600)

@@ -154,9 +154,11 @@ def test_keys_are_bound_to_permissions_and_addresses_and_end_when_deleted(
 
 
 def test_a_frozen_sub_account_can_do_nothing(mexc_sim: BackgroundSimulator, main: NaiveClient) -> None:
-    sub = sub_client(mexc_sim, new_key(main, "SPOT_ACCOUNT_READ"))
+    key = new_key(main, "SPOT_ACCOUNT_READ")
+    sub = sub_client(mexc_sim, key)
     mexc_sim.call(lambda simulator: simulator.order(FreezeOrder(sub_account="gridbot01")))
     refused(sub.call("GET", "/api/v3/account"), 730100)
+    assert main.call("GET", "/api/v3/apiKeyInfo", accessKey=key["apiKey"]).body["status"] == "FROZEN"
     refused(main.call("POST", MOVE, **SPOT, toAccount="gridbot01", asset="USDT", amount="1"), 140002)
     assert [row["isFreeze"] for row in main.call("GET", LIST, isFreeze="true").body["subAccounts"]] == [True]
     assert main.call("GET", LIST, isFreeze="false").body["subAccounts"] == []
