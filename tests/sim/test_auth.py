@@ -9,10 +9,12 @@ import pytest
 
 from mexc_async.sim.accounts import AccountSpec
 from mexc_async.sim.background import BackgroundSimulator
+from mexc_async.sim.routes import ENDPOINTS
 from mexc_async.sim.server import SimConfig, main_account
 from tests.sim.naive_client import NaiveClient, encode, hmac_hex, now_ms
 
 READER = AccountSpec(name="reader", api_key="k-read", api_secret="s-read", permissions=("SPOT_ACCOUNT_READ",))
+POWERLESS = AccountSpec(name="powerless", api_key="k-none", api_secret="s-none", permissions=())
 REMOTE = AccountSpec(name="remote", api_key="k-remote", api_secret="s-remote", ips=("203.0.113.9",))
 ORDER: dict[str, Any] = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "quantity": "0.001", "price": "60000"}
 TEST, UID = "/api/v3/order/test", "/api/v3/uid"
@@ -20,7 +22,7 @@ TEST, UID = "/api/v3/order/test", "/api/v3/uid"
 
 @pytest.fixture(scope="module")
 def simulator() -> Iterator[BackgroundSimulator]:
-    accounts = (main_account(), READER, REMOTE)
+    accounts = (main_account(), READER, POWERLESS, REMOTE)
     with BackgroundSimulator(SimConfig(limits="none", flow=0, accounts=accounts)) as running:
         yield running
 
@@ -204,3 +206,22 @@ def test_no_refusal_repeats_a_secret(client: NaiveClient) -> None:
     reply = client.call("GET", UID, sign=lambda q, b: hmac_hex("another", q))
     assert client.api_secret not in str(reply)
     assert client.api_secret not in repr(main_account())
+
+
+def test_every_endpoint_wants_its_permission(simulator: BackgroundSimulator) -> None:
+    able, unable = as_account(simulator, POWERLESS), as_account(simulator, READER)
+    for endpoint in ENDPOINTS:
+        if endpoint.permission is not None:
+            refused(able, 700007, endpoint.method, endpoint.path)
+        if endpoint.permission not in (None, *READER.permissions):
+            refused(unable, 700007, endpoint.method, endpoint.path)
+    able.close()
+    unable.close()
+
+
+def test_every_signed_endpoint_minds_the_address(simulator: BackgroundSimulator) -> None:
+    remote = as_account(simulator, REMOTE)
+    for endpoint in ENDPOINTS:
+        if endpoint.is_signed:
+            refused(remote, 700006, endpoint.method, endpoint.path)
+    remote.close()

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from mexc_async.sim.faults import Fault, Kind
+from mexc_async.sim.fates import fate_of
+from mexc_async.sim.faults import Fault, Faults, Kind
+from mexc_async.sim.routes import ENDPOINTS
 from mexc_async.sim.statement import TransferLine, WithdrawalLine
 from mexc_async.sim.wallet import WalletRules
 from tests.sim.faulty import let_go, market, until
@@ -82,6 +84,16 @@ async def test_a_withdrawal_is_doubled_unless_it_has_an_id(fault: Fault) -> None
         assert len(withdrawals(on)) == 3
         rows = (await NaiveTrader(on).send("GET", SENT)).body
         assert [row["withdrawOrderId"] for row in rows] == [None, None, "one"]
+
+
+def test_histories_that_may_lag_are_called_as_the_clients_methods() -> None:
+    faults = Faults([Fault(kind="lag")])
+    lagging = {endpoint.name for endpoint in ENDPOINTS if fate_of(faults, endpoint).lag_ms}
+    assert lagging == {
+        *("query_order", "open_orders", "all_orders", "my_trades", "withdraw_history"),
+        *("universal_transfer_history", "universal_transfer_by_id", "internal_asset_transfer_record"),
+        *("internal_transfer_history", "sub_universal_transfer_history", "broker_universal_transfer_history"),
+    }
 
 
 async def test_who_looks_too_soon_finds_no_transfer() -> None:
