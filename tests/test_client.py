@@ -126,9 +126,13 @@ async def test_every_endpoint_is_answered_and_decoded(endpoint: Endpoint, mexc: 
     assert isinstance(answer, arms(endpoint.result))
     if isinstance(answer, list) and endpoint.name not in EMPTY:
         assert answer  # an empty list would prove nothing
-    (done,) = [event for event in events if isinstance(event, RequestDone)]  # no odd items, no repeat
-    assert (done.method, done.path, done.status) == (endpoint.method, endpoint.path, 200)
-    assert len(events) == 1
+    calls = [(event.method, event.path, event.status) for event in events if isinstance(event, RequestDone)]
+    assert calls.count((endpoint.method, endpoint.path, 200)) == 1  # no repeat
+    history = [
+        ("GET", endpoint.path, 200)
+    ]  # counted before a transfer, so that the transfer can be told from its equals
+    assert len(events) == len(calls)  # no odd items
+    assert len(calls) == 1 or (endpoint.route.money is not None and calls[:-1] == history)
 
 
 class OrderInBody(OrderParameters[Empty], frozen=True, kw_only=True):
@@ -419,7 +423,7 @@ async def test_a_client_without_care_is_held_back_and_gets_through() -> None:
 
 def test_settings_are_the_keyword_arguments_of_the_client() -> None:
     parameters = inspect.signature(Mexc.__init__).parameters.values()
-    keywords = {one.name for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY}
+    keywords = {one.name for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY} - {"shared"}
     assert set(Settings.__annotations__) == keywords
     assert not Settings.__required_keys__
     hints = get_type_hints(Mexc.__init__)
