@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from functools import partial
 from typing import Any, TypeAlias
@@ -30,6 +30,7 @@ from mexc_async.net.api import Api, Call, Options, accepted_until_ms, call_of
 from mexc_async.net.hooks import logger
 from mexc_async.net.ledger import FIRST_PAUSE_S, LONGEST_PAUSE_S, LOOK_UP, OrderSettings
 from mexc_async.net.order_ids import OrderIds
+from mexc_async.spot.broker import BrokerUniversalTransfer, BrokerUniversalTransferHistoryQuery
 from mexc_async.spot.subaccounts import SubUniversalTransfer, SubUniversalTransferHistoryQuery
 from mexc_async.spot.wallet import (
     InternalTransferHistoryQuery,
@@ -42,7 +43,7 @@ from mexc_async.spot.wallet import (
 )
 from mexc_async.spot.wallet_models import InternalTransfer, Transfer, TransferId, WithdrawalId
 
-AnyTransfer: TypeAlias = UniversalTransfer | SubUniversalTransfer | InternalTransferRequest
+AnyTransfer: TypeAlias = UniversalTransfer | SubUniversalTransfer | BrokerUniversalTransfer | InternalTransferRequest
 AnyWithdrawal: TypeAlias = Withdraw | WithdrawApply
 Row: TypeAlias = Transfer | InternalTransfer
 Found: TypeAlias = WithdrawalId | TransferId
@@ -52,6 +53,7 @@ WITHDRAWALS_REACH_MS = 6 * 3600_000
 """How far back a withdrawal is looked for; its own id tells it from others."""
 PAGE = 100
 MOST_PAGES = 20
+MOST_REMEMBERED = 10_000
 
 
 class MoneyDesk:
@@ -62,7 +64,9 @@ class MoneyDesk:
         self._ids = ids
         self._settings = settings
         self._turns: dict[Hashable, tuple[asyncio.Lock, list[None]]] = {}
-        for transfer in (UniversalTransfer, SubUniversalTransfer, InternalTransferRequest):
+        self._made: OrderedDict[str, None] = OrderedDict()
+        """MEXC's ids of the transfers that this client made, the last ones."""
+        for transfer in (UniversalTransfer, SubUniversalTransfer, BrokerUniversalTransfer, InternalTransferRequest):
             api.keepers[transfer] = self.transfer
         for withdrawal in (Withdraw, WithdrawApply):
             api.keepers[withdrawal] = self.withdraw
@@ -120,25 +124,32 @@ class MoneyDesk:
             before = None  # a key may be allowed to transfer and not to read about it: then nothing can be found out
         call = call_of(request, options)
         try:
-            return await self._api.run(call, options)
+            answer = await self._api.run(call, options)
         except OutcomeUnknown as error:
             if before is None:
                 raise
-            look_up = partial(self._new_one, request, since, before, error)
-            found = await self._settle(call, options, error, look_up)
-        return msgspec.to_builtins(found) if options.raw else found
+            found = await self._settle(call, options, error, partial(self._new_one, request, call, since, before))
+            answer = msgspec.to_builtins(found) if options.raw else found
+        self._note(answer)
+        return answer
 
-    async def _new_one(
-        self, request: AnyTransfer, since: int, before: Counter[str], error: OutcomeUnknown
-    ) -> TransferId | None:
+    def _note(self, answer: Any) -> None:
+        """Remember a transfer of this client's: histories may show it late, and it is no other transfer then."""
+        tran_id = answer.tran_id if isinstance(answer, TransferId) else _raw_id(answer)
+        self._made[tran_id] = None
+        if len(self._made) > MOST_REMEMBERED:
+            self._made.popitem(last=False)
+
+    async def _new_one(self, request: AnyTransfer, call: Call, since: int, before: Counter[str]) -> TransferId | None:
         """The one equal transfer that was not there before. Raises OutcomeUnknown if there are several."""
-        rows = await self._equals(request, since)
-        new = Counter(row.tran_id for row in rows) - before
+        earliest = (call.stamped_ms - (self._api.clock.error_ms or 0.0)) // 1000 * 1000  # histories cut to the second
+        rows = [row for row in await self._equals(request, since) if row.timestamp >= earliest]
+        new = Counter(row.tran_id for row in rows if row.tran_id not in self._made) - before
         if new.total() > 1:
             raise OutcomeUnknown(
-                f"{error.message}; {new.total()} equal transfers have appeared, and nobody can tell which is whose",
-                method=error.method,
-                path=error.path,
+                f"no answer came, and {new.total()} equal transfers have appeared: nobody can tell which is whose",
+                method=call.route.method,
+                path=call.route.path,
             )
         for row in rows:
             if row.tran_id in new:
@@ -154,7 +165,7 @@ class MoneyDesk:
     async def _history(self, request: AnyTransfer, since: int) -> AsyncIterator[Row]:
         for page in range(1, MOST_PAGES + 1):
             answer = await self._api.deliver(_query(request, since, page), LOOK_UP)
-            rows: list[Row] = answer.rows if isinstance(request, UniversalTransfer) else _rows(answer)
+            rows: list[Row] = answer if isinstance(answer, list) else getattr(answer, answer.list_field)
             for row in rows:
                 yield row
             if len(rows) < PAGE:
@@ -192,6 +203,13 @@ class MoneyDesk:
         raise error
 
 
+def _raw_id(answer: Any) -> str:
+    """The id in an undecoded answer, which may be an object or an array of one."""
+    if isinstance(answer, list) and answer:
+        answer = answer[0]
+    return str(answer.get("tranId", "")) if isinstance(answer, dict) else ""
+
+
 def _query(request: AnyTransfer, since: int, page: int) -> Any:
     if isinstance(request, UniversalTransfer):
         return UniversalTransferHistoryQuery(
@@ -201,8 +219,10 @@ def _query(request: AnyTransfer, since: int, page: int) -> Any:
             page=page,
             size=PAGE,
         )
-    if isinstance(request, SubUniversalTransfer):
-        return SubUniversalTransferHistoryQuery(
+    if not isinstance(request, InternalTransferRequest):
+        is_brokers = isinstance(request, BrokerUniversalTransfer)
+        query = BrokerUniversalTransferHistoryQuery if is_brokers else SubUniversalTransferHistoryQuery
+        return query(
             from_account=request.from_account,
             to_account=request.to_account,
             from_account_type=request.from_account_type,
@@ -212,11 +232,6 @@ def _query(request: AnyTransfer, since: int, page: int) -> Any:
             limit=PAGE,
         )
     return InternalTransferHistoryQuery(start_time=since, page=page, limit=PAGE)
-
-
-def _rows(answer: Any) -> list[Row]:
-    rows: list[Row] = getattr(answer, answer.list_field)
-    return rows
 
 
 def _is_equal(request: AnyTransfer, row: Row) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -19,9 +20,11 @@ from mexc_async.errors import (
     TransferRejected,
 )
 from mexc_async.net.ledger import OrderSettings
+from mexc_async.spot.broker import BrokerUniversalTransfer
 from mexc_async.spot.subaccounts import SubUniversalTransfer
 from mexc_async.spot.wallet import InternalTransferRequest, UniversalTransfer, Withdraw
 from tests.net.fake_transport import Answer, Desk, Sent, desk, refusal, reply
+from tests.streams.support import until
 
 D = Decimal
 WINDOW_MS, LAG_MS = 200, 100
@@ -31,10 +34,14 @@ SUB = SubUniversalTransfer(
     to_account="grid", from_account_type="SPOT", to_account_type="SPOT", asset="USDT", amount=D(5)
 )
 OTHER = InternalTransferRequest(to_account_type="EMAIL", to_account="a@b.example", asset="USDT", amount=D(5))
-KINDS = [OWN, SUB, OTHER]
+BROKER = BrokerUniversalTransfer(
+    to_account="grid", from_account_type="SPOT", to_account_type="SPOT", asset="USDT", amount=D(5)
+)
+KINDS = [OWN, SUB, BROKER, OTHER]
 PATHS = {
     OWN: "/api/v3/capital/transfer",
     SUB: "/api/v3/capital/sub-account/universalTransfer",
+    BROKER: "/api/v3/broker/sub-account/universalTransfer",
     OTHER: "/api/v3/capital/transfer/internal",
 }
 EACH = pytest.mark.parametrize("transfer", KINDS, ids=lambda kind: type(kind).__name__)
@@ -42,14 +49,18 @@ WITHDRAW, HISTORY = "POST /api/v3/capital/withdraw", "GET /api/v3/capital/withdr
 OUT = Withdraw(coin="USDT", net_work="BSC", address="0xabc", amount=D(20), withdraw_order_id="mine")
 
 
-def row(tran_id: str, amount: str = "5", asset: str = "USDT", status: str = "SUCCESS") -> dict[str, object]:
+def row(
+    tran_id: str, amount: str = "5", asset: str = "USDT", status: str = "SUCCESS", at: int | None = None
+) -> dict[str, object]:
     return {
         "tranId": tran_id, "asset": asset, "amount": amount, "fromAccountType": "SPOT", "toAccountType": "FUTURES",
-        "status": status, "timestamp": 1,
+        "status": status, "timestamp": int(time.time() * 1000) if at is None else at,
     }  # fmt: skip
 
 
 def history(transfer: object, *rows: dict[str, object]) -> Reply:
+    if transfer is BROKER:
+        return reply(list(rows))
     name = {OWN: "rows", SUB: "result", OTHER: "data"}[transfer]  # type: ignore[index]  # frozen Structs are hashable
     return reply({name: list(rows)})
 
@@ -128,6 +139,18 @@ async def test_where_several_equal_ones_appear_nobody_can_tell() -> None:
         assert exchange.sent == 1
 
 
+async def test_what_a_slow_history_shows_late_is_not_taken_for_the_transfer() -> None:
+    async with wallet() as d:
+        exchange = Exchange(d, OWN)
+        exchange.answers(reply({"tranId": "first"}), ConnectionLost("gone"))
+        assert (await exchange.send()).tran_id == "first"  # not in the history yet
+        sending = asyncio.create_task(exchange.send())
+        await until(lambda: exchange.sent == 2)
+        exchange.rows = [row("first"), row("somebody's", at=int(time.time() * 1000) - 30_000)]
+        with pytest.raises(TransferNotMade):
+            await sending
+
+
 async def test_equal_transfers_are_made_one_at_a_time_and_others_are_not_held_up() -> None:
     on_its_way = asyncio.Event()
     let_go = asyncio.Event()
@@ -144,9 +167,7 @@ async def test_equal_transfers_are_made_one_at_a_time_and_others_are_not_held_up
         await on_its_way.wait()
         larger = UniversalTransfer(from_account_type="SPOT", to_account_type="FUTURES", asset="USDT", amount=D(6))
         third = asyncio.create_task(d.view.send(larger))
-        async with asyncio.timeout(5):
-            while exchange.sent < 2:  # noqa: ASYNC110 - the third passes, the second equal one waits
-                await asyncio.sleep(0.005)
+        await until(lambda: exchange.sent == 2)  # the third passes, the second equal one waits
         amounts = [sent.params["amount"] for sent in d.transport.of(f"POST {exchange.path}")]
         assert amounts == ["5", "6"]
         let_go.set()
