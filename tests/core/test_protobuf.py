@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import Struct
 
+from mexc_async.core import protobuf
 from mexc_async.core.fields import OpenEnum
 from mexc_async.core.protobuf import Field, Kind, Message, Names, OneOf, delimited, message_of, unknown_bytes
 from mexc_async.errors import ProtocolError
@@ -262,6 +263,16 @@ def test_bulk_takes_every_size_that_a_level_has() -> None:
     for size in sizes:
         sides = book([("1" * size, "2.5")] * 9, [("3", "4" * size)] * 9, "x")
         assert SIDES.decode(SIDES.encode(sides)) == (sides, 0)
+
+
+def test_outlines_of_strange_levels_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    outlines: dict[bytes, bytes] = protobuf._outline.__self__  # type: ignore[attr-defined]  # a bound method
+    outlines.clear()
+    monkeypatch.setattr(protobuf, "_OUTLINES_MAX", 50)
+    for size in range(1, 100):
+        sides = book([("1" * size, "2" * 20)] * 9, [("3", "4" * size)] * 9)
+        assert SIDES.decode(SIDES.encode(sides)) == (sides, 0)
+        assert len(outlines) <= 50
 
 
 @pytest.mark.parametrize("odd", [("", "1"), ("1", ""), ("", ""), ("1e-7", "1"), ("-1", "2"), ("1 2", "3"), ("١", "é")])
