@@ -329,7 +329,7 @@ class Mexc(View):
             streams,
             tasks=self._tasks,
             hooks=self.hooks,
-            now_ms=api.clock.now_ms,
+            server_ms=api.clock.server_ms,
             on_use=api.clock.start,  # a push's age is told by the exchange's clock
         )
         self._user = UserStream(api, self._hub, self._tasks, self.hooks) if credentials is not None else None

@@ -83,7 +83,8 @@ class Session:
         self._pending: dict[int, _Pending] = {}
         self.active: set[str] = set()
         """Channels that MEXC has accepted."""
-        self._heard_at = now
+        self.heard_at = now
+        """When a frame of any kind came last: the other end lives. The edge sets it for frames that hold pushes."""
         self._pinged_at = now
         self._began_at = now
         self._ends_at = now + timing.lifetime_s
@@ -111,13 +112,9 @@ class Session:
             self._pending[self._ids] = _Pending(part, now, method == "SUBSCRIPTION")
             yield _frame(method, part, self._ids)
 
-    def heard(self, now: float) -> None:
-        """A frame of any kind came: the other end lives."""
-        self._heard_at = now
-
     def receive(self, text: str, now: float) -> Answer:
         """Take in a control frame."""
-        self._heard_at = now
+        self.heard_at = now
         try:
             reply = _reply.decode(text)
         except msgspec.MsgspecError:
@@ -153,7 +150,7 @@ class Session:
         """Let time pass: frames to send, and whether the socket is to be given up."""
         timing = self._timing
         lost = any(now - pending.sent_at >= timing.ack_s for pending in self._pending.values())
-        if lost or now - self._heard_at >= timing.silence_s:
+        if lost or now - self.heard_at >= timing.silence_s:
             return [], Verdict.SILENT
         frames = [self.ping(now)] if now - self._pinged_at >= timing.ping_s else []
         return frames, Verdict.OLD if now >= self._ends_at else Verdict.GO_ON
@@ -166,7 +163,7 @@ class Session:
         """When `tick` is worth calling again."""
         timing = self._timing
         acks: float = min((pending.sent_at + timing.ack_s for pending in self._pending.values()), default=inf)
-        due = (self._pinged_at + timing.ping_s, self._heard_at + timing.silence_s, self._ends_at, acks)
+        due = (self._pinged_at + timing.ping_s, self.heard_at + timing.silence_s, self._ends_at, acks)
         return min(due)
 
 

@@ -16,7 +16,8 @@ from mexc_async.core.book_sync import Action, BookSync, SyncCounts, SyncState
 from mexc_async.core.endpoint import Priority
 from mexc_async.errors import ClientClosed, InvalidRequest, MexcError, ProtocolError
 from mexc_async.net.api import Api, Call, Options
-from mexc_async.net.hub import Hub, Inbox
+from mexc_async.net.hub import Hub
+from mexc_async.net.inbox import Inbox
 from mexc_async.spot import channels
 from mexc_async.spot.market import DepthQuery
 from mexc_async.spot.models import Depth
@@ -41,7 +42,7 @@ class LiveBook(Generic[N]):
         self._as_float = as_float
         self._sync = BookSync(symbol)
         self._query = DepthQuery(symbol=symbol, limit=levels)
-        self._inbox = Inbox((channels.depth(symbol, interval),), 1, "raise", self._on_push, hub.now_ms)
+        self._inbox = Inbox((channels.depth(symbol, interval),), 1, "raise", self._on_push, hub.server_ms)
         self._inbox.on_gap = self._on_gap
         self._inbox.on_back = self._on_back
         self._inbox.on_end = self._on_gap

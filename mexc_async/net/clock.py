@@ -33,7 +33,11 @@ class ServerClock:
 
     def now_ms(self) -> int:
         """The exchange's time; this machine's wall clock until it was measured."""
-        return self._offset.server_ms(time.monotonic())
+        return self.server_ms(time.monotonic())
+
+    def server_ms(self, local_s: float) -> int:
+        """The exchange's time at a moment of the local monotonic clock."""
+        return self._offset.server_ms(local_s)
 
     @property
     def is_synced(self) -> bool:

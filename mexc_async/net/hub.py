@@ -6,9 +6,9 @@ A frame is decoded once and handed to every consumer of its channel in the call 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+import time
 from collections.abc import Awaitable, Callable, Hashable
-from typing import Any, Literal, Protocol, TypeAlias, cast
+from typing import Any, Protocol, cast
 
 from msgspec import Struct
 
@@ -19,19 +19,16 @@ from mexc_async.errors import (
     MexcError,
     MissingCredentials,
     ProtocolError,
-    StreamOverflow,
     SubscriptionRefused,
 )
 from mexc_async.net.hooks import BadFrame, Hooks, StreamState, UnknownFields, logger
+from mexc_async.net.inbox import Inbox
 from mexc_async.net.sockets import KeptSocket
 from mexc_async.net.tasks import Tasks
 from mexc_async.net.websocket import SocketConfig
 from mexc_async.spot.channels import PRIVATE
 from mexc_async.spot.push import Push, decode_push
 from mexc_async.spot.push_models import Body, BookTickerBatch, BookTickerPush, MiniTicker, MiniTickers
-
-Overflow: TypeAlias = Literal["latest", "drop_oldest", "raise"]
-"""What a consumer that is too slow gets: each channel's newest push, the newest that fit, or StreamOverflow."""
 
 MAX_PER_SOCKET = 30
 """Subscriptions that MEXC serves on one socket."""
@@ -51,100 +48,6 @@ class StreamSettings(Struct, frozen=True):
             raise ConfigError(f"per_socket {self.per_socket!r} must be from 1 to {MAX_PER_SOCKET}")
         if self.queue < 1:
             raise ConfigError(f"queue {self.queue!r} must be at least 1")
-
-
-class Inbox:
-    """Where the pushes of one consumer go; the sockets know this, not the consumer, so that a lost one is noticed."""
-
-    __slots__ = (
-        "callback", "channels", "dropped", "error", "gaps", "is_closed", "is_joined", "lag_ms", "newest", "now_ms",
-        "on_back", "on_end", "on_gap", "overflow", "queue", "received", "size", "waiter",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        channels: tuple[str, ...],
-        size: int,
-        overflow: Overflow,
-        callback: Callable[[Any], None] | None,
-        now_ms: Callable[[], int],
-    ) -> None:
-        self.channels = channels
-        self.size = size
-        self.overflow = overflow
-        self.callback = callback
-        self.now_ms = now_ms
-        self.on_gap: Callable[[], None] | None = None
-        self.on_back: Callable[[], None] | None = None
-        self.on_end: Callable[[], None] | None = None
-        self.queue: deque[Push[Any]] = deque()
-        self.newest: dict[str, Push[Any]] = {}
-        self.waiter: asyncio.Future[None] | None = None
-        self.received = 0
-        self.dropped = 0
-        self.gaps = 0
-        self.lag_ms: float | None = None
-        self.error: BaseException | None = None
-        self.is_joined = False
-        """Whether every channel was accepted: from then on a refusal is told here, until then by `Hub.join`."""
-        self.is_closed = False
-
-    def put(self, push: Push[Any]) -> None:
-        """Take one push, by the consumer's policy."""
-        if self.is_closed:
-            return
-        self.received += 1
-        if sent := push.send_time or push.create_time:  # bars and balances carry only the latter
-            self.lag_ms = self.now_ms() - sent
-        if self.callback is not None:
-            self.callback(push)
-            return
-        queue = self.queue
-        if self.overflow == "latest":
-            if push.channel in self.newest:
-                self.dropped += 1
-                self.newest[push.channel] = push
-                return
-            self.newest[push.channel] = push
-        elif len(queue) >= self.size:
-            self.dropped += 1
-            if self.overflow == "raise":
-                self.fail(StreamOverflow(f"the consumer of {self.channels[0]} is {self.size} pushes behind"))
-                return
-            queue.popleft()
-        queue.append(push)
-        if self.waiter is not None and not self.waiter.done():
-            self.waiter.set_result(None)
-
-    def take(self) -> Push[Any]:
-        """The next push, in order of arrival; with `latest` the newest of the channel whose turn it is."""
-        push = self.queue.popleft()
-        return self.newest.pop(push.channel) if self.overflow == "latest" else push
-
-    def gap(self) -> None:
-        """Pushes may have been missed."""
-        self.gaps += 1
-        if self.on_gap is not None:
-            self.on_gap()
-
-    def back(self) -> None:
-        """A channel is subscribed again after a loss."""
-        if self.on_back is not None:
-            self.on_back()
-
-    def fail(self, error: BaseException) -> None:
-        """Nothing more comes; the consumer is told why after what it has not read yet."""
-        if not self.is_closed:
-            self.error = error
-            self.close()
-
-    def close(self) -> None:
-        """Nothing more comes."""
-        self.is_closed = True
-        if self.on_end is not None:
-            self.on_end()
-        if self.waiter is not None and not self.waiter.done():
-            self.waiter.set_result(None)
 
 
 class Private(Protocol):
@@ -182,7 +85,8 @@ class _Topic:
 
     def __init__(self, shard: _Shard) -> None:
         self.shard = shard
-        self.inboxes: list[Inbox] = []
+        self.inboxes: tuple[Inbox, ...] = ()
+        """Never changed, only replaced: a callback may make consumers come and go."""
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.is_accepted = False
 
@@ -196,14 +100,14 @@ class _Shard:
         self.is_up = False
         """Whether every channel is accepted on the present socket."""
         self.was_up = False
+        self.decode = hub.decode
+        self.on_push = hub.deliver
         self.kept = KeptSocket(url, self, hub.config, hub.settings.timing)
         self.task = hub.tasks.spawn(self.kept.run())
 
-    def decode(self, frame: bytes) -> tuple[str, object] | None:
-        decoded = self.hub.decode(frame)
-        if decoded is None and self.is_private and self.hub.private is not None:
+    def on_bad_frame(self) -> None:
+        if self.is_private and self.hub.private is not None:
             self.hub.private.on_bad_frame()
-        return decoded
 
     def identity(self, push: object) -> Hashable:
         """The body, which holds an id, a version or a running sum; where it may come back unchanged, its time too."""
@@ -214,9 +118,6 @@ class _Shard:
         ):
             return push
         return cast(Hashable, body)
-
-    def on_push(self, channel: str, push: object) -> None:
-        self.hub.deliver(channel, cast("Push[Any]", push))
 
     def on_answer(self, answer: Answer) -> None:
         self.hub.answered(self, answer)
@@ -239,7 +140,7 @@ class Hub:
         *,
         tasks: Tasks,
         hooks: Hooks,
-        now_ms: Callable[[], int],
+        server_ms: Callable[[float], int],
         on_use: Callable[[], None],
     ) -> None:
         self.url = url
@@ -247,7 +148,8 @@ class Hub:
         self.config = config
         self.settings = settings
         self.tasks = tasks
-        self.now_ms = now_ms
+        self.server_ms = server_ms
+        """The exchange's time at a moment of the monotonic clock."""
         self.bad_frames = 0
         """Frames that could not be understood."""
         self.unknown_fields = 0
@@ -262,6 +164,10 @@ class Hub:
 
     async def _public_url(self) -> str:
         return self.url
+
+    def now_ms(self) -> int:
+        """The exchange's time."""
+        return self.server_ms(time.monotonic())
 
     # Consumers come and go
 
@@ -279,7 +185,7 @@ class Hub:
                 shard = self._shard_for(channel, fresh)
                 topic = self._topics[channel] = _Topic(shard)
                 fresh.setdefault(shard, []).append(channel)
-            topic.inboxes.append(inbox)
+            topic.inboxes += (inbox,)
         for shard, channels in fresh.items():
             shard.kept.add(channels)
         waits = [topic.ready for channel in inbox.channels if (topic := self._topics.get(channel)) is not None]
@@ -303,7 +209,7 @@ class Hub:
             topic = self._topics.get(channel)
             if topic is None or inbox not in topic.inboxes:
                 continue
-            topic.inboxes.remove(inbox)
+            topic.inboxes = tuple(other for other in topic.inboxes if other is not inbox)
             if not topic.inboxes:
                 del self._topics[channel]
                 unused.setdefault(topic.shard, []).append(channel)
@@ -347,8 +253,8 @@ class Hub:
             self._hooks.emit(UnknownFields(push.channel, push.unknown_fields))
         return push.channel, push
 
-    def deliver(self, channel: str, push: Push[Any]) -> None:
-        """Hand a push to everyone who consumes its channel."""
+    def deliver(self, channel: str, push: Push[Any], now: float) -> None:
+        """Hand a push that came now to everyone who consumes its channel."""
         topic = self._topics.get(channel)
         if topic is None:
             return
@@ -357,7 +263,7 @@ class Hub:
                 return
             if self.tap is not None:
                 self.tap(push)
-        self._hand_out(topic, channel, push)
+        self._hand_out(topic, push, now)
 
     def tell(self, channel: str, symbol: str | None, body: Body) -> None:
         """Hand out what was learnt otherwise, as if it had been pushed."""
@@ -365,14 +271,14 @@ class Hub:
         if self.tap is not None:
             self.tap(push)
         if topic := self._topics.get(channel):
-            self._hand_out(topic, channel, push)
+            self._hand_out(topic, push, time.monotonic())
 
-    def _hand_out(self, topic: _Topic, channel: str, push: Push[Any]) -> None:
-        for inbox in tuple(topic.inboxes):
+    def _hand_out(self, topic: _Topic, push: Push[Any], now: float) -> None:
+        for inbox in topic.inboxes:
             try:
-                inbox.put(push)
+                inbox.put(push, now)
             except Exception as error:
-                self._hooks.emit(BadFrame(f"a callback of {channel} failed: {type(error).__name__}"))
+                self._hooks.emit(BadFrame(f"a callback of {push.channel} failed: {type(error).__name__}"))
                 inbox.fail(error)
                 self.leave(inbox)
 
@@ -385,7 +291,7 @@ class Hub:
                 continue
             if topic.is_accepted:
                 again.append(channel)
-                for inbox in tuple(topic.inboxes):
+                for inbox in topic.inboxes:
                     inbox.back()
             topic.is_accepted = True
             if not topic.ready.done():
@@ -414,7 +320,7 @@ class Hub:
             if not topic.ready.done():
                 topic.ready.set_exception(error)
                 topic.ready.exception()  # whoever joins awaits it; nobody may be left to
-            for inbox in tuple(topic.inboxes):
+            for inbox in topic.inboxes:
                 if inbox.is_joined:
                     inbox.fail(error)
                     self.leave(inbox)
@@ -441,7 +347,7 @@ class Hub:
             if not topic.ready.done():
                 topic.ready.set_exception(error)
                 topic.ready.exception()  # whoever joins awaits it; nobody may be left to
-            for inbox in tuple(topic.inboxes):
+            for inbox in topic.inboxes:
                 inbox.fail(error)
                 self.leave(inbox)
 
@@ -461,6 +367,6 @@ class Hub:
             if not topic.ready.done():
                 topic.ready.set_exception(ClientClosed("the client was closed"))
                 topic.ready.exception()
-            for inbox in tuple(topic.inboxes):
+            for inbox in topic.inboxes:
                 inbox.close()
                 self.leave(inbox)

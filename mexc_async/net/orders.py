@@ -23,7 +23,8 @@ from mexc_async.errors import (
 from mexc_async.net.api import Api, Options
 from mexc_async.net.desk import OrderDesk
 from mexc_async.net.hooks import logger
-from mexc_async.net.hub import Hub, Inbox
+from mexc_async.net.hub import Hub
+from mexc_async.net.inbox import Inbox
 from mexc_async.net.order_session import EXIT_S, OrderSession, current
 from mexc_async.net.placing import Placing
 from mexc_async.net.tracked_order import TrackedOrder
@@ -297,7 +298,7 @@ class Orders(Placing):
     async def _follow(self) -> None:
         """Have the private stream tell of orders and fills; the desk learns from every private push."""
         while True:
-            inbox = Inbox((ORDERS, FILLS), 1, "latest", lambda _: None, self._api.clock.now_ms)
+            inbox = Inbox((ORDERS, FILLS), 1, "latest", lambda _: None, self._api.clock.server_ms)
             inbox.on_gap = lambda: self._set_followed(False)
             inbox.on_back = lambda: self._set_followed(True)
             try:

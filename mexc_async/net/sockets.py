@@ -7,7 +7,7 @@ import contextlib
 import random
 import time
 from collections.abc import Awaitable, Callable, Hashable, Iterable
-from typing import Protocol
+from typing import Any, Protocol
 
 from mexc_async.core.handover import Handover
 from mexc_async.core.session import Answer, Backoff, Session, Timing, Verdict
@@ -23,15 +23,19 @@ class Owner(Protocol):
     """Who gets what a kept socket receives."""
 
     def decode(self, frame: bytes) -> tuple[str, object] | None:
-        """A frame as (channel, push); None for one that cannot be understood, which the owner has counted."""
+        """A frame as (channel, push); None for one that cannot be understood."""
         ...
 
     def identity(self, push: object) -> Hashable:
         """What is equal for the same push on two sockets, and for no other push of its channel."""
         ...
 
-    def on_push(self, channel: str, push: object) -> None:
-        """One push, decoded, exactly once and in order."""
+    def on_bad_frame(self) -> None:
+        """A frame could not be understood."""
+        ...
+
+    def on_push(self, channel: str, push: Any, now: float) -> None:
+        """One push, decoded, exactly once and in order; `now` is when it came, in monotonic seconds."""
         ...
 
     def on_answer(self, answer: Answer) -> None:
@@ -63,8 +67,8 @@ class _Link:
         """Set by every control frame."""
 
     def on_frame(self, frame: bytes) -> None:
-        self.session.heard(time.monotonic())
-        self.kept.receive(self, frame)
+        self.session.heard_at = now = time.monotonic()
+        self.kept.receive(self, frame, now)
 
     def on_text(self, text: str) -> None:
         answer = self.session.receive(text, time.monotonic())
@@ -223,7 +227,7 @@ class KeptSocket:
             self._owner.on_state("connected", "")
             self._owner.on_answer(Answer(accepted=tuple(new.session.active)))
         for channel, push in self._handover.switch():
-            self._owner.on_push(channel, push)
+            self._owner.on_push(channel, push, self._moved_at)
         await old.aclose()
         if not is_lost:
             self._owner.on_state("moved", "")
@@ -243,22 +247,29 @@ class KeptSocket:
         for link in links:
             await link.aclose()
 
-    def receive(self, link: _Link, frame: bytes) -> None:
-        """A frame of one of the sockets."""
+    def receive(self, link: _Link, frame: bytes, now: float) -> None:
+        """A frame of one of the sockets came now."""
         decoded = self._owner.decode(frame)
-        if decoded is not None and self._is_due(link, *decoded):
-            self._owner.on_push(*decoded)
+        if decoded is None:
+            self._owner.on_bad_frame()
+            return
+        channel, push = decoded
+        if self._handover is None:
+            is_due = link is self._link
+        else:
+            is_due = self._is_due(self._handover, link, channel, push, now)
+        if is_due:
+            self._owner.on_push(channel, push, now)
 
-    def _is_due(self, link: _Link, channel: str, push: object) -> bool:
-        """Whether a push of this socket goes to the owner now."""
-        handover = self._handover
-        if handover is None:
-            return link is self._link
+    def _is_due(
+        self, handover: Handover[tuple[str, object]], link: _Link, channel: str, push: object, now: float
+    ) -> bool:
+        """Whether a push of this socket goes to the owner now, while sockets change or not long after."""
         identity = self._owner.identity(push)
         if link is self._link:  # the old socket before the switch, the new one after it
             if not handover.is_switched:
                 return handover.from_old(channel, identity)
-            if time.monotonic() > self._moved_at + HANDOVER_S:
+            if now > self._moved_at + HANDOVER_S:
                 self._handover = None
             return handover.from_new(channel, identity, (channel, push))
         if link is not self._next or self._link is None:

@@ -10,7 +10,8 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeAlias, TypeVar
 
 from mexc_async.errors import InvalidRequest
-from mexc_async.net.hub import Hub, Inbox, Overflow
+from mexc_async.net.hub import Hub
+from mexc_async.net.inbox import Inbox, Overflow
 from mexc_async.spot import channels
 from mexc_async.spot.push import Push
 from mexc_async.spot.push_models import (
@@ -167,7 +168,7 @@ class Streams:
         if not wanted:
             raise InvalidRequest("no symbol given")
         size = self._hub.settings.queue if queue is None else queue
-        return Stream(self._hub, Inbox(wanted, size, overflow, callback, self._hub.now_ms))
+        return Stream(self._hub, Inbox(wanted, size, overflow, callback, self._hub.server_ms))
 
     def trades(
         self,

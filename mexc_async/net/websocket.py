@@ -102,6 +102,7 @@ async def _connect_picows(url: str, listener: Listener, config: SocketConfig) ->
 
     text, binary, close = picows.WSMsgType.TEXT, picows.WSMsgType.BINARY, picows.WSMsgType.CLOSE
     control = (picows.WSMsgType.PING, picows.WSMsgType.PONG)
+    on_frame = listener.on_frame
 
     class Heard(picows.WSListener):
         def __init__(self) -> None:
@@ -110,8 +111,8 @@ async def _connect_picows(url: str, listener: Listener, config: SocketConfig) ->
 
         def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
             kind = frame.msg_type
-            if frame.fin and kind is binary:
-                listener.on_frame(frame.get_payload_as_bytes())
+            if kind is binary and frame.fin:
+                on_frame(frame.get_payload_as_bytes())
             elif frame.fin and kind is text:
                 listener.on_text(frame.get_payload_as_bytes().decode("utf-8", "replace"))
             elif kind is close:

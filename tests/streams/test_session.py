@@ -120,17 +120,17 @@ def test_time() -> None:
     assert session.tick(140.0)[0]
     assert session.next_tick() == 145.0
     assert session.tick(145.0) == ([], Verdict.SILENT)
-    session.heard(150.0)
+    session.heard_at = 150.0
     assert session.tick(150.0)[1] is Verdict.GO_ON
     session.subscribe([A], 151.0)
     assert session.next_tick() == 160.0
     session.ping(160.0)
     assert session.next_tick() == 161.0
-    session.heard(161.0)  # it speaks, but does not answer
+    session.heard_at = 161.0  # it speaks, but does not answer
     assert session.tick(161.0) == ([], Verdict.SILENT)
     session.receive(reply(A), 161.0)
     assert session.tick(162.0) == ([], Verdict.GO_ON)
-    session.heard(1100.0)
+    session.heard_at = 1100.0
     session.ping(1100.0)
     assert session.tick(1100.0) == ([], Verdict.OLD)
     assert session.age(1100.0) == 1000.0

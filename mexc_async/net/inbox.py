@@ -1,0 +1,116 @@
+"""Where the pushes of one consumer go: a queue with its policy for being too slow, or a callback."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias
+
+from mexc_async.errors import StreamOverflow
+from mexc_async.spot.push import Push
+
+Overflow: TypeAlias = Literal["latest", "drop_oldest", "raise"]
+"""What a consumer that is too slow gets: each channel's newest push, the newest that fit, or StreamOverflow."""
+
+
+class Inbox:
+    """Where the pushes of one consumer go; the sockets know this, not the consumer, so that a lost one is noticed."""
+
+    __slots__ = (
+        "arrived_at", "callback", "channels", "dropped", "error", "gaps", "is_closed", "is_joined", "newest", "on_back",
+        "on_end", "on_gap", "overflow", "queue", "received", "sent_ms", "server_ms", "size", "waiter",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        channels: tuple[str, ...],
+        size: int,
+        overflow: Overflow,
+        callback: Callable[[Any], None] | None,
+        server_ms: Callable[[float], int],
+    ) -> None:
+        self.channels = channels
+        self.size = size
+        self.overflow = overflow
+        self.callback = callback
+        self.server_ms = server_ms
+        self.on_gap: Callable[[], None] | None = None
+        self.on_back: Callable[[], None] | None = None
+        self.on_end: Callable[[], None] | None = None
+        self.queue: deque[Push[Any]] = deque()
+        self.newest: dict[str, Push[Any]] = {}
+        self.waiter: asyncio.Future[None] | None = None
+        self.received = 0
+        self.dropped = 0
+        self.gaps = 0
+        self.sent_ms = 0
+        """When the exchange sent the newest push that says so."""
+        self.arrived_at = 0.0
+        """When that one came, in monotonic seconds."""
+        self.error: BaseException | None = None
+        self.is_joined = False
+        """Whether every channel was accepted: from then on a refusal is told here, until then by `Hub.join`."""
+        self.is_closed = False
+
+    @property
+    def lag_ms(self) -> float | None:
+        """Age of the newest push when it came, by the exchange's clock as it is known now; None before the first."""
+        return self.server_ms(self.arrived_at) - self.sent_ms if self.sent_ms else None
+
+    def put(self, push: Push[Any], now: float) -> None:
+        """Take one push, by the consumer's policy."""
+        if self.is_closed:
+            return
+        self.received += 1
+        if sent := push.send_time or push.create_time:  # bars and balances carry only the latter
+            self.sent_ms, self.arrived_at = sent, now
+        if self.callback is not None:
+            self.callback(push)
+            return
+        queue = self.queue
+        if self.overflow == "latest":
+            if push.channel in self.newest:
+                self.dropped += 1
+                self.newest[push.channel] = push
+                return
+            self.newest[push.channel] = push
+        elif len(queue) >= self.size:
+            self.dropped += 1
+            if self.overflow == "raise":
+                self.fail(StreamOverflow(f"the consumer of {self.channels[0]} is {self.size} pushes behind"))
+                return
+            queue.popleft()
+        queue.append(push)
+        if self.waiter is not None and not self.waiter.done():
+            self.waiter.set_result(None)
+
+    def take(self) -> Push[Any]:
+        """The next push, in order of arrival; with `latest` the newest of the channel whose turn it is."""
+        push = self.queue.popleft()
+        return self.newest.pop(push.channel) if self.overflow == "latest" else push
+
+    def gap(self) -> None:
+        """Pushes may have been missed."""
+        self.gaps += 1
+        if self.on_gap is not None:
+            self.on_gap()
+
+    def back(self) -> None:
+        """A channel is subscribed again after a loss."""
+        if self.on_back is not None:
+            self.on_back()
+
+    def fail(self, error: BaseException) -> None:
+        """Nothing more comes; the consumer is told why after what it has not read yet."""
+        if not self.is_closed:
+            self.error = error
+            self.close()
+
+    def close(self) -> None:
+        """Nothing more comes."""
+        self.is_closed = True
+        if self.on_end is not None:
+            self.on_end()
+        if self.waiter is not None and not self.waiter.done():
+            self.waiter.set_result(None)
