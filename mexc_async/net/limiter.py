@@ -153,11 +153,12 @@ class RateLimiter:
 
         What it took longer than others of its kind, it may have spent on its way to the exchange, which counts it on
         arrival. Beyond the margin it is therefore counted from the latest moment at which a request of the usual,
-        least duration would have been sent.
+        least duration would have been sent. As long as that is not known, all of the time may have been the way.
         """
         use = self._use(route)
         took_s = self._clock() - sent_at
-        least_s = use.duration.least_s if use.duration.known > _FEW else self._duration.least_s
+        known = use.duration if use.duration.known > _FEW else self._duration
+        least_s = known.least_s if known.known > _FEW else 0.0
         late_s = took_s - least_s - self.limits.margin_s
         if late_s > 0:
             self._ledger.sent_late(use.plan, sent_at, sent_at + late_s)

@@ -423,6 +423,19 @@ async def test_what_took_as_long_as_usual_counts_from_its_sending() -> None:
     assert used(limiter, "a") == 0
 
 
+async def test_before_the_usual_is_known_all_of_the_time_may_have_been_the_way() -> None:
+    """The first requests of a client may all be slow: an exchange that is busy, a cold connection."""
+    clock = Clock()
+    limiter = RateLimiter(table(0.02, a=(100, 10.0)), clock)
+    taken_at = await limiter.acquire(route())
+    clock.now += 0.5
+    limiter.release(route(), taken_at)
+    clock.now = taken_at + 10.03
+    assert used(limiter, "a") == 1
+    clock.now = taken_at + 10.0 + 0.51
+    assert used(limiter, "a") == 0
+
+
 # --- timers ---
 
 
