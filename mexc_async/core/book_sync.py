@@ -137,6 +137,11 @@ class BookSync:
         return self.state is SyncState.SYNCED
 
     @property
+    def was_synced(self) -> bool:
+        """Whether it ever was in step."""
+        return self._as_of > -inf
+
+    @property
     def book(self) -> OrderBook:
         """The book, to be asked for at each read. Raises BookNotSynced.
 

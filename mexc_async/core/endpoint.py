@@ -47,7 +47,9 @@ class Priority(IntEnum):
     CANCEL = 0
     ORDER = 1
     ACCOUNT = 2
-    MARKET = 3
+    RESYNC = 3
+    """The snapshot of a book that was in step and is not any more."""
+    MARKET = 4
 
 
 class Money(Enum):

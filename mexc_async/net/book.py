@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from types import TracebackType
-from typing import Any, Generic, Literal, Self, TypeVar, cast, overload
+from typing import Any, Generic, Literal, Self, TypedDict, TypeVar, Unpack, cast, overload
 
 from msgspec.structs import replace
 
@@ -18,6 +19,7 @@ from mexc_async.errors import ClientClosed, InvalidRequest, MexcError, ProtocolE
 from mexc_async.net.api import Api, Call, Options
 from mexc_async.net.hub import Hub
 from mexc_async.net.inbox import Inbox
+from mexc_async.net.turns import Rank, Turns
 from mexc_async.spot import channels
 from mexc_async.spot.market import DepthQuery
 from mexc_async.spot.models import Depth
@@ -25,6 +27,9 @@ from mexc_async.spot.push import Push
 from mexc_async.spot.push_models import DepthUpdate
 
 N = TypeVar("N", Decimal, float)
+FETCHES = 10
+"""Snapshots under way or in line for the limits at a time, of first ones and of others: as many as the limits let
+through in a second, so that other calls need not stand behind those of hundreds of books."""
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 5.0
 
@@ -35,11 +40,14 @@ class LiveBook(Generic[N]):
     Reading it while it is not known to be in step raises BookNotSynced; `await book.synced()` waits until it is.
     """
 
-    def __init__(self, api: Api, hub: Hub, symbol: str, interval: str, levels: int, as_float: bool) -> None:
-        self.symbol = symbol
-        self._api = api
-        self._hub = hub
+    def __init__(
+        self, books: Books, symbol: str, interval: channels.PushInterval, levels: int, priority: int, as_float: bool
+    ) -> None:
+        self.symbol: str = symbol
+        self._books: Books = books
+        self._hub = hub = books.hub
         self._as_float = as_float
+        self._rank = books.rank(priority)
         self._sync = BookSync(symbol)
         self._query = DepthQuery(symbol=symbol, limit=levels)
         self._inbox = Inbox((channels.depth(symbol, interval),), 1, "raise", self._on_push, hub.server_ms)
@@ -187,7 +195,7 @@ class LiveBook(Generic[N]):
 
     def _act(self, action: Action) -> None:
         if action is Action.FETCH_SNAPSHOT and (self._fetching is None or self._fetching.done()):
-            self._fetching = self._api.tasks.spawn(self._fetch())
+            self._fetching = self._books.api.tasks.spawn(self._fetch())
         if action is not Action.NONE:
             self._wake()
 
@@ -195,10 +203,13 @@ class LiveBook(Generic[N]):
         """Fetch snapshots until one fits; a book that was in step before goes ahead of other market data."""
         action = Action.FETCH_SNAPSHOT
         while action is Action.FETCH_SNAPSHOT:
-            priority = Priority.ACCOUNT if self._sync.counts.resyncs else Priority.MARKET
+            turns, priority = self._books.first, Priority.MARKET
+            if self._sync.was_synced:
+                turns, priority = self._books.again, Priority.RESYNC
             call = Call(replace(DepthQuery.route, priority=priority), self._query.params(), Depth)
             try:
-                depth: Depth = await self._api.run(call, Options())
+                async with turns.turn(self._rank):
+                    depth: Depth = await self._books.api.run(call, Options())
             except ClientClosed:
                 return
             except MexcError as error:
@@ -221,49 +232,128 @@ class LiveBook(Generic[N]):
                 future.set_result(None)
 
 
+class LiveBooks(Mapping[str, LiveBook[N]]):
+    """Several live books by their symbols: `async with mexc.books(["BTCUSDT", "ETHUSDT"]) as books`.
+
+    Each is kept for itself; leaving gives them all up.
+    """
+
+    def __init__(self, hub: Hub, books: Iterable[LiveBook[N]]) -> None:
+        self._hub = hub
+        self._books: dict[str, LiveBook[N]] = {book.symbol: book for book in books}
+
+    def __getitem__(self, symbol: str) -> LiveBook[N]:
+        return self._books[symbol]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._books)
+
+    def __len__(self) -> int:
+        return len(self._books)
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._hub.join(*(book._inbox for book in self.values()))
+        except BaseException:
+            await self.aclose()
+            raise
+        for book in self.values():
+            book._on_back()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Give all of them up; idempotent."""
+        for book in self.values():
+            await book.aclose()
+
+    async def synced(self) -> None:
+        """Wait until every book may be read. Raises what ended one: ClientClosed, SubscriptionRefused."""
+        while late := next((book for book in self.values() if not book.is_synced), None):
+            await late.synced()
+
+    def __repr__(self) -> str:
+        return f"<LiveBooks {sum(book.is_synced for book in self.values())} of {len(self)} synced>"
+
+
+class BookOptions(TypedDict, total=False):
+    """What `mexc.books` takes beside symbols and `numbers`; its docstring says what each means."""
+
+    interval: channels.PushInterval
+    levels: int
+    priority: int
+
+
 class Books:
-    """`mexc.books(symbol)`."""
+    """`mexc.books(symbol)`, or with a list of symbols."""
 
     def __init__(self, api: Api, hub: Hub) -> None:
-        self._api = api
-        self._hub = hub
+        self.api = api
+        self.hub = hub
+        self.first = Turns(FETCHES)
+        """For the first snapshots of books."""
+        self.again = Turns(FETCHES)
+        """For those of books that were in step."""
+        self._made = 0
+
+    def rank(self, priority: int) -> Rank:
+        """The place of a new book among those that wait for a snapshot."""
+        self._made += 1
+        return priority, self._made
 
     @overload
     def __call__(
-        self,
-        symbol: str,
-        *,
-        interval: channels.PushInterval = "100ms",
-        levels: int = 5000,
-        numbers: Literal["decimal"] = "decimal",
+        self, symbols: str, *, numbers: Literal["decimal"] = "decimal", **options: Unpack[BookOptions]
     ) -> LiveBook[Decimal]: ...
     @overload
     def __call__(
-        self,
-        symbol: str,
-        *,
-        interval: channels.PushInterval = "100ms",
-        levels: int = 5000,
-        numbers: Literal["float"],
+        self, symbols: str, *, numbers: Literal["float"], **options: Unpack[BookOptions]
     ) -> LiveBook[float]: ...
+    @overload
     def __call__(
         self,
-        symbol: str,
+        symbols: list[str] | tuple[str, ...],
         *,
+        numbers: Literal["decimal"] = "decimal",
+        **options: Unpack[BookOptions],
+    ) -> LiveBooks[Decimal]: ...
+    @overload
+    def __call__(
+        self, symbols: list[str] | tuple[str, ...], *, numbers: Literal["float"], **options: Unpack[BookOptions]
+    ) -> LiveBooks[float]: ...
+    def __call__(
+        self,
+        symbols: str | list[str] | tuple[str, ...],
+        *,
+        numbers: Literal["decimal", "float"] = "decimal",
         interval: channels.PushInterval = "100ms",
         levels: int = 5000,
-        numbers: Literal["decimal", "float"] = "decimal",
-    ) -> LiveBook[Decimal] | LiveBook[float]:
-        """A live book, to be opened with `async with`.
+        priority: int = 0,
+    ) -> LiveBook[Decimal] | LiveBook[float] | LiveBooks[Decimal] | LiveBooks[float]:
+        """A live book, or one for each symbol of a list; to be opened with `async with`.
 
         Args:
-            symbol: such as BTCUSDT.
+            symbols: such as BTCUSDT.
+            numbers: what reads return; `float` for models and charts, never for orders.
             interval: how long the exchange gathers changes, `100ms` or `10ms`.
             levels: how deep the snapshot reaches a side, 1 to 5000; MEXC's rules ask for 5000.
-            numbers: what reads return; `float` for models and charts, never for orders.
+            priority: of the books that wait for a snapshot the lowest goes first, then the one that was asked for
+                first; a list is asked for in its order.
+
+        Raises InvalidRequest.
         """
-        if numbers == "decimal":
-            return LiveBook[Decimal](self._api, self._hub, symbol, interval, levels, as_float=False)
-        if numbers == "float":
-            return LiveBook[float](self._api, self._hub, symbol, interval, levels, as_float=True)
-        raise InvalidRequest(f"numbers {numbers!r} is not one of 'decimal', 'float'")
+        if numbers not in ("decimal", "float"):
+            raise InvalidRequest(f"numbers {numbers!r} is not one of 'decimal', 'float'")
+        if type(priority) is not int:
+            raise InvalidRequest(f"priority {priority!r} must be a whole number")
+        if not symbols:
+            raise InvalidRequest("no symbol given")
+
+        def make(symbol: str) -> LiveBook[Any]:
+            return LiveBook(self, symbol, interval, levels, priority, as_float=numbers == "float")
+
+        return make(symbols) if isinstance(symbols, str) else LiveBooks(self.hub, map(make, dict.fromkeys(symbols)))

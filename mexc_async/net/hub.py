@@ -171,26 +171,29 @@ class Hub:
 
     # Consumers come and go
 
-    async def join(self, inbox: Inbox) -> None:
-        """Subscribe an inbox's channels and wait until each is accepted. Raises SubscriptionRefused.
+    async def join(self, *inboxes: Inbox) -> None:
+        """Subscribe the inboxes' channels and wait until each is accepted. Raises SubscriptionRefused.
 
         What no attempt can mend, such as a key without the permission, is raised as it came.
         """
         self._on_use()
         self._loop = asyncio.get_running_loop()
         fresh: dict[_Shard, list[str]] = {}
-        for channel in inbox.channels:
-            topic = self._topics.get(channel)
-            if topic is None:
-                shard = self._shard_for(channel, fresh)
-                topic = self._topics[channel] = _Topic(shard)
-                fresh.setdefault(shard, []).append(channel)
-            topic.inboxes += (inbox,)
+        joined: list[_Topic] = []
+        for inbox in inboxes:
+            for channel in inbox.channels:
+                topic = self._topics.get(channel)
+                if topic is None:
+                    shard = self._shard_for(channel, fresh)
+                    topic = self._topics[channel] = _Topic(shard)
+                    fresh.setdefault(shard, []).append(channel)
+                topic.inboxes += (inbox,)
+                joined.append(topic)
         for shard, channels in fresh.items():
             shard.kept.add(channels)
-        waits = [topic.ready for channel in inbox.channels if (topic := self._topics.get(channel)) is not None]
-        results = await asyncio.gather(*map(asyncio.shield, waits), return_exceptions=True)
-        inbox.is_joined = True
+        results = await asyncio.gather(*(asyncio.shield(topic.ready) for topic in joined), return_exceptions=True)
+        for inbox in inboxes:
+            inbox.is_joined = True
         refused = tuple(
             name for result in results if isinstance(result, SubscriptionRefused) for name in result.channels
         )
@@ -216,7 +219,9 @@ class Hub:
         for shard, channels in unused.items():
             self._hooks.emit(StreamState("closed", tuple(channels)))
             shard.kept.remove(channels)
-            if not shard.kept.channels:
+            if (
+                not shard.kept.channels and shard in self._shards
+            ):  # what was refused is not kept: it may be gone already
                 self._shards.remove(shard)
                 shard.task.cancel()
 
@@ -291,9 +296,9 @@ class Hub:
                 continue
             if topic.is_accepted:
                 again.append(channel)
-                for inbox in topic.inboxes:
-                    inbox.back()
             topic.is_accepted = True
+            for inbox in topic.inboxes:
+                inbox.back()
             if not topic.ready.done():
                 topic.ready.set_result(None)
         if again:

@@ -97,7 +97,7 @@ class Inbox:
             self.on_gap()
 
     def back(self) -> None:
-        """A channel is subscribed again after a loss."""
+        """A channel was accepted, for the first time or again after a loss."""
         if self.on_back is not None:
             self.on_back()
 

@@ -216,6 +216,39 @@ async def test_an_unknown_symbol_is_refused_by_name(sim: Simulator) -> None:
             mexc.books("BTCUSDT", numbers="fraction")  # type: ignore[call-overload]  # what is refused
 
 
+async def test_several_books_in_one_call(sim: Simulator) -> None:
+    async with sim_client(sim) as mexc:
+        async with mexc.books(["ETHUSDT", "BTCUSDT", "ETHUSDT"], interval="10ms") as books:
+            await asyncio.wait_for(books.synced(), 5)
+            assert (list(books), len(books)) == (["ETHUSDT", "BTCUSDT"], 2)
+            freeze(sim)
+            for book in books.values():
+                await until(lambda book=book: is_same(sim, book))  # type: ignore[misc]  # the loop's own
+        assert {book.state for book in books.values()} == {SyncState.CONNECTING}
+        with pytest.raises(SubscriptionRefused) as caught:  # nothing of a call is kept when part of it is refused
+            async with mexc.books(("BTCUSDT", "NOPEUSDT", "NADAUSDT")):
+                pass
+        assert [name.split("@")[-1] for name in caught.value.channels] == ["NOPEUSDT", "NADAUSDT"]
+        await until(lambda: len(sim.sockets) == 0)
+
+
+async def test_options_of_books_are_checked(sim: Simulator) -> None:
+    async with sim_client(sim) as mexc:
+        for wrong, word in (
+            ({"priority": "high"}, "priority 'high'"),
+            ({"levels": 0}, "limit"),
+            ({"interval": "@"}, "@"),
+        ):
+            with pytest.raises(InvalidRequest, match=word):
+                mexc.books("BTCUSDT", **wrong)
+        with pytest.raises(InvalidRequest):
+            mexc.books([])
+        with pytest.raises(InvalidRequest):
+            mexc.books("")
+        with pytest.raises(TypeError):
+            mexc.books("BTCUSDT", depth=5)  # type: ignore[call-overload]  # what is refused
+
+
 async def test_a_resync_goes_ahead_of_other_market_data() -> None:
     """Snapshots of new books wait for the budget; that of a book which was in step does not wait behind them."""
     async with nothing_left(), Simulator(SimConfig(limits="none", flow=20)) as sim:

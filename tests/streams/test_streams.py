@@ -8,6 +8,7 @@ import warnings
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from mexc_async.client import Mexc
@@ -26,7 +27,7 @@ from mexc_async.spot.push_models import (
     MiniTickers,
     TradesPush,
 )
-from tests.streams.support import Script, Told, client, nothing_left, sim_client, until
+from tests.streams.support import Script, Told, acknowledgement, client, nothing_left, sim_client, until
 
 BTC = "spot@public.limit.depth.v3.api.pb@BTCUSDT@20"
 QUICK_RULES = SocketRules(kline_ms=50, mini_ticker_ms=50)
@@ -255,6 +256,20 @@ async def test_a_refusal_among_many_sockets(script: Script) -> None:
         await until(lambda: script.subscribed() == [names[5]])
         script.open_peers[0].push(names[5], 1)
         assert (await anext(good)).body.version == 1
+
+
+async def test_two_consumers_refused_on_one_socket(script: Script) -> None:
+    """Both leave a socket on which nothing is left."""
+    script.acks = lambda peer, method, names: None
+    async with client(script.url) as mexc:
+        opening = [asyncio.create_task(mexc.streams.partial_depth(name).open()) for name in ("BTCUSDT", "ETHUSDT")]
+        await until(lambda: script.peers and script.last.requests)
+        names = script.last.requests[0][1]
+        assert len(names) == 2
+        script.last.text(msgspec.json.encode({"id": 1, "code": 0, "msg": acknowledgement((), names)}).decode())
+        outcomes = await asyncio.gather(*opening, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [SubscriptionRefused] * 2
+        await until(lambda: not script.open_peers)
 
 
 async def test_a_refusal_after_a_drop_ends_the_stream(script: Script) -> None:
