@@ -8,7 +8,8 @@ never say no by their code: a channel counts as subscribed only when the answer 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable
 from enum import Enum
 from math import inf
 from typing import NamedTuple
@@ -17,7 +18,11 @@ import msgspec
 
 MAX_REQUEST_BYTES = 1024
 """A longer request is cut into several (the bound that other clients keep; MEXC names none)."""
+MAX_MESSAGES = 50
+"""Messages in a second. MEXC cuts a socket at more than 100, and counts arrivals: what the network held up for a second
+arrives together with the next second's."""
 BLOCKED = "Not Subscribed successfully!"
+SUBSCRIBE, UNSUBSCRIBE = "SUBSCRIPTION", "UNSUBSCRIPTION"
 _LISTS = re.compile(r"(Not Subscribed successfully!|Subscribed successful!)\s*\[([^\]]*)\]")
 
 
@@ -80,6 +85,10 @@ class Session:
     def __init__(self, timing: Timing, now: float) -> None:
         self._timing = timing
         self._ids = 0
+        self._waiting: dict[str, str] = {}
+        """What is to be asked for once there may be another message: the method by channel, the last one counts."""
+        self._sent: deque[float] = deque()
+        """When messages went out, those of the last second."""
         self._pending: dict[int, _Pending] = {}
         self.active: set[str] = set()
         """Channels that MEXC has accepted."""
@@ -94,23 +103,49 @@ class Session:
         return f"Session({len(self.active)} active, {len(self._pending)} requests under way)"
 
     def subscribe(self, channels: Iterable[str], now: float) -> list[str]:
-        """The frames that ask for these channels."""
-        return list(self._requests("SUBSCRIPTION", channels, now))
+        """The frames that ask for these channels, as far as they may be sent now; `tick` has the rest."""
+        return self._ask(SUBSCRIBE, channels, now)
 
     def unsubscribe(self, channels: Iterable[str], now: float) -> list[str]:
-        """The frames that give these channels up; they count as inactive at once."""
+        """The frames that give these channels up, as far as they may be sent now; they count as inactive at once."""
         channels = tuple(channels)
         self.active.difference_update(channels)
         for number, pending in self._pending.items():  # what is still to be accepted is not wanted any more
             left = tuple(channel for channel in pending.channels if channel not in channels)
             self._pending[number] = pending._replace(channels=left)
-        return list(self._requests("UNSUBSCRIPTION", channels, now))
+        return self._ask(UNSUBSCRIBE, channels, now)
 
-    def _requests(self, method: str, channels: Iterable[str], now: float) -> Iterator[str]:
-        for part in _parts(channels):
+    def _ask(self, method: str, channels: Iterable[str], now: float) -> list[str]:
+        for channel in channels:
+            self._waiting.pop(channel, None)
+            self._waiting[channel] = method
+        return self._due(now)
+
+    def _due(self, now: float) -> list[str]:
+        """The requests that wait, as many as may be sent now."""
+        frames = []
+        while self._sent and self._sent[0] + 1.0 <= now:
+            self._sent.popleft()
+        while self._waiting and len(self._sent) < MAX_MESSAGES:
+            method, part = self._next_request()
             self._ids += 1
-            self._pending[self._ids] = _Pending(part, now, method == "SUBSCRIPTION")
-            yield _frame(method, part, self._ids)
+            self._pending[self._ids] = _Pending(part, now, method == SUBSCRIBE)
+            self._sent.append(now)
+            frames.append(_frame(method, part, self._ids))
+        return frames
+
+    def _next_request(self) -> tuple[str, tuple[str, ...]]:
+        """Take the channels of the next request from those that wait: one at least, and no more than fit."""
+        part: list[str] = []
+        method = next(iter(self._waiting.values()))
+        for channel, its_method in self._waiting.items():
+            is_full = part and len(_frame(method, (*part, channel), 10**6).encode()) > MAX_REQUEST_BYTES
+            if its_method != method or is_full:
+                break
+            part.append(channel)
+        for channel in part:
+            del self._waiting[channel]
+        return method, tuple(part)
 
     def receive(self, text: str, now: float) -> Answer:
         """Take in a control frame."""
@@ -143,6 +178,7 @@ class Session:
     def ping(self, now: float) -> str:
         """A ping, out of turn."""
         self._pinged_at = now
+        self._sent.append(now)
         self.pings_unanswered += 1
         return PING
 
@@ -152,18 +188,25 @@ class Session:
         lost = any(now - pending.sent_at >= timing.ack_s for pending in self._pending.values())
         if lost or now - self.heard_at >= timing.silence_s:
             return [], Verdict.SILENT
-        frames = [self.ping(now)] if now - self._pinged_at >= timing.ping_s else []
+        frames = self._due(now)
+        if now - self._pinged_at >= timing.ping_s:
+            frames.append(self.ping(now))
         return frames, Verdict.OLD if now >= self._ends_at else Verdict.GO_ON
 
     def age(self, now: float) -> float:
         """Seconds since the socket was opened."""
         return now - self._began_at
 
+    def postpone(self, seconds: float, now: float) -> None:
+        """There is no new socket yet: be old later."""
+        self._ends_at = now + seconds
+
     def next_tick(self) -> float:
         """When `tick` is worth calling again."""
         timing = self._timing
+        request = self._sent[0] + 1.0 if self._waiting else inf
         acks: float = min((pending.sent_at + timing.ack_s for pending in self._pending.values()), default=inf)
-        due = (self._pinged_at + timing.ping_s, self.heard_at + timing.silence_s, self._ends_at, acks)
+        due = (request, self._pinged_at + timing.ping_s, self.heard_at + timing.silence_s, self._ends_at, acks)
         return min(due)
 
 
@@ -188,18 +231,6 @@ class Backoff:
 
 def _frame(method: str, channels: tuple[str, ...], number: int) -> str:
     return msgspec.json.encode({"method": method, "params": channels, "id": number}).decode()
-
-
-def _parts(channels: Iterable[str]) -> Iterator[tuple[str, ...]]:
-    """The channels in requests that are short enough; each holds one at least."""
-    part: list[str] = []
-    for channel in channels:
-        if part and len(_frame("UNSUBSCRIPTION", (*part, channel), 10**6).encode()) > MAX_REQUEST_BYTES:
-            yield tuple(part)
-            part = []
-        part.append(channel)
-    if part:
-        yield tuple(part)
 
 
 def _read_ack(channels: tuple[str, ...], reply: _Reply) -> tuple[tuple[str, ...], tuple[str, ...], str]:

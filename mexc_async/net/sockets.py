@@ -65,6 +65,8 @@ class _Link:
         self.closed = asyncio.Event()
         self.changed = asyncio.Event()
         """Set by every control frame."""
+        self._woken = asyncio.Event()
+        """Set when the session may have something to do earlier than was known."""
 
     def on_frame(self, frame: bytes) -> None:
         self.session.heard_at = now = time.monotonic()
@@ -76,8 +78,20 @@ class _Link:
         self.kept.answered(self, answer)
 
     def on_closed(self) -> None:
-        self.closed.set()
-        self.changed.set()
+        for event in (self.closed, self.changed, self._woken):
+            event.set()
+
+    def subscribe(self, channels: Iterable[str]) -> None:
+        """Ask for channels, once there is a socket."""
+        if self.socket is not None:
+            self.send(self.session.subscribe(channels, time.monotonic()))
+            self._woken.set()
+
+    def unsubscribe(self, channels: Iterable[str]) -> None:
+        """Give channels up."""
+        if self.socket is not None:
+            self.send(self.session.unsubscribe(channels, time.monotonic()))
+            self._woken.set()
 
     def send(self, frames: Iterable[str]) -> None:
         """Send frames; a socket that is gone is noticed by `closed`."""
@@ -87,19 +101,20 @@ class _Link:
             for frame in frames:
                 self.socket.send(frame)
         except ConnectionLost:
-            self.closed.set()
+            self.on_closed()
 
     async def until_tick(self) -> Verdict:
         """Wait until time asks for something or the socket is gone, and do it."""
         wait_s = max(self.session.next_tick() - time.monotonic(), 0.001)
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
-                await self.closed.wait()
-        except TimeoutError:
-            frames, verdict = self.session.tick(time.monotonic())
-            self.send(frames)
-            return verdict
-        return Verdict.SILENT
+                await self._woken.wait()
+        self._woken.clear()
+        if self.closed.is_set():
+            return Verdict.SILENT
+        frames, verdict = self.session.tick(time.monotonic())
+        self.send(frames)
+        return verdict
 
     async def aclose(self) -> None:
         socket, self.socket = self.socket, None
@@ -136,8 +151,8 @@ class KeptSocket:
         new = [channel for channel in channels if channel not in self.channels]
         self.channels.update(dict.fromkeys(new))
         link = self._next or self._link
-        if new and link is not None and link.socket is not None:
-            link.send(link.session.subscribe(new, time.monotonic()))
+        if new and link is not None:
+            link.subscribe(new)
 
     def remove(self, channels: Iterable[str]) -> None:
         """Give some up."""
@@ -145,13 +160,13 @@ class KeptSocket:
         for channel in old:
             del self.channels[channel]
         for link in (self._link, self._next):
-            if old and link is not None and link.socket is not None:
-                link.send(link.session.unsubscribe(old, time.monotonic()))
+            if old and link is not None:
+                link.unsubscribe(old)
 
     def reconnect(self) -> None:
         """Give the present socket up and connect anew."""
         if self._link is not None:
-            self._link.closed.set()
+            self._link.on_closed()
 
     async def run(self) -> None:
         """Connect, serve, and connect again, until cancelled."""
@@ -182,7 +197,7 @@ class KeptSocket:
 
     async def _open(self, link: _Link) -> None:
         link.socket = await connect(await self._url(), link, self._config)
-        link.send(link.session.subscribe(self.channels, time.monotonic()))
+        link.subscribe(self.channels)
 
     def _pause_s(self) -> float:
         return self._backoff.pause(random.random())  # noqa: S311 - spreads attempts, protects nothing
@@ -194,9 +209,8 @@ class KeptSocket:
             if verdict is Verdict.SILENT:
                 return
             if verdict is Verdict.OLD and not await self._move():
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(min(HANDOVER_S, self.timing.lifetime_s / 10)):
-                        await self._link.closed.wait()
+                again_s = min(HANDOVER_S, self.timing.lifetime_s / 10)
+                self._link.session.postpone(again_s, time.monotonic())
 
     async def _move(self) -> bool:
         """Move to a new socket while the old one serves; False if that did not work out."""
@@ -216,7 +230,7 @@ class KeptSocket:
         except (MexcError, TimeoutError):
             self._handover = None
             self._next = None
-            old.send(old.session.subscribe(self.channels.keys() - old.session.active, time.monotonic()))
+            old.subscribe(self.channels.keys() - old.session.active)
             await new.aclose()
             return False
         self._link, self._next, self._moved_at = new, None, time.monotonic()

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mexc_async.core.handover import Handover
-from mexc_async.core.session import MAX_REQUEST_BYTES, Answer, Backoff, Session, Timing, Verdict
+from mexc_async.core.session import MAX_MESSAGES, MAX_REQUEST_BYTES, Answer, Backoff, Session, Timing, Verdict
 
 A = "spot@public.aggre.deals.v3.api.pb@100ms@BTCUSDT"
 B = "spot@public.aggre.deals.v3.api.pb@100ms@ETHUSDT"
@@ -108,6 +108,83 @@ def test_a_channel_given_up_is_not_accepted_late() -> None:
     assert session.receive(reply(f"{A},{B}", 1), 0.0).accepted == (B,)
     assert session.receive(reply(A, 2), 0.0) == Answer()
     assert session.active == {B}
+
+
+def requests(frames: list[str]) -> list[tuple[str, list[str]]]:
+    return [(asked["method"], asked.get("params", [])) for asked in map(json.loads, frames)]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_second_holds_more_messages_than_allowed_and_all_are_sent_in_the_end(seed: int) -> None:
+    """Channels come and go as fast as they like; the exchange ends up with those that are wanted."""
+    session, now, wanted = Session(Timing(ping_s=1000.0, silence_s=1000.0), 0.0), 0.0, set[str]()
+    sent: list[tuple[float, str]] = []
+    at_exchange: set[str] = set()
+
+    def send(frames: list[str]) -> None:
+        sent.extend((now, frame) for frame in frames)
+        for method, names in requests(frames):
+            at_exchange.update(names) if method == "SUBSCRIPTION" else at_exchange.difference_update(names)
+
+    def tick_until(end: float) -> None:
+        nonlocal now
+        while session.next_tick() <= end:
+            now = max(session.next_tick(), now)
+            frames, verdict = session.tick(now)
+            assert frames or verdict is not Verdict.GO_ON
+            send(frames)
+            answer(frames)
+        now = end
+
+    def answer(frames: list[str]) -> None:
+        for frame in frames:
+            asked = json.loads(frame)
+            session.receive(reply(",".join(asked.get("params", ())) or "PONG", asked.get("id", 0)), now)
+
+    rng = random.Random(seed)
+    for _ in range(300):
+        is_wanted, pause = rng.random() < 0.5, rng.choice([0.0, 0.001, 0.1])
+        names = [f"spot@{number}" for number in rng.sample(range(8), rng.randint(1, 3))]
+        wanted.update(names) if is_wanted else wanted.difference_update(names)
+        frames = session.subscribe(names, now) if is_wanted else session.unsubscribe(names, now)
+        send(frames)
+        answer(frames)
+        tick_until(now + pause)
+    tick_until(now + 10.0)
+    assert at_exchange == wanted == session.active
+    times = [at for at, _ in sent]
+    assert all(times[i + MAX_MESSAGES] >= times[i] + 1.0 for i in range(len(times) - MAX_MESSAGES))
+
+
+def test_what_waits_for_its_turn_goes_out_with_a_tick() -> None:
+    session = Session(Timing(), 0.0)
+    frames = [frame for number in range(MAX_MESSAGES) for frame in session.subscribe([f"spot@{number}"], 0.0)]
+    assert len(frames) == MAX_MESSAGES
+    assert session.subscribe([A], 0.2) == session.subscribe([B], 0.4) == session.unsubscribe([NOPE], 0.5) == []
+    assert session.next_tick() == 1.0
+    assert session.tick(0.9) == ([], Verdict.GO_ON)
+    later, _ = session.tick(1.0)
+    assert requests(later) == [("SUBSCRIPTION", [A, B]), ("UNSUBSCRIPTION", [NOPE])]
+    assert session.next_tick() == 10.0  # an answer to what was sent first
+    session.ping(1.5)
+    assert len([frame for n in range(99) for frame in session.subscribe([f"spot@2{n}"], 1.5)]) == MAX_MESSAGES - 3
+
+
+def test_a_ping_is_never_held_back() -> None:
+    session = Session(Timing(), 0.0)
+    for number in range(MAX_MESSAGES + 1):
+        session.subscribe([f"spot@{number}"], 19.5)
+    frames, _ = session.tick(20.0)
+    assert requests(frames) == [("PING", [])]
+
+
+def test_old_age_can_wait() -> None:
+    session = Session(Timing(lifetime_s=30), 0.0)
+    session.heard_at = 30.0
+    assert session.tick(30.0)[1] is Verdict.OLD
+    session.postpone(5.0, 30.0)
+    assert (session.next_tick(), session.tick(34.0)[1]) == (35.0, Verdict.GO_ON)
+    assert session.tick(35.0)[1] is Verdict.OLD
 
 
 def test_time() -> None:

@@ -307,6 +307,18 @@ async def test_a_thousand_channels_in_one_call(script: Script) -> None:
         await until(lambda: not script.open_peers)
 
 
+async def test_streams_that_come_and_go_quickly_keep_their_socket() -> None:
+    """The exchange cuts a socket that says too much within a second."""
+    config = SimConfig(limits="none", flow=0, sockets=SocketRules(messages_a_second=60))
+    async with nothing_left(), Simulator(config) as sim, sim_client(sim) as mexc:
+        told = Told(mexc)
+        async with mexc.streams.trades("BTCUSDT") as kept:
+            for _ in range(35):
+                async with mexc.streams.trades("ETHUSDT"):
+                    pass
+            assert (kept.gaps, told.count("gap"), told.count("connected")) == (0, 0, 1)
+
+
 async def test_closing_the_client_ends_everything(script: Script) -> None:
     mexc: Mexc = client(script.url)
     async with mexc:
