@@ -16,6 +16,7 @@ from mexc_async.core.session import Answer, Timing
 from mexc_async.errors import (
     ClientClosed,
     ConfigError,
+    ConnectionLost,
     MexcError,
     MissingCredentials,
     ProtocolError,
@@ -104,6 +105,14 @@ class _Shard:
         self.on_push = hub.deliver
         self.kept = KeptSocket(url, self, hub.config, hub.settings.timing)
         self.task = hub.tasks.spawn(self.kept.run())
+        self.task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A keeper that breaks, as none should, must not leave its streams waiting for ever."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            failure = ConnectionLost(f"the socket's keeper broke: {type(error).__name__}")
+            failure.__cause__ = error
+            self.hub.failed(self, failure)
 
     def on_bad_frame(self) -> None:
         if self.is_private and self.hub.private is not None:

@@ -85,20 +85,21 @@ async def connect(url: str, listener: Listener, config: SocketConfig) -> Socket:
                         raise ConfigError("ws_library 'picows' is not installed") from None
             return await _connect_aiohttp(url, listener, config)
     except TimeoutError as error:
-        raise _failed(url, error) from None
+        raise _failed(url, config, error) from None
 
 
-def _failed(url: str, error: BaseException) -> ConnectFailed:
-    host = urlsplit(url).netloc
+def _failed(url: str, config: SocketConfig, error: BaseException, reason: str = "") -> ConnectFailed:
+    way = f"{urlsplit(url).netloc}{' through the proxy' if config.proxy else ''}"
     if isinstance(error, TimeoutError):
-        return ConnectFailed(f"no WebSocket connection to {host} in time")
+        return ConnectFailed(f"no WebSocket connection to {way} in time")
     if isinstance(error, OSError) and error.strerror:
-        return ConnectFailed(f"no WebSocket connection to {host}: {error.strerror}")
-    return ConnectFailed(f"no WebSocket connection to {host}: {type(error).__name__}")
+        reason = error.strerror
+    return ConnectFailed(f"no WebSocket connection to {way}: {reason or type(error).__name__}")
 
 
 async def _connect_picows(url: str, listener: Listener, config: SocketConfig) -> Socket:
     import picows
+    from python_socks import ProxyError  # picows needs it, and lets its errors through
 
     text, binary, close = picows.WSMsgType.TEXT, picows.WSMsgType.BINARY, picows.WSMsgType.CLOSE
     control = (picows.WSMsgType.PING, picows.WSMsgType.PONG)
@@ -146,11 +147,14 @@ async def _connect_picows(url: str, listener: Listener, config: SocketConfig) ->
             max_frame_size=config.max_frame_bytes,
             max_redirects=0,
             proxy=config.proxy,
+            proxy_ssl_context=config.tls if (config.proxy or "").startswith("https:") else None,
             use_aiofastnet=False,  # measured: worse on uvloop without TLS, no better with it
             logger_name=_words,
         )
+    except ProxyError as error:
+        raise _failed(url, config, error, str(error)) from None
     except (OSError, TimeoutError, picows.WSError, ValueError) as error:
-        raise _failed(url, error) from None
+        raise _failed(url, config, error) from None
     return _PicowsSocket(transport, text, (OSError, picows.WSError))
 
 
@@ -192,9 +196,12 @@ async def _connect_aiohttp(url: str, listener: Listener, config: SocketConfig) -
             ssl=config.tls or True,
             timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
         )
+    except aiohttp.ClientHttpProxyError as error:
+        await session.close()
+        raise _failed(url, config, error, f"it answered with status {error.status}") from None
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
         await session.close()
-        raise _failed(url, error) from None
+        raise _failed(url, config, error) from None
     except BaseException:
         await session.close()
         raise

@@ -205,6 +205,9 @@ class Told:
         self.events: list[Event] = []
         mexc.hooks.add(self.events.append)
 
+    def of(self, state: str) -> list[StreamState]:
+        return [event for event in self.events if isinstance(event, StreamState) and event.state == state]
+
     def states(self) -> list[str]:
         return [event.state for event in self.events if isinstance(event, StreamState)]
 

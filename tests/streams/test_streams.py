@@ -12,7 +12,8 @@ import msgspec
 import pytest
 
 from mexc_async.client import Mexc
-from mexc_async.errors import ClientClosed, InvalidRequest, StreamOverflow, SubscriptionRefused
+from mexc_async.errors import ClientClosed, ConnectionLost, InvalidRequest, StreamOverflow, SubscriptionRefused
+from mexc_async.net import sockets
 from mexc_async.net.hooks import BadFrame
 from mexc_async.net.streams import Stream
 from mexc_async.sim.server import SimConfig, Simulator
@@ -317,6 +318,23 @@ async def test_streams_that_come_and_go_quickly_keep_their_socket() -> None:
                 async with mexc.streams.trades("ETHUSDT"):
                     pass
             assert (kept.gaps, told.count("gap"), told.count("connected")) == (0, 0, 1)
+
+
+async def test_a_keeper_that_breaks_is_told(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with client(script.url) as mexc:
+        told = Told(mexc)
+        async with mexc.streams.partial_depth("BTCUSDT") as stream:
+
+            async def fail(*_: object) -> None:
+                raise RuntimeError("none should")
+
+            monkeypatch.setattr(sockets, "connect", fail)
+            script.last.drop()
+            with pytest.raises(ConnectionLost, match="RuntimeError"):
+                await asyncio.wait_for(anext(stream), 5)
+            assert told.states()[-2:] == ["refused", "closed"]
+        with pytest.raises(ConnectionLost):
+            await mexc.streams.partial_depth("BTCUSDT").open()
 
 
 async def test_closing_the_client_ends_everything(script: Script) -> None:
