@@ -332,7 +332,10 @@ class Mexc(View):
             server_ms=api.clock.server_ms,
             on_use=api.clock.start,  # a push's age is told by the exchange's clock
         )
-        self._user = UserStream(api, self._hub, self._tasks, self.hooks) if credentials is not None else None
+        self._user: UserStream | None = None
+        if credentials is not None:
+            table = desk.ledger.table
+            self._user = UserStream(api, self._hub, self._tasks, self.hooks, lambda: {each.symbol for each in table})
         self.streams = Streams(self._hub)
         """Push streams: `async with mexc.streams.trades("BTCUSDT") as trades`."""
         self.books = Books(api, self._hub)

@@ -6,8 +6,9 @@ Pure: pushes and answers come in, and out comes whether something is news, and w
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from decimal import Decimal
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -119,3 +120,65 @@ class UserState:
         finished = [name for name, known in self.orders.items() if not known.is_open][: MAX_ORDERS // 10]
         for name in finished:
             del self.orders[name]
+
+
+class Movement(NamedTuple):
+    """A balance that is not what it was known to be."""
+
+    asset: str
+    free: Decimal
+    free_change: Decimal
+    locked: Decimal
+    locked_change: Decimal
+
+
+class Balances:
+    """What the account is known to hold, and what a look at all of it tells beyond that."""
+
+    def __init__(self) -> None:
+        self.moved: set[str] = set()
+        """Assets that looks showed to have moved unseen; to be cleared by who has found out why."""
+        self._known: dict[str, tuple[Decimal, Decimal]] = {}
+        self._is_whole = False
+        """Whether what is not known is known to be zero."""
+        self._pushed: set[str] = set()
+
+    def push(self, asset: str, free: Decimal, locked: Decimal) -> None:
+        """Take in a pushed balance."""
+        self._known[asset] = free, locked
+        self._pushed.add(asset)
+
+    def begin(self) -> None:
+        """A look begins: what is pushed from now on may be newer than what it shows."""
+        self._pushed.clear()
+
+    def start(self, shown: Mapping[str, tuple[Decimal, Decimal]]) -> None:
+        """Take in the first look, which is no news."""
+        self._known = {**shown, **{asset: self._known[asset] for asset in self._pushed}}
+        self._is_whole = True
+
+    def look(self, shown: Mapping[str, tuple[Decimal, Decimal]]) -> list[Movement]:
+        """Take in a later one; returns what it tells. An asset that it leaves out is at zero."""
+        told = []
+        for asset in sorted({*shown, *self._known} - self._pushed):
+            now, known = shown.get(asset, (ZERO, ZERO)), self._known.get(asset)
+            if known is None and self._is_whole:
+                known = ZERO, ZERO
+            if known != now:
+                free, locked = known or now
+                told.append(Movement(asset, now[0], now[0] - free, now[1], now[1] - locked))
+                self._known[asset] = now
+                if known is not None:
+                    self.moved.add(asset)
+        self.moved |= self._pushed
+        return told
+
+
+def between(moved: set[str], markets: Mapping[str, tuple[str, str]], known: set[str]) -> list[str]:
+    """Markets (base and quote by symbol) that are not known and of which both assets moved.
+
+    First come those with an asset whose movement no known market explains.
+    """
+    explained = {asset for symbol in known if symbol in markets for asset in markets[symbol]}
+    found = [symbol for symbol, assets in markets.items() if symbol not in known and moved.issuperset(assets)]
+    return sorted(found, key=lambda symbol: (explained.issuperset(markets[symbol]), symbol))

@@ -258,26 +258,43 @@ class Hub:
         try:
             push = decode_push(frame)
         except ProtocolError as error:
-            self.bad_frames += 1
-            logger.warning("a push could not be understood: %s", error)
-            self._hooks.emit(BadFrame(error.message))
+            self._bad_frame(error)
             return None
         if push.unknown_fields:
             self.unknown_fields += push.unknown_fields
             self._hooks.emit(UnknownFields(push.channel, push.unknown_fields))
         return push.channel, push
 
+    def _bad_frame(self, error: ProtocolError) -> None:
+        self.bad_frames += 1
+        logger.warning("a push could not be understood: %s", error)
+        self._hooks.emit(BadFrame(error.message))
+
     def deliver(self, channel: str, push: Push[Any], now: float) -> None:
         """Hand a push that came now to everyone who consumes its channel."""
         topic = self._topics.get(channel)
         if topic is None:
             return
-        if topic.shard.is_private:
+        if topic.shard.is_private and not self._is_news(push):
+            return
+        self._hand_out(topic, push, now)
+
+    def _is_news(self, push: Push[Any]) -> bool:
+        """Whether consumers are to get a private push; one with text that is no number is as good as lost."""
+        try:
             if self.private is not None and not self.private.is_news(push):
-                return
+                return False
+        except ProtocolError as error:
+            self._bad_frame(error)
+            if self.private is not None:
+                self.private.on_bad_frame()
+            return False
+        try:
             if self.tap is not None:
                 self.tap(push)
-        self._hand_out(topic, push, now)
+        except ProtocolError as error:
+            self._bad_frame(error)
+        return True
 
     def tell(self, channel: str, symbol: str | None, body: Body) -> None:
         """Hand out what was learnt otherwise, as if it had been pushed."""

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
-from mexc_async.core.user_state import UserState
+from mexc_async.core.user_state import Balances, Movement, UserState, between
 from mexc_async.errors import ClientClosed, ListenKeyInvalid, MexcError, OrderNotFound
 from mexc_async.net.api import Api, Options
 from mexc_async.net.hooks import Hooks, ListenKeyFailed, StreamState, logger
@@ -19,10 +20,10 @@ from mexc_async.net.hub import Hub
 from mexc_async.net.tasks import Tasks
 from mexc_async.spot.account import AccountQuery, MyTradesQuery
 from mexc_async.spot.channels import ACCOUNT, FILLS, ORDERS
-from mexc_async.spot.enums import Side
 from mexc_async.spot.models import Fill, Order
 from mexc_async.spot.push import Push
 from mexc_async.spot.push_models import BalanceChange, FillPush, OrderPush
+from mexc_async.spot.told import fill_push, order_push
 from mexc_async.spot.trading import AllOrdersQuery, OpenOrdersQuery, OrderQuery
 from mexc_async.spot.user_stream import CloseListenKey, CreateListenKey, KeepAliveListenKey
 
@@ -36,6 +37,8 @@ ATTEMPTS = 8
 """Look-ups until the fills of every order add up; REST's fills may lag behind its orders."""
 GRACE_S = 1.0
 """How long a fill's push may come after that of its order before REST is asked for it."""
+MOST_SUSPECTS = 10
+"""Symbols that are looked at after a gap only because both of their assets moved in it; each costs a weight of 20."""
 SNAPSHOT = "SNAPSHOT"
 """`type` of a balance that REST told after a gap."""
 
@@ -43,8 +46,12 @@ SNAPSHOT = "SNAPSHOT"
 class UserStream:
     """What stands behind `mexc.streams.account`, `.fills` and `.orders`."""
 
-    def __init__(self, api: Api, hub: Hub, tasks: Tasks, hooks: Hooks) -> None:
+    def __init__(
+        self, api: Api, hub: Hub, tasks: Tasks, hooks: Hooks, ordered: Callable[[], Iterable[str]] = tuple
+    ) -> None:
+        """`ordered` gives the symbols in which this client has sent orders lately."""
         self._api = api
+        self._ordered = ordered
         self._hub = hub
         self._tasks = tasks
         self._hooks = hooks
@@ -58,9 +65,8 @@ class UserStream:
         self._suspects: set[str] = set()
         """Orders of which fills seem to be missing."""
         self._state: UserState | None = None
-        self._balances: dict[str, tuple[str, str]] = {}
-        self._pushed: set[str] = set()
-        """Assets whose balance was pushed since it was cleared."""
+        self._balances = Balances()
+        self._reading: asyncio.Task[None] | None = None
         self._heard_ms = 0
         self._unfilled_ms: int | None = None
         """When the oldest gap began that REST has not filled yet."""
@@ -121,6 +127,8 @@ class UserStream:
             self._state = UserState(self._hub.now_ms())
             self._heard_ms = self._state.since_ms
             self._unfilled_ms = None
+            self._balances = Balances()
+            self._reading = self._tasks.spawn(self._read_balances())
         elif self._unfilled_ms is not None:
             self._filling = self._tasks.spawn(self._fill_gaps())
 
@@ -128,8 +136,9 @@ class UserStream:
         """The private socket is gone, and perhaps its key with it: the next socket gets another."""
         self._is_stale = True
         self._note_gap()
-        if self._filling is not None:
-            self._filling.cancel()
+        for task in (self._filling, self._reading):
+            if task is not None:
+                task.cancel()
 
     def on_bad_frame(self) -> None:
         """A private push could not be understood: what it told is looked up."""
@@ -160,9 +169,22 @@ class UserStream:
                     self._checking = self._tasks.spawn(self._check_suspects())
             return is_news
         if isinstance(body, BalanceChange):
-            self._balances[body.asset] = (body.free_text, body.locked_text)
-            self._pushed.add(body.asset)
+            self._balances.push(body.asset, body.free, body.locked)
         return True
+
+    async def _read_balances(self) -> None:
+        """What the account holds as the stream begins: what differs after a gap was moved in it."""
+        self._balances.begin()
+        try:
+            self._balances.start(await self._account())
+        except ClientClosed:
+            return
+        except MexcError as error:
+            logger.info("the account could not be read as its stream began: %s", error)
+
+    async def _account(self) -> dict[str, tuple[Decimal, Decimal]]:
+        account = await self._api.send(AccountQuery(), Options())
+        return {balance.asset: (balance.free, balance.locked) for balance in account.balances}
 
     # After a gap
 
@@ -177,6 +199,8 @@ class UserStream:
         """Ask REST what the stream missed, until the fills of every order add up and no further gap came meanwhile."""
         lacking: list[str] = []
         attempt = 0
+        if self._reading is not None:
+            await asyncio.wait([self._reading])
         while (since_ms := self._unfilled_ms) is not None:
             self._unfilled_ms = None
             is_done = False
@@ -191,6 +215,7 @@ class UserStream:
                 if not is_done:
                     self._unfilled_ms = since_ms
             if is_done:
+                self._balances.moved.clear()
                 continue
             attempt += 1
             if attempt == ATTEMPTS:
@@ -205,6 +230,9 @@ class UserStream:
         """One pass; returns the orders whose fills do not add up yet."""
         state, api, options = self._state, self._api, Options()
         assert state is not None
+        self._balances.begin()
+        for movement in self._balances.look(await self._account()):
+            self._tell_balance(movement)
         before = dict(state.believed_open())
         open_orders = await api.send(OpenOrdersQuery(), options)
         touched = [self._tell_order(order) for order in open_orders]
@@ -215,43 +243,55 @@ class UserStream:
                 continue
             touched.append(self._tell_order(order))
         start_time = max(since_ms, 0)
-        for symbol in sorted(state.symbols()):
+        for symbol in await self._symbols(state):
             recent = await api.send(AllOrdersQuery(symbol=symbol, start_time=start_time, limit=1000), options)
             touched += [self._tell_order(order) for order in recent]  # made and ended unseen
             fills = await api.send(MyTradesQuery(symbol=symbol, start_time=start_time, limit=1000), options)
             for fill in reversed(fills):  # REST has the newest first
                 self._tell_fill(fill)
-        self._pushed.clear()
-        account = await api.send(AccountQuery(), options)
-        for balance in account.balances:
-            if balance.asset not in self._pushed:  # a push that came meanwhile may be newer than this answer
-                self._tell_balance(balance.asset, balance.free, balance.locked)
         return state.lacking(touched) if self._hub.is_consumed(FILLS) else []
+
+    async def _symbols(self, state: UserState) -> list[str]:
+        """Where something may have happened, the likeliest first: REST tells of orders and fills by symbol only.
+
+        Beside those seen on the stream, these are symbols in which this client has sent orders, and those between two
+        assets that both were moved in the gap, which somebody else's order may have done.
+        """
+        seen, ordered, moved = state.symbols(), set(self._ordered()), self._balances.moved
+        suspects: list[str] = []
+        if len(moved) > 1:
+            try:
+                if self._api.rules.age_s is None:
+                    await self._api.rules.load()
+            except ClientClosed:
+                raise
+            except MexcError as error:
+                logger.warning("which symbols a gap in the private stream touched is not known: %s", error)
+            else:
+                listed = [self._api.rules(symbol).info for symbol in self._api.rules.symbols]
+                markets = {info.symbol: (info.base, info.quote) for info in listed}
+                suspects = between(moved, markets, seen | ordered)[:MOST_SUSPECTS]
+        return [*suspects, *sorted(ordered), *sorted(seen - ordered)]
 
     def _tell_order(self, order: Order) -> str:
         assert self._state is not None
         is_open = order.status.is_open
         if self._state.order(order.order_id, order.symbol, order.executed_quantity, is_open, order.time):
-            self._hub.tell(ORDERS, order.symbol, _order_push(order))
+            self._hub.tell(ORDERS, order.symbol, order_push(order))
         return order.order_id
 
     def _tell_fill(self, fill: Fill) -> None:
         assert self._state is not None
         if self._state.fill(fill.id, fill.order_id, fill.symbol, fill.quantity):
-            self._hub.tell(FILLS, fill.symbol, _fill_push(fill))
+            self._hub.tell(FILLS, fill.symbol, fill_push(fill))
 
-    def _tell_balance(self, asset: str, free: Decimal, locked: Decimal) -> None:
-        old = self._balances.get(asset)
-        if old is not None and (Decimal(old[0]), Decimal(old[1])) == (free, locked):
-            return
-        self._balances[asset] = (f"{free:f}", f"{locked:f}")
-        was_free, was_locked = (Decimal(old[0]), Decimal(old[1])) if old else (free, locked)
+    def _tell_balance(self, movement: Movement) -> None:
         change = BalanceChange(
-            asset=asset,
-            free_text=f"{free:f}",
-            free_change_text=f"{free - was_free:f}",
-            locked_text=f"{locked:f}",
-            locked_change_text=f"{locked - was_locked:f}",
+            asset=movement.asset,
+            free_text=f"{movement.free:f}",
+            free_change_text=f"{movement.free_change:f}",
+            locked_text=f"{movement.locked:f}",
+            locked_change_text=f"{movement.locked_change:f}",
             type=SNAPSHOT,
             time=self._hub.now_ms(),
         )
@@ -271,42 +311,3 @@ class UserStream:
             await self._api.send(CloseListenKey(listen_key=key), Options(timeout_s=2.0, max_wait_s=1.0))
         except MexcError as error:
             logger.info("a listen key was not closed and will run out by itself: %s", type(error).__name__)
-
-
-def _order_push(order: Order) -> OrderPush:
-    remaining = None if order.quantity is None else order.quantity - order.executed_quantity
-    return OrderPush(
-        order_id=order.order_id,
-        status=order.status,
-        type=order.type,
-        side=order.side,
-        create_time=order.time,
-        client_order_id=order.client_order_id or "",
-        price_text=_text(order.price),
-        quantity_text=_text(order.quantity),
-        average_price_text=_text(order.average_price),
-        remaining_quantity_text=_text(remaining),
-        executed_quantity_text=_text(order.executed_quantity),
-        executed_quote_quantity_text=_text(order.executed_quote_quantity),
-    )
-
-
-def _fill_push(fill: Fill) -> FillPush:
-    return FillPush(
-        price_text=_text(fill.price),
-        quantity_text=_text(fill.quantity),
-        quote_quantity_text=_text(fill.quote_quantity),
-        side=Side.BUY if fill.is_buyer else Side.SELL,
-        trade_id=fill.id,
-        order_id=fill.order_id,
-        time=fill.time,
-        is_maker=fill.is_maker,
-        is_self_trade=bool(fill.is_self_trade),
-        client_order_id=fill.client_order_id or "",
-        commission_text=_text(fill.commission),
-        commission_asset=fill.commission_asset,
-    )
-
-
-def _text(number: Decimal | None) -> str:
-    return "" if number is None else f"{number:f}"

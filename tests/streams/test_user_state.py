@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from mexc_async.core import user_state
-from mexc_async.core.user_state import UserState
+from mexc_async.core.user_state import Balances, Movement, UserState, between
 
 D = Decimal
 SINCE = 1_000
@@ -91,3 +91,63 @@ def test_old_fills_and_finished_orders_are_forgotten(monkeypatch: pytest.MonkeyP
     assert state.believed_open() == [("0", "BTCUSDT")]
     assert state.fill("t0", "0", "BTCUSDT", D(1))
     assert not state.fill("t19", "19", "BTCUSDT", D(1))
+
+
+def holding(**amounts: str) -> dict[str, tuple[Decimal, Decimal]]:
+    """Free and locked amounts, written `free+locked`."""
+    pairs = {asset: text.split("+") for asset, text in amounts.items()}
+    return {asset: (D(free), D(locked[0]) if locked else D(0)) for asset, (free, *locked) in pairs.items()}
+
+
+def test_a_look_tells_what_differs_from_what_is_known() -> None:
+    balances = Balances()
+    balances.begin()
+    balances.start(holding(USDT="100+5", XRP="7", BTC="1"))
+    balances.push("XRP", D(6), D(1))
+    balances.begin()
+    assert balances.look(holding(USDT="90+5", XRP="6+1", DOGE="50")) == [
+        Movement("BTC", D(0), D(-1), D(0), D(0)),  # left out: sold
+        Movement("DOGE", D(50), D(50), D(0), D(0)),
+        Movement("USDT", D(90), D(-10), D(5), D(0)),
+    ]
+    assert balances.moved == {"BTC", "DOGE", "USDT"}
+    assert balances.look(holding(USDT="90+5", XRP="6+1", DOGE="50")) == []
+
+
+def test_what_is_pushed_during_a_look_is_newer_than_it() -> None:
+    balances = Balances()
+    balances.begin()
+    balances.push("USDT", D(80), D(0))
+    balances.start(holding(USDT="100"))
+    balances.begin()
+    balances.push("USDT", D(70), D(0))
+    assert balances.look(holding(USDT="75")) == []
+    assert balances.moved == {"USDT"}  # it may have moved before the push as well
+    balances.begin()
+    assert balances.look(holding(USDT="70")) == []
+
+
+def test_without_a_first_look_what_is_new_may_have_been_there() -> None:
+    balances = Balances()
+    balances.push("USDT", D(80), D(0))
+    balances.begin()
+    assert balances.look(holding(USDT="60", BTC="1")) == [
+        Movement("BTC", D(1), D(0), D(0), D(0)),
+        Movement("USDT", D(60), D(-20), D(0), D(0)),
+    ]
+    assert balances.moved == {"USDT"}
+
+
+def test_markets_between_what_moved() -> None:
+    markets = {
+        "XRPUSDT": ("XRP", "USDT"),
+        "DOGEUSDT": ("DOGE", "USDT"),
+        "DOGEUSDC": ("DOGE", "USDC"),
+        "ETHBTC": ("ETH", "BTC"),
+        "ETHUSDT": ("ETH", "USDT"),
+        "BTCUSDT": ("BTC", "USDT"),
+    }
+    assert between({"DOGE", "USDT"}, markets, {"XRPUSDT", "GONEUSDT"}) == ["DOGEUSDT"]
+    assert between({"USDT"}, markets, set()) == []
+    moved = {"ETH", "BTC", "USDT", "DOGE"}
+    assert between(moved, markets, {"ETHUSDT", "BTCUSDT"}) == ["DOGEUSDT", "ETHBTC"]  # what nothing explains first

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from mexc_async.client import Mexc
 from mexc_async.errors import MissingCredentials
@@ -221,6 +222,100 @@ async def test_what_a_gap_hid_is_told_once(sim: Simulator, kind: Any) -> None:
             for asset in ("XRP", "USDT"):
                 assert private.free(asset) == sim.exchange.ledger.balance(uid, asset).free
             assert {stream.gaps for stream in private.streams} == {1}
+
+
+DOGE = "DOGEUSDT"
+
+
+async def lose(sim: Simulator, told: Told, meanwhile: Callable[[], Awaitable[object]]) -> None:
+    """Lose the private socket, let things happen, and have the gap filled."""
+    before = told.count("filled")
+    sim.inject(Fault(kind="refuse"))
+    sim.inject(Fault(kind="drop", now=True))
+    await meanwhile()
+    sim.clear_faults()
+    await until(lambda: told.count("filled") > before)
+
+
+async def test_a_fill_in_a_symbol_never_seen_is_found_by_the_balances(sim: Simulator) -> None:
+    """Somebody else's order, or one from the web page: only what moved tells of it."""
+    async with sim_client(sim) as mexc:
+        told = Told(mexc)
+        async with Private(mexc) as private:
+            place(sim, "BUY", None)
+            await until(lambda: private.fills and private.balances)
+            placed: list[str] = []
+
+            async def meanwhile() -> None:
+                placed.append(place(sim, "BUY", None, "100", DOGE))
+
+            await lose(sim, told, meanwhile)
+            assert [status for status, _ in private.states(placed[0])] == [OrderStatus.FILLED]
+            assert Counter(push.body.trade_id for push in private.fills) == Counter(trade_ids(sim))
+            assert {push.symbol for push in private.fills} == {XRP, DOGE}
+            asked = Counter(event.path for event in told.events if isinstance(event, RequestDone))
+            assert asked["/api/v3/allOrders"] == asked["/api/v3/myTrades"] == 2  # XRPUSDT, which was seen, and this one
+
+
+@pytest.mark.parametrize("ends", ["filled", "cancelled"])
+async def test_an_own_order_in_a_symbol_never_seen_is_found(sim: Simulator, ends: str) -> None:
+    """It ends within the gap; cancelled, it leaves no trace in the balances."""
+    async with sim_client(sim) as mexc:
+        told = Told(mexc)
+        async with Private(mexc) as private:
+            placed: list[str] = []
+
+            async def meanwhile() -> None:
+                price = Decimal(low(sim, DOGE)) if ends == "cancelled" else None
+                kind = "LIMIT" if price else "MARKET"
+                amount = {"quantity": Decimal(100), "price": price} if price else {"quote_order_qty": Decimal(20)}
+                order = await mexc.spot.new_order(symbol=DOGE, side="BUY", type=kind, **amount)  # type: ignore[arg-type]  # either
+                placed.append(order.order_id)
+                if price:
+                    await mexc.spot.cancel_order(symbol=DOGE, order_id=order.order_id)
+
+            await lose(sim, told, meanwhile)
+            last = OrderStatus.CANCELED if ends == "cancelled" else OrderStatus.FILLED
+            assert [status for status, _ in private.states(placed[0])] == [last]
+            assert Counter(push.body.trade_id for push in private.fills) == Counter(trade_ids(sim))
+
+
+async def test_a_balance_that_is_gone_is_told(sim: Simulator) -> None:
+    async with sim_client(sim) as mexc:
+        told = Told(mexc)
+        async with Private(mexc) as private:
+            uid = next(iter(sim.exchange.accounts))
+            held = sim.exchange.ledger.balance(uid, "XRP").free
+
+            async def meanwhile() -> None:
+                place(sim, "SELL", None, f"{held:f}")
+
+            await until(lambda: mexc._user and mexc._user._reading and mexc._user._reading.done())
+            await lose(sim, told, meanwhile)
+            assert private.free("XRP") == 0
+            (push,) = [push for push in private.balances if push.body.asset == "XRP"]
+            assert (push.body.free_change, push.body.type) == (-held, "SNAPSHOT")
+
+
+async def test_a_private_push_with_text_that_is_no_number_is_looked_up(sim: Simulator) -> None:
+    async with sim_client(sim) as mexc:
+        told = Told(mexc)
+        async with Private(mexc) as private:
+            order_id = place(sim, "BUY", None)
+            await until(lambda: private.states(order_id) and private.fills)
+            fill, order, balance = private.fills[0], private.orders[0], private.balances[0]
+            broken: list[Push[Any]] = [
+                replace(fill, body=replace(fill.body, trade_id="new", quantity_text="1,5")),
+                replace(order, body=replace(order.body, order_id="new", executed_quantity_text="much")),
+                replace(balance, body=replace(balance.body, free_text="")),
+            ]
+            counts = len(private.fills), len(private.orders), len(private.balances)
+            for push in broken:
+                mexc._hub.deliver(push.channel, push, 0.0)
+            await until(lambda: told.count("filled"))
+            assert mexc.streams.bad_frames == 3
+            assert (len(private.fills), len(private.orders), len(private.balances)) == counts
+            assert {stream.gaps for stream in private.streams} == {0}
 
 
 async def test_two_gaps_in_a_row_hide_nothing(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
