@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import logging
 import ssl
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -80,9 +81,9 @@ async def connect(url: str, listener: Listener, config: SocketConfig) -> Socket:
             if config.library != "aiohttp":
                 try:
                     return await _connect_picows(url, listener, config)
-                except ModuleNotFoundError:
+                except ModuleNotFoundError as error:
                     if config.library == "picows":
-                        raise ConfigError("ws_library 'picows' is not installed") from None
+                        raise ConfigError(f"ws_library 'picows' cannot be used: {error}") from None
             return await _connect_aiohttp(url, listener, config)
     except TimeoutError as error:
         raise _failed(url, config, error) from None
@@ -101,6 +102,11 @@ async def _connect_picows(url: str, listener: Listener, config: SocketConfig) ->
     import picows
     from python_socks import ProxyError  # picows needs it, and lets its errors through
 
+    over_tls: dict[str, Any] = {}
+    if (config.proxy or "").startswith("https:"):
+        if "proxy_ssl_context" not in inspect.signature(picows.ws_connect).parameters:
+            raise ModuleNotFoundError("a proxy over TLS needs picows 2.3")
+        over_tls["proxy_ssl_context"] = config.tls
     text, binary, close = picows.WSMsgType.TEXT, picows.WSMsgType.BINARY, picows.WSMsgType.CLOSE
     control = (picows.WSMsgType.PING, picows.WSMsgType.PONG)
     on_frame = listener.on_frame
@@ -147,7 +153,7 @@ async def _connect_picows(url: str, listener: Listener, config: SocketConfig) ->
             max_frame_size=config.max_frame_bytes,
             max_redirects=0,
             proxy=config.proxy,
-            proxy_ssl_context=config.tls if (config.proxy or "").startswith("https:") else None,
+            **over_tls,
             use_aiofastnet=False,  # measured: worse on uvloop without TLS, no better with it
             logger_name=_words,
         )

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import pytest
 
 from mexc_async.client import Mexc
+from mexc_async.errors import ConfigError
 from mexc_async.net.websocket import Library
 from tests.streams.proxy import Proxy
 from tests.streams.support import Script, Told, client, nothing_left, until
@@ -68,6 +69,8 @@ def target(script: Script) -> str:
 @pytest.mark.parametrize("login", [False, True])
 @pytest.mark.parametrize("scheme", ["http", "https"])
 async def test_a_named_proxy(script: Script, library: Library, login: bool, scheme: str) -> None:
+    if library == "picows" and scheme == "https":
+        pytest.importorskip("picows", minversion="2.3")
     tls = serving() if scheme == "https" else None
     async with Proxy((USER, PASSWORD) if login else None, tls) as proxy:
         url = f"{scheme}://{LOGIN if login else ''}{proxy.address}"
@@ -75,6 +78,20 @@ async def test_a_named_proxy(script: Script, library: Library, login: bool, sche
             await receives(mexc, script)
         assert set(proxy.asked) == {target(script)}
         await until(lambda: not proxy.tunnels)
+
+
+@pytest.mark.parametrize("wanted", ["auto", "picows"])
+async def test_a_picows_that_cannot_use_a_proxy_over_tls(
+    script: Script, wanted: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picows = pytest.importorskip("picows")
+    monkeypatch.setattr(picows, "ws_connect", lambda listener, url: None)
+    async with Proxy(tls=serving()) as proxy, trading(script, wanted, proxy=f"https://{proxy.address}") as mexc:
+        if wanted == "auto":
+            await receives(mexc, script)
+        else:
+            with pytest.raises(ConfigError, match=r"picows 2\.3"):
+                await asyncio.wait_for(mexc.streams.partial_depth("BTCUSDT").open(), 5)
 
 
 @pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
