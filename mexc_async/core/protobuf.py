@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from enum import IntEnum
 from functools import cache
 from struct import Struct as Layout
+from struct import error as LayoutError
 from types import NoneType, UnionType
 from typing import Annotated, Any, Generic, NamedTuple, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -155,7 +156,7 @@ class Message(Generic[T]):
         if len(pairs) != 2 or pairs[0].detail is not pairs[1].detail or len(self._many) != 2:
             return None
         first, second = pairs
-        return bytes([_tag(first), _tag(second)]), first.position, second.position, first.detail.struct
+        return bytes([_tag(first)]), bytes([_tag(second)]), first.position, second.position, first.detail.struct
 
 
 def message_of(struct: type[T]) -> Message[T]:
@@ -271,9 +272,9 @@ def _read(message: Message[Any], values: list[Any], data: bytes, text: str, at: 
             at = stop
             continue
         if size > 127:
-            upper = _time_highs.get(data[at + 1 : at + 5])
-            if upper is not None and (middle := data[at]) > 127:
-                size, at = upper + (middle << 7) + size, at + 5
+            if (rest := _time_rests.get(data[at + 1 : at + 5])) and (middle := data[at]) > 127:
+                upper, length = rest
+                size, at = upper + (middle << 7) + size, at + length
             else:
                 size, at = _varint(data, at - 1)
         if kind == _INT64:
@@ -348,17 +349,20 @@ def _read_sides(message: Message[Any], values: list[Any], chunk: bytes) -> int:
     six give the level's outline; if the outlines are those of the bytes, every size is right, and the digits can be
     split at the rest. All loops are in C.
     """
-    tags, first, second, level = message._sides
+    first_tag, second_tag, first, second, level = message._sides
     marks = chunk.translate(None, _DIGITS)
     heads = marks[::6]
-    count = min(len(heads) - len(heads.lstrip(tags)), len(marks) // 6, _SIDES_MAX)
-    split = heads.count(tags[0], 0, count)
+    others = heads.lstrip(first_tag)
+    split = len(heads) - len(others)
+    count = len(heads) - len(others.lstrip(second_tag))
+    if count > _SIDES_MAX:
+        count, split = _SIDES_MAX, min(split, _SIDES_MAX)
     try:
         outline = b"".join(map(_outline, _pairs(count)(marks)))
-    except KeyError:
+    except (KeyError, LayoutError):  # not a level, or only the beginning of one
         return 0
     levels = chunk[: len(outline)]
-    if levels.translate(_OUTLINED) != outline or tags[0] in heads[split:count] or values[first] or values[second]:
+    if levels.translate(_OUTLINED) != outline or values[first] or values[second]:
         return 0
     texts = iter(levels.translate(_SPACED).decode().split())
     made = tuple(map(level, texts, texts))
@@ -383,8 +387,12 @@ def _small_varint(data: bytes, at: int) -> tuple[int, int]:
     return value, stop
 
 
-_time_highs: dict[bytes, int] = {}
-"""The upper four bytes of times in milliseconds, new every 16 s, and their value: a third of the time to read one."""
+_time_rests: dict[bytes, tuple[int, int]] = {}
+"""What the third to sixth byte add to a time, and how many bytes it has after the first, by those four bytes.
+
+A time in milliseconds has six bytes, of which these are new every 16 s; one in seconds has five, so that the fourth of
+these is the next field's first. Looked up here a time is read in a third of the time.
+"""
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
@@ -395,10 +403,10 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
         value |= (byte & 127) << shift
         shift += 7
         if byte < 128:
-            if shift == 42:
-                if len(_time_highs) > 999:
-                    _time_highs.clear()
-                _time_highs[part[2:6]] = (value >> 14 << 14) - 0x4080  # less two continuation bits
+            if shift in (35, 42):
+                if len(_time_rests) > 999:
+                    _time_rests.clear()
+                _time_rests[part[2:6]] = (value >> 14 << 14) - 0x4080, shift // 7 - 1  # less two continuation bits
             return value & 0xFFFFFFFFFFFFFFFF, at + shift // 7
     if len(part) < 10:
         raise IndexError
