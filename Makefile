@@ -2,11 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := .venv-peers
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-input
 DEMO_ARGS ?=
 BENCH_ARGS ?=
 
-.PHONY: demo test lint types unit coverage wheel chaos bench docs clean
+.PHONY: demo test lint types unit coverage wheel chaos bench bench-peers docs clean
 
 # Make reads these stamps: a second run starts at once, a changed pyproject.toml installs anew.
 $(VENV)/.created:
@@ -62,5 +63,14 @@ chaos: $(VENV)/.dev
 bench: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks all $(BENCH_ARGS)
 
+# The same beside other clients of MEXC, in an environment of its own.
+$(PEERS)/.installed: pyproject.toml
+	@$(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip --disable-pip-version-check install --quiet --no-input --editable '.[dev,bench]'
+	@touch $@
+
+bench-peers: $(PEERS)/.installed
+	@$(PEERS)/bin/python -m benchmarks all $(BENCH_ARGS)
+
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist build
+	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist build

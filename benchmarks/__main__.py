@@ -74,7 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
         out: Path = options.json
         files = {name: out if len(names) == 1 else out.with_name(f"{out.stem}-{name}{out.suffix}") for name in names}
     settings = Settings(options.rounds or (2 if options.quick else 7), options.quick, options.instructions)
-    console, errors = Console(width=None if sys.stdout.isatty() else 160), Console(stderr=True)
+    console, errors = Console(width=None if sys.stdout.isatty() else 180), Console(stderr=True)
     try:
         for path in files.values():
             _refuse_unwritable(path)

@@ -30,7 +30,10 @@ Sample: TypeAlias = dict[str, float]
 
 OWN = "mexc_async"
 """The name of our own subject in every case."""
-_PACKAGES = ("mexc-async", "aiohttp", "aiolimiter", "ccxt", "aiomexc", "msgspec", "orjson", "uvloop", "yarl")
+_PACKAGES = (
+    "mexc-async", "aiohttp", "aiolimiter", "aiomexc", "ccxt", "msgspec", "orjson", "picows", "protobuf", "pymexc",
+    "sortedcontainers", "typed-mexc", "uvloop", "yarl",
+)  # fmt: skip
 
 
 class SubjectFailed(Exception):
@@ -260,7 +263,7 @@ def _table(benchmark: str, case: str, rows: Sequence[Row]) -> Table:
     for heading in ("metric", "subject"):
         table.add_column(heading, no_wrap=True)
     for heading in ("median", "min - max", *(f"x {baseline.replace('_', ' ')} [min-max]" for baseline in baselines)):
-        table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column(heading, justify="right", min_width=18 if heading.startswith("x ") else None)
     for metric in dict.fromkeys(metrics):
         table.add_section()
         for subject in dict.fromkeys(row.subject for row in rows):
