@@ -14,7 +14,7 @@ from math import inf
 from operator import attrgetter
 from typing import Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
-from mexc_async.errors import ProtocolError
+from mexc_async.errors import InvalidRequest, ProtocolError
 
 N = TypeVar("N", Decimal, float)
 
@@ -118,11 +118,11 @@ class BookView(Generic[N]):
     def vwap(self, side: str, quantity: N) -> Vwap[N]:
         """What a taker of `quantity` base pays (side "BUY") or gets ("SELL"), fees aside.
 
-        Raises ValueError for another side or a quantity that is not above zero and finite.
+        Raises InvalidRequest for another side or a quantity that is not above zero and finite.
         """
-        zero = self._from_int(0, 0)
+        zero, quantity = self._from_int(0, 0), self._number("quantity", quantity)
         if not (quantity == quantity and zero < quantity < inf):
-            raise ValueError(f"quantity {quantity} is not above zero and finite")
+            raise InvalidRequest(f"quantity {quantity} is not above zero and finite")
         missing, paid, worst = quantity, zero, None
         with localcontext(_EXACT):
             for level in self._read(self._taken_by(side)):
@@ -136,8 +136,8 @@ class BookView(Generic[N]):
         return Vwap(paid / filled if filled else None, filled, missing, worst)
 
     def depth_within(self, side: str, price: N) -> N:
-        """All the base that a taker (side "BUY" or "SELL") finds at `price` or better. Raises ValueError."""
-        taken = self._taken_by(side)
+        """All the base that a taker (side "BUY" or "SELL") finds at `price` or better. Raises InvalidRequest."""
+        taken, price = self._taken_by(side), self._number("price", price)
         total = self._from_int(0, 0)
         with localcontext(_EXACT):
             for level in self._read(taken):
@@ -151,7 +151,16 @@ class BookView(Generic[N]):
             return self._asks
         if side == "SELL":
             return self._bids
-        raise ValueError(f"side {side!r} is neither BUY nor SELL")
+        raise InvalidRequest(f"side {side!r} is neither BUY nor SELL")
+
+    def _number(self, name: str, value: N) -> N:
+        """The value in this book's numbers; a float says nothing exact, so a book of Decimal refuses it."""
+        kind = type(self._from_int(0, 0))
+        if type(value) is kind:
+            return value
+        if type(value) in (int, Decimal):
+            return kind(value)
+        raise InvalidRequest(f"{name} {value!r} must be {kind.__name__}")
 
     def _read(self, side: _Side) -> Iterator[BookLevel[N]]:
         """Levels as numbers, best first."""
@@ -381,6 +390,8 @@ def _touch(bids: _Side, asks: _Side) -> tuple[int, int, int]:
 
 
 def _first(levels: Iterator[BookLevel[N]], n: int | None) -> list[BookLevel[N]]:
+    if n is not None and (type(n) is not int or n < 0):
+        raise InvalidRequest(f"n {n!r} must be a whole number that is not negative")
     return list(levels if n is None else islice(levels, n))
 
 

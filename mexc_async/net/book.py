@@ -350,8 +350,8 @@ class Books:
             raise InvalidRequest(f"numbers {numbers!r} is not one of 'decimal', 'float'")
         if type(priority) is not int:
             raise InvalidRequest(f"priority {priority!r} must be a whole number")
-        if not symbols:
-            raise InvalidRequest("no symbol given")
+        if not symbols or not isinstance(symbols, Iterable):
+            raise InvalidRequest(f"symbols {symbols!r} is neither a symbol nor a list of them")
 
         def make(symbol: str) -> LiveBook[Any]:
             return LiveBook(self, symbol, interval, levels, priority, as_float=numbers == "float")

@@ -160,10 +160,12 @@ class Streams:
     ) -> Stream[Any]:
         if overflow not in ("latest", "drop_oldest", "raise"):
             raise InvalidRequest(f"overflow {overflow!r} is not one of 'latest', 'drop_oldest', 'raise'")
+        if callback is not None and not callable(callback):
+            raise InvalidRequest(f"callback {callback!r} cannot be called")
         if inspect.iscoroutinefunction(callback):
             raise InvalidRequest("callback is a coroutine function: it is called, not awaited; use `async for` instead")
-        if queue is not None and queue < 1:
-            raise InvalidRequest(f"queue {queue!r} must be at least 1")
+        if queue is not None and (type(queue) is not int or queue < 1):
+            raise InvalidRequest(f"queue {queue!r} must be a whole number of at least 1")
         wanted = tuple(dict.fromkeys(names))
         if not wanted:
             raise InvalidRequest("no symbol given")
@@ -296,4 +298,8 @@ class Streams:
 
 
 def _list(symbols: Symbols) -> Sequence[str]:
-    return [symbols] if isinstance(symbols, str) else symbols
+    if isinstance(symbols, str):
+        return [symbols]
+    if not isinstance(symbols, Iterable):
+        raise InvalidRequest(f"symbols {symbols!r} is neither a symbol nor a list of them")
+    return symbols

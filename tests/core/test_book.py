@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mexc_async.core.book import MAX_KNOWN, MAX_TEXT, BookLevel, BookView, OrderBook, Vwap
-from mexc_async.errors import ProtocolError
+from mexc_async.errors import InvalidRequest, ProtocolError
 from mexc_async.spot.enums import Side
 from mexc_async.spot.models import Level
 
@@ -192,6 +192,26 @@ def test_vwap_refuses_what_is_no_quantity(quantity: Decimal) -> None:
         loaded().vwap("BUY", quantity)
     with pytest.raises(ValueError, match="not above zero"):
         loaded().floats.vwap("BUY", float(quantity))
+
+
+def test_a_book_takes_numbers_of_its_own_type_and_exact_ones() -> None:
+    book = loaded()
+    assert book.vwap("BUY", 1) == book.vwap("BUY", D(1))  # type: ignore[arg-type]  # exact all the same
+    assert book.floats.vwap("BUY", D(1)) == book.floats.vwap("BUY", 1.0)  # type: ignore[arg-type]  # on purpose
+    assert book.floats.depth_within("BUY", D("100.5")) == book.floats.depth_within("BUY", 100.5)  # type: ignore[arg-type]
+    for wrong in (0.5, "1", None, True):
+        with pytest.raises(InvalidRequest, match="must be Decimal"):
+            book.vwap("BUY", wrong)  # type: ignore[arg-type]  # what is refused
+        with pytest.raises(InvalidRequest, match="must be Decimal"):
+            book.depth_within("SELL", wrong)  # type: ignore[arg-type]  # what is refused
+
+
+@pytest.mark.parametrize("n", [-1, 1.5, "3", True])
+def test_so_many_levels_are_refused(n: int) -> None:
+    with pytest.raises(InvalidRequest, match="whole number"):
+        loaded().bids(n)
+    with pytest.raises(InvalidRequest, match="whole number"):
+        loaded().floats.asks(n)
 
 
 def test_unknown_side_is_refused() -> None:

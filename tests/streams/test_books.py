@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -245,8 +246,10 @@ async def test_options_of_books_are_checked(sim: Simulator) -> None:
         ):
             with pytest.raises(InvalidRequest, match=word):
                 mexc.books("BTCUSDT", **wrong)
-        with pytest.raises(InvalidRequest):
-            mexc.books([])
+        nothing: list[Any] = [[], None, 5, ["BTCUSDT", 5]]
+        for symbols in nothing:
+            with pytest.raises(InvalidRequest, match="symbol"):
+                mexc.books(symbols)
         with pytest.raises(InvalidRequest):
             mexc.books("")
         with pytest.raises(TypeError):

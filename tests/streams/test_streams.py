@@ -194,11 +194,21 @@ async def test_overflow_raises_after_what_fits(script: Script) -> None:
 
 async def test_options_are_checked(script: Script) -> None:
     async with client(script.url) as mexc:
-        for options in ({"overflow": "block"}, {"queue": 0}):
-            with pytest.raises(InvalidRequest):
+        wrong: list[dict[str, Any]] = [
+            {"overflow": "block"},
+            {"queue": 0},
+            {"queue": 1.5},
+            {"queue": "many"},
+            {"callback": 5},
+            {"callback": asyncio.sleep},
+        ]
+        for options in wrong:
+            with pytest.raises(InvalidRequest, match=next(iter(options))):
                 mexc.streams.trades("BTCUSDT", **options)
-        with pytest.raises(InvalidRequest):
-            mexc.streams.trades([])
+        nothing: list[Any] = [[], None, 5, ["BTCUSDT", 5]]
+        for symbols in nothing:
+            with pytest.raises(InvalidRequest, match="symbol"):
+                mexc.streams.trades(symbols)
         with pytest.raises(InvalidRequest):
             mexc.streams.partial_depth("BTCUSDT", levels=7)
 
