@@ -13,6 +13,8 @@ from aiohttp import web
 _CLOSE_S = 2.0
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _RETRY_S = 0.01
+_ACCEPTING_ROUNDS = 3
+"""Rounds of the event loop from accepting a socket to telling the server of it."""
 
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -36,21 +38,44 @@ class Listener:
         self._host = host
         self._port = port
         self._runner: web.ServerRunner | None = None
+        self._sockets: list[socket.socket] = []
+        """Those that listen, or will again after a pause."""
         self._addresses: list[tuple[str, int]] = []
 
     async def open(self) -> str:
         """Serve from now on and return the base URL. Raises OSError when the address cannot be had."""
+        found = await asyncio.get_running_loop().getaddrinfo(
+            self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
         runner = web.ServerRunner(web.Server(self._handler, access_log=None), shutdown_timeout=_CLOSE_S)
         await runner.setup()
         try:
-            await web.TCPSite(runner, self._host, self._port).start()
+            for host, port in dict.fromkeys((str(address[0]), int(address[1])) for *_, address in found):
+                await self._listen(runner, _bound((host, port)))
         except OSError:
+            self._sockets.clear()
             await runner.cleanup()
             raise
         self._runner = runner
-        self._addresses = runner.addresses
-        host, port = self._addresses[0][:2]
+        self._addresses = [each.getsockname()[:2] for each in self._sockets]
+        host, port = self._addresses[0]
         return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+    async def _listen(self, runner: web.ServerRunner, bound: socket.socket) -> None:
+        """Accept connections of a socket, which belongs to the runner from now on."""
+        self._sockets.append(bound)
+        await web.SockSite(runner, bound).start()
+
+    async def _turn_away(self, runner: web.ServerRunner) -> None:
+        """Accept nobody any more. What has been accepted becomes a connection first: asyncio forgets it otherwise."""
+        loop = asyncio.get_running_loop()
+        for each in self._sockets:
+            loop.remove_reader(each)
+        for _ in range(_ACCEPTING_ROUNDS):
+            await asyncio.sleep(0)
+        for site in runner.sites:
+            await site.stop()
+        self._sockets.clear()
 
     def reset_all(self, spared: Container[asyncio.Transport]) -> int:
         """Reset every connection but the spared ones; returns how many that were."""
@@ -66,16 +91,15 @@ class Listener:
         runner = self._runner
         if runner is None:
             return
-        for site in runner.sites:
-            await site.stop()
+        await self._turn_away(runner)
         taken: list[socket.socket] = []
         try:
             for address in self._addresses:
                 taken.append(await _take(address))  # noqa: PERF401 - what is taken is closed when the next fails
             await asyncio.sleep(seconds)
             while taken:
-                await web.SockSite(runner, taken[0]).start()
-                del taken[0]  # it belongs to the site now
+                await self._listen(runner, taken[0])
+                del taken[0]
         finally:
             for each in taken:
                 each.close()
@@ -84,20 +108,31 @@ class Listener:
         """Stop serving. May be called again."""
         runner, self._runner = self._runner, None
         if runner is not None:
+            await self._turn_away(runner)
             await runner.cleanup()
 
 
+def _bound(address: tuple[str, int]) -> socket.socket:
+    """A socket that has the address and does not listen. Raises OSError when it cannot be had."""
+    is_ipv6 = ":" in address[0]
+    taken = socket.socket(socket.AF_INET6 if is_ipv6 else socket.AF_INET)
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if is_ipv6:
+        taken.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # a host of both kinds has a socket of each
+    try:
+        taken.bind(address)
+    except OSError:
+        taken.close()
+        raise
+    return taken
+
+
 async def _take(address: tuple[str, int]) -> socket.socket:
-    """A socket that has the address and does not listen, so that whoever connects is refused."""
+    """The same, so that whoever connects is refused; waits for an address that is in use."""
     while True:
-        taken = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            taken.bind(address)
+            return _bound(address)
         except OSError as error:
-            taken.close()
             if error.errno != errno.EADDRINUSE:
                 raise
             await asyncio.sleep(_RETRY_S)  # the event loop has not let go of it yet
-        else:
-            return taken

@@ -1,0 +1,32 @@
+"""The simulator's port."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from urllib.parse import urlsplit
+
+import pytest
+from aiohttp import web
+
+from mexc_async.sim.listener import Listener
+
+
+async def answer(request: web.BaseRequest) -> web.StreamResponse:
+    return web.Response(text="here")
+
+
+@pytest.mark.parametrize("rounds", range(6))
+async def test_closing_leaves_no_connection_however_young(rounds: int) -> None:
+    """`rounds` is how often the loop goes round after a client has connected: accepting it takes several."""
+    listener = Listener(answer, "127.0.0.1", 0)
+    port = urlsplit(await listener.open()).port
+    with socket.create_connection(("127.0.0.1", port or 0), timeout=5) as client:
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+        await listener.aclose()
+        try:
+            left = await asyncio.to_thread(client.recv, 1)
+        except ConnectionError:  # it was never accepted
+            left = b""
+    assert left == b""
