@@ -112,9 +112,17 @@ async def _connect_picows(url: str, listener: Listener, config: SocketConfig) ->
     on_frame = listener.on_frame
 
     class Heard(picows.WSListener):
+        is_wanted = True
+        transport: picows.WSTransport | None = None
+
         def __init__(self) -> None:
             self.parts: list[bytes] = []
             self.kind = binary
+
+        def on_ws_connected(self, transport: picows.WSTransport) -> None:
+            Heard.transport = transport
+            if not Heard.is_wanted:
+                transport.disconnect(graceful=False)
 
         def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
             kind = frame.msg_type
@@ -142,7 +150,8 @@ async def _connect_picows(url: str, listener: Listener, config: SocketConfig) ->
                     listener.on_frame(whole)
 
         def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
-            listener.on_closed()
+            if Heard.is_wanted:
+                listener.on_closed()
 
     try:
         transport, _ = await picows.ws_connect(
@@ -157,6 +166,11 @@ async def _connect_picows(url: str, listener: Listener, config: SocketConfig) ->
             use_aiofastnet=False,  # measured: worse on uvloop without TLS, no better with it
             logger_name=_words,
         )
+    except asyncio.CancelledError:  # picows goes on with the handshake, until it is too late for that
+        Heard.is_wanted = False
+        if Heard.transport is not None:
+            Heard.transport.disconnect(graceful=False)
+        raise
     except ProxyError as error:
         raise _failed(url, config, error, str(error)) from None
     except (OSError, TimeoutError, picows.WSError, ValueError) as error:

@@ -102,6 +102,8 @@ class Script:
         self.headers: dict[str, str] = {}
         self.is_stuck = False
         """The handshake gets no answer."""
+        self.gate: asyncio.Event | None = None
+        """The handshake is answered when it is set."""
         self.is_mute = False
         self.closes_at_once = False
         self.refused: set[str] = set()
@@ -142,6 +144,8 @@ class Script:
         self.attempts.append(asyncio.get_running_loop().time())
         if self.is_stuck:
             await asyncio.Event().wait()
+        if self.gate is not None:
+            await self.gate.wait()
         if self.status is not None:
             return web.Response(status=self.status, headers=self.headers)
         socket = web.WebSocketResponse(autoping=False, compress=False)

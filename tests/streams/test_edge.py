@@ -81,6 +81,22 @@ async def test_no_handshake_in_time(library: Library) -> None:
         assert "in time" in await failure(script.url, library)
 
 
+async def test_an_attempt_that_is_given_up_leaves_no_socket(library: Library) -> None:
+    """The other end may agree to the handshake in that very moment, or later."""
+    async with nothing_left(), Script() as script:
+        script.gate = asyncio.Event()
+        heard = Heard()
+        attempt = asyncio.create_task(connect(script.url, heard, SocketConfig(library=library, connect_s=30)))
+        await until(lambda: script.attempts)
+        attempt.cancel()
+        assert isinstance((await asyncio.gather(attempt, return_exceptions=True))[0], asyncio.CancelledError)
+        script.gate.set()
+        if library == "picows":  # aiohttp has closed the connection already
+            await until(lambda: script.peers)
+        await until(lambda: not script.open_peers)
+        assert heard.closed == 0
+
+
 @pytest.mark.parametrize("status", [403, 503, 200])
 async def test_another_status_than_101(library: Library, status: int) -> None:
     async with nothing_left(), Script() as script:
