@@ -59,6 +59,7 @@ def run(settings: Settings) -> Report:
             rows += summarise(case, results, [BARE, HAND_MADE], ["frames_per_s", "cpu_us_per_frame"])
     notes += [
         verdict(rows),
+        *capacity(rows),
         f"{OWN}: picows, to a callback; prices are text until they are read, as in every subject named text",
         "bare: nothing decoded; there the mock exchange may be what takes the time, so CPU is what compares",
         "no client and mock are pinned: there are not two cores, or no way to pin"
@@ -75,6 +76,12 @@ def verdict(rows: list[Row]) -> str:
         if (row.case, row.subject, row.metric) == (TICKER, OWN, "frames_per_s"):
             return f"{claim}: {row.median:,.0f}, {'met' if row.median >= GOAL_PER_S else 'MISSED'}"
     return f"{claim}: not measured"
+
+
+def capacity(rows: list[Row]) -> list[str]:
+    """The same by the processor time that was used: what others on the machine do does not count."""
+    used = [row.median for row in rows if (row.case, row.subject, row.metric) == (TICKER, OWN, "cpu_us_per_frame")]
+    return [f"{TICKER}: a core that {OWN} has to itself is busy with {1e6 / each:,.0f} frames_per_s" for each in used]
 
 
 def _enough(ask: Callable[[int], Sample], quick: bool, most: int) -> int:
