@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from typing import cast
+
 import typer
 
 from mexc_async import __version__
+from mexc_async.cli.account import balances, cancel, orders, transfer
+from mexc_async.cli.call import call
 from mexc_async.cli.demo import demo
 from mexc_async.cli.endpoints import endpoints
 from mexc_async.cli.klines import klines
+from mexc_async.cli.market import book, ticker, trades
+from mexc_async.cli.order import buy, sell
 from mexc_async.cli.sim import sim
 
 app = typer.Typer(
@@ -17,10 +25,26 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(balances)
+app.command()(book)
+app.command()(buy)
+app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+    options_metavar="[--NAME VALUE ...] [OPTIONS]",
+)(call)
+app.command()(cancel)
 app.command()(demo)
 app.command()(endpoints)
 app.command()(klines)
+app.command()(orders)
+app.command()(sell)
 app.command()(sim)
+app.command()(ticker)
+app.command()(trades)
+app.command()(transfer)
+
+_UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
+"""What Typer raises for a command line that it cannot read; it has no public name for it."""
 
 
 def _print_version(wanted: bool) -> None:
@@ -37,8 +61,19 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line; one that cannot be read ends with one line and status 2."""
+    try:
+        status: object = app(standalone_mode=False)
+    except _UsageError as error:
+        if message := error.format_message():
+            print(f"error: {message}", file=sys.stderr)
+        sys.exit(2)
+    except typer.Abort:
+        sys.exit(130)
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    sys.exit(status if isinstance(status, int) else 0)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,13 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from mexc_async.cli.loop import run
+from mexc_async.cli.outcome import INTERRUPTED, REFUSED, fail
+from mexc_async.cli.target import Rest, Sim
 
 if TYPE_CHECKING:
     from mexc_async.cli.bar_file import BarFile, Download
@@ -23,7 +25,6 @@ AT_ONCE = 500
 """Bars that are written together; a kill loses no more, and the next run fetches them again."""
 BUDGET_S = 60.0
 """How long a page is asked for again after faults."""
-INTERRUPTED = 130
 
 
 def klines(
@@ -33,8 +34,8 @@ def klines(
     until: Annotated[str, typer.Option(help="Bars that have closed by then: the same, or `now`.")] = "now",
     interval: Annotated[str, typer.Option(help="1m, 5m, 15m, 30m, 60m, 4h, 1d, 1W or 1M.")] = "1m",
     limits: Annotated[str, typer.Option(help="Limit profile, see docs/limits.md.")] = "default",
-    rest: Annotated[str | None, typer.Option(help="URL of another exchange, such as a simulator.")] = None,
-    sim: Annotated[bool, typer.Option("--sim", help="Ask a simulated exchange, started for this call.")] = False,
+    rest: Rest = None,
+    sim: Sim = False,
 ) -> None:
     """Download bars into a file; after an interruption the same command goes on where it was.
 
@@ -54,21 +55,16 @@ def klines(
             run(_download(mexc, file, download, end_ms))
             file.finish()
     except (ConfigError, InvalidRequest) as error:
-        _fail(str(error), 2)
+        fail(error)
     except OSError as error:
-        _fail(f"--out {out}: {error.strerror or error}", 2)
+        fail(f"--out {out}: {error.strerror or error}")
     except MexcError as error:
         if file.next_ms == start_ms:
             file.discard()
-            _fail(str(error), 1)
-        _fail(f"{error}; what was read is kept: the same command goes on from there", 1)
+            fail(error, REFUSED)
+        fail(f"{error}; what was read is kept: the same command goes on from there", REFUSED)
     except (asyncio.CancelledError, KeyboardInterrupt):
-        _fail("interrupted; the same command goes on from there", INTERRUPTED)
-
-
-def _fail(message: str, status: int) -> NoReturn:
-    print(f"error: {message}", file=sys.stderr)
-    raise typer.Exit(status)
+        fail("interrupted; the same command goes on from there", INTERRUPTED)
 
 
 def _moment(option: str, text: str) -> int:

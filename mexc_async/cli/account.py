@@ -1,0 +1,153 @@
+"""`mexc-async balances`, `orders`, `cancel` and `transfer`: the account behind the key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mexc_async.cli.acts import confirm, to_its_end
+from mexc_async.cli.outcome import carry_out, fail
+from mexc_async.cli.show import show
+from mexc_async.cli.target import AsJson, Rest, Sim, Symbol, Yes, connect
+
+if TYPE_CHECKING:
+    from mexc_async.client import Mexc
+    from mexc_async.core.endpoint import Request
+
+ORDER = (
+    "symbol", "side", "type", "price", "quantity", "executed_quantity", "status", "order_id", "client_order_id",
+    "orig_client_order_id", "time",
+)  # fmt: skip
+
+
+def balances(
+    every: Annotated[bool, typer.Option("--all", help="Those of zero as well.")] = False,
+    json: AsJson = False,
+    sim: Sim = False,
+    rest: Rest = None,
+) -> None:
+    """Show what the account holds, free and locked by open orders."""
+
+    async def ask(mexc: Mexc) -> None:
+        found = (await mexc.spot.account()).balances
+        show([one for one in found if every or one.free or one.locked], json, ("asset", "free", "locked"))
+
+    _with_key(rest, sim, ask)
+
+
+def orders(
+    symbol: Annotated[str | None, typer.Argument(help="Such as BTCUSDT; all if not given.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="In any state, of the last 24 hours; needs a symbol.")] = False,
+    json: AsJson = False,
+    sim: Sim = False,
+    rest: Rest = None,
+) -> None:
+    """Show open orders."""
+    from mexc_async.errors import InvalidRequest
+    from mexc_async.spot.trading import AllOrdersQuery, OpenOrdersQuery
+
+    request: Request[Any]
+    try:
+        if every and symbol is None:
+            raise InvalidRequest("--all needs a symbol: MEXC tells ended orders symbol by symbol")
+        request = AllOrdersQuery(symbol=symbol or "") if every else OpenOrdersQuery(symbol=symbol)
+    except InvalidRequest as error:
+        fail(error)
+
+    async def ask(mexc: Mexc) -> None:
+        show(await mexc.send(request), json, ORDER)
+
+    _with_key(rest, sim, ask)
+
+
+def cancel(
+    symbol: Symbol,
+    order_id: Annotated[str | None, typer.Option(help="The exchange's id of the order.")] = None,
+    client_order_id: Annotated[str | None, typer.Option(help="Your own id of the order.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every open order of the symbol.")] = False,
+    yes: Yes = False,
+    json: AsJson = False,
+    sim: Sim = False,
+    rest: Rest = None,
+) -> None:
+    """Cancel one order, or every open order of a symbol, and show how they ended. Repeating it does no harm."""
+    from mexc_async.errors import InvalidRequest
+    from mexc_async.spot.trading import CancelOpenOrders, CancelOrder
+
+    request: Request[Any]
+    try:
+        if (order_id is not None) + (client_order_id is not None) + every != 1:
+            raise InvalidRequest("one of --order-id, --client-order-id and --all is needed, and one only")
+        request = (
+            CancelOpenOrders(symbol=symbol)
+            if every
+            else CancelOrder(symbol=symbol, order_id=order_id, orig_client_order_id=client_order_id)
+        )
+    except InvalidRequest as error:
+        fail(error)
+
+    what = f"cancel {'every open order' if every else f'order {order_id or client_order_id}'} of {symbol}"
+    _act(rest, sim, yes, json, what, request)
+
+
+def transfer(
+    asset: Annotated[str, typer.Argument(help="Such as USDT.")],
+    amount: Annotated[str, typer.Argument(help="How much.")],
+    from_wallet: Annotated[str, typer.Option("--from", help="Wallet that it leaves: SPOT or FUTURES.")] = "SPOT",
+    to_wallet: Annotated[str, typer.Option("--to", help="Wallet that it goes to: SPOT or FUTURES.")] = "SPOT",
+    from_account: Annotated[str | None, typer.Option(help="Sub-account that it leaves; the main one if none.")] = None,
+    to_account: Annotated[str | None, typer.Option(help="Sub-account that it goes to; the main one if none.")] = None,
+    yes: Yes = False,
+    json: AsJson = False,
+    sim: Sim = False,
+    rest: Rest = None,
+) -> None:
+    """Transfer between the account's wallets, or between the main account and its sub-accounts."""
+    from mexc_async.cli.flags import build
+    from mexc_async.errors import InvalidRequest
+    from mexc_async.spot.subaccounts import SubUniversalTransfer
+    from mexc_async.spot.wallet import UniversalTransfer
+
+    request: Request[Any]
+    given = {"from_account_type": from_wallet, "to_account_type": to_wallet, "asset": asset, "amount": amount}
+    accounts = {"from_account": from_account, "to_account": to_account}
+    try:
+        if from_account is None and to_account is None:
+            request = build(UniversalTransfer, given)
+        else:
+            named = {name: account for name, account in accounts.items() if account is not None}
+            request = build(SubUniversalTransfer, given | named)
+    except InvalidRequest as error:
+        fail(error)
+
+    ends = (
+        f"{wallet} of {account or 'the main account'}"
+        for wallet, account in zip((from_wallet, to_wallet), accounts.values(), strict=True)
+    )
+    _act(rest, sim, yes, json, f"transfer {amount} {asset} from {' to '.join(ends)}", request)
+
+
+def _act(rest: str | None, sim: bool, yes: bool, json: bool, what: str, request: Request[Any]) -> None:
+    """Ask, send, and show the answer."""
+
+    async def ask(mexc: Mexc) -> None:
+        show(await mexc.send(request), json, ORDER)
+
+    async def act(mexc: Mexc) -> None:
+        await to_its_end(mexc, ask(mexc))
+
+    _with_key(rest, sim, act, (what, yes))
+
+
+def _with_key(rest: str | None, sim: bool, work: Any, act: tuple[str, bool] | None = None) -> None:
+    """Do what needs a key; `act` is what will be done and whether that was confirmed, for what changes something."""
+    from mexc_async.errors import ConfigError
+
+    try:
+        mexc = connect(rest, sim, signed=True, changes=act is not None)
+    except ConfigError as error:
+        fail(error)
+    if act is not None:
+        confirm(mexc, *act)
+    carry_out(mexc, work)

@@ -1,0 +1,83 @@
+"""`mexc-async ticker`, `book` and `trades`: a look at the market. No key is needed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mexc_async.cli.outcome import carry_out, fail
+from mexc_async.cli.show import show
+from mexc_async.cli.target import AsJson, Rest, Sim, Symbol, connect
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mexc_async.client import Mexc
+    from mexc_async.core.endpoint import Request
+
+TICKER = (
+    "symbol", "last_price", "price_change_percent", "bid_price", "ask_price", "high_price", "low_price", "volume",
+    "quote_volume",
+)  # fmt: skip
+TRADE = ("time", "price", "quantity", "quote_quantity", "trade_type")
+
+
+def ticker(
+    symbol: Annotated[str | None, typer.Argument(help="Such as BTCUSDT; all if not given.")] = None,
+    json: AsJson = False,
+    sim: Sim = False,
+    rest: Rest = None,
+) -> None:
+    """Show the last 24 hours of a symbol, or of all: prices, volumes, and the change as a ratio."""
+    from mexc_async.spot.market import Ticker24hQuery
+
+    _ask(Ticker24hQuery, {"symbol": symbol}, json, sim, rest, TICKER)
+
+
+def book(
+    symbol: Symbol,
+    limit: Annotated[int, typer.Option(help="Levels a side, 1 to 5000.")] = 10,
+    json: AsJson = False,
+    sim: Sim = False,
+    rest: Rest = None,
+) -> None:
+    """Show a snapshot of a symbol's order book, the best prices first."""
+    from mexc_async.spot.market import DepthQuery
+
+    _ask(DepthQuery, {"symbol": symbol, "limit": limit}, json, sim, rest)
+
+
+def trades(
+    symbol: Symbol,
+    limit: Annotated[int, typer.Option(help="How many, 1 to 1000.")] = 20,
+    json: AsJson = False,
+    sim: Sim = False,
+    rest: Rest = None,
+) -> None:
+    """Show a symbol's last public trades, newest first; BID where the taker bought."""
+    from mexc_async.spot.market import TradesQuery
+
+    _ask(TradesQuery, {"symbol": symbol, "limit": limit}, json, sim, rest, TRADE)
+
+
+def _ask(
+    kind: type[Request[Any]],
+    parameters: dict[str, object],
+    json: bool,
+    sim: bool,
+    rest: str | None,
+    columns: Sequence[str] | None = None,
+) -> None:
+    """Ask one public question and show the answer."""
+    from mexc_async.errors import ConfigError, InvalidRequest
+
+    async def ask(mexc: Mexc) -> None:
+        show(await mexc.send(request), json, columns)
+
+    try:
+        request = kind(**parameters)
+        mexc = connect(rest, sim)
+    except (ConfigError, InvalidRequest) as error:
+        fail(error)
+    carry_out(mexc, ask)

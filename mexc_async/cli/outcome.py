@@ -1,0 +1,55 @@
+"""How a command ends: one line on standard error, and a status that says what kind of end it was."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, NoReturn, TypeAlias
+
+import typer
+
+from mexc_async.cli.loop import run
+
+if TYPE_CHECKING:
+    from mexc_async.client import Mexc
+    from mexc_async.errors import MexcError
+
+REFUSED = 1
+"""The exchange said no, or could not be reached, or the user did."""
+WRONG_INPUT = 2
+INTERRUPTED = 130
+
+Work: TypeAlias = "Callable[[Mexc], Awaitable[None]]"
+
+
+def fail(message: object, status: int = WRONG_INPUT) -> NoReturn:
+    """Say why, on one line, and end the command."""
+    print(f"error: {message}", file=sys.stderr)
+    raise typer.Exit(status)
+
+
+def carry_out(mexc: Mexc, work: Work) -> None:
+    """Open the client, do the work, and end the command if that fails: 1, 2 for wrong input, 130 after Ctrl-C."""
+    from mexc_async.errors import ConfigError, GuardRefused, InvalidRequest, MexcError
+
+    async def opened() -> None:
+        async with mexc:
+            await work(mexc)
+
+    try:
+        run(opened())
+    except (ConfigError, InvalidRequest, GuardRefused) as error:
+        fail(error)
+    except MexcError as error:
+        fail("; ".join([str(error), *_meaning(error), *getattr(error, "__notes__", ())]), REFUSED)
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        fail("interrupted", INTERRUPTED)
+
+
+def _meaning(error: MexcError) -> list[str]:
+    """What the documents say about a code that has no advice of its own: the exchange's words may be in Chinese."""
+    from mexc_async.error_codes import SPOT_CODES
+
+    row = None if error.advice or error.code is None else SPOT_CODES.get(error.code)
+    return [] if row is None else [f"{row.error.__name__}: {row.meaning}"]

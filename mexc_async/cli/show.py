@@ -1,0 +1,135 @@
+"""What a command prints: tables for people, JSON with the SDK's names for programs. Amounts are exact in both."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import Enum
+from typing import TYPE_CHECKING, TypeAlias
+
+import msgspec
+import orjson
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+Plain: TypeAlias = "dict[str, Plain] | list[Plain] | str | int | float | bool | None"
+"""What JSON can hold."""
+
+MILLISECONDS_FROM = 1_000_000_000_000
+"""September 2001: a time below this is none in milliseconds."""
+
+
+def plain(value: object) -> Plain:
+    """An answer of the exchange as JSON can hold it: Decimal as text, fields by the SDK's names."""
+    if isinstance(value, msgspec.Struct):
+        if isinstance(value, Iterable):  # a level of a book
+            return [plain(item) for item in value]
+        return {field.name: plain(getattr(value, field.name)) for field in msgspec.structs.fields(value)}
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, Enum):
+        return plain(value.value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [plain(item) for item in value]
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    raise TypeError(f"{type(value).__name__} is no part of an answer")
+
+
+def show(answer: object, as_json: bool, columns: Sequence[str] | None = None) -> None:
+    """Print an answer; `columns` are those of its rows that people want to see, in their order."""
+    value = plain(answer)
+    if as_json:
+        print(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+        return
+    from rich.console import Console
+
+    _print(Console(width=None if sys.stdout.isatty() else 200, highlight=False), value, columns)
+
+
+def _print(console: Console, value: Plain, columns: Sequence[str] | None) -> None:
+    if isinstance(value, dict):
+        there = {name: item for name, item in value.items() if item not in (None, [], {})}
+        inner = {name: item for name, item in there.items() if isinstance(item, dict) or _is_rows(item)}
+        if facts := [(name, item) for name, item in there.items() if name not in inner]:
+            console.print(_facts(facts))
+        for name, rows in inner.items():
+            console.print(f"\n{name}" if facts else name, style="bold", markup=False)
+            _print(console, rows, columns)
+        if not there:
+            console.print("done")
+    elif _is_rows(value):
+        assert isinstance(value, list)
+        console.print(_rows(value, columns))
+    elif isinstance(value, list):
+        for item in value:
+            console.print(text(item), markup=False)
+        if not value:
+            console.print("nothing")
+    else:
+        console.print(text(value), markup=False)
+
+
+def _is_rows(value: Plain) -> bool:
+    """Whether it is a list of objects or of lists."""
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict | list)
+
+
+def _facts(facts: Iterable[tuple[str, Plain]]) -> RenderableType:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, item in facts:
+        table.add_row(name, Text(text(item, name)))
+    return table
+
+
+def _rows(rows: Sequence[Plain], columns: Sequence[str] | None) -> RenderableType:
+    from rich.table import Table
+    from rich.text import Text
+
+    dicts = [
+        row if isinstance(row, dict) else dict(zip(("price", "quantity"), _items(row), strict=False)) for row in rows
+    ]
+    names = list(dict.fromkeys(name for row in dicts for name, item in row.items() if item not in (None, [])))
+    if columns is not None and set(columns) & set(names):
+        names = [name for name in columns if name in names]
+    table = Table(box=None, pad_edge=False)
+    for name in names:
+        is_number = all(_is_number(row.get(name)) for row in dicts)
+        table.add_column(name, justify="right" if is_number else "left", overflow="fold")
+    for row in dicts:
+        table.add_row(*(Text(text(row.get(name), name)) for name in names))
+    return table
+
+
+def _items(row: Plain) -> list[Plain]:
+    return row if isinstance(row, list) else [row]
+
+
+def _is_number(item: Plain) -> bool:
+    if isinstance(item, str):
+        return item.removeprefix("-").replace(".", "", 1).isdigit()
+    return item is None or (isinstance(item, int) and not isinstance(item, bool))
+
+
+def text(item: Plain, name: str = "") -> str:
+    """One value as people read it: times in UTC, nothing for what is missing."""
+    if item is None:
+        return ""
+    if isinstance(item, bool):
+        return "yes" if item else "no"
+    if isinstance(item, int) and name.endswith(("time", "timestamp")) and item >= MILLISECONDS_FROM:
+        moment = datetime.fromtimestamp(item / 1000, UTC)
+        return f"{moment:%Y-%m-%d %H:%M:%S}.{item % 1000:03d}"
+    if isinstance(item, list):
+        return f"{len(item)} items" if _is_rows(item) else ", ".join(text(one) for one in item)
+    if isinstance(item, dict):
+        return ", ".join(f"{key} {text(one, key)}" for key, one in item.items() if one is not None)
+    return str(item)

@@ -1,0 +1,65 @@
+"""Runs a command of the command line in this process, as `mexc-async` would."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from typing import NamedTuple, TypeAlias
+from unittest.mock import patch
+
+import orjson
+
+from mexc_async.cli.app import main
+
+
+class Ended(NamedTuple):
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> object:
+        """What it printed, decoded."""
+        assert self.status == 0, self.err
+        value: object = orjson.loads(self.out)
+        return value
+
+    def error(self, status: int) -> str:
+        """The one line that it failed with."""
+        assert self.status == status, self
+        assert self.out == ""
+        *asked, line = self.err.splitlines()
+        assert not asked
+        assert line.startswith("error: ")
+        return line
+
+
+Run: TypeAlias = Callable[..., Ended]
+
+
+class Terminal(io.StringIO):
+    """Standard input with somebody at it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def invoke(*arguments: str, stdin: io.StringIO | None = None) -> Ended:
+    """Run it; nobody is there to answer unless `stdin` says so."""
+    out, err, status = io.StringIO(), io.StringIO(), 0
+    with (
+        patch.object(sys, "argv", ["mexc-async", *arguments]),
+        patch.object(sys, "stdin", stdin or io.StringIO()),
+        patch.dict(sys.modules, {"uvloop": None}),  # its loops are collected too late for warnings that are errors
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
+        try:
+            main()
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else 1
+    return Ended(status, out.getvalue(), err.getvalue())

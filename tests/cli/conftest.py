@@ -1,0 +1,31 @@
+"""A simulated exchange for the commands, and the command line pointed at it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+import pytest
+
+from mexc_async.sim.background import BackgroundSimulator
+from mexc_async.sim.server import SimConfig
+from tests.cli.command import Ended, Run, invoke
+
+
+@pytest.fixture(scope="module")
+def exchange() -> Iterator[BackgroundSimulator]:
+    """A simulator with books that stand still."""
+    with BackgroundSimulator(SimConfig(limits="none", flow=0)) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def run(exchange: BackgroundSimulator, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs commands against it, with the key in the environment."""
+    monkeypatch.setenv("MEXC_API_KEY", exchange.api_key)
+    monkeypatch.setenv("MEXC_API_SECRET", exchange.api_secret)
+
+    def on_exchange(*arguments: str, stdin: io.StringIO | None = None) -> Ended:
+        return invoke(*arguments, "--rest", exchange.rest, stdin=stdin)
+
+    return on_exchange
