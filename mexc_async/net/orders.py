@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Coroutine, Iterable, Sequence
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from mexc_async.core.checks import positive
 from mexc_async.core.orders import OrderRecord
@@ -18,6 +18,7 @@ from mexc_async.errors import (
     OrderNotFound,
     OrdersLeftOpen,
     OutcomeUnknown,
+    ProtocolError,
     WaitTimeout,
 )
 from mexc_async.net.api import Api, Options
@@ -32,6 +33,8 @@ from mexc_async.spot.account import MyTradesQuery
 from mexc_async.spot.channels import FILLS, ORDERS
 from mexc_async.spot.tracking import adopted
 from mexc_async.spot.trading import MAX_BATCH, CancelOrder, NewOrder, OpenOrdersQuery, OrderQuery
+
+T = TypeVar("T")
 
 LATE_FILLS_S = 1.0
 """How long a finished order's fills may be missing before REST is asked for them."""
@@ -235,7 +238,7 @@ class Orders(Placing):
             raise InvalidRequest(f"timeout_s {timeout_s!r} must be a number of seconds above 0")
         return OrderSession(self, cancel_on_exit, timeout_s)
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run work that the client owns. Raises ClientClosed."""
         return self._api.tasks.spawn(work)
 
@@ -280,6 +283,24 @@ class Orders(Placing):
                 self.desk.take_in(record)
             taken.append(TrackedOrder(self, record))
         return taken
+
+    async def find(self, symbol: str, client_order_id: str) -> TrackedOrder:
+        """An order of the account by its client order id: one of this client, or of an earlier run, open or ended.
+
+        Raises OrderNotFound; within recvWindow after it was sent, an order may be there and not be found yet.
+        """
+        self._start()
+        if (known := self.get(client_order_id)) is not None:
+            return known
+        query = OrderQuery(symbol=symbol, orig_client_order_id=client_order_id)
+        order = await self._api.send(query, self._options)
+        if order.client_order_id not in (None, "", client_order_id):
+            raise ProtocolError(f"the look-up of {client_order_id} was answered with {order.client_order_id}")
+        record = self.desk.ledger.table.find(order.order_id, client_order_id)
+        if record is None:
+            record = adopted(order, client_order_id)
+            self.desk.take_in(record)
+        return TrackedOrder(self, record)
 
     def _changed(self, record: OrderRecord) -> None:
         if record.lacks and record.is_final:

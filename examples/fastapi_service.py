@@ -1,0 +1,82 @@
+"""A small trading service with FastAPI: balances, and orders that are placed once however often they are asked for.
+
+    python examples/fastapi_service.py                                        # on a simulated exchange of its own
+    MEXC_API_KEY=... MEXC_API_SECRET=... python examples/fastapi_service.py --live
+
+    curl http://127.0.0.1:8000/balances
+    curl -X POST http://127.0.0.1:8000/orders -H 'Idempotency-Key: my-first' -H 'Content-Type: application/json' \
+        -d '{"symbol": "BTCUSDT", "side": "BUY", "quantity": "0.001", "price": "20000"}'
+    curl -X DELETE http://127.0.0.1:8000/orders/BTCUSDT/my-first
+
+It asks nobody who they are and listens on this machine only: put your own authentication in front of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from decimal import Decimal
+from typing import Annotated, Literal
+
+import uvicorn
+from fastapi import FastAPI, Header, Response
+from pydantic import BaseModel
+
+from mexc_async import Mexc, NewOrder
+from mexc_async.contrib.fastapi import Client, Orders, answer, use_mexc
+from mexc_async.contrib.keyed_orders import OrderAnswer
+
+app = FastAPI(title="Orders on MEXC")
+
+
+class OrderRequest(BaseModel):
+    """What a caller wants to trade; without a price at the market's."""
+
+    symbol: str
+    side: Literal["BUY", "SELL"]
+    quantity: Decimal
+    price: Decimal | None = None
+
+
+@app.get("/balances")
+async def balances(mexc: Client) -> Response:
+    """What the account holds."""
+    return answer([one for one in (await mexc.spot.account()).balances if one.free or one.locked])
+
+
+@app.post("/orders")
+async def place(wanted: OrderRequest, orders: Orders, idempotency_key: Annotated[str, Header()]) -> Response:
+    """Place an order; the same key again gives the same order."""
+    order = NewOrder(
+        symbol=wanted.symbol,
+        side=wanted.side,
+        type="MARKET" if wanted.price is None else "LIMIT",
+        quantity=wanted.quantity,
+        price=wanted.price,
+    )
+    return answer(OrderAnswer.of(await orders.place(idempotency_key, order)), 201)
+
+
+@app.get("/orders/{symbol}/{key}")
+async def look(symbol: str, key: str, orders: Orders) -> Response:
+    """How far an order got."""
+    return answer(OrderAnswer.of(await orders.find(key, symbol)))
+
+
+@app.delete("/orders/{symbol}/{key}")
+async def cancel(symbol: str, key: str, orders: Orders) -> Response:
+    """Cancel an order; one that has ended already is answered with its end."""
+    return answer(OrderAnswer.of(await (await orders.find(key, symbol)).cancel()))
+
+
+def main() -> None:
+    """Read the command line and serve until SIGTERM or Ctrl-C."""
+    parser = argparse.ArgumentParser(description="A trading service with FastAPI.")
+    parser.add_argument("--live", action="store_true", help="trade on MEXC with the key in the environment")
+    parser.add_argument("--port", type=int, default=8000)
+    options = parser.parse_args()
+    use_mexc(app, Mexc.from_env if options.live else Mexc.sim)
+    uvicorn.run(app, host="127.0.0.1", port=options.port, timeout_graceful_shutdown=20)
+
+
+if __name__ == "__main__":
+    main()

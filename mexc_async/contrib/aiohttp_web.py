@@ -1,0 +1,104 @@
+"""aiohttp.web: one client per process, found in every request; errors as HTTP answers; health and readiness.
+
+app = web.Application()
+use_mexc(app, Mexc.from_env)
+
+async def balances(request: web.Request) -> web.Response:
+    return answer((await mexc_of(request).spot.account()).balances)
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+
+import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from mexc_async.client import Mexc
+from mexc_async.contrib.http_answers import OWN_FAULT, body_of, headers_of, status_of
+from mexc_async.contrib.keyed_orders import EARLIER_S, KeyedOrders
+from mexc_async.contrib.service import CLOSING_S, MexcService
+from mexc_async.errors import MexcError
+
+logger = logging.getLogger("mexc_async.contrib")
+
+SERVICE = web.AppKey("mexc_service", MexcService)
+
+
+def use_mexc(
+    app: web.Application,
+    make: Callable[[], Mexc],
+    *,
+    health: str | None = "/health",
+    ready: str | None = "/ready",
+    closing_s: float = CLOSING_S,
+    earlier_s: float = EARLIER_S,
+) -> MexcService:
+    """Give an application its client: open from its start-up, before what is added later, until its clean-up.
+
+    Args:
+        app: the application.
+        make: makes the client, in each process that serves, such as `Mexc.from_env`.
+        health: path that answers 200 as long as the process is sound; None for no such path.
+        ready: path that answers 200 when requests can be served, 503 and why otherwise; None for no such path.
+        closing_s: how long shutting down waits for orders whose answer is missing.
+        earlier_s: how long after the start an unknown idempotency key may be one that an earlier run has just used.
+    """
+    service = app[SERVICE] = MexcService(make, closing_s=closing_s, earlier_s=earlier_s)
+
+    async def life(_: web.Application) -> AsyncIterator[None]:
+        async with service.opened():
+            yield
+
+    app.cleanup_ctx.append(life)
+    app.middlewares.append(_errors)
+    if health is not None:
+        app.router.add_get(health, _health)
+    if ready is not None:
+        app.router.add_get(ready, _ready)
+    return service
+
+
+def service_of(request: web.Request) -> MexcService:
+    """The service of the application that a request came to, or of the one around it."""
+    service: MexcService = request.config_dict[SERVICE]
+    return service
+
+
+def mexc_of(request: web.Request) -> Mexc:
+    """The client. Raises ClientClosed."""
+    return service_of(request).mexc
+
+
+def orders_of(request: web.Request) -> KeyedOrders:
+    """Orders under idempotency keys. Raises ClientClosed."""
+    return service_of(request).orders
+
+
+def answer(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """A value of the SDK as JSON, amounts as text."""
+    body = msgspec.json.encode(value)
+    return web.Response(body=body, status=status, headers=headers, content_type="application/json")
+
+
+@web.middleware
+async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except MexcError as error:
+        status = status_of(error)
+        if status == OWN_FAULT:
+            logger.error("%s %s: %s", request.method, request.path, error)
+        return answer(body_of(error), status, headers_of(error))
+
+
+async def _health(request: web.Request) -> web.Response:
+    is_alive = service_of(request).is_alive
+    return answer({"alive": is_alive}, 200 if is_alive else 503)
+
+
+async def _ready(request: web.Request) -> web.Response:
+    readiness = service_of(request).readiness()
+    return answer(readiness, 200 if readiness.ready else 503)

@@ -1,0 +1,113 @@
+"""FastAPI: one client per process, injected into handlers; errors as HTTP answers; health and readiness.
+
+    app = FastAPI()
+    use_mexc(app, Mexc.from_env)
+
+    @app.get("/balances")
+    async def balances(mexc: Client) -> Response:
+        return answer((await mexc.spot.account()).balances)
+
+This module is where `fastapi` is needed: `pip install mexc-async[fastapi]`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Annotated, Any, TypeAlias
+
+import msgspec
+from fastapi import Depends, FastAPI, Request, Response
+from fastapi.requests import HTTPConnection
+
+from mexc_async.client import Mexc
+from mexc_async.contrib.http_answers import OWN_FAULT, body_of, headers_of, status_of
+from mexc_async.contrib.keyed_orders import EARLIER_S, KeyedOrders
+from mexc_async.contrib.service import CLOSING_S, MexcService
+from mexc_async.errors import MexcError
+
+logger = logging.getLogger("mexc_async.contrib")
+
+
+def use_mexc(
+    app: FastAPI,
+    make: Callable[[], Mexc],
+    *,
+    health: str | None = "/health",
+    ready: str | None = "/ready",
+    closing_s: float = CLOSING_S,
+    earlier_s: float = EARLIER_S,
+) -> MexcService:
+    """Give an application its client: open from before its own start-up until after its own shutdown.
+
+    Args:
+        app: the application.
+        make: makes the client, in each process that serves, such as `Mexc.from_env`.
+        health: path that answers 200 as long as the process is sound; None for no such path.
+        ready: path that answers 200 when requests can be served, 503 and why otherwise; None for no such path.
+        closing_s: how long shutting down waits for orders whose answer is missing.
+        earlier_s: how long after the start an unknown idempotency key may be one that an earlier run has just used.
+    """
+    service = MexcService(make, closing_s=closing_s, earlier_s=earlier_s)
+    app.state.mexc = service
+    router: Any = app.router
+    inner = router.lifespan_context
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, Any] | None]:
+        async with service.opened(), inner(app) as state:
+            yield state
+
+    router.lifespan_context = lifespan
+    app.add_exception_handler(MexcError, _on_error)
+    if health is not None:
+        app.add_api_route(health, _health, include_in_schema=False)
+    if ready is not None:
+        app.add_api_route(ready, _ready, include_in_schema=False)
+    return service
+
+
+def service_of(connection: HTTPConnection) -> MexcService:
+    """The service of the application that a request came to."""
+    service: MexcService = connection.app.state.mexc
+    return service
+
+
+def mexc_of(connection: HTTPConnection) -> Mexc:
+    """The client of the application that a request came to. Raises ClientClosed."""
+    return service_of(connection).mexc
+
+
+def orders_of(connection: HTTPConnection) -> KeyedOrders:
+    """Its orders under idempotency keys. Raises ClientClosed."""
+    return service_of(connection).orders
+
+
+Client: TypeAlias = Annotated[Mexc, Depends(mexc_of)]
+"""A handler's parameter of this type is the client."""
+Orders: TypeAlias = Annotated[KeyedOrders, Depends(orders_of)]
+"""A handler's parameter of this type places orders under idempotency keys."""
+
+
+def answer(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A value of the SDK as JSON, amounts as text: FastAPI itself would make floats of them."""
+    return Response(msgspec.json.encode(value), status, headers, "application/json")
+
+
+def _on_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, MexcError)
+    status = status_of(error)
+    if status == OWN_FAULT:
+        logger.error("%s %s: %s", request.method, request.url.path, error)
+    return answer(body_of(error), status, headers_of(error))
+
+
+async def _health(connection: HTTPConnection) -> Response:
+    is_alive = service_of(connection).is_alive
+    return answer({"alive": is_alive}, 200 if is_alive else 503)
+
+
+async def _ready(connection: HTTPConnection) -> Response:
+    readiness = service_of(connection).readiness()
+    return answer(readiness, 200 if readiness.ready else 503)

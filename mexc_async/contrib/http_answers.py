@@ -1,0 +1,133 @@
+"""What a web service answers when a call to the exchange failed: one table for every framework."""
+
+from __future__ import annotations
+
+from math import ceil
+
+from msgspec import Struct
+
+from mexc_async.errors import (
+    AccountRestricted,
+    ApiError,
+    BookNotSynced,
+    ClientClosed,
+    ConfigError,
+    ConnectFailed,
+    ConnectionLost,
+    ExchangeUnavailable,
+    GuardRefused,
+    InsufficientBalance,
+    InvalidKey,
+    InvalidParameter,
+    InvalidRequest,
+    ListenKeyInvalid,
+    MexcError,
+    OrderNotFilled,
+    OrderNotFound,
+    OrderNotPlaced,
+    OrderRejected,
+    OrdersLeftOpen,
+    OutcomeUnknown,
+    PermissionDenied,
+    ProtocolError,
+    RateLimited,
+    ReadOnlyError,
+    RequestTimeout,
+    SignatureRejected,
+    StreamOverflow,
+    SubscriptionRefused,
+    TimestampRejected,
+    TooManyOrders,
+    TradingSuspended,
+    TransferRejected,
+    TransportError,
+    WaitTimeout,
+    WithdrawalsOff,
+)
+
+ACCEPTED = 202
+OWN_FAULT = 500
+"""The service is set up wrongly; what exactly is for its log, not for its callers."""
+
+STATUSES: dict[type[MexcError], int] = {
+    InvalidRequest: 422,
+    GuardRefused: 422,
+    InvalidParameter: 422,
+    OrderRejected: 422,
+    TransferRejected: 422,
+    OrderNotFound: 404,
+    InsufficientBalance: 409,
+    TradingSuspended: 409,
+    TooManyOrders: 409,
+    OrderNotFilled: 409,
+    PermissionDenied: 403,
+    AccountRestricted: 403,
+    ReadOnlyError: 403,
+    WithdrawalsOff: 403,
+    RateLimited: 429,
+    ConfigError: OWN_FAULT,
+    InvalidKey: OWN_FAULT,
+    SignatureRejected: OWN_FAULT,
+    TimestampRejected: OWN_FAULT,
+    ListenKeyInvalid: 502,
+    ProtocolError: 502,
+    SubscriptionRefused: 502,
+    OrdersLeftOpen: 502,
+    ApiError: 502,
+    ClientClosed: 503,
+    ConnectFailed: 503,
+    BookNotSynced: 503,
+    StreamOverflow: 503,
+    OrderNotPlaced: 503,
+    ExchangeUnavailable: 503,
+    TransportError: 504,
+    ConnectionLost: 504,
+    RequestTimeout: 504,
+    OutcomeUnknown: 504,
+    WaitTimeout: 504,
+}
+"""HTTP status of each class of errors; one that is not listed has that of the nearest class above it."""
+
+_ASK_AGAIN = (429, 503)
+
+
+class ErrorBody(Struct, frozen=True):
+    """What the caller gets to read."""
+
+    error: str
+    """The class: InsufficientBalance, OutcomeUnknown, ..."""
+    message: str
+    code: int | None
+    """The exchange's code."""
+    client_order_id: str | None
+    retryable: bool
+    """Whether the same request can succeed later."""
+    outcome_known: bool
+    """False when the order may or may not be there: ask for it, or repeat with the same idempotency key."""
+
+
+def status_of(error: MexcError) -> int:
+    """The HTTP status. An order that is still looked for is 202: the same key tells later what became of it."""
+    if isinstance(error, OutcomeUnknown) and error.accepted_until_ms is not None:
+        return ACCEPTED
+    return next((STATUSES[cls] for cls in type(error).__mro__ if cls in STATUSES), OWN_FAULT)
+
+
+def headers_of(error: MexcError) -> dict[str, str]:
+    """`Retry-After` in whole seconds, where asking again is worth it."""
+    if status_of(error) not in _ASK_AGAIN:
+        return {}
+    return {"Retry-After": str(max(ceil(error.retry_after_s or 0.0), 1))}
+
+
+def body_of(error: MexcError) -> ErrorBody:
+    """What is said. Never a secret, and nothing of how the service is set up."""
+    is_own_fault = status_of(error) == OWN_FAULT
+    return ErrorBody(
+        error="ServiceMisconfigured" if is_own_fault else type(error).__name__,
+        message="the service cannot use its API key; its log says why" if is_own_fault else error.message,
+        code=None if is_own_fault else error.code,
+        client_order_id=error.client_order_id,
+        retryable=error.retryable and not is_own_fault,
+        outcome_known=error.outcome_known,
+    )
