@@ -48,7 +48,7 @@ def call(
         near = get_close_matches(endpoint.replace("-", "_"), known, n=3)
         fail(f"{endpoint!r} is no endpoint; " + (f"near it: {', '.join(near)}" if near else "--list shows them all"))
     elif wants_help:
-        _print_flags(known[endpoint.replace("-", "_")])
+        print_flags(known[endpoint.replace("-", "_")])
     else:
         found = known[endpoint.replace("-", "_")]
         try:
@@ -94,7 +94,8 @@ def _first_sentence(doc: str) -> str:
     return " ".join(doc.split("\n\n")[0].split())
 
 
-def _print_flags(endpoint: Endpoint) -> None:
+def print_flags(endpoint: Endpoint) -> None:
+    """Show what an endpoint does, costs and takes."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

@@ -3,42 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
-from enum import Enum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
-import msgspec
 import orjson
+
+from mexc_async.core.plain import Plain, plain
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-Plain: TypeAlias = "dict[str, Plain] | list[Plain] | str | int | float | bool | None"
-"""What JSON can hold."""
-
 MILLISECONDS_FROM = 1_000_000_000_000
 """September 2001: a time below this is none in milliseconds."""
-
-
-def plain(value: object) -> Plain:
-    """An answer of the exchange as JSON can hold it: Decimal as text, fields by the SDK's names."""
-    if isinstance(value, msgspec.Struct):
-        if isinstance(value, Iterable):  # a level of a book
-            return [plain(item) for item in value]
-        return {field.name: plain(getattr(value, field.name)) for field in msgspec.structs.fields(value)}
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    if isinstance(value, Enum):
-        return plain(value.value)
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return [plain(item) for item in value]
-    if value is None or isinstance(value, str | int | float | bool):
-        return value
-    raise TypeError(f"{type(value).__name__} is no part of an answer")
 
 
 def show(answer: object, as_json: bool, columns: Sequence[str] | None = None) -> None:

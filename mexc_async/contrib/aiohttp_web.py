@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 
-import msgspec
+import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
@@ -20,6 +20,7 @@ from mexc_async.client import Mexc
 from mexc_async.contrib.http_answers import OWN_FAULT, body_of, headers_of, status_of
 from mexc_async.contrib.keyed_orders import EARLIER_S, KeyedOrders
 from mexc_async.contrib.service import CLOSING_S, MexcService
+from mexc_async.core.plain import plain
 from mexc_async.errors import MexcError
 
 logger = logging.getLogger("mexc_async.contrib")
@@ -79,7 +80,7 @@ def orders_of(request: web.Request) -> KeyedOrders:
 
 def answer(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """A value of the SDK as JSON, amounts as text."""
-    body = msgspec.json.encode(value)
+    body = orjson.dumps(plain(value))
     return web.Response(body=body, status=status, headers=headers, content_type="application/json")
 
 

@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, TypeAlias
 
-import msgspec
+import orjson
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.requests import HTTPConnection
 
@@ -25,6 +25,7 @@ from mexc_async.client import Mexc
 from mexc_async.contrib.http_answers import OWN_FAULT, body_of, headers_of, status_of
 from mexc_async.contrib.keyed_orders import EARLIER_S, KeyedOrders
 from mexc_async.contrib.service import CLOSING_S, MexcService
+from mexc_async.core.plain import plain
 from mexc_async.errors import MexcError
 
 logger = logging.getLogger("mexc_async.contrib")
@@ -92,7 +93,7 @@ Orders: TypeAlias = Annotated[KeyedOrders, Depends(orders_of)]
 
 def answer(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A value of the SDK as JSON, amounts as text: FastAPI itself would make floats of them."""
-    return Response(msgspec.json.encode(value), status, headers, "application/json")
+    return Response(orjson.dumps(plain(value)), status, headers, "application/json")
 
 
 def _on_error(request: Request, error: Exception) -> Response:

@@ -1,0 +1,35 @@
+"""Values of the SDK as JSON can hold them: amounts as exact text, fields by the SDK's names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from enum import Enum
+from typing import TypeAlias
+
+import msgspec
+
+Plain: TypeAlias = "dict[str, Plain] | list[Plain] | str | int | float | bool | None"
+"""What JSON can hold."""
+
+
+def plain(value: object) -> Plain:
+    """An answer of the exchange, or anything made of such, as JSON can hold it.
+
+    A `Decimal` is written out without an exponent. Raises TypeError for what has no such form.
+    """
+    if isinstance(value, msgspec.Struct):
+        if isinstance(value, Iterable):  # a level of a book
+            return [plain(item) for item in value]
+        return {field.name: plain(getattr(value, field.name)) for field in msgspec.structs.fields(value)}
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, Enum):
+        return plain(value.value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [plain(item) for item in value]
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    raise TypeError(f"{type(value).__name__} has no form in JSON")

@@ -1,0 +1,46 @@
+"""A simulated exchange for services, and an HTTP client for their users."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import aiohttp
+import pytest
+
+from mexc_async.sim.background import BackgroundSimulator
+from mexc_async.sim.faults import Fault
+from mexc_async.sim.server import SimConfig
+from tests.contrib.serving import KINDS
+
+
+@pytest.fixture
+def exchange() -> Iterator[BackgroundSimulator]:
+    """Books that stand still, and no limits."""
+    with BackgroundSimulator(SimConfig(limits="none", flow=0)) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def strike(exchange: BackgroundSimulator) -> Callable[[Fault], Callable[[], bool]]:
+    """Orders a fault; returns what tells whether it has struck."""
+
+    def order(fault: Fault) -> Callable[[], bool]:
+        exchange.call(lambda simulator: simulator.inject(fault))
+        return lambda: any(one.fault == fault and one.struck for one in exchange.call(lambda s: s.fault_counts()))
+
+    return order
+
+
+@pytest.fixture
+async def user() -> AsyncIterator[aiohttp.ClientSession]:
+    """Any number of users at once."""
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(60)) as session:
+        yield session
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Which framework."""
+    name: str = request.param
+    return name
