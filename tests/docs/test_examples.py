@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 from typer.main import get_group
 
+from mexc_async.catalogue import endpoints
 from mexc_async.cli.app import app
+from mexc_async.cli.flags import build, parse
 from mexc_async.client import Mexc
 from mexc_async.sim.accounts import read_accounts
 from mexc_async.sim.background import BackgroundSimulator
@@ -128,7 +130,10 @@ def test_no_example_is_forgotten() -> None:
 def test_command_is_valid(block: Block, words: list[str]) -> None:
     group = get_group(app)
     if words[0] == "mexc-async":
-        assert group.commands[words[1]].make_context(words[1], words[2:]) is not None
+        context = group.commands[words[1]].make_context(words[1], words[2:])
+        if words[1] == "call" and "--help" not in words and "--list" not in words:
+            declared = {endpoint.name: endpoint for endpoint in endpoints()}
+            assert build(declared[words[2]].request, parse(context.args)) is not None
     elif words[0] == "make":
         targets = [line.split(":")[0] for line in (ROOT / "Makefile").read_text().splitlines() if ":" in line]
         assert words[1] in targets
@@ -156,6 +161,15 @@ def test_flags_of_the_demo_are_all_described() -> None:
     page = (ROOT / "README.md").read_text(encoding="utf-8")
     flags = {flag for parameter in get_group(app).commands["demo"].params for flag in parameter.opts}
     assert {flag for flag in flags if f"`{flag}" not in page} == set()
+
+
+@pytest.mark.parametrize(
+    "command", ["ticker", "book", "trades", "balances", "orders", "buy", "sell", "cancel", "transfer", "call"]
+)
+def test_flags_of_the_command_line_are_all_described(command: str) -> None:
+    page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    flags = {flag for parameter in get_group(app).commands[command].params for flag in parameter.opts}
+    assert {flag for flag in flags if flag.startswith("-") and f"{flag}" not in page} == set()
 
 
 def test_examples_of_files_are_read(tmp_path: Path) -> None:
