@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mexc_async.client import Mexc, RawView, View
     from mexc_async.core.credentials import Credentials
     from mexc_async.core.endpoint import Auth, Cost, Endpoint, Json, Priority, Request, Resource, Route, call
+    from mexc_async.core.explain import SignatureReport, explain_signature
     from mexc_async.core.limits import Limit, Limits
     from mexc_async.core.orders import OrderFill, OrderState
     from mexc_async.core.retry import RetryPolicy
@@ -64,12 +65,17 @@ if TYPE_CHECKING:
         WaitTimeout,
         WithdrawalsOff,
     )
+    from mexc_async.keys.key_file import KeyFile
+    from mexc_async.keys.os_keyring import OsKeyring
     from mexc_async.net.accounts import Accounts, Moved
     from mexc_async.net.hooks import (
         BadFrame,
         BulkProgress,
         ClockFailed,
         ClockSynced,
+        KeyAged,
+        KeyNotReplaced,
+        KeyReplaced,
         ListenKeyFailed,
         OddItems,
         OrderSettled,
@@ -111,6 +117,10 @@ __all__ = [
     "IpBanned",
     "IpNotAllowed",
     "Json",
+    "KeyAged",
+    "KeyFile",
+    "KeyNotReplaced",
+    "KeyReplaced",
     "Limit",
     "Limits",
     "ListenKeyFailed",
@@ -132,6 +142,7 @@ __all__ = [
     "OrderStatus",
     "OrderType",
     "OrdersLeftOpen",
+    "OsKeyring",
     "OutcomeUnknown",
     "PermissionDenied",
     "Priority",
@@ -147,6 +158,7 @@ __all__ = [
     "Route",
     "Side",
     "SignatureRejected",
+    "SignatureReport",
     "Signer",
     "StreamOverflow",
     "StreamSettings",
@@ -168,12 +180,14 @@ __all__ = [
     "__version__",
     "call",
     "endpoints",
+    "explain_signature",
 ]
 
 _HOME = {
     "catalogue": "endpoints",
     "client": "Mexc RawView View",
     "core.credentials": "Credentials",
+    "core.explain": "SignatureReport explain_signature",
     "core.endpoint": "Auth Cost Endpoint Json Priority Request Resource Route call",
     "core.limits": "Limit Limits",
     "core.orders": "OrderFill OrderState",
@@ -188,10 +202,12 @@ _HOME = {
         "SubscriptionRefused TimestampRejected TooManyOrders TooManyRequests TradingSuspended "
         "TransferNotMade TransferRejected TransportError WaitTimeout WithdrawalsOff"
     ),
+    "keys.key_file": "KeyFile",
+    "keys.os_keyring": "OsKeyring",
     "net.accounts": "Accounts Moved",
     "net.hooks": (
-        "BadFrame BulkProgress ClockFailed ClockSynced ListenKeyFailed OddItems OrderSettled RequestDone StreamState "
-        "UnknownFields"
+        "BadFrame BulkProgress ClockFailed ClockSynced KeyAged KeyNotReplaced KeyReplaced ListenKeyFailed OddItems "
+        "OrderSettled RequestDone StreamState UnknownFields"
     ),
     "net.hub": "StreamSettings",
     "net.ledger": "OrderSettings",

@@ -16,15 +16,18 @@ from mexc_async.core.limits import Limits
 from mexc_async.core.query import Scalar, render
 from mexc_async.core.retry import RetryPolicy
 from mexc_async.errors import ClientClosed, ConfigError, InvalidRequest
-from mexc_async.keys import from_environment
+from mexc_async.keys.environment import from_environment
+from mexc_async.keys.stores import KeyStore, NamedKey, open_store
 from mexc_async.net.account_limiter import AccountLimiter
 from mexc_async.net.accounts import Accounts
 from mexc_async.net.api import Api, Call, Channel, Options
 from mexc_async.net.book import Books
 from mexc_async.net.clock import ServerClock
 from mexc_async.net.desk import OrderDesk
-from mexc_async.net.hooks import Hooks
+from mexc_async.net.hooks import Hooks, KeyReplaced
 from mexc_async.net.hub import Hub, StreamSettings
+from mexc_async.net.key_change import change_key
+from mexc_async.net.key_watch import Watched, follow, tell_age
 from mexc_async.net.ledger import OrderLedger, OrderSettings
 from mexc_async.net.limiter import RateLimiter
 from mexc_async.net.money import MoneyDesk
@@ -298,6 +301,7 @@ class Mexc(View):
         self._allow_withdraw = allow_withdraw
         self._tasks = Tasks()
         self._simulator: SimulatorProcess | None = None
+        self._watched: Watched | None = None
         self.hooks = Hooks()
         """Events: `mexc.hooks.add(listener)`."""
         self.limits = RateLimiter(_limits(limits)) if shared is None else shared.limiter
@@ -369,6 +373,33 @@ class Mexc(View):
         return Accounts(clients, pool, limiter)
 
     @classmethod
+    def from_keys(
+        cls,
+        name: str | None = None,
+        *,
+        store: KeyStore | None = None,
+        watch_s: float = 15.0,
+        **settings: Unpack[Settings],
+    ) -> Self:
+        """A client with a stored key (`mexc-async keys add NAME`), which follows when that is rotated.
+
+        Args:
+            name: of the key; by default the one in use. What is taken stays: a later `keys use` does not change it.
+            store: a `KeyFile` or `OsKeyring`; by default what MEXC_KEYS names (see `docs/keys.md`).
+            watch_s: how often the store is looked at for another key under that name.
+            settings: those of `Mexc`.
+
+        Raises ConfigError: no such key, a wrong password, a damaged file or one that others may read.
+        """
+        if not isinstance(watch_s, int | float) or not 0 < watch_s < 1e9:
+            raise ConfigError(f"watch_s {watch_s!r} must be a number of seconds above 0")
+        store = open_store() if store is None else store
+        watched = Watched(NamedKey(store, name or store.read().in_use), watch_s)
+        mexc = cls(watched.credentials, **settings)
+        mexc._watched = watched
+        return mexc
+
+    @classmethod
     def sim(
         cls,
         *,
@@ -410,6 +441,25 @@ class Mexc(View):
         """Whether the exchange is on this machine, so that no real money moves."""
         return is_loopback(self._pool.base)
 
+    async def replace_credentials(self, credentials: Credentials, *, same_account: bool = False) -> None:
+        """Sign with another key of the same account from now on, without a restart.
+
+        The new key is tried first. Calls under way end with the old key; private streams move to a listen key of the
+        new one, and what they miss meanwhile is looked up.
+
+        Args:
+            credentials: the new key.
+            same_account: take it for granted that both belong to one account, where the exchange cannot be asked: the
+                old key has ended, or either may not read the account.
+
+        Raises ConfigError when they belong to different accounts (orders in doubt would be sought in the wrong one),
+        ApiError when the exchange refuses the new key, TransportError. The old key then stays.
+        """
+        old = await change_key(self._api, credentials, same_account)
+        if self._user is not None:
+            self._user.replace_key(self._api.beside(old))
+        self.hooks.emit(KeyReplaced(old.masked_key, credentials.masked_key))
+
     def rules(self, symbol: str) -> SymbolRules:
         """A symbol's rules: `.price(...)` and `.quantity(...)` round by them.
 
@@ -445,9 +495,17 @@ class Mexc(View):
         if self._simulator is not None and not self._is_open:
             urls = await self._simulator.start()
             self._pool.base, self._hub.url = urls.rest, urls.spot_ws
-        self._is_open = True
         self._start()
+        if not self._is_open:
+            self._is_open = True
+            self._tasks.spawn(tell_age(lambda: self._api.credentials, self.hooks))
+            if (watched := self._watched) is not None:
+                self._tasks.spawn(follow(watched, self._api_key, self.replace_credentials, self.hooks))
         return self
+
+    def _api_key(self) -> str:
+        credentials = self._api.credentials
+        return credentials.api_key if credentials else ""
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "spot": {"errors", "error_codes", "core", "spot"},
     "futures": {"errors", "error_codes", "core", "futures"},
     "catalogue": _DECLARED,
-    "keys": {"errors", "core"},
+    "keys": {*_DECLARED, "keys"},
     "paging": _DECLARED,
     "net": {*_DECLARED, "net"},
     "client": _SDK,

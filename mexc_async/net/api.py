@@ -132,7 +132,6 @@ class Api:
     ) -> None:
         self.transport = transport
         self.limiter = limiter
-        self.credentials = credentials
         self.tasks = tasks
         self.hooks = hooks
         self.clock = ServerClock(self._time_sample, hooks, tasks)
@@ -145,9 +144,26 @@ class Api:
         self._allow_withdraw = allow_withdraw
         self._answers: dict[Hashable, tuple[float, object]] = {}
         self._public_headers: dict[str, str] = {}
+        self.sign_with(credentials)
+
+    def sign_with(self, credentials: Credentials | None) -> None:
+        """Sign every request from now on with this key; those that were sent keep theirs."""
+        self.credentials = credentials
         self._signed_headers = {"Content-Type": "application/json"}
         if credentials is not None:
             self._signed_headers["X-MEXC-APIKEY"] = credentials.api_key
+
+    def beside(self, credentials: Credentials) -> Api:
+        """The same connections, limits and events for calls with another key."""
+        return Api(
+            self.transport,
+            self.limiter,
+            credentials=credentials,
+            tasks=self.tasks,
+            hooks=self.hooks,
+            retry=self._retry,
+            read_only=self._read_only,
+        )
 
     async def send(self, request: Request[T], options: Options) -> T:
         """Send one request, typed, and everything that goes with it."""

@@ -105,6 +105,28 @@ class BulkProgress(Struct, frozen=True, gc=False):
     """Of those that are done."""
 
 
+class KeyAged(Struct, frozen=True, gc=False):
+    """The API key grows old; told when the client opens and once a day."""
+
+    masked_key: str
+    age_days: int
+    has_reached_end: bool
+    """Whether it is so old that MEXC ends it if it has no IP list."""
+
+
+class KeyReplaced(Struct, frozen=True, gc=False):
+    """Requests are signed with another key from now on."""
+
+    old_masked_key: str
+    new_masked_key: str
+
+
+class KeyNotReplaced(Struct, frozen=True):
+    """The store holds another key that could not be taken; the client goes on with the one that it has."""
+
+    error: MexcError
+
+
 Event: TypeAlias = (
     RequestDone
     | OddItems
@@ -116,6 +138,9 @@ Event: TypeAlias = (
     | UnknownFields
     | OrderSettled
     | BulkProgress
+    | KeyAged
+    | KeyReplaced
+    | KeyNotReplaced
 )
 
 

@@ -80,7 +80,10 @@ class UserStream:
             raise ClientClosed("the client is closed")
         if self._key is None or self._is_stale:
             old = self._key
-            answer = await self._api.send(CreateListenKey(), Options())
+            signer = None
+            while signer is not self._api.credentials:  # unless the API key was replaced meanwhile
+                signer = self._api.credentials
+                answer = await self._api.send(CreateListenKey(), Options())
             self._key, self._is_stale = answer.listen_key, False
             if old is not None and old != self._key:  # it would count against the account's limit for an hour
                 self._tasks.spawn(self._close(old))
@@ -117,6 +120,13 @@ class UserStream:
         """The key is no good: take a new one with a new socket."""
         self._key = None
         self._hub.reconnect_private()
+
+    def replace_key(self, former: Api) -> None:
+        """The API key was replaced: its listen key is closed with it, and a new one comes with a new socket."""
+        key = self._key
+        if key is not None and not self._is_closed:
+            self.forget_key()
+            self._tasks.spawn(self._close(key, former))
 
     # What the socket tells
 
@@ -306,8 +316,8 @@ class UserStream:
         if key is not None:
             await self._close(key)
 
-    async def _close(self, key: str) -> None:
+    async def _close(self, key: str, api: Api | None = None) -> None:
         try:
-            await self._api.send(CloseListenKey(listen_key=key), Options(timeout_s=2.0, max_wait_s=1.0))
+            await (api or self._api).send(CloseListenKey(listen_key=key), Options(timeout_s=2.0, max_wait_s=1.0))
         except MexcError as error:
             logger.info("a listen key was not closed and will run out by itself: %s", type(error).__name__)

@@ -13,7 +13,7 @@ import pytest
 from mexc_async.core.credentials import Credentials
 from mexc_async.core.signing import Signer
 from mexc_async.errors import ConfigError, MexcError, MissingCredentials
-from mexc_async.keys import KEY_VARIABLE, SECRET_VARIABLE, from_environment
+from mexc_async.keys.environment import KEY_VARIABLE, SECRET_VARIABLE, from_environment
 
 KEY = "mx0aBYs33eIilxBWC5"
 SECRET = "45d0b3c26f2644f19bfb98b07741b2f5"

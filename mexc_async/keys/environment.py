@@ -1,4 +1,4 @@
-"""Where credentials come from."""
+"""Credentials from the environment."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Where credentials come from: the environment, an encrypted file, the system's keyring."""

@@ -1,0 +1,81 @@
+"""Keys in the system's keyring: one entry that holds them all, so that a change is whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from hashlib import sha256
+from typing import Protocol
+
+from mexc_async.errors import ConfigError
+from mexc_async.keys.book import KeyBook
+
+SERVICE = "mexc-async"
+ENTRY = "keys"
+_PLAIN = ("plaintext", "keyring.backends.null")
+
+
+class Backend(Protocol):
+    """What is used of the library `keyring`."""
+
+    def get_password(self, service: str, username: str) -> str | None:
+        """The entry, if there is one."""
+        ...
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        """Write the entry."""
+        ...
+
+
+class OsKeyring:
+    """Keys in the keyring that the library `keyring` finds on this system."""
+
+    def __init__(self) -> None:
+        """Raises ConfigError when the library is missing, or the keyring it finds would not protect anything."""
+        self._backend, self._error = _found()
+
+    def __repr__(self) -> str:
+        return "OsKeyring()"
+
+    def read(self) -> KeyBook:
+        """The keys. Raises ConfigError."""
+        text = self._text()
+        return KeyBook() if text is None else KeyBook.decode(text)
+
+    def change(self, edit: Callable[[KeyBook], KeyBook]) -> KeyBook:
+        """Read, edit and write. Two processes that do so at once are not told. Raises ConfigError."""
+        book = edit(self.read())
+        try:
+            self._backend.set_password(SERVICE, ENTRY, book.encode().decode())
+        except self._error as error:
+            raise _refused(error) from None
+        return book
+
+    def stamp(self) -> Hashable:
+        """Differs whenever the entry was changed in between."""
+        return sha256((self._text() or "").encode()).digest()
+
+    def _text(self) -> str | None:
+        try:
+            return self._backend.get_password(SERVICE, ENTRY)
+        except self._error as error:
+            raise _refused(error) from None
+
+
+def _refused(error: Exception) -> ConfigError:
+    return ConfigError(f"the system's keyring refused: {' '.join(str(error).split()) or type(error).__name__}")
+
+
+def _found() -> tuple[Backend, type[Exception]]:
+    """The keyring and its kind of error."""
+    try:
+        import keyring
+        import keyring.errors
+    except ImportError:
+        raise ConfigError("the system's keyring needs the library keyring: pip install 'mexc-async[keys]'") from None
+    backend = keyring.get_keyring()
+    kind = f"{type(backend).__module__}.{type(backend).__name__}"
+    if kind.startswith("keyring.backends.fail"):
+        raise ConfigError("this system has no keyring; use the encrypted key file instead")
+    if any(word in kind.lower() for word in _PLAIN):
+        raise ConfigError(f"the keyring {kind} keeps secrets in plain text; use the encrypted key file instead")
+    return backend, keyring.errors.KeyringError

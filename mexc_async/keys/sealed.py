@@ -1,0 +1,85 @@
+"""Bytes sealed with a password: scrypt makes the key, AES-GCM encrypts and notices every change.
+
+    mexc-keys, version, cost | salt | nonce | ciphertext and its tag | SHA-256 of all before
+
+The digest tells damage from a wrong password; that nobody changed anything on purpose is what the tag proves, which
+covers the head as well.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Callable
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from mexc_async.errors import ConfigError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+COST = 17
+"""log2 of scrypt's N, with r = 8 and p = 1: 128 MB and about half a second for each guess."""
+COSTS = range(10, 21)
+MIN_PASSWORD = 8
+_MAGIC = b"mexc-keys\x01"
+_SALT = len(_MAGIC) + 1
+_NONCE = _SALT + 16
+_HEAD = _NONCE + 12
+_TAG = 16
+_DIGEST = 32
+Password = Callable[[bool], str]
+"""Gives the password; True asks for one for a new file."""
+
+
+def seal(data: bytes, password: str, cost: int = COST) -> bytes:
+    """Encrypt. Raises ConfigError when the password is too short, or `cryptography` is not installed."""
+    if len(password) < MIN_PASSWORD:
+        raise ConfigError(f"the password must have at least {MIN_PASSWORD} characters")
+    head = _MAGIC + bytes([cost]) + os.urandom(_HEAD - _SALT)
+    sealed = head + _encrypted(head, password, data)
+    return sealed + sha256(sealed).digest()
+
+
+def unseal(sealed: bytes, password: Callable[[], str]) -> bytes:
+    """Decrypt; the password is asked for only when the bytes are whole.
+
+    Raises ConfigError: another kind of file, damaged, or a wrong password.
+    """
+    body, digest = sealed[:-_DIGEST], sealed[-_DIGEST:]
+    if not sealed.startswith(_MAGIC[:-1]):
+        raise ConfigError("it is no key file")
+    if len(body) < _HEAD + _TAG or sha256(body).digest() != digest:
+        raise ConfigError("it is damaged: put a copy in its place, or remove it and add the keys anew")
+    if not sealed.startswith(_MAGIC) or sealed[_SALT - 1] not in COSTS:
+        raise ConfigError("it was written by a newer release")
+    return _decrypted(body[:_HEAD], password(), body[_HEAD:])
+
+
+def _encrypted(head: bytes, password: str, data: bytes) -> bytes:
+    cipher, _ = _cipher(head, password)
+    return cipher.encrypt(head[_NONCE:], data, head)
+
+
+def _decrypted(head: bytes, password: str, data: bytes) -> bytes:
+    cipher, wrong = _cipher(head, password)
+    try:
+        return cipher.decrypt(head[_NONCE:], data, head)
+    except wrong:
+        raise ConfigError("wrong password") from None
+
+
+def _cipher(head: bytes, password: str) -> tuple[AESGCM, type[Exception]]:
+    """AES-GCM with the key that the password makes with the head's salt, and the error of a wrong one."""
+    try:
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+        from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+    except ImportError:
+        raise ConfigError(
+            "the encrypted key file needs the library cryptography: pip install 'mexc-async[keys]'"
+        ) from None
+    text = unicodedata.normalize("NFC", password).encode()
+    key = Scrypt(salt=head[_SALT:_NONCE], length=32, n=2 ** head[_SALT - 1], r=8, p=1).derive(text)
+    return AESGCM(key), InvalidTag
