@@ -13,6 +13,8 @@ from mexc_async.cli.account import balances, cancel, orders, transfer
 from mexc_async.cli.call import call
 from mexc_async.cli.demo import demo
 from mexc_async.cli.endpoints import endpoints
+from mexc_async.cli.key_changes import allow_ip, rotate
+from mexc_async.cli.keys import add, list_keys, remove, use
 from mexc_async.cli.klines import klines
 from mexc_async.cli.market import book, ticker, trades
 from mexc_async.cli.order import buy, sell
@@ -45,6 +47,14 @@ app.command()(transfer)
 
 _UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
 """What Typer raises for a command line that it cannot read; it has no public name for it."""
+keys = typer.Typer(help="Keep API keys encrypted, by name, and replace them.", no_args_is_help=True)
+keys.command()(add)
+keys.command()(allow_ip)
+keys.command("list")(list_keys)
+keys.command()(remove)
+keys.command()(rotate)
+keys.command()(use)
+app.add_typer(keys, name="keys")
 
 
 def _print_version(wanted: bool) -> None:

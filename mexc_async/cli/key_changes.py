@@ -1,0 +1,202 @@
+"""`mexc-async keys rotate` and `allow-ip`: what is done about a key at the exchange."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mexc_async.cli.keys import Created, Name, PasswordFd, Where, created_ms, open_keys, read_key
+from mexc_async.cli.loop import run
+from mexc_async.cli.outcome import INTERRUPTED, REFUSED, fail
+
+if TYPE_CHECKING:
+    from mexc_async.client import Mexc
+    from mexc_async.core.credentials import Credentials
+    from mexc_async.keys.stores import KeyStore
+
+Rest = Annotated[str | None, typer.Option(help="URL of another exchange, such as a simulator.")]
+_DURATION = re.compile(r"(?:(\d{1,4})h)?(?:(\d{1,4})m)?(?:(\d{1,5})s)?")
+_LONGEST_S = 24 * 3600
+
+
+def rotate(
+    name: Name,
+    through: Annotated[str | None, typer.Option(help="For a sub-account's key: the main account's key.")] = None,
+    wait: Annotated[int, typer.Option(help="Seconds for running clients to switch, before the old key ends.")] = 60,
+    same_account: Annotated[
+        bool, typer.Option("--same-account", help="The old key has ended, but the new one is of its account.")
+    ] = False,
+    created: Created = None,
+    rest: Rest = None,
+    store: Where = None,
+    password_fd: PasswordFd = None,
+) -> None:
+    """Replace a key by a new one; running clients that were opened by Mexc.from_keys follow.
+
+    A sub-account's key is made anew with the same permissions and addresses, and the old one deleted at the exchange.
+    Any other key is made on MEXC's key page and asked for here, as in `keys add`.
+    """
+    from mexc_async.errors import ConfigError, MexcError
+
+    try:
+        if not 0 <= wait <= _LONGEST_S:
+            raise ConfigError(f"--wait {wait} must be from 0 to {_LONGEST_S}")
+        keys, made_ms = open_keys(store, password_fd), created_ms(created)
+        key = keys.read()[name]
+        if key.sub_account is None:
+            if through is not None:
+                raise ConfigError(f"key {name!r} is of no sub-account; give its name to: keys add --sub-account")
+            run(_replace(keys, name, made_ms, same_account, rest))
+        elif through is None:
+            raise ConfigError(f"key {name!r} is of a sub-account: name the main account's key with --through")
+        else:
+            run(_rotate(keys, name, through, wait, rest))
+    except ConfigError as error:
+        fail(error.message)
+    except MexcError as error:
+        fail(error, REFUSED)
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        fail(
+            f"interrupted; see `keys list`: where the old key is still to be deleted, `keys rotate {name}` does it", 130
+        )
+
+
+async def _replace(keys: KeyStore, name: str, made_ms: int, same_account: bool, rest: str | None) -> None:
+    """Ask for a new key, let the exchange say that it is good, and store it in place of the old one."""
+    from mexc_async.errors import ConfigError
+    from mexc_async.keys.book import KeyBook, renewed
+
+    old = keys.read()[name]
+    new = read_key(made_ms)
+    if new.api_key == old.api_key:
+        raise ConfigError("this is the old key: make a new one on MEXC's key page first")
+    async with _client(old.credentials(), rest) as mexc:
+        await mexc.replace_credentials(new.credentials(), same_account=same_account)
+
+    def edit(book: KeyBook) -> KeyBook:
+        if book[name].api_key != old.api_key:
+            raise ConfigError(f"key {name!r} was changed by somebody else meanwhile")
+        return book.changed(name, renewed(old, api_key=new.api_key, api_secret=new.api_secret, created_ms=made_ms))
+
+    keys.change(edit)
+    masked = old.credentials().masked_key
+    print(f"{name} is {new.credentials().masked_key} now; delete {masked} on MEXC's key page once your programs follow")
+
+
+async def _rotate(keys: KeyStore, name: str, through: str, wait: int, rest: str | None) -> None:
+    from mexc_async.core.credentials import masked
+    from mexc_async.keys.rotation import Rotation
+
+    async def try_key(credentials: Credentials) -> None:
+        from mexc_async.errors import PermissionDenied
+
+        async with _client(credentials, rest) as mexc:
+            try:
+                await mexc.spot.uid()
+            except PermissionDenied:  # it may not read the account, or not from here, just as the old one
+                return
+
+    book = keys.read()
+    async with _client(book[through].credentials(), rest) as main:
+        rotation = Rotation(main.spot, keys, name, try_key)
+        unfinished = rotation.old.replaces
+        if unfinished is None:
+            new = await rotation.switch()
+            print(f"{name} is {masked(new.api_key)} now; {masked(rotation.old.api_key)} ends in {wait} s", flush=True)
+            await asyncio.sleep(wait)
+        await rotation.finish()
+        print(f"{masked(unfinished or rotation.old.api_key)} is deleted at the exchange")
+
+
+def allow_ip(
+    name: Name,
+    through: Annotated[str, typer.Option(help="A key that may change the other's IP list.")],
+    duration: Annotated[str, typer.Option("--for", help="How long, such as 2h, 90m or 1h30m; a day at most.")],
+    address: Annotated[
+        str | None, typer.Option(help="The address, instead of the one that the exchange sees this machine under.")
+    ] = None,
+    rest: Rest = None,
+    store: Where = None,
+    password_fd: PasswordFd = None,
+) -> None:
+    """Put this machine's address on a key's IP list for a while; Ctrl-C and SIGTERM take it out early.
+
+    Exit status 0 when the time is over, or nothing had to be done, 130 when it was ended early.
+    """
+    from mexc_async.errors import ConfigError, MexcError
+
+    try:
+        seconds = _seconds(duration)
+        run(_allow(open_keys(store, password_fd), name, through, seconds, address, rest))
+    except ConfigError as error:
+        fail(error.message)
+    except MexcError as error:
+        fail(error, REFUSED)
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        fail("interrupted", INTERRUPTED)
+
+
+def _seconds(text: str) -> int:
+    from mexc_async.errors import ConfigError
+
+    found = _DURATION.fullmatch(text)
+    hours, minutes, seconds = (int(part or 0) for part in found.groups()) if found else (0, 0, 0)
+    total = hours * 3600 + minutes * 60 + seconds
+    if not 0 < total <= _LONGEST_S:
+        raise ConfigError(f"--for {text!r} is no time of up to a day, as in 2h, 90m or 1h30m")
+    return total
+
+
+async def _allow(keys: KeyStore, name: str, through: str, seconds: int, address: str | None, rest: str | None) -> None:
+    from mexc_async.core.checks import ip_address
+    from mexc_async.errors import ConfigError
+    from mexc_async.keys.guest import is_public, on_list
+
+    if address is not None:
+        ip_address("--address", address)
+    book = keys.read()
+    key, helper = book[name], book[through]
+    if address is None:
+        async with _client(key.credentials(), rest) as mexc:
+            address = await _own_address(mexc)
+        if address is None:
+            print(f"{name} may be used from here already; nothing was changed")
+            return
+    async with _client(helper.credentials(), rest, read_only=False) as mexc:
+        if not mexc.is_sim and not is_public(address):
+            raise ConfigError(f"{address} is a private address: the exchange never sees it")
+        try:
+            async with on_list(mexc.spot, key.api_key, address):
+                until = time.strftime("%H:%M:%S", time.localtime(time.time() + seconds))
+                print(f"{address} is on the IP list of {name} until {until}; Ctrl-C ends it early", flush=True)
+                await asyncio.sleep(seconds)
+        except asyncio.CancelledError:  # only once the address is out again, or another error would have come
+            print(f"{address} was taken out again")
+            raise
+        print(f"{address} was taken out again")
+
+
+async def _own_address(mexc: Mexc) -> str | None:
+    """The address under which the exchange refuses this machine; None if it does not. Raises ConfigError, MexcError."""
+    from mexc_async.errors import ConfigError, IpNotAllowed, PermissionDenied
+    from mexc_async.keys.guest import address_in
+
+    try:
+        await mexc.spot.uid()
+    except IpNotAllowed as refusal:
+        if (address := address_in(refusal)) is None:
+            raise ConfigError("the exchange does not say which address it sees; name it with --address") from None
+        return address
+    except PermissionDenied:
+        return None
+    return None
+
+
+def _client(credentials: Credentials, rest: str | None, read_only: bool = False) -> Mexc:
+    from mexc_async.client import REST, Mexc
+
+    return Mexc(credentials, rest=rest or REST, read_only=read_only)

@@ -1,0 +1,204 @@
+"""`mexc-async keys`: several keys by name, kept encrypted.
+
+Secrets are read from the terminal or standard input only: who else is on the machine can read a command line.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+
+from mexc_async.cli.outcome import fail
+
+if TYPE_CHECKING:
+    from mexc_async.keys.book import KeyBook, StoredKey
+    from mexc_async.keys.stores import KeyStore
+
+Name = Annotated[str, typer.Argument(help="What you call the key.")]
+Where = Annotated[
+    str | None,
+    typer.Option("--store", help="`keyring`, or a key file; by default MEXC_KEYS, else ~/.config/mexc-async/keys."),
+]
+PasswordFd = Annotated[
+    int | None, typer.Option(help="File descriptor to read the key file's password from, instead of asking.")
+]
+Created = Annotated[str | None, typer.Option(help="When it was made at MEXC, as in 2026-09-01; by default now.")]
+_LONGEST_LINE = 4096
+
+
+def add(
+    name: Name,
+    sub_account: Annotated[str | None, typer.Option(help="The sub-account that it belongs to, if any.")] = None,
+    created: Created = None,
+    store: Where = None,
+    password_fd: PasswordFd = None,
+) -> None:
+    """Store a key; its two parts are asked for, or read from standard input, one a line."""
+    from mexc_async.errors import ConfigError
+
+    try:
+        made_ms = created_ms(created)
+        keys = open_keys(store, password_fd)
+        key = read_key(made_ms, sub_account)
+        book = keys.change(lambda book: book.added(name, key))
+    except ConfigError as error:
+        fail(_brief(error))
+    note = " and is in use" if book.in_use == name else f"; use it with: mexc-async keys use {name}"
+    print(f"{name} ({_masked(key)}) is stored{note}")
+
+
+def list_keys(
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    store: Where = None,
+    password_fd: PasswordFd = None,
+) -> None:
+    """List the stored keys with their age; secrets are never shown."""
+    from mexc_async.errors import ConfigError
+
+    try:
+        book = open_keys(store, password_fd).read()
+    except ConfigError as error:
+        fail(error)
+    rows = [_row(name, key, book) for name, key in book.keys.items()]
+    if json:
+        print(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode())
+        return
+    _print_table(rows)
+    for row in rows:
+        if row["advice"]:
+            print(
+                f"{'error' if row['level'] == 'error' else 'warning'}: {row['name']}: {row['advice']}", file=sys.stderr
+            )
+
+
+def use(name: Name, store: Where = None, password_fd: PasswordFd = None) -> None:
+    """Take this key from now on where none is named."""
+    from mexc_async.errors import ConfigError
+
+    try:
+        open_keys(store, password_fd).change(lambda book: book.using(name))
+    except ConfigError as error:
+        fail(error)
+    print(f"{name} is in use")
+
+
+def remove(
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
+    store: Where = None,
+    password_fd: PasswordFd = None,
+) -> None:
+    """Forget a key; at the exchange it stays in force until you delete it there."""
+    from mexc_async.errors import ConfigError
+
+    try:
+        keys = open_keys(store, password_fd)
+        key = keys.read()[name]
+        if not yes and not _agreed(f"Forget {name} ({_masked(key)}) and its secret for good?"):
+            fail("nothing was removed", 1)
+        keys.change(lambda book: book.without(name))
+    except ConfigError as error:
+        fail(error)
+    print(f"{name} is forgotten; delete {_masked(key)} on MEXC's key page as well")
+
+
+def open_keys(where: str | None, password_fd: int | None) -> KeyStore:
+    """The store that the options name. Raises ConfigError."""
+    import os
+
+    from mexc_async.keys.stores import open_store, password_from
+
+    return open_store(where, password=password_from(os.environ, password_fd))
+
+
+def created_ms(text: str | None) -> int:
+    """When a key was made, in milliseconds; now by default. Raises ConfigError."""
+    from mexc_async.errors import ConfigError
+
+    now_ms = time.time_ns() // 1_000_000
+    if text is None:
+        return now_ms
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(f"--created {text!r} is no day, as in 2026-09-01") from None
+    made_ms = round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    if not 0 <= made_ms <= now_ms + 86_400_000:
+        raise ConfigError(f"--created {text!r} is not in the past")
+    return made_ms
+
+
+def read_key(made_ms: int, sub_account: str | None = None) -> StoredKey:
+    """The two parts from the terminal, the secret unseen, or from standard input, one a line. Raises ConfigError."""
+    import getpass
+
+    from mexc_async.errors import ConfigError
+    from mexc_async.keys.book import StoredKey
+
+    if sys.stdin.isatty():
+        print("Access key: ", end="", file=sys.stderr, flush=True)
+        api_key = _line()
+        try:
+            api_secret = getpass.getpass("Secret (not shown): ")
+        except EOFError:
+            raise ConfigError("no secret was given") from None
+    else:
+        api_key, api_secret = _line(), _line()
+    key = StoredKey(api_key=api_key, api_secret=api_secret, created_ms=made_ms, sub_account=sub_account)
+    key.credentials()  # refuses what cannot be right
+    return key
+
+
+def _line() -> str:
+    return sys.stdin.readline(_LONGEST_LINE).removesuffix("\n").removesuffix("\r")
+
+
+def _agreed(question: str) -> bool:
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return _line().strip().lower() in ("y", "yes")
+
+
+def _brief(error: Exception) -> str:
+    """An error about what was typed, without the advice on environment variables."""
+    return str(getattr(error, "message", error))
+
+
+def _masked(key: StoredKey) -> str:
+    from mexc_async.core.credentials import masked
+
+    return masked(key.api_key)
+
+
+def _row(name: str, key: StoredKey, book: KeyBook) -> dict[str, Any]:
+    from mexc_async.core.credentials import ENDS_DAYS, age_advice, age_days, masked
+
+    days = age_days(key.created_ms, time.time_ns() // 1_000_000)
+    advice = age_advice(days)
+    return {
+        "name": name,
+        "in_use": name == book.in_use,
+        "key": _masked(key),
+        "age_days": days,
+        "sub_account": key.sub_account,
+        "replaces": None if key.replaces is None else masked(key.replaces),
+        "level": "error" if days >= ENDS_DAYS else "warning" if advice else "ok",
+        "advice": advice,
+    }
+
+
+def _print_table(rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("", "name", "key", "age", "sub-account", box=None, pad_edge=False)
+    for row in rows:
+        age = f"{row['age_days']} days"
+        if row["replaces"]:
+            age += f", {row['replaces']} still to be deleted"
+        table.add_row("*" if row["in_use"] else "", row["name"], row["key"], age, row["sub_account"] or "")
+    Console(width=None if sys.stdout.isatty() else 200).print(table, f"{len(rows)} keys, * is in use")

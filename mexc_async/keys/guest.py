@@ -1,0 +1,88 @@
+"""This machine's address on a key's IP list for a while, put there through another key that may."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from mexc_async.errors import ConfigError, IpNotAllowed, MexcError
+from mexc_async.keys.undisturbed import undisturbed
+from mexc_async.spot.api import Spot
+
+MAX_ADDRESSES = 20
+TRIES = 6
+PAUSE_S = 1.0
+"""Before the second try; doubles from one to the next."""
+_ADDRESS = re.compile(r"[0-9A-Fa-f:.]*[0-9A-Fa-f]")
+
+
+def address_in(refusal: IpNotAllowed) -> str | None:
+    """The address that the exchange saw, if its refusal names one."""
+    for text in _ADDRESS.findall(refusal.message):
+        try:
+            return str(ipaddress.ip_address(text))
+        except ValueError:
+            continue
+    return None
+
+
+def addresses(ip_list: str | None) -> list[str]:
+    """The addresses of an IP list, one by one."""
+    return [part.strip() for part in (ip_list or "").split(",") if part.strip()]
+
+
+def is_public(address: str) -> bool:
+    """Whether the exchange can ever see this address, or one of this network; False for what is neither."""
+    try:
+        return ipaddress.ip_network(address, strict=False).is_global
+    except ValueError:
+        return False
+
+
+@asynccontextmanager
+async def on_list(spot: Spot, api_key: str, address: str) -> AsyncIterator[list[str]]:
+    """Hold `address` on the IP list of `api_key`, and take it out at the end, whatever ends it.
+
+    `spot` belongs to a client whose key may change that list. Yields the list as it is then. Raises ConfigError when
+    the list is empty (it would shut everybody else out) or full, MexcError.
+    """
+    before = addresses((await spot.api_key_info(access_key=api_key)).ip_white_list)
+    if not before:
+        raise ConfigError("the key has no IP list: every address may use it, and adding one would shut out the others")
+    if address in before:
+        raise ConfigError(f"{address} is on the key's IP list already")
+    if len(before) >= MAX_ADDRESSES:
+        raise ConfigError(f"the key's IP list is full: {len(before)} addresses")
+    try:
+        await spot.set_api_key_info(api_key=api_key, ip_white_list=",".join([*before, address]))
+        yield [*before, address]
+    finally:
+        await undisturbed(_take_out(spot, api_key, address))
+
+
+async def _take_out(spot: Spot, api_key: str, address: str) -> None:
+    """Take the address out of the list as it is now, which others may have changed; until it is not in it any more."""
+    pause_s = PAUSE_S
+    for left in reversed(range(TRIES)):
+        try:
+            now = addresses((await spot.api_key_info(access_key=api_key)).ip_white_list)
+            if address not in now:
+                return
+            rest = [other for other in now if other != address]
+            if not rest:
+                raise ConfigError(f"{address} is the last on the list; without it every address could use the key")
+            await spot.set_api_key_info(api_key=api_key, ip_white_list=",".join(rest))
+        except ConfigError:
+            raise
+        except MexcError as error:
+            if not left:
+                raise ConfigError(
+                    f"{address} is still on the IP list of the key: take it out on MEXC's key page ({error})"
+                ) from error
+            await asyncio.sleep(pause_s)
+            pause_s *= 2
+        else:
+            return
