@@ -437,6 +437,16 @@ class Mexc(View):
         return self._api.clock
 
     @property
+    def rest(self) -> str:
+        """Base URL of the REST API."""
+        return self._pool.base
+
+    @property
+    def credentials(self) -> Credentials | None:
+        """The key that signs; its secret cannot be read from it."""
+        return self._api.credentials
+
+    @property
     def is_sim(self) -> bool:
         """Whether the exchange is on this machine, so that no real money moves."""
         return is_loopback(self._pool.base)
@@ -498,14 +508,10 @@ class Mexc(View):
         self._start()
         if not self._is_open:
             self._is_open = True
-            self._tasks.spawn(tell_age(lambda: self._api.credentials, self.hooks))
+            self._tasks.spawn(tell_age(lambda: self.credentials, self.hooks))
             if (watched := self._watched) is not None:
-                self._tasks.spawn(follow(watched, self._api_key, self.replace_credentials, self.hooks))
+                self._tasks.spawn(follow(watched, lambda: self.credentials, self.replace_credentials, self.hooks))
         return self
-
-    def _api_key(self) -> str:
-        credentials = self._api.credentials
-        return credentials.api_key if credentials else ""
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

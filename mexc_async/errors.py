@@ -71,6 +71,32 @@ ADVICE_UNKNOWN = (
     "because the exchange may have accepted it."
 )
 
+ADVICE_REACH = (
+    "Check that this machine has a network and a name server, and that a firewall lets it reach the exchange on port "
+    "443; where the network wants a proxy, set HTTPS_PROXY or Mexc(proxy=...)."
+)
+ADVICE_WITHDRAW = (
+    "A program that trades never needs to withdraw: take that permission from the key (API management on MEXC, edit "
+    "the key), and withdraw with a key of its own, bound to one address."
+)
+ADVICE_IP_LIST = (
+    "Bind the key to the public addresses of the machines that use it (API management on MEXC, edit the key): it is "
+    "then useless elsewhere, and does not end after 90 days; private addresses (10.x, 172.16.x, 192.168.x, 127.x) "
+    "never match."
+)
+ADVICE_ENDED_KEY = (
+    "Make a new key with the same permissions and IP list and put it in place of the old one with "
+    "mexc-async keys rotate NAME; programs opened by Mexc.from_keys follow without a restart."
+)
+ADVICE_UNVERIFIED = (
+    "Finish the identity check on MEXC, at the first level at least: without it MEXC may refuse orders, transfers and "
+    "withdrawals."
+)
+ADVICE_SYMBOL = (
+    "Trade one of the symbols that mexc.spot.self_symbols() lists: others are open on the web site only, whatever the "
+    "key may do."
+)
+
 
 class MexcError(Exception):
     """Base of everything raised here; the text is one line and never holds a secret."""

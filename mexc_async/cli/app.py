@@ -12,6 +12,7 @@ from mexc_async import __version__
 from mexc_async.cli.account import balances, cancel, orders, transfer
 from mexc_async.cli.call import call
 from mexc_async.cli.demo import demo
+from mexc_async.cli.doctor import doctor
 from mexc_async.cli.endpoints import endpoints
 from mexc_async.cli.key_changes import allow_ip, rotate
 from mexc_async.cli.keys import add, list_keys, remove, use
@@ -36,6 +37,7 @@ app.command(
 )(call)
 app.command()(cancel)
 app.command()(demo)
+app.command()(doctor)
 app.command()(endpoints)
 app.command()(klines)
 app.command()(orders)

@@ -48,7 +48,10 @@ class Watched:
 
 
 async def follow(
-    watched: Watched, api_key: Callable[[], str], replace: Callable[[Credentials], Awaitable[None]], hooks: Hooks
+    watched: Watched,
+    current: Callable[[], Credentials | None],
+    replace: Callable[[Credentials], Awaitable[None]],
+    hooks: Hooks,
 ) -> None:
     """Take every other key that the source comes to hold; what fails is reported and tried again."""
     pending: Credentials | None = None
@@ -57,7 +60,7 @@ async def follow(
         await asyncio.sleep(watched.every_s)
         try:
             pending = await watched.changed() or pending
-            if pending is not None and pending.api_key != api_key():
+            if pending is not None and (key := current()) is not None and pending.api_key != key.api_key:
                 await replace(pending)
             pending, reported = None, ""
         except ClientClosed:

@@ -1,0 +1,113 @@
+"""`mexc-async doctor`: one screen that tells what works and what to do about the rest."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+
+from mexc_async.cli.keys import PasswordFd, Where, open_keys
+from mexc_async.cli.loop import run
+from mexc_async.cli.outcome import INTERRUPTED, fail
+
+if TYPE_CHECKING:
+    from mexc_async.cli.checkup import Finding
+    from mexc_async.client import Mexc
+    from mexc_async.core.credentials import Credentials
+
+_STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red", "skipped": "dim", "note": "cyan"}
+
+
+def doctor(
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    key: Annotated[
+        str | None, typer.Option(help="A stored key; by default the environment's, or the one in use.")
+    ] = None,
+    rest: Annotated[str | None, typer.Option(help="URL of another exchange, such as a simulator.")] = None,
+    sim: Annotated[bool, typer.Option("--sim", help="Look at a simulated exchange, started for this call.")] = False,
+    store: Where = None,
+    password_fd: PasswordFd = None,
+) -> None:
+    """Check the way to the exchange, the clock and the key; nothing is changed.
+
+    Exit status 0 when nothing failed, though there may be warnings, 1 when something failed, 2 for wrong use.
+    """
+    from mexc_async.errors import ConfigError, MexcError
+
+    try:
+        if sim and (rest is not None or key is not None):
+            raise ConfigError("--sim brings an exchange and a key of its own; it excludes --rest and --key")
+        mexc, credentials = _client(key, rest, sim, store, password_fd)
+        found, label = run(_look(mexc, credentials))
+    except ConfigError as error:
+        fail(error.message)
+    except MexcError as error:
+        fail(error, 1)
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        fail("interrupted", INTERRUPTED)
+    is_ok = all(finding.status != "failed" for finding in found)
+    if json:
+        answer = {**label, "ok": is_ok, "checks": found}
+        print(msgspec.json.format(msgspec.json.encode(answer), indent=2).decode())
+    else:
+        _print(found, label, is_ok)
+    raise typer.Exit(0 if is_ok else 1)
+
+
+def _client(
+    key: str | None, rest: str | None, sim: bool, store: str | None, password_fd: int | None
+) -> tuple[Mexc, Credentials | None]:
+    """A client that changes nothing, and its key, if there is one to be found. Raises ConfigError."""
+    from mexc_async.client import REST, Mexc
+
+    if sim:
+        mexc = Mexc.sim(read_only=True)
+        return mexc, mexc.credentials
+    credentials = _credentials(key, store, password_fd)
+    return Mexc(credentials, rest=rest or REST, read_only=True), credentials
+
+
+def _credentials(key: str | None, store: str | None, password_fd: int | None) -> Credentials | None:
+    from mexc_async.keys.environment import KEY_VARIABLE, SECRET_VARIABLE, from_environment
+    from mexc_async.keys.stores import STORE_VARIABLE
+
+    if key is None and store is None:
+        if os.environ.get(KEY_VARIABLE) or os.environ.get(SECRET_VARIABLE):
+            return from_environment()
+        if STORE_VARIABLE not in os.environ and not open_keys(None, password_fd).stamp():
+            return None
+    book = open_keys(store, password_fd).read()
+    return book[key].credentials() if key is not None or book.in_use is not None else None
+
+
+async def _look(mexc: Mexc, credentials: Credentials | None) -> tuple[list[Finding], dict[str, Any]]:
+    from mexc_async.cli.checkup import findings
+
+    async with mexc:
+        found = [finding async for finding in findings(mexc, credentials)]
+        label = {
+            "exchange": "SIM" if mexc.is_sim else "LIVE",
+            "url": mexc.rest,
+            "key": credentials.masked_key if credentials else None,
+        }
+    return found, label
+
+
+def _print(found: list[Finding], label: dict[str, Any], is_ok: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for finding in found:
+        text = finding.text + (f"\n> {finding.advice}" if finding.advice and finding.status != "ok" else "")
+        table.add_row(Text(finding.status, _STYLES[finding.status]), Text(finding.check), Text(text))
+    failed = sum(finding.status == "failed" for finding in found)
+    warnings = sum(finding.status == "warning" for finding in found)
+    verdict = f"{failed} failed, {warnings} warnings" if not is_ok or warnings else "all right"
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    console.print(Text(f"{label['exchange']} {label['url']}", "bold"), table, Text(verdict, "bold"), sep="\n")
