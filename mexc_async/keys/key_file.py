@@ -71,17 +71,24 @@ class KeyFile:
 
     def _bytes(self) -> bytes | None:
         try:
-            # Non-blocking, or a named pipe in its place would hold the program up.
-            handle = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            with open(self.path, "rb", opener=self._opened) as file:
+                return file.read(_LARGEST + 1)
         except FileNotFoundError:
             return None
         except OSError as error:
             if error.errno == errno.ELOOP:
                 raise ConfigError("it is a symbolic link; name the file itself") from None
             raise
-        with os.fdopen(handle, "rb") as file:
+
+    def _opened(self, path: str, _: int) -> int:
+        # Non-blocking, or a named pipe in its place would hold the program up.
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
             self._check(os.fstat(handle))
-            return file.read(_LARGEST + 1)
+        except BaseException:
+            os.close(handle)
+            raise
+        return handle
 
     def _check(self, found: os.stat_result) -> None:
         if not stat.S_ISREG(found.st_mode):
