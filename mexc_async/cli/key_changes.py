@@ -40,7 +40,7 @@ def rotate(
     A sub-account's key is made anew with the same permissions and addresses, and the old one deleted at the exchange.
     Any other key is made on MEXC's key page and asked for here, as in `keys add`.
     """
-    from mexc_async.errors import ConfigError, MexcError
+    from mexc_async.errors import ConfigError, InvalidRequest, MexcError
 
     try:
         if not 0 <= wait <= _LONGEST_S:
@@ -55,7 +55,7 @@ def rotate(
             raise ConfigError(f"key {name!r} is of a sub-account: name the main account's key with --through")
         else:
             run(_rotate(keys, name, through, wait, rest))
-    except ConfigError as error:
+    except (ConfigError, InvalidRequest) as error:
         fail(error.message)
     except MexcError as error:
         fail(error, REFUSED)
@@ -127,12 +127,12 @@ def allow_ip(
 
     Exit status 0 when the time is over, or nothing had to be done, 130 when it was ended early.
     """
-    from mexc_async.errors import ConfigError, MexcError
+    from mexc_async.errors import ConfigError, InvalidRequest, MexcError
 
     try:
         seconds = _seconds(duration)
         run(_allow(open_keys(store, password_fd), name, through, seconds, address, rest))
-    except ConfigError as error:
+    except (ConfigError, InvalidRequest) as error:
         fail(error.message)
     except MexcError as error:
         fail(error, REFUSED)

@@ -71,18 +71,15 @@ async def _take_out(spot: Spot, api_key: str, address: str) -> None:
             now = addresses((await spot.api_key_info(access_key=api_key)).ip_white_list)
             if address not in now:
                 return
-            rest = [other for other in now if other != address]
-            if not rest:
-                raise ConfigError(f"{address} is the last on the list; without it every address could use the key")
-            await spot.set_api_key_info(api_key=api_key, ip_white_list=",".join(rest))
-        except ConfigError:
-            raise
+            if rest := [other for other in now if other != address]:
+                await spot.set_api_key_info(api_key=api_key, ip_white_list=",".join(rest))
+                return
+            break
         except MexcError as error:
             if not left:
-                raise ConfigError(
+                raise MexcError(
                     f"{address} is still on the IP list of the key: take it out on MEXC's key page ({error})"
                 ) from error
             await asyncio.sleep(pause_s)
             pause_s *= 2
-        else:
-            return
+    raise MexcError(f"{address} stays, as the last on the key's IP list: without it every address could use the key")

@@ -129,7 +129,7 @@ class Rotation:
                 return
             if left:
                 await asyncio.sleep(PAUSE_S)
-        raise ConfigError(f"key {masked(api_key)} is still in force: delete it on MEXC's key page")
+        raise MexcError(f"key {masked(api_key)} is still in force: delete it on MEXC's key page")
 
     async def _delete_once(self, api_key: str) -> None:
         try:

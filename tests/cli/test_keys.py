@@ -1,0 +1,267 @@
+"""`mexc-async keys` as a user meets it: secrets come by standard input, and every refusal is one line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mexc_async.keys.key_file import KeyFile
+from mexc_async.sim.background import BackgroundSimulator
+from mexc_async.sim.keys import ALL_PERMISSIONS, ApiKey
+from tests.keys.world import CONFIG, OTHER, SUB, sub_account_key
+from tests.keys.world import client as client_of
+
+COMMAND = [sys.executable, "-m", "mexc_async.cli.app", "keys"]
+PASSWORD = "correct horse"
+KEY, SECRET = "mx0clikey0000001", "clisecret0000001"
+
+
+@pytest.fixture
+def sim() -> Iterator[BackgroundSimulator]:
+    with BackgroundSimulator(CONFIG) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    ours = {"MEXC_KEYS": str(tmp_path / "keys"), "MEXC_KEYS_PASSWORD": PASSWORD}
+    return {**{name: value for name, value in os.environ.items() if not name.startswith("MEXC_")}, **ours}
+
+
+def run(environ: dict[str, str], *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [*COMMAND, *arguments], env=environ, input=stdin, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert SECRET not in done.stdout + done.stderr
+    return done
+
+
+def ok(environ: dict[str, str], *arguments: str, stdin: str = "") -> str:
+    done = run(environ, *arguments, stdin=stdin)
+    assert done.returncode == 0, done
+    return done.stdout
+
+
+def refused(environ: dict[str, str], *arguments: str, stdin: str = "", status: int = 2) -> str:
+    done = run(environ, *arguments, stdin=stdin)
+    assert (done.returncode, done.stdout) == (status, ""), done
+    (line,) = done.stderr.splitlines()
+    return line.removeprefix("error: ")
+
+
+def add(environ: dict[str, str], name: str, key: str, secret: str, *more: str) -> None:
+    ok(environ, "add", name, *more, stdin=f"{key}\n{secret}\n")
+
+
+def issued(sim: BackgroundSimulator, *ips: str) -> ApiKey:
+    uid = next(iter(sim.exchange.accounts))
+    return sim.call(
+        lambda s: s.exchange.keys.issue(uid, permissions=ALL_PERMISSIONS, ips=ips, note="n", now_ms=s._now_ms())
+    )
+
+
+def test_keys_are_added_listed_used_and_removed(environ: dict[str, str]) -> None:
+    assert ok(environ, "add", "a", stdin=f"{KEY}\n{SECRET}\n") == "a (mx0cl...01) is stored and is in use\n"
+    add(environ, "b", KEY + "b", SECRET, "--created", "2020-01-01", "--sub-account", "gridbot01")
+    rows = json.loads(ok(environ, "list", "--json"))
+    assert [(row["name"], row["in_use"], row["level"], row["sub_account"]) for row in rows] == [
+        ("a", True, "ok", None),
+        ("b", False, "error", "gridbot01"),
+    ]
+    table = run(environ, "list")
+    assert table.stdout.splitlines()[1].split() == ["*", "a", "mx0cl...01", "0", "days"]
+    assert "error: b: it is" in table.stderr
+    assert "rotate it now" in table.stderr
+    assert ok(environ, "use", "b") == "b is in use\n"
+    assert refused(environ, "remove", "b", stdin="n\n", status=1).endswith("nothing was removed")
+    assert ok(environ, "remove", "b", "--yes").startswith("b is forgotten")
+    assert [row["name"] for row in json.loads(ok(environ, "list", "--json"))] == ["a"]
+    data = Path(environ["MEXC_KEYS"]).read_bytes()
+    assert not {part for part in (KEY, SECRET, "mx0") if part.encode() in data}
+
+
+@pytest.mark.parametrize(
+    ("stdin", "words"),
+    [
+        (f" {KEY}\n{SECRET}\n", "the API key begins or ends with white space"),
+        (f"{KEY}\n{SECRET}\t\n", "the API secret begins or ends with white space"),
+        (f"{KEY}\n{SECRET[:5]} {SECRET[5:]}\n", "the API secret has white space inside"),
+        (f"{KEY}\n", "the API secret is empty"),
+        ("", "the API key is empty"),
+    ],
+)
+def test_what_was_pasted_wrongly_is_refused(environ: dict[str, str], stdin: str, words: str) -> None:
+    assert words in refused(environ, "add", "a", stdin=stdin)
+    assert not Path(environ["MEXC_KEYS"]).exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["use", "nobody"], "there is no key 'nobody'; stored are: a"),
+        (["remove", "nobody", "--yes"], "there is no key 'nobody'"),
+        (["add", "a"], "there is a key 'a' already"),
+        (["add", "b c"], "name 'b c' must be"),
+        (["add", "b", "--created", "soon"], "--created 'soon' is no day"),
+        (["add", "b", "--created", "2999-01-01"], "is not in the past"),
+        (["rotate", "nobody"], "there is no key 'nobody'"),
+        (["rotate", "a", "--through", "a"], "is of no sub-account"),
+        (["rotate", "a", "--wait", "-1"], "--wait -1 must be from 0"),
+        (["allow-ip", "a", "--through", "a", "--for", "soon"], "--for 'soon' is no time of up to a day"),
+        (["allow-ip", "a", "--through", "a", "--for", "25h"], "--for '25h'"),
+        (["allow-ip", "a", "--through", "a", "--for", ""], "--for ''"),
+        (["allow-ip", "a", "--through", "nobody", "--for", "1h"], "there is no key 'nobody'"),
+        (["allow-ip", "a", "--through", "a", "--for", "1h", "--address", "1.2.3"], "--address '1.2.3' is not an IP"),
+        (["allow-ip", "a", "--through", "a", "--for", "1h", "--address", "10.0.0.1"], "10.0.0.1 is a private address"),
+        (["list", "--password-fd", "77"], "no password can be read from file descriptor '77'"),
+    ],
+)
+def test_wrong_input_is_one_line_and_changes_nothing(environ: dict[str, str], arguments: list[str], words: str) -> None:
+    add(environ, "a", KEY, SECRET)
+    data = Path(environ["MEXC_KEYS"]).read_bytes()
+    assert words in refused(environ, *arguments, stdin=f"{KEY}x\n{SECRET}\n")
+    assert Path(environ["MEXC_KEYS"]).read_bytes() == data
+
+
+def test_a_file_that_cannot_be_trusted_is_one_line(environ: dict[str, str]) -> None:
+    add(environ, "a", KEY, SECRET)
+    path = Path(environ["MEXC_KEYS"])
+    assert "wrong password" in refused({**environ, "MEXC_KEYS_PASSWORD": "another one"}, "list")
+    path.chmod(0o640)
+    assert "its mode 0640 lets others in; close it with: chmod 600" in refused(environ, "list")
+    path.chmod(0o600)
+    data = bytearray(path.read_bytes())
+    data[60] ^= 1
+    path.write_bytes(data)
+    assert "it is damaged" in refused(environ, "use", "a")
+    assert path.read_bytes() == data
+
+
+def test_without_a_terminal_a_password_has_to_come_from_somewhere(environ: dict[str, str]) -> None:
+    add(environ, "a", KEY, SECRET)
+    del environ["MEXC_KEYS_PASSWORD"]
+    done = subprocess.run(
+        [*COMMAND, "list"], env=environ, capture_output=True, text=True, timeout=60, start_new_session=True, check=False
+    )
+    assert done.returncode == 2
+    assert "set MEXC_KEYS_PASSWORD or MEXC_KEYS_PASSWORD_FD, or run this at a terminal" in done.stderr
+    reading, writing = os.pipe()
+    os.write(writing, f"{PASSWORD}\n".encode())
+    os.close(writing)
+    done = subprocess.run(
+        [*COMMAND, "list", "--password-fd", str(reading)],
+        env=environ, capture_output=True, text=True, timeout=60, pass_fds=[reading], check=False,
+    )  # fmt: skip
+    os.close(reading)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_at_a_terminal_the_secret_and_the_password_are_not_shown(environ: dict[str, str]) -> None:
+    del environ["MEXC_KEYS_PASSWORD"]
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execvpe(COMMAND[0], [*COMMAND, "add", "a"], environ)
+    shown = b""
+    for question, answer in (
+        (b"Access key: ", KEY),
+        (b"Secret (not shown): ", SECRET),
+        (b"Password of the key file: ", PASSWORD),
+        (b"The same again: ", PASSWORD),
+    ):
+        while not shown.endswith(question):
+            shown += os.read(terminal, 1024)
+        os.write(terminal, f"{answer}\n".encode())
+    try:
+        while part := os.read(terminal, 1024):
+            shown += part
+    except OSError:  # how a terminal ends on Linux
+        pass
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    os.close(terminal)
+    assert b"is stored and is in use" in shown
+    assert KEY.encode() in shown
+    assert SECRET.encode() not in shown
+    assert PASSWORD.encode() not in shown
+    assert KeyFile(Path(environ["MEXC_KEYS"]), lambda _: PASSWORD).read()["a"].api_secret == SECRET
+
+
+def test_an_own_key_is_rotated_to_one_of_the_same_account_only(
+    environ: dict[str, str], sim: BackgroundSimulator
+) -> None:
+    old, new = issued(sim), issued(sim)
+    add(environ, "grid", old.key, old.secret)
+    data = Path(environ["MEXC_KEYS"]).read_bytes()
+    rotate = ("rotate", "grid", "--rest", sim.rest)
+    other = f"{OTHER.api_key}\n{OTHER.api_secret}\n"
+    assert "belongs to another account" in refused(environ, *rotate, stdin=other)
+    assert "700002" in refused(environ, *rotate, stdin=f"{new.key}\nwrong\n", status=1)
+    assert "this is the old key" in refused(environ, *rotate, stdin=f"{old.key}\n{old.secret}\n")
+    assert "white space" in refused(environ, *rotate, stdin=f"{new.key} \n{new.secret}\n")
+    assert Path(environ["MEXC_KEYS"]).read_bytes() == data
+    said = ok(environ, *rotate, stdin=f"{new.key}\n{new.secret}\n")
+    assert "on MEXC's key page once your programs follow" in said
+    assert old.secret not in said
+    assert new.secret not in said
+    assert KeyFile(Path(environ["MEXC_KEYS"]), lambda _: PASSWORD).read()["grid"].api_key == new.key
+
+
+def test_a_sub_accounts_key_is_rotated_through_the_main_account(
+    environ: dict[str, str], sim: BackgroundSimulator
+) -> None:
+    main = issued(sim)
+
+    async def make() -> tuple[str, str]:
+        async with client_of(sim) as mexc:  # type: ignore[arg-type]  # has the same URLs
+            key = await sub_account_key(mexc)
+            return key.api_key, key.api_secret
+
+    key, secret = asyncio.run(make())
+    add(environ, "main", main.key, main.secret)
+    add(environ, "grid", key, secret, "--sub-account", SUB)
+    rotate = ("rotate", "grid", "--rest", sim.rest)
+    assert "name the main account's key with --through" in refused(environ, *rotate)
+    said = ok(environ, *rotate, "--through", "main", "--wait", "0").splitlines()
+    assert said[0].startswith("grid is mx0")
+    assert said[1].endswith("is deleted at the exchange")
+    found = KeyFile(Path(environ["MEXC_KEYS"]), lambda _: PASSWORD).read()["grid"]
+    assert sim.exchange.keys.find(key) is None
+    made = sim.exchange.keys.find(found.api_key)
+    assert made is not None
+    assert (made.secret, made.ips, found.replaces) == (found.api_secret, ("127.0.0.1",), None)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_address_is_taken_out_when_the_command_is_interrupted(
+    environ: dict[str, str], sim: BackgroundSimulator, number: signal.Signals
+) -> None:
+    bound, main = issued(sim, "192.0.2.1"), issued(sim)
+    add(environ, "bound", bound.key, bound.secret)
+    add(environ, "main", main.key, main.secret)
+    command = [*COMMAND, "allow-ip", "bound", "--through", "main", "--for", "1h", "--rest", sim.rest]
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("127.0.0.1 is on the IP list of bound until ")
+        assert bound.ips == ("192.0.2.1", "127.0.0.1")
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, "127.0.0.1 was taken out again\n", "error: interrupted\n")
+    assert list(bound.ips) == ["192.0.2.1"]
+
+
+def test_an_address_is_taken_out_when_the_time_is_over(environ: dict[str, str], sim: BackgroundSimulator) -> None:
+    bound, main = issued(sim, "192.0.2.1"), issued(sim)
+    add(environ, "bound", bound.key, bound.secret)
+    add(environ, "main", main.key, main.secret)
+    allow = ("--through", "main", "--for", "1s", "--rest", sim.rest)
+    assert ok(environ, "allow-ip", "bound", *allow).endswith("127.0.0.1 was taken out again\n")
+    assert bound.ips == ("192.0.2.1",)
+    assert "may be used from here already" in ok(environ, "allow-ip", "main", *allow)
