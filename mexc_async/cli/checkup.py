@@ -32,8 +32,8 @@ from mexc_async.errors import (
 )
 from mexc_async.keys.guest import address_in, addresses, is_public
 from mexc_async.net.reach import proxy_for
+from mexc_async.spot.account import ApiKeyInfo
 from mexc_async.spot.enums import KeyStatus, KycStatus
-from mexc_async.spot.models import ApiKeyInfo
 
 CONNECT_S = 5.0
 PINGS = 5

@@ -20,8 +20,8 @@ from mexc_async.keys.key_file import KeyFile
 from mexc_async.sim.accounts import AccountSpec
 from mexc_async.sim.background import BackgroundSimulator
 from mexc_async.sim.server import SimConfig, main_account
+from mexc_async.spot.account import ApiKeyInfo
 from mexc_async.spot.enums import KeyStatus
-from mexc_async.spot.models import ApiKeyInfo
 
 READ = ("SPOT_ACCOUNT_READ", "SPOT_DEAL_READ")
 TRADE = (*READ, "SPOT_DEAL_WRITE")
