@@ -80,7 +80,8 @@ async def _replace(keys: KeyStore, name: str, made_ms: int, same_account: bool, 
     def edit(book: KeyBook) -> KeyBook:
         if book[name].api_key != old.api_key:
             raise ConfigError(f"key {name!r} was changed by somebody else meanwhile")
-        return book.changed(name, renewed(old, api_key=new.api_key, api_secret=new.api_secret, created_ms=made_ms))
+        parts = {"api_key": new.api_key, "api_secret": new.api_secret, "created_ms": made_ms}
+        return book.changed(name, renewed(old, **parts, follows=old.api_key))
 
     keys.change(edit)
     masked = old.credentials().masked_key

@@ -19,7 +19,7 @@ MAX_KEYS: Final = 1000
 class StoredKey(Hiding, msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A key with its secret; its `repr` shows neither in full."""
 
-    hidden = ("api_key", "api_secret", "replaces")
+    hidden = ("api_key", "api_secret", "replaces", "follows")
     api_key: str
     api_secret: str
     created_ms: int
@@ -28,6 +28,8 @@ class StoredKey(Hiding, msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     """The sub-account that it belongs to; None is the account that the user logs in to."""
     replaces: str | None = None
     """The access key that it took the place of, until the exchange has deleted that."""
+    follows: str | None = None
+    """The access key before it, of which a rotation made sure that it is of the same account."""
 
     def credentials(self) -> Credentials:
         """What a client signs with."""

@@ -21,6 +21,9 @@ class KeyFile:
     """Keys in a file, sealed with a password. The password is kept in memory once it was asked for."""
 
     def __init__(self, path: Path, password: Password, *, cost: int = COST) -> None:
+        """Raises ConfigError where a file cannot be made its owner's alone."""
+        if os.name != "posix":
+            raise ConfigError("the encrypted key file needs a system with file modes; use the system's keyring")
         self.path = path
         self._ask = password
         self._cost = cost

@@ -64,6 +64,7 @@ class Rotation:
                 api_secret=made.secret_key or "",
                 created_ms=made.create_time or self.old.created_ms,
                 replaces=self.old.api_key,
+                follows=self.old.api_key,
             )
             await self._try(new.credentials())
             self._store.change(self._in_place_of_old(new))

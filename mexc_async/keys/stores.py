@@ -49,6 +49,10 @@ class NamedKey:
         """The key as it is stored now. Raises ConfigError."""
         return self.store.read()[self.name].credentials()
 
+    def follows(self, api_key: str) -> bool:
+        """Whether a rotation put what is stored now in place of this access key. Raises ConfigError."""
+        return self.store.read()[self.name].follows == api_key
+
     def stamp(self) -> Hashable:
         """Differs whenever the store was changed in between."""
         return self.store.stamp()

@@ -22,8 +22,20 @@ class KeySource(Protocol):
         """The key as it is now. Raises ConfigError."""
         ...
 
+    def follows(self, api_key: str) -> bool:
+        """Whether the key was put in place of this one by somebody who made sure that both are of one account."""
+        ...
+
     def stamp(self) -> Hashable:
         """Differs whenever the source was changed in between; cheap. Raises ConfigError."""
+        ...
+
+
+class Replace(Protocol):
+    """`Mexc.replace_credentials`."""
+
+    def __call__(self, credentials: Credentials, *, same_account: bool) -> Awaitable[None]:
+        """Take another key. Raises MexcError."""
         ...
 
 
@@ -46,11 +58,15 @@ class Watched:
         self._stamp = stamp
         return found
 
+    async def follows(self, old: Credentials) -> bool:
+        """Whether the source says that what it holds is of the same account."""
+        return await asyncio.to_thread(self._source.follows, old.api_key)
+
 
 async def follow(
     watched: Watched,
     current: Callable[[], Credentials | None],
-    replace: Callable[[Credentials], Awaitable[None]],
+    replace: Replace,
     hooks: Hooks,
 ) -> None:
     """Take every other key that the source comes to hold; what fails is reported and tried again."""
@@ -61,7 +77,7 @@ async def follow(
         try:
             pending = await watched.changed() or pending
             if pending is not None and (key := current()) is not None and pending.api_key != key.api_key:
-                await replace(pending)
+                await replace(pending, same_account=await watched.follows(key))
             pending, reported = None, ""
         except ClientClosed:
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import inspect
+import re
 import shlex
 import signal
 import subprocess
@@ -134,6 +135,10 @@ def test_command_is_valid(block: Block, words: list[str]) -> None:
         if words[1] == "call" and "--help" not in words and "--list" not in words:
             declared = {endpoint.name: endpoint for endpoint in endpoints()}
             assert build(declared[words[2]].request, parse(context.args)) is not None
+        command, rest = group.commands[words[1]], words[2:]
+        if isinstance(command, type(group)):
+            command, rest = command.commands[rest[0]], rest[1:]
+        assert command.make_context(words[1], rest) is not None
     elif words[0] == "make":
         targets = [line.split(":")[0] for line in (ROOT / "Makefile").read_text().splitlines() if ":" in line]
         assert words[1] in targets
@@ -155,6 +160,15 @@ def test_flags_of_the_download_are_all_described() -> None:
     page = (ROOT / "docs" / "history.md").read_text(encoding="utf-8")
     flags = {flag for parameter in get_group(app).commands["klines"].params for flag in parameter.opts}
     assert {flag for flag in flags if flag.startswith("-") and f"`{flag}" not in page} == set()
+
+
+def test_flags_of_keys_and_doctor_are_all_described() -> None:
+    page = (ROOT / "docs" / "keys.md").read_text(encoding="utf-8")
+    group = get_group(app)
+    keys = group.commands["keys"]
+    assert isinstance(keys, type(group))
+    flags = {flag for one in (*keys.commands.values(), group.commands["doctor"]) for p in one.params for flag in p.opts}
+    assert {flag for flag in flags if flag.startswith("-") and not re.search(rf"{flag}\b", page)} == set()
 
 
 def test_flags_of_the_demo_are_all_described() -> None:

@@ -150,6 +150,21 @@ async def test_a_client_of_a_stored_key_follows_its_rotation(sim: Simulator, tmp
         assert len([e for e in events if isinstance(e, KeyReplaced)]) == 1
 
 
+async def test_a_rotation_is_followed_though_neither_key_may_tell_its_account(sim: Simulator, tmp_path: Path) -> None:
+    trade = ["SPOT_DEAL_READ", "SPOT_DEAL_WRITE"]
+    keys, first, second = store(tmp_path), second_key(sim, trade), second_key(sim, trade)
+    keys.change(lambda book: book.added("grid", stored(first)))
+    mexc = Mexc.from_keys("grid", store=keys, watch_s=0.01, rest=sim.rest, ws=sim.spot_ws)
+    events = told(mexc)
+    async with mexc:
+        keys.change(lambda book: book.changed("grid", stored(second)))
+        await until(lambda: [e for e in events if isinstance(e, KeyNotReplaced)])
+        keys.change(lambda book: book.changed("grid", renewed(stored(second), follows=first.key)))
+        await until(lambda: [e for e in events if isinstance(e, KeyReplaced)])
+        sim.exchange.keys.delete(main_uid(sim), first.key)
+        assert await mexc.spot.open_orders() == []
+
+
 async def test_a_stored_key_that_is_no_good_is_told_once_and_the_old_one_kept(sim: Simulator, tmp_path: Path) -> None:
     keys, first, second = store(tmp_path), second_key(sim), second_key(sim)
     keys.change(lambda book: book.added("grid", stored(first)))
