@@ -108,6 +108,7 @@ def _print(found: list[Finding], label: dict[str, Any], is_ok: bool) -> None:
         table.add_row(Text(finding.status, _STYLES[finding.status]), Text(finding.check), Text(text))
     failed = sum(finding.status == "failed" for finding in found)
     warnings = sum(finding.status == "warning" for finding in found)
-    verdict = f"{failed} failed, {warnings} warnings" if not is_ok or warnings else "all right"
+    noted = f"{failed} failed, {warnings} {'warning' if warnings == 1 else 'warnings'}"
+    verdict = noted if not is_ok or warnings else "all right"
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
     console.print(Text(f"{label['exchange']} {label['url']}", "bold"), table, Text(verdict, "bold"), sep="\n")

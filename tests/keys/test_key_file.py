@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import stat
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -43,6 +45,13 @@ def test_what_was_sealed_comes_back_with_the_password_only() -> None:
     assert unseal(SEALED, lambda: PASSWORD) == DATA
     with pytest.raises(ConfigError, match=r"^wrong password$"):
         unseal(SEALED, lambda: PASSWORD + " ")
+
+
+def test_the_file_is_what_its_description_says() -> None:
+    salt, nonce, sealed_data = SEALED[11:27], SEALED[27:39], SEALED[39:-32]
+    key = hashlib.scrypt(PASSWORD.encode(), salt=salt, n=2**COST, r=8, p=1, dklen=32)
+    assert AESGCM(key).decrypt(nonce, sealed_data, SEALED[:39]) == DATA
+    assert SEALED[:11] == b"mexc-keys\x01" + bytes([COST])
 
 
 def test_the_same_keys_are_never_sealed_the_same() -> None:
