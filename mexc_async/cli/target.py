@@ -23,7 +23,7 @@ def connect(
     """A client that is not open yet; a signed call takes the key from the environment. Raises ConfigError."""
     from mexc_async.client import Mexc
     from mexc_async.errors import ConfigError
-    from mexc_async.keys import from_environment
+    from mexc_async.keys.environment import from_environment
 
     settings: Settings = {"read_only": not changes, "allow_withdraw": allow_withdraw}
     if sim and rest is not None:

@@ -131,14 +131,13 @@ def test_no_example_is_forgotten() -> None:
 def test_command_is_valid(block: Block, words: list[str]) -> None:
     group = get_group(app)
     if words[0] == "mexc-async":
-        context = group.commands[words[1]].make_context(words[1], words[2:])
-        if words[1] == "call" and "--help" not in words and "--list" not in words:
-            declared = {endpoint.name: endpoint for endpoint in endpoints()}
-            assert build(declared[words[2]].request, parse(context.args)) is not None
         command, rest = group.commands[words[1]], words[2:]
         if isinstance(command, type(group)):
             command, rest = command.commands[rest[0]], rest[1:]
-        assert command.make_context(words[1], rest) is not None
+        context = command.make_context(words[1], rest)
+        if words[1] == "call" and "--help" not in words and "--list" not in words:
+            declared = {endpoint.name: endpoint for endpoint in endpoints()}
+            assert build(declared[words[2]].request, parse(context.args)) is not None
     elif words[0] == "make":
         targets = [line.split(":")[0] for line in (ROOT / "Makefile").read_text().splitlines() if ":" in line]
         assert words[1] in targets
