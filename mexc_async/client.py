@@ -24,6 +24,7 @@ from mexc_async.net.api import Api, Call, Channel, Options
 from mexc_async.net.book import Books
 from mexc_async.net.clock import ServerClock
 from mexc_async.net.desk import OrderDesk
+from mexc_async.net.guard import OrderGuard
 from mexc_async.net.hooks import Hooks, KeyReplaced
 from mexc_async.net.hub import Hub, StreamSettings
 from mexc_async.net.key_change import change_key
@@ -159,6 +160,8 @@ class View:
             safe=method == "GET",
             money=money_of(method, path),
         )
+        if (method, path) in self._api.kept_paths:
+            raise InvalidRequest(f"{method} {path} would pass the guard by: while it is on, place by orders or spot")
         for name in STAMPED.intersection(params or ()) if signed else ():
             raise InvalidRequest(f"parameter {name!r} is set by the client itself when a call is signed")
         try:
@@ -344,7 +347,7 @@ class Mexc(View):
         """Push streams: `async with mexc.streams.trades("BTCUSDT") as trades`."""
         self.books = Books(api, self._hub)
         """Live books: `async with mexc.books("BTCUSDT") as book`."""
-        self.orders = Orders(api, desk, self._hub, options)
+        self.orders = Orders(api, desk, self._hub, options, OrderGuard(desk, self.books))
         """Orders that are followed: `order = await mexc.orders.limit_buy("BTCUSDT", quantity=..., price=...)`."""
         self._is_open = False
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from decimal import Decimal
+from decimal import Context, Decimal
 from enum import StrEnum
 
 from msgspec import Struct
@@ -18,6 +18,7 @@ from mexc_async.core.user_state import fill_key
 from mexc_async.errors import MexcError
 
 ZERO = Decimal(0)
+_EXACT = Context(prec=100)  # whatever precision the caller works with
 
 
 class OrderState(StrEnum):
@@ -88,6 +89,7 @@ class OrderRecord:
         "price",
         "quantity",
         "quote_quantity",
+        "revision",
         "side",
         "symbol",
         "type",
@@ -122,6 +124,8 @@ class OrderRecord:
         """While in doubt: the last moment, by the exchange's clock, at which it can still be accepted."""
         self.error: MexcError | None = None
         """Why it was refused."""
+        self.revision = 0
+        """Counts the news about its fills or its end; nearly all other news leaves money where it is."""
         self.fills_by_id: dict[str, OrderFill] = {}
         self._told = ZERO
         self._told_quote = ZERO
@@ -148,6 +152,7 @@ class OrderRecord:
             return False
         self.error = error
         self.is_in_doubt = False
+        self.revision += 1
         return not self.is_placed
 
     def give_up(self, error: MexcError) -> bool:
@@ -159,6 +164,8 @@ class OrderRecord:
     def place(self, order_id: str | None) -> bool:
         """The exchange has it."""
         changed = not self.is_placed or (self.order_id is None and order_id is not None)
+        if self.error is not None and not self.is_placed:
+            self.revision += 1  # refused, and yet it stands
         self.is_placed = True
         self.is_in_doubt = False
         if self.order_id is None:
@@ -172,10 +179,12 @@ class OrderRecord:
         changed = self.place(order_id)
         if (executed, quote) > (self._told, self._told_quote):
             self._told, self._told_quote = executed, quote
+            self.revision += 1
             changed = True
         if (is_cancelled and not self._is_cancelled) or (is_filled and not self._is_filled):
             self._is_cancelled |= is_cancelled
             self._is_filled |= is_filled
+            self.revision += 1
             changed = True
         return changed
 
@@ -186,8 +195,9 @@ class OrderRecord:
         if key in self.fills_by_id:
             return changed
         self.fills_by_id[key] = fill
-        self._fill_quantity += fill.quantity
-        self._fill_quote += fill.quote_quantity
+        self._fill_quantity = _EXACT.add(self._fill_quantity, fill.quantity)
+        self._fill_quote = _EXACT.add(self._fill_quote, fill.quote_quantity)
+        self.revision += 1
         return True
 
     # What follows from the facts
@@ -229,7 +239,7 @@ class OrderRecord:
     @property
     def remaining_quantity(self) -> Decimal | None:
         """Not filled, in base, whether it can still be or not; None for a market order sized in quote."""
-        return None if self.quantity is None else max(self.quantity - self.filled_quantity, ZERO)
+        return None if self.quantity is None else max(_EXACT.subtract(self.quantity, self.filled_quantity), ZERO)
 
     @property
     def average_price(self) -> Decimal | None:
@@ -240,7 +250,7 @@ class OrderRecord:
     @property
     def lacks(self) -> Decimal:
         """Filled quantity whose fills are not known yet."""
-        return max(self._told - self._fill_quantity, ZERO)
+        return max(_EXACT.subtract(self._told, self._fill_quantity), ZERO)
 
     @property
     def fills(self) -> tuple[OrderFill, ...]:
@@ -253,7 +263,7 @@ class OrderRecord:
         fees: dict[str, Decimal] = {}
         for fill in self.fills_by_id.values():
             if fill.fee:
-                fees[fill.fee_asset] = fees.get(fill.fee_asset, ZERO) + fill.fee
+                fees[fill.fee_asset] = _EXACT.add(fees.get(fill.fee_asset, ZERO), fill.fee)
         return fees
 
     def __repr__(self) -> str:

@@ -92,6 +92,8 @@ class Call(Struct):
     client_order_id: str | None = None
     stamped_ms: int = 0
     """Time stamp of its latest attempt, if it is signed; 0 while it was never about to be sent."""
+    gate: Callable[[], None] | None = None
+    """Called when an attempt has passed the limits and is about to be sent; what it raises stops it."""
 
     @property
     def body(self) -> bytes:
@@ -138,6 +140,8 @@ class Api:
         self.rules = RuleBook(self._exchange_info, tasks)
         self.is_closed = False
         self.keepers: dict[type[Request[Any]], Keeper] = {}
+        self.kept_paths: frozenset[tuple[str, str]] = frozenset()
+        """Methods and paths that may only be reached through a keeper."""
         self._retry = retry
         self._paths = GUIDE_PATHS if guide_paths else {}
         self._read_only = read_only
@@ -305,6 +309,8 @@ class Api:
         _, path = self._paths.get((route.method, route.path), (route.method, route.path))
         if route.auth is Auth.NONE or self.credentials is None:
             return f"{path}?{encode(call.params)}" if call.params else path
+        if call.gate is not None:
+            call.gate()
         call.stamped_ms = self.clock.now_ms()
         body = call.body  # the signature covers the query and, right behind it, the body
         params = [*(() if body else call.params), ("timestamp", str(call.stamped_ms))]

@@ -12,7 +12,7 @@ from typing import Any, Generic, Literal, Self, TypedDict, TypeVar, Unpack, cast
 
 from msgspec.structs import replace
 
-from mexc_async.core.book import BookLevel, BookView, Vwap
+from mexc_async.core.book import BookLevel, BookView, OrderBook, Vwap
 from mexc_async.core.book_sync import Action, BookSync, SyncCounts, SyncState
 from mexc_async.core.endpoint import Priority
 from mexc_async.errors import ClientClosed, InvalidRequest, MexcError, ProtocolError
@@ -60,6 +60,7 @@ class LiveBook(Generic[N]):
     # Its life
 
     async def __aenter__(self) -> Self:
+        self._books.opened(self)
         try:
             await self._hub.join(self._inbox)
         except BaseException:
@@ -76,6 +77,7 @@ class LiveBook(Generic[N]):
     async def aclose(self) -> None:
         """Give the book up; idempotent. Who waits for it gets ClientClosed."""
         self._hub.leave(self._inbox)
+        self._books.closed(self)
 
     # Waiting for it
 
@@ -110,6 +112,11 @@ class LiveBook(Generic[N]):
         return self._sync.is_synced
 
     @property
+    def is_closed(self) -> bool:
+        """Whether it was given up, or its stream ended."""
+        return self._inbox.is_closed
+
+    @property
     def counts(self) -> SyncCounts:
         """Gaps, resyncs, snapshots and so on since it was opened."""
         return self._sync.counts
@@ -132,8 +139,13 @@ class LiveBook(Generic[N]):
     @property
     def view(self) -> BookView[N]:
         """The levels, for many reads at once; to be asked for anew after every await. Raises BookNotSynced."""
-        book = self._sync.book
+        book = self.exact
         return cast("BookView[N]", book.floats if self._as_float else book)
+
+    @property
+    def exact(self) -> OrderBook:
+        """The same in `Decimal`, whatever `numbers` reads return. Raises BookNotSynced."""
+        return self._sync.book
 
     @property
     def best_bid(self) -> BookLevel[N] | None:
@@ -252,6 +264,8 @@ class LiveBooks(Mapping[str, LiveBook[N]]):
         return len(self._books)
 
     async def __aenter__(self) -> Self:
+        for book in self.values():
+            book._books.opened(book)
         try:
             await self._hub.join(*(book._inbox for book in self.values()))
         except BaseException:
@@ -299,11 +313,33 @@ class Books:
         self.again = Turns(FETCHES)
         """For those of books that were in step."""
         self._made = 0
+        self._opened: dict[str, list[LiveBook[Any]]] = {}
+        """By symbol, the books that are open."""
 
     def rank(self, priority: int) -> Rank:
         """The place of a new book among those that wait for a snapshot."""
         self._made += 1
         return priority, self._made
+
+    def opened(self, book: LiveBook[Any]) -> None:
+        """A book was opened."""
+        self._opened.setdefault(book.symbol, []).append(book)
+
+    def closed(self, book: LiveBook[Any]) -> None:
+        """A book was given up; idempotent."""
+        if book in (opened := self._opened.get(book.symbol, [])):
+            opened.remove(book)
+
+    def in_step(self, symbol: str) -> OrderBook | None:
+        """The book of a symbol, if anybody has one open that is in step."""
+        for live in self._opened.get(symbol, ()):
+            if live._sync.state is SyncState.SYNCED:  # asked for every order that is held against it
+                return live._sync.book
+        return None
+
+    def has(self, symbol: str) -> bool:
+        """Whether anybody has a book of this symbol open, in step or not."""
+        return any(not live.is_closed for live in self._opened.get(symbol, ()))
 
     @overload
     def __call__(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -61,8 +61,16 @@ _RETURNS_ITEMS = (OrderQuery, OpenOrdersQuery, AllOrdersQuery, MyTradesQuery, Ca
 class Guard(Protocol):
     """Who may refuse or round an order before it is sent."""
 
-    def admit(self, order: NewOrder, rules: SymbolRules | None) -> NewOrder:
-        """The order as it is to be sent. Raises GuardRefused."""
+    def ready(self, order: NewOrder) -> Awaitable[object] | None:
+        """What to wait for, before the order can be judged; None if nothing. Raises GuardRefused."""
+        ...
+
+    def admit(self, order: NewOrder, rules: SymbolRules, instead_of: OrderRecord | None = None) -> NewOrder:
+        """The order as it is to be sent; `instead_of` is one that goes before. Raises GuardRefused."""
+        ...
+
+    def check_halt(self) -> None:
+        """Called when an order is about to be sent. Raises GuardRefused to stop it."""
         ...
 
 
@@ -100,6 +108,7 @@ class OrderDesk:
         order = await self._admit(self.ids.named(request))
         record = self._open(order)
         call = call_of(order, options, record.client_order_id)
+        call.gate = self._gate
         try:
             answer = await self._run(call, options, [record])
             order_id = _order_id(answer)
@@ -168,6 +177,7 @@ class OrderDesk:
         ids = ",".join(record.client_order_id for record in records)
         typed = replace(options, raw=False)
         call = call_of(BatchOrders(orders=tuple(orders)), typed, ids)
+        call.gate = self._gate
         try:
             answer: list[BatchResult] = await self._run(call, typed, records)
         except OutcomeUnknown as error:
@@ -175,9 +185,9 @@ class OrderDesk:
             return [batch_result_of(record) for record in records]
         return await self._matched(records, answer, accepted_until_ms(call, options))
 
-    async def check(self, order: NewOrder) -> None:
-        """Refuse an order that could not be sent, without sending it."""
-        await self._admit(order)
+    async def check(self, order: NewOrder, instead_of: OrderRecord) -> None:
+        """Refuse an order that could not be sent in the place of another, without sending it."""
+        await self._admit(order, instead_of)
 
     def take_in(self, record: OrderRecord) -> None:
         """Follow an order that this client did not send, or sent before it was started anew."""
@@ -216,14 +226,22 @@ class OrderDesk:
             (await self.api.rules.find(request.symbol)).check(request)
         return await self.api.deliver(request, options)
 
-    async def _admit(self, order: NewOrder) -> NewOrder:
+    async def _admit(self, order: NewOrder, instead_of: OrderRecord | None = None) -> NewOrder:
         """The order as it is to be sent, held against the symbol's rules and the user's guard."""
-        rules = await self.api.rules.find(order.symbol) if self._check_rules else None
+        if self.guard is None and not self._check_rules:
+            return order
+        rules = await self.api.rules.find(order.symbol)
         if self.guard is not None:
-            order = self.guard.admit(order, rules)
-        if rules is not None:
+            if (ready := self.guard.ready(order)) is not None:
+                await ready
+            order = self.guard.admit(order, rules, instead_of)  # recorded before anything else is admitted
+        if self._check_rules:
             rules.check(order)
         return order
+
+    def _gate(self) -> None:
+        if self.guard is not None:
+            self.guard.check_halt()
 
     def _open(self, order: NewOrder) -> OrderRecord:
         record = record_of(order)

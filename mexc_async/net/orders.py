@@ -23,6 +23,7 @@ from mexc_async.errors import (
 )
 from mexc_async.net.api import Api, Options
 from mexc_async.net.desk import OrderDesk
+from mexc_async.net.guard import Guarded, OrderGuard
 from mexc_async.net.hooks import logger
 from mexc_async.net.hub import Hub
 from mexc_async.net.inbox import Inbox
@@ -43,10 +44,11 @@ REJOIN_S = 60.0
 _RESTING = ("LIMIT", "LIMIT_MAKER")
 
 
-class Orders(Placing):
+class Orders(Placing, Guarded):
     """`mexc.orders`: placing, following, replacing and cancelling orders that are never lost or doubled."""
 
-    def __init__(self, api: Api, desk: OrderDesk, hub: Hub, options: Options) -> None:
+    def __init__(self, api: Api, desk: OrderDesk, hub: Hub, options: Options, guard: OrderGuard) -> None:
+        super().__init__(guard)
         self.desk = desk
         self._api = api
         self._hub = hub
@@ -196,7 +198,7 @@ class Orders(Placing):
 
         try:
             if total > record.filled_quantity:
-                await self.desk.check(rest(total, price))
+                await self.desk.check(rest(total, price), record)
         except MexcError:
             if not keep:
                 await self.cancel(record)
@@ -243,6 +245,9 @@ class Orders(Placing):
         return self._api.tasks.spawn(work)
 
     def _opened(self, record: OrderRecord) -> None:
+        if self.desk.guard is not None:
+            self._guard.opened(record)
+            self._start()  # by whatever method it is sent, what becomes of it has to be known
         session = current.get()
         while session is not None:
             if session.orders is self:
@@ -303,6 +308,7 @@ class Orders(Placing):
         return TrackedOrder(self, record)
 
     def _changed(self, record: OrderRecord) -> None:
+        self._guard.changed(record)
         if record.lacks and record.is_final:
             self._lacking.setdefault(record.client_order_id, (record, time.monotonic()))
         elif self._lacking:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from copy import copy
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
+
+from msgspec.structs import force_setattr
 
 from mexc_async.core.checks import positive
 from mexc_async.errors import InvalidRequest
 from mexc_async.spot.models import SymbolInfo
 from mexc_async.spot.trading import OrderParameters
 
+Terms = TypeVar("Terms", bound=OrderParameters[Any])
 Rounding: TypeAlias = Literal["down", "up", "nearest"]
 _MODES = {"down": ROUND_FLOOR, "up": ROUND_CEILING, "nearest": ROUND_HALF_EVEN}
 _WIDE = Context(prec=100)  # amounts have up to 40 digits, steps up to 20
@@ -43,15 +47,37 @@ class SymbolRules:
             raise InvalidRequest(f"{name} {value:f} is less than one step of {step:f} on {self.symbol}")
         return rounded
 
-    def check(self, order: OrderParameters[object]) -> None:
-        """Refuse an order that breaks a rule of value; whether the symbol trades now is the exchange's to say.
+    def rounded(self, order: Terms) -> Terms:
+        """The order on the symbol's steps, never more or worse than was asked.
 
-        Raises InvalidRequest naming the value and the rule.
+        That is less quantity, a lower price for a buy and a higher one for a sell. Raises InvalidRequest if nothing is
+        left of it.
         """
+        price, quantity = order.price, order.quantity
+        if price is not None and _WIDE.remainder(price, self.tick):
+            price = self.price(price, "down" if order.side == "BUY" else "up")
+        if quantity is not None and _WIDE.remainder(quantity, self.step):
+            quantity = self.quantity(quantity, "down")
+        if price is order.price and quantity is order.quantity:
+            return order
+        rounded = copy(order)  # `replace` would check every field a second time
+        force_setattr(rounded, "price", price)
+        force_setattr(rounded, "quantity", quantity)
+        return rounded
+
+    def check_steps(self, order: OrderParameters[Any]) -> None:
+        """Refuse a price or quantity off the symbol's steps. Raises InvalidRequest."""
         if order.price is not None:
             self._on_step("price", order.price, self.tick)
         if order.quantity is not None:
             self._on_step("quantity", order.quantity, self.step)
+
+    def check(self, order: OrderParameters[Any]) -> None:
+        """Refuse an order that breaks a rule of value; whether the symbol trades now is the exchange's to say.
+
+        Raises InvalidRequest naming the value and the rule.
+        """
+        self.check_steps(order)
         if order.type == "MARKET":
             low, high = self.info.min_notional_market, self.info.max_notional_market
             notional = order.quote_order_qty
