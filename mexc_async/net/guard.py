@@ -157,16 +157,12 @@ class OrderGuard:
 
     def opened(self, record: OrderRecord) -> None:
         """An order that was admitted is about to be sent."""
-        if self._desk.guard is None:
-            return
         guard = self._guard
         guard.exposure.open(record, guard.exposure.symbols[record.symbol], *self._admitted)
         guard.sent(time.monotonic())
 
     def changed(self, record: OrderRecord) -> None:
         """Something new became known of an order."""
-        if self._desk.guard is None:
-            return
         now_s = time.monotonic()
         if now_s >= self._turns_at:
             self._turn_day(now_s)

@@ -308,7 +308,8 @@ class Orders(Placing, Guarded):
         return TrackedOrder(self, record)
 
     def _changed(self, record: OrderRecord) -> None:
-        self._guard.changed(record)
+        if self.desk.guard is not None:
+            self._guard.changed(record)
         if record.lacks and record.is_final:
             self._lacking.setdefault(record.client_order_id, (record, time.monotonic()))
         elif self._lacking:
