@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from mexc_async.core.credentials import Credentials
     from mexc_async.core.endpoint import Auth, Cost, Endpoint, Json, Priority, Request, Resource, Route, call
     from mexc_async.core.explain import SignatureReport, explain_signature
+    from mexc_async.core.exposure import ExposureReport, SymbolStake
+    from mexc_async.core.guard_limits import GuardLimits
     from mexc_async.core.limits import Limit, Limits
     from mexc_async.core.orders import OrderFill, OrderState
     from mexc_async.core.retry import RetryPolicy
@@ -85,6 +87,7 @@ if TYPE_CHECKING:
     )
     from mexc_async.net.hub import StreamSettings
     from mexc_async.net.ledger import OrderSettings
+    from mexc_async.net.loop import run
     from mexc_async.net.pool import Timeouts
     from mexc_async.net.tracked_order import TrackedOrder
     from mexc_async.spot.enums import OrderStatus, OrderType, Side
@@ -108,6 +111,8 @@ __all__ = [
     "Credentials",
     "Endpoint",
     "ExchangeUnavailable",
+    "ExposureReport",
+    "GuardLimits",
     "GuardRefused",
     "InsufficientBalance",
     "InvalidKey",
@@ -164,6 +169,7 @@ __all__ = [
     "StreamSettings",
     "StreamState",
     "SubscriptionRefused",
+    "SymbolStake",
     "Timeouts",
     "TimestampRejected",
     "TooManyOrders",
@@ -181,6 +187,7 @@ __all__ = [
     "call",
     "endpoints",
     "explain_signature",
+    "run",
 ]
 
 _HOME = {
@@ -189,6 +196,8 @@ _HOME = {
     "core.credentials": "Credentials",
     "core.explain": "SignatureReport explain_signature",
     "core.endpoint": "Auth Cost Endpoint Json Priority Request Resource Route call",
+    "core.exposure": "ExposureReport SymbolStake",
+    "core.guard_limits": "GuardLimits",
     "core.limits": "Limit Limits",
     "core.orders": "OrderFill OrderState",
     "core.retry": "RetryPolicy",
@@ -211,6 +220,7 @@ _HOME = {
     ),
     "net.hub": "StreamSettings",
     "net.ledger": "OrderSettings",
+    "net.loop": "run",
     "net.pool": "Timeouts",
     "net.tracked_order": "TrackedOrder",
     "spot.enums": "OrderStatus OrderType Side",

@@ -15,9 +15,9 @@ from rich.table import Table
 
 from mexc_async.cli.demo_market import Demo, burst
 from mexc_async.cli.demo_summary import BalanceChange, Counters, Phase, Summary, render
-from mexc_async.cli.loop import run
 from mexc_async.client import Mexc
 from mexc_async.errors import ConfigError, InvalidRequest, MexcError
+from mexc_async.net.loop import run
 
 BURST = "burst"
 BURST_S = 3.0

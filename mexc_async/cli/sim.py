@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, cast
 import orjson
 import typer
 
-from mexc_async.cli.loop import run
+from mexc_async.net.loop import run
 
 if TYPE_CHECKING:
     from mexc_async.sim.accounts import AccountSpec

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections import defaultdict
 from collections.abc import Coroutine, Iterable, Sequence
@@ -24,6 +25,7 @@ from mexc_async.errors import (
 from mexc_async.net.api import Api, Options
 from mexc_async.net.desk import OrderDesk
 from mexc_async.net.guard import Guarded, OrderGuard
+from mexc_async.net.heartbeat import Heartbeat
 from mexc_async.net.hooks import logger
 from mexc_async.net.hub import Hub
 from mexc_async.net.inbox import Inbox
@@ -239,6 +241,14 @@ class Orders(Placing, Guarded):
         if not (isinstance(timeout_s, int | float) and 0 < timeout_s < 1e9):
             raise InvalidRequest(f"timeout_s {timeout_s!r} must be a number of seconds above 0")
         return OrderSession(self, cancel_on_exit, timeout_s)
+
+    def heartbeat(self, path: str | os.PathLike[str], every_s: float = 1.0) -> Heartbeat:
+        """`async with mexc.orders.heartbeat("/run/bot.beat"):` touches the file as long as the event loop runs.
+
+        `mexc-async guard --heartbeat FILE` cancels the orders of a client that stops doing so. Raises ConfigError, on
+        entering if the file cannot be written.
+        """
+        return Heartbeat(path, every_s, self.spawn)
 
     def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run work that the client owns. Raises ClientClosed."""
