@@ -19,6 +19,7 @@ from mexc_async.cli.keys import add, list_keys, remove, use
 from mexc_async.cli.klines import klines
 from mexc_async.cli.market import book, ticker, trades
 from mexc_async.cli.order import buy, sell
+from mexc_async.cli.guard import guard
 from mexc_async.cli.sim import sim
 
 app = typer.Typer(
@@ -42,6 +43,7 @@ app.command()(endpoints)
 app.command()(klines)
 app.command()(orders)
 app.command()(sell)
+app.command()(guard)
 app.command()(sim)
 app.command()(ticker)
 app.command()(trades)

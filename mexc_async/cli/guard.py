@@ -1,0 +1,99 @@
+"""`mexc-async guard`: cancels the orders of a client whose process has ended or hangs."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from mexc_async.cli.guard_run import Task
+    from mexc_async.cli.guard_watch import Watch
+
+MAX_RECV_WINDOW_MS = 60_000
+
+Pid = Annotated[int | None, typer.Option(help="Process to watch; its start time is held against a reused number.")]
+HeartbeatFile = Annotated[
+    Path | None, typer.Option(help="File to watch, which the client touches: mexc.orders.heartbeat(FILE).")
+]
+MaxAge = Annotated[float, typer.Option(help="Seconds without a beat after which the client counts as gone.")]
+Prefix = Annotated[str | None, typer.Option(help="Cancel orders whose client order id begins so: order_id_prefix.")]
+All = Annotated[bool, typer.Option("--all", help="Cancel every open order of the account.")]
+Window = Annotated[int, typer.Option(help="Greatest recv_window_ms that the client uses.")]
+GiveUp = Annotated[float, typer.Option(help="Seconds after which cancelling is given up.")]
+Rest = Annotated[str | None, typer.Option(help="Base URL of the REST API; MEXC's if not given.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON lines instead of words.")]
+
+
+def guard(
+    pid: Pid = None,
+    heartbeat: HeartbeatFile = None,
+    max_age: MaxAge = 5.0,
+    prefix: Prefix = None,
+    every: All = False,
+    recv_window_ms: Window = 5_000,
+    give_up_s: GiveUp = 600.0,
+    rest: Rest = None,
+    as_json: AsJson = False,
+) -> None:
+    """Cancel a client's orders when its process ends or its heartbeat stops, however that comes about.
+
+    The key comes from MEXC_API_KEY and MEXC_API_SECRET. Exit status 0 once no order is left and none can be accepted
+    any more, 1 if some may be, 2 for wrong input, 130 or 143 when told to stop.
+    """
+    from mexc_async.errors import ConfigError, MexcError
+
+    try:
+        task = _task(prefix, every, recv_window_ms, give_up_s)
+        watch = _watch(pid, heartbeat, max_age)
+        from mexc_async.cli.guard_run import Log, open_client, watch_and_cancel  # loads a lot: not for wrong input
+        from mexc_async.net.loop import run
+
+        is_done = run(watch_and_cancel(open_client(rest), watch, task, Log(as_json)))
+    except ConfigError as error:
+        _fail(error, 2)
+    except MexcError as error:  # before there was anything to cancel
+        _fail(error, 1)
+    raise typer.Exit(0 if is_done else 1)
+
+
+def _fail(error: Exception, status: int) -> NoReturn:
+    print(f"error: {error}", file=sys.stderr)
+    raise typer.Exit(status)
+
+
+def _watch(pid: int | None, heartbeat: Path | None, max_age_s: float) -> Watch:
+    from mexc_async.cli.guard_watch import HeartbeatWatch, ProcessWatch
+    from mexc_async.errors import ConfigError
+
+    if (pid is None) == (heartbeat is None):
+        raise ConfigError(f"one of --pid and --heartbeat is needed, {'both' if pid is not None else 'neither'} given")
+    if not 0.1 <= max_age_s <= 86_400:
+        raise ConfigError(f"--max-age {max_age_s:g} must be a number of seconds from 0.1 to 86400")
+    if pid is not None:
+        return ProcessWatch(pid)
+    assert heartbeat is not None
+    return HeartbeatWatch(heartbeat, max_age_s, time.monotonic())
+
+
+def _task(prefix: str | None, every: bool, recv_window_ms: int, give_up_s: float) -> Task:
+    from mexc_async.cli.guard_run import MARGIN_MS, Task
+    from mexc_async.core.checks import client_id
+    from mexc_async.errors import ConfigError, InvalidRequest
+
+    if (prefix is None) == (not every):
+        raise ConfigError(f"one of --prefix and --all is needed, {'both' if every else 'neither'} given")
+    if prefix is not None:
+        try:
+            client_id("--prefix", prefix)
+        except InvalidRequest as error:
+            raise ConfigError(error.message) from None
+    if not 1 <= recv_window_ms <= MAX_RECV_WINDOW_MS:
+        raise ConfigError(f"--recv-window-ms {recv_window_ms} must be from 1 to {MAX_RECV_WINDOW_MS}")
+    least_s = (recv_window_ms + MARGIN_MS) / 1000
+    if not least_s <= give_up_s <= 1e6:
+        raise ConfigError(f"--give-up-s {give_up_s:g} must be from {least_s:g}, when nothing can come any more, to 1e6")
+    return Task(prefix, recv_window_ms, give_up_s)
