@@ -14,12 +14,12 @@ from mexc_async.cli.call import call
 from mexc_async.cli.demo import demo
 from mexc_async.cli.doctor import doctor
 from mexc_async.cli.endpoints import endpoints
+from mexc_async.cli.guard import guard
 from mexc_async.cli.key_changes import allow_ip, rotate
 from mexc_async.cli.keys import add, list_keys, remove, use
 from mexc_async.cli.klines import klines
 from mexc_async.cli.market import book, ticker, trades
 from mexc_async.cli.order import buy, sell
-from mexc_async.cli.guard import guard
 from mexc_async.cli.sim import sim
 
 app = typer.Typer(

@@ -11,8 +11,8 @@ import msgspec
 import typer
 
 from mexc_async.cli.keys import PasswordFd, Where, open_keys
-from mexc_async.cli.loop import run
 from mexc_async.cli.outcome import INTERRUPTED, fail
+from mexc_async.net.loop import run
 
 if TYPE_CHECKING:
     from mexc_async.cli.checkup import Finding

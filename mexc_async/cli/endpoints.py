@@ -108,9 +108,9 @@ def _summary(total: int, counts: dict[str, int]) -> str:
 
 def _problems(entries: list[Any]) -> list[tuple[str, str, str]]:
     """(endpoint, aspect, what is wrong)"""
-    from mexc_async.cli.loop import run
     from mexc_async.cli.reference import wrong_in_declaration, wrong_in_decoding
     from mexc_async.cli.tour import answers
+    from mexc_async.net.loop import run
 
     declared = {endpoint.name: endpoint for endpoint in _declared()}
     wanted = {entry.id for entry in entries}

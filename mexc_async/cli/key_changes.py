@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mexc_async.cli.keys import Created, Name, PasswordFd, Where, created_ms, open_keys, read_key
-from mexc_async.cli.loop import run
 from mexc_async.cli.outcome import INTERRUPTED, REFUSED, fail
+from mexc_async.net.loop import run
 
 if TYPE_CHECKING:
     from mexc_async.client import Mexc

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from mexc_async.cli.loop import run
 from mexc_async.cli.outcome import INTERRUPTED, REFUSED, fail
 from mexc_async.cli.target import Rest, Sim
+from mexc_async.net.loop import run
 
 if TYPE_CHECKING:
     from mexc_async.cli.bar_file import BarFile, Download

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 import typer
 
-from mexc_async.cli.loop import run
+from mexc_async.net.loop import run
 
 if TYPE_CHECKING:
     from mexc_async.client import Mexc
