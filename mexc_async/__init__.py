@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         AccountRestricted,
         ApiError,
         BookNotSynced,
+        CallLogFailed,
         ClientClosed,
         ConfigError,
         ConnectFailed,
@@ -70,9 +71,12 @@ if TYPE_CHECKING:
     from mexc_async.keys.key_file import KeyFile
     from mexc_async.keys.os_keyring import OsKeyring
     from mexc_async.net.accounts import Accounts, Moved
+    from mexc_async.net.alarms import AlarmSettings
+    from mexc_async.net.call_log import CallLog
     from mexc_async.net.hooks import (
         BadFrame,
         BulkProgress,
+        CallLogState,
         ClockFailed,
         ClockSynced,
         KeyAged,
@@ -84,6 +88,7 @@ if TYPE_CHECKING:
         RequestDone,
         StreamState,
         UnknownFields,
+        UnusualActivity,
     )
     from mexc_async.net.hub import StreamSettings
     from mexc_async.net.ledger import OrderSettings
@@ -96,11 +101,15 @@ if TYPE_CHECKING:
 __all__ = [
     "AccountRestricted",
     "Accounts",
+    "AlarmSettings",
     "ApiError",
     "Auth",
     "BadFrame",
     "BookNotSynced",
     "BulkProgress",
+    "CallLog",
+    "CallLogFailed",
+    "CallLogState",
     "ClientClosed",
     "ClockFailed",
     "ClockSynced",
@@ -180,6 +189,7 @@ __all__ = [
     "TransferRejected",
     "TransportError",
     "UnknownFields",
+    "UnusualActivity",
     "View",
     "WaitTimeout",
     "WithdrawalsOff",
@@ -203,7 +213,7 @@ _HOME = {
     "core.retry": "RetryPolicy",
     "core.signing": "Signer",
     "errors": (
-        "AccountRestricted ApiError BookNotSynced ClientClosed ConfigError ConnectFailed ConnectionLost "
+        "AccountRestricted ApiError BookNotSynced CallLogFailed ClientClosed ConfigError ConnectFailed ConnectionLost "
         "ExchangeUnavailable GuardRefused InsufficientBalance InvalidKey InvalidParameter InvalidRequest "
         "InvalidSymbol IpBanned IpNotAllowed ListenKeyInvalid MexcError MissingCredentials OrderNotFilled "
         "OrderNotFound OrderNotPlaced OrderRejected OrdersLeftOpen OutcomeUnknown PermissionDenied "
@@ -214,9 +224,11 @@ _HOME = {
     "keys.key_file": "KeyFile",
     "keys.os_keyring": "OsKeyring",
     "net.accounts": "Accounts Moved",
+    "net.alarms": "AlarmSettings",
+    "net.call_log": "CallLog",
     "net.hooks": (
-        "BadFrame BulkProgress ClockFailed ClockSynced KeyAged KeyNotReplaced KeyReplaced ListenKeyFailed OddItems "
-        "OrderSettled RequestDone StreamState UnknownFields"
+        "BadFrame BulkProgress CallLogState ClockFailed ClockSynced KeyAged KeyNotReplaced KeyReplaced ListenKeyFailed "
+        "OddItems OrderSettled RequestDone StreamState UnknownFields UnusualActivity"
     ),
     "net.hub": "StreamSettings",
     "net.ledger": "OrderSettings",

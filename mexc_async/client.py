@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import ssl
 from collections.abc import Mapping
@@ -20,13 +21,16 @@ from mexc_async.keys.environment import from_environment
 from mexc_async.keys.stores import KeyStore, NamedKey, open_store
 from mexc_async.net.account_limiter import AccountLimiter
 from mexc_async.net.accounts import Accounts
+from mexc_async.net.alarms import Alarms, AlarmSettings
 from mexc_async.net.api import Api, Call, Channel, Options
 from mexc_async.net.book import Books
+from mexc_async.net.call_log import CallLog
 from mexc_async.net.clock import ServerClock
 from mexc_async.net.desk import OrderDesk
 from mexc_async.net.guard import OrderGuard
 from mexc_async.net.hooks import Hooks, KeyReplaced
 from mexc_async.net.hub import Hub, StreamSettings
+from mexc_async.net.journal import Journal
 from mexc_async.net.key_change import change_key
 from mexc_async.net.key_watch import Watched, follow, tell_age
 from mexc_async.net.ledger import OrderLedger, OrderSettings
@@ -69,6 +73,8 @@ class Settings(TypedDict, total=False):
     recv_window_ms: int | None
     order_id_prefix: str
     orders: OrderSettings
+    call_log: CallLog | str | os.PathLike[str] | None
+    alarms: AlarmSettings
     proxy: str | None
     trust_env: bool
     local_address: str | None
@@ -246,6 +252,8 @@ class Mexc(View):
         recv_window_ms: int | None = None,
         order_id_prefix: str = "m",
         orders: OrderSettings = OrderSettings(),  # noqa: B008 - frozen
+        call_log: CallLog | str | os.PathLike[str] | None = None,
+        alarms: AlarmSettings = AlarmSettings(),  # noqa: B008 - frozen
         proxy: str | None = None,
         trust_env: bool = True,
         local_address: str | None = None,
@@ -273,6 +281,8 @@ class Mexc(View):
             recv_window_ms: how old a signed call may be on arrival; None leaves MEXC's 5000.
             order_id_prefix: begins every client order id that is made here.
             orders: how long orders are looked for, followed and remembered.
+            call_log: where every private call and push is written, a `CallLog` or its path; see `orders.restore`.
+            alarms: what is reported as unusual activity, and whether it halts orders.
             proxy: URL of an HTTP proxy; without one `trust_env` lets HTTPS_PROXY, ALL_PROXY and NO_PROXY decide.
             trust_env: see `proxy`.
             local_address: address of this machine to send from.
@@ -324,8 +334,8 @@ class Mexc(View):
         )
         options = Options(recv_window_ms=recv_window_ms)
         super().__init__(api, options)
-        ids = OrderIds(order_id_prefix)
-        desk = OrderDesk(api, OrderLedger(api, orders), ids, check_rules=check_rules)
+        ledger, ids = OrderLedger(api, orders), OrderIds(order_id_prefix)
+        desk = OrderDesk(api, ledger, ids, check_rules=check_rules)
         MoneyDesk(api, ids, orders)
         check_url("ws", ws, "wss")
         route = proxy_for(ws, proxy, trust_env)
@@ -339,6 +349,9 @@ class Mexc(View):
             server_ms=api.clock.server_ms,
             on_use=api.clock.start,  # a push's age is told by the exchange's clock
         )
+        if call_log is not None and credentials is not None:
+            log = call_log if isinstance(call_log, CallLog) else CallLog(call_log)
+            api.journal = ledger.journal = Journal(log, credentials, order_id_prefix, api.clock.now_ms, self.hooks)
         self._user: UserStream | None = None
         if credentials is not None:
             table = desk.ledger.table
@@ -349,6 +362,7 @@ class Mexc(View):
         """Live books: `async with mexc.books("BTCUSDT") as book`."""
         self.orders = Orders(api, desk, self._hub, options, OrderGuard(desk, self.books))
         """Orders that are followed: `order = await mexc.orders.limit_buy("BTCUSDT", quantity=..., price=...)`."""
+        self._alarms = Alarms(alarms, desk, self.orders.halt)
         self._is_open = False
 
     @classmethod
@@ -368,6 +382,9 @@ class Mexc(View):
         names = list(credentials)
         if not names or not all(name.isprintable() and name and "@" not in name for name in names):
             raise ConfigError(f"accounts {names!r} must be named by printable text without '@', and be one at least")
+        log = settings.get("call_log")
+        if log is not None and not isinstance(log, CallLog):  # one for all: a log has one writer
+            settings = {**settings, "call_log": CallLog(log)}
         limiter = RateLimiter(_limits(settings.get("limits", "default")).for_accounts(names))
         clients: dict[str, Self] = {}
         pool = Pool(_pool_config(settings))
@@ -469,6 +486,8 @@ class Mexc(View):
         ApiError when the exchange refuses the new key, TransportError. The old key then stays.
         """
         old = await change_key(self._api, credentials, same_account)
+        if self._api.journal is not None:
+            self._api.journal.rename(credentials)
         if self._user is not None:
             self._user.replace_key(self._api.beside(old))
         self.hooks.emit(KeyReplaced(old.masked_key, credentials.masked_key))
@@ -501,6 +520,9 @@ class Mexc(View):
             raise ClientClosed("the client is closed; open a new one")
         if self._api.credentials is not None:
             self.clock.start()
+            self._alarms.start()
+        if self._api.journal is not None:
+            self._api.journal.log.open()
 
     async def __aenter__(self) -> Self:
         if self._api.is_closed:
@@ -528,10 +550,13 @@ class Mexc(View):
             await self._user.aclose()
         self._api.is_closed = True
         self.orders.desk.ledger.close()
+        self._alarms.close()
         self.limits.close()
         await self._tasks.aclose()
         if self._is_alone:
             await self._pool.aclose()
+        if self._api.journal is not None:
+            self._api.journal.close()
         if self._simulator is not None:
             await self._simulator.stop()
 

@@ -19,6 +19,7 @@
     ├── OrderNotPlaced         an order whose answer is missing was looked for, and is not there; safe to try again
     ├── TransferNotMade        the same of a transfer or withdrawal
     ├── GuardRefused           the pre-trade guard said no; nothing was sent                       (a ValueError)
+    ├── CallLogFailed          the call log cannot be written, and the client is to refuse then; nothing was sent
     ├── OrderNotFilled         an order that was waited for ended without being filled
     ├── OrdersLeftOpen         orders that a session was to cancel and could not
     ├── WaitTimeout            what was waited for did not come in time                          (a TimeoutError)
@@ -95,6 +96,11 @@ ADVICE_UNVERIFIED = (
 ADVICE_SYMBOL = (
     "Trade one of the symbols that mexc.spot.self_symbols() lists: others are open on the web site only, whatever the "
     "key may do."
+)
+ADVICE_CALL_LOG = (
+    "Make room on the disk, or see that the file and its folder can be written by this user and no other process has "
+    "the log; orders go on by themselves then. Cancels are sent all the same, and CallLog(on_failure='warn') sends "
+    "everything."
 )
 
 
@@ -270,6 +276,12 @@ class GuardRefused(MexcError, ValueError):
         error = cls(f"{rule}: {message}")
         error.rule = rule
         return error
+
+
+class CallLogFailed(MexcError):
+    """The call log cannot be written, and the client is to change nothing then; nothing was sent."""
+
+    advice = ADVICE_CALL_LOG
 
 
 class OrderNotFilled(MexcError):

@@ -11,6 +11,7 @@ import typer
 from mexc_async import __version__
 from mexc_async.cli.account import balances, cancel, orders, transfer
 from mexc_async.cli.call import call
+from mexc_async.cli.calls import calls
 from mexc_async.cli.demo import demo
 from mexc_async.cli.doctor import doctor
 from mexc_async.cli.endpoints import endpoints
@@ -45,6 +46,7 @@ app.command()(orders)
 app.command()(sell)
 app.command()(guard)
 app.command()(sim)
+app.command()(calls)
 app.command()(ticker)
 app.command()(trades)
 app.command()(transfer)

@@ -8,12 +8,14 @@ and a final state never reopens. Nothing here reads a clock; "now" comes in.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Context, Decimal
 from enum import StrEnum
+from typing import Self
 
 from msgspec import Struct
 
+from mexc_async.core.order_facts import OrderFacts, RecordedError
 from mexc_async.core.user_state import fill_key
 from mexc_async.errors import MexcError
 
@@ -200,6 +202,60 @@ class OrderRecord:
         self.revision += 1
         return True
 
+    # Facts as a value
+
+    @property
+    def facts(self) -> OrderFacts:
+        """Everything but the fills."""
+        return OrderFacts(
+            self.client_order_id,
+            self.symbol,
+            self.side,
+            self.type,
+            self.quantity,
+            self.price,
+            self.quote_quantity,
+            self.order_id,
+            self.is_placed,
+            self.is_in_doubt,
+            self.accepted_until_ms,
+            self._told or None,
+            self._told_quote or None,
+            self._is_filled,
+            self._is_cancelled,
+            self._is_given_up,
+            None if self.error is None else RecordedError.of(self.error),
+        )
+
+    @classmethod
+    def of(cls, facts: OrderFacts) -> Self:
+        """The record that these facts were taken from, without its fills."""
+        record = cls(
+            facts.client_order_id,
+            facts.symbol,
+            facts.side,
+            facts.type,
+            facts.quantity,
+            facts.price,
+            facts.quote_quantity,
+        )
+        record.recall(facts)
+        return record
+
+    def recall(self, facts: OrderFacts) -> None:
+        """Be as it was when these facts were taken, but for the fills, which stay."""
+        self.order_id = facts.order_id
+        self.is_placed = facts.is_placed
+        self.is_in_doubt = facts.is_in_doubt
+        self.accepted_until_ms = facts.accepted_until_ms
+        self._told = facts.executed or ZERO
+        self._told_quote = facts.executed_quote or ZERO
+        self._is_filled = facts.is_filled
+        self._is_cancelled = facts.is_cancelled
+        self._is_given_up = facts.is_given_up
+        self.error = None if facts.error is None else facts.error.rebuilt(self.client_order_id)
+        self.revision += 1
+
     # What follows from the facts
 
     @property
@@ -338,12 +394,22 @@ class OrderTable:
         record = self._by_client_id.pop(client_order_id, None)
         if record is None or not record.is_placed:
             return
-        self._remembered[client_order_id] = None
+        self.remember((client_order_id,))
         if record.order_id is not None:
             self._by_order_id.pop(record.order_id, None)
-            self._remembered[record.order_id] = None
-        while len(self._remembered) > self.most_ids:
-            self._remembered.popitem(last=False)
+            self.remember((record.order_id,))
+
+    def remember(self, names: Iterable[str]) -> None:
+        """Know these ids, of either kind, without their orders."""
+        for name in names:
+            self._remembered[name] = None
+            if len(self._remembered) > self.most_ids:
+                self._remembered.popitem(last=False)
+
+    @property
+    def remembered(self) -> Iterable[str]:
+        """Ids, of either kind, of orders that left the table."""
+        return self._remembered
 
     def live(self) -> Iterator[OrderRecord]:
         """Orders that are not final."""

@@ -51,6 +51,10 @@ class AccountLimiter:
         """As `RateLimiter.penalise`: a 429 on an account's limit stops that account, a 418 everybody."""
         self._shared.penalise(self._route(route), status, seconds)
 
+    def spent(self, route: Route) -> float | None:
+        """As `RateLimiter.spent`."""
+        return self._shared.spent(self._route(route))
+
     def report(self) -> LimitReport:
         """Of all accounts."""
         return self._shared.report()

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from mexc_async.core.call_log import Done
 from mexc_async.core.clock import Sample
 from mexc_async.core.credentials import Credentials
 from mexc_async.core.endpoint import Auth, Money, Priority, Request, Route, result_type
@@ -37,6 +38,7 @@ from mexc_async.errors import (
 from mexc_async.net.account_limiter import AccountLimiter
 from mexc_async.net.clock import ServerClock
 from mexc_async.net.hooks import Hooks, OddItems, RequestDone, logger
+from mexc_async.net.journal import Journal
 from mexc_async.net.limiter import RateLimiter
 from mexc_async.net.pool import Transport
 from mexc_async.net.rules import RuleBook
@@ -94,6 +96,10 @@ class Call(Struct):
     """Time stamp of its latest attempt, if it is signed; 0 while it was never about to be sent."""
     gate: Callable[[], None] | None = None
     """Called when an attempt has passed the limits and is about to be sent; what it raises stops it."""
+    number: int = 0
+    """In the call log; 0 while it is not there."""
+    done: Done | None = None
+    """What the call log says of the end of its latest attempt."""
 
     @property
     def body(self) -> bytes:
@@ -109,7 +115,12 @@ def call_of(request: Request[Any], options: Options, client_order_id: str | None
 
 def accepted_until_ms(call: Call, options: Options) -> int:
     """The last moment, by the exchange's clock, at which what was sent of a call can still be accepted."""
-    return call.stamped_ms + (options.recv_window_ms or RECV_WINDOW_MS)
+    return call.stamped_ms + window_ms(options)
+
+
+def window_ms(options: Options) -> int:
+    """How old a signed call may be when the exchange gets it."""
+    return options.recv_window_ms or RECV_WINDOW_MS
 
 
 Keeper: TypeAlias = Callable[[Any, Options], Awaitable[Any]]
@@ -142,6 +153,10 @@ class Api:
         self.keepers: dict[type[Request[Any]], Keeper] = {}
         self.kept_paths: frozenset[tuple[str, str]] = frozenset()
         """Methods and paths that may only be reached through a keeper."""
+        self.journal: Journal | None = None
+        """What writes the call log, if there is one."""
+        self.on_rate_refused: Callable[[Route, int], None] | None = None
+        """Called with every 429 and 418, before the limiter closes what it means."""
         self._retry = retry
         self._paths = GUIDE_PATHS if guide_paths else {}
         self._read_only = read_only
@@ -159,7 +174,7 @@ class Api:
 
     def beside(self, credentials: Credentials) -> Api:
         """The same connections, limits and events for calls with another key."""
-        return Api(
+        other = Api(
             self.transport,
             self.limiter,
             credentials=credentials,
@@ -168,6 +183,10 @@ class Api:
             retry=self._retry,
             read_only=self._read_only,
         )
+        if self.journal is not None:
+            self.journal.hide(credentials)
+            other.journal = self.journal
+        return other
 
     async def send(self, request: Request[T], options: Options) -> T:
         """Send one request, typed, and everything that goes with it."""
@@ -262,26 +281,27 @@ class Api:
         asked_at = time.monotonic()
         status: int | None = None
         failure: MexcError | None = None
+        answer: object = None
         taken_at = await self.limiter.acquire(call.route, options.max_wait_s)
         let_go_at = time.monotonic()
         try:
             reply = await self._exchange(
-                call.route, taken_at, lambda: self._target(call, options), options.timeout_s, call.body
+                call.route, taken_at, lambda: self._target(call, options, attempt), options.timeout_s, call.body
             )
             status = reply.status
-            return self._value(call, reply)
+            answer = self._value(call, reply)
+            return answer
         except MexcError as error:
             failure = error
             raise
         finally:
+            route, waited_s, latency_s = call.route, let_go_at - asked_at, time.monotonic() - let_go_at
+            if self.journal is not None and route.auth is Auth.SIGNED:
+                self.journal.done(call, attempt, waited_s, latency_s, status, failure, answer)
             if self.hooks:
-                now, route = time.monotonic(), call.route
-                waited, latency = let_go_at - asked_at, now - let_go_at
-                self.hooks.emit(
-                    RequestDone(
-                        route.method, route.path, attempt, waited, latency, status, failure, call.client_order_id
-                    )
-                )
+                order = call.client_order_id
+                done = RequestDone(route.method, route.path, attempt, waited_s, latency_s, status, failure, order)
+                self.hooks.emit(done)
 
     async def _exchange(
         self, route: Route, taken_at: float, target: Callable[[], str], timeout_s: float | None, body: bytes = b""
@@ -303,7 +323,7 @@ class Api:
             else:
                 self.limiter.release(route, sent_at)
 
-    def _target(self, call: Call, options: Options) -> str:
+    def _target(self, call: Call, options: Options, attempt: int) -> str:
         """Path and query; for a signed call stamped now, and signed over exactly these bytes."""
         route = call.route
         _, path = self._paths.get((route.method, route.path), (route.method, route.path))
@@ -311,11 +331,14 @@ class Api:
             return f"{path}?{encode(call.params)}" if call.params else path
         if call.gate is not None:
             call.gate()
-        call.stamped_ms = self.clock.now_ms()
+        stamped_ms = self.clock.now_ms()
         body = call.body  # the signature covers the query and, right behind it, the body
-        params = [*(() if body else call.params), ("timestamp", str(call.stamped_ms))]
+        params = [*(() if body else call.params), ("timestamp", str(stamped_ms))]
         if options.recv_window_ms is not None:
             params.append(("recvWindow", str(options.recv_window_ms)))
+        if self.journal is not None and not route.safe:  # written before it is sent, or not sent
+            self.journal.sending(call, attempt, stamped_ms, stamped_ms + window_ms(options))
+        call.stamped_ms = stamped_ms
         query = encode(params)
         return f"{path}?{query}&signature={self.credentials.signer.sign(query.encode() + body)}"
 
@@ -324,6 +347,8 @@ class Api:
         error = error_of(route, reply)
         if error is not None:
             if isinstance(error, RateLimited):
+                if self.on_rate_refused is not None:
+                    self.on_rate_refused(route, reply.status)
                 self.limiter.penalise(route, reply.status, error.retry_after_s or 0.0)
             raise error
         try:

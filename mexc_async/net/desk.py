@@ -18,6 +18,7 @@ from mexc_async.core.orders import ZERO, OrderRecord
 from mexc_async.error_codes import CODES
 from mexc_async.errors import (
     ApiError,
+    CallLogFailed,
     ClientClosed,
     ConfigError,
     ConnectFailed,
@@ -120,7 +121,7 @@ class OrderDesk:
             if not record.is_placed and record.error is not None:
                 raise record.error from error
             return record, _shaped(ack_of(record), options)
-        self.ledger.note(record, record.place(order_id))
+        self.ledger.note(record, record.place(order_id), by=call)
         return record, answer
 
     def _is_own(self, record: OrderRecord, order_id: str | None, answer: object) -> bool:
@@ -183,7 +184,7 @@ class OrderDesk:
         except OutcomeUnknown as error:
             await self.ledger.settled(records, error)
             return [batch_result_of(record) for record in records]
-        return await self._matched(records, answer, accepted_until_ms(call, options))
+        return await self._matched(records, answer, call, accepted_until_ms(call, options))
 
     async def check(self, order: NewOrder, instead_of: OrderRecord) -> None:
         """Refuse an order that could not be sent in the place of another, without sending it."""
@@ -195,7 +196,7 @@ class OrderDesk:
         self.ledger.note(record, True)
 
     async def _matched(
-        self, records: Sequence[OrderRecord], results: Sequence[BatchResult], until_ms: int
+        self, records: Sequence[OrderRecord], results: Sequence[BatchResult], call: Call, until_ms: int
     ) -> list[BatchResult]:
         """The results in the order of the records; items that the answer lacks are looked up."""
         named = {result.client_order_id: result for result in results if result.client_order_id is not None}
@@ -210,7 +211,7 @@ class OrderDesk:
             if result is None:
                 self.ledger.doubt(record, until_ms)
             elif result.is_accepted:
-                self.ledger.note(record, record.place(result.order_id))
+                self.ledger.note(record, record.place(result.order_id), by=call)
             elif (refusal := _refusal(result)).outcome_known:
                 self._refused(record, refusal)
             else:
@@ -260,7 +261,7 @@ class OrderDesk:
 
     def _refused(self, record: OrderRecord, error: MexcError) -> None:
         """It is known that the exchange did not take it; `NOT_PLACED` where it was never asked."""
-        never_asked = isinstance(error, ConnectFailed | ClientClosed | OrderNotPlaced)
+        never_asked = isinstance(error, CallLogFailed | ConnectFailed | ClientClosed | OrderNotPlaced)
         self.ledger.note(record, record.give_up(error) if never_asked else record.refuse(error))
 
     # Cancelling

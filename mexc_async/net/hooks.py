@@ -127,6 +127,33 @@ class KeyNotReplaced(Struct, frozen=True):
     error: MexcError
 
 
+class CallLogState(Struct, frozen=True, gc=False):
+    """The call log can not be written any more, or again."""
+
+    is_written: bool
+    reason: str = ""
+    lost: int = 0
+    """Lines that were not written meanwhile, and never will be."""
+
+
+class UnusualActivity(Struct, frozen=True, gc=False):
+    """Something that is not this client's own, or not like it.
+
+    `rule` is `foreign_order` (an order of the account that this client did not place), `call_rate` (far more calls of
+    an endpoint than usual) or `foreign_429` (refused for the rate although the own budget is unspent: somebody else
+    uses the key or the address).
+    """
+
+    rule: str
+    text: str
+    order_id: str | None = None
+    """The exchange's id of the foreign order."""
+    client_order_id: str | None = None
+    symbol: str | None = None
+    is_halted: bool = False
+    """Whether orders are refused from now on because of it."""
+
+
 Event: TypeAlias = (
     RequestDone
     | OddItems
@@ -141,6 +168,8 @@ Event: TypeAlias = (
     | KeyAged
     | KeyReplaced
     | KeyNotReplaced
+    | CallLogState
+    | UnusualActivity
 )
 
 

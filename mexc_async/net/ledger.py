@@ -22,13 +22,14 @@ from mexc_async.errors import (
     OutcomeUnknown,
     PermissionDenied,
 )
-from mexc_async.net.api import MAX_RECV_WINDOW_MS, Api, Options
+from mexc_async.net.api import MAX_RECV_WINDOW_MS, Api, Call, Options
 from mexc_async.net.hooks import OrderSettled, logger
+from mexc_async.net.journal import Journal
 from mexc_async.spot.account import MyTradesQuery
-from mexc_async.spot.models import Order
+from mexc_async.spot.models import Fill, Order
 from mexc_async.spot.push import Push
 from mexc_async.spot.push_models import FillPush, OrderPush
-from mexc_async.spot.tracking import Told, ids_of, is_about, learn
+from mexc_async.spot.tracking import Told, fill_of, ids_of, is_about, learn
 from mexc_async.spot.trading import AllOrdersQuery, OpenOrdersQuery, OrderQuery
 
 FIRST_PAUSE_S = 0.05
@@ -69,12 +70,17 @@ class OrderLedger:
         self.table = OrderTable(settings.keep_s)
         self.on_change: Callable[[OrderRecord], None] | None = None
         """Called with an order of which something new became known."""
+        self.on_stranger: Callable[[Told], None] | None = None
+        """Called with what tells of an order that is not known here."""
+        self.journal: Journal | None = None
         self._api = api
         self._waiters: dict[str, list[asyncio.Future[None]]] = {}
         self._settling: dict[str, asyncio.Task[None]] = {}
 
     def on_push(self, push: Push[Any]) -> None:
-        """Learn from a private push."""
+        """Write a private push down, and learn from it."""
+        if self.journal is not None:
+            self.journal.push(push)
         if isinstance(push.body, OrderPush | FillPush):
             self.learn(push.body)
 
@@ -85,13 +91,22 @@ class OrderLedger:
         """
         record = record or self.table.find(*ids_of(told))
         if record is not None:
-            self.note(record, learn(record, told))
+            self.note(record, learn(record, told), told)
+        elif self.on_stranger is not None:
+            self.on_stranger(told)
         return record
 
-    def note(self, record: OrderRecord, is_news: bool) -> None:
-        """Something was added to a record: tell those who wait for it."""
+    def note(self, record: OrderRecord, is_news: bool, told: Told | None = None, by: Call | None = None) -> None:
+        """Something was added to a record: write it down, and tell those who wait for it.
+
+        It was `told`, or is that the exchange has the order, as the answer to the call that placed it says.
+        """
         if not is_news:
             return
+        if self.journal is not None and by is not None:
+            self.journal.placed(record, by)
+        elif self.journal is not None:
+            self.journal.order(record, fill_of(told) if isinstance(told, Fill | FillPush) else None)
         self.table.index(record)
         if record.is_final:
             self.table.finish(record, time.monotonic())
@@ -101,6 +116,24 @@ class OrderLedger:
                     waiter.set_result(None)
         if self.on_change is not None:
             self.on_change(record)
+
+    def recall(self, past: OrderTable) -> list[OrderRecord]:
+        """Take in what was known before a restart; returns the orders that had not ended. Those known here stay."""
+        unfinished = []
+        for record in past:
+            if self.table.knows(record.client_order_id):
+                continue
+            self.table.add(record)
+            if not record.is_final:
+                unfinished.append(record)
+                if record.is_in_doubt:
+                    self.doubt(record, record.accepted_until_ms or 0)
+                continue
+            self.table.finish(record, time.monotonic())
+            if self.on_change is not None:
+                self.on_change(record)
+        self.table.remember(past.remembered)
+        return unfinished
 
     async def changed(self, record: OrderRecord, timeout_s: float | None = None) -> bool:
         """Wait until something new becomes known of an order; False if nothing did in time. Raises ClientClosed."""

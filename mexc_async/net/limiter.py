@@ -185,6 +185,14 @@ class RateLimiter:
         self._ledger.close(names if names and status != 418 else ["client"], self._clock() + seconds)
         self._serve()
 
+    def spent(self, route: Route) -> float | None:
+        """The greatest share used of any budget that a route draws on; None if it draws on none."""
+        now = self._clock()
+        windows = self._use(route).plan.windows
+        for bucket, _ in windows:
+            bucket.settle(now)
+        return max((bucket.used / bucket.budget for bucket, _ in windows), default=None)
+
     def report(self) -> LimitReport:
         """Which endpoints spent how much, and which limit held whom back, since the client was opened."""
         now = self._clock()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from copy import copy
 from itertools import count
@@ -13,6 +14,8 @@ from mexc_async.spot.trading import NewOrder
 
 MAX_LENGTH = 32
 MAX_PREFIX = 8
+STEM = 12
+"""Characters that nine random bytes become."""
 
 
 class OrderIds:
@@ -23,12 +26,17 @@ class OrderIds:
             raise ConfigError(f"order id prefix {prefix!r} must be 1 to {MAX_PREFIX} ASCII letters, digits and '-'")
         self.prefix = prefix
         """What every id of this client, now and after a restart, begins with."""
+        self._pattern = re.compile(rf"{re.escape(prefix)}[A-Za-z0-9.]{{{STEM}}}-[0-9]+")
         self._stem = f"{prefix}{secrets.token_urlsafe(9).replace('_', '.').replace('-', '.')}-"
         self._count = count(1)
 
     def next(self) -> str:
         """A new id, at most 32 characters."""
         return f"{self._stem}{next(self._count)}"
+
+    def makes(self, name: str) -> bool:
+        """Whether an id looks like one of this client, now or before a restart."""
+        return self._pattern.fullmatch(name) is not None
 
     def named(self, order: NewOrder) -> NewOrder:
         """The order with an id, its own if it has one."""

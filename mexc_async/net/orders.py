@@ -7,13 +7,16 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Coroutine, Iterable, Sequence
+from contextlib import suppress
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from mexc_async.core.checks import positive
 from mexc_async.core.orders import OrderRecord
 from mexc_async.errors import (
     ClientClosed,
+    ConfigError,
     InvalidRequest,
     MexcError,
     OrderNotFound,
@@ -29,6 +32,7 @@ from mexc_async.net.heartbeat import Heartbeat
 from mexc_async.net.hooks import logger
 from mexc_async.net.hub import Hub
 from mexc_async.net.inbox import Inbox
+from mexc_async.net.journal import client_name, past_orders
 from mexc_async.net.order_session import EXIT_S, OrderSession, current
 from mexc_async.net.placing import Placing
 from mexc_async.net.tracked_order import TrackedOrder
@@ -316,6 +320,42 @@ class Orders(Placing, Guarded):
             record = adopted(order, client_order_id)
             self.desk.take_in(record)
         return TrackedOrder(self, record)
+
+    async def restore(self, path: str | os.PathLike[str] | None = None) -> list[TrackedOrder]:
+        """Bring back, after a restart, what a call log tells of this client's orders, and find out how they stand.
+
+        Orders that the log leaves open are looked up, and so are those of which it says no more than that they were
+        about to be sent; the account's open orders with this client's prefix are taken in as well. Nothing is placed.
+        Finished orders that the log tells of come back too, as long as the tracker would have kept them.
+
+        Returns the orders that had not ended, with their present state; one whose fate could not be told within
+        `settle_s` is `UNKNOWN`, and is still looked for.
+
+        Args:
+            path: the log; without one, that of this client. Only what this client's key and prefix wrote counts.
+
+        Raises ConfigError without a log that can be read, and whatever the exchange's answers raise.
+        """
+        self._start()
+        await self._api.clock.ensure()  # what is concluded from an order's absence depends on it
+        ledger, journal, credentials = self.desk.ledger, self._api.journal, self._api.credentials
+        if path is None:
+            if journal is None:
+                raise ConfigError("there is no call log to restore from: Mexc(..., call_log=...), or name one")
+            path = journal.log.flushed()
+        assert credentials is not None
+        client = client_name(credentials, self.desk.ids.prefix)
+        unfinished = ledger.recall(await past_orders(Path(path), client, ledger.settings.keep_s))
+        if journal is not None and not journal.log.is_at(path):
+            for record in unfinished:
+                journal.whole(record)
+        self._stirred.set()
+        await self.adopt()
+        await self._sweep()
+        with suppress(OutcomeUnknown):
+            await ledger.settled([r for r in unfinished if r.is_in_doubt], MexcError("orders of before the restart"))
+        ended = [record for record in unfinished if record.is_final]
+        return [TrackedOrder(self, record) for record in (*ended, *ledger.table.live())]
 
     def _changed(self, record: OrderRecord) -> None:
         if self.desk.guard is not None:

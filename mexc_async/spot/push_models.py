@@ -257,7 +257,7 @@ class MiniTickers(Struct, frozen=True, gc=False):
 # --- the account ---
 
 
-class BalanceChange(Struct, frozen=True, gc=False):
+class BalanceChange(Struct, frozen=True, gc=False, omit_defaults=True):
     """A balance and what changed it (MEXC: private account)."""
 
     asset: Annotated[str, Field(1, "vcoinName")]
@@ -278,7 +278,7 @@ class BalanceChange(Struct, frozen=True, gc=False):
     locked_change = Exact(amount)
 
 
-class FillPush(Struct, frozen=True, gc=False):
+class FillPush(Struct, frozen=True, gc=False, omit_defaults=True):
     """One trade of the account (MEXC: private deals)."""
 
     price_text: Annotated[str, Field(1, "price")]
@@ -301,7 +301,7 @@ class FillPush(Struct, frozen=True, gc=False):
     commission = ExactOrNone(amount)
 
 
-class OrderPush(Struct, frozen=True, gc=False):
+class OrderPush(Struct, frozen=True, gc=False, omit_defaults=True):
     """An order of the account and how far it got (MEXC: private orders). What it has no figure for is None."""
 
     order_id: Annotated[str, Field(1, "id")]

@@ -78,7 +78,7 @@ def is_about(record: OrderRecord, answer: OrderAck | Order | CancelledOrder) -> 
 def learn(record: OrderRecord, told: Told) -> bool:
     """Add to an order's record what this says about it; False if it was known."""
     if isinstance(told, Fill | FillPush):
-        return record.fill(told.order_id, _fill(told))
+        return record.fill(told.order_id, fill_of(told))
     status = told.status
     executed = told.executed_quantity or ZERO
     quote = told.executed_quote_quantity or ZERO
@@ -88,7 +88,8 @@ def learn(record: OrderRecord, told: Told) -> bool:
     return record.tell(told.order_id, executed, quote, is_cancelled=is_cancelled and not is_filled, is_filled=is_filled)
 
 
-def _fill(told: Fill | FillPush) -> OrderFill:
+def fill_of(told: Fill | FillPush) -> OrderFill:
+    """A trade, whoever told it."""
     return OrderFill(
         trade_id=told.id if isinstance(told, Fill) else told.trade_id,
         price=told.price,

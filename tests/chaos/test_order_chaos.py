@@ -9,6 +9,7 @@ import asyncio
 import os
 from collections import Counter
 from decimal import Decimal
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -28,6 +29,7 @@ from mexc_async.sim.faults import Fault
 from mexc_async.sim.server import SimConfig, Simulator, main_account
 from mexc_async.sim.statement import Statement
 from mexc_async.spot.trading import NewOrder
+from tests.orders.test_restore import known_by, past
 from tests.streams.support import nothing_left, sim_client, until
 
 SEEDS = [int(seed) for seed in os.environ.get("CHAOS_SEEDS", "7").split(",")]
@@ -186,7 +188,7 @@ def expected(before: dict[str, Decimal], orders: list[TrackedOrder], mexc: Mexc)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_every_order_is_known_exactly_after_chaos(seed: int) -> None:
+async def test_every_order_is_known_exactly_after_chaos(seed: int, tmp_path: Path) -> None:
     random = Random(seed)
     config = SimConfig(seed=seed, limits="none", flow=5, accounts=(main_account(), NAIVE))
     settings: dict[str, Any] = {
@@ -199,7 +201,7 @@ async def test_every_order_is_known_exactly_after_chaos(seed: int) -> None:
     async with nothing_left(), Simulator(config) as sim:
         naive_login = Credentials(NAIVE.api_key, NAIVE.api_secret)
         async with (
-            sim_client(sim, timing=TIMING, **settings) as mexc,
+            sim_client(sim, timing=TIMING, call_log=tmp_path / "calls.jsonl", **settings) as mexc,
             sim_client(sim, timing=TIMING, **{**settings, "credentials": naive_login}) as naive,
         ):
             await mexc.warm_up()
@@ -244,6 +246,9 @@ async def test_every_order_is_known_exactly_after_chaos(seed: int) -> None:
                     if line.symbol == symbol
                 ]
                 assert (stake.position, stake.open_buys, stake.open_sells) == (sum(signed), 0, 0)  # type: ignore[comparison-overlap]  # a sum
+            # The call log alone tells as much.
+            replayed = known_by(await past(mexc, tmp_path / "calls.jsonl"))
+            assert replayed == known_by(mexc.orders.desk.ledger.table)
             assert len(truth.orders) > ORDERS * 0.7
             assert sum(trader.refusals["OrderNotPlaced"] for trader in traders) > 0
             assert {"mute", "error", "reset", "hold", "lag", "fill_first", "reorder"} <= struck

@@ -5,10 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TypeAlias
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mexc_async.core.order_facts import OrderFacts
 from mexc_async.core.orders import OrderFill, OrderRecord, OrderState, OrderTable, may_conclude
 from mexc_async.errors import InsufficientBalance, OrderNotPlaced
 
@@ -106,6 +108,21 @@ def test_every_permutation_ends_in_the_same_state(facts: list[Fact], random: obj
     for fact in shuffled:
         fact(other)
     assert shown(one) == shown(other)
+
+
+@given(histories(), st.booleans())
+def test_facts_and_fills_are_all_that_a_record_knows(facts: list[Fact], is_refused: bool) -> None:
+    it = record()
+    for fact in facts:
+        fact(it)
+    if is_refused:
+        it.refuse(InsufficientBalance("too little", code=30004))
+    kept = msgspec.json.decode(msgspec.json.encode(it.facts), type=OrderFacts)
+    again = OrderRecord.of(kept)
+    for fill in it.fills:
+        again.fill(it.order_id, fill)
+    assert shown(again) == shown(it)
+    assert again.facts == it.facts
 
 
 @given(histories())

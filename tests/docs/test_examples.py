@@ -170,6 +170,12 @@ def test_flags_of_keys_and_doctor_are_all_described() -> None:
     assert {flag for flag in flags if flag.startswith("-") and not re.search(rf"{flag}\b", page)} == set()
 
 
+def test_flags_of_the_calls_are_all_described() -> None:
+    page = (ROOT / "docs" / "call-log.md").read_text(encoding="utf-8")
+    flags = {flag for parameter in get_group(app).commands["calls"].params for flag in parameter.opts} - {"path"}
+    assert {flag for flag in flags if f"`{flag}" not in page} == set()
+
+
 def test_flags_of_the_demo_are_all_described() -> None:
     page = (ROOT / "README.md").read_text(encoding="utf-8")
     flags = {flag for parameter in get_group(app).commands["demo"].params for flag in parameter.opts}

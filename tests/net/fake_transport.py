@@ -17,8 +17,10 @@ from mexc_async.core.reply import Reply
 from mexc_async.core.retry import RetryPolicy
 from mexc_async.errors import ConnectFailed
 from mexc_async.net.api import Api, Options
+from mexc_async.net.call_log import CallLog
 from mexc_async.net.desk import OrderDesk
 from mexc_async.net.hooks import Event, Hooks
+from mexc_async.net.journal import Journal
 from mexc_async.net.ledger import OrderLedger, OrderSettings
 from mexc_async.net.limiter import RateLimiter
 from mexc_async.net.money import MoneyDesk
@@ -166,6 +168,7 @@ async def desk(
     prefix: str = "m",
     check_rules: bool = False,
     orders: OrderSettings = OrderSettings(),  # noqa: B008 - frozen
+    call_log: CallLog | None = None,
     **settings: Any,
 ) -> AsyncIterator[Desk]:
     transport, tasks, hooks = FakeTransport(), Tasks(), Hooks()
@@ -185,6 +188,8 @@ async def desk(
     ids = OrderIds(prefix)
     order_desk = OrderDesk(api, ledger, ids, check_rules=check_rules)
     MoneyDesk(api, ids, orders)
+    if call_log is not None:
+        api.journal = ledger.journal = Journal(call_log, Credentials(KEY, SECRET), prefix, api.clock.now_ms, hooks)
     yield Desk(
         transport, api, limiter, events, View(api, Options()), RawView(api, Options(raw=True)), order_desk, ledger.close
     )
@@ -192,3 +197,5 @@ async def desk(
     ledger.close()
     limiter.close()
     await tasks.aclose()
+    if api.journal is not None:
+        api.journal.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,12 +21,14 @@ from mexc_async.errors import (
     RateLimited,
 )
 from mexc_async.net.accounts import Accounts
+from mexc_async.net.call_log_files import verified
 from mexc_async.net.hooks import BulkProgress, Event
 from mexc_async.net.limiter import RateLimiter
 from mexc_async.net.pool import Pool, PoolConfig
 from mexc_async.sim.accounts import DEMO_KEY, DEMO_SECRET, AccountSpec
 from mexc_async.sim.server import SimConfig, Simulator, main_account
 from mexc_async.spot.models import Account
+from mexc_async.spot.trading import CancelOpenOrders
 from mexc_async.spot.wallet import UniversalTransfer
 from mexc_async.spot.wallet_models import TransferId
 from tests.streams.support import nothing_left
@@ -161,3 +164,23 @@ async def test_many_transfers_give_each_its_result_and_stop_a_pair_that_is_in_do
     assert all(isinstance(each.error, OutcomeUnknown) for each in moved[3:])
     assert teller.sent == [1, 2, 4, 3]
     assert told[-1] == BulkProgress("transfer_many", 6, 6, 4)
+
+
+async def test_accounts_share_a_call_log_and_each_finds_its_own_orders_there(sim: Simulator, tmp_path: Path) -> None:
+    log, placed = tmp_path / "calls.jsonl", {}
+    async with desk(sim, call_log=log) as accounts:
+        for name in accounts:
+            order = await accounts[name].orders.limit_buy("XRPUSDT", quantity=D(20), price=D("0.5"))
+            placed[name] = order.client_order_id
+    assert verified(log).is_closed
+    async with desk(sim, call_log=log) as accounts:
+        for name in accounts:
+            assert [order.client_order_id for order in await accounts[name].orders.restore()] == [placed[name]]
+    assert verified(log).is_whole
+
+
+async def test_share_spent_is_that_of_the_accounts_own_budget(sim: Simulator) -> None:
+    async with desk(sim, limits=Limits.custom("unlimited", orders=(10, 60.0))) as accounts:
+        await accounts["grid"].spot.cancel_open_orders(symbol="XRPUSDT")
+        route = CancelOpenOrders.route
+        assert (accounts["grid"].limits.spent(route), accounts["master"].limits.spent(route)) == (0.1, 0.0)

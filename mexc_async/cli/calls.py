@@ -1,0 +1,245 @@
+"""`mexc-async calls`: look into a call log, sum it up, and check that it is whole."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from mexc_async.core.call_log import AnyEntry
+    from mexc_async.core.call_report import Filter
+
+SHOWN = 100
+"""Lines of the table, unless --last or --json asks for more."""
+_SPAN = re.compile(r"([0-9]{1,6})(s|m|h|d)")
+_SPAN_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_NAMED = re.compile(r"(GET|POST|PUT|DELETE) /\S+")
+
+LogPath = Annotated[Path, typer.Argument(metavar="PATH", help="The log, one of its finished files, or their folder.")]
+Endpoint = Annotated[str | None, typer.Option(help="An endpoint: new_order, or 'POST /api/v3/order'.")]
+Error = Annotated[
+    str | None, typer.Option(help="An error's class or code, refused, failed or unknown, or any for all of them.")
+]
+Moment = "2026-11-25, 2026-11-25T09:30 (UTC unless it says otherwise), or 90s, 15m, 2h, 7d ago"
+Since = Annotated[str | None, typer.Option(help=f"From then on: {Moment}.")]
+Until = Annotated[str | None, typer.Option(help="Before then, in the same form.")]
+Symbol = Annotated[str | None, typer.Option(help="A symbol, such as BTCUSDT.")]
+OrderId = Annotated[str | None, typer.Option(help="An order, by the exchange's id or the client's.")]
+Client = Annotated[str | None, typer.Option(help="A client as the lines name it, such as grid1@3f9ab21c.")]
+Kind = Annotated[list[str] | None, typer.Option(help="A kind of line: sending, done, push, order, ...; repeatable.")]
+Last = Annotated[int | None, typer.Option(help=f"Only the last so many lines. [default: {SHOWN} in a table]")]
+Summary = Annotated[bool, typer.Option("--summary", help="Sum up by endpoint, error and hour.")]
+Verify = Annotated[bool, typer.Option("--verify", help="Check that no line was changed, removed, moved or cut off.")]
+AsJson = Annotated[bool, typer.Option("--json", help="For programs: the lines as they are, sums and findings as JSON.")]
+
+
+def calls(
+    path: LogPath,
+    endpoint: Endpoint = None,
+    error: Error = None,
+    since: Since = None,
+    until: Until = None,
+    symbol: Symbol = None,
+    order_id: OrderId = None,
+    client: Client = None,
+    kind: Kind = None,
+    last: Last = None,
+    summary: Summary = False,
+    verify: Verify = False,
+    json: AsJson = False,
+) -> None:
+    """Show, sum up or verify a call log.
+
+    Exit status 0, 1 when --verify finds the log broken, 2 for wrong input.
+    """
+    from mexc_async.core.call_report import Filter, same_order
+
+    try:
+        log = _log_at(path)
+        wanted = Filter(
+            endpoints=_endpoints(endpoint),
+            kinds=_kinds(kind or []),
+            client=client,
+            symbol=symbol,
+            order_ids=None if order_id is None else same_order((entry for _, entry in _lines(log)), order_id),
+            error=_error(error),
+            since_ms=_moment("--since", since),
+            until_ms=_moment("--until", until),
+        )
+        if last is not None and last < 1:
+            raise ValueError(f"--last {last} must be at least 1")
+        if verify and wanted != Filter():
+            raise ValueError("--verify looks at every line: it goes with no filter")
+        is_whole = _verify(log, json) if verify else True
+        if summary:
+            _sum_up(log, wanted, json)
+        elif not verify:
+            _show(log, wanted, last, json)
+    except (ValueError, OSError) as failure:
+        if isinstance(failure, BrokenPipeError):  # whoever reads has seen enough
+            sys.stdout = None  # nothing is to be flushed at the exit
+            raise typer.Exit(0) from None
+        _fail(failure)
+    raise typer.Exit(0 if is_whole else 1)
+
+
+def _fail(error: Exception) -> NoReturn:
+    text = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
+    print(f"error: {text}", file=sys.stderr)
+    raise typer.Exit(2)
+
+
+# What was asked for
+
+
+def _log_at(path: Path) -> Path:
+    """The log that is meant. Raises ValueError or OSError."""
+    from mexc_async.core.call_log import link_of
+    from mexc_async.net.call_log_files import logs_in, read_lines
+
+    if path.is_dir():
+        found = logs_in(path)
+        if len(found) != 1:
+            names = ", ".join(one.name for one in found)
+            raise ValueError(f"{path} holds {f'several call logs, name one: {names}' if found else 'no call log'}")
+        path = found[0]
+    lines = 0
+    for lines, (_, line) in enumerate(read_lines(path), 1):
+        if link_of(line) is not None:
+            return path
+        if lines == SHOWN:
+            break
+    if lines:
+        raise ValueError(f"{path} is not a call log")
+    return path
+
+
+def _endpoints(text: str | None) -> frozenset[str] | None:
+    from mexc_async.catalogue import endpoints
+
+    if text is None:
+        return None
+    declared = list(endpoints())
+    found = {f"{one.method} {one.path}" for one in declared if text in (one.name, one.path)}
+    if not found and not _NAMED.fullmatch(text):
+        raise ValueError(f"--endpoint {text!r} is neither an endpoint's name nor a method and a path")
+    return frozenset(found or {text})
+
+
+def _kinds(texts: list[str]) -> frozenset[str] | None:
+    from mexc_async.core.call_report import KINDS
+
+    for text in texts:
+        if text not in KINDS:
+            raise ValueError(f"--kind {text!r} is not one of {', '.join(KINDS)}")
+    return frozenset(texts) or None
+
+
+def _error(text: str | None) -> str | None:
+    from mexc_async import errors
+    from mexc_async.core.call_report import ANY
+
+    if text is None or text in (ANY, "refused", "failed", "unknown") or text.lstrip("-").isdigit():
+        return text
+    kind = getattr(errors, text, None)
+    if isinstance(kind, type) and issubclass(kind, errors.MexcError):
+        return text
+    raise ValueError(f"--error {text!r} is no error's class or code, nor one of any, refused, failed, unknown")
+
+
+def _moment(option: str, text: str | None) -> int | None:
+    """Milliseconds UTC."""
+    import time
+    from datetime import UTC, datetime
+
+    if text is None:
+        return None
+    if (span := _SPAN.fullmatch(text)) is not None:
+        return int((time.time() - int(span[1]) * _SPAN_S[span[2]]) * 1000)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{option} {text!r} is no time: {Moment}") from None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+# What is told
+
+
+def _lines(log: Path) -> Iterator[tuple[bytes, AnyEntry]]:
+    """Every line that can be read, with what it says; those that cannot be are counted on standard error."""
+    from mexc_async.core.call_log import decode_entry
+    from mexc_async.net.call_log_files import read_lines
+
+    unread = 0
+    for _, line in read_lines(log):
+        entry = decode_entry(line)
+        if entry is None:
+            unread += 1
+        else:
+            yield line, entry
+    if unread:
+        print(f"{unread} lines could not be read; --verify says more", file=sys.stderr)
+
+
+def _show(log: Path, wanted: Filter, last: int | None, json: bool) -> None:
+    from mexc_async.core.call_report import select
+
+    count = 0
+    kept: deque[tuple[bytes, AnyEntry]] = deque(maxlen=last or (None if json else SHOWN))
+    for line, entry in select(_lines(log), wanted):
+        count += 1
+        if json and last is None:
+            sys.stdout.buffer.write(line)
+        else:
+            kept.append((line, entry))
+    if json:
+        sys.stdout.buffer.writelines(line for line, _ in kept)
+        sys.stdout.buffer.flush()
+        return
+    from mexc_async.cli.calls_tables import print_lines
+
+    print_lines([entry for _, entry in kept], count)
+
+
+def _sum_up(log: Path, wanted: Filter, json: bool) -> None:
+    from mexc_async.core.call_report import Summing, select
+
+    sums = Summing()
+    for _, entry in select(_lines(log), wanted):
+        sums.take(entry)
+    if json:
+        _print_json(sums.result())
+        return
+    from mexc_async.cli.calls_tables import print_summary
+
+    print_summary(sums.result())
+
+
+def _verify(log: Path, json: bool) -> bool:
+    from mexc_async.net.call_log_files import verified
+
+    found = verified(log)
+    if json:
+        _print_json(found)
+        return found.is_whole
+    for problem in found.problems:
+        print(problem)
+    of = f"{found.lines} lines in {found.files} files" if found.files != 1 else f"{found.lines} lines"
+    print(f"{log}: {of}, {'whole' if found.is_whole else f'broken in {len(found.problems)} places'}")
+    for note in found.notes:
+        print(f"note: {note}")
+    return found.is_whole
+
+
+def _print_json(value: object) -> None:
+    import msgspec
+
+    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+    sys.stdout.buffer.flush()

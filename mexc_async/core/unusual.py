@@ -1,0 +1,136 @@
+"""What is not like this client: far more calls than usual, orders that it did not place, refusals that it did not earn.
+
+Pure: counts, ids and "now" come in.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from statistics import median
+
+from msgspec import Struct
+
+HOUR_MS = 3_600_000
+FACTOR = 5.0
+LEAST_CALLS = 10
+"""Fewer calls an hour are never too many."""
+HOURS_NEEDED = 3
+HOURS_KEPT = 24
+UNSPENT = 0.5
+"""A refusal for its rate is not this client's doing if no more than this share of any of its budgets was spent."""
+GRACE_S = 5.0
+"""How long an order without a client order id may wait to be recognised by the exchange's id."""
+
+
+class Excess(Struct, frozen=True):
+    """An hour with far more calls of an endpoint than the hours before it."""
+
+    endpoint: str
+    hour_ms: int
+    """When it began."""
+    calls: int
+    median: float
+    """Of the hours before it in which the endpoint was called."""
+
+
+def excess(
+    endpoint: str, by_hour: Mapping[int, int], hour_ms: int, factor: float = FACTOR, least: int = LEAST_CALLS
+) -> Excess | None:
+    """Whether an hour has more than `factor` times the median calls of those before it, of the last 24.
+
+    `by_hour` counts calls by the beginning of their hour. It takes three earlier hours with calls to tell.
+    """
+    first_ms = hour_ms - HOURS_KEPT * HOUR_MS
+    before = [calls for at, calls in by_hour.items() if calls and first_ms <= at < hour_ms]
+    calls = by_hour.get(hour_ms, 0)
+    if len(before) < HOURS_NEEDED or calls < least:
+        return None
+    usual = float(median(before))
+    return Excess(endpoint, hour_ms, calls, usual) if calls > factor * usual else None
+
+
+def excesses(counts: Mapping[str, Mapping[int, int]], factor: float = FACTOR) -> list[Excess]:
+    """Every such hour of every endpoint, from counts by endpoint and hour; the earliest first."""
+    found = (excess(name, by_hour, hour, factor) for name, by_hour in counts.items() for hour in by_hour)
+    return sorted((one for one in found if one is not None), key=lambda one: (one.hour_ms, one.endpoint))
+
+
+class CallCounts:
+    """Calls by endpoint and hour, from counters that only grow; and which of them are too many."""
+
+    def __init__(self, factor: float = FACTOR) -> None:
+        self.factor = factor
+        self.by_endpoint: dict[str, dict[int, int]] = {}
+        self._totals: dict[str, int] = {}
+        self._told: set[tuple[str, int]] = set()
+
+    def add(self, totals: Mapping[str, int], now_ms: int) -> list[Excess]:
+        """The counters as they are now, to be asked for at least once an hour; returns what is newly too many."""
+        hour_ms = now_ms - now_ms % HOUR_MS
+        found = []
+        for endpoint, total in totals.items():
+            by_hour = self.by_endpoint.setdefault(endpoint, {})
+            by_hour[hour_ms] = by_hour.get(hour_ms, 0) + max(total - self._totals.get(endpoint, 0), 0)
+            self._totals[endpoint] = total
+            for old in [at for at in by_hour if at < hour_ms - HOURS_KEPT * HOUR_MS]:
+                del by_hour[old]
+            one = excess(endpoint, by_hour, hour_ms, self.factor)
+            if one is not None and (endpoint, hour_ms) not in self._told:
+                found.append(one)
+                self._told.add((endpoint, hour_ms))
+        self._told = {(endpoint, at) for endpoint, at in self._told if at == hour_ms}
+        return found
+
+
+class Stranger(Struct, frozen=True):
+    """An order that this client seems not to have placed."""
+
+    order_id: str
+    client_order_id: str
+    """Empty if none was told."""
+    symbol: str
+    seen_s: float
+
+
+class Strangers:
+    """Orders of the account that are not this client's: seen in a push or among the open orders, and judged after."""
+
+    def __init__(self, prefixes: Iterable[str], most: int = 10_000) -> None:
+        self.prefixes = tuple(prefixes)
+        """What the ids of clients that it was told of begin with."""
+        self._most = most
+        self._seen: dict[str, Stranger] = {}
+        self._told: OrderedDict[str, None] = OrderedDict()
+
+    def see(self, order_id: str, client_order_id: str, symbol: str, now_s: float) -> bool:
+        """An order that the tracker does not know; whether it is worth judging after a moment."""
+        is_known = bool(client_order_id) and client_order_id.startswith(self.prefixes)
+        if is_known or order_id in self._told or order_id in self._seen or len(self._seen) >= self._most:
+            return False
+        self._seen[order_id] = Stranger(order_id, client_order_id, symbol, now_s)
+        return True
+
+    def judge(self, now_s: float, knows: Callable[[str], bool], is_waiting: bool) -> list[Stranger]:
+        """Those that still nobody knows; each is told once.
+
+        `is_waiting` says that orders of this client do not have the exchange's id yet: until they do, one without a
+        client order id can be theirs.
+        """
+        found = []
+        for one in list(self._seen.values()):
+            name = one.client_order_id
+            if not name and (is_waiting or now_s - one.seen_s < GRACE_S):
+                continue
+            del self._seen[one.order_id]
+            if not knows(one.order_id) and not (name and knows(name)):
+                found.append(one)
+                self._told[one.order_id] = None
+                if len(self._told) > self._most:
+                    self._told.popitem(last=False)
+        return found
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether there is anything to judge."""
+        return bool(self._seen)

@@ -1,0 +1,233 @@
+"""`mexc-async calls` as a user meets it: tables, JSON, sums, and a log that was tampered with."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import pytest
+
+from mexc_async.cli.app import app
+from mexc_async.core.call_log import START, AnyEntry, Closed, Done, Link, Noted, Opened, Sending, chained
+from mexc_async.core.order_facts import OrderFacts, RecordedError
+from tests.cli.test_commands import COMMAND, one_line_error
+from tests.cli.test_commands import run as run_alone
+
+AT = 1_736_118_264_000
+"""2025-01-05 23:04:24 UTC."""
+HOUR = 3_600_000
+PLACE = "POST /api/v3/order"
+ENTRIES: list[AnyEntry] = [
+    Opened(AT, AT, 1, 17),
+    Sending(AT + 10, AT, "m@1", 1, PLACE, {"symbol": "BTCUSDT", "newClientOrderId": "m-1", "type": "LIMIT"}, 99, "m-1"),
+    Done(AT + 20, AT, "m@1", PLACE, "ok", 3000, 500, 1, 200, "m-1", "C1"),
+    Noted(AT + 20, AT, "m@1", OrderFacts("m-1", "BTCUSDT", "BUY", "LIMIT", order_id="C1", is_placed=True)),
+    Sending(AT + 30, AT, "m@1", 2, PLACE, {"symbol": "ETHUSDT", "newClientOrderId": "m-2", "type": "LIMIT"}, 99, "m-2"),
+    Done(
+        AT + HOUR, AT, "m@1", PLACE, "refused", 4000, 0, 2, 400, "m-2",
+        error=RecordedError("InsufficientBalance", "too little", 30004),
+    ),
+    Closed(AT + HOUR + 1, AT),
+]  # fmt: skip
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """A log that spans a finished file and the present one."""
+    first, last = chained(START, ENTRIES[:4])
+    second, end = chained(last, ENTRIES[4:])
+    (tmp_path / "calls-000000000001-20250105T230424Z.jsonl").write_bytes(first)
+    path = tmp_path / "calls.jsonl"
+    path.write_bytes(second)
+    write_head(path, end)
+    return path
+
+
+def write_head(path: Path, last: Link) -> None:
+    path.with_name("calls.jsonl.head").write_text(f'{{"seq":{last.seq:>18},"hash":"{last.hash}"}}\n')
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command, without the time that a process of its own takes to start."""
+    out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
+        app(list(arguments))
+    out.seek(0)
+    assert isinstance(ended.value.code, int)
+    return subprocess.CompletedProcess(arguments, ended.value.code, out.read(), err.getvalue())
+
+
+def ok(*arguments: str) -> str:
+    result = run("calls", *arguments)
+    assert (result.returncode, result.stderr) == (0, ""), result
+    return result.stdout
+
+
+def picked(*arguments: str) -> list[int]:
+    """Numbers of the lines that come as JSON."""
+    return [json.loads(line)["seq"] for line in ok(*arguments, "--json").splitlines()]
+
+
+def test_command_is_there() -> None:
+    result = run_alone("calls", "no/such/file")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == "error: no/such/file: No such file or directory\n"
+
+
+def test_table_shows_every_line(log: Path) -> None:
+    table = ok(str(log))
+    assert "2025-01-05 23:04:24.020" in table
+    assert "2025-01-06 00:04:24.000" in table
+    assert "refused InsufficientBalance 30004" in table
+    rows = [row for row in table.splitlines() if "2025-01-" in row]
+    assert len(rows) == len(ENTRIES)
+
+
+def test_json_is_the_lines_as_they_stand(log: Path) -> None:
+    finished = next(log.parent.glob("calls-*"))
+    assert ok(str(log), "--json").encode() == finished.read_bytes() + log.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        (["--endpoint", "new_order"], [2, 3, 5, 6]),
+        (["--endpoint", "POST /api/v3/order"], [2, 3, 5, 6]),
+        (["--endpoint", "/api/v3/order"], [2, 3, 5, 6]),
+        (["--endpoint", "GET /api/v3/never"], []),
+        (["--error", "any"], [6]),
+        (["--error", "InsufficientBalance"], [6]),
+        (["--error", "30004"], [6]),
+        (["--error", "unknown"], []),
+        (["--symbol", "ETHUSDT"], [5, 6]),
+        (["--order-id", "C1"], [2, 3, 4]),
+        (["--order-id", "m-1"], [2, 3, 4]),
+        (["--kind", "opened", "--kind", "closed"], [1, 7]),
+        (["--client", "m@1"], [2, 3, 4, 5, 6]),
+        (["--since", "2025-01-06"], [6, 7]),
+        (["--since", "2025-01-06T01:00+01:00"], [6, 7]),
+        (["--until", "2025-01-05T23:04:24.015"], [1, 2]),
+        (["--since", "1s"], []),
+        (["--last", "2"], [6, 7]),
+    ],
+)
+def test_filters(log: Path, options: list[str], found: list[int]) -> None:
+    assert picked(str(log), *options) == found
+
+
+def test_folder_stands_for_the_log_in_it(log: Path) -> None:
+    assert picked(str(log.parent)) == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_finished_file_can_be_looked_at_alone(log: Path) -> None:
+    (finished,) = log.parent.glob("calls-*")
+    assert picked(str(finished)) == [1, 2, 3, 4]
+    assert "4 lines, whole" in ok(str(finished), "--verify")
+
+
+def test_summary(log: Path) -> None:
+    found = json.loads(ok(str(log), "--summary", "--json"))
+    (placed,) = found["endpoints"]
+    assert (placed["endpoint"], placed["calls"], placed["ok"], placed["refused"]) == (PLACE, 2, 1, 1)
+    assert [(one["error"], one["code"], one["count"]) for one in found["errors"]] == [("InsufficientBalance", 30004, 1)]
+    assert [(hour["calls"], hour["errors"]) for hour in found["hours"]] == [(1, 0), (1, 1)]
+    table = ok(str(log), "--summary")
+    for words in ("by endpoint", "by error", "by hour", "InsufficientBalance", "2025-01-06 00:00", "POST /order"):
+        assert words in table
+
+
+def test_whole_log_verifies(log: Path) -> None:
+    assert ok(str(log), "--verify") == f"{log}: 7 lines in 2 files, whole\n"
+    found = json.loads(ok(str(log), "--verify", "--json"))
+    assert (found["is_whole"], found["is_closed"], found["problems"], found["last"]) == (True, True, [], 7)
+
+
+def without_last(text: bytes) -> bytes:
+    return text[: text[:-1].rindex(b"\n") + 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "words"),
+    [
+        ("calls.jsonl", lambda text: text.replace(b"m-2", b"m-9"), "calls.jsonl:1: line number 5 was changed"),
+        ("calls.jsonl", lambda text: text.split(b"\n", 1)[1], "calls.jsonl:1: 1 line is missing before line number 6"),
+        ("calls.jsonl", lambda text: without_last(text), "1 line is missing at the end, after line number 6"),
+        ("calls.jsonl", lambda text: text[:-9], "calls.jsonl:3: the line is cut short"),
+        ("calls.jsonl", lambda text: text + text, "calls.jsonl:4: line number 5 is not in its place"),
+        ("calls-000000000001-20250105T230424Z.jsonl", lambda text: without_last(text),
+         "calls.jsonl:1: 1 line is missing before line number 5"),
+        ("calls.jsonl.head", lambda text: text.replace(b" 7", b"12"), "5 lines are missing at the end"),
+    ],
+    ids=["changed", "first removed", "last removed", "cut short", "repeated", "finished file cut", "much removed"],
+)  # fmt: skip
+def test_broken_log_is_told_by_its_place_and_status_1(log: Path, name: str, change: object, words: str) -> None:
+    file = log.with_name(name)
+    file.write_bytes(change(file.read_bytes()))  # type: ignore[operator]  # one of the above
+    result = run("calls", str(log), "--verify")
+    assert result.returncode == 1
+    assert words in result.stdout
+    assert "broken in" in result.stdout
+    found = run("calls", str(log), "--verify", "--json")
+    assert found.returncode == 1
+    assert json.loads(found.stdout)["is_whole"] is False
+
+
+def test_verifying_and_summing_up_go_together(log: Path) -> None:
+    log.write_bytes(log.read_bytes().replace(b"m-2", b"m-9"))
+    result = run("calls", str(log), "--verify", "--summary")
+    assert result.returncode == 1
+    assert "was changed" in result.stdout
+    assert "by endpoint" in result.stdout
+
+
+def test_lines_that_cannot_be_read_are_counted(log: Path) -> None:
+    log.write_bytes(log.read_bytes() + b"nonsense\n")
+    result = run("calls", str(log), "--json")
+    assert result.returncode == 0
+    assert len(result.stdout.splitlines()) == 7
+    assert result.stderr == "1 lines could not be read; --verify says more\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--endpoint", "nope"], "--endpoint 'nope' is neither an endpoint's name nor a method and a path"),
+        (["--error", "NoSuchError"], "--error 'NoSuchError' is no error's class or code"),
+        (["--error", "Exception"], "--error 'Exception'"),
+        (["--since", "yesterday"], "--since 'yesterday' is no time"),
+        (["--until", "2026-13-01"], "--until '2026-13-01' is no time"),
+        (["--kind", "what"], "--kind 'what' is not one of opened, closed, lost"),
+        (["--last", "0"], "--last 0 must be at least 1"),
+        (["--verify", "--symbol", "BTCUSDT"], "--verify looks at every line"),
+    ],
+)
+def test_wrong_option_is_one_line_and_status_2(log: Path, options: list[str], words: str) -> None:
+    assert words in one_line_error(run("calls", str(log), *options))
+
+
+def test_path_that_is_no_log_is_one_line_and_status_2(tmp_path: Path) -> None:
+    assert "no/such/file: No such file" in one_line_error(run("calls", "no/such/file"))
+    assert "holds no call log" in one_line_error(run("calls", str(tmp_path)))
+    (tmp_path / "diary.txt").write_text("dear diary\n")
+    assert "diary.txt is not a call log" in one_line_error(run("calls", str(tmp_path / "diary.txt")))
+    for name in ("a.jsonl", "b.jsonl"):
+        (tmp_path / name).touch()
+        (tmp_path / f"{name}.head").touch()
+    assert "several call logs, name one: a.jsonl, b.jsonl" in one_line_error(run("calls", str(tmp_path)))
+
+
+def test_reader_that_has_seen_enough_is_no_error(log: Path) -> None:
+    lines, _ = chained(START, [Closed(AT, AT)] * 20_000)
+    log.write_bytes(lines)
+    with subprocess.Popen(
+        [*COMMAND, "calls", str(log), "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+    assert process.returncode == 0

@@ -1,0 +1,100 @@
+"""A trader is killed by SIGKILL in the midst of placing orders; its successor knows each of them from the call log."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from decimal import Decimal
+from pathlib import Path
+from random import Random
+
+import msgspec
+import pytest
+
+from mexc_async.net.call_log_files import archived, verified
+from mexc_async.sim.background import BackgroundSimulator
+from mexc_async.sim.faults import Fault
+from mexc_async.sim.server import SimConfig
+from tests.orders.crash_child import LAG_MS, WINDOW_MS
+
+SEEDS = [int(seed) for seed in os.environ.get("CHAOS_SEEDS", "7").split(",")]
+ORDERS = 300
+ROOT = Path(__file__).parents[2]
+PLACING = "new_order|batch_orders"
+FAULTS = (
+    Fault(kind="mute", on=PLACING, chance=0.05),
+    Fault(kind="mute", on=PLACING, at="read", chance=0.03),
+    Fault(kind="error", on=PLACING, status=504, chance=0.05),
+    Fault(kind="reset", on=PLACING, chance=0.03),
+    Fault(kind="reset", on=PLACING, at="read", chance=0.03),
+    Fault(kind="hold", on=PLACING, chance=0.1, delay_ms=WINDOW_MS - 100),
+    Fault(kind="late_answer", on=PLACING, chance=0.1, delay_ms=200),
+    Fault(kind="mute", on="cancel_order", chance=0.05),
+    Fault(kind="fill_first", on="cancel_order", chance=0.2, part=0.5),
+    Fault(kind="lag", on="query_order|open_orders|all_orders|my_trades", chance=0.3, delay_ms=LAG_MS),
+    Fault(kind="error", on="query_order|open_orders|all_orders|my_trades", status=502, chance=0.05),
+)
+
+
+class Restored(msgspec.Struct, frozen=True):
+    name: str
+    order_id: str | None
+    state: str
+    filled: Decimal
+    quote: Decimal
+    fills: list[str]
+
+
+def child(what: str, sim: BackgroundSimulator, log: Path, seed: int) -> list[str]:
+    return [sys.executable, "-m", "tests.orders.crash_child", what, sim.rest, sim.spot_ws, str(log), str(seed)]
+
+
+def kill_in_the_midst(sim: BackgroundSimulator, log: Path, seed: int, orders: int) -> None:
+    """Let a trader place so many orders, and kill it at a moment that nothing foretells."""
+    with subprocess.Popen(child("place", sim, log, seed), cwd=ROOT, stderr=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 60
+        while sim.call(lambda s: len(s.statement().orders)) < orders:
+            assert process.poll() is None, process.stderr and process.stderr.read().decode()
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        time.sleep(Random(seed).random() / 20)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+
+
+def restore(sim: BackgroundSimulator, log: Path) -> list[Restored]:
+    done = subprocess.run(
+        child("restore", sim, log, 0), cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return [msgspec.json.decode(line, type=Restored) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_successor_of_a_killed_trader_knows_every_order(seed: int, tmp_path: Path) -> None:
+    log = tmp_path / "calls.jsonl"
+    with BackgroundSimulator(SimConfig(seed=seed, limits="none", flow=0)) as sim:
+        sim.call(lambda s: s.inject(*FAULTS))
+        kill_in_the_midst(sim, log, seed, ORDERS // 2)
+        kill_in_the_midst(sim, log, seed + 1, ORDERS)  # the second has not restored what the first left
+        assert verified(log).is_whole
+        assert archived(log), "the log is to span several files"
+        known = restore(sim, log)
+        truth = sim.call(lambda s: s.statement())
+        assert verified(log).is_closed
+        assert verified(log).is_whole
+    assert not [order for order in known if order.state in ("UNKNOWN", "SENDING")]
+    placed = {order.name: order for order in known if order.state not in ("NOT_PLACED", "REFUSED")}
+    # Nothing is placed twice, nothing is orphaned, nothing is invented.
+    assert Counter(line.client_id for line in truth.orders) == Counter(placed.keys())
+    fills = Counter(fill.order_id for fill in truth.fills)
+    for line in truth.orders:
+        order = placed[line.client_id or ""]
+        assert (order.order_id, order.state) == (line.order_id, line.status)
+        assert (order.filled, order.quote) == (line.executed, line.executed_value)
+        assert line.status == "NEW" or len(order.fills) == fills[line.order_id]
+    assert {"NEW", "CANCELED", "FILLED", "PARTIALLY_CANCELED"} <= {line.status for line in truth.orders}
