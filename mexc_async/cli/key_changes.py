@@ -16,6 +16,7 @@ from mexc_async.net.loop import run
 if TYPE_CHECKING:
     from mexc_async.client import Mexc
     from mexc_async.core.credentials import Credentials
+    from mexc_async.keys.book import StoredKey
     from mexc_async.keys.stores import KeyStore
 
 Rest = Annotated[str | None, typer.Option(help="URL of another exchange, such as a simulator.")]
@@ -50,7 +51,8 @@ def rotate(
         if key.sub_account is None:
             if through is not None:
                 raise ConfigError(f"key {name!r} is of no sub-account; give its name to: keys add --sub-account")
-            run(_replace(keys, name, made_ms, same_account, rest))
+            new = read_key(made_ms)  # outside of the event loop, which would keep Ctrl-C from ending a prompt
+            run(_replace(keys, name, new, same_account, rest))
         elif through is None:
             raise ConfigError(f"key {name!r} is of a sub-account: name the main account's key with --through")
         else:
@@ -65,13 +67,12 @@ def rotate(
         )
 
 
-async def _replace(keys: KeyStore, name: str, made_ms: int, same_account: bool, rest: str | None) -> None:
-    """Ask for a new key, let the exchange say that it is good, and store it in place of the old one."""
+async def _replace(keys: KeyStore, name: str, new: StoredKey, same_account: bool, rest: str | None) -> None:
+    """Let the exchange say that a new key is good, and store it in place of the old one."""
     from mexc_async.errors import ConfigError
     from mexc_async.keys.book import KeyBook, renewed
 
     old = keys.read()[name]
-    new = read_key(made_ms)
     if new.api_key == old.api_key:
         raise ConfigError("this is the old key: make a new one on MEXC's key page first")
     async with _client(old.credentials(), rest) as mexc:
@@ -80,7 +81,7 @@ async def _replace(keys: KeyStore, name: str, made_ms: int, same_account: bool, 
     def edit(book: KeyBook) -> KeyBook:
         if book[name].api_key != old.api_key:
             raise ConfigError(f"key {name!r} was changed by somebody else meanwhile")
-        parts = {"api_key": new.api_key, "api_secret": new.api_secret, "created_ms": made_ms}
+        parts = {"api_key": new.api_key, "api_secret": new.api_secret, "created_ms": new.created_ms}
         return book.changed(name, renewed(old, **parts, follows=old.api_key))
 
     keys.change(edit)

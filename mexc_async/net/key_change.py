@@ -37,5 +37,5 @@ async def _old_uid(api: Api) -> str | None:
     except ApiError as error:
         raise ConfigError(
             f"the old key does not tell its account any more ({type(error).__name__}), so that it cannot be compared; "
-            "pass same_account=True if you know that both belong to one"
+            "same_account=True (keys rotate --same-account) takes it for granted that both belong to one"
         ) from error

@@ -214,6 +214,19 @@ def test_an_own_key_is_rotated_to_one_of_the_same_account_only(
     assert KeyFile(Path(environ["MEXC_KEYS"]), lambda _: PASSWORD).read()["grid"].api_key == new.key
 
 
+def test_an_own_key_that_has_ended_is_rotated_on_the_users_word(
+    environ: dict[str, str], sim: BackgroundSimulator
+) -> None:
+    old, new = issued(sim), issued(sim)
+    add(environ, "grid", old.key, old.secret, "--created", "2020-01-01")
+    sim.call(lambda s: s.exchange.keys.delete(old.account, old.key))
+    rotate, parts = ("rotate", "grid", "--rest", sim.rest), f"{new.key}\n{new.secret}\n"
+    assert "does not tell its account any more (InvalidKey)" in refused(environ, *rotate, stdin=parts)
+    ok(environ, *rotate, "--same-account", stdin=parts)
+    (row,) = json.loads(ok(environ, "list", "--json"))
+    assert (row["age_days"], row["level"]) == (0, "ok")
+
+
 def test_a_sub_accounts_key_is_rotated_through_the_main_account(
     environ: dict[str, str], sim: BackgroundSimulator
 ) -> None:
