@@ -9,11 +9,13 @@ import pty
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from mexc_async.keys.book import StoredKey
 from mexc_async.keys.key_file import KeyFile
 from mexc_async.sim.background import BackgroundSimulator
 from mexc_async.sim.keys import ALL_PERMISSIONS, ApiKey
@@ -58,8 +60,10 @@ def refused(environ: dict[str, str], *arguments: str, stdin: str = "", status: i
     return line.removeprefix("error: ")
 
 
-def add(environ: dict[str, str], name: str, key: str, secret: str, *more: str) -> None:
-    ok(environ, "add", name, *more, stdin=f"{key}\n{secret}\n")
+def add(environ: dict[str, str], name: str, key: str, secret: str, sub_account: str | None = None) -> None:
+    """Store a key without the command, whose processes and passwords take their time."""
+    made = StoredKey(api_key=key, api_secret=secret, created_ms=time.time_ns() // 1_000_000, sub_account=sub_account)
+    KeyFile(Path(environ["MEXC_KEYS"]), lambda _: PASSWORD, cost=10).change(lambda book: book.added(name, made))
 
 
 def issued(sim: BackgroundSimulator, *ips: str) -> ApiKey:
@@ -71,7 +75,8 @@ def issued(sim: BackgroundSimulator, *ips: str) -> ApiKey:
 
 def test_keys_are_added_listed_used_and_removed(environ: dict[str, str]) -> None:
     assert ok(environ, "add", "a", stdin=f"{KEY}\n{SECRET}\n") == "a (mx0cl...01) is stored and is in use\n"
-    add(environ, "b", KEY + "b", SECRET, "--created", "2020-01-01", "--sub-account", "gridbot01")
+    more = ("--created", "2020-01-01", "--sub-account", "gridbot01")
+    assert "mexc-async keys use b" in ok(environ, "add", "b", *more, stdin=f"{KEY}b\n{SECRET}\n")
     rows = json.loads(ok(environ, "list", "--json"))
     assert [(row["name"], row["in_use"], row["level"], row["sub_account"]) for row in rows] == [
         ("a", True, "ok", None),
@@ -218,7 +223,7 @@ def test_an_own_key_that_has_ended_is_rotated_on_the_users_word(
     environ: dict[str, str], sim: BackgroundSimulator
 ) -> None:
     old, new = issued(sim), issued(sim)
-    add(environ, "grid", old.key, old.secret, "--created", "2020-01-01")
+    add(environ, "grid", old.key, old.secret)
     sim.call(lambda s: s.exchange.keys.delete(old.account, old.key))
     rotate, parts = ("rotate", "grid", "--rest", sim.rest), f"{new.key}\n{new.secret}\n"
     assert "does not tell its account any more (InvalidKey)" in refused(environ, *rotate, stdin=parts)
@@ -239,7 +244,7 @@ def test_a_sub_accounts_key_is_rotated_through_the_main_account(
 
     key, secret = asyncio.run(make())
     add(environ, "main", main.key, main.secret)
-    add(environ, "grid", key, secret, "--sub-account", SUB)
+    add(environ, "grid", key, secret, SUB)
     rotate = ("rotate", "grid", "--rest", sim.rest)
     assert "name the main account's key with --through" in refused(environ, *rotate)
     said = ok(environ, *rotate, "--through", "main", "--wait", "0").splitlines()
