@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +10,7 @@ import msgspec
 import typer
 
 from mexc_async.cli.keys import PasswordFd, Where, open_keys
-from mexc_async.cli.outcome import INTERRUPTED, fail
+from mexc_async.cli.outcome import fail
 from mexc_async.net.loop import run
 
 if TYPE_CHECKING:
@@ -47,8 +46,6 @@ def doctor(
         fail(error.message)
     except MexcError as error:
         fail(error, 1)
-    except (asyncio.CancelledError, KeyboardInterrupt):
-        fail("interrupted", INTERRUPTED)
     is_ok = all(finding.status != "failed" for finding in found)
     if json:
         answer = {**label, "ok": is_ok, "checks": found}

@@ -61,10 +61,9 @@ def rotate(
         fail(error.message)
     except MexcError as error:
         fail(error, REFUSED)
-    except (asyncio.CancelledError, KeyboardInterrupt):
-        fail(
-            f"interrupted; see `keys list`: where the old key is still to be deleted, `keys rotate {name}` does it", 130
-        )
+    except SystemExit as end:  # how `run` tells of Ctrl-C and SIGTERM
+        left = f"where `keys list` shows an old key still to be deleted, `keys rotate {name}` does it"
+        fail(f"interrupted; {left}", end.code if isinstance(end.code, int) else INTERRUPTED)
 
 
 async def _replace(keys: KeyStore, name: str, new: StoredKey, same_account: bool, rest: str | None) -> None:
@@ -127,7 +126,8 @@ def allow_ip(
 ) -> None:
     """Put this machine's address on a key's IP list for a while; Ctrl-C and SIGTERM take it out early.
 
-    Exit status 0 when the time is over, or nothing had to be done, 130 when it was ended early.
+    Exit status 0 when the time is over, or nothing had to be done, 130 or 143 when it was
+    ended early.
     """
     from mexc_async.errors import ConfigError, InvalidRequest, MexcError
 
@@ -138,8 +138,6 @@ def allow_ip(
         fail(error.message)
     except MexcError as error:
         fail(error, REFUSED)
-    except (asyncio.CancelledError, KeyboardInterrupt):
-        fail("interrupted", INTERRUPTED)
 
 
 def _seconds(text: str) -> int:
