@@ -10,6 +10,7 @@ from mexc_async.errors import (
     AccountRestricted,
     ApiError,
     BookNotSynced,
+    CallLogFailed,
     ClientClosed,
     ConfigError,
     ConnectFailed,
@@ -67,6 +68,7 @@ STATUSES: dict[type[MexcError], int] = {
     WithdrawalsOff: 403,
     RateLimited: 429,
     ConfigError: OWN_FAULT,
+    CallLogFailed: OWN_FAULT,
     InvalidKey: OWN_FAULT,
     SignatureRejected: OWN_FAULT,
     TimestampRejected: OWN_FAULT,
@@ -127,7 +129,7 @@ def body_of(error: MexcError) -> ErrorBody:
     is_own_fault = status_of(error) == OWN_FAULT
     return ErrorBody(
         error="ServiceMisconfigured" if is_own_fault else type(error).__name__,
-        message="the service cannot use its API key; its log says why" if is_own_fault else error.message,
+        message="the service is set up wrongly; its log says how" if is_own_fault else error.message,
         code=None if is_own_fault else error.code,
         client_order_id=error.client_order_id,
         retryable=error.retryable and not is_own_fault,
