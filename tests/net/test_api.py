@@ -709,6 +709,8 @@ async def test_a_read_only_client_sends_nothing_that_changes_something() -> None
 
 
 WITHDRAW = "/api/v3/capital/withdraw"
+NOTHING_MOVED = reply({"rows": [], "data": []})
+"""A page without transfers, of either kind."""
 
 
 def withdrawal(**fields: Any) -> Withdraw:
@@ -740,9 +742,10 @@ async def test_money_is_not_sent_away_unless_the_client_was_opened_for_it(reques
             await d.view.send(request_)
         assert not d.transport.sent
     async with desk(allow_withdraw=True) as d:
-        d.transport.on(route.path, reply({"id": "1", "tranId": "1"}))
+        d.transport.on(f"{route.method} {route.path}", reply({"id": "1", "tranId": "1"}))
+        d.transport.on(f"GET {route.path}", NOTHING_MOVED)
         await d.view.send(request_)
-        assert len(d.transport.of(route.path)) == 1
+        assert len([sent for sent in d.transport.of(route.path) if sent.method == route.method]) == 1
 
 
 async def test_every_withdrawal_carries_an_id_of_the_client_s_own() -> None:
@@ -765,14 +768,22 @@ MOVES = [
 ]
 
 
-@pytest.mark.parametrize("fault", [ConnectionLost("gone"), RequestTimeout("late"), reply("<html>", 504)])
+@pytest.mark.parametrize("fault", ["lost", "late", "504"])
 @pytest.mark.parametrize("request_", MOVES, ids=lambda request: type(request).__name__)
-async def test_money_without_a_clear_answer_is_never_sent_again(request_: Request[Any], fault: Answer) -> None:
-    async with desk(allow_withdraw=True) as d:
-        d.transport.on(request_.route.path, fault)
+async def test_money_without_a_clear_answer_is_never_sent_again(request_: Request[Any], fault: str) -> None:
+    faults: dict[str, Answer] = {
+        "lost": ConnectionLost("gone"),
+        "late": RequestTimeout("late"),
+        "504": reply("<html>", 504),
+    }
+    route = request_.route
+    async with desk(allow_withdraw=True, orders=SOON) as d:
+        d.transport.on(f"{route.method} {route.path}", faults[fault])
+        d.transport.on(f"GET {route.path}", NOTHING_MOVED)
+        d.transport.on(f"GET {WITHDRAW}/history", reply([]))
         with pytest.raises(OutcomeUnknown) as caught:
             await d.view.send(request_)
-        (sent,) = d.transport.of(request_.route.path)
+        (sent,) = [sent for sent in d.transport.of(route.path) if sent.method == route.method]
         assert caught.value.client_order_id == sent.params.get("withdrawOrderId")
         assert ("withdrawOrderId" in sent.params) == isinstance(request_, Withdraw | WithdrawApply)
 
