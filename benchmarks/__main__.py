@@ -40,7 +40,8 @@ def _parser() -> _Parser:
     parser = _Parser(
         prog="python -m benchmarks",
         description="Measure the SDK beside the obvious alternatives, in shuffled, interleaved rounds.",
-        epilog="Ratios are medians of same-round ratios. Goals are reported; a missed one is not a failure.",
+        epilog="Ratios are medians of same-round ratios. Goals are reported; a missed one is not a failure. Other "
+        "clients of MEXC are measured where they are installed; `make bench-peers` sees to that.",
     )
     parser.add_argument("name", choices=[*MODULES, "all"], metavar="NAME", help=f"{', '.join(MODULES)}, or all")
     parser.add_argument(
