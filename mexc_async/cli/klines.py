@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import time
 from datetime import UTC, datetime
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from mexc_async.cli.outcome import INTERRUPTED, REFUSED, fail
+from mexc_async.cli.outcome import REFUSED, fail
 from mexc_async.cli.target import Rest, Sim
 from mexc_async.net.loop import run
 
@@ -63,8 +62,8 @@ def klines(
             file.discard()
             fail(error, REFUSED)
         fail(f"{error}; what was read is kept: the same command goes on from there", REFUSED)
-    except (asyncio.CancelledError, KeyboardInterrupt):
-        fail("interrupted; the same command goes on from there", INTERRUPTED)
+    except SystemExit as ended:  # by Ctrl-C or SIGTERM, as `run` tells
+        fail("interrupted; the same command goes on from there", int(ended.code or 0))
 
 
 def _moment(option: str, text: str) -> int:

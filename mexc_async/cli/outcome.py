@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
@@ -43,8 +42,8 @@ def carry_out(mexc: Mexc, work: Work) -> None:
         fail(error)
     except MexcError as error:
         fail("; ".join([str(error), *_meaning(error), *getattr(error, "__notes__", ())]), REFUSED)
-    except (asyncio.CancelledError, KeyboardInterrupt):
-        fail("interrupted", INTERRUPTED)
+    except SystemExit as ended:  # by Ctrl-C or SIGTERM, as `run` tells
+        fail("interrupted", int(ended.code or 0))
 
 
 def _meaning(error: MexcError) -> list[str]:

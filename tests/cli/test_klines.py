@@ -173,7 +173,7 @@ async def test_an_interrupted_download_keeps_what_it_has(tmp_path: Path, number:
             await exchange.held.wait()
         process.send_signal(number)
         status, out, err = await ended(process)
-        assert (status, out, err) == (130, "", "error: interrupted; the same command goes on from there\n")
+        assert (status, out, err) == (128 + number, "", "error: interrupted; the same command goes on from there\n")
         exchange.hold = None
         await downloaded(exchange, tmp_path / "a.csv")
     assert len((tmp_path / "a.csv").read_text().splitlines()) == len(EXPECTED) + 1
