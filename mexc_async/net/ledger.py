@@ -124,14 +124,14 @@ class OrderLedger:
             if self.table.knows(record.client_order_id):
                 continue
             self.table.add(record)
-            if not record.is_final:
+            if record.is_final:
+                self.table.finish(record, time.monotonic())
+            else:
                 unfinished.append(record)
-                if record.is_in_doubt:
-                    self.doubt(record, record.accepted_until_ms or 0)
-                continue
-            self.table.finish(record, time.monotonic())
             if self.on_change is not None:
                 self.on_change(record)
+            if record.is_in_doubt:
+                self.doubt(record, record.accepted_until_ms or 0)
         self.table.remember(past.remembered)
         return unfinished
 

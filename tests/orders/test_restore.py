@@ -19,6 +19,7 @@ from mexc_async.core.order_replay import OrderReplay
 from mexc_async.core.orders import OrderRecord, OrderState, OrderTable
 from mexc_async.errors import (
     ConfigError,
+    GuardRefused,
     InsufficientBalance,
     InvalidRequest,
     OrderNotPlaced,
@@ -259,6 +260,21 @@ async def past(mexc: Mexc, log: Path) -> OrderTable:
     assert mexc._api.journal is not None
     mexc._api.journal.log.flushed()
     return await past_orders(log, mexc._api.journal.client, 1e9)
+
+
+async def test_restored_orders_count_for_the_limits(sim: Simulator, log: Path) -> None:
+    async with trader(sim, log) as mexc:
+        low = await price_of(mexc, "0.9")
+        order = await mexc.orders.limit_buy(XRP, quantity=D(50), price=low)
+    async with trader(sim, log) as mexc:
+        await mexc.load_rules()
+        mexc.orders.limits(max_open_orders=1)
+        await mexc.orders.restore()
+        assert mexc.orders.exposure().open_orders == 1
+        with pytest.raises(GuardRefused, match="max_open_orders"):
+            await mexc.orders.limit_buy(XRP, quantity=D(50), price=low)
+        await mexc.orders[order.client_order_id].cancel()
+        await mexc.orders.limit_buy(XRP, quantity=D(50), price=low)
 
 
 async def test_id_that_was_used_before_the_restart_is_refused(sim: Simulator, log: Path) -> None:
