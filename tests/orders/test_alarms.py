@@ -138,6 +138,8 @@ async def test_report_may_halt_orders_but_never_cancels(sim: Simulator) -> None:
         assert isinstance(refused.error, GuardRefused)
         assert len(sim.statement().orders) == count
         await mexc.spot.cancel_order(symbol=XRP, order_id=mine)
+        mexc.orders.resume()
+        await rest(mexc)
 
 
 # Refusals for the rate
