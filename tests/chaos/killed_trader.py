@@ -1,6 +1,6 @@
 """A trader in a process of its own, for tests that kill it: `place` until it is killed, or `restore` and tell.
 
-python -m tests.orders.crash_child place|restore REST WS LOG SEED
+python -m tests.chaos.killed_trader place|restore REST WS LOG SEED
 """
 
 from __future__ import annotations
