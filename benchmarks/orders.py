@@ -2,6 +2,8 @@
 
 `untracked` is the request pipeline alone, `mexc_async` the same through the order desk, which is what `new_order` does.
 `with pushes` adds what becomes known of the order afterwards: its pushes NEW, fill and FILLED, decoded already.
+`with rules` holds each order against its symbol's rules, as a client does by itself. `guarded` does so with every limit
+of `mexc.orders.limits` on as well, against a live book; `guard_us_per_op` is the difference between the two.
 """
 
 from __future__ import annotations
@@ -13,14 +15,19 @@ from functools import partial
 from itertools import count
 from time import process_time, time_ns
 
+import orjson
+
 from benchmarks.harness import OWN, Report, Row, Sample, Settings, interleave, loop_factory, summarise
+from mexc_async.core.book import OrderBook
 from mexc_async.core.credentials import Credentials
 from mexc_async.core.limits import Limits
 from mexc_async.core.orders import OrderState
 from mexc_async.core.reply import Reply
 from mexc_async.core.retry import RetryPolicy
 from mexc_async.net.api import Api, Options
+from mexc_async.net.book import Books
 from mexc_async.net.desk import OrderDesk
+from mexc_async.net.guard import OrderGuard
 from mexc_async.net.hooks import Hooks
 from mexc_async.net.ledger import OrderLedger, OrderSettings
 from mexc_async.net.limiter import RateLimiter
@@ -32,9 +39,29 @@ from mexc_async.spot.push_models import FillPush, OrderPush
 from mexc_async.spot.trading import NewOrder
 
 UNTRACKED = "untracked"
+RULED = f"{OWN} with rules"
+GUARDED = f"{OWN} guarded"
+NEW_BOOK_EVERY = 10
+"""Orders between two updates of the book: what is worked out of a book is kept until it changes."""
 CASE = "an order"
 ORDER = NewOrder(symbol="BTCUSDT", side="BUY", type="LIMIT", quantity=Decimal("0.0005"), price=Decimal("93387.28"))
 OPTIONS = Options()
+RULES = {
+    "symbol": "BTCUSDT",
+    "status": "1",
+    "baseAsset": "BTC",
+    "baseAssetPrecision": 8,
+    "quoteAsset": "USDT",
+    "quotePrecision": 2,
+    "quoteAssetPrecision": 2,
+    "baseCommissionPrecision": 8,
+    "quoteCommissionPrecision": 2,
+    "orderTypes": ["LIMIT"],
+    "isSpotTradingAllowed": True,
+    "quoteAmountPrecision": "1",
+    "baseSizePrecision": "0.000001",
+    "maxQuoteAmount": "4000000",
+}
 
 
 class Instant:
@@ -53,6 +80,8 @@ class Instant:
         body: bytes = b"",
     ) -> Reply:
         on_connected()
+        if target.startswith("/api/v3/exchangeInfo"):
+            return Reply(200, {}, orjson.dumps({"timezone": "CST", "serverTime": 1, "symbols": [RULES]}))
         if target.startswith("/api/v3/time"):
             return Reply(200, {}, b'{"serverTime":%d}' % (time_ns() // 1_000_000))
         ack = (
@@ -73,12 +102,15 @@ def run(settings: Settings) -> Report:
         for warm in subjects.values():
             warm()
         results = interleave(subjects, settings.rounds)
+    for sample, alone in zip(results[GUARDED], results[RULED], strict=True):
+        sample["guard_us_per_op"] = sample["cpu_us_per_op"] - alone["cpu_us_per_op"]
     for name, samples in results.items():
         if name != UNTRACKED:
             for sample, bare in zip(samples, results[UNTRACKED], strict=True):
                 sample["overhead_us_per_op"] = sample["cpu_us_per_op"] - bare["cpu_us_per_op"]
     rows: list[Row] = summarise(CASE, results, [UNTRACKED], ["cpu_us_per_op"])
-    return Report(rows, [], ["overhead_us_per_op: same-round difference to untracked"])
+    notes = [f"overhead_us_per_op: same-round difference to {UNTRACKED}", f"guard_us_per_op: to {RULED}"]
+    return Report(rows, [], notes)
 
 
 async def _untracked(orders: int) -> Sample:
@@ -90,10 +122,11 @@ async def _untracked(orders: int) -> Sample:
     return _ended(started, orders)
 
 
-async def _tracked(orders: int, with_pushes: bool = False) -> Sample:
+async def _tracked(orders: int, with_pushes: bool = False, with_rules: bool = False) -> Sample:
     api = _wired()
     ledger = OrderLedger(api, OrderSettings())
-    OrderDesk(api, ledger, OrderIds(), check_rules=False)
+    OrderDesk(api, ledger, OrderIds(), check_rules=with_rules)
+    await api.rules.load()
     pushes = [_pushes(f"C02__{number}") for number in range(1, orders + 1)]
     started = process_time()
     for told in pushes:
@@ -106,9 +139,56 @@ async def _tracked(orders: int, with_pushes: bool = False) -> Sample:
     return sample
 
 
+async def _guarded(orders: int) -> Sample:
+    api = _wired()
+    ledger = OrderLedger(api, OrderSettings())
+    desk = OrderDesk(api, ledger, OrderIds())
+    books = _StandingBooks()
+    guard = OrderGuard(desk, books)
+    desk.on_open, ledger.on_change = guard.opened, guard.changed
+    guard.limit(
+        {
+            "round": "down",
+            "collar": Decimal("0.05"),
+            "max_order_notional": Decimal(10**6),
+            "max_symbol_notional": Decimal(10**12),
+            "max_total_notional": Decimal(10**12),
+            "max_open_orders": orders,
+            "max_daily_loss": Decimal(10**6),
+            "symbols": "BTCUSDT",
+        }
+    )
+    await api.rules.load()
+    started = process_time()
+    for number in range(orders):
+        if number % NEW_BOOK_EVERY == 0:
+            books.move()
+        await api.send(ORDER, OPTIONS)
+    sample = _ended(started, orders)
+    assert guard.report().open_orders == orders
+    return sample
+
+
+class _StandingBooks(Books):
+    """One book that is in step."""
+
+    def __init__(self) -> None:
+        self._book = OrderBook()
+        self._book.load([("93387.28", "1")], [("93387.30", "1")], 1)
+
+    def in_step(self, symbol: str) -> OrderBook:
+        return self._book
+
+    def move(self) -> None:
+        """An update, as the stream brings them."""
+        self._book.apply([("93387.28", "2")], [], self._book.version + 1)
+
+
 SUBJECTS: dict[str, Callable[[int], Coroutine[None, None, Sample]]] = {
     UNTRACKED: _untracked,
     OWN: _tracked,
+    RULED: partial(_tracked, with_rules=True),
+    GUARDED: _guarded,
     f"{OWN} with pushes": partial(_tracked, with_pushes=True),
 }
 

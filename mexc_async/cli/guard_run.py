@@ -15,6 +15,7 @@ from mexc_async.client import Mexc, Settings
 from mexc_async.core.orders import may_conclude
 from mexc_async.errors import MexcError, OrderNotFound
 from mexc_async.net.ledger import OrderSettings
+from mexc_async.net.pool import Timeouts
 from mexc_async.spot.models import CancelledOrder, Order
 from mexc_async.spot.tracking import cancelled
 
@@ -24,6 +25,7 @@ MARGIN_MS = 2_000
 """Beyond the receive window: time stamps may be a second ahead (MEXC: `timing`), and what is accepted may show late."""
 SETTLE_S = 3.0
 """How long one cancel is followed up before everything is looked at anew."""
+TIMEOUTS = Timeouts(connect_s=3.0, read_s=4.0, total_s=5.0)
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 2.0
 
@@ -65,7 +67,7 @@ class Log:
 
 def open_client(rest: str | None) -> Mexc:
     """A client with the key of the environment. Raises ConfigError."""
-    settings: Settings = {"orders": OrderSettings(settle_s=SETTLE_S)}
+    settings: Settings = {"orders": OrderSettings(settle_s=SETTLE_S), "timeouts": TIMEOUTS}
     if rest is not None:
         settings["rest"] = rest
     return Mexc.from_env(**settings)

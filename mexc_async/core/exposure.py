@@ -59,17 +59,30 @@ class ExposureReport(Struct, frozen=True):
     symbols: dict[str, SymbolStake]
 
 
+class QuoteSum:
+    """What the symbols of one quote asset come to."""
+
+    __slots__ = ("notional", "result")
+
+    def __init__(self) -> None:
+        self.notional = ZERO
+        """Sum of the symbols' `notional`."""
+        self.result = ZERO
+        """Sum of the symbols' `result`."""
+
+
 class SymbolExposure:
     """One symbol's share."""
 
     __slots__ = (
         "assets", "buy_quantity", "cash", "cost", "day_base", "held", "mark", "marked_s", "notional", "open_buys",
-        "open_orders", "open_sells", "position", "result", "sell_quantity", "symbol",
+        "open_orders", "open_sells", "position", "result", "sell_quantity", "sum", "symbol",
     )  # fmt: skip
 
-    def __init__(self, symbol: str, assets: Assets) -> None:
+    def __init__(self, symbol: str, assets: Assets, sum: QuoteSum) -> None:
         self.symbol = symbol
         self.assets = assets
+        self.sum = sum
         self.open_orders = 0
         """Orders that are not final, those on their way and those in doubt among them."""
         self.open_buys = ZERO
@@ -93,31 +106,34 @@ class SymbolExposure:
         self.held = ZERO
         """The position's value by it."""
         self.notional = ZERO
-        """See `notional_with`; of what is there at present."""
+        """What is `at_stake` at present."""
         self.result = ZERO
         """Gain of the day, realised and not, in quote."""
 
-    def notional_with(self, is_buy: bool, notional: Decimal, quantity: Decimal) -> Decimal:
-        """Most that can be at stake, in quote, with one more order open (or one less, by negative amounts).
+    def at_stake(self, buys: Decimal, bought: Decimal, sells: Decimal, sold: Decimal) -> Decimal:
+        """Most that can be at stake, in quote, with so much open: notional and quantity of buys, and of sells.
 
         The greater of two: the position at cost if every open buy fills and no sell, or if every sell fills and no buy.
         What only closes a position adds nothing.
         """
-        buys, sells, position = self.open_buys, self.open_sells, self.position
-        if notional:
-            if is_buy:
-                buys = _add(buys, notional)
-            else:
-                sells = _add(sells, notional)
+        position = self.position
         if not position:
             return buys if buys > sells else sells
         if position > 0:
-            sold = self.sell_quantity if is_buy else _add(self.sell_quantity, quantity)
             long, short = _add(self.cost, buys), _beyond(sells, sold, position)
         else:
-            bought = _add(self.buy_quantity, quantity) if is_buy else self.buy_quantity
             long, short = _beyond(buys, bought, position.copy_abs()), _subtract(sells, self.cost)
         return max(long, short, ZERO)
+
+    def with_one_more(self, is_buy: bool, notional: Decimal, quantity: Decimal) -> tuple[Decimal, Decimal, Decimal]:
+        """Its side's open notional and quantity with one more order (or less, by negative amounts), and `at_stake`."""
+        if is_buy:
+            open_notional, open_quantity = _add(self.open_buys, notional), _add(self.buy_quantity, quantity)
+            at_stake = self.at_stake(open_notional, open_quantity, self.open_sells, self.sell_quantity)
+        else:
+            open_notional, open_quantity = _add(self.open_sells, notional), _add(self.sell_quantity, quantity)
+            at_stake = self.at_stake(self.open_buys, self.buy_quantity, open_notional, open_quantity)
+        return open_notional, open_quantity, at_stake
 
     def closes(self, is_buy: bool, quantity: Decimal) -> bool:
         """Whether an order only brings the position nearer to nothing, together with those open on its side."""
@@ -156,30 +172,43 @@ def _beyond(notional: Decimal, quantity: Decimal, closing: Decimal) -> Decimal:
     return _divide(_multiply(notional, _subtract(quantity, closing)), quantity)
 
 
-class _Entry:
+class Stake(Struct, gc=False):
+    """What one more order would come to, and would make of what is there."""
+
+    price: Decimal | None
+    """What its open rest is valued at, if that is known."""
+    notional: Decimal
+    """Its own value, in quote."""
+    quantity: Decimal
+    """In base; 0 while that is not known."""
+    open_notional: Decimal
+    """Of all open orders on its side of the symbol."""
+    open_quantity: Decimal
+    at_stake: Decimal
+    """In the symbol."""
+    total: Decimal
+    """In all symbols of the quote asset."""
+
+
+class _Entry(Struct, gc=False):  # thousands may be kept: they are no work for the garbage collector
     """What was taken in of one order."""
 
-    __slots__ = (
-        "filled", "fills", "is_buy", "is_open", "notional", "of", "price", "quantity", "revision", "since_ms", "value",
-    )  # fmt: skip
-
-    def __init__(self, of: SymbolExposure, is_buy: bool, price: Decimal | None) -> None:
-        self.of = of
-        self.is_buy = is_buy
-        self.price = price
-        """What its open rest is valued at."""
-        self.is_open = True
-        self.notional = ZERO
-        self.quantity = ZERO
-        """Both of its open rest."""
-        self.revision = 0
-        self.filled = ZERO
-        self.value = ZERO
-        """Of what is filled."""
-        self.fills = 0
-        """How many were charged for."""
-        self.since_ms = 0
-        """Fills before are not charged for."""
+    of: SymbolExposure
+    is_buy: bool
+    price: Decimal | None
+    """What its open rest is valued at."""
+    notional: Decimal = ZERO
+    quantity: Decimal = ZERO
+    """Both of its open rest."""
+    is_open: bool = True
+    revision: int = 0
+    filled: Decimal = ZERO
+    value: Decimal = ZERO
+    """Of what is filled."""
+    fills: int = 0
+    """How many were charged for."""
+    since_ms: int = 0
+    """Fills before are not charged for."""
 
     def value_of(self, record: OrderRecord, filled: Decimal) -> Decimal:
         """What was filled, in quote; by the order's price while only the quantity was told."""
@@ -201,10 +230,8 @@ class Exposure:
         self.symbols: dict[str, SymbolExposure] = {}
         self.open_orders = 0
         """Orders that are not final."""
-        self.notional: dict[str, Decimal] = {}
-        """Sum of the symbols' `notional`, by quote asset."""
-        self.result: dict[str, Decimal] = {}
-        """Sum of the symbols' `result`, by quote asset."""
+        self.sums: dict[str, QuoteSum] = {}
+        """By quote asset."""
         self._entries: dict[OrderRecord, _Entry] = {}
         self._finished: OrderedDict[OrderRecord, None] = OrderedDict()
         self._max_finished = max_finished
@@ -213,24 +240,32 @@ class Exposure:
         """A symbol's share; all zero at first."""
         one = self.symbols.get(symbol)
         if one is None:
-            one = self.symbols[symbol] = SymbolExposure(symbol, assets)
-            self.notional.setdefault(assets.quote, ZERO)
-            self.result.setdefault(assets.quote, ZERO)
+            total = self.sums.setdefault(assets.quote, QuoteSum())
+            one = self.symbols[symbol] = SymbolExposure(symbol, assets, total)
         return one
 
-    def open(
-        self, record: OrderRecord, one: SymbolExposure, price: Decimal | None, notional: Decimal, quantity: Decimal
-    ) -> None:
-        """Take in an order that is about to be sent, with what it is valued at."""
-        entry = self._entries[record] = _Entry(one, record.side == "BUY", price)
+    def stake(
+        self, one: SymbolExposure, is_buy: bool, price: Decimal | None, notional: Decimal, quantity: Decimal
+    ) -> Stake:
+        """What one more order would make of everything."""
+        open_notional, open_quantity, at_stake = one.with_one_more(is_buy, notional, quantity)
+        total = one.sum.notional
+        if at_stake != one.notional:
+            total = _add(_subtract(total, one.notional), at_stake)
+        return Stake(price, notional, quantity, open_notional, open_quantity, at_stake, total)
+
+    def open(self, record: OrderRecord, one: SymbolExposure, stake: Stake) -> None:
+        """Take in an order that is about to be sent; `stake` is of this very moment."""
+        is_buy = record.side == "BUY"
+        self._entries[record] = _Entry(one, is_buy, stake.price, stake.notional, stake.quantity)
         one.open_orders += 1
         self.open_orders += 1
-        entry.notional, entry.quantity = notional, quantity
-        if entry.is_buy:
-            one.open_buys, one.buy_quantity = _add(one.open_buys, notional), _add(one.buy_quantity, quantity)
+        if is_buy:
+            one.open_buys, one.buy_quantity = stake.open_notional, stake.open_quantity
         else:
-            one.open_sells, one.sell_quantity = _add(one.open_sells, notional), _add(one.sell_quantity, quantity)
-        self._sum_up_notional(one)
+            one.open_sells, one.sell_quantity = stake.open_notional, stake.open_quantity
+        one.notional = stake.at_stake
+        one.sum.notional = stake.total
 
     def take_in(self, record: OrderRecord, one: SymbolExposure, since_ms: int) -> None:
         """Take in an order that stands already; what it has filled before `since_ms` does not count."""
@@ -245,17 +280,14 @@ class Exposure:
         self._set_rest(entry, *entry.rest_of(record))
         self._sum_up_notional(one)
 
-    def knows(self, record: OrderRecord) -> bool:
-        """Whether an order was taken in, and is not long finished."""
-        return record in self._entries
-
-    def note(self, record: OrderRecord, now_s: float) -> bool:
-        """Take in what is new about an order; False if it was never taken in."""
+    def revision_of(self, record: OrderRecord) -> int | None:
+        """What was taken in last of an order; None if it never was, or ended long ago."""
         entry = self._entries.get(record)
-        if entry is None:
-            return False
-        if entry.revision == record.revision:
-            return True
+        return None if entry is None else entry.revision
+
+    def note(self, record: OrderRecord, now_s: float) -> None:
+        """Take in what is new about an order that was taken in."""
+        entry = self._entries[record]
         entry.revision = record.revision
         one = entry.of
         is_open = not record.is_final
@@ -280,7 +312,6 @@ class Exposure:
         self._sum_up_notional(one)
         if is_moved:
             self._sum_up_result(one)
-        return True
 
     def _charge(self, record: OrderRecord, entry: _Entry) -> None:
         for fill in islice(record.fills_by_id.values(), entry.fills, None):
@@ -313,18 +344,16 @@ class Exposure:
 
     def _sum_up_notional(self, one: SymbolExposure) -> None:
         """Bring the sum over all symbols up to date with one of them."""
-        notional = one.notional_with(True, ZERO, ZERO)
+        notional = one.at_stake(one.open_buys, one.buy_quantity, one.open_sells, one.sell_quantity)
         if notional != one.notional:
-            quote = one.assets.quote
-            self.notional[quote] = _add(self.notional[quote], _subtract(notional, one.notional))
+            one.sum.notional = _add(one.sum.notional, _subtract(notional, one.notional))
             one.notional = notional
 
     def _sum_up_result(self, one: SymbolExposure) -> None:
         one.held = _multiply(one.position, one.mark) if one.mark is not None else one.cost
         result = _subtract(_add(one.cash, one.held), one.day_base)
         if result != one.result:
-            quote = one.assets.quote
-            self.result[quote] = _add(self.result[quote], _subtract(result, one.result))
+            one.sum.result = _add(one.sum.result, _subtract(result, one.result))
             one.result = result
 
     def rest(self, record: OrderRecord | None) -> tuple[Decimal, Decimal]:
@@ -359,7 +388,9 @@ class Exposure:
             )
             for name, one in self.symbols.items()
         }
-        return ExposureReport(self.open_orders, dict(self.notional), dict(self.result), stakes)
+        notional = {quote: total.notional for quote, total in self.sums.items()}
+        result = {quote: total.result for quote, total in self.sums.items()}
+        return ExposureReport(self.open_orders, notional, result, stakes)
 
     def start_day(self) -> None:
         """A day begins: what is held goes on at its cost, so that a loss not yet realised counts in the new day too."""

@@ -53,7 +53,7 @@ class GuardLimits(Struct, frozen=True, kw_only=True):
     max_order_notional: dict[str, Decimal] | None = None
     """Greatest value of one order."""
     max_symbol_notional: dict[str, Decimal] | None = None
-    """Most at stake in one symbol: see `SymbolExposure.notional_with`."""
+    """Most at stake in one symbol: see `SymbolExposure.at_stake`."""
     max_total_notional: dict[str, Decimal] | None = None
     """Most at stake in all symbols of one quote asset together."""
     max_open_orders: int | None = None
@@ -64,12 +64,6 @@ class GuardLimits(Struct, frozen=True, kw_only=True):
     """Loss of the UTC day, realised and not, with fees, from which on orders may only close positions."""
     symbols: frozenset[str] | None = None
     """What may be traded."""
-
-    @property
-    def values_by(self) -> str | None:
-        """A limit for which orders have to be valued; None if none is set."""
-        names = ("max_order_notional", "max_symbol_notional", "max_total_notional")
-        return next((name for name in names if getattr(self, name) is not None), None)
 
     def changed(self, changes: Mapping[str, object]) -> GuardLimits:
         """The same limits with these in place of theirs. Raises ConfigError."""

@@ -23,6 +23,7 @@ from mexc_async.errors import (
     ConfigError,
     ConnectFailed,
     ConnectionLost,
+    GuardRefused,
     InvalidRequest,
     MexcError,
     OrderNotFound,
@@ -70,10 +71,6 @@ class Guard(Protocol):
         """The order as it is to be sent; `instead_of` is one that goes before. Raises GuardRefused."""
         ...
 
-    def check_halt(self) -> None:
-        """Called when an order is about to be sent. Raises GuardRefused to stop it."""
-        ...
-
 
 class OrderDesk:
     """What carries every order through, keeps its record, and settles what is in doubt."""
@@ -83,6 +80,8 @@ class OrderDesk:
         self.ledger = ledger
         self.ids = ids
         self.guard: Guard | None = None
+        self.halted: str | None = None
+        """Why nothing may be placed; None while trading goes on."""
         self.on_open: Callable[[OrderRecord], None] | None = None
         """Called with every order that is about to be sent."""
         self.is_strict = False
@@ -109,7 +108,7 @@ class OrderDesk:
         order = await self._admit(self.ids.named(request))
         record = self._open(order)
         call = call_of(order, options, record.client_order_id)
-        call.gate = self._gate
+        call.gate = self.check_halt
         try:
             answer = await self._run(call, options, [record])
             order_id = _order_id(answer)
@@ -178,7 +177,7 @@ class OrderDesk:
         ids = ",".join(record.client_order_id for record in records)
         typed = replace(options, raw=False)
         call = call_of(BatchOrders(orders=tuple(orders)), typed, ids)
-        call.gate = self._gate
+        call.gate = self.check_halt
         try:
             answer: list[BatchResult] = await self._run(call, typed, records)
         except OutcomeUnknown as error:
@@ -229,9 +228,10 @@ class OrderDesk:
 
     async def _admit(self, order: NewOrder, instead_of: OrderRecord | None = None) -> NewOrder:
         """The order as it is to be sent, held against the symbol's rules and the user's guard."""
+        self.check_halt()
         if self.guard is None and not self._check_rules:
             return order
-        rules = await self.api.rules.find(order.symbol)
+        rules = self.api.rules.fresh(order.symbol) or await self.api.rules.find(order.symbol)
         if self.guard is not None:
             if (ready := self.guard.ready(order)) is not None:
                 await ready
@@ -240,9 +240,10 @@ class OrderDesk:
             rules.check(order)
         return order
 
-    def _gate(self) -> None:
-        if self.guard is not None:
-            self.guard.check_halt()
+    def check_halt(self) -> None:
+        """Raise GuardRefused while trading is halted; asked again when an order has passed the limits."""
+        if self.halted is not None:
+            raise GuardRefused.of("halt", f"trading is halted: {self.halted}")
 
     def _open(self, order: NewOrder) -> OrderRecord:
         record = record_of(order)

@@ -10,8 +10,8 @@ from decimal import Decimal
 from math import inf
 from typing import Unpack
 
-from mexc_async.core.exposure import Assets, ExposureReport
-from mexc_async.core.guard import PreTradeGuard, Valued
+from mexc_async.core.exposure import Assets, ExposureReport, Stake
+from mexc_async.core.guard import VALUES, PreTradeGuard
 from mexc_async.core.guard_limits import GuardLimits, GuardSettings
 from mexc_async.core.orders import ZERO, OrderRecord
 from mexc_async.errors import ClientClosed, ConfigError, GuardRefused, InvalidRequest, MexcError
@@ -41,14 +41,14 @@ class OrderGuard:
     """
 
     def __init__(self, desk: OrderDesk, books: Books) -> None:
-        self._desk = desk
+        self.desk = desk
         self._api = desk.api
         self._books = books
         self._guard = PreTradeGuard()
         self._untold: list[OrderRecord] = []
         """Open orders of symbols whose rules are not loaded yet."""
-        self._admitted: Valued = (None, ZERO, ZERO)
-        """What the order is valued at that was admitted last; it is opened before the next one is."""
+        self._stake: Stake | None = None
+        """What the order comes to that was admitted last; it is opened before anything else happens."""
         self._own: dict[str, LiveBook[Decimal]] = {}
         self._opening: dict[str, asyncio.Task[None]] = {}
         self._reopen_at: dict[str, float] = {}
@@ -62,21 +62,6 @@ class OrderGuard:
 
     # What the user says
 
-    @property
-    def halted(self) -> str | None:
-        """Why nothing may be placed; None while trading goes on."""
-        return self._guard.halted
-
-    def halt(self, reason: object) -> None:
-        """Refuse every order from now on."""
-        self._guard.halted = str(reason) or "no reason was given"
-        self._start()
-        logger.warning("trading is halted: %s", self._guard.halted)
-
-    def resume(self) -> None:
-        """Let orders pass again."""
-        self._guard.halted = None
-
     def limit(self, changes: Mapping[str, object]) -> GuardLimits:
         """Change limits, and return those that are in force then. Raises ConfigError and changes nothing."""
         limits = self._guard.limits.changed(changes)
@@ -89,7 +74,7 @@ class OrderGuard:
         self._guard.set(limits)
         self._start()
         self._has_books = limits.collar is not None or limits.max_daily_loss is not None
-        self._values = limits.values_by is not None
+        self._values = any(getattr(limits, name) is not None for name in VALUES)
         if not (self._has_books or self._values):
             own, self._own = self._own, {}
             for book in own.values():
@@ -105,7 +90,6 @@ class OrderGuard:
 
     def ready(self, order: NewOrder) -> Awaitable[object] | None:
         """Have the book that an order is held against opened, where nobody has it open, and be waited for at first."""
-        self._guard.check_halt()
         limits, symbol = self._guard.limits, order.symbol
         is_judged = self._values and order.type == "MARKET"
         if not (is_judged or self._has_books) or self._books.in_step(symbol) is not None:
@@ -119,7 +103,7 @@ class OrderGuard:
     def admit(self, order: NewOrder, rules: SymbolRules, instead_of: OrderRecord | None = None) -> NewOrder:
         """The order as it is to be sent. Raises GuardRefused."""
         guard, now_s = self._guard, time.monotonic()
-        if guard.limits.round is not None:
+        if guard.limits.round is not None and not rules.is_on_steps(order):
             order = self._on_steps(order, rules)
         if self._untold:
             self._take_untold()
@@ -128,7 +112,7 @@ class OrderGuard:
             self._turn_day(now_s)
             guard.value(self._mid, now_s)
         one = guard.exposure.symbols.get(order.symbol) or guard.exposure.of(order.symbol, _assets(rules))
-        self._admitted = guard.check(order, one, self._books.in_step(order.symbol), now_s, instead_of)
+        self._stake = guard.check(order, one, self._books.in_step(order.symbol), now_s, instead_of)
         return order
 
     def _on_steps(self, order: NewOrder, rules: SymbolRules) -> NewOrder:
@@ -140,33 +124,37 @@ class OrderGuard:
             raise GuardRefused.of("round", error.message) from None
         return order
 
-    def check_halt(self) -> None:
-        """Stop what waited for the limits while trading was halted. Raises GuardRefused."""
-        self._guard.check_halt()
-
     # What becomes known of orders
 
     def _start(self) -> None:
         """Have every order pass here from now on."""
-        if self._desk.guard is None:
-            self._desk.guard = self
+        if self.desk.guard is None:
+            self.desk.guard = self
             self._api.kept_paths = PLACING
             self._turn_day(time.monotonic())
-            for record in self._desk.ledger.table.live():
+            for record in self.desk.ledger.table.live():
                 self._take_in(record)
 
     def opened(self, record: OrderRecord) -> None:
         """An order that was admitted is about to be sent."""
         guard = self._guard
-        guard.exposure.open(record, guard.exposure.symbols[record.symbol], *self._admitted)
-        guard.sent(time.monotonic())
+        assert self._stake is not None
+        guard.exposure.open(record, guard.exposure.symbols[record.symbol], self._stake)
+        if guard.limits.max_orders_per_s is not None:
+            guard.sent(time.monotonic())
 
     def changed(self, record: OrderRecord) -> None:
         """Something new became known of an order."""
-        now_s = time.monotonic()
-        if now_s >= self._turns_at:
-            self._turn_day(now_s)
-        if not self._guard.exposure.note(record, now_s) and not record.is_final and record not in self._untold:
+        exposure = self._guard.exposure
+        seen = exposure.revision_of(record)
+        if seen == record.revision:
+            return
+        if seen is not None:
+            now_s = time.monotonic()
+            if now_s >= self._turns_at:
+                self._turn_day(now_s)
+            exposure.note(record, now_s)
+        elif not record.is_final and record not in self._untold:
             self._take_in(record)
 
     def _take_in(self, record: OrderRecord) -> None:
@@ -254,19 +242,22 @@ class Guarded:
 
         Open orders stay, and can be cancelled (`cancel_all`).
         """
-        self._guard.halt(reason)
+        desk = self._guard.desk
+        desk.halted = str(reason) or "no reason was given"
+        desk.api.kept_paths = PLACING
+        logger.warning("trading is halted: %s", desk.halted)
 
     def resume(self) -> None:
         """Trade again after `halt`."""
-        self._guard.resume()
+        self._guard.desk.halted = None
 
     @property
     def halted(self) -> str | None:
         """Why nothing may be placed; None while trading goes on."""
-        return self._guard.halted
+        return self._guard.desk.halted
 
     def exposure(self) -> ExposureReport:
-        """What this client's orders put at stake, counted from the first `limits` or `halt` on."""
+        """What this client's orders put at stake, counted from the first `limits` on."""
         return self._guard.report()
 
 

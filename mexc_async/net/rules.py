@@ -59,6 +59,11 @@ class RuleBook:
         self._rules = {symbol.symbol: SymbolRules(symbol) for symbol in info.symbols}
         self._loaded_at = time.monotonic()
 
+    def fresh(self, symbol: str) -> SymbolRules | None:
+        """The rules of a symbol if they are at hand and not old: what `find` would return at once."""
+        loaded_at = self._loaded_at
+        return self._rules.get(symbol) if loaded_at is not None and time.monotonic() - loaded_at < MAX_AGE_S else None
+
     async def find(self, symbol: str) -> SymbolRules:
         """The rules of a symbol, loading them when needed. Raises InvalidRequest if the exchange has no such symbol."""
         age = self.age_s

@@ -29,6 +29,7 @@ class SymbolRules:
         """Step of a price."""
         self.step = info.quantity_step if info.quantity_step > 0 else Decimal(1).scaleb(-info.base_precision)
         """Step of a quantity, and the least one."""
+        self._has_decimal_step = self.step.as_tuple().digits == (1,)
 
     def price(self, value: Decimal, round: Rounding = "down") -> Decimal:
         """The price on the symbol's ticks. Raises InvalidRequest if nothing is left of it."""
@@ -64,6 +65,16 @@ class SymbolRules:
         force_setattr(rounded, "price", price)
         force_setattr(rounded, "quantity", quantity)
         return rounded
+
+    def is_on_steps(self, order: OrderParameters[Any]) -> bool:
+        """Whether price and quantity are on the symbol's steps."""
+        price, quantity = order.price, order.quantity
+        # Steps are nearly always powers of ten, and then an equal number of decimals settles it at a third of the cost.
+        if price is not None and not price.same_quantum(self.tick) and _WIDE.remainder(price, self.tick):
+            return False
+        if quantity is None or (self._has_decimal_step and quantity.same_quantum(self.step)):
+            return True
+        return not _WIDE.remainder(quantity, self.step)
 
     def check_steps(self, order: OrderParameters[Any]) -> None:
         """Refuse a price or quantity off the symbol's steps. Raises InvalidRequest."""

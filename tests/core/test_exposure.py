@@ -40,7 +40,7 @@ class Book:
         kind = "LIMIT" if limit else "MARKET"
         record = OrderRecord(f"m{self.made}", "BTCUSDT", side, kind, asked, limit, worth)
         notional = worth if worth is not None else D(quantity) * (limit or NOTHING)
-        self.all.open(record, self.one, limit, notional, D(quantity))
+        self.all.open(record, self.one, self.all.stake(self.one, side == "BUY", limit, notional, D(quantity)))
         return record
 
     def fill(
@@ -63,7 +63,10 @@ class Book:
         self.note(record)
 
     def note(self, record: OrderRecord, now_s: float = 0.0) -> None:
-        assert self.all.note(record, now_s)
+        seen = self.all.revision_of(record)
+        assert seen is not None
+        if seen != record.revision:
+            self.all.note(record, now_s)
 
     def cancel(self, record: OrderRecord) -> None:
         record.tell("x" + record.client_order_id, NOTHING, NOTHING, is_cancelled=True, is_filled=False)
@@ -71,11 +74,11 @@ class Book:
 
     @property
     def at_stake(self) -> Decimal:
-        return self.all.notional["USDT"]
+        return self.all.sums["USDT"].notional
 
     @property
     def result(self) -> Decimal:
-        return self.all.result["USDT"]
+        return self.all.sums["USDT"].result
 
 
 def test_an_order_counts_from_the_moment_it_is_sent_until_its_end() -> None:
@@ -244,8 +247,9 @@ def test_amounts_of_different_quote_assets_are_never_added() -> None:
     book = Book()
     other = book.all.of("ETHBTC", Assets("ETH", "BTC", NOTHING))
     book.order("BUY", "1", "100")
-    book.all.open(OrderRecord("e", "ETHBTC", "BUY", "LIMIT", D(1), D("0.05")), other, D("0.05"), D("0.05"), D(1))
-    assert book.all.notional == {"USDT": 100, "BTC": D("0.05")}
+    stake = book.all.stake(other, True, D("0.05"), D("0.05"), D(1))
+    book.all.open(OrderRecord("e", "ETHBTC", "BUY", "LIMIT", D(1), D("0.05")), other, stake)
+    assert book.all.report().notional == {"USDT": D(100), "BTC": D("0.05")}
 
 
 def test_finished_orders_are_forgotten_but_for_the_last() -> None:
@@ -255,7 +259,7 @@ def test_finished_orders_are_forgotten_but_for_the_last() -> None:
     orders = [book.order("BUY", "1", "100") for _ in range(50)]
     for order in orders:
         book.cancel(order)
-    assert sum(book.all.note(order, 0.0) for order in orders) == 10
+    assert sum(book.all.revision_of(order) is not None for order in orders) == 10
     assert len(book.all._entries) == len(book.all._finished) == 10
 
 
@@ -297,7 +301,8 @@ def run(
     orders, filled = [], [0] * len(prices)
     for index, (quantity, price) in enumerate(zip(quantities, prices, strict=True)):
         record = OrderRecord(f"m{index}", "BTCUSDT", "BUY" if index % 2 else "SELL", "LIMIT", quantity, price)
-        everything.open(record, one, price, exact.multiply(quantity, price), quantity)
+        stake = everything.stake(one, bool(index % 2), price, exact.multiply(quantity, price), quantity)
+        everything.open(record, one, stake)
         orders.append(record)
     for step in todo:
         record, price = orders[step.order], prices[step.order]
@@ -333,7 +338,7 @@ def test_with_every_order_final_nothing_is_open_to_the_last_digit(
         everything.note(record, 0.0)
     assert (one.open_orders, everything.open_orders) == (0, 0)
     assert one.open_buys == one.open_sells == one.buy_quantity == one.sell_quantity == 0
-    assert everything.notional["USDT"] == one.cost.copy_abs()
+    assert everything.sums["USDT"].notional == one.cost.copy_abs()
 
 
 @given(st.lists(amounts, min_size=6, max_size=6), st.lists(amounts, min_size=6, max_size=6), steps)

@@ -12,12 +12,15 @@ import pytest
 from mexc_async.client import Mexc
 from mexc_async.core.limits import Limits
 from mexc_async.core.orders import OrderState
+from mexc_async.core.reply import Reply
+from mexc_async.core.retry import RetryPolicy
 from mexc_async.errors import ConfigError, GuardRefused, InvalidRequest, MexcError
 from mexc_async.net.hooks import RequestDone
 from mexc_async.net.tracked_order import TrackedOrder
 from mexc_async.sim.faults import Fault
 from mexc_async.sim.server import SimConfig, Simulator
 from mexc_async.spot.trading import NewOrder
+from tests.net import fake_transport
 from tests.orders.test_orders import FIFTY, XRP, best, resting, state, trader
 from tests.streams.support import nothing_left, until
 
@@ -455,6 +458,7 @@ async def test_halting_needs_no_reason(mexc: Mexc) -> None:
 async def test_what_is_still_in_line_for_the_limits_is_stopped_too(sim: Simulator) -> None:
     async with nothing_left(), trader(sim, limits=Limits.custom("default", orders=(1, 1.0))) as mexc:
         await mexc.warm_up()
+        mexc.orders.limits(max_open_orders=100)
         order = await an_order(mexc)
         waiting = [asyncio.create_task(mexc.orders.place(order)) for _ in range(3)]
         batch = asyncio.create_task(mexc.orders.place_many([order, order]))
@@ -465,6 +469,20 @@ async def test_what_is_still_in_line_for_the_limits_is_stopped_too(sim: Simulato
         assert [end.status for end in await batch] == [OrderState.NOT_PLACED] * 2
         assert placed(sim) == 1
         assert mexc.orders.exposure().open_orders == 1
+
+
+async def test_an_order_that_would_be_sent_again_after_a_429_is_stopped_too() -> None:
+    async with fake_transport.desk(retry=RetryPolicy()) as d:
+        keeper = d.api.keepers[NewOrder].__self__  # type: ignore[attr-defined]  # a method of the order desk
+
+        async def too_many(sent: fake_transport.Sent) -> Reply:
+            keeper.halted = "meanwhile"
+            return fake_transport.refusal(429, 429, retry_after="1")
+
+        d.transport.on(fake_transport.PLACE, too_many)
+        error = await refusal(d.view.spot.new_order(symbol=XRP, side="BUY", type="LIMIT", quantity=FIFTY, price=D(1)))
+        assert error.rule == "halt"
+        assert len(d.transport.of(fake_transport.PLACE)) == 1
 
 
 async def test_the_guard_ends_with_its_client(sim: Simulator) -> None:
