@@ -13,6 +13,8 @@ from collections.abc import Callable, Coroutine, Mapping
 from decimal import Decimal
 from functools import partial
 from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import process_time, time_ns
 
 import orjson
@@ -26,9 +28,11 @@ from mexc_async.core.reply import Reply
 from mexc_async.core.retry import RetryPolicy
 from mexc_async.net.api import Api, Options
 from mexc_async.net.book import Books
+from mexc_async.net.call_log import CallLog
 from mexc_async.net.desk import OrderDesk
 from mexc_async.net.guard import OrderGuard
 from mexc_async.net.hooks import Hooks
+from mexc_async.net.journal import Journal
 from mexc_async.net.ledger import OrderLedger, OrderSettings
 from mexc_async.net.limiter import RateLimiter
 from mexc_async.net.order_ids import OrderIds
@@ -41,6 +45,7 @@ from mexc_async.spot.trading import NewOrder
 UNTRACKED = "untracked"
 RULED = f"{OWN} with rules"
 GUARDED = f"{OWN} guarded"
+LOGGED = f"{OWN} with call log"
 NEW_BOOK_EVERY = 10
 """Orders between two updates of the book: what is worked out of a book is kept until it changes."""
 CASE = "an order"
@@ -102,6 +107,8 @@ def run(settings: Settings) -> Report:
         for warm in subjects.values():
             warm()
         results = interleave(subjects, settings.rounds)
+    for sample, alone in zip(results[LOGGED], results[OWN], strict=True):
+        sample["call_log_us_per_op"] = sample["cpu_us_per_op"] - alone["cpu_us_per_op"]
     for sample, alone in zip(results[GUARDED], results[RULED], strict=True):
         sample["guard_us_per_op"] = sample["cpu_us_per_op"] - alone["cpu_us_per_op"]
     for name, samples in results.items():
@@ -109,7 +116,10 @@ def run(settings: Settings) -> Report:
             for sample, bare in zip(samples, results[UNTRACKED], strict=True):
                 sample["overhead_us_per_op"] = sample["cpu_us_per_op"] - bare["cpu_us_per_op"]
     rows: list[Row] = summarise(CASE, results, [UNTRACKED], ["cpu_us_per_op"])
-    notes = [f"overhead_us_per_op: same-round difference to {UNTRACKED}", f"guard_us_per_op: to {RULED}"]
+    notes = [
+        f"overhead_us_per_op: same-round difference to {UNTRACKED}",
+        f"guard_us_per_op: to {RULED}; call_log_us_per_op: to {OWN}",
+    ]
     return Report(rows, [], notes)
 
 
@@ -136,6 +146,27 @@ async def _tracked(orders: int, with_pushes: bool = False, with_rules: bool = Fa
                 ledger.on_push(push)
     sample = _ended(started, orders)
     assert {record.state for record in ledger.table} == {OrderState.FILLED if with_pushes else OrderState.NEW}
+    return sample
+
+
+async def _logged(orders: int) -> Sample:
+    """The same with both lines of every order in a call log."""
+    api = _wired()
+    ledger = OrderLedger(api, OrderSettings())
+    OrderDesk(api, ledger, OrderIds(), check_rules=False)
+    with TemporaryDirectory() as folder:
+        log = CallLog(Path(folder) / "calls.jsonl")
+        assert api.credentials is not None
+        api.journal = ledger.journal = Journal(log, api.credentials, "m", api.clock.now_ms, api.hooks)
+        log.open()
+        await api.clock.ensure()
+        started = process_time()
+        for _ in range(orders):
+            await api.send(ORDER, OPTIONS)
+        sample = _ended(started, orders)
+        api.journal.close()
+        lines = (Path(folder) / "calls.jsonl").read_bytes().count(b"\n")
+        assert lines >= 2 * orders
     return sample
 
 
@@ -189,6 +220,7 @@ SUBJECTS: dict[str, Callable[[int], Coroutine[None, None, Sample]]] = {
     OWN: _tracked,
     RULED: partial(_tracked, with_rules=True),
     GUARDED: _guarded,
+    LOGGED: _logged,
     f"{OWN} with pushes": partial(_tracked, with_pushes=True),
 }
 
