@@ -45,7 +45,8 @@ async def main():
             for _ in range(int(count)):
                 await mexc.orders.limit_buy("XRPUSDT", quantity=Decimal(50), price=price)
             print("placed", flush=True)
-            if count == "0":  # one order that stays on its way
+            if count == "0":  # one order that stays on its way, when it is told to
+                await asyncio.to_thread(sys.stdin.readline)
                 await mexc.orders.limit_buy("XRPUSDT", quantity=Decimal(50), price=price)
             await asyncio.sleep(600)
 
@@ -77,7 +78,7 @@ def client(
     arguments = [sim.rest, sim.spot_ws, sim.api_key, sim.api_secret, prefix, str(count), str(beat)]
     pipe = subprocess.PIPE
     with ended(
-        subprocess.Popen([sys.executable, "-c", program, *arguments], stdout=pipe, stderr=pipe, text=True)
+        subprocess.Popen([sys.executable, "-c", program, *arguments], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
     ) as it:
         assert it.stdout is not None
         if it.stdout.readline() != "placed\n":
@@ -147,7 +148,9 @@ def test_an_order_that_was_on_its_way_when_its_client_died_is_cancelled_too(
     """The exchange has it, but looks at it only after everything else was cancelled; or too late to accept it."""
     sim.call(lambda simulator: simulator.inject(Fault(kind="hold", on="new_order", delay_ms=held_ms)))
     with client(sim, count=0) as dead, guarding(sim, "--pid", str(dead.pid), "--prefix", "bot") as guard:
-        until(sim, lambda simulator: [count.struck for count in simulator.fault_counts()] == [1])
+        assert dead.stdin is not None
+        print("now", file=dead.stdin, flush=True)
+        until(sim, lambda simulator: any(count.struck for count in simulator.fault_counts()))
         dead.kill()
         lines, status = result(guard)
     assert status == 0
