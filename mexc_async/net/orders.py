@@ -287,14 +287,14 @@ class Orders(Placing, Guarded):
     async def adopt(self, prefix: str | None = None) -> list[TrackedOrder]:
         """Take in the account's open orders whose client order id begins with `prefix`, as after a restart.
 
-        Without one, the prefix of this client's own ids. Orders that are known already are brought up to date.
+        Without one, those whose id has the form that this client gives its ids. Orders that are known already are
+        brought up to date.
         """
         self._start()
-        wanted = self.desk.ids.prefix if prefix is None else prefix
         taken = []
         for order in await self._api.send(OpenOrdersQuery(), self._options):
             name = order.client_order_id
-            if not name or not name.startswith(wanted):
+            if not name or not (self.desk.ids.makes(name) if prefix is None else name.startswith(prefix)):
                 continue
             record = self.desk.ledger.table.find(order.order_id, name)
             if record is None:

@@ -347,8 +347,8 @@ async def test_a_shorter_penalty_does_not_end_a_longer_one() -> None:
 def test_who_waits_while_the_bucket_is_closed_goes_on_when_it_opens(run: Run) -> None:
     async def scenario() -> None:
         limiter = RateLimiter(table(a=(10, 60.0)))
-        limiter.penalise(route("a"), 429, 0.05)
         began = time.monotonic()
+        limiter.penalise(route("a"), 429, 0.05)
         await asyncio.gather(*(limiter.acquire(route("a")) for _ in range(5)))
         assert 0.05 <= time.monotonic() - began < 2
 

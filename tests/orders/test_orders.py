@@ -583,7 +583,7 @@ async def test_open_orders_of_an_earlier_run_are_adopted_by_their_prefix(sim: Si
     async with trader(sim, order_id_prefix="grid-") as mexc:
         await mexc.warm_up()
         old = await resting(mexc)
-        await resting(mexc, client_order_id="someone-elses")
+        await resting(mexc, client_order_id="grid-by-hand")
     async with trader(sim, order_id_prefix="grid-") as mexc:
         await mexc.warm_up()
         (order,) = await mexc.orders.adopt()
