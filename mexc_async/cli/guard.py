@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from mexc_async.cli.outcome import REFUSED, fail
+from mexc_async.cli.target import AsJson, Rest
 
 if TYPE_CHECKING:
     from mexc_async.cli.guard_run import Task
@@ -24,8 +26,6 @@ Prefix = Annotated[str | None, typer.Option(help="Cancel orders whose client ord
 All = Annotated[bool, typer.Option("--all", help="Cancel every open order of the account.")]
 Window = Annotated[int, typer.Option(help="Greatest recv_window_ms that the client uses.")]
 GiveUp = Annotated[float, typer.Option(help="Seconds after which cancelling is given up.")]
-Rest = Annotated[str | None, typer.Option(help="Base URL of the REST API; MEXC's if not given.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON lines instead of words.")]
 
 
 def guard(
@@ -36,8 +36,8 @@ def guard(
     every: All = False,
     recv_window_ms: Window = 5_000,
     give_up_s: GiveUp = 600.0,
+    json: AsJson = False,
     rest: Rest = None,
-    as_json: AsJson = False,
 ) -> None:
     """Cancel a client's orders when its process ends or its heartbeat stops, however that comes about.
 
@@ -52,17 +52,12 @@ def guard(
         from mexc_async.cli.guard_run import Log, open_client, watch_and_cancel  # loads a lot: not for wrong input
         from mexc_async.net.loop import run
 
-        is_done = run(watch_and_cancel(open_client(rest), watch, task, Log(as_json)))
+        is_done = run(watch_and_cancel(open_client(rest), watch, task, Log(json)))
     except ConfigError as error:
-        _fail(error, 2)
+        fail(error)
     except MexcError as error:  # before there was anything to cancel
-        _fail(error, 1)
+        fail(error, REFUSED)
     raise typer.Exit(0 if is_done else 1)
-
-
-def _fail(error: Exception, status: int) -> NoReturn:
-    print(f"error: {error}", file=sys.stderr)
-    raise typer.Exit(status)
 
 
 def _watch(pid: int | None, heartbeat: Path | None, max_age_s: float) -> Watch:

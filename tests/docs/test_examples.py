@@ -27,7 +27,8 @@ from mexc_async.sim.tape import read_tape
 from tests.docs.documents import ROOT, Block, blocks
 
 PYTHON = blocks("python")
-PROGRAMS = [b for b in PYTHON if "asyncio.run(" in b.text and "def test_" not in b.text and not b.compiled_only]
+_RUNS = re.compile(r"\b(asyncio|mexc_async)\.run\(")
+PROGRAMS = [b for b in PYTHON if _RUNS.search(b.text) and "def test_" not in b.text and not b.compiled_only]
 TESTS = [b for b in PYTHON if "def test_" in b.text]
 FRAGMENTS = [b for b in PYTHON if b not in PROGRAMS and b not in TESTS and not b.compiled_only]
 COMMANDS = [
@@ -100,7 +101,8 @@ def test_program_for_the_simulator_runs_with_keys(block: Block, capsys: pytest.C
 
 @pytest.mark.parametrize("block", FRAGMENTS, ids=named)
 @pytest.mark.usefixtures("simulated_mexc")
-async def test_fragment_runs_with_an_open_client(block: Block) -> None:
+async def test_fragment_runs_with_an_open_client(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # some write files
     code = compile(block.text, block.name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     async with asyncio.timeout(10), Mexc.from_env() as mexc:
         await mexc.warm_up(1)
@@ -173,6 +175,12 @@ def test_flags_of_keys_and_doctor_are_all_described() -> None:
 def test_flags_of_the_calls_are_all_described() -> None:
     page = (ROOT / "docs" / "call-log.md").read_text(encoding="utf-8")
     flags = {flag for parameter in get_group(app).commands["calls"].params for flag in parameter.opts} - {"path"}
+    assert {flag for flag in flags if f"`{flag}" not in page} == set()
+
+
+def test_flags_of_the_guard_are_all_described() -> None:
+    page = (ROOT / "docs" / "guard.md").read_text(encoding="utf-8")
+    flags = {flag for parameter in get_group(app).commands["guard"].params for flag in parameter.opts}
     assert {flag for flag in flags if f"`{flag}" not in page} == set()
 
 
