@@ -29,6 +29,7 @@ from mexc_async.errors import (
     OrderNotFound,
     OrderNotPlaced,
     OutcomeUnknown,
+    ProtocolError,
     RateLimited,
 )
 from mexc_async.net.api import Api, Call, Options, accepted_until_ms, call_of
@@ -291,9 +292,9 @@ class OrderDesk:
             except (ClientClosed, ConfigError, RateLimited):
                 raise
             except MexcError as error:
-                if error.outcome_known and not error.retryable:
+                if error.outcome_known and not error.retryable and not isinstance(error, ProtocolError):
                     raise
-                failure = error
+                failure = error  # an answer that makes no sense, to the cancel or to its look-up, proves nothing
             left_s = started + self.ledger.settings.settle_s - time.monotonic()
             if left_s <= 0:
                 raise self._unknown(request, failure) from failure

@@ -541,3 +541,10 @@ async def test_a_refusal_that_cannot_be_one_of_placing_settles_nothing() -> None
         d.transport.on(PLACE, refusal(-2013))
         d.transport.on(QUERY, reply(told()))
         assert (await place(d)).order_id == "C02__mine"
+
+
+async def test_a_look_up_after_a_cancel_that_makes_no_sense_is_repeated() -> None:
+    async with desk(orders=QUICK) as d:
+        d.transport.on(CANCEL, GONE)
+        d.transport.on(QUERY, reply([]), reply(told(status="FILLED", executed="0.5")))
+        assert (await cancel(d)).status is OrderStatus.FILLED
