@@ -357,6 +357,15 @@ class OrderTable:
         """Take an order in."""
         self._by_client_id[record.client_order_id] = record
         self.index(record)
+        if len(self._by_client_id) > 2 * self.most_finished:
+            self._retire_stale()
+
+    def _retire_stale(self) -> None:
+        """Let the oldest go: an account has 500 open orders at most, so these ended and nobody was told."""
+        placed = [name for name, record in self._by_client_id.items() if record.is_placed]
+        for name in placed[: self.most_finished]:
+            self._finished.pop(name, None)
+            self._retire(name)
 
     def index(self, record: OrderRecord) -> None:
         """Note the exchange's id of an order, once it is known."""

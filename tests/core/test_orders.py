@@ -289,3 +289,14 @@ def test_live_orders_are_those_that_can_still_change() -> None:
     for it in (record(), ended(1)):
         table.add(it)
     assert [it.client_order_id for it in table.live()] == ["mine-1"]
+
+
+def test_orders_whose_end_nobody_tells_do_not_fill_the_memory() -> None:
+    table = OrderTable(most_finished=50)
+    for number in range(1000):
+        it = OrderRecord(f"m-{number}", "BTCUSDT", "BUY", "LIMIT", Decimal(1), PRICE)
+        it.place(f"C{number}")
+        table.add(it)
+        assert len(table) <= 101
+    assert table.knows("m-0")
+    assert table.find("C999", None) is not None
