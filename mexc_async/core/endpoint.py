@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Generic, ParamSpec, Protocol, Self, TypeAlias,
 
 import msgspec
 
-from mexc_async.core.checks import checks_of
+from mexc_async.core.generated import Query, checker, query_writer
 from mexc_async.core.query import Scalar, render
 from mexc_async.errors import InvalidRequest
 
@@ -104,10 +104,7 @@ class Request(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True, rename="
     route: ClassVar[Route]
 
     def __post_init__(self) -> None:
-        for name, optional, check in _checks(type(self)):
-            value = getattr(self, name)
-            if not (value is None and optional):
-                check(name, value)
+        checker(type(self))(self)
 
     def params(self) -> list[tuple[str, str]]:
         """The parameters that were given, as (wire name, text)."""
@@ -117,8 +114,15 @@ class Request(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True, rename="
             if (value := getattr(self, name)) is not None
         ]
 
+    def query(self, recv_window_ms: int | None = None, timestamp_ms: int | None = None) -> str:
+        """The parameters as the exact text on the wire, sorted by name, with the two that a signed call adds."""
+        return writer_of(type(self))(self, recv_window_ms, timestamp_ms)
 
-_checks = cache(checks_of)
+
+@cache
+def writer_of(cls: type[Request[Any]]) -> Query:
+    """What `Request.query` calls for this class."""
+    return query_writer(cls, _render)
 
 
 @cache
@@ -256,6 +260,7 @@ class Endpoint(msgspec.Struct, frozen=True):
         return inspect.getdoc(self.request) or ""
 
 
+@cache
 def result_type(request: type[Request[Any]]) -> object:
     """The `T` of the `Request[T]` that a request class derives from."""
     for base in getattr(request, "__orig_bases__", ()):

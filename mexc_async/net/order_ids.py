@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from copy import copy
+from collections.abc import Callable
 from itertools import count
 
 from msgspec.structs import force_setattr
@@ -12,6 +12,7 @@ from msgspec.structs import force_setattr
 from mexc_async.errors import ConfigError
 from mexc_async.spot.trading import NewOrder
 
+_copy: Callable[[NewOrder], NewOrder] = NewOrder.__copy__  # type: ignore[attr-defined]  # what `copy.copy` calls
 MAX_LENGTH = 32
 MAX_PREFIX = 8
 STEM = 12
@@ -42,6 +43,6 @@ class OrderIds:
         """The order with an id, its own if it has one."""
         if order.new_client_order_id is not None:
             return order
-        named = copy(order)  # `replace` would check every field a second time
+        named = _copy(order)  # `replace` would check every field a second time
         force_setattr(named, "new_client_order_id", self.next())
         return named

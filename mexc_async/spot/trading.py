@@ -54,7 +54,7 @@ class OrderParameters(Request[T_co], Generic[T_co], frozen=True, kw_only=True):
     stp_mode: StpMode | None = None
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        Request.__post_init__(self)
         if self.type == "MARKET":
             if (self.quantity is None) == (self.quote_order_qty is None):
                 both = "both" if self.quantity is not None else "neither"
