@@ -34,13 +34,16 @@ class OpenEnum(StrEnum):
         return member
 
 
+_NUMBERS = (str, int, float, Decimal)
+
+
 def _maybe_decimal(value: object) -> Decimal | None:
     if value is None or value == "":
         return None
-    if isinstance(value, str | int | float | Decimal) and not isinstance(value, bool):
+    if isinstance(value, _NUMBERS) and not isinstance(value, bool):
         try:
             # A JSON number reaches this hook as a float; its shortest text is what the exchange printed.
-            number = Decimal(str(value))
+            number = Decimal(value if type(value) is str else str(value))
         except InvalidOperation:
             pass
         else:
@@ -50,6 +53,8 @@ def _maybe_decimal(value: object) -> Decimal | None:
 
 
 def _text(value: object) -> str:
+    if type(value) is str:
+        return value
     if isinstance(value, str | int) and not isinstance(value, bool):
         return str(value)
     raise ValueError(f"expected text or a whole number, got {value!r}")
@@ -161,9 +166,14 @@ else:
         """An answer that no source describes: it comes as it came."""
 
 
+LENIENT: dict[Any, Any] = {str: Text, str | None: MaybeText, Decimal | None: MaybeDecimal}
+"""What the plain types of a hot answer are read as where the plain way fails."""
+
+
 def decode_field(kind: type, value: object) -> object:
     """msgspec's `dec_hook`: let the marker turn the value into what it stands for. Raises ValueError if it cannot."""
-    decode: Callable[[object], object] | None = getattr(kind, "decode", None)
-    if decode is None:
-        raise NotImplementedError(kind)
+    try:
+        decode: Callable[[object], object] = kind.decode  # type: ignore[attr-defined]  # every marker has it
+    except AttributeError:
+        raise NotImplementedError(kind) from None
     return decode(value)

@@ -280,6 +280,8 @@ class OrderRecord:
         """What `state.is_final` says."""
         if not self.is_placed:
             return self.error is not None
+        if self._told is ZERO and self._fill_quantity is ZERO and not (self._is_filled or self._is_cancelled):
+            return False  # nothing was told yet, as of every order when its ack comes
         return self._is_filled or self._is_cancelled or bool(self.quantity and self.filled_quantity >= self.quantity)
 
     @property
@@ -306,6 +308,8 @@ class OrderRecord:
     @property
     def lacks(self) -> Decimal:
         """Filled quantity whose fills are not known yet."""
+        if self._told is ZERO:
+            return ZERO
         return max(_EXACT.subtract(self._told, self._fill_quantity), ZERO)
 
     @property
@@ -356,7 +360,8 @@ class OrderTable:
     def add(self, record: OrderRecord) -> None:
         """Take an order in."""
         self._by_client_id[record.client_order_id] = record
-        self.index(record)
+        if record.order_id is not None:
+            self.index(record)
         if len(self._by_client_id) > 2 * self.most_finished:
             self._retire_stale()
 

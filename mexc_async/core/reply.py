@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from functools import cache
 from types import UnionType
-from typing import Any, NamedTuple, Union, get_args, get_origin
+from typing import Any, Union, get_args, get_origin
 
 import msgspec
 
 from mexc_async.core.endpoint import Json, Route
-from mexc_async.core.fields import Unspecified, decode_field
+from mexc_async.core.fields import LENIENT, Unspecified, decode_field
 from mexc_async.error_codes import CODES
 from mexc_async.errors import (
     ApiError,
@@ -30,6 +30,7 @@ DEFAULT_BAN_S = 120.0
 """A 418 without Retry-After: MEXC's bans begin at two minutes."""
 DEFAULT_WAIT_S = 1.0
 """A 429 without Retry-After."""
+_NOTHING_ODD: list[str] = []
 _ERROR_BODY_MAX = 4096
 _SECRETS = re.compile(
     r"(?i)(signature|secret\w*|api_?key|access_?key|x-mexc-apikey|listen_?key|token)([\"']?\s*[:=]\s*[\"']?)([\w\-%+/=]{6,})"
@@ -37,12 +38,39 @@ _SECRETS = re.compile(
 )
 
 
-class Reply(NamedTuple):
+class Reply(msgspec.Struct, frozen=True, gc=False):
     """What came back."""
 
     status: int
-    headers: Mapping[str, str]
+    head: Mapping[str, str] | bytes
+    """The header fields, or the bytes that they are read from when they are asked for."""
     body: bytes
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The header fields; names in any case."""
+        return Headers(self.head) if isinstance(self.head, bytes) else self.head
+
+
+class Headers(Mapping[str, str]):
+    """The header fields in the bytes of an answer, its first line included. Of several alike the first counts."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, head: bytes) -> None:
+        self._fields: dict[str, str] = {}
+        for line in head.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")[1:]:
+            name, _, value = line.partition(":")
+            self._fields.setdefault(name.lower(), value.strip())
+
+    def __getitem__(self, name: str) -> str:
+        return self._fields[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
 
 
 class _Refusal(msgspec.Struct):
@@ -71,7 +99,9 @@ def first_bytes(body: bytes) -> str:
 
 def error_of(route: Route, reply: Reply) -> MexcError | None:
     """The error that a reply stands for, None if it is a success."""
-    status, _, body = reply
+    status, body = reply.status, reply.body
+    if status == 200 and body.find(b'"code"') < 0:  # `in` raises and catches an error to tell bytes from a number
+        return None  # nearly all
     refusal = _refusal_of(body)
     if status in (418, 429):
         retry_after = _retry_after(reply.headers)
@@ -156,12 +186,14 @@ def decode(kind: object, body: bytes) -> tuple[Any, list[str]]:
     """
     if kind is Unspecified:
         return decode_json(body), []
-    if get_origin(kind) is list and body[:1] == b"{":
-        body = b"[" + body + b"]"
     try:
-        return decoder(kind).decode(body), []
+        return _decode(kind)(body), _NOTHING_ODD
     except msgspec.ValidationError as error:
+        if get_origin(kind) is list and body[:1] == b"{":
+            return decode(kind, b"[" + body + b"]")
         value = decode_json(body)
+        if (hot := _leniently(kind, body)) is not None:
+            return hot, _NOTHING_ODD
         for shape in (value, *_other_shapes(kind, value)):
             odd: list[str] = []
             try:
@@ -171,6 +203,33 @@ def decode(kind: object, body: bytes) -> tuple[Any, list[str]]:
         raise ProtocolError(f"unexpected shape, {error}: {first_bytes(body)}") from error
     except msgspec.DecodeError as error:
         raise ProtocolError(f"truncated or not JSON: {first_bytes(body)}") from error
+
+
+@cache
+def _decode(kind: Any) -> Callable[[bytes], Any]:
+    return decoder(kind).decode
+
+
+def _leniently(kind: Any, body: bytes) -> Any:
+    """An answer that is declared for speed, with its texts and amounts as any source spells them; None if it is not."""
+    if not getattr(kind, "is_hot", False):
+        return None
+    try:
+        return kind(**msgspec.structs.asdict(decoder(_lenient(kind)).decode(body)))
+    except msgspec.ValidationError:
+        return None
+
+
+@cache
+def _lenient(kind: Any) -> Any:
+    """The twin of a hot answer in lenient types."""
+    fields = msgspec.structs.fields(kind)
+    return msgspec.defstruct(
+        kind.__name__,
+        [(field.name, LENIENT.get(field.type, field.type), field.default) for field in fields],
+        rename={field.name: field.encode_name for field in fields},
+        kw_only=True,
+    )
 
 
 @cache

@@ -14,7 +14,7 @@ from mexc_async.core.endpoint import Route, result_type
 from mexc_async.core.reply import Reply, decode, decode_json, error_of, first_bytes, scrub
 from mexc_async.error_codes import SPOT_CODES
 from mexc_async.errors import MexcError, ProtocolError
-from mexc_async.spot.models import Account, Depth, Empty, ExchangeInfo, Order, PriceTicker, Trade, Wrapped
+from mexc_async.spot.models import Account, Depth, Empty, ExchangeInfo, Order, OrderAck, PriceTicker, Trade, Wrapped
 from mexc_async.spot.rebates import AffiliateListQuery, AffiliateWithdrawQuery
 from mexc_async.spot.wallet_models import Currency, TransferId, TransferPage
 from tests.reference import read, spot_endpoints
@@ -351,3 +351,40 @@ class TestOddItems:
             decode(Account, b'{"accountType":5,"balances":[{}]}')
         with pytest.raises(ProtocolError, match="unexpected shape"):
             decode(Depth, b'{"lastUpdateId":1,"bids":5,"asks":[]}')
+
+
+ACK = {"symbol": "BTCUSDT", "orderId": "C02__1", "price": "1.10", "origQty": "2", "side": "BUY", "type": "LIMIT"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "expected"),
+    [
+        ({}, "price", Decimal("1.10")),
+        ({"orderId": 17}, "order_id", "17"),
+        ({"price": ""}, "price", None),
+        ({"price": None}, "price", None),
+        ({"price": 1.5, "orderId": 17}, "price", Decimal("1.5")),
+        ({"clientOrderId": 5}, "client_order_id", "5"),
+        ({"type": "NEW_KIND"}, "type", "NEW_KIND"),
+    ],
+)
+def test_an_ack_is_read_leniently_where_its_plain_types_do_not_fit(
+    changes: dict[str, Any], field: str, expected: object
+) -> None:
+    ack, odd = decode(OrderAck, json.dumps(ACK | changes).encode())
+    assert type(ack) is OrderAck
+    assert getattr(ack, field) == expected
+    assert (ack.symbol, ack.side, odd) == ("BTCUSDT", "BUY", [])
+
+
+@pytest.mark.parametrize("changes", [{"symbol": None}, {"orderId": None}, {"price": "cheap"}, {"orderId": [1]}])
+def test_an_ack_that_fits_neither_way_is_an_error(changes: dict[str, Any]) -> None:
+    with pytest.raises(ProtocolError, match="unexpected shape"):
+        decode(OrderAck, json.dumps(ACK | changes).encode())
+
+
+def test_header_fields_are_read_from_the_head_when_asked_for() -> None:
+    reply = Reply(429, b"HTTP/1.1 429 X\r\nRetry-After: 7\r\nA:b:c\r\n\r\nbody: no", b"{}")
+    assert dict(reply.headers) == {"retry-after": "7", "a": "b:c"}
+    assert reply.headers["RETRY-AFTER"] == "7"
+    assert Reply(200, {"A": "b"}, b"").headers == {"A": "b"}

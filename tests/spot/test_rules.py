@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any, Literal
 
 import pytest
@@ -224,3 +224,26 @@ def test_value_is_compared_exactly_however_many_digits_it_has() -> None:
 def test_repr_shows_symbol_tick_and_step() -> None:
     assert repr(BTC) == "SymbolRules(BTCUSDT, tick 0.01, step 0.000001)"
     assert "1E" not in repr(rules(quote_precision=8, quantity_step=Decimal("1E-8")))
+
+
+AMOUNTS = st.decimals("1e-8", "1e9", allow_nan=False, places=8).filter(lambda number: number > 0)
+
+
+@given(AMOUNTS, AMOUNTS, st.sampled_from([28, 6, 1]))
+def test_the_quick_look_at_an_order_agrees_with_the_exact_one(price: Decimal, quantity: Decimal, digits: int) -> None:
+    """In whatever context the user's program runs."""
+    symbol = rules()
+    order = NewOrder(symbol="BTCUSDT", side="BUY", type="LIMIT", quantity=quantity, price=price)
+
+    def refused() -> bool:
+        try:
+            symbol.check(order)
+        except InvalidRequest:
+            return True
+        return False
+
+    with localcontext() as context:
+        context.prec = digits
+        quickly = refused()
+    symbol._surely_enough = Decimal("Infinity")  # the quick look never says yes
+    assert quickly == refused()
