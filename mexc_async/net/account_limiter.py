@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from mexc_async.core.endpoint import Cost, Route
 from mexc_async.core.limits import Limits
-from mexc_async.net.limiter import LimitReport, RateLimiter
+from mexc_async.net.limiter import Gate, LimitReport, RateLimiter
 
 
 class AccountLimiter:
@@ -31,21 +31,13 @@ class AccountLimiter:
             own = self._routes[route] = replace(route, costs=costs)
         return own
 
-    async def acquire(self, route: Route, max_wait_s: float | None = None) -> float:
-        """As `RateLimiter.acquire`."""
-        return await self._shared.acquire(self._route(route), max_wait_s)
+    def now(self) -> float:
+        """As `RateLimiter.now`."""
+        return self._shared.now()
 
-    def sent(self, route: Route, taken_at: float) -> float:
-        """As `RateLimiter.sent`."""
-        return self._shared.sent(self._route(route), taken_at)
-
-    def release(self, route: Route, sent_at: float) -> None:
-        """As `RateLimiter.release`."""
-        self._shared.release(self._route(route), sent_at)
-
-    def put_back(self, route: Route, taken_at: float) -> None:
-        """As `RateLimiter.put_back`."""
-        self._shared.put_back(self._route(route), taken_at)
+    def gate(self, route: Route) -> Gate:
+        """As `RateLimiter.gate`."""
+        return self._shared.gate(self._route(route))
 
     def penalise(self, route: Route, status: int, seconds: float) -> None:
         """As `RateLimiter.penalise`: a 429 on an account's limit stops that account, a 418 everybody."""

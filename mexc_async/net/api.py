@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Hashable
+from collections.abc import Callable, Coroutine, Hashable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
@@ -39,7 +39,7 @@ from mexc_async.net.account_limiter import AccountLimiter
 from mexc_async.net.clock import ServerClock
 from mexc_async.net.hooks import Hooks, OddItems, RequestDone, logger
 from mexc_async.net.journal import Journal
-from mexc_async.net.limiter import RateLimiter
+from mexc_async.net.limiter import Gate, RateLimiter
 from mexc_async.net.pool import Transport
 from mexc_async.net.rules import RuleBook
 from mexc_async.net.tasks import Tasks
@@ -55,7 +55,10 @@ GUIDE_PATHS = {
 """What some guides and gateways call MEXC's own POST and DELETE /api/v3/order; chosen by `paths="guide"`."""
 RECV_WINDOW_MS = 5_000
 """MEXC's default."""
+_TIME = replace(ServerTimeQuery.route, priority=Priority.ORDER)
+"""It must not wait behind market data."""
 MAX_RECV_WINDOW_MS = 60_000
+_KNOWN_ROUTES = 1000
 _CACHED_ANSWERS = 256
 
 
@@ -88,10 +91,13 @@ class Call(Struct):
     """A request on its way: where it goes and what its answer is."""
 
     route: Route
-    params: list[tuple[str, str]]
+    given: Request[Any] | list[tuple[str, str]]
+    """What is asked: a request, or parameters as they are."""
     kind: object
     """Type of the answer; None leaves it as it came."""
     client_order_id: str | None = None
+    via: Transport | None = None
+    """The way onto the wire, where it is not that of the route."""
     stamped_ms: int = 0
     """Time stamp of its latest attempt, if it is signed; 0 while it was never about to be sent."""
     gate: Callable[[], None] | None = None
@@ -100,17 +106,44 @@ class Call(Struct):
     """In the call log; 0 while it is not there."""
     done: Done | None = None
     """What the call log says of the end of its latest attempt."""
+    sent_s: float = 0.0
+    """When its latest attempt was sent, by the monotonic clock; 0 if it was not."""
+    ended_s: float = 0.0
+    """When that ended."""
+
+    @property
+    def params(self) -> list[tuple[str, str]]:
+        """The parameters that were given, as (wire name, text)."""
+        return self.given if isinstance(self.given, list) else self.given.params()
 
     @property
     def body(self) -> bytes:
         """The parameters as JSON, where they go in a body."""
         return msgspec.json.encode(dict(self.params)) if self.route.json_body else b""
 
+    def query(self, recv_window_ms: int | None = None, timestamp_ms: int | None = None) -> str:
+        """The exact text on the wire behind the path."""
+        given = [] if self.route.json_body else self.given
+        if isinstance(given, list):
+            return encode([*given, ("recvWindow", recv_window_ms), ("timestamp", timestamp_ms)])
+        return given.query(recv_window_ms, timestamp_ms)
+
+
+class Way(Struct, frozen=True):
+    """How calls of one route leave: looked up once."""
+
+    route: Route
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    is_signed: bool
+    transport: Transport
+    gate: Gate
+
 
 def call_of(request: Request[Any], options: Options, client_order_id: str | None = None) -> Call:
     """A request as it goes out; `client_order_id` is what its errors and events name."""
-    kind = None if options.raw else result_type(type(request))
-    return Call(request.route, request.params(), kind, client_order_id)
+    return Call(request.route, request, None if options.raw else result_type(type(request)), client_order_id)
 
 
 def accepted_until_ms(call: Call, options: Options) -> int:
@@ -123,7 +156,7 @@ def window_ms(options: Options) -> int:
     return options.recv_window_ms or RECV_WINDOW_MS
 
 
-Keeper: TypeAlias = Callable[[Any, Options], Awaitable[Any]]
+Keeper: TypeAlias = Callable[[Any, Options], Coroutine[Any, Any, Any]]
 """Who carries a kind of request through instead of `Api.deliver`, which it calls; such as the order desk."""
 
 
@@ -135,6 +168,7 @@ class Api:
         transport: Transport,
         limiter: RateLimiter | AccountLimiter,
         *,
+        order_transport: Transport | None = None,
         credentials: Credentials | None,
         tasks: Tasks,
         hooks: Hooks,
@@ -144,6 +178,8 @@ class Api:
         allow_withdraw: bool = False,
     ) -> None:
         self.transport = transport
+        self._order_transport = order_transport or transport
+        """The way of calls that place or cancel."""
         self.limiter = limiter
         self.tasks = tasks
         self.hooks = hooks
@@ -168,6 +204,7 @@ class Api:
     def sign_with(self, credentials: Credentials | None) -> None:
         """Sign every request from now on with this key; those that were sent keep theirs."""
         self.credentials = credentials
+        self._ways: dict[int, Way] = {}  # they hold the headers
         self._signed_headers = {"Content-Type": "application/json"}
         if credentials is not None:
             self._signed_headers["X-MEXC-APIKEY"] = credentials.api_key
@@ -177,6 +214,7 @@ class Api:
         other = Api(
             self.transport,
             self.limiter,
+            order_transport=self._order_transport,
             credentials=credentials,
             tasks=self.tasks,
             hooks=self.hooks,
@@ -188,27 +226,28 @@ class Api:
             other.journal = self.journal
         return other
 
-    async def send(self, request: Request[T], options: Options) -> T:
+    def send(self, request: Request[T], options: Options) -> Coroutine[Any, Any, T]:
         """Send one request, typed, and everything that goes with it."""
-        self.admit(request.route)
-        keeper = self.keepers.get(type(request))
-        result: T = await (self.deliver(request, options) if keeper is None else keeper(request, options))
-        return result
+        keeper: Keeper = self.keepers.get(type(request), self.deliver)
+        answer: Coroutine[Any, Any, T] = keeper(request, options)
+        return answer
 
-    async def deliver(self, request: Request[Any], options: Options) -> Any:
+    def deliver(self, request: Request[Any], options: Options) -> Coroutine[Any, Any, Any]:
         """Carry out a request as it is, with nobody looking after it."""
-        return await self.run(call_of(request, options), options)
+        return self.run(call_of(request, options), options)
 
-    async def run(self, call: Call, options: Options) -> Any:
+    def run(self, call: Call, options: Options) -> Coroutine[Any, Any, Any]:
         """Carry out a call; equal public reads under way at the same time share one, some answers are kept a while."""
         route = call.route
+        # Raw answers can be changed by who gets them.
+        if route.auth is Auth.NONE and route.safe and route.method == "GET" and call.kind is not None:
+            return self._share(call, options)
+        return self._carry_out(call, options)
+
+    async def _share(self, call: Call, options: Options) -> Any:
+        route = call.route
         self.admit(route)
-        if route.auth is not Auth.NONE:
-            await self.clock.ensure()
-            return await self._carry_out(call, options)
-        if not route.safe or route.method != "GET" or call.kind is None:  # raw answers can be changed by who gets them
-            return await self._carry_out(call, options)
-        key = (route.path, tuple(call.params))
+        key = (route.path, call.query())
         if route.cache_s and options.cached and (kept := self._answers.get(key)) and kept[0] > time.monotonic():
             return kept[1]
         answer = await self.tasks.shared((key, options), lambda: self._carry_out(call, options))
@@ -247,100 +286,125 @@ class Api:
 
     async def _carry_out(self, call: Call, options: Options) -> Any:
         """A call with everything the policy allows; what may have changed something says so when it fails."""
+        self.admit(call.route)
+        if call.route.auth is not Auth.NONE and not self.clock.is_synced:
+            await self.clock.ensure()
+        started = time.monotonic()
         try:
-            return await self._repeat(call.route, lambda attempt: self._attempt(call, options, attempt), options.repeat)
+            try:
+                return await self._attempt(call, options, 1)
+            except MexcError as error:
+                failure = error
+            return await self._repeat(call, options, failure, started)
         except MexcError as error:
             final = _final(call, error, options)
             if final is error:
                 raise
             raise final from error
 
-    async def _repeat(self, route: Route, once: Callable[[int], Awaitable[T]], may_repeat: bool = True) -> T:
-        """Attempt, and attempt again where the policy says so."""
-        started, attempt, restamped = time.monotonic(), 1, False
+    async def _repeat(self, call: Call, options: Options, failure: MexcError, started: float) -> Any:
+        """Attempt again where the policy says so; raises the last failure."""
+        route, attempt, restamped = call.route, 1, False
         while True:
+            jitter = random.random()  # noqa: S311 - spreads retries, protects nothing
+            elapsed_s = time.monotonic() - started
+            pause = self._retry.delay(route, failure, attempt, elapsed_s, jitter, restamped)
+            if pause is None or not (options.repeat or isinstance(failure, TimestampRejected)):
+                raise failure
+            logger.debug("%s %s: attempt %d failed: %s", route.method, route.path, attempt, type(failure).__name__)
+            if isinstance(failure, TimestampRejected):
+                restamped = True
+                await self.clock.sync(forget=True)
+            elif pause:
+                await asyncio.sleep(pause)
+            attempt += 1
             try:
-                return await once(attempt)
+                return await self._attempt(call, options, attempt)
             except MexcError as error:
-                error.at(route.method, route.path)
-                jitter = random.random()  # noqa: S311 - spreads retries, protects nothing
-                elapsed_s = time.monotonic() - started
-                pause = self._retry.delay(route, error, attempt, elapsed_s, jitter, restamped)
-                if pause is None or not (may_repeat or isinstance(error, TimestampRejected)):
-                    raise
-                logger.debug("%s %s: attempt %d failed: %s", route.method, route.path, attempt, type(error).__name__)
-                if isinstance(error, TimestampRejected):
-                    restamped = True
-                    await self.clock.sync(forget=True)
-                elif pause:
-                    await asyncio.sleep(pause)
-                attempt += 1
+                failure = error
 
     async def _attempt(self, call: Call, options: Options, attempt: int) -> Any:
         """Once through: limiter, stamp, sign, send, decode."""
-        asked_at = time.monotonic()
+        route, way = call.route, self._way(call.route)
+        gate = way.gate
         status: int | None = None
         failure: MexcError | None = None
         answer: object = None
-        taken_at = await self.limiter.acquire(call.route, options.max_wait_s)
-        let_go_at = time.monotonic()
+        call.sent_s = 0.0
+        asked_at = taken_at = self.limiter.now()
+        if not gate.try_acquire(asked_at):
+            taken_at = await gate.acquire(options.max_wait_s)
+            way = self._way(route)  # the key may have been replaced meanwhile
+
+        def on_connected() -> None:
+            call.sent_s = gate.sent(taken_at)
+
         try:
-            reply = await self._exchange(
-                call.route, taken_at, lambda: self._target(call, options, attempt), options.timeout_s, call.body
-            )
+            try:
+                target = self._target(call, options, attempt, way)
+                send = (call.via or way.transport).send
+                reply = await send(way.method, target, way.headers, options.timeout_s, on_connected, call.body)
+            finally:
+                if call.sent_s:
+                    call.ended_s = gate.release(call.sent_s)
+                else:
+                    gate.put_back(taken_at)
             status = reply.status
             answer = self._value(call, reply)
             return answer
         except MexcError as error:
-            failure = error
+            failure = error.at(route.method, route.path)
             raise
         finally:
-            route, waited_s, latency_s = call.route, let_go_at - asked_at, time.monotonic() - let_go_at
-            if self.journal is not None and route.auth is Auth.SIGNED:
-                self.journal.done(call, attempt, waited_s, latency_s, status, failure, answer)
-            if self.hooks:
-                order = call.client_order_id
-                done = RequestDone(route.method, route.path, attempt, waited_s, latency_s, status, failure, order)
-                self.hooks.emit(done)
+            if self.journal is not None or self.hooks.listeners:
+                self._tell(call, attempt, (asked_at, taken_at), status, failure, answer)
 
-    async def _exchange(
-        self, route: Route, taken_at: float, target: Callable[[], str], timeout_s: float | None, body: bytes = b""
-    ) -> Reply:
-        """Send what the limiter let go at `taken_at`, and settle with the limiter however it ends."""
-        sent_at: float | None = None
+    def _tell(
+        self,
+        call: Call,
+        attempt: int,
+        moments: tuple[float, float],
+        status: int | None,
+        failure: MexcError | None,
+        answer: object,
+    ) -> None:
+        """What the call log and the listeners get to know of an attempt; `moments` are asked and let go."""
+        route, (asked_at, taken_at) = call.route, moments
+        waited_s, latency_s = taken_at - asked_at, self.limiter.now() - taken_at
+        if self.journal is not None and route.auth is Auth.SIGNED:
+            self.journal.done(call, attempt, waited_s, latency_s, status, failure, answer)
+        if self.hooks.listeners and route is not _TIME:  # of the clock they hear by `ClockSynced`
+            order = call.client_order_id
+            done = RequestDone(route.method, route.path, attempt, waited_s, latency_s, status, failure, order)
+            self.hooks.emit(done)
 
-        def on_connected() -> None:
-            nonlocal sent_at
-            sent_at = self.limiter.sent(route, taken_at)
+    def _way(self, route: Route) -> Way:
+        way = self._ways.get(id(route))
+        if way is None or way.route is not route:  # an id is used again once its route is gone
+            method, path = self._paths.get((route.method, route.path), (route.method, route.path))
+            is_signed = route.auth is not Auth.NONE and self.credentials is not None
+            headers = self._public_headers if route.auth is Auth.NONE else self._signed_headers
+            is_order = route.priority <= Priority.ORDER and not route.safe
+            transport = self._order_transport if is_order else self.transport
+            way = Way(route, method, path, headers, is_signed, transport, self.limiter.gate(route))
+            if len(self._ways) < _KNOWN_ROUTES:
+                self._ways[id(route)] = way
+        return way
 
-        method, _ = self._paths.get((route.method, route.path), (route.method, route.path))
-        headers = self._public_headers if route.auth is Auth.NONE else self._signed_headers
-        try:
-            return await self.transport.send(method, target(), headers, timeout_s, on_connected, body)
-        finally:
-            if sent_at is None:
-                self.limiter.put_back(route, taken_at)
-            else:
-                self.limiter.release(route, sent_at)
-
-    def _target(self, call: Call, options: Options, attempt: int) -> str:
+    def _target(self, call: Call, options: Options, attempt: int, way: Way) -> str:
         """Path and query; for a signed call stamped now, and signed over exactly these bytes."""
-        route = call.route
-        _, path = self._paths.get((route.method, route.path), (route.method, route.path))
-        if route.auth is Auth.NONE or self.credentials is None:
-            return f"{path}?{encode(call.params)}" if call.params else path
+        if not way.is_signed or self.credentials is None:
+            query = call.query()
+            return f"{way.path}?{query}" if query else way.path
         if call.gate is not None:
             call.gate()
         stamped_ms = self.clock.now_ms()
-        body = call.body  # the signature covers the query and, right behind it, the body
-        params = [*(() if body else call.params), ("timestamp", str(stamped_ms))]
-        if options.recv_window_ms is not None:
-            params.append(("recvWindow", str(options.recv_window_ms)))
-        if self.journal is not None and not route.safe:  # written before it is sent, or not sent
+        if self.journal is not None and not way.route.safe:  # written before it is sent, or not sent
             self.journal.sending(call, attempt, stamped_ms, stamped_ms + window_ms(options))
         call.stamped_ms = stamped_ms
-        query = encode(params)
-        return f"{path}?{query}&signature={self.credentials.signer.sign(query.encode() + body)}"
+        query = call.query(options.recv_window_ms, stamped_ms)
+        signed = query.encode() + call.body  # the signature covers the query and, right behind it, the body
+        return f"{way.path}?{query}&signature={self.credentials.signer.sign(signed)}"
 
     def _value(self, call: Call, reply: Reply) -> Any:
         route = call.route
@@ -366,22 +430,14 @@ class Api:
         return await self.send(ExchangeInfoQuery(), Options(cached=self.rules.age_s is None))
 
     async def _time_sample(self) -> Sample:
-        """Ask for the exchange's time; it must not wait behind market data."""
-        route = replace(ServerTimeQuery.route, priority=Priority.ORDER)
-        try:
-            return await self._repeat(route, lambda _: self._time_once(route))
-        except MexcError as error:
-            error.outcome_known = True  # whatever needs the time was not sent
-            raise
+        """Ask for the exchange's time, timing the wire only."""
+        call = Call(_TIME, [], result_type(ServerTimeQuery))
+        answer = await self._carry_out(call, Options())
+        return Sample(call.sent_s, answer.server_time, call.ended_s)
 
-    async def _time_once(self, route: Route) -> Sample:
-        """One measurement, timing the wire only."""
-        taken_at = await self.limiter.acquire(route)
-        sent_s = time.monotonic()
-        reply = await self._exchange(route, taken_at, lambda: route.path, None)
-        received_s = time.monotonic()
-        answer = self._value(Call(route, [], result_type(ServerTimeQuery)), reply)
-        return Sample(sent_s, answer.server_time, received_s)
+    async def ping(self, via: Transport, options: Options) -> None:
+        """Send one ping by this way onto the wire, as the limits allow."""
+        await self._carry_out(Call(Ping.route, [], None, via=via), options)
 
 
 def _final(call: Call, error: MexcError, options: Options) -> MexcError:

@@ -26,6 +26,8 @@ class ServerClock:
         self._tasks = tasks
         self._offset = ClockOffset(self._wall_ahead_ms())
         self._refreshing = False
+        self.is_synced = False
+        """Whether it was measured."""
 
     @staticmethod
     def _wall_ahead_ms() -> float:
@@ -38,11 +40,6 @@ class ServerClock:
     def server_ms(self, local_s: float) -> int:
         """The exchange's time at a moment of the local monotonic clock."""
         return self._offset.server_ms(local_s)
-
-    @property
-    def is_synced(self) -> bool:
-        """Whether it was measured."""
-        return self._offset.error_ms is not None
 
     @property
     def offset_ms(self) -> float:
@@ -69,6 +66,7 @@ class ServerClock:
         for taken in range(SAMPLES):
             try:
                 self._offset.add(await self._sample())
+                self.is_synced = True
             except MexcError:
                 if taken == 0:
                     raise

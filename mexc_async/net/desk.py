@@ -102,11 +102,9 @@ class OrderDesk:
 
         Raises OrderNotPlaced if it provably was not, OutcomeUnknown if that cannot be told within `settle_s`.
         """
-        return (await self.carry(request, options))[1]
-
-    async def carry(self, request: NewOrder, options: Options) -> tuple[OrderRecord, Any]:
-        """The same, with the order's record."""
-        order = await self._admit(self.ids.named(request))
+        self.api.admit(request.route)
+        named = self.ids.named(request)
+        order = self._admitted(named) or await self._admit(named)
         record = self._open(order)
         call = call_of(order, options, record.client_order_id)
         call.gate = self.check_halt
@@ -120,9 +118,9 @@ class OrderDesk:
             await self.ledger.settled([record], error)
             if not record.is_placed and record.error is not None:
                 raise record.error from error
-            return record, _shaped(ack_of(record), options)
+            return _shaped(ack_of(record), options)
         self.ledger.note(record, record.place(order_id), by=call)
-        return record, answer
+        return answer
 
     def _is_own(self, record: OrderRecord, order_id: str | None, answer: object) -> bool:
         """Whether an ack is this order's, as far as can be told: its terms, and an id that no other order has."""
@@ -149,6 +147,7 @@ class OrderDesk:
 
     async def place_batch(self, request: BatchOrders, options: Options) -> Any:
         """Place a batch; items whose fate the answer does not tell are settled one by one."""
+        self.api.admit(request.route)
         orders: list[NewOrder] = []
         records: list[OrderRecord] = []
         try:
@@ -223,9 +222,19 @@ class OrderDesk:
         return [result or batch_result_of(record) for record, result in zip(records, found, strict=True)]
 
     async def _test(self, request: TestOrder, options: Options) -> Any:
+        self.api.admit(request.route)
         if self._check_rules:
             (await self.api.rules.find(request.symbol)).check(request)
         return await self.api.deliver(request, options)
+
+    def _admitted(self, order: NewOrder) -> NewOrder | None:
+        """What `_admit` returns, if it would have to wait for nothing."""
+        rules = self.api.rules.fresh(order.symbol)
+        if self.guard is not None or self.halted is not None or rules is None:
+            return None
+        if self._check_rules:
+            rules.check(order)
+        return order
 
     async def _admit(self, order: NewOrder, instead_of: OrderRecord | None = None) -> NewOrder:
         """The order as it is to be sent, held against the symbol's rules and the user's guard."""
@@ -247,16 +256,16 @@ class OrderDesk:
             raise GuardRefused.of("halt", f"trading is halted: {self.halted}")
 
     def _open(self, order: NewOrder) -> OrderRecord:
-        record = record_of(order)
+        record, table = record_of(order), self.ledger.table
         name = record.client_order_id
-        known = self.ledger.table.find(None, name)
-        if known is not None and not known.is_placed and known.state.is_final:
-            self.ledger.table.discard(name)  # nothing was placed under it
-        elif self.ledger.table.knows(name):
-            raise InvalidRequest(
-                f"new_client_order_id {name!r} was used before: an order is looked up by it, so each needs its own"
-            )
-        self.ledger.table.add(record)
+        if table.knows(name):
+            known = table.find(None, name)
+            if known is None or known.is_placed or not known.is_final:
+                raise InvalidRequest(
+                    f"new_client_order_id {name!r} was used before: an order is looked up by it, so each needs its own"
+                )
+            table.discard(name)  # nothing was placed under it
+        table.add(record)
         if self.on_open is not None:
             self.on_open(record)
         return record

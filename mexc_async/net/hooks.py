@@ -177,24 +177,24 @@ class Hooks:
     """`remove = mexc.hooks.add(listener)`; the listener gets every event of this client."""
 
     def __init__(self) -> None:
-        self._listeners: list[Callable[[Event], None]] = []
+        self.listeners: list[Callable[[Event], None]] = []
 
     def __bool__(self) -> bool:
-        return bool(self._listeners)
+        return bool(self.listeners)
 
     def add(self, listener: Callable[[Event], None]) -> Callable[[], None]:
         """Call `listener` with every event from now on; returns what takes it out again."""
-        self._listeners.append(listener)
+        self.listeners.append(listener)
 
         def remove() -> None:
-            if listener in self._listeners:
-                self._listeners.remove(listener)
+            if listener in self.listeners:
+                self.listeners.remove(listener)
 
         return remove
 
     def emit(self, event: Event) -> None:
         """Hand an event to every listener; one that raises is logged, the others are still called."""
-        for listener in tuple(self._listeners):
+        for listener in tuple(self.listeners):
             try:
                 listener(event)
             except Exception:

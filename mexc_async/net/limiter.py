@@ -96,17 +96,79 @@ class _Duration:
             self.least_s += (took_s - self.least_s) * _FORGET
 
 
-class _Use:
-    """Counters of one endpoint."""
+class Gate:
+    """One route's way through the limits, looked up once. Each acquire ends with one `release` or one `put_back`."""
 
-    __slots__ = ("duration", "plan", "requests", "waited", "waited_s")
+    __slots__ = ("_all", "_ledger", "_limiter", "_own", "_plan", "requests", "route", "waited", "waited_s")
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.duration = _Duration()
+    def __init__(self, limiter: RateLimiter, ledger: Ledger, route: Route, all_of: _Duration) -> None:
+        self.route = route
         self.requests = 0
         self.waited = 0
         self.waited_s = 0.0
+        self._limiter = limiter
+        self._ledger = ledger
+        self._plan = ledger.plan(route)
+        self._own = _Duration()
+        self._all = all_of
+
+    @property
+    def plan(self) -> Plan:
+        """What the route costs."""
+        return self._plan
+
+    def try_acquire(self, now: float) -> bool:
+        """Take what the route costs if there is room at `now`, which the clock just told, and nobody waits for it."""
+        if self._ledger.try_acquire(self._plan, now) > 0:
+            return False
+        self.requests += 1
+        return True
+
+    async def acquire(self, max_wait_s: float | None = None) -> float:
+        """Wait until every limit of the route has room, take from all, and return the moment that this was.
+
+        Raises RateLimited if the wait is known to be, or turns out to be, longer than `max_wait_s`.
+        """
+        now = self._limiter.now()
+        wait = self._ledger.try_acquire(self._plan, now)
+        if wait > 0:
+            now = await self._limiter.wait(self, wait, now, max_wait_s)
+        self.requests += 1
+        return now
+
+    def sent(self, taken_at: float) -> float:
+        """The request goes out now; returns when it counts from: now, if it was let go noticeably earlier."""
+        now = self._limiter.now()
+        if now - taken_at <= self._limiter.late_s:
+            return taken_at
+        self._ledger.sent_late(self._plan, taken_at, now)
+        return now
+
+    def release(self, sent_at: float) -> float:
+        """The request that counts from `sent_at` ended, whatever its outcome: its connection is free. Returns now.
+
+        What it took longer than others of its kind, it may have spent on its way to the exchange, which counts it on
+        arrival. Beyond the margin it is therefore counted from the latest moment at which a request of the usual,
+        least duration would have been sent. As long as that is not known, all of the time may have been the way.
+        """
+        now, own = self._limiter.now(), self._own
+        took_s = now - sent_at
+        known = own if own.known > _FEW else self._all
+        late_s = took_s - (known.least_s if known.known > _FEW else 0.0) - self._limiter.margin_s
+        if late_s > 0:
+            self._ledger.sent_late(self._plan, sent_at, sent_at + late_s)
+        own.add(took_s)
+        self._all.add(took_s)
+        if self._ledger.finish():
+            self._limiter.serve()
+        return now
+
+    def put_back(self, taken_at: float) -> None:
+        """The request ended before any of it was sent: what it took is free again."""
+        self.requests -= 1
+        self._ledger.put_back(self._plan, taken_at)
+        if self._ledger.waiting:
+            self._limiter.serve()
 
 
 class RateLimiter:
@@ -114,66 +176,41 @@ class RateLimiter:
 
     def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
         self.limits = limits
+        self.now = clock
+        """The clock that it counts by."""
+        self.margin_s = limits.margin_s
+        self.late_s = limits.margin_s / 4
         self._ledger = Ledger(limits)
-        self._clock = clock
-        self._late_s = limits.margin_s / 4
         self._duration = _Duration()
         self._futures: dict[Waiter, asyncio.Future[float]] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._uses: dict[Route, _Use] = {}
-        self._by_id: dict[int, tuple[Route, _Use]] = {}
+        self._gates: dict[Route, Gate] = {}
         self._bound: dict[str, int] = {}
         self._bound_s: dict[str, float] = {}
         self._closed = False
 
-    async def acquire(self, route: Route, max_wait_s: float | None = None) -> float:
-        """Wait until every limit of the route has room, take from all, and return the moment that this was.
+    def gate(self, route: Route) -> Gate:
+        """The way through for calls of this route."""
+        gate = self._gates.get(route)
+        if gate is None:
+            gate = self._gates[route] = Gate(self, self._ledger, route, self._duration)
+        return gate
 
-        Each acquire ends with one `release` or one `put_back`. Raises RateLimited if the wait is known to be, or turns
-        out to be, longer than `max_wait_s`.
-        """
-        use = self._use(route)
-        now = self._clock()
-        wait = self._ledger.try_acquire(use.plan, now)
-        if wait > 0:
-            now = await self._wait(use, wait, now, max_wait_s)
-        use.requests += 1
-        return now
+    async def acquire(self, route: Route, max_wait_s: float | None = None) -> float:
+        """What `Gate.acquire` does."""
+        return await self.gate(route).acquire(max_wait_s)
 
     def sent(self, route: Route, taken_at: float) -> float:
-        """The request goes out now; returns when it counts from: now, if it was let go noticeably earlier."""
-        now = self._clock()
-        if now - taken_at <= self._late_s:
-            return taken_at
-        self._ledger.sent_late(self._use(route).plan, taken_at, now)
-        return now
+        """What `Gate.sent` does."""
+        return self.gate(route).sent(taken_at)
 
-    def release(self, route: Route, sent_at: float) -> None:
-        """The request that counts from `sent_at` ended, whatever its outcome: its connection is free.
-
-        What it took longer than others of its kind, it may have spent on its way to the exchange, which counts it on
-        arrival. Beyond the margin it is therefore counted from the latest moment at which a request of the usual,
-        least duration would have been sent. As long as that is not known, all of the time may have been the way.
-        """
-        use = self._use(route)
-        took_s = self._clock() - sent_at
-        known = use.duration if use.duration.known > _FEW else self._duration
-        least_s = known.least_s if known.known > _FEW else 0.0
-        late_s = took_s - least_s - self.limits.margin_s
-        if late_s > 0:
-            self._ledger.sent_late(use.plan, sent_at, sent_at + late_s)
-        use.duration.add(took_s)
-        self._duration.add(took_s)
-        if self._ledger.finish():
-            self._serve()
+    def release(self, route: Route, sent_at: float) -> float:
+        """What `Gate.release` does."""
+        return self.gate(route).release(sent_at)
 
     def put_back(self, route: Route, taken_at: float) -> None:
-        """The request ended before any of it was sent: what it took is free again."""
-        use = self._use(route)
-        use.requests -= 1
-        self._ledger.put_back(use.plan, taken_at)
-        if self._ledger.waiting:
-            self._serve()
+        """What `Gate.put_back` does."""
+        self.gate(route).put_back(taken_at)
 
     def penalise(self, route: Route, status: int, seconds: float) -> None:
         """The exchange answered 429 or 418: let nothing through for `seconds`.
@@ -182,20 +219,20 @@ class RateLimiter:
         route names, so that orders go on while market data waits.
         """
         names = [cost.limit for cost in route.costs if cost.limit in self._ledger.buckets]
-        self._ledger.close(names if names and status != 418 else ["client"], self._clock() + seconds)
-        self._serve()
+        self._ledger.close(names if names and status != 418 else ["client"], self.now() + seconds)
+        self.serve()
 
     def spent(self, route: Route) -> float | None:
         """The greatest share used of any budget that a route draws on; None if it draws on none."""
-        now = self._clock()
-        windows = self._use(route).plan.windows
+        now = self.now()
+        windows = self.gate(route).plan.windows
         for bucket, _ in windows:
             bucket.settle(now)
         return max((bucket.used / bucket.budget for bucket, _ in windows), default=None)
 
     def report(self) -> LimitReport:
         """Which endpoints spent how much, and which limit held whom back, since the client was opened."""
-        now = self._clock()
+        now = self.now()
         for bucket in self._ledger.buckets.values():
             bucket.settle(now)
         return LimitReport(
@@ -219,7 +256,7 @@ class RateLimiter:
     def _endpoint_uses(self) -> list[EndpointUse]:
         """One row an endpoint, whatever routes it was reached by."""
         rows: dict[str, EndpointUse] = {}
-        for route, use in self._uses.items():
+        for route, use in self._gates.items():
             name = f"{route.method} {route.path}"
             row = rows.get(name) or EndpointUse(name, 0, {}, 0, 0.0)
             weights = dict(row.weights)
@@ -240,19 +277,9 @@ class RateLimiter:
             if not future.done():
                 future.set_exception(ClientClosed("the client was closed while this call waited for its turn"))
 
-    def _use(self, route: Route) -> _Use:
-        known = self._by_id.get(id(route))
-        if known is not None and known[0] is route:
-            return known[1]
-        use = self._uses.get(route)
-        if use is None:
-            use = self._uses[route] = _Use(self._ledger.plan(route))
-        if len(self._by_id) < 1000:
-            self._by_id[id(route)] = (route, use)
-        return use
-
-    async def _wait(self, use: _Use, wait: float, now: float, max_wait_s: float | None) -> float:
-        ledger, plan = self._ledger, use.plan
+    async def wait(self, gate: Gate, wait: float, now: float, max_wait_s: float | None) -> float:
+        """Stand in line for a gate's limits; returns when it was let go."""
+        ledger, plan = self._ledger, gate.plan
         if self._closed:
             raise ClientClosed("the client is closed")
         if max_wait_s is not None and (max_wait_s <= 0 or max_wait_s < wait < inf):
@@ -263,7 +290,7 @@ class RateLimiter:
         future: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self._futures[waiter] = future
         if plan.queue[0] is waiter:  # behind others of its kind it can change nothing
-            self._serve()
+            self.serve()
         try:
             async with asyncio.timeout(max_wait_s):
                 granted_at = await future
@@ -271,24 +298,24 @@ class RateLimiter:
             if waiter.gone and future.done() and not future.cancelled() and not future.exception():
                 ledger.put_back(plan, future.result())
             ledger.leave(waiter)
-            self._serve()
+            self.serve()
             if isinstance(error, TimeoutError):
                 message = f"held back by limit {waiter.bound_by} for all of the max_wait_s {max_wait_s:g} of this call"
                 raise RateLimited(message) from None
             raise
         finally:
             self._futures.pop(waiter, None)
-            use.waited += 1
-            use.waited_s += self._clock() - now
+            gate.waited += 1
+            gate.waited_s += self.now() - now
             self._bound[waiter.bound_by] = self._bound.get(waiter.bound_by, 0) + 1
-            self._bound_s[waiter.bound_by] = self._bound_s.get(waiter.bound_by, 0.0) + self._clock() - now
+            self._bound_s[waiter.bound_by] = self._bound_s.get(waiter.bound_by, 0.0) + self.now() - now
         return granted_at
 
-    def _serve(self) -> None:
+    def serve(self) -> None:
         """Let go whose turn has come, and set the timer for the next."""
         if self._closed:
             return
-        now = self._clock()
+        now = self.now()
         for waiter in self._ledger.serve(now):
             future = self._futures[waiter]
             if future.done():  # cancelled in this very moment
@@ -303,7 +330,7 @@ class RateLimiter:
             # uvloop's timers tick in whole milliseconds and count from a cached time: a wake-up that is rounded down
             # would find nothing to do and arm itself again and again.
             delay_ms = max(ceil((wake_at - now) * 1000), 0) + 1
-            self._timer = asyncio.get_running_loop().call_later(delay_ms / 1000, self._serve)
+            self._timer = asyncio.get_running_loop().call_later(delay_ms / 1000, self.serve)
 
 
 def _would_wait(plan: Plan, ledger: Ledger, now: float, why: str) -> RateLimited:

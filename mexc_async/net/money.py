@@ -78,6 +78,7 @@ class MoneyDesk:
 
         Raises TransferNotMade if no answer came and it provably was not taken, OutcomeUnknown if that cannot be told.
         """
+        self._api.admit(request.route)
         if request.withdraw_order_id is None:
             request = replace(request, withdraw_order_id=self._ids.next())
         name = request.withdraw_order_id
@@ -104,6 +105,7 @@ class MoneyDesk:
 
         Raises TransferNotMade if no answer came and it provably was not made, OutcomeUnknown if that cannot be told.
         """
+        self._api.admit(request.route)
         key = (type(request), *msgspec.structs.astuple(request))
         turn, waiting = self._turns.setdefault(key, (asyncio.Lock(), []))
         waiting.append(None)

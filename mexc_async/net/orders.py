@@ -100,10 +100,12 @@ class Orders(Placing, Guarded):
     async def place(self, order: NewOrder) -> TrackedOrder:
         """Place any order and return once the exchange has it."""
         self._start()
-        record, _ = await self.desk.carry(order, self._options)
-        if not self.is_followed and record.type not in _RESTING:
-            self._api.tasks.spawn(self._look_up([record]))  # it has ended by now, and no push will tell
-        return TrackedOrder(self, record)
+        named = self.desk.ids.named(order)
+        await self.desk.place(named, self._options)
+        placed = self[named.new_client_order_id or ""]
+        if not self.is_followed and placed.type not in _RESTING:
+            self._api.tasks.spawn(self._look_up([placed.record]))  # it has ended by now, and no push will tell
+        return placed
 
     async def place_many(self, orders: Iterable[NewOrder]) -> list[TrackedOrder]:
         """Place any number of orders, in batches of 20 of one symbol; the result is in the order given.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from math import inf
 from typing import Protocol
@@ -39,7 +39,7 @@ _on_connected: ContextVar[Callable[[], None]] = ContextVar("on_connected")
 class Transport(Protocol):
     """What the request pipeline needs of a way onto the wire."""
 
-    async def send(
+    def send(
         self,
         method: str,
         target: str,
@@ -47,7 +47,7 @@ class Transport(Protocol):
         timeout_s: float | None,
         on_connected: Callable[[], None],
         body: bytes = b"",
-    ) -> Reply:
+    ) -> Awaitable[Reply]:
         """Send one request, once. `on_connected` is called right before its first byte may leave."""
         ...
 

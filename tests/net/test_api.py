@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from mexc_async.core.credentials import Credentials
 from mexc_async.core.endpoint import Request
 from mexc_async.core.limits import Limits
 from mexc_async.core.reply import Reply
@@ -1025,3 +1026,17 @@ async def test_opening_that_fails_is_told() -> None:
         d.transport.on(PING, ConnectFailed("refused"))
         with pytest.raises(ConnectFailed):
             await d.api.open_connections(3)
+
+
+async def test_a_call_that_waits_while_the_key_is_replaced_goes_out_with_the_new_one_alone() -> None:
+    other = Credentials("mx0vglOTHERkey6789", "another-secret-0123456789")
+    async with desk(Limits.custom("unlimited", margin_s=0.0, orders=(1, 0.1))) as d:
+        await d.view.send(order())
+        waiting = asyncio.create_task(d.view.send(order()))
+        await asyncio.sleep(0)
+        d.api.sign_with(other)
+        await waiting
+        first, second = d.transport.of(ORDER)
+        assert (first.headers["X-MEXC-APIKEY"], second.headers["X-MEXC-APIKEY"]) == (KEY, other.api_key)
+        query, _, signature = second.target.partition("?")[2].rpartition("&signature=")
+        assert signature == other.signer.sign(query.encode())

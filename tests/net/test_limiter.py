@@ -213,7 +213,7 @@ async def test_who_gives_up_in_line_takes_nothing_along() -> None:
     await settle()
     assert limiter.report().waiting == 1
     clock.now += 61
-    limiter._serve()
+    limiter.serve()
     assert await tasks[2] == clock.now
     assert used(limiter, "a") == 1
     assert in_flight(limiter) == 1
@@ -226,7 +226,7 @@ async def test_who_is_cancelled_in_the_very_moment_of_its_turn_hands_it_on() -> 
     first, second = (asyncio.create_task(limiter.acquire(route())) for _ in range(2))
     await settle()
     clock.now += 61
-    limiter._serve()  # the first has its turn, and does not know it yet
+    limiter.serve()  # the first has its turn, and does not know it yet
     first.cancel()
     await settle()
     assert first.cancelled()
@@ -244,7 +244,7 @@ async def test_who_was_cancelled_right_before_its_turn_is_passed_over() -> None:
     await settle()
     first.cancel()  # its future is cancelled, its place in line not yet left
     clock.now += 61
-    limiter._serve()
+    limiter.serve()
     await settle()
     assert first.cancelled()
     assert second.done()
@@ -446,7 +446,7 @@ def test_a_wake_up_finds_something_to_do(run: Run, window_s: float) -> None:
     async def scenario() -> None:
         limiter = RateLimiter(table(a=(1, window_s)))
         calls, idle = 0, 0
-        serve = limiter._serve
+        serve = limiter.serve
 
         def counted() -> None:
             nonlocal calls, idle
@@ -455,7 +455,7 @@ def test_a_wake_up_finds_something_to_do(run: Run, window_s: float) -> None:
             serve()
             idle += before == limiter.report().waiting
 
-        limiter._serve = counted  # type: ignore[method-assign]  # to count
+        limiter.serve = counted  # type: ignore[method-assign]  # to count
         await asyncio.gather(*(spend(limiter, route()) for _ in range(10)))
         assert calls <= 9 + 2  # nine had to wait; joining the empty line asks once more
         assert idle <= 2
@@ -519,7 +519,7 @@ async def test_the_report_tells_who_spent_what_and_which_limit_bound() -> None:
     assert spent.requests == 3
     assert spent.weights == {"client": 3, "a": 2, "b": 12}
     clock.now += 10.5
-    limiter._serve()
+    limiter.serve()
     limiter.release(route("a", 2), await waiting)
     report = limiter.report()
     by_name = {use.limit: use for use in report.limits}

@@ -146,7 +146,7 @@ def run(monkeypatch: pytest.MonkeyPatch, scenario: Callable[[Mexc, Exchange], Aw
         async def main() -> None:
             timing = Timing(silence_s=3600.0)
             async with Mexc(rest="https://here", ws="wss://here/ws", streams=StreamSettings(timing=timing)) as mexc:
-                monkeypatch.setattr(mexc.limits, "_clock", loop.time)
+                monkeypatch.setattr(mexc.limits, "now", loop.time)
                 mexc._api.transport = exchange
                 await scenario(mexc, exchange)
             assert exchange.refused == 0
