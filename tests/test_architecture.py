@@ -41,7 +41,7 @@ IMPURE = {
     "uuid", "warnings", "zoneinfo",
 }  # fmt: skip
 IMPURE_CALLS = {"open", "print", "input", "now", "utcnow", "today", "monotonic", "perf_counter", "getenv", "sleep"}
-PURE_LIBRARIES = {"msgspec"}
+PURE_LIBRARIES = {"httptools", "msgspec"}
 VAGUE = {"utils", "util", "helpers", "helper", "common", "base", "manager", "misc"}
 VERSION = f"{PACKAGE}.__version__"
 
