@@ -33,6 +33,7 @@ from mexc_async.net.hub import Hub, StreamSettings
 from mexc_async.net.journal import Journal
 from mexc_async.net.key_change import change_key
 from mexc_async.net.key_watch import Watched, follow, tell_age
+from mexc_async.net.lane import Lane
 from mexc_async.net.ledger import OrderLedger, OrderSettings
 from mexc_async.net.limiter import RateLimiter
 from mexc_async.net.money import MoneyDesk
@@ -43,6 +44,7 @@ from mexc_async.net.reach import check_url, is_loopback, proxy_for
 from mexc_async.net.simulator import SimulatorProcess
 from mexc_async.net.streams import Streams
 from mexc_async.net.tasks import Tasks
+from mexc_async.net.upkeep import Upkeep
 from mexc_async.net.user_stream import UserStream
 from mexc_async.net.websocket import Library, SocketConfig
 from mexc_async.spot.api import RawSpot, Spot
@@ -68,6 +70,7 @@ class Settings(TypedDict, total=False):
     allow_withdraw: bool
     check_rules: bool
     connections: int
+    order_transport: Literal["lane", "pool"]
     timeouts: Timeouts
     retry: RetryPolicy
     recv_window_ms: int | None
@@ -247,6 +250,7 @@ class Mexc(View):
         allow_withdraw: bool = False,
         check_rules: bool = True,
         connections: int = 8,
+        order_transport: Literal["lane", "pool"] = "lane",
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
         recv_window_ms: int | None = None,
@@ -275,7 +279,9 @@ class Mexc(View):
             allow_withdraw: let calls through that send money away: withdrawals, and transfers to somebody else on the
                 exchange. Without it they raise WithdrawalsOff before anything is sent.
             check_rules: hold orders against the symbol's rules before sending them (loads them on first need).
-            connections: how many `warm_up` opens.
+            connections: how many `warm_up` opens, and the order lane keeps open once it had to.
+            order_transport: what orders and cancels go by: `lane`, warm connections of their own with next to no
+                overhead, or `pool`, the connections of everything else. Behind a proxy it is the pool in any case.
             timeouts: per phase of one attempt.
             retry: what is tried again, and how long.
             recv_window_ms: how old a signed call may be on arrival; None leaves MEXC's 5000.
@@ -321,9 +327,14 @@ class Mexc(View):
         """The limiter: `mexc.limits.report()`."""
         self._pool = Pool(self._config) if shared is None else shared.pool
         self._is_alone = shared is None
+        if order_transport not in ("lane", "pool"):
+            raise ConfigError(f"order_transport {order_transport!r} is not one of 'lane', 'pool'")
+        uses_lane = order_transport == "lane" and proxy_for(rest, proxy, trust_env) is None
+        self._lane = Lane(self._config) if uses_lane else None
         api = Api(
             self._pool,
             self.limits,
+            order_transport=self._lane,
             credentials=credentials,
             tasks=self._tasks,
             hooks=self.hooks,
@@ -332,6 +343,7 @@ class Mexc(View):
             read_only=read_only,
             allow_withdraw=allow_withdraw,
         )
+        self._upkeep = Upkeep(self._lane, api, self._tasks, connections) if self._lane is not None else None
         options = Options(recv_window_ms=recv_window_ms)
         super().__init__(api, options)
         ledger, ids = OrderLedger(api, orders), OrderIds(order_id_prefix)
@@ -510,7 +522,10 @@ class Mexc(View):
         ping, which the limits count.
         """
         self._start()
-        await self._api.open_connections(connections or self._connections)
+        count = connections or self._connections
+        await self._api.open_connections(count)
+        if self._upkeep is not None and self._api.credentials is not None and not self._read_only:
+            await self._upkeep.warm_up(count)
         if self._api.credentials is not None:
             await self.clock.ensure()
         await self._api.rules.load()
@@ -530,6 +545,8 @@ class Mexc(View):
         if self._simulator is not None and not self._is_open:
             urls = await self._simulator.start()
             self._pool.base, self._hub.url = urls.rest, urls.spot_ws
+            if self._lane is not None:
+                self._lane.base = urls.rest
         self._start()
         if not self._is_open:
             self._is_open = True
@@ -555,6 +572,8 @@ class Mexc(View):
         await self._tasks.aclose()
         if self._is_alone:
             await self._pool.aclose()
+        if self._lane is not None:
+            await self._lane.aclose()
         if self._api.journal is not None:
             self._api.journal.close()
         if self._simulator is not None:

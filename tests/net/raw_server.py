@@ -160,9 +160,12 @@ def redirect(status: int, to: str) -> Behaviour:
 class RawServer:
     """Listens on loopback; the last behaviour of the script serves every further request."""
 
-    def __init__(self, *script: Behaviour, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, *script: Behaviour, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", port: int = 0
+    ) -> None:
         self._script = list(script) or [answer()]
         self._tls = tls
+        self._at = (host, port)
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
@@ -171,7 +174,7 @@ class RawServer:
         self.arrivals: list[Arrival] = []
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
+        self._server = await asyncio.start_server(self._accept, *self._at, ssl=self._tls)
         return self
 
     async def __aexit__(self, *_: object) -> None:
