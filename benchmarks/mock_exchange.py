@@ -1,20 +1,24 @@
-"""A server that answers orders with bytes made beforehand; a process: `python -m benchmarks.mock_exchange`.
+"""The native mock exchange (`mock_exchange.c`): compiled where it is used, run on a core of its own.
 
-It prints its port and ends when its standard input does. It checks nothing; a client can ask at `/last` what the last
-order looked like on the wire. Requests have no body: no subject sends one.
+A mock in Python would cap what the quickest clients can do. Nothing is checked by it; `GET /last` gives back the last
+order as it came.
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
-from typing import cast
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import orjson
 
-from benchmarks.harness import serve_mock
+from benchmarks.harness import SubjectFailed
 
-_END = b"\r\n\r\n"
+SOURCE = Path(__file__).with_name("mock_exchange.c")
 SYMBOL = {
     "symbol": "BTCUSDT",
     "status": "1",
@@ -51,49 +55,49 @@ ACK = {
     "stpMode": "",
     "transactTime": 1763719200123,
 }
+INFO = {"timezone": "CST", "serverTime": 0, "rateLimits": [], "exchangeFilters": [], "symbols": [SYMBOL]}
+ROUTES: dict[str, object] = {
+    "POST /api/v3/order": ACK,
+    "GET /api/v3/exchangeInfo": INFO,
+    "GET /api/v3/capital/config/getall": [],
+}
 
 
-def _http(body: bytes) -> bytes:
-    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json;charset=utf-8\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
+def compiler() -> str | None:
+    """A C compiler, if there is one."""
+    return shutil.which(os.environ.get("CC") or "cc") or shutil.which("gcc") or shutil.which("clang")
 
 
-_ACK = _http(orjson.dumps(ACK))
-_EXCHANGE_INFO = _http(
-    orjson.dumps({"timezone": "CST", "serverTime": 0, "rateLimits": [], "exchangeFilters": [], "symbols": [SYMBOL]})
-)
-_NOTHING = _http(b"{}")
+@contextmanager
+def mock_exchange(core: int | None) -> Iterator[int]:
+    """The port of a mock exchange that runs meanwhile; with a core it never sleeps. Raises SubjectFailed."""
+    with TemporaryDirectory(prefix="mock-exchange-") as folder:
+        program, routes = Path(folder, "mock_exchange"), Path(folder, "routes")
+        _build(program)
+        bodies = {name: orjson.dumps(body) for name, body in ROUTES.items()}
+        routes.write_bytes(b"".join(b"%b %d\n%b" % (name.encode(), len(body), body) for name, body in bodies.items()))
+        command = [str(program), str(routes), *([] if core is None else [str(core)])]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            try:
+                line = process.stdout.readline()
+                if not line:
+                    raise SubjectFailed("the mock exchange did not start")
+                yield int(line)
+            finally:
+                process.stdin.close()
+                try:
+                    process.wait(10)
+                except subprocess.TimeoutExpired:
+                    process.kill()
 
 
-class MockExchange(asyncio.Protocol):
-    """One connection."""
-
-    last_order = b""
-
-    def __init__(self) -> None:
-        self._rest = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's do not derive from it
-
-    def data_received(self, data: bytes) -> None:
-        *requests, self._rest = (self._rest + data).split(_END)
-        for request in requests:
-            self._transport.write(_answer(request))
-
-
-def _answer(request: bytes) -> bytes:
-    if request.startswith(b"POST /api/v3/order"):
-        MockExchange.last_order = request
-        return _ACK
-    if request.startswith(b"GET /api/v3/time"):
-        return _http(b'{"serverTime":%d}' % (time.time() * 1000))
-    if request.startswith(b"GET /api/v3/exchangeInfo"):
-        return _EXCHANGE_INFO
-    if request.startswith(b"GET /last"):
-        return _http(MockExchange.last_order)
-    return _NOTHING
-
-
-if __name__ == "__main__":
-    serve_mock(MockExchange)
+def _build(program: Path) -> None:
+    compile_with = compiler()
+    if compile_with is None:
+        raise SubjectFailed("the mock exchange needs a C compiler")
+    command = [compile_with, "-O2", "-o", str(program), str(SOURCE)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SubjectFailed(f"the mock exchange was not compiled: {(done.stderr.strip() or 'failed').splitlines()[-1]}")

@@ -95,10 +95,11 @@ async def check_order(subject: Subject, port: int) -> None:
     writer.write(b"GET /last HTTP/1.1\r\n\r\n")
     head = await reader.readuntil(b"\r\n\r\n")
     length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
-    target = (await reader.readexactly(length)).split(b" ")[1].decode()
+    request, _, body = (await reader.readexactly(length)).decode().partition("\r\n\r\n")
+    target = request.split(" ")[1]
     writer.close()
     path, _, query = target.partition("?")
-    signed, _, signature = query.rpartition("&signature=")
+    signed, _, signature = (query or body).rpartition("&signature=")
     assert path == PATH, f"sent to {path}"
     assert hmac.digest(SECRET.encode(), signed.encode(), "sha256").hex() == signature, "wrong signature"
     sent = dict(parse_qsl(signed, strict_parsing=True))

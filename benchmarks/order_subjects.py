@@ -1,7 +1,7 @@
 """Ways to send one signed limit order; each answers with what the exchange acknowledged.
 
-All send the same order: `POST /api/v3/order` with every parameter in the query, as MEXC's guides show it. Peers are
-imported where they are used, so that one is measured only where it is installed.
+All send the same order: `POST /api/v3/order` with every parameter in the query, as MEXC's guides show it (one peer puts
+them in the body). Peers are imported where they are used, so that one is measured only where it is installed.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ import asyncio
 import hashlib
 import hmac
 import socket
+import sys
 import time
 from collections import deque
 from decimal import Decimal
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, Protocol, cast
+from types import ModuleType
+from typing import Any, Literal, Protocol, cast
 from urllib.parse import urlencode
 
 import aiohttp
@@ -25,6 +27,9 @@ from yarl import URL
 from benchmarks.harness import OWN
 from mexc_async.client import Mexc
 from mexc_async.core.credentials import Credentials
+from mexc_async.net.api import Options
+from mexc_async.net.order_ids import OrderIds
+from mexc_async.spot.trading import NewOrder
 
 KEY = "mx0vglBENCHMARKBENCH"
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -32,6 +37,7 @@ HOST = "127.0.0.1"
 PATH = "/api/v3/order"
 HEADERS = {"X-MEXC-APIKEY": KEY, "Content-Type": "application/json"}
 QUANTITY, PRICE = "0.0005", "93387.28"
+LANE = f"{OWN} lane"
 
 
 class Subject(Protocol):
@@ -45,10 +51,13 @@ class Subject(Protocol):
 
 
 class Sdk:
-    """The SDK as users have it: limiter (no budget binds), clock, rules, signing, typed answer."""
+    """The SDK as users have it: limiter (no budget binds), clock, rules, tracking, signing, typed answer."""
+
+    order_transport: Literal["lane", "pool"] = "lane"
 
     async def open(self, port: int, connections: int) -> None:
-        self._mexc = Mexc(Credentials(KEY, SECRET), rest=f"http://{HOST}:{port}", limits="unlimited")
+        rest = f"http://{HOST}:{port}"
+        self._mexc = Mexc(Credentials(KEY, SECRET), rest=rest, limits="unlimited", order_transport=self.order_transport)
         await self._mexc.__aenter__()
         await self._mexc.warm_up(connections)
         self._new_order = self._mexc.spot.new_order
@@ -61,6 +70,34 @@ class Sdk:
 
     async def close(self) -> None:
         await self._mexc.aclose()
+
+
+class SdkByPool(Sdk):
+    """The same by the pool."""
+
+    order_transport = "pool"
+
+
+class SdkLane(Sdk):
+    """What the goals speak of: limiter, clock, signing, typed answer, hooks, time-out; neither rules nor tracking."""
+
+    async def open(self, port: int, connections: int) -> None:
+        await super().open(port, connections)
+        self._deliver = self._mexc._api.deliver
+        self._options, self._ids = Options(), OrderIds()
+
+    async def order(self, index: int) -> object:
+        return await self._deliver(
+            NewOrder(
+                symbol="BTCUSDT",
+                side="BUY",
+                type="LIMIT",
+                quantity=self._quantity,
+                price=self._price,
+                new_client_order_id=self._ids.next(),
+            ),
+            self._options,
+        )
 
 
 class Raw:
@@ -220,6 +257,63 @@ class Aiomexc:
         await self._client.session.close()
 
 
+class Pymexc:
+    """pymexc's asynchronous client; 1.3.1 cannot be imported without a module that it does not ship."""
+
+    async def open(self, port: int, connections: int) -> None:
+        sys.modules.setdefault("pymexc._async.web", ModuleType("pymexc._async.web"))
+        self._client: Any = import_module("pymexc._async.spot").HTTP(api_key=KEY, api_secret=SECRET)
+        self._client.base_url = f"http://{HOST}:{port}"
+
+    async def order(self, index: int) -> object:
+        answer: object = await self._client.order(
+            "BTCUSDT", "BUY", "LIMIT", quantity=QUANTITY, price=PRICE, new_client_order_id=f"c{index:012d}"
+        )
+        return answer
+
+    async def close(self) -> None:
+        await self._client.session.close()
+
+
+class TypedMexc:
+    """typed-mexc; slower still where sniffio is not installed, which it does not ask for."""
+
+    async def open(self, port: int, connections: int) -> None:
+        client: Any = import_module("typed_mexc").MEXC
+        self._trade = client.new(KEY, SECRET, spot_base_url=f"http://{HOST}:{port}").spot.http.trade
+
+    async def order(self, index: int) -> object:
+        order = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "quantity": QUANTITY, "price": PRICE}
+        answer: object = await self._trade.place_order({**order, "newClientOrderId": f"c{index:012d}"})
+        return answer
+
+    async def close(self) -> None:
+        """It has no way to close what it opened."""
+
+
+class PythonBinance:
+    """python-binance, whose orders differ in `timeInForce` alone; in a form body."""
+
+    async def open(self, port: int, connections: int) -> None:
+        self._client: Any = import_module("binance").AsyncClient(KEY, SECRET)
+        self._client.API_URL = f"http://{HOST}:{port}/api"
+
+    async def order(self, index: int) -> object:
+        answer: object = await self._client.create_order(
+            symbol="BTCUSDT",
+            side="BUY",
+            type="LIMIT",
+            timeInForce="GTC",
+            quantity=QUANTITY,
+            price=PRICE,
+            newClientOrderId=f"c{index:012d}",
+        )
+        return answer
+
+    async def close(self) -> None:
+        await self._client.close_connection()
+
+
 def _text(index: int) -> str:
     return (
         f"symbol=BTCUSDT&side=BUY&type=LIMIT&quantity={QUANTITY}&price={PRICE}"
@@ -234,14 +328,26 @@ def _sign(text: str) -> str:
 SUBJECTS: dict[str, type[Subject]] = {
     "raw": Raw,
     OWN: Sdk,
+    LANE: SdkLane,
+    f"{OWN} pool": SdkByPool,
     "aiohttp tuned": TunedAiohttp,
     "aiohttp default": DefaultAiohttp,
     "ccxt": Ccxt,
     "aiomexc": Aiomexc,
+    "pymexc": Pymexc,
+    "typed-mexc": TypedMexc,
+    "python-binance": PythonBinance,
 }
-PEERS = ("ccxt", "aiomexc")
+PEERS = {
+    "ccxt": "ccxt",
+    "aiomexc": "aiomexc",
+    "pymexc": "pymexc",
+    "typed-mexc": "typed_mexc",
+    "python-binance": "binance",
+}
+"""Other clients, and the module of each."""
 
 
 def absent_peers() -> list[str]:
     """Peers that are not installed."""
-    return [name for name in PEERS if find_spec(name) is None]
+    return [name for name, module in PEERS.items() if find_spec(module) is None]

@@ -9,10 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from benchmarks import order, stream
+from benchmarks import order, stream, table
 from benchmarks.__main__ import MODULES, main
 from benchmarks.decode import frames_by_case
-from benchmarks.harness import OWN, Row, Settings, SubjectFailed, pinning
+from benchmarks.harness import OWN, Row, Settings, SubjectFailed, machine, pinning, write_json
+from benchmarks.mock_exchange import mock_exchange
 from benchmarks.order_client import check_order
 from benchmarks.order_subjects import SUBJECTS, absent_peers
 from benchmarks.stream_subjects import PEERS, TICKER, check
@@ -71,7 +72,7 @@ def test_every_subject_sends_a_good_order(name: str) -> None:
             await subject.close()
             await asyncio.sleep(0)  # transports end in the loop's next round
 
-    with order.mock_exchange(None) as port:
+    with mock_exchange(None) as port:
         asyncio.run(one())
 
 
@@ -148,3 +149,43 @@ def test_wrong_input_ends_with_status_2(arguments: list[str], named: str, capsys
     assert status == 2
     assert named in error
     assert error.count("\n") == 1
+
+
+def test_without_a_compiler_the_order_benchmark_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(order, "compiler", lambda: None)
+    report = order.run(Settings(quick=True))
+    assert not report.rows
+    assert report.notes == ["absent: everything: the mock exchange needs a C compiler"]
+
+
+@pytest.mark.parametrize(("counts", "is_valid"), [([20_000.0, 20_100.0], True), ([20_000.0, 22_500.0], False)])
+def test_a_floor_that_is_not_the_prototypes_makes_a_run_invalid(counts: list[float], is_valid: bool) -> None:
+    if is_valid:
+        assert order._validity(counts, (3, 11)).endswith("the run is valid")
+    else:
+        with pytest.raises(SubjectFailed, match="the run is invalid"):
+            order._validity(counts, (3, 11))
+    assert order._validity(counts, (3, 12)).endswith("not held against it")
+
+
+def test_figures_become_a_table_in_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        Row("concurrent-50", "raw", "cpu_us_per_op", 10.0, 9.0, 11.0, 3),
+        Row("concurrent-50", OWN, "cpu_us_per_op", 130.0, 9.0, 1e3, 3),
+        Row("concurrent-50", OWN, "cpu_us_per_op_ratio_to_raw", 12.5, 9.0, 99.0, 3),
+    ]
+    figures, page = tmp_path / "order.json", tmp_path / "page.md"
+    write_json(figures, "order", machine(), rows)
+    page.write_text("a\n<!-- measured: order -->\nold\n<!-- end of measured -->\nb\n")
+    assert table.main([str(figures), str(page)]) == 0
+    text = page.read_text()
+    assert "| raw | 10.0 (1.0) |\n| mexc_async | 130 (12.5) |\n" in text
+    assert "old" not in text
+    assert text.startswith("a\n")
+    assert text.endswith("-->\nb\n")
+    page.write_text("no place")
+    assert table.main([str(figures), str(page)]) == 2
+    assert table.main([str(tmp_path / "none.json")]) == 2
+    assert "none.json" in capsys.readouterr().err
+    assert table.main([str(figures)]) == 0
+    assert "| raw |" in capsys.readouterr().out
