@@ -192,7 +192,6 @@ class Lane:
         self._headers: Mapping[str, str] = {}
         self._tails: dict[str, str] = {}
         self._prefix = ""
-        self._is_closed = False
         self._emptied = asyncio.Event()
 
     def send(
@@ -406,7 +405,6 @@ class Lane:
 
     async def aclose(self) -> None:
         """Close every connection; idempotent."""
-        self._is_closed = True
         await self._tasks.aclose()
         for connection in list(self.connections):
             connection.close(ConnectionLost("the client was closed while this call was under way"))
