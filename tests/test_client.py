@@ -679,6 +679,7 @@ import asyncio, sys
 from mexc_async import Credentials, Mexc
 
 async def main():
+    asyncio.get_running_loop().slow_callback_duration = 60  # how busy the machine is, is no fault of the program
     rest, key, secret = sys.argv[1:]
     async with Mexc(Credentials(key, secret), rest=rest) as mexc:
         await mexc.warm_up(2)
