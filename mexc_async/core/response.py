@@ -1,12 +1,16 @@
 """HTTP/1.1 answers from the bytes of one connection, however they are cut: bytes come in, replies go out.
 
 `httptools` (llhttp, strict) frames the messages. Header fields are not handed over one by one, which would cost more
-than all the rest; they are read from the head when somebody asks for one. Looking for the end of the head and for
-Content-Length by hand was measured: no gain, once it checks what the parser checks.
+than all the rest; they are read from the head when somebody asks for one.
+
+What the parser said of a head is remembered, for the very head and for its shape: all of it with its digits made equal.
+Heads of one exchange differ in times and lengths, and no digit but those of the first line and of Content-Length has a
+say in where an answer ends.
 """
 
 from __future__ import annotations
 
+import re
 import zlib
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -17,6 +21,14 @@ from mexc_async.errors import ProtocolError
 MAX_HEAD_BYTES = 16 << 10
 _HEAD_END = b"\r\n\r\n"
 _OBJECT = b"{"
+_USUAL = b"HTTP/1.1 200 "
+_SHAPED = bytes(48 if 48 <= byte < 58 else byte for byte in range(256))
+_LENGTH = re.compile(rb"(?im)^content-length:[ \t]*[0-9]+")
+_MOST_KNOWN = 256
+_shapes: dict[bytes, slice] = {}
+"""Where Content-Length's digits stand, by the shape of a head whose answer was whole and kept the connection."""
+_sizes: dict[bytes, int] = {}
+"""Bytes of the body by the head, for heads of a known shape."""
 _ANY_WRAPPER = 32 + zlib.MAX_WBITS  # gzip or zlib, as the data says
 
 
@@ -25,6 +37,30 @@ def _without_1xx(raw: bytes) -> bytes:
     while raw[9:10] == b"1" and raw[9:12] != b"101" and _HEAD_END in raw:
         raw = raw.partition(_HEAD_END)[2]
     return raw
+
+
+def _remember_shape(data: bytes) -> None:
+    """An answer came whole and was parsed: the next one of its shape need not be, if its length is all that frames it."""
+    head = data.partition(_HEAD_END)[0]
+    found = _LENGTH.findall(head)
+    names = Headers(head).keys()
+    if len(found) != 1 or names & {"transfer-encoding", "content-encoding", "upgrade"}:
+        return
+    if len(_shapes) >= _MOST_KNOWN:
+        _shapes.clear()
+    start = head.index(found[0])
+    _shapes[head.translate(_SHAPED)] = slice(start + found[0].index(b":") + 1, start + len(found[0]))
+
+
+def _size_by_shape(head: bytes) -> int:
+    """How long the body behind a head is, if heads of its shape are known; -1 if they are not."""
+    digits = _shapes.get(head.translate(_SHAPED)) if head.startswith(_USUAL) else None
+    if digits is None:
+        return -1
+    if len(_sizes) >= _MOST_KNOWN:
+        _sizes.clear()
+    size = _sizes[head] = int(head[digits])
+    return size
 
 
 class ResponseReader:
@@ -65,6 +101,11 @@ class ResponseReader:
 
     def feed(self, data: bytes) -> Reply | None:
         """Take bytes in; the answer once it is complete. Raises ProtocolError for what is no answer, or too large."""
+        if not self._is_begun:
+            head, end, body = data.partition(_HEAD_END)
+            size = _sizes.get(head)
+            if end and (_size_by_shape(head) if size is None else size) == len(body) <= self._usual_bytes:
+                return Reply(200, data, body)
         try:
             self._feed(data)
         except (HttpParserError, HttpParserUpgrade) as error:
@@ -81,6 +122,8 @@ class ResponseReader:
         self._is_begun = self._is_done = False
         if not self._keeps:
             self.is_reusable = False
+        elif self.is_reusable and data.startswith(_USUAL):
+            _remember_shape(data)
         return Reply(self._status, data if data[9:10] != b"1" else _without_1xx(data), body)
 
     def end(self) -> Reply | None:

@@ -7,9 +7,10 @@ import zlib
 from itertools import pairwise
 
 import pytest
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from mexc_async.core import response
 from mexc_async.core.reply import Reply
 from mexc_async.core.response import MAX_HEAD_BYTES, ResponseReader
 from mexc_async.errors import ProtocolError
@@ -93,6 +94,85 @@ def test_garbage_ends_in_an_error_of_the_tree(pieces: list[bytes]) -> None:
         reader.end()
     except ProtocolError:
         assert not reader.is_reusable
+
+
+@pytest.fixture
+def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(response, "_shapes", {})
+    monkeypatch.setattr(response, "_sizes", {})
+
+
+def outcome(pieces: list[bytes]) -> object:
+    """What a reader makes of the pieces."""
+    reader, replies = ResponseReader(MOST), []
+    for piece in pieces:
+        try:
+            reply = reader.feed(piece)
+        except ProtocolError as error:
+            return replies, str(error)
+        replies.append(reply and (reply.status, reply.body, dict(reply.headers), reader.is_reusable))
+        if not reader.is_reusable:
+            break
+    return replies
+
+
+FIRST_LINES = ["HTTP/1.1 200 OK", "HTTP/1.1 200 0K", "HTTP/1.0 200 OK", "HTTP/1.1 204 OK", "HTTP/1.1 500 OK"]
+FRAMINGS = [
+    "Content-Length: 2", "Content-Length: 02", "content-length:2", "Content-Length: 0", "Content-Length: 12",
+    "Content-Length: 2\r\nContent-Length: 2", "Content-Length: 2\r\nContent-Length: 3", "Content-Length: 2x",
+    "Transfer-Encoding: chunked", "Content-Length: 2\r\nTransfer-Encoding: chunked", "X: 1",
+    "Content-Length: 2\r\nConnection: close", "Content-Length: 2\r\nContent-Encoding: gzip",
+    "Content-Length: 2\r\nConnection: Upgrade\r\nUpgrade: h2c", "X: Content-Length: 9\r\nContent-Length: 2",
+]  # fmt: skip
+
+
+@pytest.mark.usefixtures("nothing_known")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(FIRST_LINES),
+            st.sampled_from(FRAMINGS),
+            st.sampled_from([b"{}", b"[]", b"", b"{}{}", b"0\r\n\r\n", b'{"code":123}']),
+            st.integers(0, 60),
+        ),
+        max_size=8,
+    )
+)
+def test_what_is_remembered_of_heads_changes_no_answer(answers: list[tuple[str, str, bytes, int]]) -> None:
+    for first_line, framing, body, at in answers:
+        data = f"{first_line}\r\nDate: {at}\r\n{framing}\r\n\r\n".encode() + body
+        for pieces in (
+            [data],
+            [data[:-1], data[-1:]],
+            [data[: len(data) - len(body) - 4], data[len(data) - len(body) - 4 :]],
+        ):
+            found = outcome(pieces)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(response, "_shapes", {})
+                patch.setattr(response, "_sizes", {})
+                assert found == outcome(pieces)
+
+
+@pytest.mark.usefixtures("nothing_known")
+def test_an_answer_of_a_known_shape_is_not_parsed() -> None:
+    reader = ResponseReader(MOST)
+    for second, body in enumerate([b'{"a":1}', b'{"a":2}', b'{"a":34}']):
+        reply = reader.feed(head(200, f"Date: 00:0{second}", f"Content-Length: {len(body)}") + body)
+        assert reply is not None
+        assert (reply.status, reply.body, reply.headers["date"]) == (200, body, f"00:0{second}")
+    assert len(response._shapes) == 1
+    assert len(response._sizes) == 2  # the first was parsed
+
+
+@pytest.mark.usefixtures("nothing_known")
+def test_what_is_remembered_of_heads_is_bounded() -> None:
+    reader = ResponseReader(MOST)
+    for number in range(3 * response._MOST_KNOWN):
+        for second in (1, 2):
+            reader.feed(head(200, f"X: {'x' * number}{second}", "Content-Length: 2") + b"{}")
+    assert len(response._shapes) <= response._MOST_KNOWN
+    assert len(response._sizes) <= response._MOST_KNOWN
 
 
 @given(answers(), st.integers(0, 400), st.binary(min_size=1, max_size=3))
