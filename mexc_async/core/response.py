@@ -40,7 +40,7 @@ def _without_1xx(raw: bytes) -> bytes:
 
 
 def _remember_shape(data: bytes) -> None:
-    """An answer came whole and was parsed: the next one of its shape need not be, if its length is all that frames it."""
+    """An answer came whole: the next one of its shape is not parsed, if its length is all that frames it."""
     head = data.partition(_HEAD_END)[0]
     found = _LENGTH.findall(head)
     names = Headers(head).keys()

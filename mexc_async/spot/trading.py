@@ -5,13 +5,14 @@ Placing and cancelling share one budget of 12 requests a second per account (doc
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, ClassVar, Generic, TypeVar
 
 from msgspec import field
 
-from mexc_async.core.checks import Rule, text
+from mexc_async.core.checks import Rule, is_amount, text
 from mexc_async.core.endpoint import Auth, Cost, Priority, Request, Resource, Route, call
 from mexc_async.errors import InvalidRequest
 from mexc_async.spot.enums import OrderTypeName, SideName, StpMode
@@ -22,6 +23,15 @@ T_co = TypeVar("T_co", covariant=True)
 
 MAX_BATCH = 20
 """Orders in one batch."""
+PLAIN_ID = re.compile(r"[A-Za-z0-9_.~-]{1,32}").fullmatch
+"""Client order ids that need no escaping."""
+_MOST_FORMS = 10_000
+_MOST_WINDOWS = 100
+_forms: dict[tuple[str, str, str, str | None], dict[int | None, str]] = {}
+"""By symbol, side, type and mode: what an order's text has between quantity and time stamp, by recvWindow.
+
+Whatever stands here passed the checks.
+"""
 
 
 def _write(method: str, path: str, priority: Priority, *extra: Cost) -> Route:
@@ -54,6 +64,8 @@ class OrderParameters(Request[T_co], Generic[T_co], frozen=True, kw_only=True):
     stp_mode: StpMode | None = None
 
     def __post_init__(self) -> None:
+        if self._is_known():
+            return  # nearly all
         Request.__post_init__(self)
         if self.type == "MARKET":
             if (self.quantity is None) == (self.quote_order_qty is None):
@@ -67,6 +79,43 @@ class OrderParameters(Request[T_co], Generic[T_co], frozen=True, kw_only=True):
             raise InvalidRequest(f"type {self.type} needs quantity and price; {name} is missing")
         if self.quote_order_qty is not None:
             raise InvalidRequest(f"quote_order_qty {self.quote_order_qty:f} goes with type MARKET, not {self.type}")
+
+    def _is_known(self) -> bool:
+        """Whether it surely passes the checks: all but its amounts and id were checked in an order before."""
+        if self.quote_order_qty is not None or not (is_amount(self.quantity) and is_amount(self.price)):
+            return False
+        name = self.new_client_order_id
+        if name is not None and not (type(name) is str and PLAIN_ID(name)):
+            return False
+        try:
+            return (self.symbol, self.side, self.type, self.stp_mode) in _forms
+        except TypeError:  # a list, say, has no hash
+            return False
+
+    def query(self, recv_window_ms: int | None = None, timestamp_ms: int | None = None) -> str:
+        """As `Request.query`; what orders of one form have in common is written once."""
+        price, quantity, name = self.price, self.quantity, self.new_client_order_id
+        if price is None or quantity is None or name is None or timestamp_ms is None or not PLAIN_ID(name):
+            return Request.query(self, recv_window_ms, timestamp_ms)
+        form = _forms.get((self.symbol, self.side, self.type, self.stp_mode))
+        middle = form.get(recv_window_ms) if form is not None else None
+        if form is None or middle is None:
+            return self._first_query(recv_window_ms, timestamp_ms)
+        p, q = str(price), str(quantity)
+        if "E" in p or "E" in q:
+            p, q = format(price, "f"), format(quantity, "f")
+        return f"newClientOrderId={name}&price={p}&quantity={q}{middle}{timestamp_ms}&type={self.type}"
+
+    def _first_query(self, recv_window_ms: int | None, timestamp_ms: int) -> str:
+        """The text of the first order of a form, from which what is common is kept."""
+        text = Request.query(self, recv_window_ms, timestamp_ms)
+        if len(_forms) >= _MOST_FORMS:
+            _forms.clear()
+        form = _forms.setdefault((self.symbol, self.side, self.type, self.stp_mode), {})
+        if len(form) < _MOST_WINDOWS:
+            start = text.index("&", text.index("&quantity=") + 1)
+            form[recv_window_ms] = text[start : text.index("&timestamp=")] + "&timestamp="
+        return text
 
 
 class NewOrder(OrderParameters[OrderAck], frozen=True, kw_only=True):

@@ -104,7 +104,8 @@ def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def outcome(pieces: list[bytes]) -> object:
     """What a reader makes of the pieces."""
-    reader, replies = ResponseReader(MOST), []
+    reader = ResponseReader(MOST)
+    replies: list[object] = []
     for piece in pieces:
         try:
             reply = reader.feed(piece)
