@@ -106,6 +106,8 @@ class Call(Struct):
     """In the call log; 0 while it is not there."""
     done: Done | None = None
     """What the call log says of the end of its latest attempt."""
+    asked_s: float = 0.0
+    """When its latest attempt asked the limits, by the monotonic clock."""
     sent_s: float = 0.0
     """When its latest attempt was sent, by the monotonic clock; 0 if it was not."""
     ended_s: float = 0.0
@@ -130,9 +132,10 @@ class Call(Struct):
 
 
 class Way(Struct, frozen=True):
-    """How calls of one route leave: looked up once."""
+    """How calls of one route leave, if this client may send them: looked up once."""
 
     route: Route
+    is_private: bool
     method: str
     path: str
     headers: Mapping[str, str]
@@ -240,7 +243,7 @@ class Api:
         """Carry out a call; equal public reads under way at the same time share one, some answers are kept a while."""
         route = call.route
         # Raw answers can be changed by who gets them.
-        if route.auth is Auth.NONE and route.safe and route.method == "GET" and call.kind is not None:
+        if route.safe and route.method == "GET" and route.auth is Auth.NONE and call.kind is not None:
             return self._share(call, options)
         return self._carry_out(call, options)
 
@@ -264,10 +267,16 @@ class Api:
 
         await asyncio.gather(*(self.tasks.shared((Ping, number), carry_out) for number in range(count)))
 
-    def admit(self, route: Route) -> None:
-        """Refuse what this client cannot or may not send."""
+    def admit(self, route: Route) -> Way:
+        """How calls of a route leave; refuses what this client cannot or may not send."""
         if self.is_closed:
             raise ClientClosed("the client is closed").at(route.method, route.path)
+        way = self._ways.get(id(route))
+        if way is None or way.route is not route:  # an id is used again once its route is gone
+            way = self._way(route)
+        return way
+
+    def _way(self, route: Route) -> Way:
         if self._read_only and not route.safe:
             raise ReadOnlyError("this client is read-only and the call changes something").at(route.method, route.path)
         if route.money is Money.WITHDRAWAL and not self._allow_withdraw:
@@ -276,6 +285,22 @@ class Api:
             ).at(route.method, route.path)
         if route.auth is Auth.SIGNED and self.credentials is None:
             raise MissingCredentials("this call needs an API key and its secret").at(route.method, route.path)
+        method, path = self._paths.get((route.method, route.path), (route.method, route.path))
+        is_private = route.auth is not Auth.NONE
+        is_order = route.priority <= Priority.ORDER and not route.safe
+        way = Way(
+            route=route,
+            is_private=is_private,
+            method=method,
+            path=path,
+            headers=self._signed_headers if is_private else self._public_headers,
+            is_signed=is_private and self.credentials is not None,
+            transport=self._order_transport if is_order else self.transport,
+            gate=self.limiter.gate(route),
+        )
+        if len(self._ways) < _KNOWN_ROUTES:
+            self._ways[id(route)] = way
+        return way
 
     def _keep(self, key: Hashable, answer: object, seconds: float) -> None:
         now = time.monotonic()
@@ -286,25 +311,24 @@ class Api:
 
     async def _carry_out(self, call: Call, options: Options) -> Any:
         """A call with everything the policy allows; what may have changed something says so when it fails."""
-        self.admit(call.route)
-        if call.route.auth is not Auth.NONE and not self.clock.is_synced:
+        way = self.admit(call.route)
+        if way.is_private and not self.clock.is_synced:
             await self.clock.ensure()
-        started = time.monotonic()
         try:
             try:
-                return await self._attempt(call, options, 1)
+                return await self._attempt(call, options, 1, way)
             except MexcError as error:
                 failure = error
-            return await self._repeat(call, options, failure, started)
+            return await self._repeat(call, options, failure)
         except MexcError as error:
             final = _final(call, error, options)
             if final is error:
                 raise
             raise final from error
 
-    async def _repeat(self, call: Call, options: Options, failure: MexcError, started: float) -> Any:
+    async def _repeat(self, call: Call, options: Options, failure: MexcError) -> Any:
         """Attempt again where the policy says so; raises the last failure."""
-        route, attempt, restamped = call.route, 1, False
+        route, attempt, restamped, started = call.route, 1, False, call.asked_s
         while True:
             jitter = random.random()  # noqa: S311 - spreads retries, protects nothing
             elapsed_s = time.monotonic() - started
@@ -319,22 +343,21 @@ class Api:
                 await asyncio.sleep(pause)
             attempt += 1
             try:
-                return await self._attempt(call, options, attempt)
+                return await self._attempt(call, options, attempt, self.admit(route))
             except MexcError as error:
                 failure = error
 
-    async def _attempt(self, call: Call, options: Options, attempt: int) -> Any:
+    async def _attempt(self, call: Call, options: Options, attempt: int, way: Way) -> Any:
         """Once through: limiter, stamp, sign, send, decode."""
-        route, way = call.route, self._way(call.route)
-        gate = way.gate
+        route, gate = call.route, way.gate
         status: int | None = None
         failure: MexcError | None = None
         answer: object = None
         call.sent_s = 0.0
-        asked_at = taken_at = self.limiter.now()
+        call.asked_s = asked_at = taken_at = self.limiter.now()
         if not gate.try_acquire(asked_at):
             taken_at = await gate.acquire(options.max_wait_s)
-            way = self._way(route)  # the key may have been replaced meanwhile
+            way = self.admit(route)  # the key may have been replaced meanwhile
 
         def on_connected() -> None:
             call.sent_s = gate.sent(taken_at)
@@ -377,19 +400,6 @@ class Api:
             order = call.client_order_id
             done = RequestDone(route.method, route.path, attempt, waited_s, latency_s, status, failure, order)
             self.hooks.emit(done)
-
-    def _way(self, route: Route) -> Way:
-        way = self._ways.get(id(route))
-        if way is None or way.route is not route:  # an id is used again once its route is gone
-            method, path = self._paths.get((route.method, route.path), (route.method, route.path))
-            is_signed = route.auth is not Auth.NONE and self.credentials is not None
-            headers = self._public_headers if route.auth is Auth.NONE else self._signed_headers
-            is_order = route.priority <= Priority.ORDER and not route.safe
-            transport = self._order_transport if is_order else self.transport
-            way = Way(route, method, path, headers, is_signed, transport, self.limiter.gate(route))
-            if len(self._ways) < _KNOWN_ROUTES:
-                self._ways[id(route)] = way
-        return way
 
     def _target(self, call: Call, options: Options, attempt: int, way: Way) -> str:
         """Path and query; for a signed call stamped now, and signed over exactly these bytes."""
