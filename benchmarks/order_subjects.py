@@ -13,11 +13,12 @@ import socket
 import sys
 import time
 from collections import deque
+from collections.abc import Coroutine
 from decimal import Decimal
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, Protocol, TypeVar, cast
 from urllib.parse import urlencode
 
 import aiohttp
@@ -27,10 +28,13 @@ from yarl import URL
 from benchmarks.harness import OWN
 from mexc_async.client import Mexc
 from mexc_async.core.credentials import Credentials
-from mexc_async.net.api import Options
+from mexc_async.core.endpoint import Request
+from mexc_async.net.api import Api, Options
 from mexc_async.net.order_ids import OrderIds
+from mexc_async.spot.prepared import PreparedOrder
 from mexc_async.spot.trading import NewOrder
 
+T = TypeVar("T")
 KEY = "mx0vglBENCHMARKBENCH"
 SECRET = "0123456789abcdef0123456789abcdef"
 HOST = "127.0.0.1"
@@ -78,26 +82,40 @@ class SdkByPool(Sdk):
     order_transport = "pool"
 
 
-class SdkLane(Sdk):
-    """What the goals speak of: limiter, clock, signing, typed answer, hooks, time-out; neither rules nor tracking."""
+class SdkPrepared(Sdk):
+    """The same by an order prepared ahead."""
 
     async def open(self, port: int, connections: int) -> None:
         await super().open(port, connections)
-        self._deliver = self._mexc._api.deliver
-        self._options, self._ids = Options(), OrderIds()
+        self._send = self._mexc.spot.prepare(symbol="BTCUSDT", side="BUY", type="LIMIT").send
 
     async def order(self, index: int) -> object:
-        return await self._deliver(
-            NewOrder(
-                symbol="BTCUSDT",
-                side="BUY",
-                type="LIMIT",
-                quantity=self._quantity,
-                price=self._price,
-                new_client_order_id=self._ids.next(),
-            ),
-            self._options,
-        )
+        return await self._send(price=self._price, quantity=self._quantity)
+
+
+class SdkLane(Sdk):
+    """What the goals speak of: limiter, clock, signing, typed answer, hooks, time-out; neither rules nor tracking.
+
+    The order is prepared ahead.
+    """
+
+    async def open(self, port: int, connections: int) -> None:
+        await super().open(port, connections)
+        self._send = PreparedOrder(_Delivery(self._mexc._api), "BTCUSDT", "BUY", "LIMIT").send
+
+    async def order(self, index: int) -> object:
+        return await self._send(price=self._price, quantity=self._quantity)
+
+
+class _Delivery:
+    """Sends what nobody keeps account of."""
+
+    def __init__(self, api: Api) -> None:
+        self._api, self._options, self._named = api, Options(), OrderIds().named
+
+    def send(self, request: Request[T], /) -> Coroutine[Any, Any, T]:
+        order = cast(NewOrder, request)
+        return self._api.deliver(self._named(order), self._options)
 
 
 class Raw:
@@ -328,6 +346,7 @@ def _sign(text: str) -> str:
 SUBJECTS: dict[str, type[Subject]] = {
     "raw": Raw,
     OWN: Sdk,
+    f"{OWN} prepared": SdkPrepared,
     LANE: SdkLane,
     f"{OWN} pool": SdkByPool,
     "aiohttp tuned": TunedAiohttp,

@@ -96,6 +96,7 @@ if TYPE_CHECKING:
     from mexc_async.net.pool import Timeouts
     from mexc_async.net.tracked_order import TrackedOrder
     from mexc_async.spot.enums import OrderStatus, OrderType, Side
+    from mexc_async.spot.prepared import PreparedOrder, PresignedOrder
     from mexc_async.spot.trading import NewOrder
 
 __all__ = [
@@ -159,6 +160,8 @@ __all__ = [
     "OsKeyring",
     "OutcomeUnknown",
     "PermissionDenied",
+    "PreparedOrder",
+    "PresignedOrder",
     "Priority",
     "ProtocolError",
     "RateLimited",
@@ -236,6 +239,7 @@ _HOME = {
     "net.pool": "Timeouts",
     "net.tracked_order": "TrackedOrder",
     "spot.enums": "OrderStatus OrderType Side",
+    "spot.prepared": "PreparedOrder PresignedOrder",
     "spot.trading": "NewOrder",
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names.split()}

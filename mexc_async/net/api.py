@@ -45,6 +45,7 @@ from mexc_async.net.rules import RuleBook
 from mexc_async.net.tasks import Tasks
 from mexc_async.spot.market import ExchangeInfoQuery, Ping, ServerTimeQuery
 from mexc_async.spot.models import ExchangeInfo
+from mexc_async.spot.trading import NewOrder
 
 T = TypeVar("T")
 
@@ -59,6 +60,8 @@ _TIME = replace(ServerTimeQuery.route, priority=Priority.ORDER)
 """It must not wait behind market data."""
 MAX_RECV_WINDOW_MS = 60_000
 _KNOWN_ROUTES = 1000
+MOST_AHEAD = 500
+"""Orders that are kept signed; an account can have no more open. Earlier ones are then signed when they are sent."""
 _CACHED_ANSWERS = 256
 
 
@@ -144,6 +147,34 @@ class Way(Struct, frozen=True):
     gate: Gate
 
 
+class _Ahead(Struct, frozen=True):
+    """An order that was signed before it is sent."""
+
+    order: NewOrder
+    recv_window_ms: int | None
+    credentials: Credentials
+    stamped_ms: int
+    target: str
+
+    def __repr__(self) -> str:
+        return f"<signed at {self.stamped_ms}: {self.order.new_client_order_id}>"  # and no signature
+
+    def fits(self, call: Call, options: Options, credentials: Credentials, now_ms: int) -> bool:
+        """Whether it is this call, signed as it would be now, and fresh enough."""
+        return (
+            self.order is call.given
+            and self.credentials is credentials
+            and self.recv_window_ms == options.recv_window_ms
+            and 0 <= now_ms - self.stamped_ms < 0.8 * window_ms(options)  # the rest is for its way to the exchange
+        )
+
+
+def _signed(call: Call, options: Options, credentials: Credentials, way: Way, stamped_ms: int) -> str:
+    """Path and query, signed over exactly these bytes and, right behind them, the body."""
+    query = call.query(options.recv_window_ms, stamped_ms)
+    return f"{way.path}?{query}&signature={credentials.signer.sign(query.encode() + call.body)}"
+
+
 def call_of(request: Request[Any], options: Options, client_order_id: str | None = None) -> Call:
     """A request as it goes out; `client_order_id` is what its errors and events name."""
     return Call(request.route, request, None if options.raw else result_type(type(request)), client_order_id)
@@ -200,6 +231,10 @@ class Api:
         self._paths = GUIDE_PATHS if guide_paths else {}
         self._read_only = read_only
         self._allow_withdraw = allow_withdraw
+        self.named: Callable[[NewOrder], NewOrder] = lambda order: order
+        """Gives an order its client order id, if it has none."""
+        self._ahead: dict[str | None, _Ahead] = {}
+        """Orders that are signed and not sent yet, by client order id."""
         self._answers: dict[Hashable, tuple[float, object]] = {}
         self._public_headers: dict[str, str] = {}
         self.sign_with(credentials)
@@ -355,15 +390,17 @@ class Api:
         answer: object = None
         call.sent_s = 0.0
         call.asked_s = asked_at = taken_at = self.limiter.now()
-        if not gate.try_acquire(asked_at):
+        has_waited = not gate.try_acquire(asked_at)
+        if has_waited:
             taken_at = await gate.acquire(options.max_wait_s)
-            way = self.admit(route)  # the key may have been replaced meanwhile
 
         def on_connected() -> None:
             call.sent_s = gate.sent(taken_at)
 
         try:
             try:
+                if has_waited:
+                    way = self.admit(route)  # the key may have been replaced meanwhile
                 target = self._target(call, options, attempt, way)
                 send = (call.via or way.transport).send
                 reply = await send(way.method, target, way.headers, options.timeout_s, on_connected, call.body)
@@ -409,12 +446,31 @@ class Api:
         if call.gate is not None:
             call.gate()
         stamped_ms = self.clock.now_ms()
+        ahead = self._ahead.pop(call.client_order_id, None) if self._ahead else None
+        if ahead is not None and ahead.fits(call, options, self.credentials, stamped_ms):
+            stamped_ms = ahead.stamped_ms
+        else:
+            ahead = None
         if self.journal is not None and not way.route.safe:  # written before it is sent, or not sent
             self.journal.sending(call, attempt, stamped_ms, stamped_ms + window_ms(options))
         call.stamped_ms = stamped_ms
-        query = call.query(options.recv_window_ms, stamped_ms)
-        signed = query.encode() + call.body  # the signature covers the query and, right behind it, the body
-        return f"{way.path}?{query}&signature={self.credentials.signer.sign(signed)}"
+        return _signed(call, options, self.credentials, way, stamped_ms) if ahead is None else ahead.target
+
+    async def sign_ahead(self, order: NewOrder, options: Options) -> NewOrder:
+        """Sign an order before it is sent, by `send` with the same options; returns it with its client order id.
+
+        Once little is left of its recvWindow, or where the key or the order has changed, it is signed anew.
+        """
+        order = self.named(order)
+        way = self.admit(order.route)
+        await self.clock.ensure()
+        name, credentials, stamped_ms = order.new_client_order_id, self.credentials, self.clock.now_ms()
+        assert credentials is not None
+        target = _signed(call_of(order, options), options, credentials, way, stamped_ms)
+        while len(self._ahead) >= MOST_AHEAD:
+            del self._ahead[next(iter(self._ahead))]
+        self._ahead[name] = _Ahead(order, options.recv_window_ms, credentials, stamped_ms, target)
+        return order
 
     def _value(self, call: Call, reply: Reply) -> Any:
         route = call.route
@@ -482,3 +538,7 @@ class Channel:
     def send(self, request: Request[T], /) -> Coroutine[Any, Any, T]:
         """Send one request."""
         return self._api.send(request, self._options)
+
+    async def sign_ahead(self, order: NewOrder, /) -> NewOrder:
+        """Sign an order before it is sent."""
+        return await self._api.sign_ahead(order, self._options)

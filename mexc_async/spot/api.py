@@ -7,6 +7,7 @@ from mexc_async.spot.account import Account
 from mexc_async.spot.announcements import Announcements
 from mexc_async.spot.broker import Broker
 from mexc_async.spot.market import Market
+from mexc_async.spot.prepared import Preparing
 from mexc_async.spot.rebates import Rebates
 from mexc_async.spot.subaccounts import SubAccountEndpoints
 from mexc_async.spot.trading import Trading
@@ -14,7 +15,9 @@ from mexc_async.spot.user_stream import UserStreams
 from mexc_async.spot.wallet import Wallet
 
 
-class Spot(Market, Trading, Account, SubAccountEndpoints, Wallet, UserStreams, Rebates, Broker, Announcements):
+class Spot(
+    Preparing, Market, Trading, Account, SubAccountEndpoints, Wallet, UserStreams, Rebates, Broker, Announcements
+):
     """Every spot endpoint: `await mexc.spot.depth(symbol="BTCUSDT")`."""
 
 

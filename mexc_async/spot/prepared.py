@@ -1,0 +1,140 @@
+"""Orders of which all but the amounts is known ahead: checked, rendered and, if wanted, signed before they are sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from decimal import Decimal
+from typing import Any, Protocol, cast
+
+from msgspec.structs import force_setattr
+
+from mexc_async.core.checks import is_amount
+from mexc_async.core.endpoint import Resource, Sender
+from mexc_async.errors import InvalidRequest
+from mexc_async.spot.enums import OrderTypeName, SideName, StpMode
+from mexc_async.spot.models import OrderAck
+from mexc_async.spot.trading import NewOrder
+
+_copy: Callable[[NewOrder], NewOrder] = NewOrder.__copy__  # type: ignore[attr-defined]  # what `copy.copy` calls
+_ONE = Decimal(1)
+
+
+class SigningSender(Sender, Protocol):
+    """A sender that can sign an order before it is sent."""
+
+    async def sign_ahead(self, order: NewOrder, /) -> NewOrder:
+        """Sign an order; returns it with its client order id."""
+        ...
+
+
+class PreparedOrder:
+    """Orders of one symbol, side and type: `await buy.send(price=Decimal("93387.28"), quantity=Decimal("0.0005"))`.
+
+    Each is a new order with a client order id of its own, and passes every check that `new_order` makes. What they
+    have in common was checked and written once.
+    """
+
+    def __init__(
+        self, sender: Sender, symbol: str, side: SideName, type: OrderTypeName, stp_mode: StpMode | None = None
+    ) -> None:
+        price = None if type == "MARKET" else _ONE
+        self.pattern = NewOrder(symbol=symbol, side=side, type=type, quantity=_ONE, price=price, stp_mode=stp_mode)
+        """What the orders have in common; its amounts mean nothing."""
+        self._sender = sender
+        self._is_limit = type != "MARKET"
+
+    def order(
+        self,
+        *,
+        price: Decimal | None = None,
+        quantity: Decimal | None = None,
+        quote_order_qty: Decimal | None = None,
+        new_client_order_id: str | None = None,
+    ) -> NewOrder:
+        """An order with these amounts, for `mexc.orders.place` and `mexc.spot.presign`. Raises InvalidRequest."""
+        pattern = self.pattern
+        if (
+            self._is_limit
+            and new_client_order_id is None
+            and quote_order_qty is None
+            and is_amount(price)
+            and is_amount(quantity)
+        ):
+            order = _copy(pattern)  # nearly always; a tenth of making and checking it anew
+            force_setattr(order, "price", price)
+            force_setattr(order, "quantity", quantity)
+            return order
+        return NewOrder(
+            symbol=pattern.symbol,
+            side=pattern.side,
+            type=pattern.type,
+            quantity=quantity,
+            quote_order_qty=quote_order_qty,
+            price=price,
+            new_client_order_id=new_client_order_id,
+            stp_mode=pattern.stp_mode,
+        )
+
+    def send(
+        self,
+        *,
+        price: Decimal | None = None,
+        quantity: Decimal | None = None,
+        quote_order_qty: Decimal | None = None,
+        new_client_order_id: str | None = None,
+    ) -> Coroutine[Any, Any, OrderAck]:
+        """Place an order with these amounts. Raises what `new_order` raises."""
+        return self._sender.send(
+            self.order(
+                price=price,
+                quantity=quantity,
+                quote_order_qty=quote_order_qty,
+                new_client_order_id=new_client_order_id,
+            )
+        )
+
+    def __repr__(self) -> str:
+        pattern = self.pattern
+        return f"<PreparedOrder {pattern.side} {pattern.type} {pattern.symbol}>"
+
+
+class PresignedOrder:
+    """An order that is signed already: `await order.send()`, once.
+
+    Within four fifths of its recvWindow it goes out as it was signed, later it is signed anew first.
+    """
+
+    def __init__(self, sender: Sender, order: NewOrder) -> None:
+        self.order = order
+        """With its client order id."""
+        self._sender = sender
+
+    def send(self) -> Coroutine[Any, Any, OrderAck]:
+        """Place it. Raises what `new_order` raises; InvalidRequest where it was sent before."""
+        return self._sender.send(self.order)
+
+    def __repr__(self) -> str:
+        return f"<PresignedOrder {self.order.new_client_order_id} {self.order.side} {self.order.symbol}>"
+
+
+class Preparing(Resource):
+    """How orders are prepared; a part of `mexc.spot`."""
+
+    def prepare(
+        self, *, symbol: str, side: SideName, type: OrderTypeName, stp_mode: StpMode | None = None
+    ) -> PreparedOrder:
+        """Orders of which only the amounts are given when they are sent. Raises InvalidRequest."""
+        return PreparedOrder(self._sender, symbol, side, type, stp_mode)
+
+    async def presign(self, orders: Sequence[NewOrder]) -> list[PresignedOrder]:
+        """Sign orders that are known ahead, such as a ladder, so that sending one is a single write.
+
+        Each is sent once, by its own `send`, within four fifths of its recvWindow; later it is signed anew. At most
+        500 are kept signed. Nothing is sent here but, the first time, the question for the exchange's clock.
+
+        Raises InvalidRequest, MissingCredentials, ReadOnlyError.
+        """
+        if not isinstance(orders, list | tuple) or not all(type(order) is NewOrder for order in orders):
+            raise InvalidRequest("orders must be a list of NewOrder")
+        sender = cast(SigningSender, self._sender)  # as every client's is
+        return [PresignedOrder(sender, await sender.sign_ahead(order)) for order in orders]
