@@ -3,15 +3,15 @@
 `httptools` (llhttp, strict) frames the messages. Header fields are not handed over one by one, which would cost more
 than all the rest; they are read from the head when somebody asks for one.
 
-What the parser said of a head is remembered, for the very head and for its shape: all of it with its digits made equal.
-Heads of one exchange differ in times and lengths, and no digit but those of the first line and of Content-Length has a
-say in where an answer ends.
+What the parser said of a head holds for every head with the same fields in the same order, whatever stands in those
+that do not frame the answer: times, ids, lengths. A whole answer behind such a head is not parsed again.
 """
 
 from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Callable
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
@@ -22,13 +22,9 @@ MAX_HEAD_BYTES = 16 << 10
 _HEAD_END = b"\r\n\r\n"
 _OBJECT = b"{"
 _USUAL = b"HTTP/1.1 200 "
-_SHAPED = bytes(48 if 48 <= byte < 58 else byte for byte in range(256))
-_LENGTH = re.compile(rb"(?im)^content-length:[ \t]*[0-9]+")
-_MOST_KNOWN = 256
-_shapes: dict[bytes, slice] = {}
-"""Where Content-Length's digits stand, by the shape of a head whose answer was whole and kept the connection."""
-_sizes: dict[bytes, int] = {}
-"""Bytes of the body by the head, for heads of a known shape."""
+_FRAMING = {b"transfer-encoding", b"content-encoding", b"upgrade", b"trailer"}
+_FIELD = re.compile(rb"([!-9;-~]+):[ -~]*")
+_MOST_KNOWN = 4
 _ANY_WRAPPER = 32 + zlib.MAX_WBITS  # gzip or zlib, as the data says
 
 
@@ -39,28 +35,44 @@ def _without_1xx(raw: bytes) -> bytes:
     return raw
 
 
-def _remember_shape(data: bytes) -> None:
-    """An answer came whole: the next one of its shape is not parsed, if its length is all that frames it."""
-    head = data.partition(_HEAD_END)[0]
-    found = _LENGTH.findall(head)
-    names = Headers(head).keys()
-    if len(found) != 1 or names & {"transfer-encoding", "content-encoding", "upgrade"}:
-        return
-    if len(_shapes) >= _MOST_KNOWN:
-        _shapes.clear()
-    start = head.index(found[0])
-    _shapes[head.translate(_SHAPED)] = slice(start + found[0].index(b":") + 1, start + len(found[0]))
+class KnownHeads:
+    """What heads look like whose answers were whole, framed by Content-Length alone, and kept the connection.
 
+    One exchange has few kinds; what comes beyond them is parsed.
+    """
 
-def _size_by_shape(head: bytes) -> int:
-    """How long the body behind a head is, if heads of its shape are known; -1 if they are not."""
-    digits = _shapes.get(head.translate(_SHAPED)) if head.startswith(_USUAL) else None
-    if digits is None:
-        return -1
-    if len(_sizes) >= _MOST_KNOWN:
-        _sizes.clear()
-    size = _sizes[head] = int(head[digits])
-    return size
+    def __init__(self) -> None:
+        self._matches: dict[bytes, Callable[[bytes], re.Match[bytes] | None]] = {}
+        """By the pattern that they match."""
+
+    def body_of(self, data: bytes) -> bytes | None:
+        """The body, if `data` is one whole answer behind a known head."""
+        for match in self._matches.values():
+            if found := match(data):
+                body = data[found.end() :]
+                return body if found[1] == b"%d" % len(body) else None
+        return None
+
+    def learn(self, head: bytes) -> None:
+        """Take in the head of an answer of the status 200 that the parser found to be of this kind."""
+        first, *lines = head.removesuffix(_HEAD_END).split(b"\r\n")
+        if len(self._matches) >= _MOST_KNOWN or not first.startswith(_USUAL):
+            return
+        pattern, lengths = rb"HTTP/1\.1 200 [ -~]*", 0
+        for line in lines:
+            field = _FIELD.fullmatch(line)
+            name = field[1].lower() if field else b"upgrade"
+            if name in _FRAMING:
+                return
+            if name == b"content-length":
+                lengths += 1
+                pattern += rb"\r\n" + re.escape(line.partition(b":")[0]) + rb":[ \t]*([0-9]+)[ \t]*"
+            elif name == b"connection":
+                pattern += rb"\r\n" + re.escape(line)
+            else:
+                pattern += rb"\r\n" + re.escape(line.partition(b":")[0]) + rb":[ -~]*"
+        if lengths == 1:
+            self._matches[pattern] = re.compile(pattern + rb"\r\n\r\n").match
 
 
 class ResponseReader:
@@ -70,6 +82,7 @@ class ResponseReader:
         "_body",
         "_feed",
         "_head",
+        "_heads",
         "_is_begun",
         "_is_done",
         "_keeps",
@@ -82,8 +95,9 @@ class ResponseReader:
         "is_reusable",
     )
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, heads: KnownHeads | None = None) -> None:
         self._max_bytes = max_bytes
+        self._heads = heads or KnownHeads()
         self._usual_bytes = min(max_bytes, MAX_HEAD_BYTES)
         self._parser = HttpResponseParser(self)
         self._feed = self._parser.feed_data
@@ -101,11 +115,8 @@ class ResponseReader:
 
     def feed(self, data: bytes) -> Reply | None:
         """Take bytes in; the answer once it is complete. Raises ProtocolError for what is no answer, or too large."""
-        if not self._is_begun:
-            head, end, body = data.partition(_HEAD_END)
-            size = _sizes.get(head)
-            if end and (_size_by_shape(head) if size is None else size) == len(body) <= self._usual_bytes:
-                return Reply(200, data, body)
+        if not self._is_begun and (known := self._heads.body_of(data)) is not None and len(data) <= self._usual_bytes:
+            return Reply(200, data, known)
         try:
             self._feed(data)
         except (HttpParserError, HttpParserUpgrade) as error:
@@ -122,8 +133,8 @@ class ResponseReader:
         self._is_begun = self._is_done = False
         if not self._keeps:
             self.is_reusable = False
-        elif self.is_reusable and data.startswith(_USUAL):
-            _remember_shape(data)
+        elif self.is_reusable and self._status == 200:
+            self._heads.learn(data.partition(_HEAD_END)[0])
         return Reply(self._status, data if data[9:10] != b"1" else _without_1xx(data), body)
 
     def end(self) -> Reply | None:

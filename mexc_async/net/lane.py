@@ -19,7 +19,7 @@ from typing import cast
 from urllib.parse import SplitResult, urlsplit
 
 from mexc_async.core.reply import Reply, first_bytes
-from mexc_async.core.response import ResponseReader
+from mexc_async.core.response import KnownHeads, ResponseReader
 from mexc_async.errors import (
     ClientClosed,
     ConfigError,
@@ -56,7 +56,7 @@ class Connection(asyncio.Protocol):
         """When it was pinged."""
         self._lane = lane
         self._loop = asyncio.get_running_loop()
-        self._reader = ResponseReader(lane.config.max_response_bytes)
+        self._reader = ResponseReader(lane.config.max_response_bytes, lane.heads)
         self._read_s = lane.config.timeouts.read_s
         self._patience_s = min(_PATIENCE_S, self._read_s)
         self._answer: asyncio.Future[Reply] | None = None
@@ -183,6 +183,8 @@ class Lane:
         """Called when a request found no connection that was free."""
         self.on_slow: Callable[[], None] = lambda: None
         """Called when an address lets a request wait."""
+        self.heads = KnownHeads()
+        """What is known of the heads of answers; shared by the connections."""
         self._idle: list[Connection] = []
         """The nearest last."""
         self._timeout_s = config.timeouts.total_s

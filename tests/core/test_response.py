@@ -7,12 +7,11 @@ import zlib
 from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mexc_async.core import response
 from mexc_async.core.reply import Reply
-from mexc_async.core.response import MAX_HEAD_BYTES, ResponseReader
+from mexc_async.core.response import MAX_HEAD_BYTES, KnownHeads, ResponseReader
 from mexc_async.errors import ProtocolError
 
 MOST = 2000
@@ -96,15 +95,9 @@ def test_garbage_ends_in_an_error_of_the_tree(pieces: list[bytes]) -> None:
         assert not reader.is_reusable
 
 
-@pytest.fixture
-def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(response, "_shapes", {})
-    monkeypatch.setattr(response, "_sizes", {})
-
-
-def outcome(pieces: list[bytes]) -> object:
+def outcome(pieces: list[bytes], heads: KnownHeads) -> object:
     """What a reader makes of the pieces."""
-    reader = ResponseReader(MOST)
+    reader = ResponseReader(MOST, heads)
     replies: list[object] = []
     for piece in pieces:
         try:
@@ -127,53 +120,41 @@ FRAMINGS = [
 ]  # fmt: skip
 
 
-@pytest.mark.usefixtures("nothing_known")
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.tuples(
             st.sampled_from(FIRST_LINES),
+            st.sampled_from(["Date: 1", "Date: 22", "date: 1", "X-Id: a\r\nDate: 1", "X-Id: b\r\nDate: 1"]),
             st.sampled_from(FRAMINGS),
             st.sampled_from([b"{}", b"[]", b"", b"{}{}", b"0\r\n\r\n", b'{"code":123}']),
-            st.integers(0, 60),
         ),
         max_size=8,
     )
 )
-def test_what_is_remembered_of_heads_changes_no_answer(answers: list[tuple[str, str, bytes, int]]) -> None:
-    for first_line, framing, body, at in answers:
-        data = f"{first_line}\r\nDate: {at}\r\n{framing}\r\n\r\n".encode() + body
-        for pieces in (
-            [data],
-            [data[:-1], data[-1:]],
-            [data[: len(data) - len(body) - 4], data[len(data) - len(body) - 4 :]],
-        ):
-            found = outcome(pieces)
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(response, "_shapes", {})
-                patch.setattr(response, "_sizes", {})
-                assert found == outcome(pieces)
+def test_what_is_known_of_heads_changes_no_answer(answers: list[tuple[str, str, str, bytes]]) -> None:
+    heads = KnownHeads()
+    for first_line, other, framing, body in answers:
+        data = f"{first_line}\r\n{other}\r\n{framing}\r\n\r\n".encode() + body
+        head_ends = len(data) - len(body) - 4
+        for pieces in ([data], [data, data], [data[:-1], data[-1:]], [data[:head_ends], data[head_ends:]]):
+            assert outcome(pieces, heads) == outcome(pieces, KnownHeads())
 
 
-@pytest.mark.usefixtures("nothing_known")
-def test_an_answer_of_a_known_shape_is_not_parsed() -> None:
+def test_an_answer_of_a_known_head_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
     reader = ResponseReader(MOST)
     for second, body in enumerate([b'{"a":1}', b'{"a":2}', b'{"a":34}']):
-        reply = reader.feed(head(200, f"Date: 00:0{second}", f"Content-Length: {len(body)}") + body)
+        reply = reader.feed(head(200, f"X-Id: {second:x}fe", f"Content-Length: {len(body)}", "Connection: x") + body)
         assert reply is not None
-        assert (reply.status, reply.body, reply.headers["date"]) == (200, body, f"00:0{second}")
-    assert len(response._shapes) == 1
-    assert len(response._sizes) == 2  # the first was parsed
+        assert (reply.status, reply.body, reply.headers["x-id"]) == (200, body, f"{second}fe")
+        monkeypatch.setattr(reader, "_feed", None)  # not needed from now on
 
 
-@pytest.mark.usefixtures("nothing_known")
-def test_what_is_remembered_of_heads_is_bounded() -> None:
-    reader = ResponseReader(MOST)
-    for number in range(3 * response._MOST_KNOWN):
-        for second in (1, 2):
-            reader.feed(head(200, f"X: {'x' * number}{second}", "Content-Length: 2") + b"{}")
-    assert len(response._shapes) <= response._MOST_KNOWN
-    assert len(response._sizes) <= response._MOST_KNOWN
+def test_what_is_known_of_heads_is_bounded() -> None:
+    reader = ResponseReader(MOST, heads := KnownHeads())
+    for number in range(20):
+        reply = reader.feed(head(200, f"X{number}: 1", "Content-Length: 2") + b"{}")
+        assert reply is not None
+    assert len(heads._matches) == 4
 
 
 @given(answers(), st.integers(0, 400), st.binary(min_size=1, max_size=3))
