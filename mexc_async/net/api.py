@@ -172,7 +172,8 @@ class _Ahead(Struct, frozen=True):
 def _signed(call: Call, options: Options, credentials: Credentials, way: Way, stamped_ms: int) -> str:
     """Path and query, signed over exactly these bytes and, right behind them, the body."""
     query = call.query(options.recv_window_ms, stamped_ms)
-    return f"{way.path}?{query}&signature={credentials.signer.sign(query.encode() + call.body)}"
+    signed = query.encode() + call.body if way.route.json_body else query.encode()
+    return f"{way.path}?{query}&signature={credentials.signer.sign(signed)}"
 
 
 def call_of(request: Request[Any], options: Options, client_order_id: str | None = None) -> Call:
@@ -402,8 +403,8 @@ class Api:
                 if has_waited:
                     way = self.admit(route)  # the key may have been replaced meanwhile
                 target = self._target(call, options, attempt, way)
-                send = (call.via or way.transport).send
-                reply = await send(way.method, target, way.headers, options.timeout_s, on_connected, call.body)
+                send, body = (call.via or way.transport).send, call.body if route.json_body else b""
+                reply = await send(way.method, target, way.headers, options.timeout_s, on_connected, body)
             finally:
                 if call.sent_s:
                     call.ended_s = gate.release(call.sent_s)

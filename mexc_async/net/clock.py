@@ -35,7 +35,7 @@ class ServerClock:
 
     def now_ms(self) -> int:
         """The exchange's time; this machine's wall clock until it was measured."""
-        return self.server_ms(time.monotonic())
+        return int(time.monotonic() * 1000.0 + self._offset.offset_ms)  # as `server_ms`, at half the cost
 
     def server_ms(self, local_s: float) -> int:
         """The exchange's time at a moment of the local monotonic clock."""
