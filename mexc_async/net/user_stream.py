@@ -43,6 +43,10 @@ SNAPSHOT = "SNAPSHOT"
 """`type` of a balance that REST told after a gap."""
 
 
+_CLOSING = Options(timeout_s=2.0, max_wait_s=1.0, repeat=False)
+"""A key that is not closed runs out by itself: closing must not hold a client up that ends."""
+
+
 class UserStream:
     """What stands behind `mexc.streams.account`, `.fills` and `.orders`."""
 
@@ -318,6 +322,6 @@ class UserStream:
 
     async def _close(self, key: str, api: Api | None = None) -> None:
         try:
-            await (api or self._api).send(CloseListenKey(listen_key=key), Options(timeout_s=2.0, max_wait_s=1.0))
+            await (api or self._api).send(CloseListenKey(listen_key=key), _CLOSING)
         except MexcError as error:
             logger.info("a listen key was not closed and will run out by itself: %s", type(error).__name__)

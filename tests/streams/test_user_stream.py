@@ -188,6 +188,16 @@ async def test_keys_of_lost_sockets_are_given_back(sim: Simulator) -> None:
             await until(lambda: len(keys(sim)) == 1)
 
 
+async def test_closing_asks_once_for_the_end_of_the_key(sim: Simulator) -> None:
+    asked: list[str] = []
+    async with sim_client(sim) as mexc:
+        async with Private(mexc):
+            mexc.hooks.add(lambda event: asked.append(event.method) if isinstance(event, RequestDone) else None)
+            sim.inject(Fault(kind="error", on="DELETE /api/v3/userDataStream", status=503, times=100))
+        await mexc.aclose()
+    assert asked.count("DELETE") == 1
+
+
 @pytest.mark.parametrize("kind", ["drop", "half_open", "expire_key"])
 async def test_what_a_gap_hid_is_told_once(sim: Simulator, kind: Any) -> None:
     async with sim_client(sim, timing=QUICK) as mexc:
