@@ -21,6 +21,7 @@ MODULES = {
     "book": "book",
     "decode": "decode",
     "stream": "stream",
+    "tick_to_trade": "tick_to_trade",
 }
 MAX_ROUNDS = 1000
 
@@ -53,7 +54,9 @@ def _parser() -> _Parser:
     parser.add_argument("--rounds", type=_rounds, metavar="N", help="rounds to run (7; with --quick 2)")
     parser.add_argument("--quick", action="store_true", help="only show that everything runs: figures mean nothing")
     parser.add_argument(
-        "--instructions", action="store_true", help="order: count user instructions too (slow, needs valgrind)"
+        "--instructions",
+        action="store_true",
+        help="order, tick_to_trade: count user instructions too (slow, needs valgrind)",
     )
     return parser
 

@@ -37,7 +37,7 @@ NOW = 1763719200123
 FRAMES = 64
 """Different frames of each kind."""
 
-_parse: Decode = oracle.message_class(oracle.WRAPPER).FromString
+parse: Decode = oracle.message_class(oracle.WRAPPER).FromString
 _SIDES = {1: Side.BUY, 2: Side.SELL}
 
 
@@ -48,8 +48,8 @@ def run(settings: Settings) -> Report:
         OWN_DECIMALS: lambda frame: decimals(decode_push(frame).body),
         STRUCTS: structs,
         DECIMALS: lambda frame: decimals(structs(frame).body),
-        BARE: _parse,
-        AS_CCXT: lambda frame: MessageToDict(_parse(frame)),
+        BARE: parse,
+        AS_CCXT: lambda frame: MessageToDict(parse(frame)),
     }
     notes = [
         f"{OWN}: prices are text until they are read, as in {STRUCTS}, which makes the same values; Decimal: all read",
@@ -98,7 +98,7 @@ class _Loop:
 
 
 def structs(frame: bytes) -> Push[Body]:
-    message = _parse(frame)
+    message = parse(frame)
     has, kind = message.HasField, message.WhichOneof("body")
     return Push(
         message.channel,

@@ -3,7 +3,8 @@
 //     mock_exchange ROUTES [CORE]
 //
 // ROUTES holds "METHOD PATH LENGTH\n" and a body of LENGTH bytes, again and again; what is not listed is answered with {}.
-// GET /api/v3/time tells the time, GET /last gives back the last order as it came. Nothing is checked.
+// "PUSH CHANNEL LENGTH" is a frame that streams bring (mock_ticks.h). GET /api/v3/time tells the time, GET /last gives back
+// the last order as it came, GET /ticks tells how long each tick waited for its order. Nothing is checked.
 // It prints its port, serves on loopback, and ends when its standard input is closed. With CORE it has that core to
 // itself and never sleeps.
 #define _GNU_SOURCE
@@ -18,14 +19,16 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "mock_ticks.h"
+
 enum { MOST_ROUTES = 32, IN_BYTES = 1 << 16, HEAD_BYTES = 1024 };
 
 typedef struct { char name[128]; char *body; size_t length; } Route;
-typedef struct { int fd; size_t filled; char in[IN_BYTES + 1]; } Connection;
+typedef struct { int fd; int is_stream; size_t filled; char in[IN_BYTES + 1]; } Connection;
 
 static Route routes[MOST_ROUTES];
 static int route_count;
-static char last[IN_BYTES];
+static char last[IN_BYTES + 1];
 static size_t last_length;
 static unsigned long answered;
 
@@ -37,11 +40,17 @@ static void load(const char *path) {
   char method[16], target[96];
   size_t length;
   while (route_count < MOST_ROUTES && fscanf(file, "%15s %95s %zu", method, target, &length) == 3) {
+    char *body = malloc(length + 1);
+    if (!body || fgetc(file) != '\n' || fread(body, 1, length, file) != length) fail(path);
+    if (!strcmp(method, "PUSH")) {
+      if (add_push(target, body, length) < 0) fail("too many or too long pushes");
+      free(body);
+      continue;
+    }
     Route *route = &routes[route_count++];
     snprintf(route->name, sizeof route->name, "%s %s", method, target);
     route->length = length;
-    route->body = malloc(length + 1);
-    if (!route->body || fgetc(file) != '\n' || fread(route->body, 1, length, file) != length) fail(path);
+    route->body = body;
   }
   fclose(file);
 }
@@ -65,52 +74,67 @@ static int send_answer(int fd, const char *body, size_t length) {
                       "Connection: keep-alive\r\n\r\n", length, date, ++answered);
   if (length > sizeof out - HEAD_BYTES) return -1;
   memcpy(out + head, body, length);
-  for (size_t at = 0, all = head + length; at < all;) {
-    ssize_t sent = send(fd, out + at, all - at, MSG_NOSIGNAL);
-    if (sent < 0) return -1;  // the socket blocks: a client that does not read is of no use here
-    at += sent;
-  }
-  return 0;
+  return send_all(fd, out, head + length);
 }
 
-static int answer(int fd, const char *request, size_t length) {
+static int answer(int fd, const char *request, size_t length, int64_t now) {
   const char *path = strchr(request, ' ');
   if (!path) return -1;
   size_t name = (path + 1 - request) + strcspn(path + 1, " ?\r");
-  if (name == 18 && !memcmp(request, "POST /api/v3/order", 18)) memcpy(last, request, last_length = length);
+  if (name == 18 && !memcmp(request, "POST /api/v3/order", 18)) {
+    memcpy(last, request, last_length = length);
+    last[length] = 0;
+    order_came(last, now);
+  }
   if (name == 16 && !memcmp(request, "GET /api/v3/time", 16)) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
+    struct timespec told;
+    clock_gettime(CLOCK_REALTIME, &told);
     char body[64];
-    long long ms = now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+    long long ms = told.tv_sec * 1000LL + told.tv_nsec / 1000000;
     return send_answer(fd, body, snprintf(body, sizeof body, "{\"serverTime\":%lld}", ms));
   }
   if (name == 9 && !memcmp(request, "GET /last", 9)) return send_answer(fd, last, last_length);
+  if (name == 10 && !memcmp(request, "GET /ticks", 10)) {
+    static char list[1 << 22];
+    return send_answer(fd, list, list_ticks(list, sizeof list));
+  }
   for (Route *route = routes; route < routes + route_count; route++)
     if (strlen(route->name) == name && !memcmp(request, route->name, name))
       return send_answer(fd, route->body, route->length);
   return send_answer(fd, "{}", 2);
 }
 
+// Drop what was used, keep the rest for later; -1 if nothing could be used, or there is no room for more.
+static int keep(Connection *connection, long used) {
+  if (used < 0) return -1;
+  connection->filled -= used;
+  memmove(connection->in, connection->in + used, connection->filled);
+  return connection->filled < IN_BYTES ? 0 : -1;
+}
+
 // Answer every request that is complete; -1 ends the connection.
 static int serve(Connection *connection) {
   ssize_t got = recv(connection->fd, connection->in + connection->filled, IN_BYTES - connection->filled, MSG_DONTWAIT);
   if (got <= 0) return -1;
+  int64_t now = now_ns();
   connection->filled += got;
   connection->in[connection->filled] = 0;
+  if (connection->is_stream) return keep(connection, take_messages(connection->fd, (void *)connection->in, connection->filled));
   char *at = connection->in, *end = at + connection->filled, *head_end;
   while ((head_end = memmem(at, end - at, "\r\n\r\n", 4))) {
     *head_end = 0;
-    char *field = strcasestr(at, "\r\ncontent-length:");
+    char *field = strcasestr(at, "\r\ncontent-length:"), *key = strcasestr(at, "\r\nsec-websocket-key:");
     *head_end = '\r';
+    if (key) {
+      connection->is_stream = 1;
+      return open_stream(connection->fd, at, key + 20) < 0 ? -1 : keep(connection, head_end + 4 - connection->in);
+    }
     size_t length = head_end + 4 - at + (field ? strtoul(field + 17, NULL, 10) : 0);
     if ((size_t)(end - at) < length) break;
-    if (answer(connection->fd, at, length) < 0) return -1;
+    if (answer(connection->fd, at, length, now) < 0) return -1;
     at += length;
   }
-  connection->filled = end - at;
-  memmove(connection->in, at, connection->filled);
-  return connection->filled < IN_BYTES ? 0 : -1;
+  return keep(connection, at - connection->in);
 }
 
 static int listen_here(void) {
@@ -145,17 +169,19 @@ int main(int count, char **arguments) {
   watch(epoll, STDIN_FILENO, NULL);
   struct epoll_event events[64];
   for (;;) {
-    int ready = epoll_wait(epoll, events, 64, timeout);
+    push_due();
+    int ready = epoll_wait(epoll, events, 64, timeout < 0 && is_pushing() ? (step_ns ? 0 : 50) : timeout);
     for (struct epoll_event *event = events; event < events + ready; event++) {
       Connection *connection = event->data.ptr;
       if (!connection) return 0;  // nothing is ever written to standard input: it is readable once it is closed
       if (event->data.ptr == &listener) {
         if (!(connection = malloc(sizeof *connection))) fail("malloc");
-        connection->filled = 0;
+        connection->filled = connection->is_stream = 0;
         connection->fd = accept(listener, NULL, NULL);
         setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
         watch(epoll, connection->fd, connection);
       } else if (serve(connection) < 0) {
+        if (connection->fd == stream_fd) stream_fd = -1;
         close(connection->fd);
         free(connection);
       }

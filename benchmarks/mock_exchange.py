@@ -1,7 +1,7 @@
 """The native mock exchange (`mock_exchange.c`): compiled where it is used, run on a core of its own.
 
 A mock in Python would cap what the quickest clients can do. Nothing is checked by it; `GET /last` gives back the last
-order as it came.
+order as it came. Its streams (`mock_ticks.h`) push at their time and take the time until each tick's order arrives.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -69,14 +69,21 @@ def compiler() -> str | None:
 
 
 @contextmanager
-def mock_exchange(core: int | None) -> Iterator[int]:
-    """The port of a mock exchange that runs meanwhile; with a core it never sleeps. Raises SubjectFailed."""
+def mock_exchange(
+    core: int | None, routes: Mapping[str, object] = ROUTES, pushes: Iterable[tuple[str, bytes]] = ()
+) -> Iterator[int]:
+    """The port of a mock exchange that runs meanwhile; with a core it never sleeps.
+
+    `routes` are what it answers with, by method and path; `pushes` the frames of its streams, each with the part of a
+    channel's name that it belongs to. Raises SubjectFailed.
+    """
     with TemporaryDirectory(prefix="mock-exchange-") as folder:
-        program, routes = Path(folder, "mock_exchange"), Path(folder, "routes")
+        program, served = Path(folder, "mock_exchange"), Path(folder, "routes")
         _build(program)
-        bodies = {name: orjson.dumps(body) for name, body in ROUTES.items()}
-        routes.write_bytes(b"".join(b"%b %d\n%b" % (name.encode(), len(body), body) for name, body in bodies.items()))
-        command = [str(program), str(routes), *([] if core is None else [str(core)])]
+        bodies = [(name, orjson.dumps(body)) for name, body in routes.items()]
+        bodies += [(f"PUSH {channel}", frame) for channel, frame in pushes]
+        served.write_bytes(b"".join(b"%b %d\n%b" % (name.encode(), len(body), body) for name, body in bodies))
+        command = [str(program), str(served), *([] if core is None else [str(core)])]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdin is not None
             assert process.stdout is not None

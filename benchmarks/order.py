@@ -7,16 +7,13 @@ they are what to hold a change against on a noisy machine.
 
 from __future__ import annotations
 
-import os
-import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import orjson
 
+from benchmarks.clients import NO_VALGRIND, failure_of, instructions_of, run_client
 from benchmarks.harness import (
     OWN,
     Goal,
@@ -32,7 +29,7 @@ from benchmarks.harness import (
 from benchmarks.mock_exchange import compiler, mock_exchange
 from benchmarks.order_subjects import LANE, PEERS, SUBJECTS, absent_peers
 
-ROOT = Path(__file__).parents[1]
+_CLIENT = "benchmarks.order_client"
 BASELINES = ("raw", "aiohttp tuned")
 IN_FLIGHT = 50
 _FEW, _MANY = 200, 2200
@@ -72,7 +69,7 @@ def run(settings: Settings) -> Report:
             name: _client(name, port, client_core, seconds) for name in SUBJECTS if name not in absent
         }
         for peer in PEERS:
-            if peer in subjects and (reason := _failure(_client(peer, port, client_core, 0.02))):
+            if peer in subjects and (reason := failure_of(_client(peer, port, client_core, 0.02))):
                 notes.append(f"absent: {peer}: {reason}")
                 del subjects[peer]
         runs = interleave(subjects, settings.rounds)
@@ -100,39 +97,16 @@ def _client(name: str, port: int, core: int | None, seconds: float) -> Callable[
         arguments += ["--core", str(core)]
 
     def measure() -> dict[str, Sample]:
-        done = _run([], arguments, timeout_s=60)
+        done = run_client(_CLIENT, arguments, timeout_s=60)
         found: dict[str, Sample] = orjson.loads(done.stdout.splitlines()[-1])
         return found
 
     return measure
 
 
-def _run(prefix: list[str], arguments: list[str], timeout_s: float) -> subprocess.CompletedProcess[str]:
-    """Run the client to its end. Raises SubjectFailed with the last line that it wrote."""
-    command = [*prefix, sys.executable, "-m", "benchmarks.order_client", *arguments]
-    environment = {**os.environ, "PYTHONHASHSEED": "0"}
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=timeout_s, check=False, env=environment, cwd=ROOT
-        )
-    except subprocess.TimeoutExpired:
-        raise SubjectFailed(f"{arguments[0]} did not end within {timeout_s:g} s") from None
-    if done.returncode:
-        raise SubjectFailed(f"{arguments[0]}: {(done.stderr.strip() or 'failed').splitlines()[-1]}")
-    return done
-
-
-def _failure(measure: Callable[[], object]) -> str | None:
-    try:
-        measure()
-    except SubjectFailed as failure:
-        return str(failure)
-    return None
-
-
 def _instructions(names: list[str], port: int, settings: Settings, notes: list[str]) -> list[Row]:
     if shutil.which("valgrind") is None:
-        notes.append("absent: instructions_per_op: valgrind is not installed")
+        notes.append(NO_VALGRIND)
         return []
     few, many = (10, 60) if settings.quick else (_FEW, _MANY)
 
@@ -161,10 +135,4 @@ def _validity(counts: list[float], python: tuple[int, ...] = sys.version_info[:2
 
 
 def _instructions_of(name: str, port: int, orders: int) -> int:
-    valgrind = ["valgrind", "--tool=cachegrind", "--cache-sim=no", f"--cachegrind-out-file={os.devnull}"]
-    arguments = [name, "--port", str(port), "--orders", str(orders), "--in-flight", str(IN_FLIGHT)]
-    done = _run(valgrind, arguments, timeout_s=600)
-    found = re.search(r"I\s+refs:\s+([\d,]+)", done.stderr)
-    if found is None:
-        raise SubjectFailed(f"{name}: valgrind told no instruction count")
-    return int(found[1].replace(",", ""))
+    return instructions_of(_CLIENT, [name, "--port", str(port), "--orders", str(orders), "--in-flight", str(IN_FLIGHT)])

@@ -88,9 +88,17 @@ def _latency(latencies: list[float]) -> Sample:
 
 
 async def check_order(subject: Subject, port: int) -> None:
-    """Send one order and hold what arrived against the standard library's hmac: nobody wins by doing less."""
+    """Send one order and hold what arrived against what was asked for: nobody wins by doing less."""
     answer = await subject.order(1)
     assert "C02__342252993005723644225" in str(answer), f"not the exchange's answer: {answer!r}"
+    sent = await last_order(port)
+    readers: dict[str, Callable[[str], object]] = {"quantity": Decimal, "price": Decimal}
+    seen = {name: readers.get(name, str)(sent[name]) for name in _ORDER}
+    assert seen == _ORDER, f"another order: {seen}"
+
+
+async def last_order(port: int) -> dict[str, str]:
+    """What the last order said. Raises AssertionError if the standard library's hmac signs it otherwise."""
     reader, writer = await asyncio.open_connection(HOST, port)
     writer.write(b"GET /last HTTP/1.1\r\n\r\n")
     head = await reader.readuntil(b"\r\n\r\n")
@@ -103,11 +111,9 @@ async def check_order(subject: Subject, port: int) -> None:
     assert path == PATH, f"sent to {path}"
     assert hmac.digest(SECRET.encode(), signed.encode(), "sha256").hex() == signature, "wrong signature"
     sent = dict(parse_qsl(signed, strict_parsing=True))
-    readers: dict[str, Callable[[str], object]] = {"quantity": Decimal, "price": Decimal}
-    seen = {name: readers.get(name, str)(sent[name]) for name in _ORDER}
-    assert seen == _ORDER, f"another order: {seen}"
     assert "newClientOrderId" in sent, "no client order id"
     assert abs(int(sent["timestamp"]) - time.time() * 1000) < 60_000, "wrong time stamp"
+    return sent
 
 
 def main() -> int:

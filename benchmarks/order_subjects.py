@@ -124,11 +124,7 @@ class Raw:
     async def open(self, port: int, connections: int) -> None:
         self._loop = asyncio.get_running_loop()
         self._free: deque[_RawProtocol] = deque()
-        query = _text(0)
-        self._bytes = (
-            f"POST {PATH}?{query}&signature={_sign(query)} HTTP/1.1\r\nHost: {HOST}:{port}\r\n"
-            f"X-MEXC-APIKEY: {KEY}\r\nContent-Type: application/json\r\nContent-Length: 0\r\n\r\n"
-        ).encode()
+        self._bytes = order_bytes(port)
         for _ in range(connections):
             transport, protocol = await self._loop.create_connection(_RawProtocol, HOST, port)
             transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -195,8 +191,8 @@ class TunedAiohttp:
             headers=HEADERS,
         )
 
-    async def order(self, index: int) -> object:
-        query = _text(index)
+    async def order(self, index: int, price: str = PRICE) -> object:
+        query = _text(index, price)
         url = URL(f"{self._url}{query}&signature={_sign(query)}", encoded=True)
         async with self._session.post(url) as response:
             return self._decode(await response.read())
@@ -233,10 +229,12 @@ class DefaultAiohttp:
 class Ccxt:
     """ccxt with its limiter off, pointed at this machine; markets loaded beforehand."""
 
+    module = "ccxt.async_support"
+
     async def open(self, port: int, connections: int) -> None:
         options = {"defaultType": "spot", "fetchCurrencies": False, "fetchMarkets": {"types": {"spot": True}}}
         settings = {"apiKey": KEY, "secret": SECRET, "enableRateLimit": False, "options": options}
-        self._exchange: Any = import_module("ccxt.async_support").mexc(settings)
+        self._exchange: Any = import_module(self.module).mexc(settings)
         self._exchange.has["fetchCurrencies"] = False
         for area, urls in self._exchange.urls["api"].items():
             if isinstance(urls, dict):
@@ -332,9 +330,18 @@ class PythonBinance:
         await self._client.close_connection()
 
 
-def _text(index: int) -> str:
+def order_bytes(port: int, price: str = PRICE) -> bytes:
+    """A whole request, made beforehand."""
+    query = _text(0, price)
     return (
-        f"symbol=BTCUSDT&side=BUY&type=LIMIT&quantity={QUANTITY}&price={PRICE}"
+        f"POST {PATH}?{query}&signature={_sign(query)} HTTP/1.1\r\nHost: {HOST}:{port}\r\n"
+        f"X-MEXC-APIKEY: {KEY}\r\nContent-Type: application/json\r\nContent-Length: 0\r\n\r\n"
+    ).encode()
+
+
+def _text(index: int, price: str) -> str:
+    return (
+        f"symbol=BTCUSDT&side=BUY&type=LIMIT&quantity={QUANTITY}&price={price}"
         f"&newClientOrderId=c{index:012d}&timestamp={time.time_ns() // 1_000_000}"
     )
 

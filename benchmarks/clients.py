@@ -1,0 +1,51 @@
+"""Runs a client in a process of its own and takes what it prints; counts its instructions."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from benchmarks.harness import SubjectFailed
+
+ROOT = Path(__file__).parents[1]
+NO_VALGRIND = "absent: instructions_per_op: valgrind is not installed"
+
+
+def run_client(
+    module: str, arguments: Sequence[str], timeout_s: float, prefix: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
+    """Run a module to its end; its first argument names the subject. Raises SubjectFailed with its last line."""
+    command = [*prefix, sys.executable, "-m", module, *arguments]
+    environment = {**os.environ, "PYTHONHASHSEED": "0"}
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=timeout_s, check=False, env=environment, cwd=ROOT
+        )
+    except subprocess.TimeoutExpired:
+        raise SubjectFailed(f"{arguments[0]} did not end within {timeout_s:g} s") from None
+    if done.returncode:
+        raise SubjectFailed(f"{arguments[0]}: {(done.stderr.strip() or 'failed').splitlines()[-1]}")
+    return done
+
+
+def failure_of(measure: Callable[[], object]) -> str | None:
+    """Why a subject cannot be measured; None if it can."""
+    try:
+        measure()
+    except SubjectFailed as failure:
+        return str(failure)
+    return None
+
+
+def instructions_of(module: str, arguments: Sequence[str]) -> int:
+    """User instructions of a whole run, counted by cachegrind. Raises SubjectFailed."""
+    valgrind = ["valgrind", "--tool=cachegrind", "--cache-sim=no", f"--cachegrind-out-file={os.devnull}"]
+    done = run_client(module, arguments, timeout_s=600, prefix=valgrind)
+    found = re.search(r"I\s+refs:\s+([\d,]+)", done.stderr)
+    if found is None:
+        raise SubjectFailed(f"{arguments[0]}: valgrind told no instruction count")
+    return int(found[1].replace(",", ""))

@@ -1,0 +1,54 @@
+"""The floor of tick to trade: picows, protobuf's runtime in C, the raw protocol, and every order made beforehand."""
+
+from __future__ import annotations
+
+from asyncio import Future
+from collections.abc import Callable
+
+import picows
+
+from benchmarks.decode import parse
+from benchmarks.order_subjects import Raw, order_bytes
+from benchmarks.ticks import PRICES, SUBSCRIPTION
+
+_CONNECTIONS = 200
+"""It waits for nothing: after half a second in which something else had its core, so many orders go out at once."""
+
+
+class RawTrader(Raw):
+    """Reads both prices of a tick and writes the order that was made for its bid, in the call that read the frame."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    async def open(self, port: int, connections: int) -> None:
+        await super().open(port, _CONNECTIONS)
+        self._orders = {price: order_bytes(port, price) for price in PRICES}
+
+    async def trade(self, traded: Callable[[], None]) -> None:
+        binary, free, orders, loop = picows.WSMsgType.BINARY, self._free, self._orders, self._loop
+
+        class Ticks(picows.WSListener):
+            def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
+                if frame.msg_type is not binary:
+                    return
+                ticker = parse(frame.get_payload_as_bytes()).publicAggreBookTicker
+                bid = ticker.bidPrice
+                if ticker.askPrice <= bid:  # text of the same length
+                    return
+                protocol = free.pop()
+                protocol.answer = answer = loop.create_future()
+                protocol.transport.write(orders[bid])
+
+                def answered(_: Future[bytes]) -> None:
+                    free.append(protocol)
+                    traded()
+
+                answer.add_done_callback(answered)
+
+        transport, _ = await picows.ws_connect(Ticks, self._url, use_aiofastnet=False)
+        transport.send(picows.WSMsgType.TEXT, SUBSCRIPTION.encode())
+        try:
+            await transport.wait_disconnected()
+        finally:
+            transport.disconnect(graceful=False)

@@ -1,0 +1,98 @@
+"""One trader in a process of its own: `python -m benchmarks.tick_client TRADER --port N`; prints one JSON line.
+
+Latency is not taken here: the mock exchange takes it, from the push to the order.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from contextlib import suppress
+from time import process_time
+
+import orjson
+
+from benchmarks.harness import Sample, loop_factory, pin
+from benchmarks.order_client import last_order
+from benchmarks.order_subjects import HOST, QUANTITY
+from benchmarks.tick_subjects import SPIN, TRADERS, Trader
+from benchmarks.ticks import PRICES
+from mexc_async.net.loop import run
+
+GRACE_S = 1.5
+"""How long orders may still come after the last push: whoever left ticks out never gets to the last order."""
+CONNECTIONS = 8
+
+
+class Meter:
+    """Counts orders that were answered, and takes the CPU time from the first one after the warm-up."""
+
+    def __init__(self, warm_up: int, most: int) -> None:
+        self.done = asyncio.Event()
+        self.count = 0
+        self._warm_up = warm_up
+        self._most = most
+        self._used = 0.0
+
+    def traded(self) -> None:
+        self.count = count = self.count + 1
+        if count == self._warm_up:
+            self._used = process_time()
+        if count == self._most:
+            self.done.set()
+
+    def sample(self) -> Sample:
+        """CPU time an order. Raises AssertionError if there was none to take it of."""
+        assert self.count > self._warm_up, f"only {self.count} orders"
+        return {"cpu_us_per_op": (process_time() - self._used) / (self.count - self._warm_up) * 1e6}
+
+
+async def measure(trader: Trader, port: int, rate: float, ticks: int, warm_up: int) -> Sample:
+    """Answer every tick of a run. Raises what goes wrong."""
+    await trader.open(port, CONNECTIONS)
+    try:
+        meter = Meter(warm_up, ticks)
+        trading = asyncio.ensure_future(trader.trade(meter.traded))
+        ended = asyncio.ensure_future(meter.done.wait())
+        wait_s = ticks / rate + GRACE_S if rate else None
+        await asyncio.wait({trading, ended}, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+        sample = meter.sample() if rate else {}
+        if trading.done():
+            trading.result()
+        for task in (trading, ended):
+            task.cancel()
+        with suppress(asyncio.CancelledError, Exception):  # how a peer's stream ends is not what is measured
+            await trading
+        sent = await last_order(port)
+        assert f"{float(sent['price']):.2f}" in PRICES, f"another price: {sent['price']}"
+        assert float(sent["quantity"]) == float(QUANTITY), f"another quantity: {sent['quantity']}"
+        return sample
+    finally:
+        await trader.close()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("trader", choices=TRADERS)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--rate", type=float, default=400.0, help="pushes a second; 0: each after the last one's order")
+    parser.add_argument("--ticks", type=int, default=1200)
+    parser.add_argument("--warm-up", type=int, default=200)
+    parser.add_argument("--core", type=int)
+    options = parser.parse_args()
+    pin(options.core)
+    trader = TRADERS[options.trader](f"ws://{HOST}:{options.port}/ws/{options.rate:g}/{options.ticks}")
+    measured = measure(trader, options.port, options.rate, options.ticks, options.warm_up)
+    answers, sys.stdout = sys.stdout, sys.stderr  # what a library prints is no answer
+    if options.trader == SPIN:
+        found = run(measured, spin=True)
+    else:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            found = runner.run(measured)
+    print(orjson.dumps(found).decode(), file=answers)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

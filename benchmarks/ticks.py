@@ -1,0 +1,34 @@
+"""What the mock exchange pushes in `tick_to_trade`: ticks whose bid tells them apart."""
+
+from __future__ import annotations
+
+import orjson
+
+from mexc_async.spot import channels
+from mexc_async.spot.enums import Side
+from mexc_async.spot.push import Push, encode_push
+from mexc_async.spot.push_models import Body, BookTickerPush, TradePush, TradesPush
+
+RING = 1000
+"""Ticks before a bid comes again: 2.5 s at 400 a second."""
+NOW = 1763719200123
+PRICES = [f"{cents // 100}.{cents % 100:02}" for cents in range(9_338_000, 9_338_000 + RING)]
+"""The bids in their order; the mock exchange knows a tick by its bid in cents, modulo their number."""
+SUBSCRIPTION = orjson.dumps({"method": "SUBSCRIPTION", "params": [channels.book_ticker("BTCUSDT")], "id": 1}).decode()
+
+
+def pushes() -> list[tuple[str, bytes]]:
+    """Book tickers, and deals at the same prices for a client that has no book ticker."""
+    return [("bookTicker", _ticker(price)) for price in PRICES] + [("deals", _deals(price)) for price in PRICES]
+
+
+def _ticker(bid: str) -> bytes:
+    ask = f"{float(bid) + 10:.2f}"
+    body: Body = BookTickerPush(bid, "1.20731", ask, "0.5", "81721676217", NOW)
+    return encode_push(Push(channels.book_ticker("BTCUSDT"), body, "BTCUSDT", send_time=NOW))
+
+
+def _deals(price: str) -> bytes:
+    name = "spot@public.aggre.deals.v3.api.pb@100ms"
+    body: Body = TradesPush((TradePush(price, "0.0012", Side.BUY, NOW, "730292425431437318X0"),), name)
+    return encode_push(Push(channels.trades("BTCUSDT"), body, "BTCUSDT", send_time=NOW))
