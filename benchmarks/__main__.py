@@ -1,4 +1,4 @@
-"""`python -m benchmarks NAME [--json FILE] [--rounds N] [--quick] [--instructions]`."""
+"""`python -m benchmarks NAME [--json FILE] [--rounds N] [--quick] [--instructions]`, and `latency` for any host."""
 
 from __future__ import annotations
 
@@ -10,7 +10,16 @@ from typing import NoReturn
 
 from rich.console import Console
 
-from benchmarks.harness import ForeignLoad, Report, Settings, SubjectFailed, machine, show, write_json
+from benchmarks.harness import (
+    ForeignLoad,
+    Report,
+    Settings,
+    SubjectFailed,
+    machine,
+    refuse_unwritable,
+    show,
+    write_json,
+)
 
 MODULES = {
     "import": "import_",
@@ -22,7 +31,10 @@ MODULES = {
     "decode": "decode",
     "stream": "stream",
     "tick_to_trade": "tick_to_trade",
+    "rest": "rest",
 }
+LATENCY = "latency"
+"""Measures an exchange instead of this SDK, and has a command line of its own."""
 MAX_ROUNDS = 1000
 
 
@@ -44,7 +56,12 @@ def _parser() -> _Parser:
         epilog="Ratios are medians of same-round ratios. Goals are reported; a missed one is not a failure. Other "
         "clients of MEXC are measured where they are installed; `make bench-peers` sees to that.",
     )
-    parser.add_argument("name", choices=[*MODULES, "all"], metavar="NAME", help=f"{', '.join(MODULES)}, or all")
+    parser.add_argument(
+        "name",
+        choices=[*MODULES, "all"],
+        metavar="NAME",
+        help=f"{', '.join(MODULES)}, all, or latency (see latency --help)",
+    )
     parser.add_argument(
         "--json",
         type=Path,
@@ -61,16 +78,11 @@ def _parser() -> _Parser:
     return parser
 
 
-def _refuse_unwritable(path: Path) -> None:
-    """Raise OSError now instead of after minutes of measuring."""
-    is_new = not path.exists()
-    path.open("ab").close()
-    if is_new:
-        path.unlink()
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run the benchmarks that the command line names; the exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == [LATENCY]:
+        return import_module("benchmarks.latency").main(arguments[1:])  # type: ignore[no-any-return]  # a late import
     options = _parser().parse_args(arguments)
     names = list(MODULES) if options.name == "all" else [options.name]
     files: dict[str, Path] = {}
@@ -81,7 +93,7 @@ def main(arguments: list[str] | None = None) -> int:
     console, errors = Console(width=None if sys.stdout.isatty() else 180), Console(stderr=True)
     try:
         for path in files.values():
-            _refuse_unwritable(path)
+            refuse_unwritable(path)
         for name in names:
             load, where = ForeignLoad(), machine()
             with errors.status(f"{name}: {settings.rounds} rounds"):

@@ -232,6 +232,14 @@ def _version(package: str) -> str | None:
         return None
 
 
+def refuse_unwritable(path: Path) -> None:
+    """Raise OSError now instead of after minutes of measuring."""
+    is_new = not path.exists()
+    path.open("ab").close()
+    if is_new:
+        path.unlink()
+
+
 def write_json(path: Path, benchmark: str, machine: Mapping[str, Any], rows: Sequence[Row]) -> None:
     """Write the file that `--json` asks for. Raises OSError."""
     document = {"benchmark": benchmark, "machine": machine, "cases": rows}

@@ -296,7 +296,8 @@ class TypedMexc:
 
     async def open(self, port: int, connections: int) -> None:
         client: Any = import_module("typed_mexc").MEXC
-        self._trade = client.new(KEY, SECRET, spot_base_url=f"http://{HOST}:{port}").spot.http.trade
+        self._spot = client.new(KEY, SECRET, spot_base_url=f"http://{HOST}:{port}").spot
+        self._trade = self._spot.http.trade
 
     async def order(self, index: int) -> object:
         order = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "quantity": QUANTITY, "price": PRICE}

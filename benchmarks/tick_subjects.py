@@ -71,8 +71,8 @@ class SdkTrader:
         new_order, quantity = self._mexc.spot.new_order, self._quantity
         async with self._mexc.streams.book_ticker("BTCUSDT") as ticks:
             async for tick in ticks:
-                bid = tick.body.bid_price
-                if tick.body.ask_price > bid:
+                bid, ask = tick.body.bid_price, tick.body.ask_price
+                if bid is not None and ask is not None and ask > bid:
                     await new_order(symbol="BTCUSDT", side="BUY", type="LIMIT", quantity=quantity, price=bid)
                     traded()
 
@@ -87,8 +87,8 @@ class LaneTrader(SdkTrader):
         deliver, quantity, options, ids = self._mexc._api.deliver, self._quantity, Options(), OrderIds()
         async with self._mexc.streams.book_ticker("BTCUSDT") as ticks:
             async for tick in ticks:
-                bid = tick.body.bid_price
-                if tick.body.ask_price > bid:
+                bid, ask = tick.body.bid_price, tick.body.ask_price
+                if bid is not None and ask is not None and ask > bid:
                     order = NewOrder(
                         symbol="BTCUSDT",
                         side="BUY",
