@@ -19,7 +19,7 @@ class Inbox:
 
     __slots__ = (
         "arrived_at", "callback", "channels", "dropped", "error", "gaps", "is_closed", "is_joined", "newest", "on_back",
-        "on_end", "on_gap", "overflow", "queue", "received", "sent_ms", "server_ms", "size", "waiter",
+        "on_end", "on_gap", "overflow", "queue", "received", "sent_ms", "server_ms", "size", "waiters",
     )  # fmt: skip
 
     def __init__(
@@ -40,7 +40,8 @@ class Inbox:
         self.on_end: Callable[[], None] | None = None
         self.queue: deque[Push[Any]] = deque()
         self.newest: dict[str, Push[Any]] = {}
-        self.waiter: asyncio.Future[None] | None = None
+        self.waiters: list[asyncio.Future[None]] = []
+        """Of everyone who waits for a push or the end; each is woken once."""
         self.received = 0
         self.dropped = 0
         self.gaps = 0
@@ -82,8 +83,8 @@ class Inbox:
                 return
             queue.popleft()
         queue.append(push)
-        if self.waiter is not None and not self.waiter.done():
-            self.waiter.set_result(None)
+        if self.waiters:
+            self._wake()
 
     def take(self) -> Push[Any]:
         """The next push, in order of arrival; with `latest` the newest of the channel whose turn it is."""
@@ -112,5 +113,11 @@ class Inbox:
         self.is_closed = True
         if self.on_end is not None:
             self.on_end()
-        if self.waiter is not None and not self.waiter.done():
-            self.waiter.set_result(None)
+        if self.waiters:
+            self._wake()
+
+    def _wake(self) -> None:
+        waiters, self.waiters = self.waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)

@@ -95,10 +95,15 @@ class Stream(Generic[B]):
             raise inbox.error
 
     async def _until_changed(self) -> None:
-        inbox = self._inbox
-        if inbox.waiter is None or inbox.waiter.done():
-            inbox.waiter = asyncio.get_running_loop().create_future()
-        await asyncio.shield(inbox.waiter)
+        """A future for each who waits: the next push then wakes it in the loop's very next round."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._inbox.waiters.append(waiter)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter in self._inbox.waiters:
+                self._inbox.waiters.remove(waiter)
+            raise
 
     async def __aenter__(self) -> Self:
         return await self.open()
