@@ -40,7 +40,7 @@ _NUMBERS = (str, int, float, Decimal)
 def _maybe_decimal(value: object) -> Decimal | None:
     if value is None or value == "":
         return None
-    if isinstance(value, _NUMBERS) and not isinstance(value, bool):
+    if type(value) is str or (isinstance(value, _NUMBERS) and not isinstance(value, bool)):
         try:
             # A JSON number reaches this hook as a float; its shortest text is what the exchange printed.
             number = Decimal(value if type(value) is str else str(value))
