@@ -31,6 +31,7 @@ MODULES = {
     "decode": "decode",
     "stream": "stream",
     "tick_to_trade": "tick_to_trade",
+    "loop": "loop",
     "rest": "rest",
 }
 LATENCY = "latency"

@@ -13,10 +13,10 @@ from time import process_time
 
 import orjson
 
-from benchmarks.harness import Sample, loop_factory, pin
+from benchmarks.harness import Sample
 from benchmarks.order_client import last_order
 from benchmarks.order_subjects import HOST, QUANTITY
-from benchmarks.tick_subjects import SPIN, TRADERS, Trader
+from benchmarks.tick_subjects import TRADERS, Trader
 from benchmarks.ticks import PRICES
 from mexc_async.net.loop import run
 
@@ -80,16 +80,14 @@ def main() -> int:
     parser.add_argument("--ticks", type=int, default=1200)
     parser.add_argument("--warm-up", type=int, default=200)
     parser.add_argument("--core", type=int)
+    parser.add_argument("--loop", choices=("uvloop", "asyncio"))
+    parser.add_argument("--spin", action="store_true")
+    parser.add_argument("--gc", choices=("freeze",))
     options = parser.parse_args()
-    pin(options.core)
     trader = TRADERS[options.trader](f"ws://{HOST}:{options.port}/ws/{options.rate:g}/{options.ticks}")
     measured = measure(trader, options.port, options.rate, options.ticks, options.warm_up)
     answers, sys.stdout = sys.stdout, sys.stderr  # what a library prints is no answer
-    if options.trader == SPIN:
-        found = run(measured, spin=True)
-    else:
-        with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            found = runner.run(measured)
+    found = run(measured, loop=options.loop, spin=options.spin, pin_cpu=options.core, gc=options.gc)
     print(orjson.dumps(found).decode(), file=answers)
     return 0
 

@@ -208,13 +208,11 @@ class TypedMexcTrader(TypedMexc):
                 traded()
 
 
-SPIN = f"{OWN} spin"
 AIOHTTP = "aiohttp for both"
 TRADERS: dict[str, type[Trader]] = {
     "raw": RawTrader,
     OWN: SdkTrader,
     LANE: LaneTrader,
-    SPIN: SdkTrader,
     AIOHTTP: AiohttpTrader,
     "ccxt": CcxtTrader,
     "aiomexc": AiomexcTrader,

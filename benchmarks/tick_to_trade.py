@@ -28,9 +28,10 @@ from benchmarks.harness import (
 from benchmarks.mock_exchange import compiler, mock_exchange
 from benchmarks.order_subjects import HOST, LANE, PEERS
 from benchmarks.tick_client import GRACE_S
-from benchmarks.tick_subjects import AIOHTTP, SPIN, TRADERS, absent_traders
+from benchmarks.tick_subjects import AIOHTTP, TRADERS, absent_traders
 from benchmarks.ticks import pushes
 
+SPIN = f"{OWN} spin"
 CASE = "book ticker"
 RATE = 400
 """Ticks a second."""
@@ -59,9 +60,10 @@ def run(settings: Settings) -> Report:
     absent = absent_traders()
     notes = [f"absent: {name}: {why}" for name, why in absent.items()]
     with mock_exchange(server_core, pushes=pushes()) as port:
-        subjects = {name: _trader(name, port, client_core, ticks, warm_up) for name in TRADERS if name not in absent}
+        subjects = {name: trader(name, port, client_core, ticks, warm_up) for name in TRADERS if name not in absent}
+        subjects[SPIN] = trader(OWN, port, client_core, ticks, warm_up, "--spin")
         for peer in PEERS:
-            if peer in subjects and (reason := failure_of(_trader(peer, port, client_core, 60, 10))):
+            if peer in subjects and (reason := failure_of(trader(peer, port, client_core, 60, 10))):
                 notes.append(f"absent: {peer}: {reason}")
                 del subjects[peer]
         rows = summarise(CASE, interleave(subjects, settings.rounds), BASELINES, COMPARED)
@@ -82,8 +84,10 @@ def run(settings: Settings) -> Report:
     return Report(rows, GOALS, notes)
 
 
-def _trader(name: str, port: int, core: int | None, ticks: int, warm_up: int) -> Callable[[], Sample]:
+def trader(name: str, port: int, core: int | None, ticks: int, warm_up: int, *settings: str) -> Callable[[], Sample]:
+    """What measures one trader: its latency and its CPU an order; `settings` are further ones of its loop."""
     arguments = [name, "--port", str(port), "--rate", str(RATE), "--ticks", str(ticks), "--warm-up", str(warm_up)]
+    arguments += settings
     if core is not None:
         arguments += ["--core", str(core)]
 
