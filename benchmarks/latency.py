@@ -72,6 +72,12 @@ def _number(text: str) -> Decimal:
     return value
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_COUNT:
+        raise argparse.ArgumentTypeError(f"{text!r} must be from 1 to {MOST_COUNT}")
+    return int(text)
+
+
 def _between(low: float, high: float) -> Callable[[str], float]:
     def read(text: str) -> float:
         try:
@@ -96,9 +102,7 @@ def _plan(arguments: list[str]) -> Plan:
     parser.add_argument("--rest", default=REST, metavar="URL", help=f"({REST})")
     parser.add_argument("--ws", metavar="URL", help=f"({WS} for MEXC's own --rest; left out for another)")
     parser.add_argument("--symbol", default="BTCUSDT", help="whose ticks and orders (BTCUSDT)")
-    parser.add_argument(
-        "--count", type=_between(1, MOST_COUNT), default=20.0, metavar="N", help="measurements of each kind (20)"
-    )
+    parser.add_argument("--count", type=_count, default=20, metavar="N", help="measurements of each kind (20)")
     parser.add_argument(
         "--pause", type=_between(LEAST_PAUSE_S, 60), default=0.1, metavar="S", help="seconds between requests (0.1)"
     )
@@ -124,7 +128,7 @@ def _plan(arguments: list[str]) -> Plan:
         ws=ws_target or None,
         urls=(options.rest, ws),
         symbol=options.symbol,
-        count=int(options.count),
+        count=options.count,
         pause_s=max(options.pause, ORDER_PAUSE_S) if options.orders == "real" else options.pause,
         seconds=options.seconds,
         orders=options.orders,
@@ -170,6 +174,8 @@ async def measure(plan: Plan, credentials: Credentials | None) -> Report:
     try:
         async with asyncio.timeout(plan.seconds):
             await _every_address(plan, plan.rest, "rest", times, notes, credentials)
+            if not times:
+                return Report([], notes=notes)
             if plan.ws is not None:
                 await _every_address(plan, plan.ws, "ws", times, notes, None)
             async with _noted("this SDK", notes):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from asyncio import Future
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import picows
 
 from benchmarks.decode import parse
 from benchmarks.order_subjects import Raw, order_bytes
 from benchmarks.ticks import PRICES, SUBSCRIPTION
+
+if TYPE_CHECKING:
+    from benchmarks.tick_subjects import Orders
 
 _CONNECTIONS = 200
 """It waits for nothing: after half a second in which something else had its core, so many orders go out at once."""
@@ -23,10 +26,11 @@ class RawTrader(Raw):
 
     async def open(self, port: int, connections: int) -> None:
         await super().open(port, _CONNECTIONS)
-        self._orders = {price: order_bytes(port, price) for price in PRICES}
+        self._made = {price: order_bytes(port, price) for price in PRICES}
 
-    async def trade(self, traded: Callable[[], None]) -> None:
-        binary, free, orders, loop = picows.WSMsgType.BINARY, self._free, self._orders, self._loop
+    async def trade(self, orders: Orders) -> None:
+        binary, free, made, loop = picows.WSMsgType.BINARY, self._free, self._made, self._loop
+        traded = orders.traded
 
         class Ticks(picows.WSListener):
             def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
@@ -38,7 +42,7 @@ class RawTrader(Raw):
                     return
                 protocol = free.pop()
                 protocol.answer = answer = loop.create_future()
-                protocol.transport.write(orders[bid])
+                protocol.transport.write(made[bid])
 
                 def answered(_: Future[bytes]) -> None:
                     free.append(protocol)

@@ -8,8 +8,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from collections.abc import Coroutine
 from contextlib import suppress
 from time import process_time
+from typing import Any
 
 import orjson
 
@@ -26,7 +28,7 @@ CONNECTIONS = 8
 
 
 class Meter:
-    """Counts orders that were answered, and takes the CPU time from the first one after the warm-up."""
+    """Sends orders, counts those that were answered, and takes the CPU time from the first one after the warm-up."""
 
     def __init__(self, warm_up: int, most: int) -> None:
         self.done = asyncio.Event()
@@ -34,6 +36,26 @@ class Meter:
         self._warm_up = warm_up
         self._most = most
         self._used = 0.0
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._loop = asyncio.get_running_loop()
+
+    def fire(self, order: Coroutine[Any, Any, object]) -> None:
+        """Send an order in a task of its own."""
+        task = self._loop.create_task(order)
+        self._tasks.add(task)
+        task.add_done_callback(self._answered)
+
+    def _answered(self, task: asyncio.Task[object]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.result()  # one that failed is not counted, and its error is shown
+            self.traded()
+
+    async def aclose(self) -> None:
+        """Give up what is not answered yet."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def traded(self) -> None:
         self.count = count = self.count + 1
@@ -53,7 +75,7 @@ async def measure(trader: Trader, port: int, rate: float, ticks: int, warm_up: i
     await trader.open(port, CONNECTIONS)
     try:
         meter = Meter(warm_up, ticks)
-        trading = asyncio.ensure_future(trader.trade(meter.traded))
+        trading = asyncio.ensure_future(trader.trade(meter))
         ended = asyncio.ensure_future(meter.done.wait())
         wait_s = ticks / rate + GRACE_S if rate else None
         await asyncio.wait({trading, ended}, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
@@ -64,6 +86,7 @@ async def measure(trader: Trader, port: int, rate: float, ticks: int, warm_up: i
             task.cancel()
         with suppress(asyncio.CancelledError, Exception):  # how a peer's stream ends is not what is measured
             await trading
+        await meter.aclose()
         sent = await last_order(port)
         assert f"{float(sent['price']):.2f}" in PRICES, f"another price: {sent['price']}"
         assert float(sent["quantity"]) == float(QUANTITY), f"another quantity: {sent['quantity']}"

@@ -1,12 +1,13 @@
 """Ways to answer every tick with a signed order at its bid; the order is sent as in `order_subjects`.
 
+Nobody waits for the answer to one order before the next tick's: each order is a task of its own.
 Peers are imported where they are used, so that one is measured only where it is installed.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from decimal import Decimal
 from importlib import import_module
 from importlib.util import find_spec
@@ -35,9 +36,21 @@ from mexc_async.client import Mexc
 from mexc_async.core.credentials import Credentials
 from mexc_async.net.api import Options
 from mexc_async.net.order_ids import OrderIds
+from mexc_async.spot.push import Push
+from mexc_async.spot.push_models import BookTickerPush
 from mexc_async.spot.trading import NewOrder
 
-Traded = Callable[[], None]
+
+class Orders(Protocol):
+    """Takes what was ordered: counts it once it is answered."""
+
+    def fire(self, order: Coroutine[Any, Any, object]) -> None:
+        """Send an order in a task of its own."""
+        ...
+
+    def traded(self) -> None:
+        """One was answered that was sent otherwise."""
+        ...
 
 
 class Trader(Protocol):
@@ -47,15 +60,15 @@ class Trader(Protocol):
 
     async def open(self, port: int, connections: int) -> None: ...
 
-    async def trade(self, traded: Traded) -> None:
-        """Subscribe and order until cancelled; `traded` is called when an order was answered."""
+    async def trade(self, orders: Orders) -> None:
+        """Subscribe and order until cancelled."""
         ...
 
     async def close(self) -> None: ...
 
 
 class SdkTrader:
-    """The SDK as users have it: a stream read by `async for`, orders with rules and tracking."""
+    """The SDK as users have it: a stream to a callback, orders with rules and tracking."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -67,14 +80,21 @@ class SdkTrader:
         await self._mexc.__aenter__()
         await self._mexc.warm_up(connections)
 
-    async def trade(self, traded: Traded) -> None:
+    async def trade(self, orders: Orders) -> None:
+        order = self._order()
+
+        def on_tick(tick: Push[BookTickerPush]) -> None:
+            bid, ask = tick.body.bid_price, tick.body.ask_price
+            if bid is not None and ask is not None and ask > bid:
+                orders.fire(order(bid))
+
+        async with self._mexc.streams.book_ticker("BTCUSDT", callback=on_tick) as ticks:
+            await ticks.wait()
+
+    def _order(self) -> Callable[[Decimal], Coroutine[Any, Any, object]]:
+        """What sends an order at a price."""
         new_order, quantity = self._mexc.spot.new_order, self._quantity
-        async with self._mexc.streams.book_ticker("BTCUSDT") as ticks:
-            async for tick in ticks:
-                bid, ask = tick.body.bid_price, tick.body.ask_price
-                if bid is not None and ask is not None and ask > bid:
-                    await new_order(symbol="BTCUSDT", side="BUY", type="LIMIT", quantity=quantity, price=bid)
-                    traded()
+        return lambda bid: new_order(symbol="BTCUSDT", side="BUY", type="LIMIT", quantity=quantity, price=bid)
 
     async def close(self) -> None:
         await self._mexc.aclose()
@@ -83,22 +103,17 @@ class SdkTrader:
 class LaneTrader(SdkTrader):
     """The same without rules and tracking."""
 
-    async def trade(self, traded: Traded) -> None:
+    def _order(self) -> Callable[[Decimal], Coroutine[Any, Any, object]]:
         deliver, quantity, options, ids = self._mexc._api.deliver, self._quantity, Options(), OrderIds()
-        async with self._mexc.streams.book_ticker("BTCUSDT") as ticks:
-            async for tick in ticks:
-                bid, ask = tick.body.bid_price, tick.body.ask_price
-                if bid is not None and ask is not None and ask > bid:
-                    order = NewOrder(
-                        symbol="BTCUSDT",
-                        side="BUY",
-                        type="LIMIT",
-                        quantity=quantity,
-                        price=bid,
-                        new_client_order_id=ids.next(),
-                    )
-                    await deliver(order, options)
-                    traded()
+
+        def order(bid: Decimal) -> Coroutine[Any, Any, object]:
+            own_id = ids.next()
+            request = NewOrder(
+                symbol="BTCUSDT", side="BUY", type="LIMIT", quantity=quantity, price=bid, new_client_order_id=own_id
+            )
+            return deliver(request, options)
+
+        return order
 
 
 class AiohttpTrader(TunedAiohttp):
@@ -107,7 +122,7 @@ class AiohttpTrader(TunedAiohttp):
     def __init__(self, url: str) -> None:
         self._ws = url
 
-    async def trade(self, traded: Traded) -> None:
+    async def trade(self, orders: Orders) -> None:
         index, binary = 0, aiohttp.WSMsgType.BINARY
         async with aiohttp.ClientSession() as session, session.ws_connect(self._ws, compress=0) as socket:
             await socket.send_str(SUBSCRIPTION)
@@ -117,8 +132,7 @@ class AiohttpTrader(TunedAiohttp):
                 ticker = parse(message.data).publicAggreBookTicker
                 if ticker.askPrice > ticker.bidPrice:  # text of the same length
                     index += 1
-                    await self.order(index, ticker.bidPrice)
-                    traded()
+                    orders.fire(self.order(index, ticker.bidPrice))
 
 
 class CcxtTrader(Ccxt):
@@ -133,14 +147,13 @@ class CcxtTrader(Ccxt):
         await super().open(port, connections)
         self._exchange.urls["api"]["ws"]["spot"] = self._ws
 
-    async def trade(self, traded: Traded) -> None:
+    async def trade(self, orders: Orders) -> None:
         index, watch, order = 0, self._exchange.watch_ticker, self._exchange.create_order
         while True:
             tick = await watch("BTC/USDT")
             index += 1
             own_id = {"clientOrderId": f"c{index:012d}"}
-            await order("BTC/USDT", "limit", "buy", float(QUANTITY), tick["bid"], own_id)
-            traded()
+            orders.fire(order("BTC/USDT", "limit", "buy", float(QUANTITY), tick["bid"], own_id))
 
 
 class AiomexcTrader(Aiomexc):
@@ -149,7 +162,7 @@ class AiomexcTrader(Aiomexc):
     def __init__(self, url: str) -> None:
         self._ws = url
 
-    async def trade(self, traded: Traded) -> None:
+    async def trade(self, orders: Orders) -> None:
         sockets = import_module("aiomexc.ws.session.aiohttp").AiohttpWsSession
         connect = import_module("aiomexc.ws.connection").WSConnection
         async with aiohttp.ClientSession() as session:
@@ -157,10 +170,11 @@ class AiomexcTrader(Aiomexc):
 
             async def on_deals(message: Any) -> None:
                 price = Decimal(message.deals[0].price)
-                await self._client.create_order(
-                    **self._order, quantity=Decimal(QUANTITY), price=price, new_client_order_id="c000000000001"
+                orders.fire(
+                    self._client.create_order(
+                        **self._order, quantity=Decimal(QUANTITY), price=price, new_client_order_id="c000000000001"
+                    )
                 )
-                traded()
 
             stream.aggre_deals("BTCUSDT", "100ms", handle_as_task=False)(on_deals)  # as a task it asks for a key
             await stream.start_listening()
@@ -172,17 +186,18 @@ class PymexcTrader(Pymexc):
     def __init__(self, url: str) -> None:
         self._ws = url
 
-    async def trade(self, traded: Traded) -> None:
+    async def trade(self, orders: Orders) -> None:
         spot = import_module("pymexc._async.spot")
         stream: Any = type("Local", (spot.WebSocket,), {"is_spot": True})(extend_proto_body=True)
         stream.endpoint = self._ws
 
         async def on_tick(message: Any) -> None:
             bid = message.publicAggreBookTicker.bidPrice
-            await self._client.order(
-                "BTCUSDT", "BUY", "LIMIT", quantity=QUANTITY, price=bid, new_client_order_id="c000000000001"
+            orders.fire(
+                self._client.order(
+                    "BTCUSDT", "BUY", "LIMIT", quantity=QUANTITY, price=bid, new_client_order_id="c000000000001"
+                )
             )
-            traded()
 
         await stream.book_ticker_stream(on_tick, "BTCUSDT", "100ms")
         try:
@@ -193,19 +208,19 @@ class PymexcTrader(Pymexc):
 
 
 class TypedMexcTrader(TypedMexc):
-    """typed-mexc for both."""
+    """typed-mexc for both; one order at a time, or it runs out of connections once it falls behind."""
 
     def __init__(self, url: str) -> None:
         self._ws = url
 
-    async def trade(self, traded: Traded) -> None:
+    async def trade(self, orders: Orders) -> None:
         market: Any = import_module("typed_mexc").MEXC.new(KEY, SECRET, spot_ws_url=self._ws).spot.streams.market
         order = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "quantity": QUANTITY}
         async with market.book_ticker("100ms", "BTCUSDT") as ticks:
             async for tick in ticks:
                 ordered = {**order, "price": str(tick.bid_price), "newClientOrderId": "c000000000001"}
                 await self._trade.place_order(ordered)
-                traded()
+                orders.traded()
 
 
 AIOHTTP = "aiohttp for both"

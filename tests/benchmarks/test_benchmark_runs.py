@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from benchmarks import order, stream, table
+from benchmarks import order, rest, rest_client, stream, table, tick_client, tick_to_trade
 from benchmarks.__main__ import MODULES, main
 from benchmarks.decode import frames_by_case
 from benchmarks.harness import OWN, Row, Settings, SubjectFailed, machine, pinning, write_json
@@ -17,8 +17,15 @@ from benchmarks.mock_exchange import mock_exchange
 from benchmarks.order_client import check_order
 from benchmarks.order_subjects import SUBJECTS, absent_peers
 from benchmarks.stream_subjects import PEERS, TICKER, check
+from benchmarks.tick_subjects import TRADERS, absent_traders
+from benchmarks.ticks import pushes
 from mexc_async.spot.push import decode_push
 
+PATHS = {
+    rest_client.INFO: "GET /api/v3/exchangeInfo",
+    rest_client.DEPTH: "GET /api/v3/depth",
+    rest_client.KLINES: "GET /api/v3/klines",
+}
 CASE_KEYS = ["case", "subject", "metric", "median", "min", "max", "runs"]
 BASELINES = {
     "import": "aiohttp",
@@ -29,6 +36,8 @@ BASELINES = {
     "book": "sortedcontainers_float",
     "decode": "protobuf_+_Structs_text",
     "stream": "picows_bare",
+    "tick_to_trade": "raw",
+    "rest": "aiohttp_+_json_text",
 }
 
 
@@ -52,7 +61,8 @@ def test_all_writes_one_file_a_benchmark(tmp_path: Path, capsys: pytest.CaptureF
     for name in MODULES:
         cases = read(tmp_path / f"out-{name}.json", name)
         assert OWN in {case["subject"] for case in cases}
-        assert any(c["subject"] == OWN and c["metric"].endswith(f"_ratio_to_{BASELINES[name]}") for c in cases)
+        if name in BASELINES:
+            assert any(c["subject"] == OWN and c["metric"].endswith(f"_ratio_to_{BASELINES[name]}") for c in cases)
         assert f"{name}: " in printed
 
 
@@ -106,6 +116,40 @@ def test_stream_goal_is_reported(rows: list[Row], said: str) -> None:
     assert stream.verdict(rows).endswith(said)
 
 
+@pytest.mark.parametrize(
+    ("waits", "expected"),
+    [
+        ([1000, 3000, 2000], (2.0, 3.0, 1.0)),
+        # An order that never came has been waited for until the end: three further ticks, and the grace.
+        (
+            [-1, 1000, 2000],
+            {"p50_us": 2.0, "p99_us": 1.505e6, "p999_us": 1.505e6, "answered_share": pytest.approx(2 / 3)},
+        ),
+    ],
+)
+def test_ticks_without_an_order_count_as_late(waits: list[int], expected: tuple[float, ...]) -> None:
+    found = tick_to_trade.latency(waits)
+    assert (found["p50_us"], found["p999_us"], found["answered_share"]) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", [name for name in TRADERS if name not in absent_traders()])
+def test_every_trader_answers_each_tick_with_an_order_at_its_bid(name: str) -> None:
+    async def ten() -> None:
+        trader = TRADERS[name](f"ws://127.0.0.1:{port}/ws/0/10")
+        assert await tick_client.measure(trader, port, 0, 10, 0) == {}
+
+    with mock_exchange(None, pushes=pushes()) as port:
+        asyncio.run(ten())
+        waits = tick_to_trade.waits_ns(port)
+    assert len(waits) == 10
+    assert all(wait > 0 for wait in waits)
+
+
+def test_readers_hand_out_all_there_is() -> None:
+    bodies = rest.bodies()
+    assert {case: rest_client.size(case, bodies[path]) for case, path in PATHS.items()} == rest_client.SIZES
+
+
 def test_streams_are_held_against_the_last_frame() -> None:
     first, *_, last = frames_by_case()[TICKER]
     check(last, TICKER)
@@ -151,9 +195,10 @@ def test_wrong_input_ends_with_status_2(arguments: list[str], named: str, capsys
     assert error.count("\n") == 1
 
 
-def test_without_a_compiler_the_order_benchmark_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(order, "compiler", lambda: None)
-    report = order.run(Settings(quick=True))
+@pytest.mark.parametrize("benchmark", [order, tick_to_trade, rest])
+def test_without_a_compiler_a_benchmark_says_so(benchmark: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(benchmark, "compiler", lambda: None)
+    report = benchmark.run(Settings(quick=True))
     assert not report.rows
     assert report.notes == ["absent: everything: the mock exchange needs a C compiler"]
 
@@ -179,7 +224,7 @@ def test_figures_become_a_table_in_a_page(tmp_path: Path, capsys: pytest.Capture
     page.write_text("a\n<!-- measured: order -->\nold\n<!-- end of measured -->\nb\n")
     assert table.main([str(figures), str(page)]) == 0
     text = page.read_text()
-    assert "| raw | 10.0 (1.0) |\n| mexc_async | 130 (12.5) |\n" in text
+    assert "| raw | 10.0 (1) |\n| mexc_async | 130 (12) |\n" in text
     assert "old" not in text
     assert text.startswith("a\n")
     assert text.endswith("-->\nb\n")
@@ -187,5 +232,9 @@ def test_figures_become_a_table_in_a_page(tmp_path: Path, capsys: pytest.Capture
     assert table.main([str(figures), str(page)]) == 2
     assert table.main([str(tmp_path / "none.json")]) == 2
     assert "none.json" in capsys.readouterr().err
+    write_json(figures, "another", machine(), rows)
+    assert table.main([str(figures)]) == 0
+    assert "| subject | concurrent-50: cpu_us_per_op |\n" in capsys.readouterr().out
+    write_json(figures, "order", machine(), rows)
     assert table.main([str(figures)]) == 0
     assert "| raw |" in capsys.readouterr().out
