@@ -136,7 +136,7 @@ def test_ticks_without_an_order_count_as_late(waits: list[int], expected: tuple[
 def test_every_trader_answers_each_tick_with_an_order_at_its_bid(name: str) -> None:
     async def ten() -> None:
         trader = TRADERS[name](f"ws://127.0.0.1:{port}/ws/0/10")
-        assert await tick_client.measure(trader, port, 0, 10, 0) == {}
+        assert await asyncio.wait_for(tick_client.measure(trader, port, 0, 10, 0), 30) == {}
 
     with mock_exchange(None, pushes=pushes()) as port:
         asyncio.run(ten())
