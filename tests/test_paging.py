@@ -137,7 +137,7 @@ def collected(items: AsyncIterator[Any]) -> list[Any]:
 
 
 def bar(open_time: int, step: int = MINUTE) -> Kline:
-    return Kline(open_time, ONE, ONE, ONE, ONE, ONE, open_time + step, ONE)
+    return Kline(open_time, "1", "1", "1", "1", "1", open_time + step, "1")
 
 
 START = NOW // DAY * DAY - 30 * DAY

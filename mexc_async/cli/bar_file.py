@@ -15,10 +15,11 @@ from typing import Self
 
 import msgspec
 
+from mexc_async.core.plain import field_names
 from mexc_async.errors import ConfigError
 from mexc_async.spot.models import Kline
 
-COLUMNS = tuple(field.name for field in msgspec.structs.fields(Kline))
+COLUMNS = field_names(Kline)
 _TAIL = 4096
 """More bytes than a line of a bar has."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from enum import Enum
+from functools import cache
 from typing import TypeAlias
 
 import msgspec
@@ -21,7 +22,7 @@ def plain(value: object) -> Plain:
     if isinstance(value, msgspec.Struct):
         if isinstance(value, Iterable):  # a level of a book
             return [plain(item) for item in value]
-        return {field.name: plain(getattr(value, field.name)) for field in msgspec.structs.fields(value)}
+        return {name: plain(getattr(value, name)) for name in field_names(type(value))}
     if isinstance(value, Decimal):
         return format(value, "f")
     if isinstance(value, Enum):
@@ -33,3 +34,10 @@ def plain(value: object) -> Plain:
     if value is None or isinstance(value, str | int | float | bool):
         return value
     raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+@cache
+def field_names(kind: type[msgspec.Struct]) -> tuple[str, ...]:
+    """The fields of a class; of one that is kept as text, `open_text`, the number that is made from it, `open`."""
+    stems = [(field.name, field.name.removesuffix("_text")) for field in msgspec.structs.fields(kind)]
+    return tuple(stem if stem in vars(kind) else name for name, stem in stems)

@@ -250,10 +250,18 @@ def _other_shapes(kind: Any, value: Any) -> Iterator[Any]:
 
 
 def _fitting(kind: Any, value: Any, odd: list[str]) -> Any:
-    """The value without what does not fit in its lists; raises ValidationError where a list has items and none fits."""
+    """The value without what does not fit in its lists, and with text for numbers that are kept as text.
+
+    Raises ValidationError where a list has items and none fits.
+    """
     if isinstance(value, list) and (item := _item_of(kind)) is not None:
         return _fitting_items(item, value, odd)
+    if kind in (str, str | None):
+        return format(value, "f") if isinstance(value, int | Decimal) and not isinstance(value, bool) else value
     answer = _struct_of(kind)
+    if isinstance(value, list) and answer is not None:  # a row
+        fields = msgspec.structs.fields(answer)
+        return [_fitting(field.type, part, odd) for field, part in zip(fields, value, strict=False)]
     if not isinstance(value, dict) or answer is None:
         return value
     kinds = {field.encode_name: field.type for field in msgspec.structs.fields(answer)}

@@ -13,6 +13,7 @@ from msgspec import Struct, field
 
 from mexc_async.core.fields import MaybeDecimal, MaybeText, Text, same_under
 from mexc_async.spot.enums import OrderStatus, OrderType, Side, SymbolStatus
+from mexc_async.spot.exact import Exact, ExactOrNone, amount
 
 T = TypeVar("T")
 
@@ -108,8 +109,8 @@ class SymbolInfo(Answer, frozen=True, kw_only=True):
     """Greatest value of a limit order, in quote."""
     maker_commission: Decimal = Decimal(0)
     taker_commission: Decimal = Decimal(0)
-    min_notional_market: MaybeDecimal = field(name="quoteAmountPrecisionMarket", default=None)
-    max_notional_market: MaybeDecimal = field(name="maxQuoteAmountMarket", default=None)
+    min_notional_market_text: str | None = field(name="quoteAmountPrecisionMarket", default=None)
+    max_notional_market_text: str | None = field(name="maxQuoteAmountMarket", default=None)
     full_name: str | None = None
     trade_side_type: int | None = None
     """1 both sides, 2 buy only, 3 sell only, 4 closed."""
@@ -117,6 +118,9 @@ class SymbolInfo(Answer, frozen=True, kw_only=True):
     concept_plate_ids: list[int] | None = None
     st: bool | str | None = None
     """MEXC's special-treatment flag."""
+
+    min_notional_market = ExactOrNone(amount)
+    max_notional_market = ExactOrNone(amount)
 
 
 class ExchangeInfo(Answer, frozen=True, kw_only=True):
@@ -192,18 +196,28 @@ class AggTrade(Answer, frozen=True, kw_only=True):
 
 
 class Kline(Struct, frozen=True, array_like=True, gc=False):
-    """One bar."""
+    """One bar.
+
+    The text is kept as it came and converted when read; text that is no number then raises ProtocolError.
+    """
 
     open_time: int
-    open: Decimal
-    high: Decimal
-    low: Decimal
-    close: Decimal
-    volume: Decimal
-    """In base."""
+    open_text: str
+    high_text: str
+    low_text: str
+    close_text: str
+    volume_text: str
     close_time: int
     """`open_time` plus the interval."""
-    quote_volume: Decimal
+    quote_volume_text: str
+
+    open = Exact(amount)
+    high = Exact(amount)
+    low = Exact(amount)
+    close = Exact(amount)
+    volume = Exact(amount)
+    """In base."""
+    quote_volume = Exact(amount)
 
 
 class PriceTicker(Answer, frozen=True, kw_only=True):

@@ -10,18 +10,14 @@ One push goes to every subscriber of its channel, so nothing here can be changed
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from decimal import Decimal
-from typing import Annotated, Generic, TypeAlias, TypeVar
+from typing import Annotated, TypeAlias
 
 from msgspec import Struct
 
 from mexc_async.core.protobuf import Field, Kind, Message, Names
-from mexc_async.errors import ProtocolError
 from mexc_async.spot.enums import OrderStatus, OrderType, Side
+from mexc_async.spot.exact import Exact, ExactOrNone, amount
 from mexc_async.spot.models import Level
-
-N = TypeVar("N")
 
 LEVEL = Message(Level, {"price_text": Field(1, "price"), "quantity_text": Field(2, "quantity")})
 """A level of a book; the schema has three equal messages for it."""
@@ -47,45 +43,6 @@ ORDER_STATUSES = Names(
         5: OrderStatus.PARTIALLY_CANCELED,
     },
 )
-
-
-class _FromText(Generic[N]):
-    """A number made from the text of the field beside it."""
-
-    def __init__(self, parse: Callable[[str], N]) -> None:
-        self._parse = parse
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._text = f"{name}_text"
-
-    def _number(self, text: str) -> N:
-        try:
-            return self._parse(text)
-        except (ArithmeticError, ValueError):
-            raise ProtocolError(f"{self._text} {text[:40]!r} is not a number") from None
-
-
-class Exact(_FromText[N]):
-    """The number; blank text raises ProtocolError like any other that is no number."""
-
-    def __get__(self, body: Struct, owner: type) -> N:
-        return self._number(getattr(body, self._text))
-
-
-class ExactOrNone(_FromText[N]):
-    """The number, or None where the text is blank or did not come."""
-
-    def __get__(self, body: Struct, owner: type) -> N | None:
-        text = getattr(body, self._text)
-        return self._number(text) if text else None
-
-
-def amount(text: str) -> Decimal:
-    """A finite Decimal. Raises ValueError or ArithmeticError."""
-    value = Decimal(text)
-    if not value.is_finite():
-        raise ValueError(text)
-    return value
 
 
 # --- market data ---

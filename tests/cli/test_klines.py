@@ -10,7 +10,6 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -270,9 +269,9 @@ def test_a_file_whose_end_is_no_bar_is_not_touched(tmp_path: Path) -> None:
 
 
 def test_small_amounts_are_written_plainly(tmp_path: Path) -> None:
-    tiny = Decimal("0.00000001")
+    tiny = "1E-8"
     with BarFile(tmp_path / "a.csv", Download("A", "1m", 0)) as file:
-        file.write([Kline(0, tiny, tiny, tiny, tiny, Decimal("1E+3"), MINUTE, Decimal("0.10"))])
+        file.write([Kline(0, tiny, tiny, tiny, tiny, "1E+3", MINUTE, "0.10")])
         assert (file.next_ms, file.count) == (MINUTE, 1)
     line = (tmp_path / "a.csv").read_text().splitlines()[1]
     assert line == "0,0.00000001,0.00000001,0.00000001,0.00000001,1000,60000,0.10"

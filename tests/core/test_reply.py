@@ -11,10 +11,22 @@ import pytest
 
 from mexc_async import errors
 from mexc_async.core.endpoint import Route, result_type
+from mexc_async.core.plain import plain
 from mexc_async.core.reply import Reply, decode, decode_json, error_of, first_bytes, scrub
 from mexc_async.error_codes import SPOT_CODES
 from mexc_async.errors import MexcError, ProtocolError
-from mexc_async.spot.models import Account, Depth, Empty, ExchangeInfo, Order, OrderAck, PriceTicker, Trade, Wrapped
+from mexc_async.spot.models import (
+    Account,
+    Depth,
+    Empty,
+    ExchangeInfo,
+    Kline,
+    Order,
+    OrderAck,
+    PriceTicker,
+    Trade,
+    Wrapped,
+)
 from mexc_async.spot.rebates import AffiliateListQuery, AffiliateWithdrawQuery
 from mexc_async.spot.wallet_models import Currency, TransferId, TransferPage
 from tests.reference import read, spot_endpoints
@@ -234,6 +246,15 @@ class TestDecoding:
         with pytest.raises(ProtocolError, match="unexpected shape, ") as raised:
             decode(kind, body)
         assert isinstance(raised.value.__cause__, msgspec.ValidationError)
+
+    def test_amounts_of_a_bar_are_text_until_read_and_may_come_as_numbers(self) -> None:
+        rows = b'[[1,"1.50","2","1","1.5","7",2,"9"],[2,1.50,2,1e0,1.5,7,3,"odd"]]'
+        (first, second), odd = decode(list[Kline], rows)
+        assert (first.open_text, first.open, second.open, second.low) == ("1.50", Decimal("1.50"), first.open, 1)
+        assert odd == []
+        assert plain(first)["open"] == "1.50"  # type: ignore[index,call-overload]  # an object of JSON
+        with pytest.raises(ProtocolError, match="quote_volume_text 'odd' is not a number"):
+            _ = second.quote_volume
 
     def test_unknown_fields_are_ignored(self) -> None:
         value, odd = decode(PriceTicker, b'{"symbol":"X","price":"1","extra":{"a":[1]}}')

@@ -31,8 +31,8 @@ def rules(**changes: Any) -> SymbolRules:
         "min_notional": Decimal(1),
         "quantity_step": Decimal("0.000001"),
         "max_notional": Decimal(4_000_000),
-        "min_notional_market": Decimal(5),
-        "max_notional_market": Decimal(100_000),
+        "min_notional_market_text": "5",
+        "max_notional_market_text": "100000",
     }
     return SymbolRules(SymbolInfo(**fields | changes))
 
@@ -210,7 +210,7 @@ def test_order_within_the_rules_passes(changes: dict[str, Any]) -> None:
 
 
 def test_bounds_that_the_exchange_does_not_give_are_not_checked() -> None:
-    loose = rules(min_notional_market=None, max_notional_market=None)
+    loose = rules(min_notional_market_text=None, max_notional_market_text=None)
     loose.check(order(type="MARKET", price=None, quantity=None, quote_order_qty=Decimal("1E-9")))
 
 
