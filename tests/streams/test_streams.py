@@ -98,6 +98,20 @@ async def test_consumers_of_a_channel_share_it(script: Script) -> None:
         await until(lambda: not script.open_peers)
 
 
+async def test_readers_that_give_up_leave_nothing_behind_and_take_no_push(script: Script) -> None:
+    async with client(script.url) as mexc, mexc.streams.partial_depth("BTCUSDT") as stream:
+        for _ in range(3):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0):
+                    await anext(stream)
+        waiting = asyncio.ensure_future(anext(stream))
+        await until(lambda: bool(stream._inbox.waiters))
+        assert len(stream._inbox.waiters) == 1
+        script.last.push(BTC, 1)
+        assert (await waiting).body.version == 1
+        assert not stream._inbox.waiters
+
+
 @pytest.mark.parametrize("way", ["exit", "exception", "cancellation", "break"])
 async def test_leaving_unsubscribes(script: Script, way: str) -> None:
     async with client(script.url) as mexc, mexc.streams.partial_depth("ETHUSDT"):
