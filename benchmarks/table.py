@@ -37,6 +37,7 @@ LAYOUTS = {
     "tick_to_trade": Layout(
         "raw",
         (
+            ("book ticker", "p10_us", "p10 µs"),
             ("book ticker", "p50_us", "p50 µs"),
             ("book ticker", "p99_us", "p99 µs"),
             ("book ticker", "p999_us", "p99.9 µs"),
@@ -56,6 +57,7 @@ LAYOUTS = {
     "loop": Layout(
         OWN,
         (
+            (_TICKS, "p10_us", f"{_TICKS}: p10 µs"),
             (_TICKS, "p50_us", f"{_TICKS}: p50 µs"),
             (_TICKS, "p99_us", f"{_TICKS}: p99 µs"),
             (_TICKS, "cpu_us_per_op", f"{_TICKS}: CPU µs"),
