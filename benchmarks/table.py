@@ -104,7 +104,8 @@ def _cell(found: dict[tuple[str, str, str], float], case: str, metric: str, subj
     base = found.get((case, metric, floor))
     if not base or metric.endswith("share"):
         return figure
-    return f"{figure} ({found.get((case, ratio_name(metric, floor), subject), value / base):.2g})"
+    ratio = found.get((case, ratio_name(metric, floor), subject), value / base)
+    return f"{figure} ({ratio:.2f})" if ratio < 1 else f"{figure} ({ratio:,.{0 if ratio >= 100 else 1}f})"
 
 
 def main(arguments: list[str] | None = None) -> int:

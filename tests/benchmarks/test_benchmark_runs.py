@@ -221,7 +221,7 @@ def test_figures_become_a_table_in_a_page(tmp_path: Path, capsys: pytest.Capture
     page.write_text("a\n<!-- measured: order -->\nold\n<!-- end of measured -->\nb\n")
     assert table.main([str(figures), str(page)]) == 0
     text = page.read_text()
-    assert "| raw | 10.0 (1) |\n| mexc_async | 130 (12) |\n" in text
+    assert "| raw | 10.0 (1.0) |\n| mexc_async | 130 (12.5) |\n" in text
     assert "old" not in text
     assert text.startswith("a\n")
     assert text.endswith("-->\nb\n")
