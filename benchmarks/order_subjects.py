@@ -101,13 +101,13 @@ class SdkLane(Sdk):
 
     async def open(self, port: int, connections: int) -> None:
         await super().open(port, connections)
-        self._send = PreparedOrder(_Delivery(self._mexc._api), "BTCUSDT", "BUY", "LIMIT").send
+        self._send = PreparedOrder(Delivery(self._mexc._api), "BTCUSDT", "BUY", "LIMIT").send
 
     async def order(self, index: int) -> object:
         return await self._send(price=self._price, quantity=self._quantity)
 
 
-class _Delivery:
+class Delivery:
     """Sends what nobody keeps account of."""
 
     def __init__(self, api: Api) -> None:

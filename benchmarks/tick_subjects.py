@@ -26,6 +26,7 @@ from benchmarks.order_subjects import (
     SECRET,
     Aiomexc,
     Ccxt,
+    Delivery,
     Pymexc,
     TunedAiohttp,
     TypedMexc,
@@ -34,11 +35,9 @@ from benchmarks.raw import RawTrader
 from benchmarks.ticks import SUBSCRIPTION
 from mexc_async.client import Mexc
 from mexc_async.core.credentials import Credentials
-from mexc_async.net.api import Options
-from mexc_async.net.order_ids import OrderIds
+from mexc_async.spot.prepared import PreparedOrder
 from mexc_async.spot.push import Push
 from mexc_async.spot.push_models import BookTickerPush
-from mexc_async.spot.trading import NewOrder
 
 
 class Orders(Protocol):
@@ -100,20 +99,20 @@ class SdkTrader:
         await self._mexc.aclose()
 
 
+class PreparedTrader(SdkTrader):
+    """The SDK as users have it, by an order prepared ahead."""
+
+    def _order(self) -> Callable[[Decimal], Coroutine[Any, Any, object]]:
+        send, quantity = self._mexc.spot.prepare(symbol="BTCUSDT", side="BUY", type="LIMIT").send, self._quantity
+        return lambda bid: send(price=bid, quantity=quantity)
+
+
 class LaneTrader(SdkTrader):
     """The same without rules and tracking."""
 
     def _order(self) -> Callable[[Decimal], Coroutine[Any, Any, object]]:
-        deliver, quantity, options, ids = self._mexc._api.deliver, self._quantity, Options(), OrderIds()
-
-        def order(bid: Decimal) -> Coroutine[Any, Any, object]:
-            own_id = ids.next()
-            request = NewOrder(
-                symbol="BTCUSDT", side="BUY", type="LIMIT", quantity=quantity, price=bid, new_client_order_id=own_id
-            )
-            return deliver(request, options)
-
-        return order
+        send, quantity = PreparedOrder(Delivery(self._mexc._api), "BTCUSDT", "BUY", "LIMIT").send, self._quantity
+        return lambda bid: send(price=bid, quantity=quantity)
 
 
 class AiohttpTrader(TunedAiohttp):
@@ -227,6 +226,7 @@ AIOHTTP = "aiohttp for both"
 TRADERS: dict[str, type[Trader]] = {
     "raw": RawTrader,
     OWN: SdkTrader,
+    f"{OWN} prepared": PreparedTrader,
     LANE: LaneTrader,
     AIOHTTP: AiohttpTrader,
     "ccxt": CcxtTrader,

@@ -73,7 +73,7 @@ def run(settings: Settings) -> Report:
     notes += [
         f"{RATE} ticks a second, {ticks - warm_up} of them measured a round; an order that never came is taken for one "
         "that comes when the run ends, and answered_share tells how many came",
-        f"{OWN}: a stream to a callback, orders with rules and tracking; {LANE}: without those two; {SPIN}: "
+        f"{OWN}: a stream to a callback, orders with rules and tracking; {LANE}: prepared, without those two; {SPIN}: "
         "mexc_async.run(spin=True), whose CPU is all there is",
         "aiomexc has no book ticker: it answers deals",
         "p99 and p99.9 are reported, not compared: on a shared machine they show the neighbours, and on a busy one p50 "
