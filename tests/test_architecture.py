@@ -47,9 +47,9 @@ VERSION = f"{PACKAGE}.__version__"
 
 
 def package_modules() -> dict[str, str]:
-    """Source of every module by its dotted name; a package stands for its `__init__`."""
+    """Source of every module by its dotted name; a package stands for its `__init__`, a compiled module for its stub."""
     found = {}
-    for path in sorted(ROOT.rglob("*.py")):
+    for path in sorted([*ROOT.rglob("*.py"), *ROOT.rglob("*.pyi")]):
         parts = path.relative_to(ROOT.parent).with_suffix("").parts
         name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
         found[name] = path.read_text(encoding="utf-8")

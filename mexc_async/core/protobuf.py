@@ -24,6 +24,7 @@ from typing import Annotated, Any, Generic, NamedTuple, TypeAlias, TypeVar, Unio
 from msgspec import Struct
 
 from mexc_async.core.fields import OpenEnum
+from mexc_async.core.kind import compiled
 from mexc_async.errors import ProtocolError
 
 T = TypeVar("T")
@@ -102,6 +103,11 @@ class Slot(NamedTuple):
     detail: Any = None
     """The message, or the enum's numbers."""
 
+    @property
+    def tag(self) -> int:
+        """What precedes the field on the wire."""
+        return self.field.number << 3 | (BYTES if self.kind in (Kind.TEXT, Kind.MANY, Kind.ONE) else VARINT)
+
 
 class Message(Generic[T]):
     """A message type: a Struct and its fields on the wire. Reads and writes it.
@@ -116,10 +122,10 @@ class Message(Generic[T]):
         self.numbers = frozenset(slot.field.number for slot in self.slots)
         if len(self.numbers) < len(self.slots):
             raise TypeError(f"{struct.__name__} declares a field number twice")
-        known = {_tag(slot): (slot.position, int(slot.kind), slot.detail) for slot in self.slots}
-        texts = {_tag(slot): slot.position for slot in self.slots if slot.kind == Kind.TEXT and _tag(slot) < 128}
+        known = {slot.tag: (slot.position, int(slot.kind), slot.detail) for slot in self.slots}
+        texts = {slot.tag: slot.position for slot in self.slots if slot.kind == Kind.TEXT and slot.tag < 128}
         text_positions = [texts.get(tag, -1) for tag in range(256)]
-        self._defaults = [slot.default for slot in sorted({slot.position: slot for slot in self.slots}.values())]
+        self.defaults = [slot.default for slot in sorted({slot.position: slot for slot in self.slots}.values())]
         self._many = [slot.position for slot in self.slots if slot.kind == Kind.MANY]
         self._one = list({slot.position for slot in self.slots if slot.kind == Kind.ONE})
         self._is_flat = not self._many and not self._one
@@ -127,10 +133,12 @@ class Message(Generic[T]):
         self.is_pair = plain == [(1, Kind.TEXT, ""), (2, Kind.TEXT, "")]
         self._sides = self._sides_of([slot for slot in self.slots if slot.kind == Kind.MANY and slot.detail.is_pair])
         self._reading = (text_positions, known, self._sides)
-
-    def decode(self, data: bytes) -> tuple[T, int]:
+        self.decode: Callable[[bytes], tuple[T, int]] = compiled.Reader(self).decode if compiled else self.decode_pure
         """The message, and how many fields in it and below are unknown. Raises ProtocolError."""
-        values = self._defaults.copy()
+
+    def decode_pure(self, data: bytes) -> tuple[T, int]:
+        """`decode` in Python."""
+        values = self.defaults.copy()
         try:
             unknown = _read(self, values, data, str(data, "latin-1"), 0, len(data))
         except IndexError:
@@ -156,7 +164,7 @@ class Message(Generic[T]):
         if len(pairs) != 2 or pairs[0].detail is not pairs[1].detail or len(self._many) != 2:
             return None
         first, second = pairs
-        return bytes([_tag(first)]), bytes([_tag(second)]), first.position, second.position, first.detail.struct
+        return bytes([first.tag]), bytes([second.tag]), first.position, second.position, first.detail.struct
 
 
 def message_of(struct: type[T]) -> Message[T]:
@@ -208,10 +216,6 @@ def _slot(where: str, position: int, attribute: str, base: Any, field: Field) ->
     raise TypeError(f"{where}: no way to put {base} on the wire")
 
 
-def _tag(slot: Slot) -> int:
-    return slot.field.number << 3 | (BYTES if slot.kind in (Kind.TEXT, Kind.MANY, Kind.ONE) else VARINT)
-
-
 # --- reading ---
 
 
@@ -252,7 +256,7 @@ def _read(message: Message[Any], values: list[Any], data: bytes, text: str, at: 
                 raise _bad(message, "a field goes past the end", at)
             if kind == _ONE:
                 if (held := values[index]) is None or held[0] is not detail:
-                    held = values[index] = (detail, detail._defaults.copy())
+                    held = values[index] = (detail, detail.defaults.copy())
                 unknown += _read(detail, held[1], data, text, at, stop)
             elif kind == _MANY:
                 if sides and end - at > _SIDES_BYTES and data[at - 2] == tag:
@@ -260,7 +264,7 @@ def _read(message: Message[Any], values: list[Any], data: bytes, text: str, at: 
                     if length := _read_sides(message, values, data[at - 2 : end]):
                         at += length - 2
                         continue
-                item = detail._defaults.copy()
+                item = detail.defaults.copy()
                 unknown += _read(detail, item, data, text, at, stop)
                 made = detail.struct(*item) if detail._is_flat else _made(detail, item)
                 if type(items := values[index]) is list:

@@ -1,0 +1,54 @@
+"""Builds the compiled core into the wheel where that can be done; where it cannot, the wheel is pure and works as well."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+SOURCE = Path("mexc_async", "core", "_compiled.pyx")
+
+
+class CompiledCore(BuildHookInterface[Any]):
+    """Runs Cython and the C compiler; MEXC_ASYNC_PURE=1 leaves both out."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Add the extension to the wheel; an editable installation has it beside its source."""
+        if self.target_name != "wheel" or os.environ.get("MEXC_ASYNC_PURE"):
+            return
+        self.scratch = Path(tempfile.mkdtemp())
+        try:
+            built = compile_core(Path(self.root), self.scratch)
+        except (Exception, SystemExit) as error:  # no compiler, no headers, no Cython: whatever it is, pure will do
+            self.app.display_warning(f"no compiled core, the pure one will do: {error or type(error).__name__}")
+            return
+        target = SOURCE.with_name(built.name)
+        if version == "editable":
+            shutil.copy(built, Path(self.root, target))
+        build_data["force_include"][str(built)] = str(target)
+        build_data["pure_python"] = False
+        build_data["infer_tag"] = True
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        """Remove what was built on the way."""
+        if hasattr(self, "scratch"):
+            shutil.rmtree(self.scratch, ignore_errors=True)
+
+
+def compile_core(root: Path, scratch: Path) -> Path:
+    """The extension's file, made in `scratch`. Raises whatever prevents it."""
+    from Cython.Build import cythonize
+    from setuptools import Distribution, Extension
+
+    extension = Extension("mexc_async.core._compiled", [str(root / SOURCE)])
+    modules = cythonize([extension], build_dir=str(scratch), quiet=True)
+    build = Distribution({"ext_modules": modules}).get_command_obj("build_ext")
+    build.build_temp, build.build_lib = str(scratch), str(scratch / "lib")
+    build.ensure_finalized()
+    build.run()
+    (path,) = build.get_outputs()
+    return Path(path)

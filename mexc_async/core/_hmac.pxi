@@ -1,0 +1,111 @@
+# HMAC-SHA256 by libcrypto's own SHA-256 on states that are kept: what Python's hash objects add is four fifths of it.
+
+import _hashlib
+import hmac as _standard
+
+cdef extern from *:
+    """
+    #ifdef _WIN32
+    static void *library_function(const char *library, const char *name) { return 0; }
+    #else
+    #include <dlfcn.h>
+    /* A function of a library that is loaded already, or of one that it is linked to. */
+    static void *library_function(const char *library, const char *name)
+    {
+        void *found = 0, *handle = dlopen(library, RTLD_LAZY | RTLD_LOCAL);
+        if (handle) {
+            found = dlsym(handle, name);
+            dlclose(handle);
+        }
+        return found;
+    }
+    #endif
+
+    static void forget(void *at, size_t size)
+    {
+        volatile unsigned char *bytes = at;
+        while (size--) *bytes++ = 0;
+    }
+    """
+    void* library_function(const char* library, const char* name) nogil
+    void forget(void* at, size_t size) nogil
+
+ctypedef int (*Init)(void*)
+ctypedef int (*Update)(void*, const void*, size_t)
+ctypedef int (*Final)(unsigned char*, void*)
+
+cdef union State:
+    unsigned char bytes[128]  # SHA256_CTX takes 112, in every libcrypto so far; that it fits is checked below
+    unsigned long long aligned
+
+cdef Init _init = NULL
+cdef Update _update = NULL
+cdef Final _final = NULL
+cdef const char* _HEX = "0123456789abcdef"
+
+
+cdef class Hmac:
+    """Signs with one key; holds hash states only, and forgets them when it goes."""
+
+    cdef State inner, outer
+
+    def __cinit__(self, bytes inner not None, bytes outer not None):
+        """Take the key's two blocks of 64 bytes, for the inner and the outer hash."""
+        if _init == NULL or len(inner) != 64 or len(outer) != 64:
+            raise ValueError("no SHA-256, or not its block")
+        _init(self.inner.bytes)
+        _update(self.inner.bytes, <const char*>inner, 64)
+        _init(self.outer.bytes)
+        _update(self.outer.bytes, <const char*>outer, 64)
+
+    def __dealloc__(self):
+        forget(&self.inner, sizeof(State))
+        forget(&self.outer, sizeof(State))
+
+    def sign(self, bytes message not None):
+        """64 lower-case hex digits."""
+        cdef State state = self.inner
+        cdef unsigned char digest[32]
+        cdef unsigned char* digits
+        cdef int i
+        _update(state.bytes, <const char*>message, len(message))
+        _final(digest, state.bytes)
+        state = self.outer
+        _update(state.bytes, digest, 32)
+        _final(digest, state.bytes)
+        text = PyUnicode_New(64, 127)
+        digits = PyUnicode_1BYTE_DATA(text)
+        for i in range(32):
+            digits[2 * i] = _HEX[digest[i] >> 4]
+            digits[2 * i + 1] = _HEX[digest[i] & 15]
+        return text
+
+    def __repr__(self):
+        return "Hmac(***)"
+
+    def __reduce__(self):
+        raise TypeError("an Hmac stands for a secret and is not pickled")
+
+
+cdef bint _find_sha256() except -1:
+    """Take the functions from the libcrypto of `hashlib`; False where they cannot be had, or do not do what they should."""
+    global _init, _update, _final
+    path = (getattr(_hashlib, "__file__", None) or "").encode()
+    _init = <Init>library_function(path, "SHA256_Init")
+    _update = <Update>library_function(path, "SHA256_Update")
+    _final = <Final>library_function(path, "SHA256_Final")
+    if _init == NULL or _update == NULL or _final == NULL:
+        return False
+    cdef State states[8]
+    memset(states, 0xA5, sizeof(states))
+    _init(states[0].bytes)
+    _update(states[0].bytes, b"x", 1)
+    if any([byte != 0xA5 for byte in states[0].bytes[112:128] + states[1].bytes[:128]]):
+        return False
+    key = bytes(range(64))
+    signer = Hmac(bytes(b ^ 0x36 for b in key), bytes(b ^ 0x5C for b in key))
+    messages = [b"", b"symbol=BTCUSDT", bytes(range(256)) * 3]
+    return all(signer.sign(message) == _standard.new(key, message, "sha256").hexdigest() for message in messages)
+
+
+has_sha256 = _find_sha256()
