@@ -1,4 +1,4 @@
-"""Builds the compiled core into the wheel where that can be done; where it cannot, the wheel is pure and works as well."""
+"""Builds the compiled core into the wheel where that can be done; where it cannot, the wheel is pure."""
 
 from __future__ import annotations
 

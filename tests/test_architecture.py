@@ -47,7 +47,7 @@ VERSION = f"{PACKAGE}.__version__"
 
 
 def package_modules() -> dict[str, str]:
-    """Source of every module by its dotted name; a package stands for its `__init__`, a compiled module for its stub."""
+    """Source of each module by its dotted name; a package stands for its `__init__`, what is compiled for its stub."""
     found = {}
     for path in sorted([*ROOT.rglob("*.py"), *ROOT.rglob("*.pyi")]):
         parts = path.relative_to(ROOT.parent).with_suffix("").parts

@@ -1,8 +1,9 @@
 """What the compiled core offers; `_compiled.pyx` builds it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from mexc_async.core.book_side import BookLevel, Levels, N, Numbers
 from mexc_async.core.protobuf import Message
 
 has_sha256: bool
@@ -17,5 +18,18 @@ class Hmac:
 class Reader:
     """A message type's decoder."""
 
-    def __init__(self, message: Message[Any]) -> None: ...
+    def __init__(self, message: Message[Any], packs: bool = False) -> None: ...
     decode: Callable[[bytes], Any]
+
+class Packed:
+    """Levels as they came."""
+
+class Side:
+    """One side of a book."""
+
+    def __init__(self, sign: int) -> None: ...
+    def load(self, levels: Levels) -> None: ...
+    def apply(self, levels: Levels) -> None: ...
+    def best_price(self) -> tuple[int, int] | None: ...
+    def best(self, numbers: Numbers[N]) -> BookLevel[N] | None: ...
+    def read(self, numbers: Numbers[N]) -> Iterator[BookLevel[N]]: ...

@@ -4,6 +4,7 @@
 Where to read first: `signing.py`, `protobuf.py` and `book_side.py` say what is done here; this says only how.
 """
 
+from cython cimport final
 from libc.stdlib cimport getenv
 from libc.string cimport memcpy, memset
 

@@ -1,0 +1,338 @@
+# One side of a book as a sorted array. What does not fit into 64 bits, or is spelt in a way that `exact` refuses, makes
+# the pure side of `book_side.py` take over until the next snapshot: it knows what to raise.
+
+from cpython.mem cimport PyMem_Realloc
+from libc.string cimport memmove
+
+from mexc_async.core.book_side import BookLevel as _BookLevel, PureSide as _PureSide, exact as _exact
+from mexc_async.errors import ProtocolError as _ProtocolError
+
+cdef extern from "Python.h":
+    bint PyUnicode_IS_ASCII "PyUnicode_IS_ASCII"(object text)
+    Py_ssize_t PyUnicode_GetLength(object text) except -1
+
+cdef enum:
+    MOST_DIGITS = 18  # so many always fit
+
+cdef int64_t[19] _power
+_power[0] = 1
+for _i in range(1, 19):
+    _power[_i] = _power[_i - 1] * 10
+
+cdef struct Number:
+    int64_t value
+    int scale
+
+cdef struct Level:
+    int64_t key  # the price times the sign, so that keys ascend towards the best
+    int64_t quantity
+    int64_t scale  # of the quantity
+
+
+cdef inline bint _is_plain(Bytes at, Py_ssize_t size, Number* number) noexcept:
+    """Read digits with one point at most."""
+    cdef int64_t value = 0
+    cdef Py_ssize_t i, point = -1
+    cdef uint8_t digit
+    if size > MOST_DIGITS + 1:
+        return False
+    for i in range(size):
+        digit = at[i] - 48
+        if digit < 10:
+            value = value * 10 + digit
+        elif at[i] == 46 and point < 0:
+            point = i
+        else:
+            return False
+    if size - (point >= 0) < 1 or size - (point >= 0) > MOST_DIGITS:
+        return False
+    number.value = value
+    number.scale = <int>(size - point - 1) if point >= 0 else 0
+    return True
+
+
+cdef bint _read_number(Bytes at, Py_ssize_t size, Number* number) except -1:
+    """Read a number in any spelling; False for what is none, or does not fit."""
+    if _is_plain(at, size, number):
+        return True
+    try:
+        value, scale = _exact((<const char*>at)[:size].decode())
+    except (_ProtocolError, UnicodeDecodeError):
+        return False
+    if scale > MOST_DIGITS or value > _power[MOST_DIGITS]:
+        return False
+    number.value, number.scale = value, scale
+    return True
+
+
+cdef inline bint _rescale(Number* number, int scale) noexcept:
+    """Say the number with more decimals; False if it does not fit."""
+    if not _grows(&number.value, scale - number.scale):
+        return False
+    number.scale = scale
+    return True
+
+
+cdef inline bint _grows(int64_t* value, int decimals) noexcept:
+    """Multiply by a power of ten; False if the product does not fit."""
+    cdef int64_t most
+    if decimals > MOST_DIGITS:
+        return value[0] == 0
+    most = 9223372036854775807LL // _power[decimals]
+    if not -most <= value[0] <= most:
+        return False
+    value[0] *= _power[decimals]
+    return True
+
+
+cdef object _text_of(int64_t value, int scale):
+    """A number that is not negative, in plain notation."""
+    cdef unsigned char digits[40]
+    cdef int at = 40, written = 0
+    while value or written <= scale:
+        if written == scale and scale:
+            at -= 1
+            digits[at] = 46
+        at -= 1
+        digits[at] = 48 + value % 10
+        value //= 10
+        written += 1
+    return _new_text(&digits[at], 40 - at)
+
+
+cdef class Side:
+    """Levels of one side: `PureSide` says what each method does."""
+
+    cdef int64_t sign
+    cdef Level* levels
+    cdef Py_ssize_t count, room
+    cdef int scale
+    cdef object pure
+    """The pure side, while it has taken over."""
+    cdef Level seen
+    cdef object seen_level, seen_numbers
+    """The best level as it was read last, of what and as which numbers."""
+
+    def __cinit__(self, int sign):
+        self.sign = sign
+
+    def __dealloc__(self):
+        PyMem_Free(self.levels)
+
+    # Changing it
+
+    def load(self, levels):
+        cdef Py_ssize_t i, size = len(levels)
+        cdef Number* numbers = <Number*>_room(2 * size, sizeof(Number))
+        try:
+            self.pure, self.count, self.scale, self.seen_level = None, 0, 0, None
+            if not self.fill(levels, numbers, size):
+                self.count = 0
+                self.pure = _PureSide(self.sign)
+                self.pure.load(levels)
+        finally:
+            PyMem_Free(numbers)
+
+    cdef bint fill(self, levels, Number* numbers, Py_ssize_t size) except -1:
+        """Take a snapshot, best price first; False if it is not one."""
+        cdef Py_ssize_t i = 0
+        cdef int scale = 0, quantity_scale = 0
+        cdef Number* price
+        cdef Number* quantity
+        cdef Level* level
+        for item in levels:
+            if i == size or not _read_pair(item, &numbers[2 * i], &numbers[2 * i + 1]):
+                return False
+            scale = max(scale, numbers[2 * i].scale)
+            quantity_scale = max(quantity_scale, numbers[2 * i + 1].scale)
+            i += 1
+        self.reserve(size)
+        self.scale = scale
+        for i in range(size - 1, -1, -1):
+            price, quantity = &numbers[2 * i], &numbers[2 * i + 1]
+            if price.value < 1 or not _rescale(price, scale) or not _rescale(quantity, quantity_scale):
+                return False
+            level = &self.levels[self.count]
+            level.key, level.quantity, level.scale = price.value * self.sign, quantity.value, quantity_scale
+            if i < size - 1 and level.key <= numbers[2 * i + 2].value * self.sign:  # which is the one before
+                return self.fill_unsorted(numbers, size, quantity_scale)
+            if quantity.value:
+                self.count += 1
+        return True
+
+    cdef bint fill_unsorted(self, Number* numbers, Py_ssize_t size, int quantity_scale) except -1:
+        """The same in any order; of several levels with one price the last counts."""
+        cdef Py_ssize_t i
+        self.count = 0
+        for i in range(size):
+            if not _rescale(&numbers[2 * i + 1], quantity_scale):
+                return False
+            if not self.change(numbers[2 * i], numbers[2 * i + 1]):
+                return False
+        return True
+
+    def apply(self, levels):
+        cdef Number price, quantity
+        cdef int done = 1
+        if self.pure is None:
+            if type(levels) is Packed:
+                done = self.apply_packed(<Packed>levels)
+            else:
+                for item in levels:
+                    if not _read_pair(item, &price, &quantity, True) or not self.change(price, quantity):
+                        done = 0
+                        break
+            if done:
+                return
+            self.hand_over()
+        self.pure.apply(levels)
+
+    cdef bint apply_packed(self, Packed packed) except -1:
+        cdef Bytes at = <Bytes><const char*>packed.data
+        cdef Bytes end = at + len(packed.data)
+        cdef Pair pair
+        cdef Number price, quantity
+        while at < end:
+            at = _next_pair(at, &pair)
+            if not _read_number(pair.first, pair.first_size, &price):
+                return False
+            if not _read_number(pair.second, pair.second_size, &quantity):
+                return False
+            if not self.change(price, quantity):
+                return False
+        return True
+
+    cdef bint change(self, Number price, Number quantity) except -1:
+        """Take in one level; False if it does not fit."""
+        cdef Py_ssize_t low, high = self.count, middle, step = 4
+        cdef int64_t key = price.value
+        cdef int finer = price.scale - self.scale
+        cdef Level* levels
+        if key < 1:
+            return False
+        if finer > 0 and key % _power[finer] and not self.refine(finer):
+            return False
+        finer = price.scale - self.scale
+        if finer > 0:
+            key //= _power[finer]
+        elif finer and not _grows(&key, -finer):
+            return False
+        key *= self.sign
+        levels = self.levels
+        while high > step and levels[high - step].key >= key:  # most changes are near the best
+            high -= step
+            step *= 2
+        low = high - step if high > step else 0
+        while low < high:
+            middle = (low + high) >> 1
+            if levels[middle].key < key:
+                low = middle + 1
+            else:
+                high = middle
+        if low < self.count and levels[low].key == key:
+            if quantity.value:
+                levels[low].quantity, levels[low].scale = quantity.value, quantity.scale
+            else:
+                self.count -= 1
+                memmove(&levels[low], &levels[low + 1], (self.count - low) * sizeof(Level))
+        elif quantity.value:
+            self.reserve(self.count + 1)
+            levels = self.levels
+            memmove(&levels[low + 1], &levels[low], (self.count - low) * sizeof(Level))
+            levels[low].key, levels[low].quantity, levels[low].scale = key, quantity.value, quantity.scale
+            self.count += 1
+        return True
+
+    cdef bint refine(self, int decimals) except -1:
+        """Make room for prices with more decimals than any before; False if they do not fit."""
+        cdef Py_ssize_t i
+        cdef int64_t first, last
+        if self.count:
+            first, last = self.levels[0].key, self.levels[self.count - 1].key
+            if not _grows(&first, decimals) or not _grows(&last, decimals):
+                return False
+        for i in range(self.count):
+            self.levels[i].key *= _power[decimals]
+        self.scale += decimals
+        self.seen_level = None
+        return True
+
+    cdef int reserve(self, Py_ssize_t count) except -1:
+        """Have room for so many levels."""
+        cdef void* room
+        if count > self.room:
+            count += count // 4 + 16
+            room = PyMem_Realloc(self.levels, count * sizeof(Level))
+            if room == NULL:
+                raise MemoryError
+            self.levels, self.room = <Level*>room, count
+        return 0
+
+    cdef int hand_over(self) except -1:
+        """Let the pure side take over."""
+        cdef Py_ssize_t i
+        quantities = {}
+        for i in range(self.count):
+            quantities[self.levels[i].key] = _text_of(self.levels[i].quantity, self.levels[i].scale)
+        pure = _PureSide(self.sign)
+        pure.take_over(self.scale, quantities)
+        self.pure, self.count, self.seen_level = pure, 0, None
+        return 0
+
+    # Reading it
+
+    def best_price(self):
+        if self.pure is not None:
+            return self.pure.best_price()
+        return (self.levels[self.count - 1].key * self.sign, self.scale) if self.count else None
+
+    def best(self, numbers):
+        cdef Level* level
+        if self.pure is not None:
+            return self.pure.best(numbers)
+        if not self.count:
+            return None
+        level = &self.levels[self.count - 1]
+        if self.seen_level is None or numbers is not self.seen_numbers or memcmp(level, &self.seen, sizeof(Level)) != 0:
+            self.seen_level, self.seen_numbers = self.level(numbers[0], level), numbers
+            self.seen = level[0]
+        return self.seen_level
+
+    def read(self, numbers):
+        return self.pure.read(numbers) if self.pure is not None else self.each(numbers[0])
+
+    def each(self, from_text):
+        """Levels, best first; one that goes or comes meanwhile may make others be left out or repeated."""
+        cdef Py_ssize_t i = self.count
+        while i > 0:
+            i = min(i, self.count) - 1
+            if i < 0:
+                return
+            yield self.level(from_text, &self.levels[i])
+
+    cdef object level(self, from_text, Level* level):
+        price = from_text(_text_of(level.key * self.sign, self.scale))
+        return _new_level(_BookLevel, (price, from_text(_text_of(level.quantity, level.scale))))
+
+
+_new_level = tuple.__new__  # half the cost of calling BookLevel
+
+
+cdef bint _read_pair(item, Number* price, Number* quantity, bint may_be_blank=False) except -1:
+    """Read a level's texts; False for what is no number, or does not fit."""
+    if type(item) is tuple or type(item) is list:
+        first, second = item
+    else:
+        first, second = item.price_text, item.quantity_text
+    if not _read_text(first, price):
+        return False
+    if may_be_blank and type(second) is str and not second:
+        quantity.value = quantity.scale = 0
+        return True
+    return _read_text(second, quantity)
+
+
+cdef inline bint _read_text(text, Number* number) except -1:
+    if type(text) is not str or not PyUnicode_IS_ASCII(text):
+        return False
+    return _read_number(<Bytes>PyUnicode_1BYTE_DATA(text), PyUnicode_GetLength(text), number)

@@ -142,6 +142,68 @@ cdef inline void _drop(PyObject** values, int width) noexcept:
         Py_XDECREF(values[i])
 
 
+cdef struct Pair:
+    Bytes first
+    Py_ssize_t first_size
+    Bytes second
+    Py_ssize_t second_size
+
+
+cdef inline bint _is_pair(Bytes at, Bytes end, uint8_t tag) noexcept:
+    """Whether a message of two texts begins here, written as ever: `tag size 0A size text 12 size text`."""
+    cdef Py_ssize_t size, first
+    if end - at < 6 or at[0] != tag or at[1] > 127 or at[1] + 2 > end - at:
+        return False
+    size, first = at[1], at[3]
+    return (
+        at[2] == 0x0A and first + 4 <= size and at[4 + first] == 0x12 and at[5 + first] == size - first - 4
+    )
+
+
+cdef inline Bytes _next_pair(Bytes at, Pair* pair) noexcept:
+    """Take the pair apart that begins at `at` with its tag; where it ends. It is known to be one."""
+    pair.first, pair.first_size = at + 4, at[3]
+    at += 4 + at[3]
+    pair.second, pair.second_size = at + 2, at[1]
+    return at + 2 + at[1]
+
+
+@final
+cdef class Packed:
+    """Levels as they came: a sequence of Structs that are made each time they are asked for."""
+
+    cdef bytes data
+    cdef Py_ssize_t count
+    cdef object struct
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, index):
+        return self.levels()[index]
+
+    def __iter__(self):
+        return iter(self.levels())
+
+    def levels(self):
+        """All of them, in a tuple."""
+        cdef Bytes at = <Bytes><const char*>self.data
+        cdef Bytes end = at + len(self.data)
+        cdef Pair pair
+        levels = []
+        while at < end:
+            at = _next_pair(at, &pair)
+            texts = _new_text(pair.first, pair.first_size), _new_text(pair.second, pair.second_size)
+            levels.append(self.struct(*texts))
+        return tuple(levels)
+
+    def __eq__(self, other):
+        return self.data == (<Packed>other).data if type(other) is Packed else self.levels() == other
+
+    def __hash__(self):
+        return hash(self.data)
+
+
 cdef class Reader:
     """Reads one type of message: `Reader(message).decode` is `message.decode_pure`, but quick."""
 
@@ -348,6 +410,13 @@ cdef class Reader:
                 return UNUSUAL
             at += size
             count += 1
+        if self.packs and reader.is_pair and reader.offsets != NULL:
+            packed = _packed(first[0] - 2, at, entry.tag, count, <object>reader.struct)
+            if packed is not None:
+                value[0] = <PyObject*>packed
+                Py_INCREF(value[0])
+                first[0] = at
+                return 0
         value[0] = PyTuple_New(count)
         at = first[0]
         for i in range(count):
@@ -386,6 +455,21 @@ cdef class Reader:
             Py_XDECREF(self.texts[key])
             self.texts[key] = text
         return text
+
+
+cdef object _packed(Bytes first, Bytes end, uint8_t tag, Py_ssize_t count, struct):
+    """Messages that follow each other, with their tags; None unless all are pairs of ASCII."""
+    cdef Bytes at = first
+    cdef Packed packed
+    while at < end:
+        if not _is_pair(at, end, tag):
+            return None
+        at += 2 + at[1]
+    if not _is_ascii(first, end - first):
+        return None
+    packed = Packed.__new__(Packed)
+    packed.data, packed.count, packed.struct = (<const char*>first)[:end - first], count, struct
+    return packed
 
 
 cdef inline PyObject* _number(Entry* entry, uint64_t number) except? NULL:

@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from mexc_async.core.book import Levels, OrderBook
+from mexc_async.core.book import OrderBook
+from mexc_async.core.book_side import Levels
 from mexc_async.errors import BookNotSynced, ProtocolError
 
 MAX_OLD = 50

@@ -12,7 +12,8 @@ from typing import Any, Generic, Literal, Self, TypedDict, TypeVar, Unpack, cast
 
 from msgspec.structs import replace
 
-from mexc_async.core.book import BookLevel, BookView, OrderBook, Vwap
+from mexc_async.core.book import BookView, OrderBook, Vwap
+from mexc_async.core.book_side import BookLevel
 from mexc_async.core.book_sync import Action, BookSync, SyncCounts, SyncState
 from mexc_async.core.endpoint import Priority
 from mexc_async.errors import ClientClosed, InvalidRequest, MexcError, ProtocolError
