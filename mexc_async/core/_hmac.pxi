@@ -44,6 +44,7 @@ cdef Final _final = NULL
 cdef const char* _HEX = "0123456789abcdef"
 
 
+@final
 cdef class Hmac:
     """Signs with one key; holds hash states only, and forgets them when it goes."""
 

@@ -17,7 +17,10 @@ cdef extern from *:
         return member->type == T_OBJECT_EX ? member->offset : -1;
     }
     static int has_gc(PyObject *type) { return PyType_IS_GC((PyTypeObject *)type); }
-    static PyObject *alloc(PyObject *type) { return ((PyTypeObject *)type)->tp_alloc((PyTypeObject *)type, 0); }
+    static PyObject *alloc(PyObject *type, Py_ssize_t items)
+    {
+        return ((PyTypeObject *)type)->tp_alloc((PyTypeObject *)type, items);
+    }
     static void set_slot(PyObject *object, Py_ssize_t offset, PyObject *value)
     {
         *(PyObject **)((char *)object + offset) = value;
@@ -25,7 +28,7 @@ cdef extern from *:
     """
     Py_ssize_t slot_offset(object descriptor)
     bint has_gc(object type)
-    PyObject* alloc(PyObject* type) except NULL
+    PyObject* alloc(PyObject* type, Py_ssize_t items) except NULL
     void set_slot(PyObject* object, Py_ssize_t offset, PyObject* value)
 
 cdef extern from "Python.h":
@@ -204,6 +207,7 @@ cdef class Packed:
         return hash(self.data)
 
 
+@final
 cdef class Reader:
     """Reads one type of message: `Reader(message).decode` is `message.decode_pure`, but quick."""
 
@@ -310,7 +314,7 @@ cdef class Reader:
         cdef PyObject* value
         cdef PyObject* made
         if self.offsets != NULL:
-            made = alloc(self.struct)
+            made = alloc(self.struct, 0)
             for i in range(self.on_wire):
                 value = values[i]
                 if value == NULL:
