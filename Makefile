@@ -7,15 +7,17 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-inp
 DEMO_ARGS ?=
 BENCH_ARGS ?=
 
-.PHONY: demo test lint types unit coverage wheel chaos bench bench-peers docs clean
+.PHONY: demo test lint types unit pure coverage wheel chaos bench bench-peers docs clean
 
-# Make reads these stamps: a second run starts at once, a changed pyproject.toml installs anew.
+CORE := hatch_build.py $(wildcard mexc_async/core/*.pyx mexc_async/core/*.pxi)
+
+# Make reads these stamps: a second run starts at once, a changed pyproject.toml or compiled core installs anew.
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; name another with PYTHON=...") if sys.version_info < (3, 11) else None'
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/.runtime: $(VENV)/.created pyproject.toml
+$(VENV)/.runtime: $(VENV)/.created pyproject.toml $(CORE)
 	@$(PIP) --editable .
 	@touch $@
 
@@ -26,7 +28,7 @@ $(VENV)/.dev: $(VENV)/.runtime
 demo: $(VENV)/.runtime
 	@$(BIN)/mexc-async demo $(DEMO_ARGS)
 
-test: lint types unit wheel
+test: lint types unit pure wheel
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff format --check .
@@ -38,10 +40,17 @@ types: $(VENV)/.dev
 unit: $(VENV)/.dev
 	@$(BIN)/python -m pytest
 
+# What the compiled core does, by the pure one as well.
+PURE_TESTS := tests/core tests/spot tests/streams
+
+pure: $(VENV)/.dev
+	@MEXC_ASYNC_PURE=1 $(BIN)/python -m pytest $(PURE_TESTS)
+
 # The same tests, measured: three times as slow, and fails under the percentage in pyproject.toml.
 coverage: $(VENV)/.dev
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest
+	@MEXC_ASYNC_PURE=1 $(BIN)/coverage run -m pytest $(PURE_TESTS)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
@@ -64,7 +73,7 @@ bench: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks all $(BENCH_ARGS)
 
 # The same beside other clients of MEXC, in an environment of its own.
-$(PEERS)/.installed: pyproject.toml
+$(PEERS)/.installed: pyproject.toml $(CORE)
 	@$(PYTHON) -m venv $(PEERS)
 	@$(PEERS)/bin/python -m pip --disable-pip-version-check install --quiet --no-input --editable '.[dev,bench]'
 	@touch $@
@@ -73,4 +82,5 @@ bench-peers: $(PEERS)/.installed
 	@$(PEERS)/bin/python -m benchmarks all $(BENCH_ARGS)
 
 clean:
+	rm -f mexc_async/core/_compiled.*.so mexc_async/core/_compiled.*.pyd
 	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist build

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sysconfig
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,13 @@ class CompiledCore(BuildHookInterface[Any]):
     """Runs Cython and the C compiler; MEXC_ASYNC_PURE=1 leaves both out."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Add the extension to the wheel; an editable installation has it beside its source."""
-        if self.target_name != "wheel" or os.environ.get("MEXC_ASYNC_PURE"):
+        """Add the extension to the wheel; an editable installation gets it beside its source."""
+        if self.target_name != "wheel":
+            return
+        target = Path(self.root, SOURCE).with_suffix(str(sysconfig.get_config_var("EXT_SUFFIX")))
+        if version == "editable":
+            target.unlink(missing_ok=True)  # rather none than an old one
+        if os.environ.get("MEXC_ASYNC_PURE"):
             return
         self.scratch = Path(tempfile.mkdtemp())
         try:
@@ -26,10 +32,10 @@ class CompiledCore(BuildHookInterface[Any]):
         except (Exception, SystemExit) as error:  # no compiler, no headers, no Cython: whatever it is, pure will do
             self.app.display_warning(f"no compiled core, the pure one will do: {error or type(error).__name__}")
             return
-        target = SOURCE.with_name(built.name)
         if version == "editable":
-            shutil.copy(built, Path(self.root, target))
-        build_data["force_include"][str(built)] = str(target)
+            shutil.copy(built, target)
+            return
+        build_data["force_include"][str(built)] = str(target.relative_to(self.root))
         build_data["pure_python"] = False
         build_data["infer_tag"] = True
 
@@ -44,7 +50,8 @@ def compile_core(root: Path, scratch: Path) -> Path:
     from Cython.Build import cythonize
     from setuptools import Distribution, Extension
 
-    extension = Extension("mexc_async.core._compiled", [str(root / SOURCE)])
+    no_debugging = [] if os.name == "nt" else ["-g0"]
+    extension = Extension("mexc_async.core._compiled", [str(root / SOURCE)], extra_compile_args=no_debugging)
     modules = cythonize([extension], build_dir=str(scratch), quiet=True)
     build = Distribution({"ext_modules": modules}).get_command_obj("build_ext")
     build.build_temp, build.build_lib = str(scratch), str(scratch / "lib")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mexc_async.core.explain import SignatureReport, explain_signature
     from mexc_async.core.exposure import ExposureReport, SymbolStake
     from mexc_async.core.guard_limits import GuardLimits
+    from mexc_async.core.kind import core_kind
     from mexc_async.core.limits import Limit, Limits
     from mexc_async.core.orders import OrderFill, OrderState
     from mexc_async.core.retry import RetryPolicy
@@ -198,6 +199,7 @@ __all__ = [
     "WithdrawalsOff",
     "__version__",
     "call",
+    "core_kind",
     "endpoints",
     "explain_signature",
     "run",
@@ -211,6 +213,7 @@ _HOME = {
     "core.endpoint": "Auth Cost Endpoint Json Priority Request Resource Route call",
     "core.exposure": "ExposureReport SymbolStake",
     "core.guard_limits": "GuardLimits",
+    "core.kind": "core_kind",
     "core.limits": "Limit Limits",
     "core.orders": "OrderFill OrderState",
     "core.retry": "RetryPolicy",
