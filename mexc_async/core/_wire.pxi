@@ -204,7 +204,7 @@ cdef class Packed:
         return self.data == (<Packed>other).data if type(other) is Packed else self.levels() == other
 
     def __hash__(self):
-        return hash(self.data)
+        return hash(self.levels())
 
 
 @final

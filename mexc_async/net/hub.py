@@ -168,6 +168,8 @@ class Hub:
         """Called with every private push, whoever consumes it, and with what REST told in its place."""
         self._hooks = hooks
         self._topics: dict[str, _Topic] = {}
+        self._packed: set[bytes] = set()
+        """Channels that only books consume, as a frame has them."""
         self._shards: list[_Shard] = []
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -196,7 +198,7 @@ class Hub:
                     shard = self._shard_for(channel, fresh)
                     topic = self._topics[channel] = _Topic(shard)
                     fresh.setdefault(shard, []).append(channel)
-                topic.inboxes += (inbox,)
+                self._set_inboxes(channel, topic, (*topic.inboxes, inbox))
                 joined.append(topic)
         for shard, channels in fresh.items():
             shard.kept.add(channels)
@@ -221,7 +223,7 @@ class Hub:
             topic = self._topics.get(channel)
             if topic is None or inbox not in topic.inboxes:
                 continue
-            topic.inboxes = tuple(other for other in topic.inboxes if other is not inbox)
+            self._set_inboxes(channel, topic, tuple(other for other in topic.inboxes if other is not inbox))
             if not topic.inboxes:
                 del self._topics[channel]
                 unused.setdefault(topic.shard, []).append(channel)
@@ -233,6 +235,13 @@ class Hub:
             ):  # what was refused is not kept: it may be gone already
                 self._shards.remove(shard)
                 shard.task.cancel()
+
+    def _set_inboxes(self, channel: str, topic: _Topic, inboxes: tuple[Inbox, ...]) -> None:
+        topic.inboxes = inboxes
+        if inboxes and all(inbox.packs for inbox in inboxes):
+            self._packed.add(channel.encode())
+        else:
+            self._packed.discard(channel.encode())
 
     def leave_later(self, inbox: Inbox) -> None:
         """The same from wherever the garbage collector runs."""
@@ -256,7 +265,7 @@ class Hub:
     def decode(self, frame: bytes) -> tuple[str, object] | None:
         """A frame as (channel, push); None, counted, if it is no push."""
         try:
-            push = decode_push(frame)
+            push = decode_push(frame, packs=bool(self._packed) and _channel_of(frame) in self._packed)
         except ProtocolError as error:
             self._bad_frame(error)
             return None
@@ -401,3 +410,8 @@ class Hub:
             for inbox in topic.inboxes:
                 inbox.close()
                 self.leave(inbox)
+
+
+def _channel_of(frame: bytes) -> bytes:
+    """The channel, where a frame begins with it as all do so far: a tag, its size, its text."""
+    return frame[2 : 2 + frame[1]] if len(frame) > 1 else b""

@@ -19,7 +19,7 @@ class Inbox:
 
     __slots__ = (
         "arrived_at", "callback", "channels", "dropped", "error", "gaps", "is_closed", "is_joined", "newest", "on_back",
-        "on_end", "on_gap", "overflow", "queue", "received", "sent_ms", "server_ms", "size", "waiters",
+        "on_end", "on_gap", "overflow", "packs", "queue", "received", "sent_ms", "server_ms", "size", "waiters",
     )  # fmt: skip
 
     def __init__(
@@ -35,6 +35,8 @@ class Inbox:
         self.overflow = overflow
         self.callback = callback
         self.server_ms = server_ms
+        self.packs = False
+        """Whether levels may come as they were sent, by `decode_push(..., packs=True)`."""
         self.on_gap: Callable[[], None] | None = None
         self.on_back: Callable[[], None] | None = None
         self.on_end: Callable[[], None] | None = None

@@ -6,6 +6,7 @@ from typing import Annotated, Generic, TypeVar
 
 from msgspec import Struct, structs
 
+from mexc_async.core.kind import compiled
 from mexc_async.core.protobuf import Field, Message, OneOf, delimited, message_of, unknown_bytes
 from mexc_async.errors import ProtocolError
 from mexc_async.spot.push_models import (
@@ -69,17 +70,20 @@ class Push(Struct, Generic[B_co], frozen=True, gc=False):
 
 
 _PUSH: Message[Push[Body]] = message_of(Push)
+_read = _PUSH.decode
+_read_packed = compiled.Reader(_PUSH, packs=True).decode if compiled else _PUSH.decode
 
 
-def decode_push(frame: bytes | bytearray | memoryview) -> Push[Body]:
+def decode_push(frame: bytes | bytearray | memoryview, packs: bool = False) -> Push[Body]:
     """Read one binary frame. Raises ProtocolError, and nothing else, for one that is truncated, malformed or too large.
 
-    A body of an unknown number becomes `Unknown`, unknown fields are skipped and counted.
+    A body of an unknown number becomes `Unknown`, unknown fields are skipped and counted. With `packs` the compiled core
+    leaves levels as they came, in a sequence that makes them when it is asked: a book takes them in without.
     """
     data = frame if type(frame) is bytes else bytes(frame)
     if len(data) > MAX_FRAME_BYTES:
         raise ProtocolError(f"a frame of {len(data)} bytes, more than {MAX_FRAME_BYTES}")
-    push, unknown = _PUSH.decode(data)
+    push, unknown = _read_packed(data) if packs else _read(data)
     if push.body is not None and not unknown:
         return push
     body = push.body if push.body is not None else _unknown_body(data)
