@@ -19,8 +19,10 @@ from typing import Any, Protocol, TypeAlias
 
 from sortedcontainers import SortedDict  # type: ignore[import-untyped]  # has no type information
 
-from benchmarks.harness import OWN, Goal, Report, Row, Sample, Settings, SubjectFailed, interleave, summarise
+from benchmarks.harness import OWN, OWN_PURE, Goal, Report, Row, Sample, Settings, SubjectFailed, interleave, summarise
 from mexc_async.core.book import BookView, OrderBook
+from mexc_async.core.book_side import PureSide
+from mexc_async.core.kind import core_kind
 
 Pairs: TypeAlias = list[tuple[str, str]]
 Message: TypeAlias = tuple[Pairs, Pairs]
@@ -61,6 +63,12 @@ class Own:
 
     def top(self) -> Sides:
         return self.view.bids(TOP), self.view.asks(TOP)
+
+
+class OwnPure(Own):
+    def __init__(self) -> None:
+        self.book = OrderBook(PureSide)
+        self.view = self.book
 
 
 class OwnFloat(Own):
@@ -132,9 +140,10 @@ def run(settings: Settings) -> Report:
     """Deltas with both reads, and memory."""
     depths = (50, 100) if settings.quick else DEPTHS
     messages = 20 if settings.quick else 400
-    makers: dict[str, Callable[[], Subject]] = {OWN: Own, OWN_FLOAT: OwnFloat}
+    makers: dict[str, Callable[[], Subject]] = {OWN: Own, OWN_PURE: OwnPure, OWN_FLOAT: OwnFloat}
     makers |= {SORTED: Sorted, SORTED_DECIMAL: SortedDecimal}
     notes = [
+        f"{OWN}: the {core_kind} core",
         f"{OWN}: read as Decimal; every subject is given the same text and turns it into its own numbers",
         "goals: 1,000 books of 1,000 levels in at most 250 MB; load: a snapshot of that many levels on both sides",
     ]
@@ -163,9 +172,14 @@ def run(settings: Settings) -> Report:
             pair = {OWN: results[f"{OWN}/{depths[1]}"], OWN_SMALL: results[f"{OWN}/{depths[0]}"]}
             rows += summarise(FLAT, pair, [OWN_SMALL], ["cpu_us_per_op"])
     books, levels = (5, 50) if settings.quick else (1000, 1000)
-    held = {name: partial(memory, name, books, levels) for name in (OWN, SORTED)}
+    held = {name: partial(memory, name, books, levels) for name in (OWN, OWN_PURE, SORTED)}
     rows += summarise(MEMORY.format(books, levels), interleave(held, 1), [SORTED], ["rss_mb"])
-    goals = [Goal(f"30-level delta and best, {depth} levels", "cpu_us_per_op", SORTED, 0.4) for depth in DEPTHS]
+    own_goal = 0.1 if core_kind == "compiled" else 0.4
+    goals = [
+        Goal(f"30-level delta and best, {depth} levels", "cpu_us_per_op", SORTED, at_most, subject)
+        for depth in DEPTHS
+        for subject, at_most in ((OWN, own_goal), (OWN_PURE, 0.4))
+    ]
     return Report(rows, [*goals, Goal(FLAT, "cpu_us_per_op", OWN_SMALL, 1.3)], notes)
 
 
@@ -259,7 +273,8 @@ def memory(name: str, books: int, levels: int) -> Sample:
 
 def grow(name: str, books: int, levels: int) -> float:
     """Make the books and keep them; megabytes that this process grew by."""
-    make: Callable[[], Subject] = Own if name == OWN else Sorted
+    makers: dict[str, Callable[[], Subject]] = {OWN: Own, OWN_PURE: OwnPure, SORTED: Sorted}
+    make = makers[name]
     kept: list[Subject] = []
     first = Flow(levels, 0, seed=0)
     before = _resident()

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from decimal import Decimal
+from functools import partial
 from importlib import import_module
 from types import ModuleType
 from typing import Any, TypeAlias
 
 from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]  # the package ships no types
 
-from benchmarks.harness import OWN, CpuLoop, Goal, Report, Row, Settings, interleave, summarise
+from benchmarks.harness import OWN, OWN_PURE, CpuLoop, Goal, Report, Row, Settings, interleave, summarise
+from mexc_async.core.book import OrderBook
+from mexc_async.core.book_side import PureSide
+from mexc_async.core.kind import core_kind
+from mexc_async.core.protobuf import message_of
 from mexc_async.spot.enums import Side
 from mexc_async.spot.models import Level
 from mexc_async.spot.push import Push, decode_push, encode_push
@@ -27,12 +33,18 @@ from mexc_async.spot.push_models import (
 )
 from tests.proto import oracle
 
+Best: TypeAlias = tuple[Sequence[Any] | None, Sequence[Any] | None]
+Feed: TypeAlias = Callable[[bytes], Best]
 Decode: TypeAlias = Callable[[bytes], Any]
 
 STRUCTS, DECIMALS, OWN_DECIMALS = "protobuf + Structs text", "protobuf + Structs Decimal", f"{OWN} Decimal"
 BARE, AS_CCXT = "protobuf bare", "protobuf + MessageToDict text"
+CCXT_BLOCKS, UPB_BLOCKS = "ccxt's parts", "protobuf + Structs, pure book"
 CCXT, PYMEXC, AIOMEXC, TYPED_MEXC = "ccxt", "pymexc bare", "aiomexc", "typed-mexc"
-GOALS = {"book ticker": 3, "depth, 30 levels": 1, "limit depth, 20 levels": 1, "deals": 3, "kline": 4}
+GOALS = {"book ticker": 3.0, "depth, 30 levels": 1.0, "limit depth, 20 levels": 1.0, "deals": 3.0, "kline": 4.0}
+"""Of the pure core, in terms of protobuf + Structs text; the compiled one has one goal for all."""
+COMPILED_GOAL = 0.35
+TO_BOOK = "depth, 30 levels, to a book and its best prices"
 NOW = 1763719200123
 FRAMES = 64
 """Different frames of each kind."""
@@ -45,6 +57,7 @@ def run(settings: Settings) -> Report:
     """The five kinds of frames that come by far the most."""
     subjects: dict[str, Decode] = {
         OWN: decode_push,
+        OWN_PURE: message_of(Push).decode_pure,
         OWN_DECIMALS: lambda frame: decimals(decode_push(frame).body),
         STRUCTS: structs,
         DECIMALS: lambda frame: decimals(structs(frame).body),
@@ -52,6 +65,7 @@ def run(settings: Settings) -> Report:
         AS_CCXT: lambda frame: MessageToDict(parse(frame)),
     }
     notes = [
+        f"{OWN}: the {core_kind} core",
         f"{OWN}: prices are text until they are read, as in {STRUCTS}, which makes the same values; Decimal: all read",
         f"{BARE}: nothing read; {AS_CCXT}: as ccxt decodes, before it parses the dict",
         "other clients hand out text too: ccxt a dict, pymexc protobuf's message with nothing read, others own objects",
@@ -61,22 +75,90 @@ def run(settings: Settings) -> Report:
             subjects[name] = decode()
         except Exception as error:  # a peer may fail to import in ways of its own
             notes.append(f"absent: {name} ({type(error).__name__})")
-    goals = {STRUCTS: 1.0, AS_CCXT: 0.5} | {name: at_most for name, at_most in PEER_GOALS.items() if name in subjects}
+    baselines = {AS_CCXT: 0.5} | {name: at_most for name, at_most in PEER_GOALS.items() if name in subjects}
     rows: list[Row] = []
     for case, frames in frames_by_case().items():
         assert all(structs(frame) == decode_push(frame) for frame in frames), "the subjects do not do the same"
         seconds = 0.0005 if settings.quick else 0.03
         loops = {name: _Loop(decode, frames, seconds) for name, decode in subjects.items()}
-        rows += summarise(case, interleave(loops, settings.rounds), list(goals), ["cpu_us_per_op"])
-    return Report(
-        rows,
-        [
-            Goal(case, "cpu_us_per_op", baseline, structs_at_most if baseline == STRUCTS else at_most)
-            for baseline, at_most in goals.items()
-            for case, structs_at_most in GOALS.items()
-        ],
-        notes,
-    )
+        rows += summarise(case, interleave(loops, settings.rounds), [STRUCTS, *baselines], ["cpu_us_per_op"])
+    rows += _to_book(settings)
+    goals = [
+        Goal(TO_BOOK, "cpu_us_per_op", CCXT_BLOCKS, 1 / 40 if core_kind == "compiled" else 1 / 4),
+        Goal(TO_BOOK, "cpu_us_per_op", CCXT_BLOCKS, 1 / 4, OWN_PURE),
+    ]
+    for case, pure_goal in GOALS.items():
+        own_goal = COMPILED_GOAL if core_kind == "compiled" else pure_goal
+        goals.append(Goal(case, "cpu_us_per_op", STRUCTS, own_goal))
+        goals.append(Goal(case, "cpu_us_per_op", STRUCTS, pure_goal, OWN_PURE))
+        goals += [Goal(case, "cpu_us_per_op", baseline, at_most) for baseline, at_most in baselines.items()]
+    return Report(rows, goals, notes)
+
+
+def _to_book(settings: Settings) -> list[Row]:
+    """From a frame's bytes to a book of 1,000 levels a side, and its best prices."""
+    frames = frames_by_case()["depth, 30 levels"]
+    subjects = {name: make() for name, make in book_feeders().items()}
+    for frame in frames:
+        found = [_as_floats(feed(frame)) for feed in subjects.values()]
+        assert all(best == found[0] for best in found), "the subjects do not do the same"
+    seconds = 0.0005 if settings.quick else 0.03
+    loops = {name: _Loop(feed, frames, seconds) for name, feed in subjects.items()}
+    baselines = [CCXT_BLOCKS, UPB_BLOCKS]
+    return summarise(TO_BOOK, interleave(loops, settings.rounds), baselines, ["cpu_us_per_op"])
+
+
+def book_feeders() -> dict[str, Callable[[], Feed]]:
+    """What takes a frame into a book of 1,000 levels a side, and then reads its best prices."""
+    feeders: dict[str, Callable[[], Feed]] = {
+        OWN: lambda: _own_feed(OrderBook(), lambda frame: decode_push(frame, packs=True)),
+        OWN_PURE: lambda: _own_feed(OrderBook(PureSide), _decode_pure),
+        UPB_BLOCKS: lambda: _own_feed(OrderBook(PureSide), structs),
+    }
+    with suppress(ImportError):
+        feeders[CCXT_BLOCKS] = partial(_ccxt_feed, import_module("ccxt.async_support.base.ws.order_book").OrderBook)
+    return feeders
+
+
+def _deep_book() -> list[list[tuple[str, str]]]:
+    return [[(_price(9338728 + (sign > 0) + sign * i), "1.25") for i in range(1000)] for sign in (-1, 1)]
+
+
+def _decode_pure(frame: bytes) -> Push[Body]:
+    return message_of(Push).decode_pure(frame)[0]
+
+
+def _own_feed(book: OrderBook, decode: Callable[[bytes], Push[Body]]) -> Feed:
+    bids, asks = _deep_book()
+    book.load(bids, asks, 1)
+
+    def feed(frame: bytes) -> Best:
+        update = decode(frame).body
+        assert isinstance(update, DepthUpdate)
+        book.apply(update.bids, update.asks, 1)
+        return book.best_bid, book.best_ask
+
+    return feed
+
+
+def _ccxt_feed(make: Callable[[dict[str, Any]], Any]) -> Feed:
+    """ccxt's own parts, as its exchange classes put them together."""
+    bids, asks = ([[float(p), float(q)] for p, q in side] for side in _deep_book())
+    book = make({"bids": bids, "asks": asks})
+
+    def feed(frame: bytes) -> Best:
+        update = MessageToDict(_parse(frame))["publicAggreDepths"]
+        for side in ("bids", "asks"):
+            store = book[side].store
+            for level in update[side]:
+                store(float(level["price"]), float(level["quantity"]))
+        return book["bids"][0], book["asks"][0]
+
+    return feed
+
+
+def _as_floats(best: Best) -> list[list[float]]:
+    return [[float(number) for number in level or ()] for level in best]
 
 
 class _Loop:

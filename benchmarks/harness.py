@@ -30,6 +30,8 @@ Sample: TypeAlias = dict[str, float]
 
 OWN = "mexc_async"
 """The name of our own subject in every case."""
+OWN_PURE = f"{OWN} pure"
+"""The same by the pure core, where the compiled one is in use."""
 _PACKAGES = (
     "mexc-async", "aiohttp", "aiolimiter", "aiomexc", "ccxt", "httptools", "msgspec", "orjson", "picows", "protobuf",
     "pymexc", "python-binance", "sortedcontainers", "typed-mexc", "uvloop", "yarl",

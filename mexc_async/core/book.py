@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Context, Decimal, localcontext
 from itertools import islice
 from math import inf
@@ -125,8 +125,7 @@ class OrderBook(BookView[Decimal]):
 
     __slots__ = ("floats", "version")
 
-    def __init__(self) -> None:
-        side = compiled.Side if compiled else PureSide
+    def __init__(self, side: Callable[[int], Side] = compiled.Side if compiled else PureSide) -> None:
         super().__init__(side(1), side(-1), _DECIMALS)
         self.floats: BookView[float] = BookView(self._bids, self._asks, _FLOATS)
         """The same book read as floats: for signals, never for an order."""

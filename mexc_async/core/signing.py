@@ -21,9 +21,7 @@ class Signer:
     __slots__ = ("sign",)
 
     def __init__(self, secret: bytes) -> None:
-        key = sha256(secret).digest() if len(secret) > _BLOCK else secret
-        key = key.ljust(_BLOCK, b"\0")
-        inner, outer = key.translate(_INNER), key.translate(_OUTER)
+        inner, outer = blocks(secret)
         is_compiled = compiled and compiled.has_sha256
         self.sign: Callable[[bytes], str] = compiled.Hmac(inner, outer).sign if is_compiled else hmac(inner, outer)
         """The signature of a message: 64 lower-case hex digits, as MEXC requires."""
@@ -33,6 +31,13 @@ class Signer:
 
     def __reduce__(self) -> str:
         raise TypeError("a Signer stands for a secret and is not pickled")
+
+
+def blocks(secret: bytes) -> tuple[bytes, bytes]:
+    """What HMAC hashes before the message, and before the inner digest."""
+    key = sha256(secret).digest() if len(secret) > _BLOCK else secret
+    key = key.ljust(_BLOCK, b"\0")
+    return key.translate(_INNER), key.translate(_OUTER)
 
 
 def hmac(inner_block: bytes, outer_block: bytes) -> Callable[[bytes], str]:

@@ -77,8 +77,8 @@ _read_packed = compiled.Reader(_PUSH, packs=True).decode if compiled else _PUSH.
 def decode_push(frame: bytes | bytearray | memoryview, packs: bool = False) -> Push[Body]:
     """Read one binary frame. Raises ProtocolError, and nothing else, for one that is truncated, malformed or too large.
 
-    A body of an unknown number becomes `Unknown`, unknown fields are skipped and counted. With `packs` the compiled core
-    leaves levels as they came, in a sequence that makes them when it is asked: a book takes them in without.
+    A body of an unknown number becomes `Unknown`, unknown fields are skipped and counted. With `packs` the compiled
+    core leaves levels as they came, in a sequence that makes them when it is asked: a book takes them in without.
     """
     data = frame if type(frame) is bytes else bytes(frame)
     if len(data) > MAX_FRAME_BYTES:
