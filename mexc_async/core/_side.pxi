@@ -328,9 +328,12 @@ cdef class Side:
         if not self.count:
             return None
         level = &self.levels[self.count - 1]
-        if self.seen_level is None or numbers is not self.seen_numbers or memcmp(level, &self.seen, sizeof(Level)) != 0:
-            self.seen_level, self.seen_numbers = self.level(numbers[0], level), numbers
-            self.seen = level[0]
+        if self.seen_level is None or numbers is not self.seen_numbers or level.key != self.seen.key:
+            self.seen_level = self.level(_number_of(level.key * self.sign, self.scale, numbers[0]), level, numbers[0])
+            self.seen_numbers = numbers
+        elif level.quantity != self.seen.quantity or level.scale != self.seen.scale:
+            self.seen_level = self.level(<object>PyTuple_GET_ITEM(self.seen_level, 0), level, numbers[0])
+        self.seen = level[0]
         return self.seen_level
 
     def read(self, numbers):
@@ -339,14 +342,15 @@ cdef class Side:
     def each(self, from_text):
         """Levels, best first; one that goes or comes meanwhile may make others be left out or repeated."""
         cdef Py_ssize_t i = self.count
+        cdef Level* level
         while i > 0:
             i = min(i, self.count) - 1
             if i < 0:
                 return
-            yield self.level(from_text, &self.levels[i])
+            level = &self.levels[i]
+            yield self.level(_number_of(level.key * self.sign, self.scale, from_text), level, from_text)
 
-    cdef object level(self, from_text, Level* level):
-        price = _number_of(level.key * self.sign, self.scale, from_text)
+    cdef object level(self, price, Level* level, from_text):
         quantity = _number_of(level.quantity, level.scale, from_text)
         made = <object>alloc(<PyObject*>_BookLevel, 2)  # a fifth of the cost of calling it
         Py_DECREF(<PyObject*>made)

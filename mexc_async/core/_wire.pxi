@@ -152,10 +152,10 @@ cdef struct Pair:
     Py_ssize_t second_size
 
 
-cdef inline bint _is_pair(Bytes at, Bytes end, uint8_t tag) noexcept:
+cdef inline bint _is_pair(Bytes at, Bytes end) noexcept:
     """Whether a message of two texts begins here, written as ever: `tag size 0A size text 12 size text`."""
     cdef Py_ssize_t size, first
-    if end - at < 6 or at[0] != tag or at[1] > 127 or at[1] + 2 > end - at:
+    if end - at < 6 or at[1] > 127 or at[1] + 2 > end - at:
         return False
     size, first = at[1], at[3]
     return (
@@ -408,19 +408,18 @@ cdef class Reader:
         cdef PyObject* made
         if value[0] != NULL or entry.tag > 127:  # there were others before
             return UNUSUAL
+        if self.packs and reader.is_pair and (first[0] - 1)[0] == size:  # in one byte
+            packed = _packed(first[0] - 2, first, end, entry.tag, <object>reader.struct)
+            if packed is not None:
+                value[0] = <PyObject*>packed
+                Py_INCREF(value[0])
+                return 0
         while at < end and at[0] == entry.tag:
             at = _small(at + 1, end, &size)
             if at == NULL or size > <uint64_t>(end - at):
                 return UNUSUAL
             at += size
             count += 1
-        if self.packs and reader.is_pair and reader.offsets != NULL:
-            packed = _packed(first[0] - 2, at, entry.tag, count, <object>reader.struct)
-            if packed is not None:
-                value[0] = <PyObject*>packed
-                Py_INCREF(value[0])
-                first[0] = at
-                return 0
         value[0] = PyTuple_New(count)
         at = first[0]
         for i in range(count):
@@ -461,18 +460,21 @@ cdef class Reader:
         return text
 
 
-cdef object _packed(Bytes first, Bytes end, uint8_t tag, Py_ssize_t count, struct):
-    """Messages that follow each other, with their tags; None unless all are pairs of ASCII."""
+cdef object _packed(Bytes first, Bytes* stop, Bytes end, uint8_t tag, struct):
+    """Messages that follow each other, with their tags, and where they stop; None unless all are pairs of ASCII."""
     cdef Bytes at = first
+    cdef Py_ssize_t count = 0
     cdef Packed packed
-    while at < end:
-        if not _is_pair(at, end, tag):
+    while at < end and at[0] == tag:
+        if not _is_pair(at, end):
             return None
         at += 2 + at[1]
-    if not _is_ascii(first, end - first):
+        count += 1
+    if not count or not _is_ascii(first, at - first):
         return None
     packed = Packed.__new__(Packed)
-    packed.data, packed.count, packed.struct = (<const char*>first)[:end - first], count, struct
+    packed.data, packed.count, packed.struct = (<const char*>first)[:at - first], count, struct
+    stop[0] = at
     return packed
 
 

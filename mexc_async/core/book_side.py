@@ -138,25 +138,27 @@ class PureSide:
 
     def best(self, numbers: Numbers[N]) -> BookLevel[N] | None:
         """The best level."""
-        return next(self.read(numbers), None)
+        return self._level(self.order[-1], numbers) if self.order else None
 
     def read(self, numbers: Numbers[N]) -> Iterator[BookLevel[N]]:
         """Levels, best first."""
-        (from_text, from_int), quantities = numbers, self.quantities
-        exponent, quantity_exponent = -self.scale, -self.quantity_scale
+        quantities = self.quantities
         for key in reversed(self.order):
-            held = quantities[key]
-            if isinstance(held, int):
-                quantity = from_int(held, quantity_exponent)
-            elif held < "1" and not held.strip("0."):
-                continue
-            else:
-                try:
-                    quantity = from_text(held)
-                except (InvalidOperation, ValueError):  # such as two points, which `apply` need not notice
-                    raise ProtocolError(f"a level has the quantity {held!r}") from None
-            price = from_int(key if key > 0 else -key, exponent)
-            yield tuple.__new__(BookLevel, (price, quantity))  # half the cost of calling BookLevel
+            if not _is_zero(quantities[key]):
+                yield self._level(key, numbers)
+
+    def _level(self, key: int, numbers: Numbers[N]) -> BookLevel[N]:
+        from_text, from_int = numbers
+        held = self.quantities[key]
+        if isinstance(held, int):
+            quantity = from_int(held, -self.quantity_scale)
+        else:
+            try:
+                quantity = from_text(held)
+            except (InvalidOperation, ValueError):  # such as two points, which `apply` need not notice
+                raise ProtocolError(f"a level has the quantity {held!r}") from None
+        price = from_int(key if key > 0 else -key, -self.scale)
+        return tuple.__new__(BookLevel, (price, quantity))  # half the cost of calling BookLevel
 
     def _key(self, text: str) -> int:
         """Parse a price that is not among the known."""

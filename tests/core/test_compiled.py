@@ -231,6 +231,16 @@ def test_levels_kept_as_they_came_are_a_sequence() -> None:
         bids[2]
 
 
+@pytest.mark.parametrize(
+    "wire", ["0a8000", "0a8000" * 3, "0a00", "0a8a00 0a0131 1204 31323334", "0a0a 0a0131 1205 3132333435"]
+)
+def test_oddly_written_levels_are_read_all_the_same(wire: str) -> None:
+    assert compiled
+    data, message = bytes.fromhex(wire), message_of(DepthUpdate)
+    reader = compiled.Reader(message, packs=True)
+    assert outcome(reader.decode, data) == outcome(message.decode, data) == outcome(message.decode_pure, data)
+
+
 @given(st.data())
 def test_what_is_kept_as_it_came_is_refused_like_what_is_read(data: st.DataObject) -> None:
     assert compiled
