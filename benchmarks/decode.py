@@ -111,7 +111,7 @@ def _to_book(settings: Settings) -> list[Row]:
 def book_feeders() -> dict[str, Callable[[], Feed]]:
     """What takes a frame into a book of 1,000 levels a side, and then reads its best prices."""
     feeders: dict[str, Callable[[], Feed]] = {
-        OWN: lambda: _own_feed(OrderBook(), lambda frame: decode_push(frame, packs=True)),
+        OWN: lambda: _own_feed(OrderBook(), partial(decode_push, packs=True)),
         OWN_PURE: lambda: _own_feed(OrderBook(PureSide), _decode_pure),
         UPB_BLOCKS: lambda: _own_feed(OrderBook(PureSide), structs),
     }

@@ -20,7 +20,7 @@ import aiohttp
 import orjson
 
 from benchmarks.decode import frames_by_case, structs
-from benchmarks.harness import OWN, Sample
+from benchmarks.harness import OWN, OWN_PURE, Sample
 from mexc_async.client import Mexc
 from mexc_async.net.websocket import Library
 from mexc_async.spot import channels
@@ -211,6 +211,7 @@ async def _meanwhile(work: Any) -> AsyncIterator[None]:
 
 SUBJECTS: dict[str, Subject] = {
     OWN: partial(_sdk, library="picows"),
+    OWN_PURE: partial(_sdk, library="picows"),  # in a process that is told so
     f"{OWN} aiohttp text": partial(_sdk, library="aiohttp"),
     "picows + decode_push text": partial(_picows, decode=decode_push),
     BARE: partial(_picows, decode=None),
@@ -221,6 +222,8 @@ SUBJECTS: dict[str, Subject] = {
 }
 PEERS = {"ccxt float": "ccxt", "pymexc bare protobuf": "pymexc", "typed-mexc own objects": "typed_mexc"}
 """Subjects that need a package, and which."""
+PEER_GOALS = {"ccxt float": 1 / 14, "typed-mexc own objects": 1 / 12}
+"""At most so much of a peer's processor time, by the pure core."""
 ONLY = {"ccxt float": (TICKER,)}
 """Subjects that hand out the pushes of some cases only: of depth, ccxt hands out a book instead."""
 MOST = {"ccxt float": 2048}
