@@ -9,6 +9,9 @@ from mexc_async.core.protobuf import Message
 has_sha256: bool
 """Whether libcrypto's SHA-256 was found and does what it should."""
 
+def escape(text: str) -> str:
+    """Percent-encode."""
+
 class Hmac:
     """HMAC-SHA256 with a key's padded inner and outer block."""
 

@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, auto_pickle=False
 """The hot functions once more, in C: each gives what its pure twin gives, and leaves to that one what is unusual.
 
-Where to read first: `signing.py`, `protobuf.py` and `book_side.py` say what is done here; this says only how.
+Where to read first: `signing.py`, `protobuf.py`, `book_side.py` and `query.py` say what is done here; this says only how.
 """
 
 from cython cimport final
@@ -24,3 +24,4 @@ cdef inline object _new_text(const unsigned char* at, Py_ssize_t size):
 include "_hmac.pxi"
 include "_wire.pxi"
 include "_side.pxi"
+include "_query.pxi"

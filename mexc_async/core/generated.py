@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_orig
 import msgspec
 
 from mexc_async.core.checks import checks_of
+from mexc_async.core.kind import compiled
 from mexc_async.core.query import escape
 
 Query: TypeAlias = Callable[[Any, int | None, int | None], str]
@@ -55,7 +56,7 @@ def _function(lines: list[str], names: dict[str, Any]) -> Any:
 
 _WRITTEN = {
     Decimal: "written if 'E' not in (written := str(value)) else format(value, 'f')",
-    str: "value if value.isalnum() and value.isascii() else escape(value)",
+    str: "escape(value)" if compiled else "value if value.isalnum() and value.isascii() else escape(value)",
     int: "str(value)",
 }
 """What writes a value; the common case of each without a call."""

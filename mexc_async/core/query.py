@@ -13,6 +13,8 @@ from enum import Enum
 from typing import TypeAlias
 from urllib.parse import quote
 
+from mexc_async.core.kind import compiled
+
 Scalar: TypeAlias = str | int | bool | Decimal | None
 
 
@@ -48,11 +50,14 @@ def plain(number: Decimal) -> str:
     return format(number, "f") if "E" in text else text  # `format` costs three times as much
 
 
-def escape(text: str) -> str:
+def escape_pure(text: str) -> str:
     """Percent-encode UTF-8 with upper-case hex digits; only letters, digits and `-_.~` stay as they are."""
     if text.isascii() and (text.isalnum() or _PLAIN(text)):  # nearly all, and far cheaper than asking `quote`
         return text
     return quote(text, safe="")
+
+
+escape = compiled.escape if compiled else escape_pure
 
 
 def encode(params: Mapping[str, Scalar] | Iterable[tuple[str, Scalar]]) -> str:

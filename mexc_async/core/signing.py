@@ -42,12 +42,12 @@ def blocks(secret: bytes) -> tuple[bytes, bytes]:
 
 def hmac(inner_block: bytes, outer_block: bytes) -> Callable[[bytes], str]:
     """What signs with the key of these two blocks: `compiled.Hmac(...).sign` in Python."""
-    inner_state, outer_state = sha256(inner_block), sha256(outer_block)
+    copy_inner, copy_outer = sha256(inner_block).copy, sha256(outer_block).copy
 
     def sign(message: bytes) -> str:
-        inner = inner_state.copy()
+        inner = copy_inner()
         inner.update(message)
-        outer = outer_state.copy()
+        outer = copy_outer()
         outer.update(inner.digest())
         return outer.hexdigest()
 

@@ -22,8 +22,10 @@ from mexc_async.core.book import OrderBook
 from mexc_async.core.book_side import PureSide, Side
 from mexc_async.core.kind import compiled, core_kind
 from mexc_async.core.protobuf import Message, delimited, message_of
+from mexc_async.core.query import escape_pure
 from mexc_async.core.signing import blocks, hmac
 from mexc_async.errors import ProtocolError
+from mexc_async.spot.enums import Side as OrderSide
 from mexc_async.spot.models import Level
 from mexc_async.spot.push import Push
 from mexc_async.spot.push_models import Body, DepthUpdate
@@ -272,6 +274,13 @@ def test_signer_in_c_takes_bytes_alone_and_shows_nothing() -> None:
             signer.sign(wrong)  # type: ignore[arg-type]  # what is refused
     with pytest.raises(ValueError):
         compiled.Hmac(b"short", b"o" * 64)
+
+
+@given(st.one_of(st.text(), st.text(st.characters(max_codepoint=127)), st.from_regex(r"[A-Za-z0-9_.~-]*")))
+def test_texts_are_escaped_the_same(text: str) -> None:
+    assert compiled
+    assert compiled.escape(text) == escape_pure(text)
+    assert compiled.escape(OrderSide.BUY) == "BUY"
 
 
 # --- nothing is left behind ---
