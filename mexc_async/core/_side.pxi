@@ -159,7 +159,7 @@ cdef class Side:
     # Changing it
 
     def load(self, levels):
-        cdef Py_ssize_t i, size = len(levels)
+        cdef Py_ssize_t size = len(levels)
         cdef Number* numbers = <Number*>_room(2 * size, sizeof(Number))
         try:
             self.pure, self.count, self.scale, self.seen_level = None, 0, 0, None
@@ -322,19 +322,20 @@ cdef class Side:
         return (self.levels[self.count - 1].key * self.sign, self.scale) if self.count else None
 
     def best(self, numbers):
-        cdef Level* level
+        cdef Level level
         if self.pure is not None:
             return self.pure.best(numbers)
         if not self.count:
             return None
-        level = &self.levels[self.count - 1]
+        level = self.levels[self.count - 1]
         if self.seen_level is None or numbers is not self.seen_numbers or level.key != self.seen.key:
-            self.seen_level = self.level(_number_of(level.key * self.sign, self.scale, numbers[0]), level, numbers[0])
-            self.seen_numbers = numbers
+            found = self.level(_number_of(level.key * self.sign, self.scale, numbers[0]), level, numbers[0])
         elif level.quantity != self.seen.quantity or level.scale != self.seen.scale:
-            self.seen_level = self.level(<object>PyTuple_GET_ITEM(self.seen_level, 0), level, numbers[0])
-        self.seen = level[0]
-        return self.seen_level
+            found = self.level(<object>PyTuple_GET_ITEM(self.seen_level, 0), level, numbers[0])
+        else:
+            return self.seen_level
+        self.seen, self.seen_level, self.seen_numbers = level, found, numbers
+        return found
 
     def read(self, numbers):
         return self.pure.read(numbers) if self.pure is not None else self.each(numbers[0])
@@ -342,15 +343,15 @@ cdef class Side:
     def each(self, from_text):
         """Levels, best first; one that goes or comes meanwhile may make others be left out or repeated."""
         cdef Py_ssize_t i = self.count
-        cdef Level* level
+        cdef Level level
         while i > 0:
             i = min(i, self.count) - 1
             if i < 0:
                 return
-            level = &self.levels[i]
+            level = self.levels[i]
             yield self.level(_number_of(level.key * self.sign, self.scale, from_text), level, from_text)
 
-    cdef object level(self, price, Level* level, from_text):
+    cdef object level(self, price, Level level, from_text):
         quantity = _number_of(level.quantity, level.scale, from_text)
         made = <object>alloc(<PyObject*>_BookLevel, 2)  # a fifth of the cost of calling it
         Py_DECREF(<PyObject*>made)
