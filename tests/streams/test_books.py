@@ -15,9 +15,14 @@ from mexc_async.core.retry import RetryPolicy
 from mexc_async.core.session import Timing
 from mexc_async.errors import BookNotSynced, ClientClosed, InvalidRequest, SubscriptionRefused
 from mexc_async.net.book import LiveBook
+from mexc_async.net.hub import _channel_of
 from mexc_async.sim.faults import Fault, Kind
 from mexc_async.sim.server import SimConfig, Simulator
 from mexc_async.sim.tape import read_tape
+from mexc_async.spot import channels
+from mexc_async.spot.models import Level
+from mexc_async.spot.push import Push, encode_push
+from mexc_async.spot.push_models import DepthUpdate
 from tests.streams.support import QUICK, Told, client, nothing_left, sim_client, until
 
 TAPE = Path(__file__).resolve().parents[3] / "shared" / "data" / "book-tape.jsonl.gz"
@@ -69,6 +74,32 @@ async def test_a_synced_book_is_that_of_rest(sim: Simulator) -> None:
         assert book.lag_ms is not None
         assert book.counts.resyncs == 0
         assert "synced" in repr(book)
+
+
+async def test_a_stream_of_the_same_channel_gets_levels_as_structs(sim: Simulator) -> None:
+    """A book alone may take them as they came; whoever else consumes its channel sees nothing of that."""
+    async with sim_client(sim) as mexc, mexc.books("BTCUSDT", interval="10ms") as book:
+        await asyncio.wait_for(book.synced(), 5)
+        assert mexc._hub._packed == {channels.depth("BTCUSDT", "10ms").encode()}
+        async with mexc.streams.depth("BTCUSDT", interval="10ms") as stream:
+            assert not mexc._hub._packed
+            for _ in range(5):
+                update = (await asyncio.wait_for(anext(stream), 5)).body
+                assert (type(update.asks), type(update.bids)) == (tuple, tuple)
+                assert {type(level) for level in (*update.asks, *update.bids)} == {Level}
+        assert mexc._hub._packed
+        freeze(sim)
+        await until(lambda: is_same(sim, book))
+        assert book.counts.resyncs == 0
+    assert not mexc._hub._packed
+
+
+def test_a_frame_tells_its_channel() -> None:
+    for channel in ("", "spot@public.aggre.depth.v3.api.pb@10ms@BTCUSDT"):
+        push = Push(channel=channel, body=DepthUpdate((), (), "1", "2"))
+        assert _channel_of(encode_push(push)) == channel.encode() or not channel
+    for short in (b"", b"\x0a", b"\x0a\xff"):
+        assert _channel_of(short) == b""
 
 
 @pytest.mark.parametrize(
