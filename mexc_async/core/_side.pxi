@@ -114,7 +114,7 @@ cdef inline bint _grows(int64_t* value, int decimals) noexcept:
     return True
 
 
-cdef object _text_of(int64_t value, int scale):
+cdef object _text_of(uint64_t value, int scale):
     """A number that is not negative, in plain notation."""
     cdef unsigned char digits[40]
     cdef int at = 40, written = 0
