@@ -147,7 +147,7 @@ def _ccxt_feed(make: Callable[[dict[str, Any]], Any]) -> Feed:
     book = make({"bids": bids, "asks": asks})
 
     def feed(frame: bytes) -> Best:
-        update = MessageToDict(_parse(frame))["publicAggreDepths"]
+        update = MessageToDict(parse(frame))["publicAggreDepths"]
         for side in ("bids", "asks"):
             store = book[side].store
             for level in update[side]:
