@@ -13,8 +13,9 @@ Nothing here reads a clock or waits: "now" is monotonic seconds and comes in.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from heapq import heapify, heappop, heappush
 from math import inf
 
@@ -30,67 +31,71 @@ CONNECTIONS = "connections"
 class Bucket:
     """One limit's ledger. `period_s` is inf for slots, which come back when their request ends."""
 
-    __slots__ = ("budget", "claimed_by", "closed_until", "name", "period_s", "spent", "used")
+    __slots__ = ("budget", "claimed_by", "closed_until", "name", "period_s", "spent")
 
     def __init__(self, name: str, budget: float, period_s: float) -> None:
         self.name = name
         self.budget = budget
         self.period_s = period_s
-        self.used = 0
-        self.spent: deque[tuple[float, int]] = deque()
-        """(when it comes back, weight), soonest first."""
+        self.spent: deque[float] = deque()
+        """When each unit of weight comes back, soonest first."""
         self.closed_until = -inf
         self.claimed_by: int = _UNCLAIMED
         """The highest priority that waits here."""
+
+    @property
+    def used(self) -> int:
+        """Weight that had not come back when this was settled last."""
+        return len(self.spent)
 
     def wait(self, weight: int, now: float) -> float:
         """Seconds until `weight` fits: 0.0 if it does now, inf if only the end of a request can tell."""
         self.settle(now)
         closed = self.closed_until - now
-        missing = self.used + weight - self.budget
-        if missing <= 0:
-            return max(closed, 0.0)
-        for back_at, amount in self.spent:
-            missing -= amount
-            if missing <= 0:
-                return max(back_at - now, closed)
-        return inf
+        missing = len(self.spent) + weight - self.budget
+        return max(closed, 0.0) if missing <= 0 else max(closed, self.spent[int(missing) - 1] - now)
 
     def settle(self, now: float) -> None:
         """Put back what has come back by now."""
         spent = self.spent
-        while spent and spent[0][0] <= now:
-            self.used -= spent.popleft()[1]
+        while spent and spent[0] <= now:
+            spent.popleft()
 
     def take(self, weight: int, now: float) -> None:
         """Spend `weight`; the caller has seen that it fits."""
-        self.used += weight
-        if self.period_s != inf:
-            back_at, spent = now + self.period_s, self.spent
-            at = len(spent)
-            while at and spent[at - 1][0] > back_at:  # only what is counted anew can be older than the last
-                at -= 1
-            spent.insert(at, (back_at, weight))
+        back_at, spent = now + self.period_s, self.spent
+        if not spent or spent[-1] <= back_at:
+            spent.extend((back_at,) * weight)
+            return
+        at = bisect_right(spent, back_at)  # counted anew, it can be older than the last
+        for _ in range(weight):
+            spent.insert(at, back_at)
+
+    def spender(self, weight: int) -> Callable[[float], None]:
+        """What spends `weight` that comes back at a moment, none of what was spent before coming back later."""
+        spent = self.spent
+        return spent.append if weight == 1 else lambda back_at: spent.extend((back_at,) * weight)
 
     def put_back(self, weight: int, taken_at: float) -> None:
         """Undo a `take`, if it has not come back by itself."""
-        if self.period_s != inf:
-            try:
-                self.spent.remove((taken_at + self.period_s, weight))
-            except ValueError:
-                return
-        self.used -= weight
+        back_at, spent = taken_at + self.period_s, self.spent
+        at = bisect_left(spent, back_at)
+        for _ in range(weight):
+            if at < len(spent) and spent[at] == back_at:
+                del spent[at]
 
 
 class Plan:
     """What requests of one kind take, looked up once."""
 
-    __slots__ = ("costs", "priority", "queue", "windows")
+    __slots__ = ("costs", "priority", "queue", "quick", "windows")
 
     def __init__(self, costs: tuple[tuple[Bucket, int], ...], priority: Priority) -> None:
         self.costs = costs
         # Connections come back by themselves, and what has no budget needs no account.
         self.windows = tuple((b, weight) for b, weight in costs if b.period_s != inf and b.budget != inf)
+        self.quick = tuple((b.spent, b.budget - weight, b.period_s, b.spender(weight)) for b, weight in self.windows)
+        """The same with what `try_acquire` reads: (spent, most that this may hold before, window, what spends)."""
         self.priority = priority
         self.queue: deque[Waiter] = deque()
 
@@ -121,9 +126,11 @@ class Ledger:
         # Every request pays these two, so that a ban or a full pool holds back everything in any profile.
         self._client = self.buckets.setdefault("client", Bucket("client", inf, 0.0))
         self._connections = self.buckets[CONNECTIONS] = Bucket(CONNECTIONS, limits.max_in_flight, inf)
+        self._slots, self._max_in_flight = self._connections.spent, limits.max_in_flight
         self._plans: dict[tuple[tuple[Cost, ...], Priority], Plan] = {}
         self._seq = 0
-        self._closed_until = -inf
+        self._closed_until = self._clear_from = -inf
+        """Until when a limit is closed; from when nobody and nothing stands in the way: inf while somebody waits."""
         self.waiting = 0
         """Requests that stand in line."""
         self.wake_at = inf
@@ -134,49 +141,48 @@ class Ledger:
         key = (route.costs, route.priority)
         if plan := self._plans.get(key):
             return plan
-        costs: list[tuple[Bucket, int]] = [(self._client, 1), (self._connections, 1)]
+        weights = {self._client: 1, self._connections: 1}
         for cost in route.costs:
             if bucket := self.buckets.get(cost.limit):
-                if cost.weight > bucket.budget:
-                    raise ConfigError(
-                        f"{route.method} {route.path} weighs {cost.weight}; limit {cost.limit} is {bucket.budget}"
-                    )
-                costs.append((bucket, cost.weight))
-        return self._plans.setdefault(key, Plan(tuple(costs), route.priority))
+                weights[bucket] = weights.get(bucket, 0) + cost.weight
+        for bucket, weight in weights.items():
+            if weight > bucket.budget:
+                raise ConfigError(
+                    f"{route.method} {route.path} weighs {weight}; limit {bucket.name} is {bucket.budget}"
+                )
+        return self._plans.setdefault(key, Plan(tuple(weights.items()), route.priority))
 
     def try_acquire(self, plan: Plan, now: float) -> float:
         """Take what the plan costs and return 0.0, or take nothing and return the seconds until it is worth asking.
 
         Someone of the same or a higher priority who waits for one of the same limits is not overtaken.
         """
-        slots = self._connections
-        if not self.waiting and now >= self._closed_until and slots.used < slots.budget:
-            windows = plan.windows
-            for bucket, weight in windows:
-                if bucket.used + weight > bucket.budget:
-                    bucket.settle(now)  # only when it seems used up: many tokens at a time cost less
-                    if bucket.used + weight > bucket.budget:
-                        return self._wait(plan, now)
-            slots.used += 1
-            for bucket, weight in windows:
-                bucket.used += weight
-                bucket.spent.append((now + bucket.period_s, weight))
-            return 0.0
-        priority = plan.priority
+        if now < self._clear_from or len(self._slots) >= self._max_in_flight:
+            return self._try_in_turn(plan, now)
+        for spent, most, period_s, spend in plan.quick:
+            while len(spent) > most:  # looked at only when it seems used up
+                if spent[0] > now:
+                    return self._refuse(plan, spent, now)
+                spent.popleft()
+            spend(now + period_s)
+        self._slots.append(inf)
+        return 0.0
+
+    def _refuse(self, plan: Plan, used_up: deque[float], now: float) -> float:
+        """Put back what was taken before a limit turned out to be used up."""
+        for bucket, weight in plan.windows:
+            if bucket.spent is used_up:
+                break
+            bucket.put_back(weight, now)
+        return self._wait(plan, now)
+
+    def _try_in_turn(self, plan: Plan, now: float) -> float:
+        """The same while somebody waits, a limit is closed, or every connection is in use."""
         for bucket, weight in plan.costs:
-            spent = bucket.spent
-            while spent and spent[0][0] <= now:
-                bucket.used -= spent.popleft()[1]
-            if (
-                bucket.claimed_by <= priority
-                or bucket.used + weight > bucket.budget
-                or bucket.closed_until > now  # a 429 or 418 closed it
-            ):
+            if bucket.claimed_by <= plan.priority or bucket.wait(weight, now) > 0:
                 return self._wait(plan, now)
         for bucket, weight in plan.costs:
-            bucket.used += weight
-            if bucket.period_s != inf:
-                bucket.spent.append((now + bucket.period_s, weight))
+            bucket.take(weight, now)
         return 0.0
 
     def _wait(self, plan: Plan, now: float) -> float:
@@ -195,6 +201,7 @@ class Ledger:
                 break
         plan.queue.append(waiter)
         self.waiting += 1
+        self._clear_from = inf
         return waiter
 
     def leave(self, waiter: Waiter) -> None:
@@ -202,6 +209,7 @@ class Ledger:
         if not waiter.gone:
             waiter.gone = True
             self.waiting -= 1
+            self._clear_from = inf if self.waiting else self._closed_until
 
     def serve(self, now: float) -> list[Waiter]:
         """Take for everyone whose turn has come and return them, first come first; sets `wake_at`."""
@@ -247,7 +255,7 @@ class Ledger:
 
     def finish(self) -> bool:
         """A request ended, whatever its outcome: its connection is free. True if somebody waits for one."""
-        self._connections.used -= 1
+        self._slots.pop()
         return self._connections.claimed_by != _UNCLAIMED
 
     def put_back(self, plan: Plan, taken_at: float) -> None:
@@ -268,3 +276,4 @@ class Ledger:
             if bucket is not None:
                 bucket.closed_until = max(bucket.closed_until, until)
                 self._closed_until = max(self._closed_until, until)
+                self._clear_from = max(self._clear_from, until)
