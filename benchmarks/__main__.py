@@ -74,7 +74,7 @@ def _parser() -> _Parser:
     parser.add_argument(
         "--instructions",
         action="store_true",
-        help="order, tick_to_trade: count user instructions too (slow, needs valgrind)",
+        help="count user instructions too where a benchmark can (slow, needs valgrind)",
     )
     return parser
 

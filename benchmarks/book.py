@@ -19,7 +19,9 @@ from typing import Any, Protocol, TypeAlias
 
 from sortedcontainers import SortedDict  # type: ignore[import-untyped]  # has no type information
 
+from benchmarks import instructions
 from benchmarks.harness import OWN, OWN_PURE, Goal, Report, Row, Sample, Settings, SubjectFailed, interleave, summarise
+from benchmarks.instructions import FEW, MANY, Work, Works
 from mexc_async.core.book import BookView, OrderBook
 from mexc_async.core.book_side import PureSide
 from mexc_async.core.kind import core_kind
@@ -32,6 +34,8 @@ SORTED, SORTED_DECIMAL, CCXT = "sortedcontainers float", "sortedcontainers Decim
 OWN_FLOAT, OWN_SMALL = f"{OWN} float", f"{OWN} 1000 levels"
 DEPTHS = (1000, 5000)
 TOP = 20
+MESSAGES = 64
+"""Deltas in a pass of what instructions are counted of: from the second pass on, all change the same."""
 FLAT = "30-level delta and best, 5000 levels beside 1000"
 MEMORY = "memory, {} books of {} levels a side"
 
@@ -136,23 +140,28 @@ class Ccxt:
         return [tuple(level) for level in self.book["bids"][:TOP]], [tuple(level) for level in self.book["asks"][:TOP]]
 
 
+def _makers() -> dict[str, Callable[[], Subject]]:
+    makers: dict[str, Callable[[], Subject]] = {OWN: Own, OWN_PURE: OwnPure, OWN_FLOAT: OwnFloat}
+    makers |= {SORTED: Sorted, SORTED_DECIMAL: SortedDecimal}
+    try:
+        ccxt = import_module("ccxt.async_support.base.ws.order_book").OrderBook
+    except ImportError:
+        return makers
+    return makers | {CCXT: lambda: Ccxt(ccxt)}
+
+
 def run(settings: Settings) -> Report:
     """Deltas with both reads, and memory."""
     depths = (50, 100) if settings.quick else DEPTHS
     messages = 20 if settings.quick else 400
-    makers: dict[str, Callable[[], Subject]] = {OWN: Own, OWN_PURE: OwnPure, OWN_FLOAT: OwnFloat}
-    makers |= {SORTED: Sorted, SORTED_DECIMAL: SortedDecimal}
+    makers = _makers()
     notes = [
         f"{OWN}: the {core_kind} core",
         f"{OWN}: read as Decimal; every subject is given the same text and turns it into its own numbers",
         "goals: 1,000 books of 1,000 levels in at most 250 MB; load: a snapshot of that many levels on both sides",
     ]
-    try:
-        ccxt = import_module("ccxt.async_support.base.ws.order_book").OrderBook
-    except ImportError:
+    if CCXT not in makers:
         notes.append("absent: ccxt is not installed")
-    else:
-        makers[CCXT] = lambda: Ccxt(ccxt)
     flows = {depth: Flow(depth, messages) for depth in depths}
     _check(makers.values(), flows[depths[0]])
     rows: list[Row] = []
@@ -174,6 +183,7 @@ def run(settings: Settings) -> Report:
     books, levels = (5, 50) if settings.quick else (1000, 1000)
     held = {name: partial(memory, name, books, levels) for name in (OWN, OWN_PURE, SORTED)}
     rows += summarise(MEMORY.format(books, levels), interleave(held, 1), [SORTED], ["rss_mb"])
+    rows += instructions.rows("book", settings, notes, [SORTED, SORTED_DECIMAL, CCXT])
     own_goal = 0.1 if core_kind == "compiled" else 0.4
     goals = [
         Goal(f"30-level delta and best, {depth} levels", "cpu_us_per_op", SORTED, at_most, subject)
@@ -181,6 +191,28 @@ def run(settings: Settings) -> Report:
         for subject, at_most in ((OWN, own_goal), (OWN_PURE, 0.4))
     ]
     return Report(rows, [*goals, Goal(FLAT, "cpu_us_per_op", OWN_SMALL, 1.3)], notes)
+
+
+def work() -> Works:
+    """What instructions are counted of: deltas, each followed by a look at the best prices."""
+    flows = {depth: Flow(depth, MESSAGES) for depth in DEPTHS}
+    return {
+        f"30-level delta and best, {depth} levels": {name: _passes(make(), flow) for name, make in _makers().items()}
+        for depth, flow in flows.items()
+    }
+
+
+def _passes(subject: Subject, flow: Flow) -> Work:
+    subject.load(*flow.snapshot)
+    texts = [flow.texts() for _ in range((MANY + FEW + MANY) // MESSAGES)]  # new ones each time
+
+    def apply(times: int) -> None:
+        for _ in range(times // MESSAGES):
+            for bids, asks in texts.pop():
+                subject.apply(bids, asks)
+                subject.best()
+
+    return apply
 
 
 class Flow:

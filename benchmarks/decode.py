@@ -9,12 +9,15 @@ from contextlib import suppress
 from decimal import Decimal
 from functools import partial
 from importlib import import_module
+from itertools import cycle, islice
 from types import ModuleType
 from typing import Any, TypeAlias
 
 from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]  # the package ships no types
 
+from benchmarks import instructions
 from benchmarks.harness import OWN, OWN_PURE, CpuLoop, Goal, Report, Row, Settings, interleave, summarise
+from benchmarks.instructions import Work, Works
 from mexc_async.core.book import OrderBook
 from mexc_async.core.book_side import PureSide
 from mexc_async.core.kind import core_kind
@@ -53,8 +56,7 @@ parse: Decode = oracle.message_class(oracle.WRAPPER).FromString
 _SIDES = {1: Side.BUY, 2: Side.SELL}
 
 
-def run(settings: Settings) -> Report:
-    """The five kinds of frames that come by far the most."""
+def _subjects(notes: list[str]) -> dict[str, Decode]:
     subjects: dict[str, Decode] = {
         OWN: decode_push,
         OWN_PURE: message_of(Push).decode_pure,
@@ -64,17 +66,23 @@ def run(settings: Settings) -> Report:
         BARE: parse,
         AS_CCXT: lambda frame: MessageToDict(parse(frame)),
     }
+    for name, decode in PEERS.items():
+        try:
+            subjects[name] = decode()
+        except Exception as error:  # a peer may fail to import in ways of its own
+            notes.append(f"absent: {name} ({type(error).__name__})")
+    return subjects
+
+
+def run(settings: Settings) -> Report:
+    """The five kinds of frames that come by far the most."""
     notes = [
         f"{OWN}: the {core_kind} core",
         f"{OWN}: prices are text until they are read, as in {STRUCTS}, which makes the same values; Decimal: all read",
         f"{BARE}: nothing read; {AS_CCXT}: as ccxt decodes, before it parses the dict",
         "other clients hand out text too: ccxt a dict, pymexc protobuf's message with nothing read, others own objects",
     ]
-    for name, decode in PEERS.items():
-        try:
-            subjects[name] = decode()
-        except Exception as error:  # a peer may fail to import in ways of its own
-            notes.append(f"absent: {name} ({type(error).__name__})")
+    subjects = _subjects(notes)
     baselines = {AS_CCXT: 0.5} | {name: at_most for name, at_most in PEER_GOALS.items() if name in subjects}
     rows: list[Row] = []
     for case, frames in frames_by_case().items():
@@ -83,6 +91,7 @@ def run(settings: Settings) -> Report:
         loops = {name: _Loop(decode, frames, seconds) for name, decode in subjects.items()}
         rows += summarise(case, interleave(loops, settings.rounds), [STRUCTS, *baselines], ["cpu_us_per_op"])
     rows += _to_book(settings)
+    rows += instructions.rows("decode", settings, notes, [STRUCTS, *baselines])
     goals = [
         Goal(TO_BOOK, "cpu_us_per_op", CCXT_BLOCKS, 1 / 40 if core_kind == "compiled" else 1 / 4),
         Goal(TO_BOOK, "cpu_us_per_op", CCXT_BLOCKS, 1 / 4, OWN_PURE),
@@ -161,16 +170,29 @@ def _as_floats(best: Best) -> list[list[float]]:
     return [[float(number) for number in level or ()] for level in best]
 
 
+def work() -> Works:
+    """What instructions are counted of: frames."""
+    subjects = _subjects([])
+    return {
+        case: {name: _every(decode, frames) for name, decode in subjects.items()}
+        for case, frames in frames_by_case().items()
+    }
+
+
+def _every(decode: Decode, frames: list[bytes]) -> Work:
+    def decode_so_many(times: int) -> None:
+        for frame in islice(cycle(frames), times):
+            decode(frame)
+
+    return decode_so_many
+
+
 class _Loop:
     """CPU time a frame, over all frames of a case."""
 
     def __init__(self, decode: Decode, frames: list[bytes], seconds: float) -> None:
-        def every_frame() -> None:
-            for frame in frames:
-                decode(frame)
-
         self._frames = len(frames)
-        self._loop = CpuLoop(every_frame, seconds)
+        self._loop = CpuLoop(partial(_every(decode, frames), len(frames)), seconds)
 
     def __call__(self) -> dict[str, float]:
         return {"cpu_us_per_op": self._loop()["cpu_ns_per_op"] / self._frames / 1000}

@@ -17,12 +17,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import orjson
 from msgspec import Struct
-from rich.console import Console
-from rich.table import Table
+
+if TYPE_CHECKING:  # clients under test import this module too, and have no use for tables
+    from rich.console import Console
+    from rich.table import Table
 
 T = TypeVar("T")
 Sample: TypeAlias = dict[str, float]
@@ -49,7 +51,7 @@ class Settings(Struct, frozen=True):
     quick: bool = False
     """Only shows that everything runs: the figures mean nothing."""
     instructions: bool = False
-    """Count user instructions too, where valgrind is installed."""
+    """Count user instructions too, where a benchmark can and valgrind is installed."""
 
 
 class Row(Struct, frozen=True):
@@ -69,7 +71,8 @@ class Goal(Struct, frozen=True):
 
     case: str
     metric: str
-    baseline: str
+    baseline: str | None
+    """What the figure is compared with; None if it is held to `at_most` itself."""
     at_most: float
     subject: str = OWN
 
@@ -267,6 +270,8 @@ def show(console: Console, benchmark: str, report: Report, machine: Mapping[str,
 
 
 def _table(benchmark: str, case: str, rows: Sequence[Row]) -> Table:
+    from rich.table import Table
+
     found = {(row.subject, row.metric): row for row in rows}
     metrics = [row.metric for row in rows if "_ratio_to_" not in row.metric]
     baselines = list(dict.fromkeys(row.metric.split("_ratio_to_")[1] for row in rows if "_ratio_to_" in row.metric))
@@ -296,17 +301,18 @@ def _figure(value: float) -> str:
 
 def _verdict(goal: Goal, rows: Sequence[Row]) -> str:
     """The median of same-round ratios where they were taken, else the ratio of the medians."""
-    claim = f"goal: {goal.case}, {goal.metric}{_of(goal)} at most {goal.at_most:.3g} x {goal.baseline}"
+    of_baseline = "" if goal.baseline is None else f" x {goal.baseline}"
+    claim = f"goal: {goal.case}, {goal.metric}{_of(goal)} at most {goal.at_most:.3g}{of_baseline}"
     found = {(row.subject, row.metric): row.median for row in rows if row.case == goal.case}
-    ratio = found.get((goal.subject, ratio_name(goal.metric, goal.baseline)))
-    own, other = found.get((goal.subject, goal.metric)), found.get((goal.baseline, goal.metric))
-    if ratio is None and own is not None and other:
-        ratio = own / other
-    return (
-        f"{claim}: not measured"
-        if ratio is None
-        else f"{claim}: {ratio:.3g}, {'met' if ratio <= goal.at_most else 'MISSED'}"
-    )
+    figure = found.get((goal.subject, goal.metric))
+    if goal.baseline is not None:
+        own, other = figure, found.get((goal.baseline, goal.metric))
+        figure = found.get((goal.subject, ratio_name(goal.metric, goal.baseline)))
+        if figure is None and own is not None and other:
+            figure = own / other
+    if figure is None:
+        return f"{claim}: not measured"
+    return f"{claim}: {figure:.3g}, {'met' if figure <= goal.at_most else 'MISSED'}"
 
 
 def _of(goal: Goal) -> str:

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from decimal import Decimal
 from urllib.parse import urlencode
 
+from benchmarks import instructions
 from benchmarks.harness import OWN, OWN_PURE, CpuLoop, Goal, Report, Row, Settings, interleave, summarise
+from benchmarks.instructions import Works, repeated
 from mexc_async.core.kind import core_kind
 from mexc_async.core.signing import Signer, blocks
 from mexc_async.core.signing import hmac as pure_hmac
@@ -29,9 +31,8 @@ FIELDS = {
 
 def run(settings: Settings) -> Report:
     """Our signer and wire text beside the standard library's."""
-    cases = {"sign": _signers(), "wire text": _wire_texts(), "values to wire text": _from_values()}
     rows: list[Row] = []
-    for case, functions in cases.items():
+    for case, functions in _cases().items():
         seconds = 0.0005 if settings.quick else 0.025
         loops = {name: CpuLoop(function, seconds) for name, function in functions.items()}
         baseline = HMAC if case == "sign" else NAIVE
@@ -46,7 +47,17 @@ def run(settings: Settings) -> Report:
         "sign: a 124-byte order; wire text: a request value to path, sorted query and signature, beside urlencode of a "
         "dict and hmac.new; values to wire text: with the request value made and its fields checked first",
     ]
+    rows += instructions.rows("sign", settings, notes, [HMAC, NAIVE])
     return Report(rows, goals, notes)
+
+
+def work() -> Works:
+    """What instructions are counted of."""
+    return {case: {name: repeated(call) for name, call in of_case.items()} for case, of_case in _cases().items()}
+
+
+def _cases() -> dict[str, dict[str, Callable[[], str]]]:
+    return {"sign": _signers(), "wire text": _wire_texts(), "values to wire text": _from_values()}
 
 
 def _signers() -> dict[str, Callable[[], str]]:
