@@ -78,8 +78,9 @@ def run(settings: Settings) -> Report:
     rows: list[Row] = []
     for case, codes in {"import": imports, "first client": FIRST_CLIENTS}.items():
         subjects = {name: _process(code) for name, code in codes.items()}
-        for warm in subjects.values():  # compiles what was never imported, fills the page cache
-            warm()
+        if not settings.quick:
+            for warm in subjects.values():  # compiles what was never imported, fills the page cache
+                warm()
         compared = ["wall_ms", "cpu_ms", "rss_mib"]
         rows += summarise(case, interleave(subjects, settings.rounds), ["aiohttp"], compared)
     return Report(rows, [Goal("import", "cpu_ms", "aiohttp", 0.3), Goal("import", "wall_ms", "aiohttp", 0.3)], notes)

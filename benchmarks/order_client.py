@@ -1,4 +1,4 @@
-"""One subject in a process of its own: `python -m benchmarks.order_client SUBJECT --port N`; prints one JSON line.
+"""A subject in a process of its own: `python -m benchmarks.order_client SUBJECT... --port N`; a JSON line each.
 
 The process's CPU time is then the client's alone, and a library that changes global state disturbs no other.
 """
@@ -12,19 +12,20 @@ import sys
 import time
 from collections.abc import Callable
 from decimal import Decimal
-from time import perf_counter, process_time
+from time import perf_counter_ns, process_time
 from urllib.parse import parse_qsl
 
 import orjson
 
-from benchmarks.harness import Sample, loop_factory, percentile, pin
+from benchmarks.harness import Sample, loop_factory, pin
+from benchmarks.histogram import Histogram
 from benchmarks.order_subjects import HOST, PATH, PRICE, QUANTITY, SECRET, SUBJECTS, Subject
 
 _ORDER = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "quantity": Decimal(QUANTITY), "price": Decimal(PRICE)}
 
 
-async def measure(subject: Subject, port: int, seconds: float, in_flight: int) -> dict[str, Sample]:
-    """Latency and CPU one at a time, then CPU, throughput and latency with `in_flight` workers."""
+async def measure(subject: Subject, port: int, seconds: float, in_flight: int, rate: int) -> dict[str, Sample]:
+    """Latency and CPU one at a time, then with `in_flight` workers; at `rate` a second, if that is not 0, latency."""
     await subject.open(port, in_flight)
     try:
         await check_order(subject, port)
@@ -32,9 +33,12 @@ async def measure(subject: Subject, port: int, seconds: float, in_flight: int) -
         await _together(subject, seconds / 4, in_flight, None)
         alone = await _one_at_a_time(subject, seconds)
         crowd = await _together(subject, seconds, in_flight, None)
-        latencies: list[float] = []  # apart, because taking them costs as much as some subjects' tenth
+        latencies: list[int] = []  # apart, because taking them costs as much as some subjects' tenth
         await _together(subject, seconds / 2, in_flight, latencies)
-        return {"sequential": alone, f"concurrent-{in_flight}": crowd | _latency(latencies)}
+        found = {"sequential": alone, f"concurrent-{in_flight}": crowd | Histogram(latencies).sample()}
+        if rate:
+            found[f"open loop, {rate} a second"] = await _at_a_pace(subject, int(2 * seconds * rate), in_flight, rate)
+        return found
     finally:
         await subject.close()
 
@@ -55,36 +59,55 @@ async def fixed_work(subject: Subject, port: int, orders: int, in_flight: int) -
 
 
 async def _one_at_a_time(subject: Subject, seconds: float) -> Sample:
-    latencies: list[float] = []
-    used, index, now = process_time(), 0, perf_counter()
-    end = now + seconds
-    while now < end:
+    latencies: list[int] = []
+    used, index, now = process_time(), 0, perf_counter_ns()
+    end = now + int(seconds * 1e9)
+    while now < end or not index:
         await subject.order(index)
         index += 1
-        before, now = now, perf_counter()
+        before, now = now, perf_counter_ns()
         latencies.append(now - before)
-    return {"cpu_us_per_op": (process_time() - used) / index * 1e6} | _latency(latencies)
+    return {"cpu_us_per_op": (process_time() - used) / index * 1e6} | Histogram(latencies).sample()
 
 
-async def _together(subject: Subject, seconds: float, in_flight: int, latencies: list[float] | None) -> Sample:
-    done, started, used = 0, perf_counter(), process_time()
-    end = started + seconds
+async def _together(subject: Subject, seconds: float, in_flight: int, latencies: list[int] | None) -> Sample:
+    done, started, used = 0, perf_counter_ns(), process_time()
+    end = started + int(seconds * 1e9)
 
     async def worker() -> None:
         nonlocal done
-        while (before := perf_counter()) < end:
+        while (before := perf_counter_ns()) < end or not done:
             await subject.order(done)
             done += 1
             if latencies is not None:
-                latencies.append(perf_counter() - before)
+                latencies.append(perf_counter_ns() - before)
 
     await asyncio.gather(*(worker() for _ in range(in_flight)))
-    used, taken = process_time() - used, perf_counter() - started
-    return {"cpu_us_per_op": used / done * 1e6, "per_s": done / taken}
+    used, taken_ns = process_time() - used, perf_counter_ns() - started
+    return {"cpu_us_per_op": used / done * 1e6, "per_s": done / taken_ns * 1e9}
 
 
-def _latency(latencies: list[float]) -> Sample:
-    return {f"p{share:g}_us": percentile(latencies, share / 100) * 1e6 for share in (50, 99)}
+async def _at_a_pace(subject: Subject, orders: int, in_flight: int, rate: int) -> Sample:
+    """Each order at its moment, whether or not answers keep up, and its latency from that moment on.
+
+    An order that could not go out in time has waited already: nothing is left out where the client falls behind.
+    """
+    latencies, open_orders = Histogram(), set[asyncio.Task[None]]()
+    loop, started = asyncio.get_running_loop(), perf_counter_ns()
+
+    async def one(index: int, due: int) -> None:
+        await subject.order(index)
+        latencies.record(perf_counter_ns() - due)
+
+    for index in range(orders):
+        due = started + index * 1_000_000_000 // rate
+        while perf_counter_ns() < due or len(open_orders) >= in_flight:  # noqa: ASYNC110 - polls on purpose
+            await asyncio.sleep(0)  # a timer of uvloop's would be late by up to a millisecond
+        task = loop.create_task(one(index, due))
+        open_orders.add(task)
+        task.add_done_callback(open_orders.discard)
+    await asyncio.gather(*open_orders)
+    return latencies.sample()
 
 
 async def check_order(subject: Subject, port: int) -> None:
@@ -118,21 +141,23 @@ async def last_order(port: int) -> dict[str, str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser()
-    parser.add_argument("subject", choices=SUBJECTS)
+    parser.add_argument("subjects", choices=SUBJECTS, nargs="+")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--seconds", type=float, default=0.8)
     parser.add_argument("--in-flight", type=int, default=50)
+    parser.add_argument("--rate", type=int, default=0, help="orders a second of the open loop; 0 leaves it out")
     parser.add_argument("--core", type=int)
     parser.add_argument("--orders", type=int, help="send so many and measure nothing")
     options = parser.parse_args()
     pin(options.core)
-    subject = SUBJECTS[options.subject]()
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        if options.orders is not None:
-            runner.run(fixed_work(subject, options.port, options.orders, options.in_flight))
-            return 0
-        found = runner.run(measure(subject, options.port, options.seconds, options.in_flight))
-    print(orjson.dumps(found).decode())
+        for name in options.subjects:
+            subject = SUBJECTS[name]()
+            if options.orders is not None:
+                runner.run(fixed_work(subject, options.port, options.orders, options.in_flight))
+                continue
+            found = runner.run(measure(subject, options.port, options.seconds, options.in_flight, options.rate))
+            print(orjson.dumps(found).decode())
     return 0
 
 
