@@ -30,6 +30,7 @@ MODULES = {
     "book": "book",
     "decode": "decode",
     "stream": "stream",
+    "soak": "soak",
     "tick_to_trade": "tick_to_trade",
     "loop": "loop",
     "rest": "rest",
@@ -37,6 +38,9 @@ MODULES = {
 LATENCY = "latency"
 """Measures an exchange instead of this SDK, and has a command line of its own."""
 MAX_ROUNDS = 1000
+MAX_MINUTES = 1440
+SOAK_MINUTES = 20.0
+"""With `all`, one minute shows that it runs; memory needs longer to tell something."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -48,6 +52,16 @@ def _rounds(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= MAX_ROUNDS:
         raise argparse.ArgumentTypeError(f"{text!r} must be from 1 to {MAX_ROUNDS}")
     return int(text)
+
+
+def _minutes(text: str) -> float:
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = 0.0
+    if not 0 < minutes <= MAX_MINUTES:
+        raise argparse.ArgumentTypeError(f"{text!r} must be above 0 and at most {MAX_MINUTES}")
+    return minutes
 
 
 def _parser() -> _Parser:
@@ -70,6 +84,7 @@ def _parser() -> _Parser:
         help="write the figures here; with all, out.json stands for out-import.json, out-sign.json, ...: one each",
     )
     parser.add_argument("--rounds", type=_rounds, metavar="N", help="rounds to run (7; with --quick 2)")
+    parser.add_argument("--minutes", type=_minutes, metavar="M", help=f"soak: how long ({SOAK_MINUTES:g}; with all 1)")
     parser.add_argument("--quick", action="store_true", help="only show that everything runs: figures mean nothing")
     parser.add_argument(
         "--instructions",
@@ -90,7 +105,12 @@ def main(arguments: list[str] | None = None) -> int:
     if options.json:
         out: Path = options.json
         files = {name: out if len(names) == 1 else out.with_name(f"{out.stem}-{name}{out.suffix}") for name in names}
-    settings = Settings(options.rounds or (2 if options.quick else 7), options.quick, options.instructions)
+    settings = Settings(
+        rounds=options.rounds or (2 if options.quick else 7),
+        minutes=options.minutes or (SOAK_MINUTES if options.name == "soak" else 1.0),
+        quick=options.quick,
+        instructions=options.instructions,
+    )
     console, errors = Console(width=None if sys.stdout.isatty() else 180), Console(stderr=True)
     try:
         for path in files.values():

@@ -20,7 +20,19 @@ from typing import Any, Protocol, TypeAlias
 from sortedcontainers import SortedDict  # type: ignore[import-untyped]  # has no type information
 
 from benchmarks import instructions
-from benchmarks.harness import OWN, OWN_PURE, Goal, Report, Row, Sample, Settings, SubjectFailed, interleave, summarise
+from benchmarks.harness import (
+    OWN,
+    OWN_PURE,
+    Goal,
+    Report,
+    Row,
+    Sample,
+    Settings,
+    SubjectFailed,
+    interleave,
+    resident_mb,
+    summarise,
+)
 from benchmarks.instructions import FEW, MANY, Work, Works
 from mexc_async.core.book import BookView, OrderBook
 from mexc_async.core.book_side import PureSide
@@ -309,7 +321,7 @@ def grow(name: str, books: int, levels: int) -> float:
     make = makers[name]
     kept: list[Subject] = []
     first = Flow(levels, 0, seed=0)
-    before = _resident()
+    before = resident_mb()
     for seed in range(books):
         book = make()
         bids, asks = Flow(levels, 0, seed).snapshot
@@ -317,14 +329,4 @@ def grow(name: str, books: int, levels: int) -> float:
         kept.append(book)
     del first
     gc.collect()
-    return round((_resident() - before) / 1e6, 1)
-
-
-def _resident() -> int:
-    import resource
-
-    try:
-        with open("/proc/self/statm") as statm:
-            return int(statm.read().split()[1]) * resource.getpagesize()
-    except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return round(resident_mb() - before, 1)

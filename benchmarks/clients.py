@@ -1,4 +1,4 @@
-"""Runs a client in a process of its own and takes what it prints; counts its instructions."""
+"""Runs clients and servers in processes of their own and takes what they print; counts instructions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.harness import SubjectFailed
@@ -30,6 +31,33 @@ def run_client(
     if done.returncode:
         raise SubjectFailed(f"{arguments[0]}: {(done.stderr.strip() or 'failed').splitlines()[-1]}")
     return done
+
+
+@contextmanager
+def running(module: str, core: int | None) -> Iterator[subprocess.Popen[str]]:
+    """A module that runs meanwhile; it ends when its standard input is closed."""
+    command = [sys.executable, "-m", module, *([] if core is None else ["--core", str(core)])]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT
+    ) as process:
+        assert process.stdin is not None
+        try:
+            yield process
+        finally:
+            process.stdin.close()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def line_of(process: subprocess.Popen[str], name: str) -> str:
+    """The next line that a process prints. Raises SubjectFailed if it ended."""
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        raise SubjectFailed(f"{name}: its process ended")
+    return line
 
 
 def failure_of(measure: Callable[[], object]) -> str | None:

@@ -48,6 +48,8 @@ class Settings(Struct, frozen=True):
     """How much to measure."""
 
     rounds: int = 7
+    minutes: float = 1.0
+    """How long the soak takes."""
     quick: bool = False
     """Only shows that everything runs: the figures mean nothing."""
     instructions: bool = False
@@ -183,6 +185,15 @@ def pinning() -> tuple[int | None, int | None]:
 def pin(core: int | None) -> None:
     if core is not None:
         os.sched_setaffinity(0, {core})
+
+
+def resident_mb(process: int | str = "self") -> float:
+    """Memory that a process holds now; Linux only, elsewhere the most that this one ever held."""
+    try:
+        pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+    return pages * resource.getpagesize() / 1e6
 
 
 class ForeignLoad:

@@ -1,7 +1,8 @@
 """A WebSocket server that floods frames made beforehand; a process: `python -m benchmarks.mock_stream`.
 
 The path says how many: a subscription on `/ws/6400` is acknowledged and followed by 6400 frames of its channel, as fast
-as the client takes them. It prints its port and ends when its standard input does.
+as the client takes them; on `/ws/6400@3200`, so many a second. It prints its port and ends when its standard input
+does.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Flood(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._data = b""
-        self._frames = 0
+        self._frames = self._per_s = 0
         self._is_open = False
         self._is_full = False
         self._left = 0
@@ -51,12 +52,16 @@ class Flood(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's do not derive from it
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._left = 0
+
     def pause_writing(self) -> None:
         self._is_full = True
 
     def resume_writing(self) -> None:
         self._is_full = False
-        self._flood()
+        if not self._per_s:
+            self._flood()
 
     def data_received(self, data: bytes) -> None:
         self._data += data
@@ -73,7 +78,8 @@ class Flood(asyncio.Protocol):
         first, *lines = head.split(b"\r\n")
         fields = {name.strip().lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines)}
         accept = b64encode(hashlib.sha1(fields[b"sec-websocket-key"] + _GUID).digest())
-        self._frames = int(first.split()[1].rpartition(b"/")[2])
+        frames, _, per_s = first.split()[1].rpartition(b"/")[2].partition(b"@")
+        self._frames, self._per_s = int(frames), int(per_s or 0)
         self._is_open = True
         answer = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         self._transport.write(answer + b"Sec-WebSocket-Accept: %s\r\n\r\n" % accept)
@@ -109,6 +115,12 @@ class Flood(asyncio.Protocol):
                 self._flood()
 
     def _flood(self) -> None:
+        if self._per_s and self._left:
+            asyncio.get_running_loop().call_later(FRAMES / self._per_s, self._flood)
+            if not self._is_full:
+                self._left -= 1
+                self._transport.write(self._block)
+            return
         blocks = max(_WRITE_BYTES // len(self._block), 1) if self._block else 1
         while self._left and not self._is_full:
             now = min(blocks, self._left)

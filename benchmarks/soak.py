@@ -1,0 +1,66 @@
+"""A client that trades and listens for a long time: whether memory, tails and pauses stay as they are.
+
+Orders go to `mexc-async sim`, a process of its own, as many as it answers; frames come from there and, at a fixed pace,
+from a mock exchange. The client is run as recommended, `mexc_async.run(main(), gc="freeze")`, with tracking, books,
+guard and call log. Figures are of the tenths of the time after the warm-up: their median, least and most.
+"""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+import orjson
+
+from benchmarks.clients import line_of, run_client, running
+from benchmarks.harness import OWN, Goal, Report, Sample, Settings, summarise
+
+TENTHS, WHOLE = "tenths of the time", "the whole"
+FLOOD_PER_S = 16_000
+"""Frames that the mock exchange pushes a second: twenty million take 21 minutes."""
+GOALS = [
+    Goal(WHOLE, "rss_last_to_first", None, 1.05),
+    Goal(WHOLE, "p99_last_to_first", None, 1.10),
+    Goal(WHOLE, "gc_pause_max_ms", None, 10),
+    Goal(WHOLE, "sockets_left", None, 0),
+    Goal(WHOLE, "tasks_left", None, 0),
+]
+_EVER = 10**12
+
+
+class Found(TypedDict):
+    """What the client prints."""
+
+    tenths: list[Sample]
+    left: Sample
+
+
+def run(settings: Settings) -> Report:
+    """One run of `settings.minutes`."""
+    seconds = 2.0 if settings.quick else settings.minutes * 60
+    with running("benchmarks.mock_stream", None) as server:
+        flood = f"ws://127.0.0.1:{int(line_of(server, 'the mock exchange'))}/ws/{_EVER}@{FLOOD_PER_S}"
+        arguments = [OWN, "--seconds", str(seconds), "--flood", flood]
+        done = run_client("benchmarks.soak_client", arguments, timeout_s=seconds * 1.1 + 60)
+    found: Found = orjson.loads(done.stdout.splitlines()[-1])
+    rows = summarise(TENTHS, {OWN: found["tenths"]}) + summarise(WHOLE, {OWN: [whole(found)]})
+    notes = [
+        f"{seconds / 60:g} minutes; the tenths begin when 200,000 orders have filled what is remembered of finished "
+        "ones, or after half of the time",
+        "latency: of orders and cancels, 8 at a time; most of it is the simulator's; how noisy p99 is, its least and "
+        "most of the tenths tell",
+    ]
+    return Report(rows, GOALS, notes)
+
+
+def whole(found: Found) -> Sample:
+    """What the goals speak of."""
+    tenths = found["tenths"]
+    first, last = tenths[0], tenths[-1]
+    return {
+        "orders": sum(tenth["orders_per_s"] * tenth["seconds"] for tenth in tenths),
+        "frames": sum(tenth["frames_per_s"] * tenth["seconds"] for tenth in tenths),
+        "rss_last_to_first": last["rss_mb"] / first["rss_mb"],
+        "p99_last_to_first": last["p99_us"] / first["p99_us"],
+        "gc_pause_max_ms": max(tenth["gc_pause_max_ms"] for tenth in tenths),
+        **found["left"],
+    }
