@@ -174,9 +174,12 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     return new_event_loop
 
 
-def pinning() -> tuple[int | None, int | None]:
-    """A core for the client and another one for its server; None where there are not two, or no way to pin."""
-    if not hasattr(os, "sched_getaffinity"):
+def pinning(settings: Settings) -> tuple[int | None, int | None]:
+    """A core for the client and another one for its server; None where there are not two, or no way to pin.
+
+    None for a quick run, too: servers that have a core never sleep.
+    """
+    if settings.quick or not hasattr(os, "sched_getaffinity"):
         return None, None
     cores = sorted(os.sched_getaffinity(0))
     return (cores[0], cores[-1]) if len(cores) > 1 else (None, None)

@@ -23,7 +23,7 @@ GOALS = [Goal(TICKS, "p50_us", OWN, 0.65, SPIN), Goal(PAUSES, "longest_ms", OWN,
 
 def run(settings: Settings) -> Report:
     """Latency and CPU an order, then how long the collector stops everything while market data gathers."""
-    core, server_core = pinning()
+    core, server_core = pinning(settings)
     ticks, warm_up = (60, 10) if settings.quick else (1200, 200)
     rows = []
     notes = [

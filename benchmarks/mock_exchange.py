@@ -6,11 +6,13 @@ order as it came. Its streams (`mock_ticks.h`) push at their time and take the t
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -78,12 +80,11 @@ def mock_exchange(
     channel's name that it belongs to. Raises SubjectFailed.
     """
     with TemporaryDirectory(prefix="mock-exchange-") as folder:
-        program, served = Path(folder, "mock_exchange"), Path(folder, "routes")
-        _build(program)
+        program, served = _built(), Path(folder, "routes")
         bodies = [(name, orjson.dumps(body)) for name, body in routes.items()]
         bodies += [(f"PUSH {channel}", frame) for channel, frame in pushes]
         served.write_bytes(b"".join(b"%b %d\n%b" % (name.encode(), len(body), body) for name, body in bodies))
-        command = [str(program), str(served), *([] if core is None else [str(core)])]
+        command = [f"{program.name}/mock_exchange", str(served), *([] if core is None else [str(core)])]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdin is not None
             assert process.stdout is not None
@@ -100,11 +101,16 @@ def mock_exchange(
                     process.kill()
 
 
-def _build(program: Path) -> None:
+@cache
+def _built() -> TemporaryDirectory[str]:
+    """Where the program is: compiled once, and removed when this process ends."""
     compile_with = compiler()
     if compile_with is None:
         raise SubjectFailed("the mock exchange needs a C compiler")
-    command = [compile_with, "-O2", "-o", str(program), str(SOURCE)]
+    folder = TemporaryDirectory(prefix="mock-exchange-")
+    atexit.register(folder.cleanup)
+    command = [compile_with, "-O2", "-o", f"{folder.name}/mock_exchange", str(SOURCE)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SubjectFailed(f"the mock exchange was not compiled: {(done.stderr.strip() or 'failed').splitlines()[-1]}")
+    return folder

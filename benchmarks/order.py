@@ -64,7 +64,7 @@ def run(settings: Settings) -> Report:
     """One at a time and 50 in flight: latency, CPU, requests a second; with `instructions` those too."""
     if compiler() is None:
         return Report([], GOALS, ["absent: everything: the mock exchange needs a C compiler"])
-    client_core, server_core = pinning()
+    client_core, server_core = pinning(settings)
     seconds = 0.02 if settings.quick else 0.8
     absent = absent_peers()
     notes = [f"absent: {name} is not installed" for name in absent]

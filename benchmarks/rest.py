@@ -22,7 +22,7 @@ def run(settings: Settings) -> Report:
     """CPU and time a call."""
     if compiler() is None:
         return Report([], GOALS, ["absent: everything: the mock exchange needs a C compiler"])
-    client_core, server_core = pinning()
+    client_core, server_core = pinning(settings)
     seconds = 0.01 if settings.quick else 0.5
     absent = absent_readers()
     notes = [f"absent: {name}: not installed" for name in absent]

@@ -46,7 +46,7 @@ _MOST_FRAMES = 1 << 21
 
 def run(settings: Settings) -> Report:
     """Frames a second, and what a frame costs the client's core."""
-    client_core, server_core = pinning()
+    client_core, server_core = pinning(settings)
     missing = absent()
     notes = [f"absent: {package}: {why}" for package, why in missing.items()]
     rows: list[Row] = []

@@ -55,7 +55,7 @@ def run(settings: Settings) -> Report:
     """Latency of every tick after the warm-up, CPU an order; with `instructions` those too."""
     if compiler() is None:
         return Report([], GOALS, ["absent: everything: the mock exchange needs a C compiler"])
-    client_core, server_core = pinning()
+    client_core, server_core = pinning(settings)
     ticks, warm_up = (60, 10) if settings.quick else (1200, 200)
     absent = absent_traders()
     notes = [f"absent: {name}: {why}" for name, why in absent.items()]

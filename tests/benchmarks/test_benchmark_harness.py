@@ -92,6 +92,7 @@ def test_a_baseline_that_was_not_measured_gives_no_ratio() -> None:
 def test_table_goals_and_notes_are_printed() -> None:
     results = {OWN: [{"us": 1.0}], "floor": [{"us": 4.0}]}
     goals = [Goal("case", "us", "floor", 0.3), Goal("case", "us", "floor", 0.2), Goal("case", "us", "ccxt", 1)]
+    goals += [Goal("case", "us", None, 2), Goal("case", "us", None, 2, "floor"), Goal("case", "nothing", None, 2)]
     report = Report(summarise("case", results, ["floor"], ["us"]), goals, ["absent: ccxt is not installed"])
     printed = StringIO()
     show(Console(width=160, file=printed), "order", report, machine() | {"foreign_cpus": 0.5})
@@ -100,6 +101,9 @@ def test_table_goals_and_notes_are_printed() -> None:
     assert "at most 0.3 x floor: 0.25, met" in text
     assert "at most 0.2 x floor: 0.25, MISSED" in text
     assert "at most 1 x ccxt: not measured" in text
+    assert "us at most 2: 1, met" in text
+    assert "us of floor at most 2: 4, MISSED" in text
+    assert "nothing at most 2: not measured" in text
     assert "absent: ccxt is not installed" in text
     assert "other processes used 0.5 CPUs meanwhile" in text
 

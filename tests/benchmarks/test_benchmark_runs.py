@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from benchmarks import order, rest, rest_client, stream, table, tick_client, tick_to_trade
+from benchmarks import order, rest, rest_client, stream, stream_client, table, tick_client, tick_to_trade
 from benchmarks.__main__ import MODULES, main
 from benchmarks.decode import frames_by_case
 from benchmarks.harness import OWN, Row, Settings, SubjectFailed, machine, pinning, write_json
 from benchmarks.mock_exchange import mock_exchange
 from benchmarks.order_client import check_order
 from benchmarks.order_subjects import SUBJECTS, absent_peers
-from benchmarks.stream_subjects import PEERS, TICKER, check
+from benchmarks.stream_subjects import TICKER, check
 from benchmarks.tick_subjects import TRADERS, absent_traders
 from benchmarks.ticks import pushes
 from mexc_async.spot.push import decode_push
@@ -54,15 +59,38 @@ def read(path: Path, name: str) -> list[dict[str, Any]]:
     return cases
 
 
-def test_all_writes_one_file_a_benchmark(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture(scope="module")
+def figures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """What every benchmark wrote. Several run at a time, since most of each is waiting for its processes."""
+    folder = tmp_path_factory.mktemp("figures")
+    paths = {name: folder / f"{name}.json" for name in MODULES}
+
+    def run(name: str) -> int:
+        return main([name, "--quick", "--rounds", "1", "--json", str(paths[name])])
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(run, paths)) == [0] * len(paths)
+    return paths
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_benchmark_writes_its_figures(name: str, figures: dict[str, Path]) -> None:
+    cases = read(figures[name], name)
+    assert OWN in {case["subject"] for case in cases}
+    if name in BASELINES:
+        assert any(c["subject"] == OWN and c["metric"].endswith(f"_ratio_to_{BASELINES[name]}") for c in cases)
+
+
+def test_all_writes_one_file_a_benchmark(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    modules = {"sign": "sign", "decode": "decode"}
+    monkeypatch.setattr("benchmarks.__main__.MODULES", modules)
     assert main(["all", "--quick", "--rounds", "1", "--json", str(tmp_path / "out.json")]) == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"out-{name}.json" for name in MODULES)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out-decode.json", "out-sign.json"]
     printed = capsys.readouterr().out
-    for name in MODULES:
-        cases = read(tmp_path / f"out-{name}.json", name)
-        assert OWN in {case["subject"] for case in cases}
-        if name in BASELINES:
-            assert any(c["subject"] == OWN and c["metric"].endswith(f"_ratio_to_{BASELINES[name]}") for c in cases)
+    for name in modules:
+        read(tmp_path / f"out-{name}.json", name)
         assert f"{name}: " in printed
 
 
@@ -71,37 +99,75 @@ def test_one_benchmark_writes_the_file_that_was_named(tmp_path: Path) -> None:
     assert {case["runs"] for case in read(tmp_path / "sign.json", "sign")} == {2}
 
 
+@pytest.fixture(scope="module")
+def mock_port() -> Iterator[int]:
+    """A mock exchange for every test that needs no more than one."""
+    with mock_exchange(None) as port:
+        yield port
+
+
 @pytest.mark.parametrize("name", [name for name in SUBJECTS if name not in absent_peers()])
-def test_every_subject_sends_a_good_order(name: str) -> None:
+def test_every_subject_sends_a_good_order(name: str, mock_port: int) -> None:
     async def one() -> None:
         subject = SUBJECTS[name]()
-        await subject.open(port, 2)
+        await subject.open(mock_port, 2)
         try:
-            await check_order(subject, port)
+            await check_order(subject, mock_port)
         finally:
             await subject.close()
             await asyncio.sleep(0)  # transports end in the loop's next round
 
-    with mock_exchange(None) as port:
-        asyncio.run(one())
+    asyncio.run(one())
 
 
 def test_a_subject_that_fails_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(order, "SUBJECTS", {"no such subject": None})
+    monkeypatch.setattr(order, "_CLIENT", "benchmarks.no_such_client")
+    monkeypatch.setattr(order, "mock_exchange", lambda core: nullcontext(1))
     assert main(["order", "--quick", "--rounds", "1"]) == 1
-    assert "no such subject" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "no such subject: " in error
+    assert "no_such_client" in error
+
+
+class Process:
+    """What `_process` gives, without one: it prints what it is given."""
+
+    def __init__(self, printed: str) -> None:
+        self.stdin, self.stdout = StringIO(), StringIO(printed)
 
 
 def test_stream_subjects_that_fail_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = '{"frames_per_s": 1.0, "cpu_us_per_frame": 1.0}\n'
+    failure = '{"error": "KeyError: \'no such subject\'"}\n'
+    printed = {"benchmarks.mock_stream": ["1\n"], "benchmarks.stream_client": [answer * 9, failure * 9]}
+
+    @contextmanager
+    def process(module: str, core: int | None) -> Iterator[Process]:
+        yield Process(printed[module].pop(0))
+
+    monkeypatch.setattr(stream, "_process", process)
     monkeypatch.setattr(stream, "absent", dict)
-    monkeypatch.setattr(stream, "PEERS", PEERS | {"no such peer": "none"})
+    monkeypatch.setattr(stream, "PEERS", {"no such peer": "none"})
     monkeypatch.setattr(stream, "SUBJECTS", {OWN: None, "no such peer": None})
     report = stream.run(Settings(rounds=1, quick=True))
     assert {row.subject for row in report.rows} == {OWN}
     assert [note for note in report.notes if "no such peer" in note and TICKER in note]
+    printed |= {"benchmarks.mock_stream": ["1\n"], "benchmarks.stream_client": [failure]}
     monkeypatch.setattr(stream, "SUBJECTS", {"no such subject": None})
     with pytest.raises(SubjectFailed, match="no such subject"):
         stream.run(Settings(rounds=1, quick=True))
+
+
+def test_a_client_answers_for_a_subject_that_fails(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = {"subject": "no such subject", "port": 1, "case": TICKER, "frames": 64}
+    monkeypatch.setattr("sys.stdin", StringIO(msgspec.json.encode(asked).decode() + "\n"))
+    monkeypatch.setattr("sys.argv", ["stream_client"])
+    monkeypatch.setattr("sys.stdout", sys.stdout)  # put back what it turns aside
+    stream_client.main()
+    assert msgspec.json.decode(capsys.readouterr().out) == {"error": "KeyError: 'no such subject'"}
 
 
 @pytest.mark.parametrize(
@@ -165,9 +231,10 @@ def test_instructions_need_valgrind(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_client_and_server_have_a_core_each_or_none() -> None:
-    client, server = pinning()
+    client, server = pinning(Settings())
     assert (client is None) == (server is None)
     assert client is None or client != server
+    assert pinning(Settings(quick=True)) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -177,6 +244,8 @@ def test_client_and_server_have_a_core_each_or_none() -> None:
         ([], "NAME"),
         (["sign", "--rounds", "0"], "'0'"),
         (["sign", "--rounds", "x"], "'x'"),
+        (["soak", "--minutes", "0"], "'0'"),
+        (["soak", "--minutes", "nan"], "'nan'"),
         (["sign", "--json", "/nowhere/out.json"], "/nowhere/out.json"),
         (["all", "--json", "/nowhere/out.json"], "/nowhere/out-import.json"),
         (["sign", "--json", "."], "."),
