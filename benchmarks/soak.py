@@ -20,7 +20,7 @@ FLOOD_PER_S = 16_000
 GOALS = [
     Goal(WHOLE, "rss_last_to_first", None, 1.05),
     Goal(WHOLE, "p99_last_to_first", None, 1.10),
-    Goal(WHOLE, "gc_pause_max_ms", None, 10),
+    Goal(WHOLE, "gc_pause_cpu_max_ms", None, 10),
     Goal(WHOLE, "sockets_left", None, 0),
     Goal(WHOLE, "tasks_left", None, 0),
 ]
@@ -49,6 +49,7 @@ def run(settings: Settings) -> Report:
         "ones, or after half of the time",
         "latency: of orders and cancels, 8 at a time; most of it is the simulator's; how noisy p99 is, its least and "
         "most of the tenths tell",
+        "collector's pauses: in wall time, which holds what else the machine did meanwhile, and in CPU",
     ]
     return Report(rows, GOALS, notes)
 
@@ -63,6 +64,6 @@ def whole(found: Found) -> Sample:
         **{
             f"{name}_last_to_first": last[metric] / first[metric] for name, metric in _COMPARED.items() if first[metric]
         },
-        "gc_pause_max_ms": max(tenth["gc_pause_max_ms"] for tenth in tenths),
+        **{metric: max(tenth[metric] for tenth in tenths) for metric in ("gc_pause_max_ms", "gc_pause_cpu_max_ms")},
         **found["left"],
     }

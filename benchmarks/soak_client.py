@@ -16,7 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from time import monotonic, perf_counter_ns
+from time import monotonic, perf_counter_ns, thread_time_ns
 from typing import TypeVar
 
 import orjson
@@ -47,7 +47,7 @@ class Tenth:
     def __init__(self) -> None:
         self.latencies = Histogram()
         self.orders = self.frames = 0
-        self.pause_ns = 0
+        self.pause_ns = self.pause_cpu_ns = 0
         self.resident: list[float] = []
         self.others: list[float] = []
 
@@ -58,6 +58,7 @@ class Tenth:
             "rss_mb": median(self.resident),
             "simulator_rss_mb": median(self.others),
             "gc_pause_max_ms": self.pause_ns / 1e6,
+            "gc_pause_cpu_max_ms": self.pause_cpu_ns / 1e6,
             "orders_per_s": self.orders / seconds,
             "frames_per_s": self.frames / seconds,
         }
@@ -127,14 +128,16 @@ class Soak:
     @contextmanager
     def pauses(self) -> Iterator[None]:
         """Take the garbage collector's times meanwhile."""
-        started = 0
+        started = used = 0
 
         def told(phase: str, info: dict[str, int]) -> None:
-            nonlocal started
+            nonlocal started, used
             if phase == "start":
-                started = perf_counter_ns()
-            else:
-                self.now.pause_ns = max(self.now.pause_ns, perf_counter_ns() - started)
+                started, used = perf_counter_ns(), thread_time_ns()
+                return
+            tenth = self.now
+            tenth.pause_cpu_ns = max(tenth.pause_cpu_ns, thread_time_ns() - used)
+            tenth.pause_ns = max(tenth.pause_ns, perf_counter_ns() - started)
 
         gc.callbacks.append(told)
         try:
