@@ -11,11 +11,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from typer.main import get_group
 
+from benchmarks.__main__ import LATENCY, _parser
 from mexc_async.catalogue import endpoints
 from mexc_async.cli.app import app
 from mexc_async.cli.flags import build, parse
@@ -147,6 +149,10 @@ def test_command_is_valid(block: Block, words: list[str]) -> None:
             name, _, value = setting.partition("=")
             assert name == "DEMO_ARGS"
             assert group.commands["demo"].make_context("demo", shlex.split(value)) is not None
+    elif words[:3] == ["python", "-m", "benchmarks"]:
+        assert words[3] == LATENCY or _parser().parse_args(words[3:])
+    elif words[:2] == ["python", "-m"]:
+        assert find_spec(words[2]) is not None
     else:
         assert words[0] in {"pip", "read", "install", "set", "curl"}, f"{block.name}: is {words[0]} meant?"
 
