@@ -7,7 +7,7 @@ and a final state never reopens. Nothing here reads a clock; "now" comes in.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from decimal import Context, Decimal
 from enum import StrEnum
@@ -354,8 +354,10 @@ class OrderTable:
         self._by_order_id: dict[str, OrderRecord] = {}
         self._finished: OrderedDict[str, float] = OrderedDict()
         """Client ids and when they were found finished, the oldest first."""
-        self._remembered: OrderedDict[str, None] = OrderedDict()
-        """Both ids of what left the table."""
+        self._remembered: set[str] = set()
+        """Both ids of what left the table; with the queue half the memory of an ordered dict."""
+        self._remembered_first: deque[str] = deque()
+        """The same, the oldest first."""
 
     def add(self, record: OrderRecord) -> None:
         """Take an order in."""
@@ -416,14 +418,16 @@ class OrderTable:
     def remember(self, names: Iterable[str]) -> None:
         """Know these ids, of either kind, without their orders."""
         for name in names:
-            self._remembered[name] = None
-            if len(self._remembered) > self.most_ids:
-                self._remembered.popitem(last=False)
+            if name not in self._remembered:
+                self._remembered.add(name)
+                self._remembered_first.append(name)
+                if len(self._remembered) > self.most_ids:
+                    self._remembered.remove(self._remembered_first.popleft())
 
     @property
     def remembered(self) -> Iterable[str]:
         """Ids, of either kind, of orders that left the table."""
-        return self._remembered
+        return self._remembered_first
 
     def live(self) -> Iterator[OrderRecord]:
         """Orders that are not final."""

@@ -99,7 +99,10 @@ class _Duration:
 class Gate:
     """One route's way through the limits, looked up once. Each acquire ends with one `release` or one `put_back`."""
 
-    __slots__ = ("_all", "_ledger", "_limiter", "_own", "_plan", "requests", "route", "waited", "waited_s")
+    __slots__ = (
+        "_all", "_late_s", "_ledger", "_limiter", "_margin_s", "_now", "_own", "_plan", "_try", "requests", "route",
+        "waited", "waited_s",
+    )  # fmt: skip
 
     def __init__(self, limiter: RateLimiter, ledger: Ledger, route: Route, all_of: _Duration) -> None:
         self.route = route
@@ -109,6 +112,8 @@ class Gate:
         self._limiter = limiter
         self._ledger = ledger
         self._plan = ledger.plan(route)
+        self._now, self._try = limiter.now, ledger.try_acquire  # at hand: these are on every order's way
+        self._late_s, self._margin_s = limiter.late_s, limiter.margin_s
         self._own = _Duration()
         self._all = all_of
 
@@ -119,7 +124,7 @@ class Gate:
 
     def try_acquire(self, now: float) -> bool:
         """Take what the route costs if there is room at `now`, which the clock just told, and nobody waits for it."""
-        if self._ledger.try_acquire(self._plan, now) > 0:
+        if self._try(self._plan, now) > 0:
             return False
         self.requests += 1
         return True
@@ -129,8 +134,8 @@ class Gate:
 
         Raises RateLimited if the wait is known to be, or turns out to be, longer than `max_wait_s`.
         """
-        now = self._limiter.now()
-        wait = self._ledger.try_acquire(self._plan, now)
+        now = self._now()
+        wait = self._try(self._plan, now)
         if wait > 0:
             now = await self._limiter.wait(self, wait, now, max_wait_s)
         self.requests += 1
@@ -138,8 +143,8 @@ class Gate:
 
     def sent(self, taken_at: float) -> float:
         """The request goes out now; returns when it counts from: now, if it was let go noticeably earlier."""
-        now = self._limiter.now()
-        if now - taken_at <= self._limiter.late_s:
+        now = self._now()
+        if now - taken_at <= self._late_s:
             return taken_at
         self._ledger.sent_late(self._plan, taken_at, now)
         return now
@@ -151,10 +156,10 @@ class Gate:
         arrival. Beyond the margin it is therefore counted from the latest moment at which a request of the usual,
         least duration would have been sent. As long as that is not known, all of the time may have been the way.
         """
-        now, own = self._limiter.now(), self._own
+        now, own = self._now(), self._own
         took_s = now - sent_at
         known = own if own.known > _FEW else self._all
-        late_s = took_s - (known.least_s if known.known > _FEW else 0.0) - self._limiter.margin_s
+        late_s = took_s - (known.least_s if known.known > _FEW else 0.0) - self._margin_s
         if late_s > 0:
             self._ledger.sent_late(self._plan, sent_at, sent_at + late_s)
         own.add(took_s)
