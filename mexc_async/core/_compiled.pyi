@@ -1,6 +1,7 @@
 """What the compiled core offers; `_compiled.pyx` builds it."""
 
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
 
 from mexc_async.core.book_side import BookLevel, Levels, N, Numbers
@@ -12,11 +13,24 @@ has_sha256: bool
 def escape(text: str) -> str:
     """Percent-encode."""
 
+def is_amount(value: object) -> bool:
+    """Whether it surely is an amount."""
+
+def order_text(name: str, price: Decimal, quantity: Decimal, middle: str, timestamp_ms: int, end: str) -> str | None:
+    """An order's query, where it is an ordinary one."""
+
+def names_code(body: bytes) -> bool:
+    """Whether `"code"` stands anywhere in it."""
+
+def ordinary_body(data: bytes) -> bytes | None:
+    """The body, if this is one whole ordinary answer."""
+
 class Hmac:
     """HMAC-SHA256 with a key's padded inner and outer block."""
 
     def __init__(self, inner: bytes, outer: bytes) -> None: ...
     def sign(self, message: bytes) -> str: ...
+    def signed(self, path: str, query: str) -> str: ...
 
 class Reader:
     """A message type's decoder."""

@@ -1,12 +1,12 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, auto_pickle=False
 """The hot functions once more, in C: each gives what its pure twin gives, and leaves to that one what is unusual.
 
-Where to read first: `signing.py`, `protobuf.py`, `book_side.py` and `query.py` say what is done here; this says only how.
+Where to read first: `signing.py`, `protobuf.py`, `book_side.py`, `query.py` and `response.py` say what is done here; this says only how.
 """
 
 from cython cimport final
 from libc.stdlib cimport getenv
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 if getenv("MEXC_ASYNC_PURE") != NULL and getenv("MEXC_ASYNC_PURE")[0]:
     raise ImportError("MEXC_ASYNC_PURE is set")
@@ -25,3 +25,4 @@ include "_hmac.pxi"
 include "_wire.pxi"
 include "_side.pxi"
 include "_query.pxi"
+include "_order.pxi"

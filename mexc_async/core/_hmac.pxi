@@ -63,22 +63,37 @@ cdef class Hmac:
         forget(&self.inner, sizeof(State))
         forget(&self.outer, sizeof(State))
 
-    def sign(self, bytes message not None):
-        """64 lower-case hex digits."""
+    cdef void write(self, const unsigned char* message, Py_ssize_t size, unsigned char* digits) noexcept:
         cdef State state = self.inner
         cdef unsigned char digest[32]
-        cdef unsigned char* digits
         cdef int i
-        _update(state.bytes, <const char*>message, len(message))
+        _update(state.bytes, message, size)
         _final(digest, state.bytes)
         state = self.outer
         _update(state.bytes, digest, 32)
         _final(digest, state.bytes)
-        text = PyUnicode_New(64, 127)
-        digits = PyUnicode_1BYTE_DATA(text)
         for i in range(32):
             digits[2 * i] = _HEX[digest[i] >> 4]
             digits[2 * i + 1] = _HEX[digest[i] & 15]
+
+    def sign(self, bytes message not None):
+        """64 lower-case hex digits."""
+        text = PyUnicode_New(64, 127)
+        self.write(message, len(message), PyUnicode_1BYTE_DATA(text))
+        return text
+
+    def signed(self, str path not None, str query not None):
+        """Path, query, and the query's signature."""
+        if not PyUnicode_IS_ASCII(path) or not PyUnicode_IS_ASCII(query):
+            return f"{path}?{query}&signature={self.sign(query.encode())}"
+        cdef Py_ssize_t before = PyUnicode_GET_LENGTH(<PyObject*>path), size = PyUnicode_GET_LENGTH(<PyObject*>query)
+        text = PyUnicode_New(before + size + 76, 127)
+        cdef unsigned char* out = PyUnicode_1BYTE_DATA(text)
+        memcpy(out, PyUnicode_1BYTE_DATA(path), before)
+        out[before] = 63  # ?
+        memcpy(out + before + 1, PyUnicode_1BYTE_DATA(query), size)
+        memcpy(out + before + 1 + size, b"&signature=", 11)
+        self.write(PyUnicode_1BYTE_DATA(query), size, out + before + size + 12)
         return text
 
     def __repr__(self):

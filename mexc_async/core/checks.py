@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_orig
 
 import msgspec
 
+from mexc_async.core.kind import compiled
 from mexc_async.errors import InvalidRequest
 
 Check: TypeAlias = Callable[[str, object], None]
@@ -26,7 +27,7 @@ class Rule(msgspec.Struct, frozen=True):
     """The texts that the check allows, where they are a closed set."""
 
 
-def is_amount(value: object) -> bool:
+def is_amount_pure(value: object) -> bool:
     """Whether it surely is an amount by the rule of `positive`, which also takes longer and smaller ones."""
     return (
         type(value) is Decimal
@@ -35,6 +36,9 @@ def is_amount(value: object) -> bool:
         and "0" <= text < ":"
         and "E" not in text
     )
+
+
+is_amount = compiled.is_amount if compiled else is_amount_pure
 
 
 def positive(name: str, value: object) -> None:

@@ -3,8 +3,9 @@
 `httptools` (llhttp, strict) frames the messages. Header fields are not handed over one by one, which would cost more
 than all the rest; they are read from the head when somebody asks for one.
 
-What the parser said of a head holds for every head with the same fields in the same order, whatever stands in those
-that do not frame the answer: times, ids, lengths. A whole answer behind such a head is not parsed again.
+A whole answer that only its Content-Length frames is not parsed where the compiled core can see that it is one. Without
+that core, what the parser said of a head holds for every head with the same fields in the same order, whatever stands
+in those that do not frame the answer: times, ids, lengths.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Callable
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
+from mexc_async.core.kind import compiled
 from mexc_async.core.reply import Headers, Reply
 from mexc_async.errors import ProtocolError
 
@@ -67,7 +69,7 @@ class KnownHeads:
             if name == b"content-length":
                 lengths += 1
                 pattern += rb"\r\n" + re.escape(line.partition(b":")[0]) + rb":[ \t]*([0-9]+)[ \t]*"
-            elif name == b"connection":
+            elif name in (b"connection", b"proxy-connection"):
                 pattern += rb"\r\n" + re.escape(line)
             else:
                 pattern += rb"\r\n" + re.escape(line.partition(b":")[0]) + rb":[ -~]*"
@@ -80,6 +82,7 @@ class ResponseReader:
 
     __slots__ = (
         "_body",
+        "_body_of",
         "_feed",
         "_head",
         "_heads",
@@ -98,6 +101,7 @@ class ResponseReader:
     def __init__(self, max_bytes: int, heads: KnownHeads | None = None) -> None:
         self._max_bytes = max_bytes
         self._heads = heads or KnownHeads()
+        self._body_of = compiled.ordinary_body if compiled and not heads else self._heads.body_of
         self._usual_bytes = min(max_bytes, MAX_HEAD_BYTES)
         self._parser = HttpResponseParser(self)
         self._feed = self._parser.feed_data
@@ -115,7 +119,7 @@ class ResponseReader:
 
     def feed(self, data: bytes) -> Reply | None:
         """Take bytes in; the answer once it is complete. Raises ProtocolError for what is no answer, or too large."""
-        if not self._is_begun and (known := self._heads.body_of(data)) is not None and len(data) <= self._usual_bytes:
+        if not self._is_begun and (known := self._body_of(data)) is not None and len(data) <= self._usual_bytes:
             return Reply(200, data, known)
         try:
             self._feed(data)
@@ -133,7 +137,7 @@ class ResponseReader:
         self._is_begun = self._is_done = False
         if not self._keeps:
             self.is_reusable = False
-        elif self.is_reusable and self._status == 200:
+        elif self.is_reusable and self._status == 200 and self._body_of == self._heads.body_of:
             self._heads.learn(data.partition(_HEAD_END)[0])
         return Reply(self._status, data if data[9:10] != b"1" else _without_1xx(data), body)
 

@@ -172,8 +172,9 @@ class _Ahead(Struct, frozen=True):
 def _signed(call: Call, options: Options, credentials: Credentials, way: Way, stamped_ms: int) -> str:
     """Path and query, signed over exactly these bytes and, right behind them, the body."""
     query = call.query(options.recv_window_ms, stamped_ms)
-    signed = query.encode() + call.body if way.route.json_body else query.encode()
-    return f"{way.path}?{query}&signature={credentials.signer.sign(signed)}"
+    if not way.route.json_body:
+        return credentials.signer.signed(way.path, query)
+    return f"{way.path}?{query}&signature={credentials.signer.sign(query.encode() + call.body)}"
 
 
 def call_of(request: Request[Any], options: Options, client_order_id: str | None = None) -> Call:

@@ -18,6 +18,7 @@ from time import monotonic
 from typing import cast
 from urllib.parse import SplitResult, urlsplit
 
+from mexc_async.core.kind import compiled
 from mexc_async.core.reply import Reply, first_bytes
 from mexc_async.core.response import KnownHeads, ResponseReader
 from mexc_async.errors import (
@@ -183,7 +184,7 @@ class Lane:
         """Called when a request found no connection that was free."""
         self.on_slow: Callable[[], None] = lambda: None
         """Called when an address lets a request wait."""
-        self.heads = KnownHeads()
+        self.heads = None if compiled else KnownHeads()
         """What is known of the heads of answers; shared by the connections."""
         self._idle: list[Connection] = []
         """The nearest last."""

@@ -14,6 +14,7 @@ from msgspec import field
 
 from mexc_async.core.checks import Rule, is_amount, text
 from mexc_async.core.endpoint import Auth, Cost, Priority, Request, Resource, Route, call
+from mexc_async.core.kind import compiled
 from mexc_async.errors import InvalidRequest
 from mexc_async.spot.enums import OrderTypeName, SideName, StpMode
 from mexc_async.spot.models import BatchResult, CancelledOrder, Done, Empty, Order, OrderAck, StpGroup, Wrapped
@@ -27,11 +28,26 @@ PLAIN_ID = re.compile(r"[A-Za-z0-9_.~-]{1,32}").fullmatch
 """Client order ids that need no escaping."""
 _MOST_FORMS = 10_000
 _MOST_WINDOWS = 100
-_forms: dict[tuple[str, str, str, str | None], dict[int | None, str]] = {}
-"""By symbol, side, type and mode: what an order's text has between quantity and time stamp, by recvWindow.
+_forms: dict[tuple[str, str, str, str | None], dict[int | None, tuple[str, str]]] = {}
+"""By symbol, side, type and mode: what an order's text has between quantity and time stamp, and behind, by recvWindow.
 
 Whatever stands here passed the checks.
 """
+
+
+def order_text_pure(
+    name: str, price: Decimal, quantity: Decimal, middle: str, timestamp_ms: int, end: str
+) -> str | None:
+    """An order's query, from what its form has in common; None where its id needs escaping."""
+    if not PLAIN_ID(name):
+        return None
+    p, q = str(price), str(quantity)
+    if "E" in p or "E" in q:
+        p, q = format(price, "f"), format(quantity, "f")
+    return f"newClientOrderId={name}&price={p}&quantity={q}{middle}{timestamp_ms}{end}"
+
+
+order_text = compiled.order_text if compiled else order_text_pure
 
 
 def _write(method: str, path: str, priority: Priority, *extra: Cost) -> Route:
@@ -95,16 +111,14 @@ class OrderParameters(Request[T_co], Generic[T_co], frozen=True, kw_only=True):
     def query(self, recv_window_ms: int | None = None, timestamp_ms: int | None = None) -> str:
         """As `Request.query`; what orders of one form have in common is written once."""
         price, quantity, name = self.price, self.quantity, self.new_client_order_id
-        if price is None or quantity is None or name is None or timestamp_ms is None or not PLAIN_ID(name):
+        if price is None or quantity is None or name is None or timestamp_ms is None:
             return Request.query(self, recv_window_ms, timestamp_ms)
         form = _forms.get((self.symbol, self.side, self.type, self.stp_mode))
-        middle = form.get(recv_window_ms) if form is not None else None
-        if form is None or middle is None:
+        common = form.get(recv_window_ms) if form is not None else None
+        if common is None:
             return self._first_query(recv_window_ms, timestamp_ms)
-        p, q = str(price), str(quantity)
-        if "E" in p or "E" in q:
-            p, q = format(price, "f"), format(quantity, "f")
-        return f"newClientOrderId={name}&price={p}&quantity={q}{middle}{timestamp_ms}&type={self.type}"
+        text = order_text(name, price, quantity, common[0], timestamp_ms, common[1])
+        return Request.query(self, recv_window_ms, timestamp_ms) if text is None else text
 
     def _first_query(self, recv_window_ms: int | None, timestamp_ms: int) -> str:
         """The text of the first order of a form, from which what is common is kept."""
@@ -113,8 +127,8 @@ class OrderParameters(Request[T_co], Generic[T_co], frozen=True, kw_only=True):
             _forms.clear()
         form = _forms.setdefault((self.symbol, self.side, self.type, self.stp_mode), {})
         if len(form) < _MOST_WINDOWS:
-            start = text.index("&", text.index("&quantity=") + 1)
-            form[recv_window_ms] = text[start : text.index("&timestamp=")] + "&timestamp="
+            start, stamp = text.index("&", text.index("&quantity=") + 1), text.index("&timestamp=") + len("&timestamp=")
+            form[recv_window_ms] = text[start:stamp], text[text.index("&", stamp) :]
         return text
 
 

@@ -20,15 +20,18 @@ from hypothesis import strategies as st
 from benchmarks.decode import frames_by_case
 from mexc_async.core.book import OrderBook
 from mexc_async.core.book_side import PureSide, Side
+from mexc_async.core.checks import is_amount_pure
 from mexc_async.core.kind import compiled, core_kind
 from mexc_async.core.protobuf import Message, delimited, message_of
 from mexc_async.core.query import escape_pure
+from mexc_async.core.reply import names_code_pure
 from mexc_async.core.signing import blocks, hmac
 from mexc_async.errors import ProtocolError
 from mexc_async.spot.enums import Side as OrderSide
 from mexc_async.spot.models import Level
 from mexc_async.spot.push import Push
 from mexc_async.spot.push_models import Body, DepthUpdate
+from mexc_async.spot.trading import order_text_pure
 from tests import reference
 from tests.core.test_protobuf import NEST, ROW, SIDES, book, levels
 
@@ -274,6 +277,67 @@ def test_signer_in_c_takes_bytes_alone_and_shows_nothing() -> None:
             signer.sign(wrong)  # type: ignore[arg-type]  # what is refused
     with pytest.raises(ValueError):
         compiled.Hmac(b"short", b"o" * 64)
+
+
+@given(st.text(max_size=20), st.text(max_size=300))
+@example("/api/v3/order", "symbol=BTCUSDT")
+def test_signed_queries_are_the_same(path: str, query: str) -> None:
+    assert compiled
+    sign = hmac(*blocks(b"secret"))
+    assert compiled.Hmac(*blocks(b"secret")).signed(path, query) == f"{path}?{query}&signature={sign(query.encode())}"
+
+
+# --- orders ---
+
+AMOUNTS = (
+    st.decimals(allow_nan=True, allow_infinity=True)
+    | st.decimals("0", "1e9", places=8)
+    | st.sampled_from(
+        [Decimal(text) for text in ("0", "-0", "1E+3", "1E-9", "0.000", "-1", "sNaN", "9" * 21, "1" * 22)]
+    )
+)
+
+
+@given(AMOUNTS | st.sampled_from([1, 1.5, "1", None, True]))
+def test_amounts_are_the_same(value: object) -> None:
+    assert compiled
+    assert compiled.is_amount(value) is is_amount_pure(value)
+
+
+class Money(Decimal):
+    """A number of somebody's own."""
+
+
+def test_an_amount_of_another_class_is_not_surely_one() -> None:
+    assert compiled
+    assert not compiled.is_amount(Money("1.5"))
+    assert not is_amount_pure(Money("1.5"))
+
+
+@given(
+    st.text(st.characters(min_codepoint=32, max_codepoint=300), max_size=40) | st.from_regex(r"[A-Za-z0-9.-]{1,32}"),
+    AMOUNTS,
+    AMOUNTS,
+    st.sampled_from(["&symbol=BTCUSDT&timestamp=", "&x=\xe9", "&x=" + "y" * 600, ""]),
+    st.integers(-5, 1 << 66) | st.sampled_from([1736164463001, 0, (1 << 62) - 1, 1 << 62]),
+    st.sampled_from(["&type=LIMIT", "&type=\u20ac"]),
+)
+def test_orders_texts_are_the_same(
+    name: str, price: Decimal, quantity: Decimal, middle: str, timestamp_ms: int, end: str
+) -> None:
+    """The compiled one may leave what is unusual to the general writer, but for a usual order."""
+    assert compiled
+    pure = order_text_pure(name, price, quantity, middle, timestamp_ms, end)
+    found = compiled.order_text(name, price, quantity, middle, timestamp_ms, end)
+    is_usual = f"{middle}{end}".isascii() and len(middle) < 300 and 0 < timestamp_ms < 1 << 62
+    is_short = len(f"{price:f}{quantity:f}") < 80
+    assert found == pure if is_usual and is_short else found in (pure, None)
+
+
+@given(st.binary(max_size=60) | st.lists(st.sampled_from([b'"', b"code", b'"code"', b"c", b"o"])).map(b"".join))
+def test_a_code_is_found_the_same(body: bytes) -> None:
+    assert compiled
+    assert compiled.names_code(body) is names_code_pure(body) is (b'"code"' in body)
 
 
 @given(st.one_of(st.text(), st.text(st.characters(max_codepoint=127)), st.from_regex(r"[A-Za-z0-9_.~-]*")))

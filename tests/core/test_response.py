@@ -95,7 +95,14 @@ def test_garbage_ends_in_an_error_of_the_tree(pieces: list[bytes]) -> None:
         assert not reader.is_reusable
 
 
-def outcome(pieces: list[bytes], heads: KnownHeads) -> object:
+class Unlearned(KnownHeads):
+    """Leaves everything to the parser."""
+
+    def learn(self, head: bytes) -> None:
+        """Nothing."""
+
+
+def outcome(pieces: list[bytes], heads: KnownHeads | None) -> object:
     """What a reader makes of the pieces."""
     reader = ResponseReader(MOST, heads)
     replies: list[object] = []
@@ -115,8 +122,15 @@ FRAMINGS = [
     "Content-Length: 2", "Content-Length: 02", "content-length:2", "Content-Length: 0", "Content-Length: 12",
     "Content-Length: 2\r\nContent-Length: 2", "Content-Length: 2\r\nContent-Length: 3", "Content-Length: 2x",
     "Transfer-Encoding: chunked", "Content-Length: 2\r\nTransfer-Encoding: chunked", "X: 1",
-    "Content-Length: 2\r\nConnection: close", "Content-Length: 2\r\nContent-Encoding: gzip",
-    "Content-Length: 2\r\nConnection: Upgrade\r\nUpgrade: h2c", "X: Content-Length: 9\r\nContent-Length: 2",
+    "Content-Length: 2\r\nConnection: close", "Content-Length: 2\r\nConnection: keep-alive",
+    "Content-Length: 2\r\nConnection: Keep-Alive ", "Content-Length: 2\r\nProxy-Connection: close",
+    "Content-Length: 2\r\nProxy-Connection: keep-alive", "Content-Length: \t2 ", "Content-Length : 2",
+    " Content-Length: 2", "Content-Length: 2\r\n folded", "Content-Length:", "Content-Length: +2",
+    "Content-Length: 2\r\nX: a\x7fb", "Content-Length: 2\r\nX: a\tb", "Content-Length: 2\r\nX:\x01",
+    "Content-Length: 2\r\nX\x00: b", "Content-Length: 2\n", "Content-Length: 2\r\nX: \xe9",
+    "Content-Length: 2\r\n: b", "CONTENT-LENGTH: 2\r\nCONNECTION: KEEP-ALIVE",
+    "Content-Length: 2\r\nContent-Encoding: gzip", "Content-Length: 2\r\nConnection: Upgrade\r\nUpgrade: h2c",
+    "X: Content-Length: 9\r\nContent-Length: 2",
 ]  # fmt: skip
 
 
@@ -137,11 +151,13 @@ def test_what_is_known_of_heads_changes_no_answer(answers: list[tuple[str, str, 
         data = f"{first_line}\r\n{other}\r\n{framing}\r\n\r\n".encode() + body
         head_ends = len(data) - len(body) - 4
         for pieces in ([data], [data, data], [data[:-1], data[-1:]], [data[:head_ends], data[head_ends:]]):
-            assert outcome(pieces, heads) == outcome(pieces, KnownHeads())
+            parsed = outcome(pieces, Unlearned())
+            assert outcome(pieces, heads) == parsed
+            assert outcome(pieces, None) == parsed  # by the compiled core, where there is one
 
 
 def test_an_answer_of_a_known_head_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
-    reader = ResponseReader(MOST)
+    reader = ResponseReader(MOST, KnownHeads())
     for second, body in enumerate([b'{"a":1}', b'{"a":2}', b'{"a":34}']):
         reply = reader.feed(head(200, f"X-Id: {second:x}fe", f"Content-Length: {len(body)}", "Connection: x") + body)
         assert reply is not None
@@ -155,6 +171,17 @@ def test_what_is_known_of_heads_is_bounded() -> None:
         reply = reader.feed(head(200, f"X{number}: 1", "Content-Length: 2") + b"{}")
         assert reply is not None
     assert len(heads._matches) == 4
+
+
+@given(answers(), st.integers(0, 400), st.binary(min_size=0, max_size=3))
+@example((head(200, "Content-Length: 2") + b"{}", 200, b"{}"), 31, b"\x0d")
+def test_a_damaged_answer_is_read_as_the_parser_reads_it(
+    answer: tuple[bytes, int, bytes], at: int, damage: bytes
+) -> None:
+    data = answer[0]
+    at %= len(data)
+    for pieces in ([data[:at] + damage + data[at:]], [data[:at] + damage + data[at + len(damage) :]], [data[:at]]):
+        assert outcome(pieces, None) == outcome(pieces, Unlearned())
 
 
 @given(answers(), st.integers(0, 400), st.binary(min_size=1, max_size=3))

@@ -1,0 +1,169 @@
+# An order's text, signature and answer, byte by byte: what is unusual is given back to Python.
+
+from decimal import Decimal as _Decimal
+
+cdef enum:
+    MOST_TEXT = 512
+
+
+cdef inline const unsigned char* _ascii(text, Py_ssize_t* size) except? NULL:
+    """The bytes of plain text, NULL if it is anything else."""
+    if type(text) is not str or not PyUnicode_IS_ASCII(text):
+        return NULL
+    size[0] = PyUnicode_GET_LENGTH(<PyObject*>text)
+    return PyUnicode_1BYTE_DATA(text)
+
+
+def is_amount(value):
+    """`is_amount_pure` of `checks.py`."""
+    if type(value) is not _Decimal or not value:
+        return False
+    text = str(value)
+    cdef Py_ssize_t size = 0, i
+    cdef const unsigned char* at = _ascii(text, &size)
+    if at == NULL or size > 21 or not 48 <= at[0] < 58:
+        return False
+    for i in range(size):
+        if at[i] == 69:  # E
+            return False
+    return True
+
+
+cdef inline Py_ssize_t _put(unsigned char* out, Py_ssize_t used, const unsigned char* text, Py_ssize_t size):
+    """Write text behind what is written; -1 where there is no room, or was none before."""
+    if used < 0 or size > MOST_TEXT - used:
+        return -1
+    memcpy(out + used, text, size)
+    return used + size
+
+
+cdef Py_ssize_t _put_amount(unsigned char* out, Py_ssize_t used, amount) except -2:
+    text = str(amount)
+    cdef Py_ssize_t size = 0, i
+    cdef const unsigned char* at = _ascii(text, &size)
+    if at == NULL:
+        return -1
+    for i in range(size):
+        if at[i] == 69:  # E
+            text = format(amount, "f")
+            at = _ascii(text, &size)
+            if at == NULL:
+                return -1
+            break
+    return _put(out, used, at, size)
+
+
+def order_text(name, price, quantity, middle, timestamp_ms, end):
+    """`order_text_pure` of `trading.py`; None where that has to look at it."""
+    cdef unsigned char out[MOST_TEXT]
+    cdef unsigned char digits[20]
+    cdef Py_ssize_t used = 0, size = 0, i
+    cdef int count = 20
+    cdef long long left
+    cdef const unsigned char* at = _ascii(name, &size)
+    if at == NULL or not 0 < size <= 32 or type(timestamp_ms) is not int or not 0 < timestamp_ms < 1 << 62:
+        return None
+    for i in range(size):
+        if not _stays[at[i]]:
+            return None
+    used = _put(out, used, b"newClientOrderId=", 17)
+    used = _put(out, used, at, size)
+    used = _put(out, used, b"&price=", 7)
+    used = _put_amount(out, used, price)
+    used = _put(out, used, b"&quantity=", 10)
+    used = _put_amount(out, used, quantity)
+    at = _ascii(middle, &size)
+    if at == NULL:
+        return None
+    used = _put(out, used, at, size)
+    left = timestamp_ms
+    while left:
+        count -= 1
+        digits[count] = 48 + left % 10
+        left //= 10
+    used = _put(out, used, digits + count, 20 - count)
+    at = _ascii(end, &size)
+    if at == NULL:
+        return None
+    used = _put(out, used, at, size)
+    return None if used < 0 else _new_text(out, used)
+
+
+def names_code(bytes body not None):
+    """Whether `"code"` stands anywhere in it."""
+    cdef const char* at = body
+    cdef Py_ssize_t i
+    for i in range(1, len(body) - 4):
+        if at[i] == 99 and memcmp(at + i - 1, b'"code"', 6) == 0:
+            return True
+    return False
+
+
+cdef bint[256] _in_names
+for _letter in "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz":
+    _in_names[ord(_letter)] = True
+
+
+cdef inline bint _is_name(const unsigned char* at, Py_ssize_t size, const char* name, Py_ssize_t length):
+    """Whether a field's name is this one, in any case."""
+    cdef Py_ssize_t i
+    if size != length:
+        return False
+    for i in range(size):
+        if (at[i] | 32) != <unsigned char>name[i]:
+            return False
+    return True
+
+
+def ordinary_body(bytes data not None):
+    """The body, if this is one whole answer that nothing but its Content-Length frames and that keeps the connection.
+
+    None for any other, and for what is no HTTP: the parser is to look at it.
+    """
+    cdef const unsigned char* at = data
+    cdef Py_ssize_t end = len(data), i = 13, name, size, value, length = -1
+    if end < 17 or memcmp(at, b"HTTP/1.1 200 ", 13) != 0:
+        return None
+    while i < end and 32 <= at[i] < 127:
+        i += 1
+    while True:
+        if i + 2 > end or at[i] != 13 or at[i + 1] != 10:
+            return None
+        i += 2
+        name = i
+        while i < end and _in_names[at[i]]:
+            i += 1
+        size = i - name
+        if size == 0:
+            break
+        if i >= end or at[i] != 58:  # :
+            return None
+        i += 1
+        while i < end and (at[i] == 32 or at[i] == 9):
+            i += 1
+        value = i
+        while i < end and 32 <= at[i] < 127:
+            i += 1
+        if size == 14 and _is_name(at + name, size, b"content-length", 14):
+            if length >= 0 or not 0 < i - value <= 9:
+                return None
+            length = 0
+            while value < i:
+                if not 48 <= at[value] < 58:
+                    return None
+                length = length * 10 + at[value] - 48
+                value += 1
+        elif size == 10 and _is_name(at + name, size, b"connection", 10):
+            if not _is_name(at + value, i - value, b"keep-alive", 10):
+                return None
+        elif (
+            _is_name(at + name, size, b"transfer-encoding", 17)
+            or _is_name(at + name, size, b"content-encoding", 16)
+            or _is_name(at + name, size, b"proxy-connection", 16)
+            or _is_name(at + name, size, b"upgrade", 7)
+            or _is_name(at + name, size, b"trailer", 7)
+        ):
+            return None
+    if i + 2 > end or at[i] != 13 or at[i + 1] != 10 or length < 0 or end - i - 2 != length:
+        return None
+    return data[i + 2 :]
