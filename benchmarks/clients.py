@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.harness import SubjectFailed
+from benchmarks.harness import OWN_PURE, SubjectFailed
 
 ROOT = Path(__file__).parents[1]
 NO_VALGRIND = "absent: instructions_per_op: valgrind is not installed"
@@ -22,6 +22,8 @@ def run_client(
     """Run a module to its end; its first argument names the subject. Raises SubjectFailed with its last line."""
     command = [*prefix, sys.executable, "-m", module, *arguments]
     environment = {**os.environ, "PYTHONHASHSEED": "0"}
+    if OWN_PURE in arguments:
+        environment["MEXC_ASYNC_PURE"] = "1"
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=timeout_s, check=False, env=environment, cwd=ROOT

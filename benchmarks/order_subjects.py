@@ -25,7 +25,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from benchmarks.harness import OWN
+from benchmarks.harness import OWN, OWN_PURE
 from mexc_async.client import Mexc
 from mexc_async.core.credentials import Credentials
 from mexc_async.core.endpoint import Request
@@ -356,6 +356,7 @@ SUBJECTS: dict[str, type[Subject]] = {
     OWN: Sdk,
     f"{OWN} prepared": SdkPrepared,
     LANE: SdkLane,
+    OWN_PURE: SdkLane,
     f"{OWN} pool": SdkByPool,
     "aiohttp tuned": TunedAiohttp,
     "aiohttp default": DefaultAiohttp,
