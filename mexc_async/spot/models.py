@@ -241,23 +241,29 @@ class BookTicker(Answer, frozen=True, kw_only=True):
 
 
 class OrderAck(Answer, frozen=True, kw_only=True):
-    """The exchange took the order in; it does not say what became of it (`query_order` does)."""
+    """The exchange took the order in; it does not say what became of it (`query_order` does).
+
+    The amounts are kept as they came and converted when read; text that is no number then raises ProtocolError.
+    """
 
     is_hot: ClassVar[bool] = True
     """Declared in plain types, which decode three times as fast; `core.reply` falls back to the lenient ones."""
     symbol: str
     order_id: str
     order_list_id: int | None = None
-    price: Decimal | None = None
-    """For a market order a reference price."""
-    quantity: Decimal | None = field(name="origQty", default=None)
-    """0 may stand here for an order sized by `quote_order_qty`."""
+    price_text: str | None = field(name="price", default=None)
+    quantity_text: str | None = field(name="origQty", default=None)
     type: OrderType | None = None
     side: Side | None = None
     stp_mode: str | None = None
     transact_time: int | None = None
     client_order_id: str | None = None
     """Normally not echoed."""
+
+    price = ExactOrNone(amount)
+    """For a market order a reference price."""
+    quantity = ExactOrNone(amount)
+    """0 may stand here for an order sized by `quote_order_qty`."""
 
 
 class BatchResult(Answer, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import TypeAlias
 
 from mexc_async.core.orders import OrderFill, OrderRecord
+from mexc_async.errors import ProtocolError
 from mexc_async.spot.enums import OrderStatus, OrderType, Side
 from mexc_async.spot.models import BatchResult, CancelledOrder, Fill, Order, OrderAck
 from mexc_async.spot.push_models import FillPush, OrderPush
@@ -61,17 +62,21 @@ def is_about(record: OrderRecord, answer: OrderAck | Order | CancelledOrder) -> 
 
     A host that answers twice makes every later answer on that connection the one to the question before.
     """
-    if isinstance(answer, OrderAck):
-        name, price = answer.client_order_id, answer.price if record.type != OrderType.MARKET else None
-    else:
-        name, price = ids_of(answer)[1], None
+    try:
+        if isinstance(answer, OrderAck):
+            name, price = answer.client_order_id, answer.price if record.type != OrderType.MARKET else None
+        else:
+            name, price = ids_of(answer)[1], None
+        quantity = answer.quantity
+    except ProtocolError:  # an amount that is no number
+        return False
     return (
         answer.symbol == record.symbol
         and record.order_id in (None, answer.order_id)
         and name in (None, "", record.client_order_id)
         and answer.side in (None, record.side)
         and (None in (price, record.price) or price == record.price)
-        and (not record.quantity or answer.quantity is None or answer.quantity == record.quantity)
+        and (not record.quantity or quantity is None or quantity == record.quantity)
     )
 
 
@@ -108,8 +113,8 @@ def ack_of(record: OrderRecord) -> OrderAck:
     return OrderAck(
         symbol=record.symbol,
         order_id=record.order_id,
-        price=record.price,
-        quantity=record.quantity,
+        price_text=None if record.price is None else f"{record.price:f}",
+        quantity_text=None if record.quantity is None else f"{record.quantity:f}",
         type=OrderType(record.type),
         side=Side(record.side),
         client_order_id=record.client_order_id,

@@ -11,6 +11,7 @@ import pytest
 
 from mexc_async import errors
 from mexc_async.core.endpoint import Route, result_type
+from mexc_async.core.orders import OrderRecord
 from mexc_async.core.plain import plain
 from mexc_async.core.reply import Reply, decode, decode_json, error_of, first_bytes, scrub
 from mexc_async.error_codes import SPOT_CODES
@@ -28,6 +29,7 @@ from mexc_async.spot.models import (
     Wrapped,
 )
 from mexc_async.spot.rebates import AffiliateListQuery, AffiliateWithdrawQuery
+from mexc_async.spot.tracking import is_about
 from mexc_async.spot.wallet_models import Currency, TransferId, TransferPage
 from tests.reference import read, spot_endpoints
 
@@ -398,10 +400,19 @@ def test_an_ack_is_read_leniently_where_its_plain_types_do_not_fit(
     assert (ack.symbol, ack.side, odd) == ("BTCUSDT", "BUY", [])
 
 
-@pytest.mark.parametrize("changes", [{"symbol": None}, {"orderId": None}, {"price": "cheap"}, {"orderId": [1]}])
+@pytest.mark.parametrize("changes", [{"symbol": None}, {"orderId": None}, {"price": [1]}, {"orderId": [1]}])
 def test_an_ack_that_fits_neither_way_is_an_error(changes: dict[str, Any]) -> None:
     with pytest.raises(ProtocolError, match="unexpected shape"):
         decode(OrderAck, json.dumps(ACK | changes).encode())
+
+
+@pytest.mark.parametrize("text", ["cheap", "NaN", "Infinity", "1.2.3"])
+def test_an_acks_amount_that_is_no_number_is_refused_when_it_is_read(text: str) -> None:
+    ack, _ = decode(OrderAck, json.dumps(ACK | {"price": text}).encode())
+    with pytest.raises(ProtocolError, match="price_text"):
+        _ = ack.price
+    record = OrderRecord("mine", "BTCUSDT", "BUY", "LIMIT", Decimal(1), Decimal(2))
+    assert not is_about(record, ack)
 
 
 def test_header_fields_are_read_from_the_head_when_asked_for() -> None:
