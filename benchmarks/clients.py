@@ -36,11 +36,17 @@ def run_client(
 
 
 @contextmanager
-def running(module: str, core: int | None) -> Iterator[subprocess.Popen[str]]:
-    """A module that runs meanwhile; it ends when its standard input is closed."""
+def running(module: str, core: int | None, pure: bool = False) -> Iterator[subprocess.Popen[str]]:
+    """A module that runs meanwhile, if asked for by the pure core; it ends when its standard input is closed."""
     command = [sys.executable, "-m", module, *([] if core is None else ["--core", str(core)])]
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | ({"MEXC_ASYNC_PURE": "1"} if pure else {}),
     ) as process:
         assert process.stdin is not None
         try:

@@ -5,16 +5,14 @@ The server writes many frames at once, so a read brings many: what is measured i
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 
 import orjson
 
+from benchmarks.clients import line_of, running
 from benchmarks.decode import FRAMES
 from benchmarks.harness import (
     OWN,
@@ -32,7 +30,6 @@ from benchmarks.harness import (
 from benchmarks.stream_subjects import BARE, DEPTH, HAND_MADE, MOST, ONLY, PEER_GOALS, PEERS, SUBJECTS, TICKER, absent
 from mexc_async.core.kind import core_kind
 
-ROOT = Path(__file__).parents[1]
 GOALS_PER_S = {
     "compiled": {TICKER: 400_000, DEPTH: 100_000},
     "pure": {TICKER: 100_000},
@@ -51,17 +48,17 @@ def run(settings: Settings) -> Report:
     notes = [f"absent: {package}: {why}" for package, why in missing.items()]
     rows: list[Row] = []
     with ExitStack() as stack:
-        server = stack.enter_context(_process("benchmarks.mock_stream", core=server_core))
-        shared = stack.enter_context(_process("benchmarks.stream_client", core=client_core))
+        server = stack.enter_context(running("benchmarks.mock_stream", core=server_core))
+        shared = stack.enter_context(running("benchmarks.stream_client", core=client_core))
         clients: dict[str, subprocess.Popen[str]] = {}
         for name in SUBJECTS:
             if name == OWN_PURE:
-                clients[name] = stack.enter_context(_process("benchmarks.stream_client", core=client_core, pure="1"))
+                clients[name] = stack.enter_context(running("benchmarks.stream_client", core=client_core, pure=True))
             elif name not in PEERS:
                 clients[name] = shared
             elif PEERS[name] not in missing:  # what it does to its process, it does to no other
-                clients[name] = stack.enter_context(_process("benchmarks.stream_client", core=client_core))
-        port = int(_line(server, "the mock exchange"))
+                clients[name] = stack.enter_context(running("benchmarks.stream_client", core=client_core))
+        port = int(line_of(server, "the mock exchange"))
         for case in (TICKER, DEPTH):
             subjects: dict[str, Callable[[], Sample]] = {}
             for name, client in clients.items():
@@ -128,40 +125,7 @@ def _ask(client: subprocess.Popen[str], name: str, port: int, case: str, frames:
         client.stdin.flush()
     except OSError:
         raise SubjectFailed(f"{name}: its process ended") from None
-    found: dict[str, float | str] = orjson.loads(_line(client, name))
+    found: dict[str, float | str] = orjson.loads(line_of(client, name))
     if "error" in found:
         raise SubjectFailed(f"{name}: {case}: {found['error']}")
     return {metric: float(value) for metric, value in found.items()}
-
-
-def _line(process: subprocess.Popen[str], name: str) -> str:
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    if not line:
-        raise SubjectFailed(f"{name}: its process ended")
-    return line
-
-
-@contextmanager
-def _process(module: str, core: int | None, pure: str = "") -> Iterator[subprocess.Popen[str]]:
-    """A module that runs meanwhile; it ends when its standard input is closed."""
-    command = [sys.executable, "-m", module, *([] if core is None else ["--core", str(core)])]
-    environment = os.environ | ({"MEXC_ASYNC_PURE": pure} if pure else {})
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        cwd=ROOT,
-        env=environment,
-    ) as process:
-        assert process.stdin is not None
-        try:
-            yield process
-        finally:
-            process.stdin.close()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
