@@ -146,7 +146,7 @@ def test_stream_subjects_that_fail_are_named(monkeypatch: pytest.MonkeyPatch) ->
     def process(module: str, core: int | None) -> Iterator[Process]:
         yield Process(printed[module].pop(0))
 
-    monkeypatch.setattr(stream, "_process", process)
+    monkeypatch.setattr(stream, "running", process)
     monkeypatch.setattr(stream, "absent", dict)
     monkeypatch.setattr(stream, "PEERS", {"no such peer": "none"})
     monkeypatch.setattr(stream, "SUBJECTS", {OWN: None, "no such peer": None})
