@@ -17,6 +17,7 @@ from mexc_async.net.api import Api, Options
 from mexc_async.net.hooks import logger
 from mexc_async.net.lane import Connection, Lane, Over
 from mexc_async.net.tasks import Tasks
+from mexc_async.spot.market import Ping
 
 PING_S = 15.0
 """A connection that was not used for so long is pinged; hosts close idle ones after a minute or so."""
@@ -24,6 +25,8 @@ TURN_S = 5.0
 MOST_ADDRESSES = 4
 """Addresses to which a connection is held, so that one that fails is left at once."""
 _PING = Options(max_wait_s=5.0, timeout_s=2.0, repeat=False)
+MOST_SPENT = 0.5
+"""Of any budget that pings draw on; beyond that they wait: many accounts behind one address must not ping it away."""
 FAR = 1.25
 """An address whose round trip is so many times that of the nearest keeps one connection only."""
 
@@ -78,6 +81,9 @@ class Upkeep:
     async def _turn(self) -> None:
         self._shed()
         await self._fill()
+        spent = self._api.limiter.spent(Ping.route)
+        if spent is not None and spent > MOST_SPENT:
+            return  # a connection that its host closes meanwhile is replaced in the next turn
         now = monotonic()
         several = len({connection.address for connection in self._lane.connections}) > 1
         await self._check(

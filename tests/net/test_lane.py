@@ -381,6 +381,19 @@ async def test_idle_connections_are_pinged_as_the_limits_count(monkeypatch: pyte
         assert len(lane.connections) == 2
 
 
+async def test_pings_leave_a_budget_alone_of_which_half_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep_module, "TURN_S", 0.01)
+    async with RawServer(exchange()) as raw, client_of(raw.url) as (mexc, _):
+        await mexc.warm_up(2)
+        shares = [0.6] * 5 + [0.5]
+        monkeypatch.setattr(mexc.limits, "spent", lambda route: shares.pop(0) if len(shares) > 1 else shares[0])
+        at_first, turns = pings(raw), len(shares)
+        monkeypatch.setattr(upkeep_module, "PING_S", 0.0)
+        await raw.until(lambda: pings(raw) > at_first)
+        assert len(shares) < turns
+        assert shares == [0.5]  # none went out before
+
+
 async def test_a_lost_connection_is_replaced_before_an_order_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep_module, "TURN_S", 0.01)
     async with RawServer(exchange()) as raw, client_of(raw.url) as (mexc, lane):
