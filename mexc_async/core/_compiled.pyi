@@ -5,6 +5,9 @@ from decimal import Decimal
 from typing import Any
 
 from mexc_async.core.book_side import BookLevel, Levels, N, Numbers
+from mexc_async.core.bucket import PureBucket as Bucket
+from mexc_async.core.gate import PureDuration as Duration
+from mexc_async.core.gate import PureGate as Gate
 from mexc_async.core.protobuf import Message
 
 has_sha256: bool

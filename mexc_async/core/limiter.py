@@ -1,7 +1,4 @@
-"""Sliding ledgers: a token comes back exactly one window (plus the margin) after it was spent.
-
-A full burst is allowed, no half-open window ever holds more than its budget, and the full rate is sustained. A bucket
-that starts full and refills steadily would let twice its budget through its first window.
+"""All limits of one client, and who waits for them.
 
 Who waits stands in queues, one for each kind of request; the one that came first among the highest priority is served
 first. A waiter claims the limits that hold it back: nobody of its own or a lower priority passes it there, while
@@ -13,89 +10,29 @@ Nothing here reads a clock or waits: "now" is monotonic seconds and comes in.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from heapq import heapify, heappop, heappush
 from math import inf
 
+from mexc_async.core.bucket import UNCLAIMED, Bucket
 from mexc_async.core.endpoint import Cost, Priority, Route
 from mexc_async.core.limits import Limits
 from mexc_async.errors import ConfigError
 
-_UNCLAIMED = 99
 CONNECTIONS = "connections"
 """The name under which waits for a free connection are reported."""
-
-
-class Bucket:
-    """One limit's ledger. `period_s` is inf for slots, which come back when their request ends."""
-
-    __slots__ = ("budget", "claimed_by", "closed_until", "name", "period_s", "spent")
-
-    def __init__(self, name: str, budget: float, period_s: float) -> None:
-        self.name = name
-        self.budget = budget
-        self.period_s = period_s
-        self.spent: deque[float] = deque()
-        """When each unit of weight comes back, soonest first."""
-        self.closed_until = -inf
-        self.claimed_by: int = _UNCLAIMED
-        """The highest priority that waits here."""
-
-    @property
-    def used(self) -> int:
-        """Weight that had not come back when this was settled last."""
-        return len(self.spent)
-
-    def wait(self, weight: int, now: float) -> float:
-        """Seconds until `weight` fits: 0.0 if it does now, inf if only the end of a request can tell."""
-        self.settle(now)
-        closed = self.closed_until - now
-        missing = len(self.spent) + weight - self.budget
-        return max(closed, 0.0) if missing <= 0 else max(closed, self.spent[int(missing) - 1] - now)
-
-    def settle(self, now: float) -> None:
-        """Put back what has come back by now."""
-        spent = self.spent
-        while spent and spent[0] <= now:
-            spent.popleft()
-
-    def take(self, weight: int, now: float) -> None:
-        """Spend `weight`; the caller has seen that it fits."""
-        back_at, spent = now + self.period_s, self.spent
-        if not spent or spent[-1] <= back_at:
-            spent.extend((back_at,) * weight)
-            return
-        at = bisect_right(spent, back_at)  # counted anew, it can be older than the last
-        for _ in range(weight):
-            spent.insert(at, back_at)
-
-    def spender(self, weight: int) -> Callable[[float], None]:
-        """What spends `weight` that comes back at a moment, none of what was spent before coming back later."""
-        spent = self.spent
-        return spent.append if weight == 1 else lambda back_at: spent.extend((back_at,) * weight)
-
-    def put_back(self, weight: int, taken_at: float) -> None:
-        """Undo a `take`, if it has not come back by itself."""
-        back_at, spent = taken_at + self.period_s, self.spent
-        at = bisect_left(spent, back_at)
-        for _ in range(weight):
-            if at < len(spent) and spent[at] == back_at:
-                del spent[at]
 
 
 class Plan:
     """What requests of one kind take, looked up once."""
 
-    __slots__ = ("costs", "priority", "queue", "quick", "windows")
+    __slots__ = ("costs", "priority", "queue", "windows")
 
     def __init__(self, costs: tuple[tuple[Bucket, int], ...], priority: Priority) -> None:
         self.costs = costs
         # Connections come back by themselves, and what has no budget needs no account.
         self.windows = tuple((b, weight) for b, weight in costs if b.period_s != inf and b.budget != inf)
-        self.quick = tuple((b.spent, b.budget - weight, b.period_s, b.spender(weight)) for b, weight in self.windows)
-        """The same with what `try_acquire` reads: (spent, most that this may hold before, window, what spends)."""
         self.priority = priority
         self.queue: deque[Waiter] = deque()
 
@@ -125,12 +62,13 @@ class Ledger:
         }
         # Every request pays these two, so that a ban or a full pool holds back everything in any profile.
         self._client = self.buckets.setdefault("client", Bucket("client", inf, 0.0))
-        self._connections = self.buckets[CONNECTIONS] = Bucket(CONNECTIONS, limits.max_in_flight, inf)
-        self._slots, self._max_in_flight = self._connections.spent, limits.max_in_flight
+        self.connections = self.buckets[CONNECTIONS] = Bucket(CONNECTIONS, limits.max_in_flight, inf)
+        """One slot for each request on the wire; who ends one calls its `free`."""
         self._plans: dict[tuple[tuple[Cost, ...], Priority], Plan] = {}
         self._seq = 0
-        self._closed_until = self._clear_from = -inf
-        """Until when a limit is closed; from when nobody and nothing stands in the way: inf while somebody waits."""
+        self._closed_until = -inf
+        self.clear_from = -inf
+        """From when nobody and nothing but what is spent stands in the way; inf while somebody waits."""
         self.waiting = 0
         """Requests that stand in line."""
         self.wake_at = inf
@@ -141,7 +79,7 @@ class Ledger:
         key = (route.costs, route.priority)
         if plan := self._plans.get(key):
             return plan
-        weights = {self._client: 1, self._connections: 1}
+        weights = {self._client: 1, self.connections: 1}
         for cost in route.costs:
             if bucket := self.buckets.get(cost.limit):
                 weights[bucket] = weights.get(bucket, 0) + cost.weight
@@ -157,35 +95,15 @@ class Ledger:
 
         Someone of the same or a higher priority who waits for one of the same limits is not overtaken.
         """
-        if now < self._clear_from or len(self._slots) >= self._max_in_flight:
-            return self._try_in_turn(plan, now)
-        for spent, most, period_s, spend in plan.quick:
-            while len(spent) > most:  # looked at only when it seems used up
-                if spent[0] > now:
-                    return self._refuse(plan, spent, now)
-                spent.popleft()
-            spend(now + period_s)
-        self._slots.append(inf)
-        return 0.0
-
-    def _refuse(self, plan: Plan, used_up: deque[float], now: float) -> float:
-        """Put back what was taken before a limit turned out to be used up."""
-        for bucket, weight in plan.windows:
-            if bucket.spent is used_up:
-                break
-            bucket.put_back(weight, now)
-        return self._wait(plan, now)
-
-    def _try_in_turn(self, plan: Plan, now: float) -> float:
-        """The same while somebody waits, a limit is closed, or every connection is in use."""
         for bucket, weight in plan.costs:
             if bucket.claimed_by <= plan.priority or bucket.wait(weight, now) > 0:
-                return self._wait(plan, now)
+                return self.wait(plan, now)
         for bucket, weight in plan.costs:
             bucket.take(weight, now)
         return 0.0
 
-    def _wait(self, plan: Plan, now: float) -> float:
+    def wait(self, plan: Plan, now: float) -> float:
+        """Seconds until it is worth asking again, for who tried in vain."""
         own = max(bucket.wait(weight, now) for bucket, weight in plan.costs)
         if any(bucket.claimed_by <= plan.priority for bucket, _ in plan.costs):
             return max(own, self.wake_at - now, 1e-9)
@@ -201,7 +119,7 @@ class Ledger:
                 break
         plan.queue.append(waiter)
         self.waiting += 1
-        self._clear_from = inf
+        self.clear_from = inf
         return waiter
 
     def leave(self, waiter: Waiter) -> None:
@@ -209,12 +127,12 @@ class Ledger:
         if not waiter.gone:
             waiter.gone = True
             self.waiting -= 1
-            self._clear_from = inf if self.waiting else self._closed_until
+            self.clear_from = inf if self.waiting else self._closed_until
 
     def serve(self, now: float) -> list[Waiter]:
         """Take for everyone whose turn has come and return them, first come first; sets `wake_at`."""
         for bucket in self.buckets.values():
-            bucket.claimed_by = _UNCLAIMED
+            bucket.claimed_by = UNCLAIMED
         self.wake_at = inf
         served: list[Waiter] = []
         heads = [(head.plan.priority, head.seq, head) for head in self._heads()]
@@ -222,7 +140,7 @@ class Ledger:
         while heads:
             priority, _, head = heappop(heads)
             plan = head.plan
-            free = all(bucket.claimed_by == _UNCLAIMED for bucket, _ in plan.costs)
+            free = all(bucket.claimed_by == UNCLAIMED for bucket, _ in plan.costs)
             waits = [(bucket.wait(weight, now), bucket) for bucket, weight in plan.costs]
             longest = max(wait for wait, _ in waits)
             if free and longest <= 0:
@@ -253,11 +171,6 @@ class Ledger:
             queue.popleft()
         return queue[0] if queue else None
 
-    def finish(self) -> bool:
-        """A request ended, whatever its outcome: its connection is free. True if somebody waits for one."""
-        self._slots.pop()
-        return self._connections.claimed_by != _UNCLAIMED
-
     def put_back(self, plan: Plan, taken_at: float) -> None:
         """A request was given up before anything was sent: what it took at `taken_at` is as if never taken."""
         for bucket, weight in plan.costs:
@@ -276,4 +189,4 @@ class Ledger:
             if bucket is not None:
                 bucket.closed_until = max(bucket.closed_until, until)
                 self._closed_until = max(self._closed_until, until)
-                self._clear_from = max(self._clear_from, until)
+                self.clear_from = max(self.clear_from, until)

@@ -10,14 +10,10 @@ from math import ceil, inf
 from msgspec import Struct
 
 from mexc_async.core.endpoint import Route
+from mexc_async.core.gate import Duration, Gate
 from mexc_async.core.limiter import CONNECTIONS, Ledger, Plan, Waiter
 from mexc_async.core.limits import Limits
 from mexc_async.errors import ClientClosed, RateLimited
-
-_FEW = 20
-"""With fewer requests of a kind, what is known of all kinds tells more about how long one takes at least."""
-_FORGET = 0.001
-"""How fast a least duration grows towards what is seen."""
 
 
 class EndpointUse(Struct, frozen=True):
@@ -79,103 +75,6 @@ class LimitReport(Struct, frozen=True):
         return "\n".join(lines)
 
 
-class _Duration:
-    """The least time that requests take from sending to their end."""
-
-    __slots__ = ("known", "least_s")
-
-    def __init__(self) -> None:
-        self.known = 0
-        self.least_s = inf
-
-    def add(self, took_s: float) -> None:
-        self.known += 1
-        if took_s < self.least_s:
-            self.least_s = took_s
-        else:  # the way may have become longer for good
-            self.least_s += (took_s - self.least_s) * _FORGET
-
-
-class Gate:
-    """One route's way through the limits, looked up once. Each acquire ends with one `release` or one `put_back`."""
-
-    __slots__ = (
-        "_all", "_late_s", "_ledger", "_limiter", "_margin_s", "_now", "_own", "_plan", "_try", "requests", "route",
-        "waited", "waited_s",
-    )  # fmt: skip
-
-    def __init__(self, limiter: RateLimiter, ledger: Ledger, route: Route, all_of: _Duration) -> None:
-        self.route = route
-        self.requests = 0
-        self.waited = 0
-        self.waited_s = 0.0
-        self._limiter = limiter
-        self._ledger = ledger
-        self._plan = ledger.plan(route)
-        self._now, self._try = limiter.now, ledger.try_acquire  # at hand: these are on every order's way
-        self._late_s, self._margin_s = limiter.late_s, limiter.margin_s
-        self._own = _Duration()
-        self._all = all_of
-
-    @property
-    def plan(self) -> Plan:
-        """What the route costs."""
-        return self._plan
-
-    def try_acquire(self, now: float) -> bool:
-        """Take what the route costs if there is room at `now`, which the clock just told, and nobody waits for it."""
-        if self._try(self._plan, now) > 0:
-            return False
-        self.requests += 1
-        return True
-
-    async def acquire(self, max_wait_s: float | None = None) -> float:
-        """Wait until every limit of the route has room, take from all, and return the moment that this was.
-
-        Raises RateLimited if the wait is known to be, or turns out to be, longer than `max_wait_s`.
-        """
-        now = self._now()
-        wait = self._try(self._plan, now)
-        if wait > 0:
-            now = await self._limiter.wait(self, wait, now, max_wait_s)
-        self.requests += 1
-        return now
-
-    def sent(self, taken_at: float) -> float:
-        """The request goes out now; returns when it counts from: now, if it was let go noticeably earlier."""
-        now = self._now()
-        if now - taken_at <= self._late_s:
-            return taken_at
-        self._ledger.sent_late(self._plan, taken_at, now)
-        return now
-
-    def release(self, sent_at: float) -> float:
-        """The request that counts from `sent_at` ended, whatever its outcome: its connection is free. Returns now.
-
-        What it took longer than others of its kind, it may have spent on its way to the exchange, which counts it on
-        arrival. Beyond the margin it is therefore counted from the latest moment at which a request of the usual,
-        least duration would have been sent. As long as that is not known, all of the time may have been the way.
-        """
-        now, own = self._now(), self._own
-        took_s = now - sent_at
-        known = own if own.known > _FEW else self._all
-        late_s = took_s - (known.least_s if known.known > _FEW else 0.0) - self._margin_s
-        if late_s > 0:
-            self._ledger.sent_late(self._plan, sent_at, sent_at + late_s)
-        own.add(took_s)
-        self._all.add(took_s)
-        if self._ledger.finish():
-            self._limiter.serve()
-        return now
-
-    def put_back(self, taken_at: float) -> None:
-        """The request ended before any of it was sent: what it took is free again."""
-        self.requests -= 1
-        self._ledger.put_back(self._plan, taken_at)
-        if self._ledger.waiting:
-            self._limiter.serve()
-
-
 class RateLimiter:
     """Keeps one client's limits: `mexc.limits.report()` tells how they are used."""
 
@@ -183,10 +82,8 @@ class RateLimiter:
         self.limits = limits
         self.now = clock
         """The clock that it counts by."""
-        self.margin_s = limits.margin_s
-        self.late_s = limits.margin_s / 4
         self._ledger = Ledger(limits)
-        self._duration = _Duration()
+        self._duration = Duration()
         self._futures: dict[Waiter, asyncio.Future[float]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._gates: dict[Route, Gate] = {}
@@ -198,7 +95,7 @@ class RateLimiter:
         """The way through for calls of this route."""
         gate = self._gates.get(route)
         if gate is None:
-            gate = self._gates[route] = Gate(self, self._ledger, route, self._duration)
+            gate = self._gates[route] = Gate(route, self._ledger, self.now, self, self._duration)
         return gate
 
     async def acquire(self, route: Route, max_wait_s: float | None = None) -> float:

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mexc_async.core.bucket import Bucket
 from mexc_async.core.endpoint import Cost, Priority, Route
-from mexc_async.core.limiter import CONNECTIONS, Bucket, Ledger, Waiter
+from mexc_async.core.limiter import CONNECTIONS, Ledger, Waiter
 from mexc_async.core.limits import Limit, Limits
 from mexc_async.errors import ConfigError
 
@@ -114,7 +115,7 @@ class World:
 
     def end(self, asked: Asked) -> None:
         self.live.remove(asked)
-        if self.ledger.finish():
+        if self.ledger.connections.free():
             self.serve()
 
     def put_back(self, asked: Asked) -> None:
@@ -538,13 +539,13 @@ def test_end_of_a_request_says_whether_somebody_waits_for_its_connection() -> No
     ledger.try_acquire(plan, START)
     ledger.join(plan, START)
     ledger.serve(START)
-    assert ledger.finish() is False  # the one in line waits for the other limit
+    assert ledger.connections.free() is False  # the one in line waits for the other limit
     ledger = Ledger(limits(in_flight=1))
     plan = ledger.plan(MARKET)
     ledger.try_acquire(plan, START)
     ledger.join(plan, START)
     ledger.serve(START)
-    assert ledger.finish() is True
+    assert ledger.connections.free() is True
     assert len(ledger.serve(START)) == 1
 
 
@@ -576,8 +577,8 @@ def test_without_a_budget_nothing_is_remembered_of_requests_that_went_out_late()
     for number in range(1000):
         assert ledger.try_acquire(plan, float(number)) == 0.0
         ledger.sent_late(plan, float(number), number + 0.5)
-        ledger.finish()
-    assert [len(bucket.spent) for bucket in ledger.buckets.values()] == [0, 0]
+        ledger.connections.free()
+    assert [bucket.used for bucket in ledger.buckets.values()] == [0, 0]
 
 
 def test_what_a_request_took_is_put_back_when_another_limit_is_used_up() -> None:

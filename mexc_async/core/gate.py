@@ -1,0 +1,150 @@
+"""One route's way through the limits, looked up once: what every call of it passes, where nothing has to be waited for.
+
+`compiled.Gate` is the same in C; waiting is left to whoever keeps the limits (`net/limiter.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+from typing import TYPE_CHECKING, Protocol
+
+from mexc_async.core.endpoint import Route
+from mexc_async.core.kind import compiled
+from mexc_async.core.limiter import Ledger, Plan
+
+_FEW = 20
+"""With fewer requests of a kind, what is known of all kinds tells more about how long one takes at least."""
+_FORGET = 0.001
+"""How fast a least duration grows towards what is seen."""
+
+
+class Keeper(Protocol):
+    """What a gate asks where it cannot go on by itself."""
+
+    async def wait(self, gate: PureGate, wait: float, now: float, max_wait_s: float | None) -> float:
+        """Stand in line until there is room, take, and return when that was. Raises RateLimited and ClientClosed."""
+
+    def serve(self) -> None:
+        """Let go whose turn has come."""
+
+
+class PureDuration:
+    """The least time that requests take from sending to their end."""
+
+    __slots__ = ("known", "least_s")
+
+    def __init__(self) -> None:
+        self.known = 0
+        self.least_s = inf
+
+    def add(self, took_s: float) -> None:
+        """Count one that took so long."""
+        self.known += 1
+        if took_s < self.least_s:
+            self.least_s = took_s
+        else:  # the way may have become longer for good
+            self.least_s += (took_s - self.least_s) * _FORGET
+
+
+class PureGate:
+    """Each acquire ends with one `release` or one `put_back`."""
+
+    __slots__ = (
+        "_all", "_keeper", "_late_s", "_ledger", "_margin_s", "_most_slots", "_now", "_own", "_quick", "_slots",
+        "plan", "requests", "route", "waited", "waited_s",
+    )  # fmt: skip
+
+    def __init__(
+        self, route: Route, ledger: Ledger, clock: Callable[[], float], keeper: Keeper, all_of: PureDuration
+    ) -> None:
+        self.route = route
+        self.requests = 0
+        self.waited = 0
+        """Requests that had to wait."""
+        self.waited_s = 0.0
+        self.plan: Plan = ledger.plan(route)
+        """What the route costs."""
+        self._ledger = ledger
+        self._now = clock
+        self._keeper = keeper
+        self._margin_s = ledger.limits.margin_s
+        self._late_s = self._margin_s / 4
+        self._own = PureDuration()
+        self._all = all_of
+        self._slots, self._most_slots = ledger.connections.spent, ledger.connections.budget
+        self._quick = [(b.spent, b.budget - weight, b.period_s, weight) for b, weight in self.plan.windows]
+        """(spent, most that this may hold before, window, weight)."""
+
+    def try_acquire(self, now: float) -> bool:
+        """Take what the route costs if there is room at `now`, which the clock just told, and nobody waits for it."""
+        slots = self._slots
+        if now < self._ledger.clear_from or len(slots) >= self._most_slots:
+            if self._ledger.try_acquire(self.plan, now) > 0:
+                return False
+            self.requests += 1
+            return True
+        for spent, most, _, _ in self._quick:
+            while len(spent) > most:  # looked at only when it seems used up
+                if spent[0] > now:
+                    return False
+                spent.popleft()
+        for spent, _, period_s, weight in self._quick:
+            if weight == 1:
+                spent.append(now + period_s)
+            else:
+                spent.extend((now + period_s,) * weight)
+        slots.append(inf)
+        self.requests += 1
+        return True
+
+    async def acquire(self, max_wait_s: float | None = None) -> float:
+        """Wait until every limit of the route has room, take from all, and return the moment that this was.
+
+        Raises RateLimited if the wait is known to be, or turns out to be, longer than `max_wait_s`.
+        """
+        now = self._now()
+        if not self.try_acquire(now):
+            now = await self._keeper.wait(self, self._ledger.wait(self.plan, now), now, max_wait_s)
+            self.requests += 1
+        return now
+
+    def sent(self, taken_at: float) -> float:
+        """The request goes out now; returns when it counts from: now, if it was let go noticeably earlier."""
+        now = self._now()
+        if now - taken_at <= self._late_s:
+            return taken_at
+        self._ledger.sent_late(self.plan, taken_at, now)
+        return now
+
+    def release(self, sent_at: float) -> float:
+        """The request that counts from `sent_at` ended, whatever its outcome: its connection is free. Returns now.
+
+        What it took longer than others of its kind, it may have spent on its way to the exchange, which counts it on
+        arrival. Beyond the margin it is therefore counted from the latest moment at which a request of the usual,
+        least duration would have been sent. As long as that is not known, all of the time may have been the way.
+        """
+        now, own = self._now(), self._own
+        took_s = now - sent_at
+        known = own if own.known > _FEW else self._all
+        late_s = took_s - (known.least_s if known.known > _FEW else 0.0) - self._margin_s
+        if late_s > 0:
+            self._ledger.sent_late(self.plan, sent_at, sent_at + late_s)
+        own.add(took_s)
+        self._all.add(took_s)
+        if self._ledger.connections.free():
+            self._keeper.serve()
+        return now
+
+    def put_back(self, taken_at: float) -> None:
+        """The request ended before any of it was sent: what it took is free again."""
+        self.requests -= 1
+        self._ledger.put_back(self.plan, taken_at)
+        if self._ledger.waiting:
+            self._keeper.serve()
+
+
+if TYPE_CHECKING or compiled is None:
+    Duration, Gate = PureDuration, PureGate
+else:
+    Duration, Gate = compiled.Duration, compiled.Gate
