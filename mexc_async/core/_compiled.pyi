@@ -5,9 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 from mexc_async.core.book_side import BookLevel, Levels, N, Numbers
-from mexc_async.core.bucket import PureBucket as Bucket
-from mexc_async.core.gate import PureDuration as Duration
-from mexc_async.core.gate import PureGate as Gate
+from mexc_async.core.bucket import PureBucket
+from mexc_async.core.gate import PureDuration, PureGate
 from mexc_async.core.protobuf import Message
 
 has_sha256: bool
@@ -53,3 +52,7 @@ class Side:
     def best_price(self) -> tuple[int, int] | None: ...
     def best(self, numbers: Numbers[N]) -> BookLevel[N] | None: ...
     def read(self, numbers: Numbers[N]) -> Iterator[BookLevel[N]]: ...
+
+Bucket = PureBucket
+Duration = PureDuration
+Gate = PureGate

@@ -19,7 +19,7 @@ UNCLAIMED = 99
 
 
 class PureBucket:
-    """`period_s` is inf for slots, which come back when their request ends; `budget` is inf where nothing is counted."""
+    """`period_s` is inf for slots, which come back when their request ends; `budget` inf where nothing is counted."""
 
     __slots__ = ("budget", "claimed_by", "closed_until", "name", "period_s", "spent")
 
@@ -77,7 +77,6 @@ class PureBucket:
         return self.claimed_by != UNCLAIMED
 
 
-if TYPE_CHECKING or compiled is None:
-    Bucket = PureBucket
-else:
+Bucket = PureBucket
+if compiled and not TYPE_CHECKING:  # types are the same
     Bucket = compiled.Bucket

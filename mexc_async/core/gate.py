@@ -144,7 +144,7 @@ class PureGate:
             self._keeper.serve()
 
 
-if TYPE_CHECKING or compiled is None:
-    Duration, Gate = PureDuration, PureGate
-else:
+Duration = PureDuration
+Gate = PureGate
+if compiled and not TYPE_CHECKING:  # types are the same
     Duration, Gate = compiled.Duration, compiled.Gate

@@ -5,8 +5,9 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from mexc_async.core.endpoint import Cost, Route
+from mexc_async.core.gate import Gate
 from mexc_async.core.limits import Limits
-from mexc_async.net.limiter import Gate, LimitReport, RateLimiter
+from mexc_async.net.limiter import LimitReport, RateLimiter
 
 
 class AccountLimiter:

@@ -20,6 +20,7 @@ from mexc_async.core.call_log import Done
 from mexc_async.core.clock import Sample
 from mexc_async.core.credentials import Credentials
 from mexc_async.core.endpoint import Auth, Money, Priority, Request, Route, result_type
+from mexc_async.core.gate import Gate
 from mexc_async.core.query import encode
 from mexc_async.core.reply import Reply, decode, decode_json, error_of
 from mexc_async.core.retry import RetryPolicy
@@ -39,7 +40,7 @@ from mexc_async.net.account_limiter import AccountLimiter
 from mexc_async.net.clock import ServerClock
 from mexc_async.net.hooks import Hooks, OddItems, RequestDone, logger
 from mexc_async.net.journal import Journal
-from mexc_async.net.limiter import Gate, RateLimiter
+from mexc_async.net.limiter import RateLimiter
 from mexc_async.net.pool import Transport
 from mexc_async.net.rules import RuleBook
 from mexc_async.net.tasks import Tasks
