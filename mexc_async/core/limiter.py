@@ -11,7 +11,7 @@ Nothing here reads a clock or waits: "now" is monotonic seconds and comes in.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from heapq import heapify, heappop, heappush
 from math import inf
 
@@ -55,14 +55,14 @@ class Waiter:
 class Ledger:
     """All limits of one client. `try_acquire` and `join` are the two ways in; `serve` lets waiters go."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, bucket: Callable[[str, float, float], Bucket] = Bucket) -> None:
         self.limits = limits
         self.buckets = {
-            limit.name: Bucket(limit.name, limit.budget, limit.window_s + limits.margin_s) for limit in limits.table
+            limit.name: bucket(limit.name, limit.budget, limit.window_s + limits.margin_s) for limit in limits.table
         }
         # Every request pays these two, so that a ban or a full pool holds back everything in any profile.
-        self._client = self.buckets.setdefault("client", Bucket("client", inf, 0.0))
-        self.connections = self.buckets[CONNECTIONS] = Bucket(CONNECTIONS, limits.max_in_flight, inf)
+        self._client = self.buckets.setdefault("client", bucket("client", inf, 0.0))
+        self.connections = self.buckets[CONNECTIONS] = bucket(CONNECTIONS, limits.max_in_flight, inf)
         """One slot for each request on the wire; who ends one calls its `free`."""
         self._plans: dict[tuple[tuple[Cost, ...], Priority], Plan] = {}
         self._seq = 0
