@@ -41,8 +41,8 @@ unit: $(VENV)/.dev
 	@$(BIN)/python -m pytest
 
 # What the compiled core does, by the pure one as well.
-PURE_TESTS := $(addprefix tests/,$(addsuffix .py,$(addprefix core/test_,book book_sync endpoint protobuf query reply response signing) \
-	net/test_lane orders/test_prepared spot/test_push streams/test_books streams/test_streams))
+PURE_TESTS := $(addprefix tests/,$(addsuffix .py,$(addprefix core/test_,book book_sync endpoint gate limiter protobuf query reply response signing) \
+	net/test_lane net/test_limiter orders/test_prepared spot/test_push streams/test_books streams/test_streams))
 
 pure: $(VENV)/.dev
 	@MEXC_ASYNC_PURE=1 $(BIN)/python -m pytest $(PURE_TESTS)

@@ -27,7 +27,6 @@ from benchmarks.harness import (
 )
 from benchmarks.instructions import Work, Works
 from mexc_async.core.endpoint import Cost, Route
-from mexc_async.core.limiter import Ledger
 from mexc_async.core.limits import Limit, Limits
 from mexc_async.net.limiter import RateLimiter
 
@@ -45,7 +44,7 @@ def run(settings: Settings) -> Report:
     waiters, budget, window_s, margin_s = (40, 20, 0.05, 0.01) if settings.quick else (1000, 100, 1.0, 0.02)
     case = f"{waiters} waiters, {budget} per {window_s:g} s"
     notes = [
-        "near the full rate; sync: Ledger.try_acquire with a clock reading; await: Gate.acquire, a route's way; "
+        "near the full rate; sync: Gate.try_acquire, a route's way, with a clock reading; await: Gate.acquire; "
         "order: client, uid and orders limits, beside three aiolimiters in turn",
         f"most_in_window must not pass {budget}; time_to_ideal: until the last of them passed, over the least "
         f"time in which that many fit; for {OWN} that includes its margin of {margin_s * 1000:g} ms a window",
@@ -113,13 +112,12 @@ def _near_full_rate() -> tuple[Limits, Callable[[], float]]:
 
 def _synchronous(route: Route) -> Work:
     limits, clock = _near_full_rate()
-    ledger = Ledger(limits)
-    plan, try_acquire = ledger.plan(route), ledger.try_acquire
+    try_acquire = RateLimiter(limits, clock).gate(route).try_acquire
 
     def acquire(times: int) -> None:
         for _ in range(times):
-            try_acquire(plan, clock())
-        assert try_acquire(plan, clock()) == 0.0, "the limit binds"
+            try_acquire(clock())
+        assert try_acquire(clock()), "the limit binds"
 
     return acquire
 

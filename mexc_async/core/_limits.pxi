@@ -166,9 +166,6 @@ cdef class Duration:
         else:
             self.least_s += (took_s - self.least_s) * 0.001
 
-    def add(self, double took_s):
-        self.count(took_s)
-
 
 @final
 cdef class Gate:

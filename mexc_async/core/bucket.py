@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import deque
+from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,11 @@ class PureBucket:
         at = bisect_right(spent, back_at)  # counted anew, it can be older than the last
         for _ in range(weight):
             spent.insert(at, back_at)
+
+    def spender(self, weight: int) -> Callable[[float], None]:
+        """What spends `weight` that comes back at a moment, none of what was spent before coming back later."""
+        spent = self.spent
+        return spent.append if weight == 1 else lambda back_at: spent.extend((back_at,) * weight)
 
     def put_back(self, weight: int, taken_at: float) -> None:
         """Undo a `take`, if it has not come back by itself."""

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING, Protocol
 
+from mexc_async.core.bucket import UNCLAIMED
 from mexc_async.core.endpoint import Route
 from mexc_async.core.kind import compiled
 from mexc_async.core.limiter import Ledger, Plan
@@ -38,21 +40,13 @@ class PureDuration:
         self.known = 0
         self.least_s = inf
 
-    def add(self, took_s: float) -> None:
-        """Count one that took so long."""
-        self.known += 1
-        if took_s < self.least_s:
-            self.least_s = took_s
-        else:  # the way may have become longer for good
-            self.least_s += (took_s - self.least_s) * _FORGET
-
 
 class PureGate:
     """Each acquire ends with one `release` or one `put_back`."""
 
     __slots__ = (
-        "_all", "_keeper", "_late_s", "_ledger", "_margin_s", "_most_slots", "_now", "_own", "_quick", "_slots",
-        "plan", "requests", "route", "waited", "waited_s",
+        "_connections", "_keeper", "_late_s", "_ledger", "_margin_s", "_most_slots", "_now", "_quick", "_seen",
+        "_slots", "plan", "requests", "route", "waited", "waited_s",
     )  # fmt: skip
 
     def __init__(
@@ -70,11 +64,12 @@ class PureGate:
         self._keeper = keeper
         self._margin_s = ledger.limits.margin_s
         self._late_s = self._margin_s / 4
-        self._own = PureDuration()
-        self._all = all_of
+        self._seen = PureDuration(), all_of
+        """Of this route and of all."""
+        self._connections = ledger.connections
         self._slots, self._most_slots = ledger.connections.spent, ledger.connections.budget
-        self._quick = [(b.spent, b.budget - weight, b.period_s, weight) for b, weight in self.plan.windows]
-        """(spent, most that this may hold before, window, weight)."""
+        self._quick = [(b.spent, b.budget - weight, b.period_s, b.spender(weight)) for b, weight in self.plan.windows]
+        """(spent, most that this may hold before, window, what spends)."""
 
     def try_acquire(self, now: float) -> bool:
         """Take what the route costs if there is room at `now`, which the clock just told, and nobody waits for it."""
@@ -84,19 +79,23 @@ class PureGate:
                 return False
             self.requests += 1
             return True
-        for spent, most, _, _ in self._quick:
+        for spent, most, period_s, spend in self._quick:
             while len(spent) > most:  # looked at only when it seems used up
                 if spent[0] > now:
-                    return False
+                    return self._refuse(spent, now)
                 spent.popleft()
-        for spent, _, period_s, weight in self._quick:
-            if weight == 1:
-                spent.append(now + period_s)
-            else:
-                spent.extend((now + period_s,) * weight)
+            spend(now + period_s)
         slots.append(inf)
         self.requests += 1
         return True
+
+    def _refuse(self, used_up: deque[float], now: float) -> bool:
+        """Put back what was taken before a limit turned out to be used up."""
+        for bucket, weight in self.plan.windows:
+            if bucket.spent is used_up:
+                break
+            bucket.put_back(weight, now)
+        return False
 
     async def acquire(self, max_wait_s: float | None = None) -> float:
         """Wait until every limit of the route has room, take from all, and return the moment that this was.
@@ -124,15 +123,21 @@ class PureGate:
         arrival. Beyond the margin it is therefore counted from the latest moment at which a request of the usual,
         least duration would have been sent. As long as that is not known, all of the time may have been the way.
         """
-        now, own = self._now(), self._own
+        now = self._now()
         took_s = now - sent_at
-        known = own if own.known > _FEW else self._all
+        own, all_of = self._seen
+        known = own if own.known > _FEW else all_of
         late_s = took_s - (known.least_s if known.known > _FEW else 0.0) - self._margin_s
         if late_s > 0:
             self._ledger.sent_late(self.plan, sent_at, sent_at + late_s)
-        own.add(took_s)
-        self._all.add(took_s)
-        if self._ledger.connections.free():
+        for seen in self._seen:
+            seen.known += 1
+            if took_s < seen.least_s:
+                seen.least_s = took_s
+            else:  # the way may have become longer for good
+                seen.least_s += (took_s - seen.least_s) * _FORGET
+        self._slots.pop()
+        if self._connections.claimed_by != UNCLAIMED:
             self._keeper.serve()
         return now
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from math import ceil, inf
+from typing import Any
 
 from msgspec import Struct
 
@@ -98,9 +99,9 @@ class RateLimiter:
             gate = self._gates[route] = Gate(route, self._ledger, self.now, self, self._duration)
         return gate
 
-    async def acquire(self, route: Route, max_wait_s: float | None = None) -> float:
+    def acquire(self, route: Route, max_wait_s: float | None = None) -> Coroutine[Any, Any, float]:
         """What `Gate.acquire` does."""
-        return await self.gate(route).acquire(max_wait_s)
+        return self.gate(route).acquire(max_wait_s)
 
     def sent(self, route: Route, taken_at: float) -> float:
         """What `Gate.sent` does."""

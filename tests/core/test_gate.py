@@ -116,7 +116,7 @@ STEPS = st.lists(
 
 
 @compared
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(TABLES, STEPS)
 def test_both_kinds_let_the_same_calls_through_at_the_same_moments(table: Limits, steps: list[tuple[str, Any]]) -> None:
     players = [Player(table, kind) for kind in KINDS]
