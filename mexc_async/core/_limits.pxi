@@ -10,7 +10,7 @@ cdef extern from *:
     """
     /* What time.monotonic() calls, and the same double. */
     #if PY_VERSION_HEX >= 0x030D0000
-    static double monotonic_s(void) { PyTime_t t; PyTime_MonotonicRaw(&t); return PyTime_AsSecondsDouble(t); }
+    static double monotonic_s(void) { PyTime_t t; PyTime_Monotonic(&t); return PyTime_AsSecondsDouble(t); }
     #else
     static double monotonic_s(void) { return (double)_PyTime_GetMonotonicClock() / 1e9; }
     #endif
@@ -111,7 +111,7 @@ cdef class Bucket:
     cdef inline bint vacate(self) except -1:
         """`free`."""
         if self.size == 0:
-            raise IndexError("pop from an empty deque")
+            raise IndexError("pop from empty list")
         self.size -= 1
         return self.claimed_by != UNCLAIMED
 
@@ -123,7 +123,7 @@ cdef class Bucket:
             return max(closed, 0.0)
         missing = self.size + weight - <Py_ssize_t>self.most
         if missing > self.size:
-            raise IndexError("deque index out of range")
+            raise IndexError("list index out of range")
         until = self.at(missing - 1)[0] - now
         return max(closed, until)
 

@@ -9,7 +9,6 @@ that starts full and refills steadily would let twice its budget through its fir
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections import deque
 from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING
@@ -28,7 +27,7 @@ class PureBucket:
         self.name = name
         self.budget = budget
         self.period_s = period_s
-        self.spent: deque[float] = deque()
+        self.spent: list[float] = []
         """When each unit of weight comes back, soonest first."""
         self.closed_until = -inf
         self.claimed_by: int = UNCLAIMED
@@ -48,21 +47,15 @@ class PureBucket:
 
     def settle(self, now: float) -> None:
         """Put back what has come back by now."""
-        spent = self.spent
-        while spent and spent[0] <= now:
-            spent.popleft()
+        del self.spent[: bisect_right(self.spent, now)]
 
     def take(self, weight: int, now: float) -> None:
         """Spend `weight`; the caller has seen that it fits."""
         if self.budget == inf:
             return
-        back_at, spent = now + self.period_s, self.spent
-        if not spent or spent[-1] <= back_at:
-            spent.extend((back_at,) * weight)
-            return
-        at = bisect_right(spent, back_at)  # counted anew, it can be older than the last
-        for _ in range(weight):
-            spent.insert(at, back_at)
+        back_at = now + self.period_s
+        at = bisect_right(self.spent, back_at)  # counted anew, it can be older than the last
+        self.spent[at:at] = (back_at,) * weight
 
     def spender(self, weight: int) -> Callable[[float], None]:
         """What spends `weight` that comes back at a moment, none of what was spent before coming back later."""
@@ -73,9 +66,7 @@ class PureBucket:
         """Undo a `take`, if it has not come back by itself."""
         back_at, spent = taken_at + self.period_s, self.spent
         at = bisect_left(spent, back_at)
-        for _ in range(weight):
-            if at < len(spent) and spent[at] == back_at:
-                del spent[at]
+        del spent[at : min(bisect_right(spent, back_at), at + weight)]
 
     def free(self) -> bool:
         """A request that held one of these slots ended. True if somebody waits for it."""

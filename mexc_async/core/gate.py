@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import bisect_right
 from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING, Protocol
@@ -80,16 +80,16 @@ class PureGate:
             self.requests += 1
             return True
         for spent, most, period_s, spend in self._quick:
-            while len(spent) > most:  # looked at only when it seems used up
-                if spent[0] > now:
+            if len(spent) > most:  # looked at only when it seems used up
+                del spent[: bisect_right(spent, now)]
+                if len(spent) > most:
                     return self._refuse(spent, now)
-                spent.popleft()
             spend(now + period_s)
         slots.append(inf)
         self.requests += 1
         return True
 
-    def _refuse(self, used_up: deque[float], now: float) -> bool:
+    def _refuse(self, used_up: list[float], now: float) -> bool:
         """Put back what was taken before a limit turned out to be used up."""
         for bucket, weight in self.plan.windows:
             if bucket.spent is used_up:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from math import ceil, inf
-from typing import Any
 
 from msgspec import Struct
 
@@ -99,9 +98,9 @@ class RateLimiter:
             gate = self._gates[route] = Gate(route, self._ledger, self.now, self, self._duration)
         return gate
 
-    def acquire(self, route: Route, max_wait_s: float | None = None) -> Coroutine[Any, Any, float]:
+    async def acquire(self, route: Route, max_wait_s: float | None = None) -> float:
         """What `Gate.acquire` does."""
-        return self.gate(route).acquire(max_wait_s)
+        return await self.gate(route).acquire(max_wait_s)
 
     def sent(self, route: Route, taken_at: float) -> float:
         """What `Gate.sent` does."""

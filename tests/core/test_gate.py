@@ -126,6 +126,18 @@ def test_both_kinds_let_the_same_calls_through_at_the_same_moments(table: Limits
 
 
 @compared
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from([6, 6, 6, 6, 0]), st.floats(0.0, 0.25)), min_size=25, max_size=60))
+def test_both_kinds_count_long_calls_from_the_same_moment(calls: list[tuple[int, float]]) -> None:
+    """Of few calls nothing is known, so that all of their time counts; then only what exceeds the usual."""
+    players = [Player(FEW, kind) for kind in KINDS]
+    for which, took_s in calls:
+        for what, how in (("ask", which), ("send", 0), ("wait_long", took_s), ("end", 0), ("wait_long", 3.0)):
+            pure, other = (player.play(what, how) for player in players)
+            assert pure == other, what
+
+
+@compared
 @settings(deadline=None)
 @given(
     st.integers(1, 40),
