@@ -9,7 +9,6 @@ that starts full and refills steadily would let twice its budget through its fir
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -56,11 +55,6 @@ class PureBucket:
         back_at = now + self.period_s
         at = bisect_right(self.spent, back_at)  # counted anew, it can be older than the last
         self.spent[at:at] = (back_at,) * weight
-
-    def spender(self, weight: int) -> Callable[[float], None]:
-        """What spends `weight` that comes back at a moment, none of what was spent before coming back later."""
-        spent = self.spent
-        return spent.append if weight == 1 else lambda back_at: spent.extend((back_at,) * weight)
 
     def put_back(self, weight: int, taken_at: float) -> None:
         """Undo a `take`, if it has not come back by itself."""

@@ -21,7 +21,7 @@ _FORGET = 0.001
 """How fast a least duration grows towards what is seen."""
 
 
-class Keeper(Protocol):
+class LimitKeeper(Protocol):
     """What a gate asks where it cannot go on by itself."""
 
     async def wait(self, gate: PureGate, wait: float, now: float, max_wait_s: float | None) -> float:
@@ -50,7 +50,7 @@ class PureGate:
     )  # fmt: skip
 
     def __init__(
-        self, route: Route, ledger: Ledger, clock: Callable[[], float], keeper: Keeper, all_of: PureDuration
+        self, route: Route, ledger: Ledger, clock: Callable[[], float], keeper: LimitKeeper, all_of: PureDuration
     ) -> None:
         self.route = route
         self.requests = 0
@@ -68,8 +68,8 @@ class PureGate:
         """Of this route and of all."""
         self._connections = ledger.connections
         self._slots, self._most_slots = ledger.connections.spent, ledger.connections.budget
-        self._quick = [(b.spent, b.budget - weight, b.period_s, b.spender(weight)) for b, weight in self.plan.windows]
-        """(spent, most that this may hold before, window, what spends)."""
+        self._quick = [(b.spent, b.budget - weight, b.period_s, weight) for b, weight in self.plan.windows]
+        """(spent, most that this may hold before, window, weight)."""
 
     def try_acquire(self, now: float) -> bool:
         """Take what the route costs if there is room at `now`, which the clock just told, and nobody waits for it."""
@@ -79,12 +79,15 @@ class PureGate:
                 return False
             self.requests += 1
             return True
-        for spent, most, period_s, spend in self._quick:
+        for spent, most, period_s, weight in self._quick:
             if len(spent) > most:  # looked at only when it seems used up
                 del spent[: bisect_right(spent, now)]
                 if len(spent) > most:
                     return self._refuse(spent, now)
-            spend(now + period_s)
+            if weight == 1:
+                spent.append(now + period_s)
+            else:
+                spent.extend((now + period_s,) * weight)
         slots.append(inf)
         self.requests += 1
         return True

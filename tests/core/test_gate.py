@@ -23,7 +23,7 @@ KINDS: list[Any] = [(PureBucket, PureDuration, PureGate)] + [(Bucket, Duration, 
 both_kinds = pytest.mark.parametrize("kind", KINDS, ids=["pure", "compiled"][: len(KINDS)])
 compared = pytest.mark.skipif(compiled is None, reason="the compiled core was not built, or is switched off")
 
-FEW = limits(limit("a", 3), limit("b", 2), limit("c", 1), margin_s=0.02)
+SMALL = limits(limit("a", 3), limit("b", 2), limit("c", 1), margin_s=0.02)
 
 
 class Player:
@@ -111,6 +111,7 @@ STEPS = st.lists(
         st.tuples(st.sampled_from(["ask", "ask", "ask", "send", "send", "end", "end", "leave", "close"]), PICK),
         st.tuples(st.sampled_from(["advance", "wait_long"]), st.one_of(PAUSES, st.floats(1e-9, 0.2))),
     ),
+    min_size=30,
     max_size=120,
 )
 
@@ -130,7 +131,7 @@ def test_both_kinds_let_the_same_calls_through_at_the_same_moments(table: Limits
 @given(st.lists(st.tuples(st.sampled_from([6, 6, 6, 6, 0]), st.floats(0.0, 0.25)), min_size=25, max_size=60))
 def test_both_kinds_count_long_calls_from_the_same_moment(calls: list[tuple[int, float]]) -> None:
     """Of few calls nothing is known, so that all of their time counts; then only what exceeds the usual."""
-    players = [Player(FEW, kind) for kind in KINDS]
+    players = [Player(SMALL, kind) for kind in KINDS]
     for which, took_s in calls:
         for what, how in (("ask", which), ("send", 0), ("wait_long", took_s), ("end", 0), ("wait_long", 3.0)):
             pure, other = (player.play(what, how) for player in players)
@@ -171,6 +172,27 @@ def test_both_kinds_of_bucket_count_the_same_in_any_order_of_time(
 
 
 @both_kinds
+@pytest.mark.parametrize("margin_s", [0.0, 0.25])
+def test_a_token_is_back_exactly_one_window_and_the_margin_later(kind: Any, margin_s: float) -> None:
+    player = Player(limits(limit("a", 3), limit("b", 2), limit("c", 2), margin_s=margin_s), kind)
+    gate = player.gates[6]
+    assert [gate.try_acquire(START + later) for later in (0.0, 0.5, 0.5)] == [True, True, False]
+    assert not gate.try_acquire(START + 0.999 + margin_s)
+    assert [gate.try_acquire(START + later + margin_s) for later in (1.0, 1.0, 1.5)] == [True, False, True]
+
+
+@both_kinds
+def test_the_end_of_a_request_lets_go_who_waits_for_its_connection(kind: Any) -> None:
+    player = Player(limits(limit("a", 3), limit("b", 2), limit("c", 2), in_flight=1), kind)
+    player.ask(4)
+    player.ask(7)
+    player.send(0)
+    player.end(0)
+    assert player.seen == [inf, ("served", 1), START]
+    assert [gate.requests for gate in player.gates[4:8:3]] == [1, 1]
+
+
+@both_kinds
 def test_freeing_more_than_was_taken_is_refused(kind: Any) -> None:
     with pytest.raises(IndexError):
         kind[0]("connections", 5, inf).free()
@@ -181,7 +203,7 @@ def test_a_clock_that_fails_is_heard(kind: Any) -> None:
     def clock() -> float:
         raise RuntimeError("no time")
 
-    gate = Player(FEW, kind, clock).gates[0]
+    gate = Player(SMALL, kind, clock).gates[0]
     for read in (gate.sent, gate.release):
         with pytest.raises(RuntimeError, match="no time"):
             read(START)
@@ -190,7 +212,7 @@ def test_a_clock_that_fails_is_heard(kind: Any) -> None:
 @both_kinds
 def test_the_monotonic_clock_is_read_as_it_is(kind: Any) -> None:
     """Compiled code reads it in C: the same seconds, to the bit."""
-    player = Player(FEW, kind, time.monotonic)
+    player = Player(SMALL, kind, time.monotonic)
     gate = player.gates[0]
     before = time.monotonic()
     assert gate.try_acquire(before)
@@ -209,7 +231,7 @@ def outcome(work: Coroutine[Any, Any, float]) -> float:
 
 @both_kinds
 def test_awaiting_room_that_is_there_suspends_nobody_and_else_asks_who_keeps_the_limits(kind: Any) -> None:
-    player = Player(FEW, kind)
+    player = Player(SMALL, kind)
     gate = player.gates[6]  # its limit is one
     assert outcome(gate.acquire()) == START
     assert (gate.requests, player.seen) == (1, [])
@@ -224,7 +246,7 @@ def test_a_gate_that_nobody_uses_any_more_is_collected(kind: Any) -> None:
         return sum(type(found) is kind[2] for found in gc.get_objects())
 
     before = live()
-    player = Player(FEW, kind)
+    player = Player(SMALL, kind)
     assert live() == before + len(ROUTES)
     del player
     assert live() == before
