@@ -24,6 +24,7 @@ cdef inline object _new_text(const unsigned char* at, Py_ssize_t size):
 
 include "_hmac.pxi"
 include "_wire.pxi"
+include "_number.pxi"
 include "_side.pxi"
 include "_query.pxi"
 include "_order.pxi"

@@ -189,6 +189,41 @@ def test_numbers_at_the_bounds_of_64_bits_are_kept_exactly() -> None:
                 assert dict(order_book.bids()) == {Decimal(text): Decimal(text), Decimal(finer): Decimal(2)}
 
 
+@pytest.mark.parametrize("size", range(1, 21))
+def test_numbers_of_every_size_are_read_the_same(size: int) -> None:
+    digits = "98765432109876543210"[:size]
+    spellings = [digits, "0" * size, "." * size]
+    for point in range(size):
+        spellings.append(digits[:point] + "." + digits[point + 1 :])
+        spellings += [digits[:point] + odd + digits[point + 1 :] for odd in "/:-+eE _\0\x7fé"]
+        spellings += [spellings[-11][:other] + "." + spellings[-11][other + 1 :] for other in range(size)]
+    for spelling in spellings:
+        sides = compiled.Side(1), PureSide(1)
+        for pair in [(spelling, "1"), ("7", spelling)]:
+            outcomes = [outcome(side.apply, [pair]) for side in sides]
+            assert outcomes[0] == outcomes[1], pair
+            if outcomes[0] is None:
+                levels = [outcome(lambda side=side: list(side.read(NUMBERS[0]))) for side in sides]
+                assert levels[0] == levels[1], pair
+
+
+@given(st.integers(1, 10**18), st.integers(0, 18))
+@example(10**18 - 1, 0)
+@example(1, 18)
+def test_decimals_of_a_book_are_what_their_text_makes(value: int, scale: int) -> None:
+    text = f"{Decimal(value).scaleb(-scale):f}"
+    side = compiled.Side(1)
+    side.load([(text, text)])
+    level = side.best(NUMBERS[0])
+    assert level is not None
+    for number in level:
+        same = Decimal(text)
+        assert (number.as_tuple(), hash(number), str(number)) == (same.as_tuple(), hash(same), str(same))
+        assert number * number + 1 - number == same * same + 1 - same
+        assert pickle.loads(pickle.dumps(number)) == copy.deepcopy(number) == same
+        assert sys.getsizeof(number) == sys.getsizeof(same)
+
+
 def test_side_may_change_while_it_is_read() -> None:
     assert compiled
     side = compiled.Side(1)
