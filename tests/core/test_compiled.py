@@ -23,6 +23,7 @@ from mexc_async.core.book_side import PureSide, Side
 from mexc_async.core.checks import is_amount_pure
 from mexc_async.core.kind import compiled, core_kind
 from mexc_async.core.protobuf import Message, delimited, message_of
+from mexc_async.core.protobuf_read import read
 from mexc_async.core.query import escape_pure
 from mexc_async.core.reply import names_code_pure
 from mexc_async.core.signing import blocks, hmac
@@ -73,6 +74,12 @@ def vectors() -> list[bytes]:
 
 
 FRAMES = [frame for frames in frames_by_case().values() for frame in frames[:3]] + vectors()
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+def test_frames_of_the_exchange_are_usual_ones(frame: bytes) -> None:
+    made = PUSH.usual(frame + b"\0", str(frame, "latin-1"), 0, len(frame))
+    assert (made, 0) == read(PUSH, frame)
 
 
 @pytest.mark.parametrize("frame", FRAMES)

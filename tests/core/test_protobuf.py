@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from mexc_async.core import protobuf
+from mexc_async.core import protobuf_read, protobuf_usual
 from mexc_async.core.fields import OpenEnum
 from mexc_async.core.protobuf import Field, Kind, Message, Names, OneOf, delimited, message_of, unknown_bytes
 from mexc_async.errors import ProtocolError
@@ -143,7 +144,7 @@ def test_unknown_field_is_skipped_and_counted(wire: str, after: bool) -> None:
         ("08 01", "field 1 in wire type 0"),
         ("12 00", "field 2 in wire type 2"),
         ("3b 3c", "a group"),
-        ("3c", "ends within a field"),
+        ("3c", "a group"),
         ("3c 00", "a group"),
         ("3e 00", "wire type 6"),
         ("3f 00", "wire type 7"),
@@ -232,12 +233,7 @@ def outcome(decode: Callable[[bytes], tuple[Sides, int]], data: bytes) -> Sides 
 
 def one_by_one(data: bytes) -> Sides | None:
     """By the general reader alone, in Python."""
-    reading = SIDES._reading
-    SIDES._reading = (*reading[:2], None)
-    try:
-        return outcome(SIDES.decode_pure, data)
-    finally:
-        SIDES._reading = reading
+    return outcome(partial(protobuf_read.read, SIDES), data)
 
 
 def in_bulk(data: bytes) -> Sides | None:
@@ -275,9 +271,9 @@ def test_bulk_takes_every_size_that_a_level_has() -> None:
 
 
 def test_outlines_of_strange_levels_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    outlines: dict[bytes, bytes] = protobuf._outline.__self__  # type: ignore[attr-defined]  # a bound method
+    outlines: dict[bytes, bytes] = protobuf_usual._outline.__self__  # type: ignore[attr-defined]  # a bound method
     outlines.clear()
-    monkeypatch.setattr(protobuf, "_OUTLINES_MAX", 50)
+    monkeypatch.setattr(protobuf_usual, "_OUTLINES_MAX", 50)
     for size in range(1, 100):
         sides = book([("1" * size, "2" * 20)] * 9, [("3", "4" * size)] * 9)
         assert SIDES.decode_pure(SIDES.encode(sides)) == (sides, 0)
