@@ -118,9 +118,8 @@ class _Shard:
         if self.is_private and self.hub.private is not None:
             self.hub.private.on_bad_frame()
 
-    def identity(self, push: object) -> Hashable:
+    def identity(self, push: Push[Body]) -> Hashable:
         """The body, which holds an id, a version or a running sum; where it may come back unchanged, its time too."""
-        assert isinstance(push, Push)
         body = push.body
         if isinstance(body, MiniTicker | MiniTickers | BookTickerBatch) or (
             isinstance(body, BookTickerPush) and not body.version_text
@@ -262,8 +261,8 @@ class Hub:
 
     # What the sockets bring
 
-    def decode(self, frame: bytes) -> tuple[str, object] | None:
-        """A frame as (channel, push); None, counted, if it is no push."""
+    def decode(self, frame: bytes) -> Push[Body] | None:
+        """What a frame holds; None, counted, if it is no push."""
         try:
             push = decode_push(frame, packs=bool(self._packed) and _channel_of(frame) in self._packed)
         except ProtocolError as error:
@@ -272,19 +271,17 @@ class Hub:
         if push.unknown_fields:
             self.unknown_fields += push.unknown_fields
             self._hooks.emit(UnknownFields(push.channel, push.unknown_fields))
-        return push.channel, push
+        return push
 
     def _bad_frame(self, error: ProtocolError) -> None:
         self.bad_frames += 1
         logger.warning("a push could not be understood: %s", error)
         self._hooks.emit(BadFrame(error.message))
 
-    def deliver(self, channel: str, push: Push[Any], now: float) -> None:
+    def deliver(self, push: Push[Any], now: float) -> None:
         """Hand a push that came now to everyone who consumes its channel."""
-        topic = self._topics.get(channel)
-        if topic is None:
-            return
-        if topic.shard.is_private and not self._is_news(push):
+        topic = self._topics.get(push.channel)
+        if topic is None or (topic.shard.is_private and not self._is_news(push)):
             return
         self._hand_out(topic, push, now)
 

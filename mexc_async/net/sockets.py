@@ -7,13 +7,15 @@ import contextlib
 import random
 import time
 from collections.abc import Awaitable, Callable, Hashable, Iterable
-from typing import Any, Protocol
+from typing import Protocol
 
 from mexc_async.core.handover import Handover
 from mexc_async.core.session import Answer, Backoff, Session, Timing, Verdict
 from mexc_async.errors import ApiError, ConfigError, ConnectionLost, MexcError
 from mexc_async.net.hooks import logger
 from mexc_async.net.websocket import Socket, SocketConfig, connect
+from mexc_async.spot.push import Push
+from mexc_async.spot.push_models import Body
 
 HANDOVER_S = 10.0
 """A move to a new socket that takes longer is given up and tried again later."""
@@ -22,11 +24,11 @@ HANDOVER_S = 10.0
 class Owner(Protocol):
     """Who gets what a kept socket receives."""
 
-    def decode(self, frame: bytes) -> tuple[str, object] | None:
-        """A frame as (channel, push); None for one that cannot be understood."""
+    def decode(self, frame: bytes) -> Push[Body] | None:
+        """What a frame holds; None for one that cannot be understood."""
         ...
 
-    def identity(self, push: object) -> Hashable:
+    def identity(self, push: Push[Body]) -> Hashable:
         """What is equal for the same push on two sockets, and for no other push of its channel."""
         ...
 
@@ -34,7 +36,7 @@ class Owner(Protocol):
         """A frame could not be understood."""
         ...
 
-    def on_push(self, channel: str, push: Any, now: float) -> None:
+    def on_push(self, push: Push[Body], now: float) -> None:
         """One push, decoded, exactly once and in order; `now` is when it came, in monotonic seconds."""
         ...
 
@@ -70,7 +72,12 @@ class _Link:
 
     def on_frame(self, frame: bytes) -> None:
         self.session.heard_at = now = time.monotonic()
-        self.kept.receive(self, frame, now)
+        kept = self.kept
+        push = kept.decode(frame)
+        if push is None:
+            kept.owner.on_bad_frame()
+        elif self is kept.link if kept.handover is None else kept.is_due(self, push, now):
+            kept.on_push(push, now)
 
     def on_text(self, text: str) -> None:
         answer = self.session.receive(text, time.monotonic())
@@ -127,14 +134,16 @@ class KeptSocket:
 
     def __init__(self, url: Callable[[], Awaitable[str]], owner: Owner, config: SocketConfig, timing: Timing) -> None:
         self._url = url
-        self._owner = owner
+        self.owner = owner
+        self.decode = owner.decode
+        self.on_push = owner.on_push
         self._config = config
         self.timing = timing
         self.channels: dict[str, None] = {}
         """What is to be subscribed, in order of arrival."""
-        self._link: _Link | None = None
+        self.link: _Link | None = None
         self._next: _Link | None = None
-        self._handover: Handover[tuple[str, object]] | None = None
+        self.handover: Handover[Push[Body]] | None = None
         self._moving: frozenset[str] = frozenset()
         """What was subscribed when the move to the next socket began."""
         self._moved_at = 0.0
@@ -144,13 +153,13 @@ class KeptSocket:
     @property
     def is_complete(self) -> bool:
         """Whether the exchange has accepted every channel on the present socket."""
-        return self._link is not None and self._link.session.active.issuperset(self.channels)
+        return self.link is not None and self.link.session.active.issuperset(self.channels)
 
     def add(self, channels: Iterable[str]) -> None:
         """Subscribe more."""
         new = [channel for channel in channels if channel not in self.channels]
         self.channels.update(dict.fromkeys(new))
-        link = self._next or self._link
+        link = self._next or self.link
         if new and link is not None:
             link.subscribe(new)
 
@@ -159,37 +168,37 @@ class KeptSocket:
         old = [channel for channel in channels if channel in self.channels]
         for channel in old:
             del self.channels[channel]
-        for link in (self._link, self._next):
+        for link in (self.link, self._next):
             if old and link is not None:
                 link.unsubscribe(old)
 
     def reconnect(self) -> None:
         """Give the present socket up and connect anew."""
-        if self._link is not None:
-            self._link.on_closed()
+        if self.link is not None:
+            self.link.on_closed()
 
     async def run(self) -> None:
         """Connect, serve, and connect again, until cancelled."""
         try:
             while True:
-                link = self._link = _Link(self)
+                link = self.link = _Link(self)
                 try:
                     await self._open(link)
                 except MexcError as error:
                     if _is_final(error):
-                        self._owner.on_failed(error)
+                        self.owner.on_failed(error)
                         return
                     pause_s = self._pause_s()
                     logger.warning("WebSocket: %s; trying again in %.1f s", error, pause_s)
-                    self._owner.on_state("failed", error.message)
+                    self.owner.on_state("failed", error.message)
                 else:
                     self.connects += 1
-                    self._owner.on_state("connected", "")
+                    self.owner.on_state("connected", "")
                     await self._serve()
-                    if self._link.session.age(time.monotonic()) >= self.timing.ping_s:
+                    if self.link.session.age(time.monotonic()) >= self.timing.ping_s:
                         self._backoff.succeeded()
                     await self._drop()
-                    self._owner.on_state("lost", "the socket ended or fell silent")
+                    self.owner.on_state("lost", "the socket ended or fell silent")
                     pause_s = self._pause_s()
                 await asyncio.sleep(pause_s)
         finally:
@@ -204,20 +213,20 @@ class KeptSocket:
 
     async def _serve(self) -> None:
         """Let time pass until the socket is to be given up."""
-        while self._link is not None and not self._link.closed.is_set():
-            verdict = await self._link.until_tick()
+        while self.link is not None and not self.link.closed.is_set():
+            verdict = await self.link.until_tick()
             if verdict is Verdict.SILENT:
                 return
             if verdict is Verdict.OLD and not await self._move():
                 again_s = min(HANDOVER_S, self.timing.lifetime_s / 10)
-                self._link.session.postpone(again_s, time.monotonic())
+                self.link.session.postpone(again_s, time.monotonic())
 
     async def _move(self) -> bool:
         """Move to a new socket while the old one serves; False if that did not work out."""
-        old = self._link
+        old = self.link
         assert old is not None
         new = self._next = _Link(self)
-        self._handover = Handover()
+        self.handover = Handover()
         self._moving = frozenset(self.channels)
         try:
             async with asyncio.timeout(HANDOVER_S):
@@ -228,23 +237,23 @@ class KeptSocket:
                 while old.session.pings_unanswered and not old.closed.is_set():
                     await self._next_answer(old)
         except (MexcError, TimeoutError):
-            self._handover = None
+            self.handover = None
             self._next = None
             old.subscribe(self.channels.keys() - old.session.active)
             await new.aclose()
             return False
-        self._link, self._next, self._moved_at = new, None, time.monotonic()
+        self.link, self._next, self._moved_at = new, None, time.monotonic()
         self.connects += 1
         is_lost = old.closed.is_set()  # it ended before it was known to have sent everything
         if is_lost:
-            self._owner.on_state("lost", "the old socket ended during the move to a new one")
-            self._owner.on_state("connected", "")
-            self._owner.on_answer(Answer(accepted=tuple(new.session.active)))
-        for channel, push in self._handover.switch():
-            self._owner.on_push(channel, push, self._moved_at)
+            self.owner.on_state("lost", "the old socket ended during the move to a new one")
+            self.owner.on_state("connected", "")
+            self.owner.on_answer(Answer(accepted=tuple(new.session.active)))
+        for push in self.handover.switch():
+            self.on_push(push, self._moved_at)
         await old.aclose()
         if not is_lost:
-            self._owner.on_state("moved", "")
+            self.owner.on_state("moved", "")
         return True
 
     @staticmethod
@@ -256,45 +265,31 @@ class KeptSocket:
             raise ConnectionLost("the new socket ended")
 
     async def _drop(self) -> None:
-        links = [link for link in (self._link, self._next) if link is not None]
-        self._link = self._next = self._handover = None
+        links = [link for link in (self.link, self._next) if link is not None]
+        self.link = self._next = self.handover = None
         for link in links:
             await link.aclose()
 
-    def receive(self, link: _Link, frame: bytes, now: float) -> None:
-        """A frame of one of the sockets came now."""
-        decoded = self._owner.decode(frame)
-        if decoded is None:
-            self._owner.on_bad_frame()
-            return
-        channel, push = decoded
-        if self._handover is None:
-            is_due = link is self._link
-        else:
-            is_due = self._is_due(self._handover, link, channel, push, now)
-        if is_due:
-            self._owner.on_push(channel, push, now)
-
-    def _is_due(
-        self, handover: Handover[tuple[str, object]], link: _Link, channel: str, push: object, now: float
-    ) -> bool:
+    def is_due(self, link: _Link, push: Push[Body], now: float) -> bool:
         """Whether a push of this socket goes to the owner now, while sockets change or not long after."""
-        identity = self._owner.identity(push)
-        if link is self._link:  # the old socket before the switch, the new one after it
+        handover = self.handover
+        assert handover is not None
+        identity = self.owner.identity(push)
+        if link is self.link:  # the old socket before the switch, the new one after it
             if not handover.is_switched:
-                return handover.from_old(channel, identity)
+                return handover.from_old(push.channel, identity)
             if now > self._moved_at + HANDOVER_S:
-                self._handover = None
-            return handover.from_new(channel, identity, (channel, push))
-        if link is not self._next or self._link is None:
+                self.handover = None
+            return handover.from_new(push.channel, identity, push)
+        if link is not self._next or self.link is None:
             return False
-        if channel not in self._moving:  # subscribed since the move began
+        if push.channel not in self._moving:  # subscribed since the move began
             return True
-        return handover.from_new(channel, identity, (channel, push))
+        return handover.from_new(push.channel, identity, push)
 
     def answered(self, link: _Link, answer: Answer) -> None:
         """A control frame of one of the sockets."""
         if link is self._next:  # what moves is not news to the owner
             answer = answer._replace(accepted=tuple(c for c in answer.accepted if c not in self._moving))
         if answer.accepted or answer.refused or not answer.is_understood:
-            self._owner.on_answer(answer)
+            self.owner.on_answer(answer)

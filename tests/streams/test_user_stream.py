@@ -321,7 +321,7 @@ async def test_a_private_push_with_text_that_is_no_number_is_looked_up(sim: Simu
             ]
             counts = len(private.fills), len(private.orders), len(private.balances)
             for push in broken:
-                mexc._hub.deliver(push.channel, push, 0.0)
+                mexc._hub.deliver(push, 0.0)
             await until(lambda: told.count("filled"))
             assert mexc.streams.bad_frames == 3
             assert (len(private.fills), len(private.orders), len(private.balances)) == counts
