@@ -13,7 +13,7 @@ TYPE_CHECKING = False  # type checkers take it for True; importing it from typin
 
 if TYPE_CHECKING:
     from mexc_async.catalogue import endpoints
-    from mexc_async.client import Mexc, RawView, View
+    from mexc_async.client import Mexc
     from mexc_async.core.credentials import Credentials
     from mexc_async.core.endpoint import Auth, Cost, Endpoint, Json, Priority, Request, Resource, Route, call
     from mexc_async.core.explain import SignatureReport, explain_signature
@@ -99,6 +99,7 @@ if TYPE_CHECKING:
     from mexc_async.spot.enums import OrderStatus, OrderType, Side
     from mexc_async.spot.prepared import PreparedOrder, PresignedOrder
     from mexc_async.spot.trading import NewOrder
+    from mexc_async.view import RawView, View
 
 __all__ = [
     "AccountRestricted",
@@ -207,7 +208,7 @@ __all__ = [
 
 _HOME = {
     "catalogue": "endpoints",
-    "client": "Mexc RawView View",
+    "client": "Mexc",
     "core.credentials": "Credentials",
     "core.explain": "SignatureReport explain_signature",
     "core.endpoint": "Auth Cost Endpoint Json Priority Request Resource Route call",
@@ -244,6 +245,7 @@ _HOME = {
     "spot.enums": "OrderStatus OrderType Side",
     "spot.prepared": "PreparedOrder PresignedOrder",
     "spot.trading": "NewOrder",
+    "view": "RawView View",
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names.split()}
 

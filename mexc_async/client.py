@@ -3,230 +3,55 @@
 from __future__ import annotations
 
 import os
-import re
 import ssl
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Literal, NamedTuple, Self, TypedDict, TypeVar, Unpack, cast, overload
+from typing import Literal, Self, Unpack
 from urllib.parse import urlsplit
 
-from mexc_async.catalogue import money_of
 from mexc_async.core.credentials import Credentials
-from mexc_async.core.endpoint import Auth, Cost, Json, Priority, Request, Route
 from mexc_async.core.limits import Limits
-from mexc_async.core.query import Scalar, render
 from mexc_async.core.retry import RetryPolicy
-from mexc_async.errors import ClientClosed, ConfigError, InvalidRequest
+from mexc_async.errors import ClientClosed, ConfigError
 from mexc_async.keys.environment import from_environment
 from mexc_async.keys.stores import KeyStore, NamedKey, open_store
 from mexc_async.net.account_limiter import AccountLimiter
 from mexc_async.net.accounts import Accounts
 from mexc_async.net.alarms import Alarms, AlarmSettings
-from mexc_async.net.api import Api, Call, Channel, Options
+from mexc_async.net.api import Api, Options
 from mexc_async.net.book import Books
 from mexc_async.net.call_log import CallLog
 from mexc_async.net.clock import ServerClock
-from mexc_async.net.desk import OrderDesk
-from mexc_async.net.guard import OrderGuard
 from mexc_async.net.hooks import Hooks, KeyReplaced
-from mexc_async.net.hub import Hub, StreamSettings
-from mexc_async.net.journal import Journal
+from mexc_async.net.hub import StreamSettings
 from mexc_async.net.key_change import change_key
 from mexc_async.net.key_watch import Watched, follow, tell_age
 from mexc_async.net.lane import Lane
-from mexc_async.net.ledger import OrderLedger, OrderSettings
+from mexc_async.net.ledger import OrderSettings
 from mexc_async.net.limiter import RateLimiter
-from mexc_async.net.money import MoneyDesk
-from mexc_async.net.order_ids import OrderIds
-from mexc_async.net.orders import Orders
 from mexc_async.net.pool import Pool, PoolConfig, Timeouts
-from mexc_async.net.reach import check_url, is_loopback, proxy_for
+from mexc_async.net.reach import is_loopback, proxy_for
 from mexc_async.net.simulator import SimulatorProcess
 from mexc_async.net.streams import Streams
 from mexc_async.net.tasks import Tasks
 from mexc_async.net.upkeep import Upkeep
 from mexc_async.net.user_stream import UserStream
-from mexc_async.net.websocket import Library, SocketConfig
-from mexc_async.spot.api import RawSpot, Spot
+from mexc_async.net.websocket import Library
+from mexc_async.settings import (
+    REST,
+    WS,
+    Settings,
+    Shared,
+    check_choice,
+    check_connections,
+    check_switches,
+    limits_of,
+)
 from mexc_async.spot.rules import SymbolRules
+from mexc_async.view import RawView, View
+from mexc_async.wiring import wire_hub, wire_journal, wire_orders, wire_user_stream
 
-T = TypeVar("T")
-REST = "https://api.mexc.com"
-WS = "wss://wbs-api.mexc.com/ws"
-MAX_RESPONSE_BYTES = 32 << 20
-STAMPED = frozenset({"timestamp", "recvWindow", "signature"})
-METHODS = ("GET", "POST", "PUT", "DELETE")
-_PLAIN_PATH = re.compile(r"/[!\"$->@-~]*")  # visible ASCII but # and ?
-
-
-class Settings(TypedDict, total=False):
-    """What `Mexc` takes beside the credentials; its docstring says what each means."""
-
-    rest: str
-    ws: str
-    limits: str | Limits
-    paths: Literal["default", "guide"]
-    read_only: bool
-    allow_withdraw: bool
-    check_rules: bool
-    connections: int
-    order_transport: Literal["lane", "pool"]
-    timeouts: Timeouts
-    retry: RetryPolicy
-    recv_window_ms: int | None
-    order_id_prefix: str
-    orders: OrderSettings
-    call_log: CallLog | str | os.PathLike[str] | None
-    alarms: AlarmSettings
-    proxy: str | None
-    trust_env: bool
-    local_address: str | None
-    tls: ssl.SSLContext | None
-    max_response_bytes: int
-    streams: StreamSettings
-    ws_library: Library
-
-
-class Shared(NamedTuple):
-    """What the clients of several accounts behind one address have in common."""
-
-    pool: Pool
-    limiter: AccountLimiter
-
-
-def _limits(limits: str | Limits) -> Limits:
-    return Limits.named(limits) if isinstance(limits, str) else limits
-
-
-def _pool_config(settings: Settings) -> PoolConfig:
-    """How a pool reaches the exchange by these settings. Raises ConfigError."""
-    return PoolConfig(
-        rest=settings.get("rest", REST),
-        proxy=settings.get("proxy"),
-        trust_env=settings.get("trust_env", True),
-        local_address=settings.get("local_address"),
-        tls=settings.get("tls"),
-        timeouts=settings.get("timeouts", Timeouts()),
-        max_response_bytes=settings.get("max_response_bytes", MAX_RESPONSE_BYTES),
-    )
-
-
-class RawView:
-    """The client with answers as they came: `mexc.using(raw=True)`. Numbers with a fraction are Decimal."""
-
-    def __init__(self, api: Api, options: Options) -> None:
-        self._api = api
-        self._options = options
-        self.spot = RawSpot(Channel(api, options))
-
-    async def send(self, request: Request[object]) -> Json:
-        """Send a request value and return its answer undecoded."""
-        answer: object = await self._api.send(request, self._options)
-        return cast(Json, answer)
-
-
-class View:
-    """The client with options for its calls: `mexc.using(timeout_s=2, max_wait_s=0)`."""
-
-    spot: Spot
-    """Every spot endpoint."""
-
-    def __init__(self, api: Api, options: Options) -> None:
-        self._api = api
-        self._options = options
-        self.spot = Spot(Channel(api, options))
-
-    async def send(self, request: Request[T]) -> T:
-        """Send a request value, such as `DepthQuery(symbol="BTCUSDT")`, and return its typed answer."""
-        return await self._api.send(request, self._options)
-
-    async def request(
-        self,
-        method: str,
-        path: str,
-        params: Mapping[str, Scalar] | None = None,
-        *,
-        signed: bool = False,
-        weight: int = 1,
-    ) -> Json:
-        """Reach an endpoint that is not declared, through the same limits, signing and errors.
-
-        `params` carry wire names; `weight` is taken from the IP budget. The answer comes undecoded. A GET may be
-        repeated after a fault, everything else is never.
-        """
-        if method not in METHODS:
-            raise InvalidRequest(f"method {method!r} is not one of {', '.join(METHODS)}")
-        if not _PLAIN_PATH.fullmatch(path):
-            raise InvalidRequest(f"path {path!r} must be a plain path such as /api/v3/time, its parameters in params")
-        if type(weight) is not int or weight < 0:
-            raise InvalidRequest(f"weight {weight!r} must be a whole number that is not negative")
-        route = Route(
-            method,
-            path,
-            Auth.SIGNED if signed else Auth.NONE,
-            costs=(Cost("ip", weight),) if weight else (),
-            priority=Priority.ACCOUNT if signed else Priority.MARKET,
-            safe=method == "GET",
-            money=money_of(method, path),
-        )
-        if (method, path) in self._api.kept_paths:
-            raise InvalidRequest(f"{method} {path} would pass the guard by: while it is on, place by orders or spot")
-        for name in STAMPED.intersection(params or ()) if signed else ():
-            raise InvalidRequest(f"parameter {name!r} is set by the client itself when a call is signed")
-        try:
-            pairs = [(name, render(value)) for name, value in (params or {}).items() if value is not None]
-        except TypeError as error:
-            raise InvalidRequest(f"parameter {error}") from None
-        answer: Json = await self._api.run(Call(route, pairs, None), self._options)
-        return answer
-
-    @overload
-    def using(
-        self,
-        *,
-        raw: Literal[True],
-        max_wait_s: float | None = None,
-        timeout_s: float | None = None,
-        recv_window_ms: int | None = None,
-        cached: bool | None = None,
-    ) -> RawView: ...
-    @overload
-    def using(
-        self,
-        *,
-        raw: Literal[False] = False,
-        max_wait_s: float | None = None,
-        timeout_s: float | None = None,
-        recv_window_ms: int | None = None,
-        cached: bool | None = None,
-    ) -> View: ...
-    def using(
-        self,
-        *,
-        raw: bool = False,
-        max_wait_s: float | None = None,
-        timeout_s: float | None = None,
-        recv_window_ms: int | None = None,
-        cached: bool | None = None,
-    ) -> View | RawView:
-        """The same client with other options; what is not given stays as it is here.
-
-        Args:
-            raw: answers as they came, undecoded.
-            max_wait_s: how long a call may stand in line for the limits; 0 raises RateLimited at once.
-            timeout_s: seconds for one attempt.
-            recv_window_ms: how old a signed call may be on arrival, 1 to 60000.
-            cached: False asks again although an answer is kept (`exchange_info`, five minutes).
-        """
-        old = self._options
-        options = Options(
-            max_wait_s=old.max_wait_s if max_wait_s is None else max_wait_s,
-            timeout_s=old.timeout_s if timeout_s is None else timeout_s,
-            recv_window_ms=old.recv_window_ms if recv_window_ms is None else recv_window_ms,
-            cached=old.cached if cached is None else cached,
-            raw=raw,
-        )
-        return RawView(self._api, options) if raw else View(self._api, options)
+__all__ = ["REST", "WS", "Mexc", "RawView", "Settings", "View"]
 
 
 class Mexc(View):
@@ -262,7 +87,7 @@ class Mexc(View):
         trust_env: bool = True,
         local_address: str | None = None,
         tls: ssl.SSLContext | None = None,
-        max_response_bytes: int = MAX_RESPONSE_BYTES,
+        max_response_bytes: int = 32 << 20,
         streams: StreamSettings = StreamSettings(),  # noqa: B008 - frozen
         ws_library: Library = "auto",
         shared: Shared | None = None,
@@ -286,7 +111,7 @@ class Mexc(View):
             retry: what is tried again, and how long.
             recv_window_ms: how old a signed call may be on arrival; None leaves MEXC's 5000.
             order_id_prefix: begins every client order id that is made here.
-            orders: how long orders are looked for, followed and remembered.
+            orders: how long orders are looked for, self.orders and remembered.
             call_log: where every private call and push is written, a `CallLog` or its path; see `orders.restore`.
             alarms: what is reported as unusual activity, and whether it halts orders.
             proxy: URL of an HTTP proxy; without one `trust_env` lets HTTPS_PROXY, ALL_PROXY and NO_PROXY decide.
@@ -300,7 +125,7 @@ class Mexc(View):
 
         Raises ConfigError.
         """
-        self._config = PoolConfig(
+        config = PoolConfig(
             rest=rest,
             proxy=proxy,
             trust_env=trust_env,
@@ -309,28 +134,26 @@ class Mexc(View):
             timeouts=timeouts,
             max_response_bytes=max_response_bytes,
         )
-        if paths not in ("default", "guide"):
-            raise ConfigError(f"paths {paths!r} is not one of 'default', 'guide'")
-        if not isinstance(connections, int) or not 1 <= connections <= 100:
-            raise ConfigError(f"connections {connections!r} must be from 1 to 100")
+        check_choice("paths", paths, "default", "guide")
+        check_choice("order_transport", order_transport, "lane", "pool")
+        check_connections(connections)
+        check_switches(read_only=read_only, allow_withdraw=allow_withdraw, check_rules=check_rules)
         self._connections = connections
-        if not isinstance(allow_withdraw, bool):
-            raise ConfigError(f"allow_withdraw {allow_withdraw!r} is not True or False")
         self._read_only = read_only
         self._allow_withdraw = allow_withdraw
         self._tasks = Tasks()
         self._simulator: SimulatorProcess | None = None
         self._watched: Watched | None = None
+        self._is_open = False
         self.hooks = Hooks()
         """Events: `mexc.hooks.add(listener)`."""
-        self.limits = RateLimiter(_limits(limits)) if shared is None else shared.limiter
+        self.limits = RateLimiter(limits_of(limits)) if shared is None else shared.limiter
         """The limiter: `mexc.limits.report()`."""
-        self._pool = Pool(self._config) if shared is None else shared.pool
         self._is_alone = shared is None
-        if order_transport not in ("lane", "pool"):
-            raise ConfigError(f"order_transport {order_transport!r} is not one of 'lane', 'pool'")
+        pool = None if shared is None else shared.pool
+        self._pool = Pool(config) if pool is None else pool
         uses_lane = order_transport == "lane" and proxy_for(rest, proxy, trust_env) is None
-        self._lane = Lane(self._config) if uses_lane else None
+        self._lane = Lane(config) if uses_lane else None
         api = Api(
             self._pool,
             self.limits,
@@ -345,37 +168,21 @@ class Mexc(View):
         )
         self._upkeep = Upkeep(self._lane, api, self._tasks, connections) if self._lane is not None else None
         options = Options(recv_window_ms=recv_window_ms)
-        super().__init__(api, options)
-        ledger, ids = OrderLedger(api, orders), OrderIds(order_id_prefix)
-        desk = OrderDesk(api, ledger, ids, check_rules=check_rules)
-        MoneyDesk(api, ids, orders)
-        check_url("ws", ws, "wss")
-        route = proxy_for(ws, proxy, trust_env)
-        sockets = SocketConfig(proxy=route, tls=tls, library=ws_library, connect_s=timeouts.connect_s)
-        self._hub = Hub(
-            ws,
-            sockets,
-            streams,
-            tasks=self._tasks,
-            hooks=self.hooks,
-            server_ms=api.clock.server_ms,
-            on_use=api.clock.start,  # a push's age is told by the exchange's clock
-        )
-        if call_log is not None and credentials is not None:
-            log = call_log if isinstance(call_log, CallLog) else CallLog(call_log)
-            api.journal = ledger.journal = Journal(log, credentials, order_id_prefix, api.clock.now_ms, self.hooks)
-        self._user: UserStream | None = None
-        if credentials is not None:
-            table = desk.ledger.table
-            self._user = UserStream(api, self._hub, self._tasks, self.hooks, lambda: {each.symbol for each in table})
+        self._hub = wire_hub(api, config, ws, streams, ws_library)
         self.streams = Streams(self._hub)
         """Push streams: `async with mexc.streams.trades("BTCUSDT") as trades`."""
         self.books = Books(api, self._hub)
         """Live books: `async with mexc.books("BTCUSDT") as book`."""
-        self.orders = Orders(api, desk, self._hub, options, OrderGuard(desk, self.books))
+        self.orders = wire_orders(api, self._hub, self.books, options, orders, order_id_prefix, check_rules)
         """Orders that are followed: `order = await mexc.orders.limit_buy("BTCUSDT", quantity=..., price=...)`."""
-        self._alarms = Alarms(alarms, desk, self.orders.halt)
-        self._is_open = False
+        super().__init__(api, options)
+        self._user: UserStream | None = None
+        if credentials is not None:
+            self._user = wire_user_stream(api, self._hub, self.orders)
+            if call_log is not None:
+                log = call_log if isinstance(call_log, CallLog) else CallLog(call_log)
+                wire_journal(api, self.orders, log, credentials)
+        self._alarms = Alarms(alarms, self.orders.desk, self.orders.halt)
 
     @classmethod
     def from_env(cls, **settings: Unpack[Settings]) -> Self:
@@ -397,12 +204,13 @@ class Mexc(View):
         log = settings.get("call_log")
         if log is not None and not isinstance(log, CallLog):  # one for all: a log has one writer
             settings = {**settings, "call_log": CallLog(log)}
-        limiter = RateLimiter(_limits(settings.get("limits", "default")).for_accounts(names))
+        limiter = RateLimiter(limits_of(settings.get("limits", "default")).for_accounts(names))
         clients: dict[str, Self] = {}
-        pool = Pool(_pool_config(settings))
         for name in names:
-            clients[name] = cls(credentials[name], **settings, shared=Shared(pool, AccountLimiter(limiter, name)))
-        return Accounts(clients, pool, limiter)
+            pool = clients[names[0]]._pool if clients else None
+            shared = Shared(pool, AccountLimiter(limiter, name))
+            clients[name] = cls(credentials[name], **settings, shared=shared)
+        return Accounts(clients, clients[names[0]]._pool, limiter)
 
     @classmethod
     def from_keys(

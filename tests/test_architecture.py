@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1] / PACKAGE
 
 _PURE = {"errors", "error_codes", "core", "spot", "futures"}
 _DECLARED = {"errors", "error_codes", "core", "spot", "futures"}
-_SDK = {*_DECLARED, "keys", "catalogue", "paging", "net", "client"}
+_SDK = {*_DECLARED, "keys", "catalogue", "paging", "net", "settings", "view", "wiring", "client"}
 MAY_IMPORT = {
     "errors": set[str](),
     "error_codes": {"errors"},
@@ -25,6 +25,9 @@ MAY_IMPORT = {
     "keys": {*_DECLARED, "keys"},
     "paging": _DECLARED,
     "net": {*_DECLARED, "net"},
+    "settings": {*_DECLARED, "net"},
+    "view": {*_DECLARED, "catalogue", "net"},
+    "wiring": {*_DECLARED, "net"},
     "client": _SDK,
     "sim": {*_DECLARED, "sim"},
     "data": {*_SDK, "data", "sim"},

@@ -15,13 +15,23 @@ from mexc_async.net.tracked_order import TrackedOrder
 from mexc_async.spot.trading import NewOrder
 
 if TYPE_CHECKING:
+    from mexc_async.net.desk import OrderDesk
     from mexc_async.net.orders import Orders
 
 EXIT_S = 30.0
 """How long a session's exit may take to cancel its orders."""
 
-current: ContextVar[OrderSession | None] = ContextVar("mexc_async_order_session", default=None)
+_current: ContextVar[OrderSession | None] = ContextVar("mexc_async_order_session", default=None)
 """The innermost session that the present task is in."""
+
+
+def note_opened(desk: OrderDesk, record: OrderRecord) -> None:
+    """Tell every session of this desk's client that the present task is in of an order that is about to be sent."""
+    session = _current.get()
+    while session is not None:
+        if session.orders.desk is desk:
+            session.take(record)
+        session = session.outer
 
 
 class OrderSession(Placing):
@@ -37,11 +47,11 @@ class OrderSession(Placing):
 
     async def place(self, order: NewOrder) -> TrackedOrder:
         """Place any order, as one of this session's."""
-        token = current.set(self)
+        token = _current.set(self)
         try:
             return await self.orders.place(order)
         finally:
-            current.reset(token)
+            _current.reset(token)
 
     @property
     def opened(self) -> list[TrackedOrder]:
@@ -56,14 +66,14 @@ class OrderSession(Placing):
             self._prune_at = 1000 + len(self._records)
 
     async def __aenter__(self) -> Self:
-        self.outer = current.get()
-        self._token = current.set(self)
+        self.outer = _current.get()
+        self._token = _current.set(self)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        current.reset(self._token)
+        _current.reset(self._token)
         if not self._cancel_on_exit:
             return
         was_cancelled = await self._shielded()

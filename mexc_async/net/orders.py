@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections import defaultdict
 from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import suppress
@@ -15,66 +14,46 @@ from typing import Any, Literal, TypeVar
 from mexc_async.core.checks import positive
 from mexc_async.core.orders import OrderRecord
 from mexc_async.errors import (
-    ClientClosed,
     ConfigError,
     InvalidRequest,
     MexcError,
-    OrderNotFound,
     OrdersLeftOpen,
     OutcomeUnknown,
     ProtocolError,
-    WaitTimeout,
 )
 from mexc_async.net.api import Api, Options
 from mexc_async.net.desk import OrderDesk
 from mexc_async.net.guard import Guarded, OrderGuard
 from mexc_async.net.heartbeat import Heartbeat
 from mexc_async.net.hooks import logger
-from mexc_async.net.hub import Hub
-from mexc_async.net.inbox import Inbox
 from mexc_async.net.journal import client_name, past_orders
-from mexc_async.net.order_session import EXIT_S, OrderSession, current
+from mexc_async.net.order_follower import OrderFollower
+from mexc_async.net.order_session import EXIT_S, OrderSession
 from mexc_async.net.placing import Placing
 from mexc_async.net.tracked_order import TrackedOrder
-from mexc_async.spot.account import MyTradesQuery
-from mexc_async.spot.channels import FILLS, ORDERS
 from mexc_async.spot.tracking import adopted
 from mexc_async.spot.trading import MAX_BATCH, CancelOrder, NewOrder, OpenOrdersQuery, OrderQuery
 
 T = TypeVar("T")
 
-LATE_FILLS_S = 1.0
-"""How long a finished order's fills may be missing before REST is asked for them."""
-REJOIN_S = 60.0
-"""Between attempts to get the private stream after a refusal."""
 _RESTING = ("LIMIT", "LIMIT_MAKER")
 
 
 class Orders(Placing, Guarded):
     """`mexc.orders`: placing, following, replacing and cancelling orders that are never lost or doubled."""
 
-    def __init__(self, api: Api, desk: OrderDesk, hub: Hub, options: Options, guard: OrderGuard) -> None:
+    def __init__(self, api: Api, desk: OrderDesk, follower: OrderFollower, options: Options, guard: OrderGuard) -> None:
         super().__init__(guard)
         self.desk = desk
         self._api = api
-        self._hub = hub
+        self._follower = follower
         self._options = options
-        self._is_started = False
-        self._swept_at = 0.0
-        self._lacking: dict[str, tuple[OrderRecord, float]] = {}
-        """Finished orders of which fills are missing, and since when."""
-        self._stirred = asyncio.Event()
-        self._told = asyncio.Event()
-        """Set while the private stream tells."""
         self._replacing: set[OrderRecord] = set()
-        desk.on_open = self._opened
-        desk.ledger.on_change = self._changed
-        hub.tap = desk.ledger.on_push
 
     @property
     def is_followed(self) -> bool:
         """Whether the private stream tells of orders at present; REST is asked where it does not."""
-        return self._told.is_set()
+        return self._follower.is_told
 
     def __getitem__(self, client_order_id: str) -> TrackedOrder:
         """An order of this client by its id. Raises KeyError; finished ones are kept for `keep_s`."""
@@ -99,12 +78,12 @@ class Orders(Placing, Guarded):
 
     async def place(self, order: NewOrder) -> TrackedOrder:
         """Place any order and return once the exchange has it."""
-        self._start()
+        self._follower.start()
         named = self.desk.ids.named(order)
         await self.desk.place(named, self._options)
         placed = self[named.new_client_order_id or ""]
         if not self.is_followed and placed.type not in _RESTING:
-            self._api.tasks.spawn(self._look_up([placed.record]))  # it has ended by now, and no push will tell
+            self._api.tasks.spawn(self._follower.look_up([placed.record]))  # it has ended by now, and no push will tell
         return placed
 
     async def place_many(self, orders: Iterable[NewOrder]) -> list[TrackedOrder]:
@@ -113,7 +92,7 @@ class Orders(Placing, Guarded):
         One order's refusal is not raised: it is in that order's `error`. An order whose fate could not be told within
         `settle_s` is `UNKNOWN`, and is still looked for.
         """
-        self._start()
+        self._follower.start()
         wanted = [self.desk.ids.named(order) for order in orders]
         records: dict[str, OrderRecord] = {}
         by_symbol: dict[str, list[NewOrder]] = defaultdict(list)
@@ -260,18 +239,6 @@ class Orders(Placing, Guarded):
         """Run work that the client owns. Raises ClientClosed."""
         return self._api.tasks.spawn(work)
 
-    def _opened(self, record: OrderRecord) -> None:
-        if self.desk.guard is not None:
-            self._guard.opened(record)
-            self._start()  # by whatever method it is sent, what becomes of it has to be known
-        session = current.get()
-        while session is not None:
-            if session.orders is self:
-                session.take(record)
-            session = session.outer
-        if self._is_started:
-            self._stirred.set()
-
     # Following
 
     async def follow(self, timeout_s: float | None = None) -> None:
@@ -279,12 +246,8 @@ class Orders(Placing, Guarded):
 
         Without it the first order's progress may be asked for by REST, which takes a little longer.
         """
-        self._start()
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._told.wait()
-        except TimeoutError:
-            raise WaitTimeout(f"the private stream was not there in {timeout_s:g} s") from None
+        self._follower.start()
+        await self._follower.told(timeout_s)
 
     async def adopt(self, prefix: str | None = None) -> list[TrackedOrder]:
         """Take in the account's open orders whose client order id begins with `prefix`, as after a restart.
@@ -292,7 +255,7 @@ class Orders(Placing, Guarded):
         Without one, those whose id has the form that this client gives its ids. Orders that are known already are
         brought up to date.
         """
-        self._start()
+        self._follower.start()
         taken = []
         for order in await self._api.send(OpenOrdersQuery(), self._options):
             name = order.client_order_id
@@ -310,7 +273,7 @@ class Orders(Placing, Guarded):
 
         Raises OrderNotFound; within recvWindow after it was sent, an order may be there and not be found yet.
         """
-        self._start()
+        self._follower.start()
         if (known := self.get(client_order_id)) is not None:
             return known
         query = OrderQuery(symbol=symbol, orig_client_order_id=client_order_id)
@@ -338,7 +301,7 @@ class Orders(Placing, Guarded):
 
         Raises ConfigError without a log that can be read, and whatever the exchange's answers raise.
         """
-        self._start()
+        self._follower.start()
         await self._api.clock.ensure()  # what is concluded from an order's absence depends on it
         ledger, journal, credentials = self.desk.ledger, self._api.journal, self._api.credentials
         if path is None:
@@ -351,103 +314,10 @@ class Orders(Placing, Guarded):
         if journal is not None and not journal.log.is_at(path):
             for record in unfinished:
                 journal.whole(record)
-        self._stirred.set()
+        self._follower.stir()
         await self.adopt()
-        await self._sweep()
+        await self._follower.sweep()
         with suppress(OutcomeUnknown):
             await ledger.settled([r for r in unfinished if r.is_in_doubt], MexcError("orders of before the restart"))
         ended = [record for record in unfinished if record.is_final]
         return [TrackedOrder(self, record) for record in (*ended, *ledger.table.live())]
-
-    def _changed(self, record: OrderRecord) -> None:
-        if self.desk.guard is not None:
-            self._guard.changed(record)
-        if record.lacks and record.is_final:
-            self._lacking.setdefault(record.client_order_id, (record, time.monotonic()))
-        elif self._lacking:
-            self._lacking.pop(record.client_order_id, None)
-
-    def _start(self) -> None:
-        """From the first order on, follow the private stream and look at REST where that is silent."""
-        self._api.admit(NewOrder.route)
-        if not self._is_started:
-            self._is_started = self.desk.is_strict = True
-            self._api.tasks.spawn(self._follow())
-            self._api.tasks.spawn(self._watch())
-
-    async def _follow(self) -> None:
-        """Have the private stream tell of orders and fills; the desk learns from every private push."""
-        while True:
-            inbox = Inbox((ORDERS, FILLS), 1, "latest", lambda _: None, self._api.clock.server_ms)
-            inbox.on_gap = lambda: self._set_followed(False)
-            inbox.on_back = lambda: self._set_followed(True)
-            try:
-                await self._hub.join(inbox)
-                self._set_followed(True)
-                ended = asyncio.Event()
-                inbox.on_end = ended.set
-                if not inbox.is_closed:
-                    await ended.wait()
-            except ClientClosed:
-                return
-            except MexcError as error:
-                logger.warning("orders are followed by REST alone: %s", error)
-            finally:
-                self._told.clear()
-                self._hub.leave(inbox)
-            await asyncio.sleep(REJOIN_S)
-
-    def _set_followed(self, is_followed: bool) -> None:
-        """The stream came or went: what happened around that moment is looked up at once."""
-        (self._told.set if is_followed else self._told.clear)()
-        self._swept_at = 0.0
-        self._stirred.set()
-
-    async def _watch(self) -> None:
-        """Ask REST for what the stream did not tell, rarely while it is up, often while it is not."""
-        settings = self.desk.ledger.settings
-        while True:
-            if not self._lacking and next(self.desk.ledger.table.live(), None) is None:
-                self._stirred.clear()
-                await self._stirred.wait()
-            pause_s = settings.watch_s if self.is_followed else settings.poll_s
-            is_due = time.monotonic() - self._swept_at >= pause_s
-            try:
-                if is_due:
-                    self._swept_at = time.monotonic()
-                    await self._sweep()
-                await self._fetch_fills()
-            except ClientClosed:
-                return
-            except MexcError as error:
-                logger.info("open orders could not be looked at: %s", error)
-            await asyncio.sleep(min(settings.poll_s, settings.watch_s))
-
-    async def _sweep(self) -> None:
-        """Compare the live orders with the exchange's; the desk learns from every answer."""
-        live = [record for record in self.desk.ledger.table.live() if record.is_placed]
-        if not live:
-            return
-        standing = {order.order_id for order in await self._api.send(OpenOrdersQuery(), Options())}
-        await self._look_up([record for record in live if record.order_id not in standing])
-
-    async def _look_up(self, records: Iterable[OrderRecord]) -> None:
-        """Ask for orders one by one."""
-        for record in records:
-            if record.is_final:
-                continue
-            try:
-                query = OrderQuery(symbol=record.symbol, orig_client_order_id=record.client_order_id)
-                await self._api.send(query, Options())
-            except OrderNotFound:
-                logger.info("%r is not visible yet", record)
-
-    async def _fetch_fills(self) -> None:
-        """Fills that finished orders lack, once they have had time to come by themselves."""
-        now = time.monotonic()
-        for record, since in list(self._lacking.values()):
-            is_late = now - since >= LATE_FILLS_S or not self.is_followed
-            if record.order_id is not None and is_late:
-                await self._api.send(
-                    MyTradesQuery(symbol=record.symbol, order_id=record.order_id, limit=1000), Options()
-                )

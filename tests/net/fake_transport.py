@@ -10,22 +10,23 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 
-from mexc_async.client import RawView, View
 from mexc_async.core.credentials import Credentials
 from mexc_async.core.limits import Limits
 from mexc_async.core.reply import Reply
 from mexc_async.core.retry import RetryPolicy
 from mexc_async.errors import ConnectFailed
 from mexc_async.net.api import Api, Options
+from mexc_async.net.book import Books
 from mexc_async.net.call_log import CallLog
 from mexc_async.net.desk import OrderDesk
 from mexc_async.net.hooks import Event, Hooks
-from mexc_async.net.journal import Journal
-from mexc_async.net.ledger import OrderLedger, OrderSettings
+from mexc_async.net.hub import StreamSettings
+from mexc_async.net.ledger import OrderSettings
 from mexc_async.net.limiter import RateLimiter
-from mexc_async.net.money import MoneyDesk
-from mexc_async.net.order_ids import OrderIds
+from mexc_async.net.pool import PoolConfig
 from mexc_async.net.tasks import Tasks
+from mexc_async.view import RawView, View
+from mexc_async.wiring import wire_hub, wire_journal, wire_orders
 
 KEY = "mx0vglTESTkey12345"
 SECRET = "s3cr3tOfTheTests0123456789abcdef"
@@ -184,15 +185,14 @@ async def desk(
         hooks=hooks,
         **usual | settings,
     )
-    ledger = OrderLedger(api, orders)
-    ids = OrderIds(prefix)
-    order_desk = OrderDesk(api, ledger, ids, check_rules=check_rules)
-    MoneyDesk(api, ids, orders)
+    hub = wire_hub(api, PoolConfig(rest="http://127.0.0.1:9"), "ws://127.0.0.1:9/ws", StreamSettings(), "auto")
+    followed = wire_orders(api, hub, Books(api, hub), Options(), orders, prefix, check_rules)
+    ledger = followed.desk.ledger
     if call_log is not None:
-        api.journal = ledger.journal = Journal(call_log, Credentials(KEY, SECRET), prefix, api.clock.now_ms, hooks)
-    yield Desk(
-        transport, api, limiter, events, View(api, Options()), RawView(api, Options(raw=True)), order_desk, ledger.close
-    )
+        wire_journal(api, followed, call_log, Credentials(KEY, SECRET))
+    view, raw = View(api, Options()), RawView(api, Options(raw=True))
+    yield Desk(transport, api, limiter, events, view, raw, followed.desk, ledger.close)
+    await hub.aclose()
     api.is_closed = True
     ledger.close()
     limiter.close()

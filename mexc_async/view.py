@@ -1,0 +1,137 @@
+"""A client's calls with one set of options: `mexc.using(...)`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Literal, TypeVar, cast, overload
+
+from mexc_async.catalogue import money_of
+from mexc_async.core.endpoint import Auth, Cost, Json, Priority, Request, Route
+from mexc_async.core.query import Scalar, render
+from mexc_async.errors import InvalidRequest
+from mexc_async.net.api import Api, Call, Channel, Options
+from mexc_async.spot.api import RawSpot, Spot
+
+T = TypeVar("T")
+STAMPED = frozenset({"timestamp", "recvWindow", "signature"})
+METHODS = ("GET", "POST", "PUT", "DELETE")
+_PLAIN_PATH = re.compile(r"/[!\"$->@-~]*")  # visible ASCII but # and ?
+
+
+class RawView:
+    """The client with answers as they came: `mexc.using(raw=True)`. Numbers with a fraction are Decimal."""
+
+    def __init__(self, api: Api, options: Options) -> None:
+        self._api = api
+        self._options = options
+        self.spot = RawSpot(Channel(api, options))
+
+    async def send(self, request: Request[object]) -> Json:
+        """Send a request value and return its answer undecoded."""
+        answer: object = await self._api.send(request, self._options)
+        return cast(Json, answer)
+
+
+class View:
+    """The client with options for its calls: `mexc.using(timeout_s=2, max_wait_s=0)`."""
+
+    spot: Spot
+    """Every spot endpoint."""
+
+    def __init__(self, api: Api, options: Options) -> None:
+        self._api = api
+        self._options = options
+        self.spot = Spot(Channel(api, options))
+
+    async def send(self, request: Request[T]) -> T:
+        """Send a request value, such as `DepthQuery(symbol="BTCUSDT")`, and return its typed answer."""
+        return await self._api.send(request, self._options)
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, Scalar] | None = None,
+        *,
+        signed: bool = False,
+        weight: int = 1,
+    ) -> Json:
+        """Reach an endpoint that is not declared, through the same limits, signing and errors.
+
+        `params` carry wire names; `weight` is taken from the IP budget. The answer comes undecoded. A GET may be
+        repeated after a fault, everything else is never.
+        """
+        if method not in METHODS:
+            raise InvalidRequest(f"method {method!r} is not one of {', '.join(METHODS)}")
+        if not _PLAIN_PATH.fullmatch(path):
+            raise InvalidRequest(f"path {path!r} must be a plain path such as /api/v3/time, its parameters in params")
+        if type(weight) is not int or weight < 0:
+            raise InvalidRequest(f"weight {weight!r} must be a whole number that is not negative")
+        route = Route(
+            method,
+            path,
+            Auth.SIGNED if signed else Auth.NONE,
+            costs=(Cost("ip", weight),) if weight else (),
+            priority=Priority.ACCOUNT if signed else Priority.MARKET,
+            safe=method == "GET",
+            money=money_of(method, path),
+        )
+        if (method, path) in self._api.kept_paths:
+            raise InvalidRequest(f"{method} {path} would pass the guard by: while it is on, place by orders or spot")
+        for name in STAMPED.intersection(params or ()) if signed else ():
+            raise InvalidRequest(f"parameter {name!r} is set by the client itself when a call is signed")
+        try:
+            pairs = [(name, render(value)) for name, value in (params or {}).items() if value is not None]
+        except TypeError as error:
+            raise InvalidRequest(f"parameter {error}") from None
+        answer: Json = await self._api.run(Call(route, pairs, None), self._options)
+        return answer
+
+    @overload
+    def using(
+        self,
+        *,
+        raw: Literal[True],
+        max_wait_s: float | None = None,
+        timeout_s: float | None = None,
+        recv_window_ms: int | None = None,
+        cached: bool | None = None,
+    ) -> RawView: ...
+    @overload
+    def using(
+        self,
+        *,
+        raw: Literal[False] = False,
+        max_wait_s: float | None = None,
+        timeout_s: float | None = None,
+        recv_window_ms: int | None = None,
+        cached: bool | None = None,
+    ) -> View: ...
+    def using(
+        self,
+        *,
+        raw: bool = False,
+        max_wait_s: float | None = None,
+        timeout_s: float | None = None,
+        recv_window_ms: int | None = None,
+        cached: bool | None = None,
+    ) -> View | RawView:
+        """The same client with other options; what is not given stays as it is here.
+
+        Args:
+            raw: answers as they came, undecoded.
+            max_wait_s: how long a call may stand in line for the limits; 0 raises RateLimited at once.
+            timeout_s: seconds for one attempt.
+            recv_window_ms: how old a signed call may be on arrival, 1 to 60000.
+            cached: False asks again although an answer is kept (`exchange_info`, five minutes).
+        """
+        old = self._options
+        options = Options(
+            max_wait_s=old.max_wait_s if max_wait_s is None else max_wait_s,
+            timeout_s=old.timeout_s if timeout_s is None else timeout_s,
+            recv_window_ms=old.recv_window_ms if recv_window_ms is None else recv_window_ms,
+            cached=old.cached if cached is None else cached,
+            raw=raw,
+        )
+        return RawView(self._api, options) if raw else View(self._api, options)
