@@ -111,7 +111,7 @@ class Mexc(View):
             retry: what is tried again, and how long.
             recv_window_ms: how old a signed call may be on arrival; None leaves MEXC's 5000.
             order_id_prefix: begins every client order id that is made here.
-            orders: how long orders are looked for, self.orders and remembered.
+            orders: how long orders are looked for, followed and remembered.
             call_log: where every private call and push is written, a `CallLog` or its path; see `orders.restore`.
             alarms: what is reported as unusual activity, and whether it halts orders.
             proxy: URL of an HTTP proxy; without one `trust_env` lets HTTPS_PROXY, ALL_PROXY and NO_PROXY decide.
@@ -173,16 +173,15 @@ class Mexc(View):
         """Push streams: `async with mexc.streams.trades("BTCUSDT") as trades`."""
         self.books = Books(api, self._hub)
         """Live books: `async with mexc.books("BTCUSDT") as book`."""
-        self.orders = wire_orders(api, self._hub, self.books, options, orders, order_id_prefix, check_rules)
-        """Orders that are followed: `order = await mexc.orders.limit_buy("BTCUSDT", quantity=..., price=...)`."""
-        super().__init__(api, options)
+        followed = wire_orders(api, self._hub, self.books, options, orders, order_id_prefix, check_rules)
+        super().__init__(api, options, followed)
         self._user: UserStream | None = None
         if credentials is not None:
-            self._user = wire_user_stream(api, self._hub, self.orders)
+            self._user = wire_user_stream(api, self._hub, followed)
             if call_log is not None:
                 log = call_log if isinstance(call_log, CallLog) else CallLog(call_log)
-                wire_journal(api, self.orders, log, credentials)
-        self._alarms = Alarms(alarms, self.orders.desk, self.orders.halt)
+                wire_journal(api, followed, log, credentials)
+        self._alarms = Alarms(alarms, followed.desk, self.orders.halt)
 
     @classmethod
     def from_env(cls, **settings: Unpack[Settings]) -> Self:

@@ -11,6 +11,7 @@ from mexc_async.core.endpoint import Auth, Cost, Json, Priority, Request, Route
 from mexc_async.core.query import Scalar, render
 from mexc_async.errors import InvalidRequest
 from mexc_async.net.api import Api, Call, Channel, Options
+from mexc_async.net.orders import Orders
 from mexc_async.spot.api import RawSpot, Spot
 
 T = TypeVar("T")
@@ -38,11 +39,14 @@ class View:
 
     spot: Spot
     """Every spot endpoint."""
+    orders: Orders
+    """Orders that are followed: `order = await mexc.orders.limit_buy("BTCUSDT", quantity=..., price=...)`."""
 
-    def __init__(self, api: Api, options: Options) -> None:
+    def __init__(self, api: Api, options: Options, orders: Orders) -> None:
         self._api = api
         self._options = options
         self.spot = Spot(Channel(api, options))
+        self.orders = orders.using(options)
 
     async def send(self, request: Request[T]) -> T:
         """Send a request value, such as `DepthQuery(symbol="BTCUSDT")`, and return its typed answer."""
@@ -119,8 +123,10 @@ class View:
     ) -> View | RawView:
         """The same client with other options; what is not given stays as it is here.
 
+        They are those of `spot`, `send` and `request`, and of what `orders` places, cancels and replaces.
+
         Args:
-            raw: answers as they came, undecoded.
+            raw: answers as they came, undecoded; such a view has no `orders`.
             max_wait_s: how long a call may stand in line for the limits; 0 raises RateLimited at once.
             timeout_s: seconds for one attempt.
             recv_window_ms: how old a signed call may be on arrival, 1 to 60000.
@@ -134,4 +140,4 @@ class View:
             cached=old.cached if cached is None else cached,
             raw=raw,
         )
-        return RawView(self._api, options) if raw else View(self._api, options)
+        return RawView(self._api, options) if raw else View(self._api, options, self.orders)

@@ -105,10 +105,11 @@ class OrderSession(Placing):
         return was_cancelled
 
     async def _cancel_all(self) -> None:
+        orders = self.orders.patient()
         try:
             async with asyncio.timeout(self._timeout_s):
                 while live := [record for record in self._records if not record.is_final]:
-                    await self.orders.cancel_each(live)
+                    await orders.cancel_each(live)
                     await asyncio.sleep(0)
         except TimeoutError:
             pass

@@ -7,9 +7,12 @@ import os
 from collections import defaultdict
 from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import suppress
+from copy import copy
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
+
+from msgspec import structs
 
 from mexc_async.core.checks import positive
 from mexc_async.core.orders import OrderRecord
@@ -40,7 +43,11 @@ _RESTING = ("LIMIT", "LIMIT_MAKER")
 
 
 class Orders(Placing, Guarded):
-    """`mexc.orders`: placing, following, replacing and cancelling orders that are never lost or doubled."""
+    """`mexc.orders`: placing, following, replacing and cancelling orders that are never lost or doubled.
+
+    That of a view, `mexc.using(...).orders`, holds the same orders. What is placed by it, and what is done with the
+    objects that it returns, goes out with the view's options.
+    """
 
     def __init__(self, api: Api, desk: OrderDesk, follower: OrderFollower, options: Options, guard: OrderGuard) -> None:
         super().__init__(guard)
@@ -49,6 +56,16 @@ class Orders(Placing, Guarded):
         self._follower = follower
         self._options = options
         self._replacing: set[OrderRecord] = set()
+
+    def using(self, options: Options) -> Self:
+        """The same orders with other options."""
+        same = copy(self)  # all but the options is shared
+        same._options = options
+        return same
+
+    def patient(self) -> Self:
+        """The same orders, where a call waits for the limits as long as it takes: what must not be left undone."""
+        return self if self._options.max_wait_s is None else self.using(structs.replace(self._options, max_wait_s=None))
 
     @property
     def is_followed(self) -> bool:
@@ -207,7 +224,7 @@ class Orders(Placing, Guarded):
     async def _restore(self, order: TrackedOrder, rest: NewOrder, error: MexcError) -> None:
         """Put the rest of a cancelled order back, because what was to follow it was refused."""
         try:
-            restored = await self.place(rest)
+            restored = await self.patient().place(rest)
         except MexcError as failure:
             error.add_note(f"the old order could not be put back: {failure}")
         else:

@@ -190,7 +190,7 @@ async def desk(
     ledger = followed.desk.ledger
     if call_log is not None:
         wire_journal(api, followed, call_log, Credentials(KEY, SECRET))
-    view, raw = View(api, Options()), RawView(api, Options(raw=True))
+    view, raw = View(api, Options(), followed), RawView(api, Options(raw=True))
     yield Desk(transport, api, limiter, events, view, raw, followed.desk, ledger.close)
     await hub.aclose()
     api.is_closed = True
