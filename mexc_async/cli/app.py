@@ -32,7 +32,7 @@ app = typer.Typer(
 )
 app.command()(balances)
 app.command()(book)
-app.command()(buy)
+app.command("buy")(buy)
 app.command(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
     options_metavar="[--NAME VALUE ...] [OPTIONS]",
@@ -43,7 +43,7 @@ app.command()(doctor)
 app.command()(endpoints)
 app.command()(klines)
 app.command()(orders)
-app.command()(sell)
+app.command("sell")(sell)
 app.command()(guard)
 app.command()(sim)
 app.command()(calls)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,7 @@ from mexc_async.cli.target import AsJson, Rest, Sim, Symbol, Yes, connect
 if TYPE_CHECKING:
     from mexc_async.client import Mexc
     from mexc_async.net.tracked_order import TrackedOrder
+    from mexc_async.spot.enums import SideName
     from mexc_async.spot.trading import NewOrder
 
 ENDS_AT_ONCE_S = 10.0
@@ -34,84 +36,58 @@ Wait = Annotated[
 ]
 
 
-def buy(
-    symbol: Symbol,
-    quantity: Quantity = None,
-    price: Price = None,
-    quote: Quote = None,
-    kind: Type = None,
-    client_order_id: Id = None,
-    wait: Wait = None,
-    yes: Yes = False,
-    json: AsJson = False,
-    sim: Sim = False,
-    rest: Rest = None,
-) -> None:
-    """Buy, and show what became of the order; interrupted before it is known to stand, it is cancelled."""
-    _order("BUY", symbol, quantity, price, quote, kind, client_order_id, wait, yes, json, sim, rest)
+def _command(side: SideName) -> Callable[..., None]:
+    def order(
+        symbol: Symbol,
+        quantity: Quantity = None,
+        price: Price = None,
+        quote: Quote = None,
+        kind: Type = None,
+        client_order_id: Id = None,
+        wait: Wait = None,
+        yes: Yes = False,
+        json: AsJson = False,
+        sim: Sim = False,
+        rest: Rest = None,
+    ) -> None:
+        from mexc_async.cli.flags import build
+        from mexc_async.errors import ConfigError, InvalidRequest
+        from mexc_async.spot.trading import NewOrder
 
-
-def sell(
-    symbol: Symbol,
-    quantity: Quantity = None,
-    price: Price = None,
-    quote: Quote = None,
-    kind: Type = None,
-    client_order_id: Id = None,
-    wait: Wait = None,
-    yes: Yes = False,
-    json: AsJson = False,
-    sim: Sim = False,
-    rest: Rest = None,
-) -> None:
-    """Sell, and show what became of the order; interrupted before it is known to stand, it is cancelled."""
-    _order("SELL", symbol, quantity, price, quote, kind, client_order_id, wait, yes, json, sim, rest)
-
-
-def _order(
-    side: str,
-    symbol: str,
-    quantity: str | None,
-    price: str | None,
-    quote: str | None,
-    kind: str | None,
-    client_order_id: str | None,
-    wait: float | None,
-    yes: bool,
-    json: bool,
-    sim: bool,
-    rest: str | None,
-) -> None:
-    from mexc_async.cli.flags import build
-    from mexc_async.errors import ConfigError, InvalidRequest
-    from mexc_async.spot.trading import NewOrder
-
-    given = {
-        "symbol": symbol,
-        "side": side,
-        "type": kind or ("MARKET" if price is None else "LIMIT"),
-        "quantity": quantity,
-        "price": price,
-        "quote_order_qty": quote,
-        "new_client_order_id": client_order_id,
-    }
-    try:
-        if wait is not None and not 0 <= wait <= 86_400:
-            raise InvalidRequest(f"--wait {wait:g} must be from 0 to 86400 seconds")
-        request = build(NewOrder, {name: text for name, text in given.items() if text is not None})
-        mexc = connect(rest, sim, signed=True, changes=True)
-    except (ConfigError, InvalidRequest) as error:
-        fail(error)
-    confirm(mexc, _described(request), yes)
-
-    async def work(mexc: Mexc) -> None:
-        order = await _placed(mexc, request)
+        given = {
+            "symbol": symbol,
+            "side": side,
+            "type": kind or ("MARKET" if price is None else "LIMIT"),
+            "quantity": quantity,
+            "price": price,
+            "quote_order_qty": quote,
+            "new_client_order_id": client_order_id,
+        }
         try:
-            await _follow(mexc, order, wait)
-        finally:
-            show(_summary(order), json)
+            if wait is not None and not 0 <= wait <= 86_400:
+                raise InvalidRequest(f"--wait {wait:g} must be from 0 to 86400 seconds")
+            request = build(NewOrder, {name: text for name, text in given.items() if text is not None})
+            mexc = connect(rest, sim, signed=True, changes=True)
+        except (ConfigError, InvalidRequest) as error:
+            fail(error)
+        confirm(mexc, _described(request), yes)
 
-    carry_out(mexc, work)
+        async def work(mexc: Mexc) -> None:
+            order = await _placed(mexc, request)
+            try:
+                await _follow(mexc, order, wait)
+            finally:
+                show(_summary(order), json)
+
+        carry_out(mexc, work)
+
+    order.__doc__ = (
+        f"{side.title()}, and show what became of the order; interrupted before it is known to stand, it is cancelled."
+    )
+    return order
+
+
+buy, sell = _command("BUY"), _command("SELL")
 
 
 def _described(order: NewOrder) -> str:
