@@ -9,21 +9,16 @@ async def balances(request: web.Request) -> web.Response:
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 
-import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from mexc_async.client import Mexc
-from mexc_async.contrib.http_answers import OWN_FAULT, body_of, headers_of, status_of
+from mexc_async.contrib.http_answers import JSON, Answer, answer_of, failure_of, health_of, readiness_of
 from mexc_async.contrib.keyed_orders import EARLIER_S, KeyedOrders
 from mexc_async.contrib.service import CLOSING_S, MexcService
-from mexc_async.core.plain import plain
 from mexc_async.errors import MexcError
-
-logger = logging.getLogger("mexc_async.contrib")
 
 SERVICE = web.AppKey("mexc_service", MexcService)
 
@@ -80,8 +75,11 @@ def orders_of(request: web.Request) -> KeyedOrders:
 
 def answer(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """A value of the SDK as JSON, amounts as text."""
-    body = orjson.dumps(plain(value))
-    return web.Response(body=body, status=status, headers=headers, content_type="application/json")
+    return _response(answer_of(value, status, headers))
+
+
+def _response(answer: Answer) -> web.Response:
+    return web.Response(body=answer.body, status=answer.status, headers=answer.headers, content_type=JSON)
 
 
 @web.middleware
@@ -89,17 +87,12 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except MexcError as error:
-        status = status_of(error)
-        if status == OWN_FAULT:
-            logger.error("%s %s: %s", request.method, request.path, error)
-        return answer(body_of(error), status, headers_of(error))
+        return _response(failure_of(error, request.method, request.path))
 
 
 async def _health(request: web.Request) -> web.Response:
-    is_alive = service_of(request).is_alive
-    return answer({"alive": is_alive}, 200 if is_alive else 503)
+    return _response(health_of(service_of(request)))
 
 
 async def _ready(request: web.Request) -> web.Response:
-    readiness = service_of(request).readiness()
-    return answer(readiness, 200 if readiness.ready else 503)
+    return _response(readiness_of(service_of(request)))

@@ -12,23 +12,18 @@ This module is where `fastapi` is needed: `pip install mexc-async[fastapi]`.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, TypeAlias
 
-import orjson
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.requests import HTTPConnection
 
 from mexc_async.client import Mexc
-from mexc_async.contrib.http_answers import OWN_FAULT, body_of, headers_of, status_of
+from mexc_async.contrib.http_answers import JSON, Answer, answer_of, failure_of, health_of, readiness_of
 from mexc_async.contrib.keyed_orders import EARLIER_S, KeyedOrders
 from mexc_async.contrib.service import CLOSING_S, MexcService
-from mexc_async.core.plain import plain
 from mexc_async.errors import MexcError
-
-logger = logging.getLogger("mexc_async.contrib")
 
 
 def use_mexc(
@@ -93,22 +88,21 @@ Orders: TypeAlias = Annotated[KeyedOrders, Depends(orders_of)]
 
 def answer(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A value of the SDK as JSON, amounts as text: FastAPI itself would make floats of them."""
-    return Response(orjson.dumps(plain(value)), status, headers, "application/json")
+    return _response(answer_of(value, status, headers))
+
+
+def _response(answer: Answer) -> Response:
+    return Response(answer.body, answer.status, answer.headers, JSON)
 
 
 def _on_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, MexcError)
-    status = status_of(error)
-    if status == OWN_FAULT:
-        logger.error("%s %s: %s", request.method, request.url.path, error)
-    return answer(body_of(error), status, headers_of(error))
+    return _response(failure_of(error, request.method, request.url.path))
 
 
 async def _health(connection: HTTPConnection) -> Response:
-    is_alive = service_of(connection).is_alive
-    return answer({"alive": is_alive}, 200 if is_alive else 503)
+    return _response(health_of(service_of(connection)))
 
 
 async def _ready(connection: HTTPConnection) -> Response:
-    readiness = service_of(connection).readiness()
-    return answer(readiness, 200 if readiness.ready else 503)
+    return _response(readiness_of(service_of(connection)))

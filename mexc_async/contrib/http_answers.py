@@ -1,11 +1,17 @@
-"""What a web service answers when a call to the exchange failed: one table for every framework."""
+"""What a web service answers, whatever its framework: values, health and readiness, and failed calls by one table."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from math import ceil
+from typing import NamedTuple
 
+import orjson
 from msgspec import Struct
 
+from mexc_async.contrib.service import MexcService
+from mexc_async.core.plain import plain
 from mexc_async.errors import (
     AccountRestricted,
     ApiError,
@@ -47,7 +53,11 @@ from mexc_async.errors import (
     WithdrawalsOff,
 )
 
+logger = logging.getLogger("mexc_async.contrib")
+
+JSON = "application/json"
 ACCEPTED = 202
+UNAVAILABLE = 503
 OWN_FAULT = 500
 """The service is set up wrongly; what exactly is for its log, not for its callers."""
 
@@ -93,6 +103,39 @@ STATUSES: dict[type[MexcError], int] = {
 """HTTP status of each class of errors; one that is not listed has that of the nearest class above it."""
 
 _ASK_AGAIN = (429, 503)
+
+
+class Answer(NamedTuple):
+    """What goes out, before it is one of a framework's responses."""
+
+    body: bytes
+    """JSON, amounts as text."""
+    status: int = 200
+    headers: Mapping[str, str] | None = None
+
+
+def answer_of(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
+    """A value of the SDK."""
+    return Answer(orjson.dumps(plain(value)), status, headers)
+
+
+def health_of(service: MexcService) -> Answer:
+    """Whether the process is sound: 200, or 503 where it is to be started anew."""
+    return answer_of({"alive": service.is_alive}, 200 if service.is_alive else UNAVAILABLE)
+
+
+def readiness_of(service: MexcService) -> Answer:
+    """Whether requests can be served: 200, or 503 and why not. Raises ClientClosed."""
+    readiness = service.readiness()
+    return answer_of(readiness, 200 if readiness.ready else UNAVAILABLE)
+
+
+def failure_of(error: MexcError, method: str, path: str) -> Answer:
+    """A failed call; what is wrong with the service itself goes into the log and not to its caller."""
+    status = status_of(error)
+    if status == OWN_FAULT:
+        logger.error("%s %s: %s", method, path, error)
+    return answer_of(body_of(error), status, headers_of(error))
 
 
 class ErrorBody(Struct, frozen=True):
