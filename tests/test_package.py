@@ -144,9 +144,14 @@ async def right(mexc: Mexc) -> None:
     reveal_type(await mexc.spot.trade_fee(symbol="X"))
     reveal_type(await mexc.send(NewOrder(symbol="X", side="BUY", type="MARKET", quantity=Decimal(1))))
     reveal_type(await mexc.using(timeout_s=2).spot.klines(symbol="X", interval="1m"))
+    buy = mexc.spot.prepare(symbol="X", side="BUY", type="LIMIT")
+    reveal_type(await buy.send(price=Decimal(1), quantity=Decimal(1)))
+    reveal_type(await mexc.spot.presign([buy.order(price=Decimal(1), quantity=Decimal(1))]))
+    reveal_type(await mexc.using(max_wait_s=0).orders.limit_buy("X", price=Decimal(1), quantity=Decimal(1)))
     reveal_type(await mexc.request("GET", "/api/v3/etf/info", {"symbol": "X"}))
     raw: Json = await mexc.using(raw=True).spot.depth(symbol="X")
     raw = await mexc.using(raw=True).spot.ticker_price()
+    raw = await mexc.using(raw=True).spot.prepare(symbol="X", side="BUY", type="MARKET").send(quantity=Decimal(1))
     raw = await mexc.using(raw=True).send(NewOrder(symbol="X", side="BUY", type="MARKET", quantity=Decimal(1)))
 
 
@@ -163,6 +168,8 @@ async def wrong(mexc: Mexc) -> None:
     await mexc.using(raw=True).spot.depth(symbl="X")
     (await mexc.using(raw=True).spot.depth(symbol="X")).bids
     (await mexc.spot.depth(symbol="X")).bid
+    (await mexc.using(raw=True).spot.prepare(symbol="X", side="BUY", type="MARKET").send()).order_id
+    mexc.using(raw=True).orders
 """
 REVEALED = [
     "mexc_async.spot.models.Depth",
@@ -174,6 +181,9 @@ REVEALED = [
     "mexc_async.spot.models.Wrapped[mexc_async.spot.account.TradeFee]",
     "mexc_async.spot.models.OrderAck",
     "list[mexc_async.spot.models.Kline]",
+    "mexc_async.spot.models.OrderAck",
+    "list[mexc_async.spot.prepared.PresignedOrder[mexc_async.spot.models.OrderAck]]",
+    "mexc_async.net.tracked_order.TrackedOrder",
     None,  # Json, a recursive union that mypy prints at length
 ]
 

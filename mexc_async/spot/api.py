@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from mexc_async.core.endpoint import RawAnswers
+from mexc_async.core.endpoint import Json, RawAnswers
 from mexc_async.spot.account import Account
 from mexc_async.spot.announcements import Announcements
 from mexc_async.spot.broker import Broker
 from mexc_async.spot.market import Market
+from mexc_async.spot.models import OrderAck
 from mexc_async.spot.prepared import Preparing
 from mexc_async.spot.rebates import Rebates
 from mexc_async.spot.subaccounts import SubAccountEndpoints
@@ -15,11 +16,13 @@ from mexc_async.spot.user_stream import UserStreams
 from mexc_async.spot.wallet import Wallet
 
 
-class Spot(
-    Preparing, Market, Trading, Account, SubAccountEndpoints, Wallet, UserStreams, Rebates, Broker, Announcements
-):
+class Endpoints(Market, Trading, Account, SubAccountEndpoints, Wallet, UserStreams, Rebates, Broker, Announcements):
+    """The endpoints of every group."""
+
+
+class Spot(Preparing[OrderAck], Endpoints):
     """Every spot endpoint: `await mexc.spot.depth(symbol="BTCUSDT")`."""
 
 
-class RawSpot(RawAnswers, Spot):
+class RawSpot(RawAnswers, Preparing[Json], Endpoints):
     """The same endpoints; answers come as the exchange sent them, undecoded."""

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
 from decimal import Decimal
-from typing import Any, Protocol, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from msgspec.structs import force_setattr
 
 from mexc_async.core.checks import is_amount
-from mexc_async.core.endpoint import Resource, Sender
+from mexc_async.core.endpoint import Resource
 from mexc_async.errors import InvalidRequest
 from mexc_async.spot.enums import OrderTypeName, SideName, StpMode
-from mexc_async.spot.models import OrderAck
 from mexc_async.spot.trading import NewOrder
 
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 _copy: Callable[[NewOrder], NewOrder] = NewOrder.__copy__  # type: ignore[attr-defined]  # what `copy.copy` calls
 _ONE = Decimal(1)
 
 
-class SigningSender(Sender, Protocol):
+class OrderSender(Protocol[T_co]):
+    """What takes orders; its answers are OrderAck, or, in a view of raw answers, Json."""
+
+    async def send(self, request: NewOrder, /) -> T_co:
+        """Send one order and return its answer."""
+        ...
+
+
+class SigningSender(OrderSender[T_co], Protocol):
     """A sender that can sign an order before it is sent."""
 
     async def sign_ahead(self, order: NewOrder, /) -> NewOrder:
@@ -27,7 +36,7 @@ class SigningSender(Sender, Protocol):
         ...
 
 
-class PreparedOrder:
+class PreparedOrder(Generic[T]):
     """Orders of one symbol, side and type: `await buy.send(price=Decimal("93387.28"), quantity=Decimal("0.0005"))`.
 
     Each is a new order with a client order id of its own, and passes every check that `new_order` makes. What they
@@ -35,7 +44,12 @@ class PreparedOrder:
     """
 
     def __init__(
-        self, sender: Sender, symbol: str, side: SideName, type: OrderTypeName, stp_mode: StpMode | None = None
+        self,
+        sender: OrderSender[T],
+        symbol: str,
+        side: SideName,
+        type: OrderTypeName,
+        stp_mode: StpMode | None = None,
     ) -> None:
         price = None if type == "MARKET" else _ONE
         self.pattern = NewOrder(symbol=symbol, side=side, type=type, quantity=_ONE, price=price, stp_mode=stp_mode)
@@ -82,7 +96,7 @@ class PreparedOrder:
         quantity: Decimal | None = None,
         quote_order_qty: Decimal | None = None,
         new_client_order_id: str | None = None,
-    ) -> Coroutine[Any, Any, OrderAck]:
+    ) -> Coroutine[Any, Any, T]:
         """Place an order with these amounts. Raises what `new_order` raises."""
         return self._sender.send(
             self.order(
@@ -98,18 +112,18 @@ class PreparedOrder:
         return f"<PreparedOrder {pattern.side} {pattern.type} {pattern.symbol}>"
 
 
-class PresignedOrder:
+class PresignedOrder(Generic[T]):
     """An order that is signed already: `await order.send()`, once.
 
     Within four fifths of its recvWindow it goes out as it was signed, later it is signed anew first.
     """
 
-    def __init__(self, sender: Sender, order: NewOrder) -> None:
+    def __init__(self, sender: OrderSender[T], order: NewOrder) -> None:
         self.order = order
         """With its client order id."""
         self._sender = sender
 
-    def send(self) -> Coroutine[Any, Any, OrderAck]:
+    def send(self) -> Coroutine[Any, Any, T]:
         """Place it. Raises what `new_order` raises; InvalidRequest where it was sent before."""
         return self._sender.send(self.order)
 
@@ -117,16 +131,16 @@ class PresignedOrder:
         return f"<PresignedOrder {self.order.new_client_order_id} {self.order.side} {self.order.symbol}>"
 
 
-class Preparing(Resource):
-    """How orders are prepared; a part of `mexc.spot`."""
+class Preparing(Resource, Generic[T]):
+    """How orders are prepared; a part of `mexc.spot`. T is what sending one answers."""
 
     def prepare(
         self, *, symbol: str, side: SideName, type: OrderTypeName, stp_mode: StpMode | None = None
-    ) -> PreparedOrder:
+    ) -> PreparedOrder[T]:
         """Orders of which only the amounts are given when they are sent. Raises InvalidRequest."""
-        return PreparedOrder(self._sender, symbol, side, type, stp_mode)
+        return PreparedOrder(cast("OrderSender[T]", self._sender), symbol, side, type, stp_mode)
 
-    async def presign(self, orders: Sequence[NewOrder]) -> list[PresignedOrder]:
+    async def presign(self, orders: Sequence[NewOrder]) -> list[PresignedOrder[T]]:
         """Sign orders that are known ahead, such as a ladder, so that sending one is a single write.
 
         Each is sent once, by its own `send`, within four fifths of its recvWindow; later it is signed anew. At most
@@ -136,5 +150,5 @@ class Preparing(Resource):
         """
         if not isinstance(orders, list | tuple) or not all(type(order) is NewOrder for order in orders):
             raise InvalidRequest("orders must be a list of NewOrder")
-        sender = cast(SigningSender, self._sender)  # as every client's is
+        sender = cast("SigningSender[T]", self._sender)  # as every client's is
         return [PresignedOrder(sender, await sender.sign_ahead(order)) for order in orders]
