@@ -442,6 +442,8 @@ def test_settings_are_the_keyword_arguments_of_the_client() -> None:
         ({"rest": "http://api.mexc.com"}, "not encrypted"),
         ({"max_response_bytes": 0}, "max_response_bytes 0"),
         ({"allow_withdraw": "yes"}, "allow_withdraw 'yes' is not True or False"),
+        ({"read_only": "no"}, "read_only 'no' is not True or False"),
+        ({"check_rules": 1}, "check_rules 1 is not True or False"),
         ({"proxy": "socks5://127.0.0.1:1"}, "socks5"),
     ],
 )

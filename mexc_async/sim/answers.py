@@ -89,31 +89,22 @@ def depth(market: Market, limit: int, now_ms: int) -> Json:
     }
 
 
+def historical_trade(made: Trade) -> dict[str, Json]:
+    """A row of historicalTrades."""
+    return {
+        "id": None,
+        "price": text(made.price),
+        "qty": text(made.quantity),
+        "quoteQty": text(made.value),
+        "time": made.time_ms,
+        "isBuyerMaker": made.buyer_is_maker,
+        "isBestMatch": True,
+    }
+
+
 def trade(made: Trade) -> Json:
-    """A row of trades."""
-    return {
-        "id": None,
-        "price": text(made.price),
-        "qty": text(made.quantity),
-        "quoteQty": text(made.value),
-        "time": made.time_ms,
-        "isBuyerMaker": made.buyer_is_maker,
-        "isBestMatch": True,
-        "tradeType": "ASK" if made.buyer_is_maker else "BID",
-    }
-
-
-def historical_trade(made: Trade) -> Json:
-    """A row of historicalTrades, which has no tradeType."""
-    return {
-        "id": None,
-        "price": text(made.price),
-        "qty": text(made.quantity),
-        "quoteQty": text(made.value),
-        "time": made.time_ms,
-        "isBuyerMaker": made.buyer_is_maker,
-        "isBestMatch": True,
-    }
+    """A row of trades: one of historicalTrades and its tradeType."""
+    return historical_trade(made) | {"tradeType": "ASK" if made.buyer_is_maker else "BID"}
 
 
 def agg_trade(made: Trade) -> Json:
