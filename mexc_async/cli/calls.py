@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
+
+from mexc_async.cli.moment import moment_ms
 
 if TYPE_CHECKING:
     from mexc_async.core.call_log import AnyEntry
@@ -59,9 +62,13 @@ def calls(
     Exit status 0, 1 when --verify finds the log broken, 2 for wrong input.
     """
     from mexc_async.core.call_report import Filter, same_order
+    from mexc_async.core.checks import symbol as check_symbol
 
     try:
         log = _log_at(path)
+        since_ms, until_ms = _period(since, until)
+        if symbol is not None:
+            check_symbol("--symbol", symbol)
         wanted = Filter(
             endpoints=_endpoints(endpoint),
             kinds=_kinds(kind or []),
@@ -69,8 +76,8 @@ def calls(
             symbol=symbol,
             order_ids=None if order_id is None else same_order((entry for _, entry in _lines(log)), order_id),
             error=_error(error),
-            since_ms=_moment("--since", since),
-            until_ms=_moment("--until", until),
+            since_ms=since_ms,
+            until_ms=until_ms,
         )
         if last is not None and last < 1:
             raise ValueError(f"--last {last} must be at least 1")
@@ -155,18 +162,18 @@ def _error(text: str | None) -> str | None:
 
 def _moment(option: str, text: str | None) -> int | None:
     """Milliseconds UTC."""
-    import time
-    from datetime import UTC, datetime
-
     if text is None:
         return None
     if (span := _SPAN.fullmatch(text)) is not None:
-        return int((time.time() - int(span[1]) * _SPAN_S[span[2]]) * 1000)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(f"{option} {text!r} is no time: {Moment}") from None
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+        return time.time_ns() // 1_000_000 - int(span[1]) * _SPAN_S[span[2]] * 1000
+    return moment_ms(option, text, f": {Moment}")
+
+
+def _period(since: str | None, until: str | None) -> tuple[int | None, int | None]:
+    since_ms, until_ms = _moment("--since", since), _moment("--until", until)
+    if since_ms is not None and until_ms is not None and since_ms >= until_ms:
+        raise ValueError(f"--since {since!r} is not before --until {until!r}")
+    return since_ms, until_ms
 
 
 # What is told

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
 
-from mexc_async.cli.keys import PasswordFd, Where, open_keys
+from mexc_async.cli.keys import PasswordFd, Where, found_credentials
 from mexc_async.cli.outcome import fail
 from mexc_async.net.loop import run
 
@@ -64,21 +63,8 @@ def _client(
     if sim:
         mexc = Mexc.sim(read_only=True)
         return mexc, mexc.credentials
-    credentials = _credentials(key, store, password_fd)
+    credentials = found_credentials(key, store, password_fd)
     return Mexc(credentials, rest=rest or REST, read_only=True), credentials
-
-
-def _credentials(key: str | None, store: str | None, password_fd: int | None) -> Credentials | None:
-    from mexc_async.keys.environment import KEY_VARIABLE, SECRET_VARIABLE, from_environment
-    from mexc_async.keys.stores import STORE_VARIABLE
-
-    if key is None and store is None:
-        if os.environ.get(KEY_VARIABLE) or os.environ.get(SECRET_VARIABLE):
-            return from_environment()
-        if STORE_VARIABLE not in os.environ and not open_keys(None, password_fd).stamp():
-            return None
-    book = open_keys(store, password_fd).read()
-    return book[key].credentials() if key is not None or book.in_use is not None else None
 
 
 async def _look(mexc: Mexc, credentials: Credentials | None) -> tuple[list[Finding], dict[str, Any]]:

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import sys
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
 
+from mexc_async.cli.moment import moment_ms
 from mexc_async.cli.outcome import fail
 
 if TYPE_CHECKING:
+    from mexc_async.core.credentials import Credentials
     from mexc_async.keys.book import KeyBook, StoredKey
     from mexc_async.keys.stores import KeyStore
 
@@ -68,6 +69,9 @@ def list_keys(
     if json:
         print(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode())
         return
+    if not rows:
+        print("no key is stored here; store one with: mexc-async keys add NAME")
+        return
     _print_table(rows)
     for row in rows:
         if row["advice"]:
@@ -116,18 +120,39 @@ def open_keys(where: str | None, password_fd: int | None) -> KeyStore:
     return open_store(where, password=password_from(os.environ, password_fd))
 
 
+def found_credentials(
+    key: str | None = None, store: str | None = None, password_fd: int | None = None
+) -> Credentials | None:
+    """A stored key by its name, else the environment's, else the one in use; None without any. Raises ConfigError."""
+    import os
+
+    from mexc_async.errors import ConfigError, MissingCredentials
+    from mexc_async.keys.environment import KEY_VARIABLE, SECRET_VARIABLE, from_environment
+    from mexc_async.keys.stores import STORE_VARIABLE
+
+    if key is None and store is None:
+        if os.environ.get(KEY_VARIABLE) or os.environ.get(SECRET_VARIABLE):
+            try:
+                return from_environment()
+            except MissingCredentials as error:
+                raise ConfigError(error.message) from None
+        if STORE_VARIABLE not in os.environ and not open_keys(None, password_fd).stamp():
+            return None
+    book = open_keys(store, password_fd).read()
+    return book[key].credentials() if key is not None or book.in_use is not None else None
+
+
 def created_ms(text: str | None) -> int:
     """When a key was made, in milliseconds; now by default. Raises ConfigError."""
-    from mexc_async.errors import ConfigError
+    from mexc_async.errors import ConfigError, InvalidRequest
 
     now_ms = time.time_ns() // 1_000_000
     if text is None:
         return now_ms
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
+        made_ms = moment_ms("--created", text)
+    except InvalidRequest:
         raise ConfigError(f"--created {text!r} is no day, as in 2026-09-01") from None
-    made_ms = round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
     if not 0 <= made_ms <= now_ms + 86_400_000:
         raise ConfigError(f"--created {text!r} is not in the past")
     return made_ms
@@ -201,4 +226,4 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         if row["replaces"]:
             age += f", {row['replaces']} still to be deleted"
         table.add_row("*" if row["in_use"] else "", row["name"], row["key"], age, row["sub_account"] or "")
-    Console(width=None if sys.stdout.isatty() else 200).print(table, f"{len(rows)} keys, * is in use")
+    Console(width=None if sys.stdout.isatty() else 200).print(table, "* is in use")

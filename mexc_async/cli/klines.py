@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from mexc_async.cli.moment import moment_ms
 from mexc_async.cli.outcome import REFUSED, fail
 from mexc_async.cli.target import Rest, Sim
 from mexc_async.net.loop import run
@@ -45,7 +46,9 @@ def klines(
     from mexc_async.spot.market import KlinesQuery
 
     try:
-        start_ms, end_ms = _moment("--since", since), None if until == "now" else _moment("--until", until)
+        start_ms, end_ms = moment_ms("--since", since), None if until == "now" else moment_ms("--until", until)
+        if start_ms >= (time.time_ns() // 1_000_000 if end_ms is None else end_ms):
+            raise InvalidRequest(f"--since {since!r} is not before --until {until!r}")
         wanted = cast("Interval", interval)
         KlinesQuery(symbol=symbol, interval=wanted, start_time=start_ms, end_time=end_ms)  # refuses what is wrong
         mexc = _client(rest, sim, limits)
@@ -64,19 +67,6 @@ def klines(
         fail(f"{error}; what was read is kept: the same command goes on from there", REFUSED)
     except SystemExit as ended:  # by Ctrl-C or SIGTERM, as `run` tells
         fail("interrupted; the same command goes on from there", int(ended.code or 0))
-
-
-def _moment(option: str, text: str) -> int:
-    """Milliseconds UTC. Raises ConfigError."""
-    from mexc_async.errors import ConfigError
-
-    if text.isdecimal() and len(text) > len("20250101"):
-        return int(text)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigError(f"{option} {text!r} is no time, as in 2025-01-01 or 2025-01-01T12:30") from None
-    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def _client(rest: str | None, sim: bool, limits: str) -> Mexc:

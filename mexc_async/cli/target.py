@@ -20,10 +20,13 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
 def connect(
     rest: str | None, sim: bool, *, signed: bool = False, changes: bool = False, allow_withdraw: bool = False
 ) -> Mexc:
-    """A client that is not open yet; a signed call takes the key from the environment. Raises ConfigError."""
+    """A client that is not open yet; a signed call takes the environment's key, or the stored one that is in use.
+
+    Raises ConfigError.
+    """
+    from mexc_async.cli.keys import found_credentials
     from mexc_async.client import Mexc
     from mexc_async.errors import ConfigError
-    from mexc_async.keys.environment import from_environment
 
     settings: Settings = {"read_only": not changes, "allow_withdraw": allow_withdraw}
     if sim and rest is not None:
@@ -32,7 +35,12 @@ def connect(
         return Mexc.sim(**settings)
     if rest is not None:
         settings["rest"], settings["ws"] = rest, _stream_beside(rest)
-    return Mexc(from_environment() if signed else None, **settings)
+    credentials = found_credentials() if signed else None
+    if signed and credentials is None:
+        raise ConfigError(
+            "no API key: set MEXC_API_KEY and MEXC_API_SECRET, or store one with: mexc-async keys add NAME"
+        )
+    return Mexc(credentials, **settings)
 
 
 def _stream_beside(rest: str) -> str:

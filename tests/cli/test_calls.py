@@ -199,6 +199,8 @@ def test_lines_that_cannot_be_read_are_counted(log: Path) -> None:
         (["--error", "Exception"], "--error 'Exception'"),
         (["--since", "yesterday"], "--since 'yesterday' is no time"),
         (["--until", "2026-13-01"], "--until '2026-13-01' is no time"),
+        (["--since", "2h", "--until", "3h"], "--since '2h' is not before --until '3h'"),
+        (["--symbol", "btcusdt"], "--symbol 'btcusdt' has 'b'"),
         (["--kind", "what"], "--kind 'what' is not one of opened, closed, lost"),
         (["--last", "0"], "--last 0 must be at least 1"),
         (["--verify", "--symbol", "BTCUSDT"], "--verify looks at every line"),

@@ -19,6 +19,7 @@ from mexc_async.keys.book import StoredKey
 from mexc_async.keys.key_file import KeyFile
 from mexc_async.sim.background import BackgroundSimulator
 from mexc_async.sim.keys import ALL_PERMISSIONS, ApiKey
+from tests.cli.command import Ended, invoke
 from tests.keys.world import CONFIG, OTHER, SUB, sub_account_key
 from tests.keys.world import client as client_of
 
@@ -135,6 +136,27 @@ def test_wrong_input_is_one_line_and_changes_nothing(environ: dict[str, str], ar
     data = Path(environ["MEXC_KEYS"]).read_bytes()
     assert words in refused(environ, *arguments, stdin=f"{KEY}x\n{SECRET}\n")
     assert Path(environ["MEXC_KEYS"]).read_bytes() == data
+
+
+def test_commands_take_the_stored_key_that_is_in_use(
+    sim: BackgroundSimulator, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def balances(**variables: str) -> Ended:
+        for name in ("MEXC_API_KEY", "MEXC_API_SECRET", *environ):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in (environ | variables).items():
+            monkeypatch.setenv(name, value)
+        return invoke("balances", "--rest", sim.rest)
+
+    assert "no API key: set MEXC_API_KEY and MEXC_API_SECRET, or store one" in balances().error(2)
+    add(environ, "a", sim.api_key, sim.api_secret)
+    assert "USDT" in balances().out
+    assert "wrong password" in balances(MEXC_KEYS_PASSWORD="another one").error(2)
+    assert balances(MEXC_API_KEY=KEY).error(2) == "error: MEXC_API_SECRET not set in the environment"
+
+
+def test_a_store_without_keys_says_how_to_add_one(environ: dict[str, str]) -> None:
+    assert ok(environ, "list") == "no key is stored here; store one with: mexc-async keys add NAME\n"
 
 
 def test_a_file_that_cannot_be_trusted_is_one_line(environ: dict[str, str]) -> None:
