@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable
 from fnmatch import translate
 from random import Random
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import msgspec
 
@@ -121,7 +121,12 @@ class FaultCount(msgspec.Struct, frozen=True):
 def parse_fault(text: str) -> Fault:
     """`KIND[,NAME=VALUE...]`, such as `skip,on=*aggre.depth*,chance=0.01`. Raises BadFault."""
     kind, *settings = text.split(",")
+    if kind not in get_args(Kind):
+        raise BadFault(f"fault {text!r}: {kind!r} is none of {', '.join(get_args(Kind))}")
     pairs = [setting.partition("=")[::2] for setting in settings]
+    for name, _ in pairs:
+        if name not in Fault.__struct_fields__[1:]:
+            raise BadFault(f"fault {text!r}: {name!r} is none of {', '.join(Fault.__struct_fields__[1:])}")
     try:
         return msgspec.convert({"kind": kind, **dict(pairs)}, Fault, strict=False)
     except msgspec.ValidationError as error:

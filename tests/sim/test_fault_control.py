@@ -103,6 +103,8 @@ class TestNames:
     @pytest.mark.parametrize(
         ("text", "words"),
         [
+            ("boom", "'boom' is none of refuse, block, drop"),
+            ("mute,chanse=1", "'chanse' is none of on, chance, after"),
             ("error,status=200", "status 200 is neither 403 nor 5xx"),
             ("error,status=teapot", "status"),
             ("reset,at=noon", "noon"),
