@@ -42,7 +42,10 @@ def carry_out(mexc: Mexc, work: Work) -> None:
         fail(error)
     except MexcError as error:
         fail("; ".join([str(error), *_meaning(error), *getattr(error, "__notes__", ())]), REFUSED)
-    except SystemExit as ended:  # by Ctrl-C or SIGTERM, as `run` tells
+    except SystemExit as ended:
+        if ended.code == REFUSED:  # whoever read the output has seen enough
+            raise
+        # by Ctrl-C or SIGTERM, as `run` tells
         fail("interrupted", int(ended.code or 0))
 
 

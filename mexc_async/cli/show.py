@@ -13,9 +13,14 @@ from mexc_async.core.plain import Plain, plain
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.table import Table
 
 MILLISECONDS_FROM = 1_000_000_000_000
 """September 2001: a time below this is none in milliseconds."""
+
+
+FEW = 3
+"""Rows that are shown one below the other, a line for each field, if they are too wide for a table."""
 
 
 def show(answer: object, as_json: bool, columns: Sequence[str] | None = None) -> None:
@@ -42,7 +47,13 @@ def _print(console: Console, value: Plain, columns: Sequence[str] | None) -> Non
             console.print("done")
     elif _is_rows(value):
         assert isinstance(value, list)
-        console.print(_rows(value, columns))
+        table = _rows(value, columns)
+        if len(value) <= FEW and _width(console, table) > console.width:
+            for number, row in enumerate(value):
+                console.print("\n" if number else "", end="")
+                _print(console, row, columns)
+        else:
+            console.print(table)
     elif isinstance(value, list):
         for item in value:
             console.print(text(item), markup=False)
@@ -57,6 +68,13 @@ def _is_rows(value: Plain) -> bool:
     return isinstance(value, list) and bool(value) and isinstance(value[0], dict | list)
 
 
+def _width(console: Console, table: Table) -> int:
+    """What a table needs if no word is to be broken."""
+    from rich.measure import Measurement
+
+    return Measurement.get(console, console.options.update(width=10_000), table).minimum
+
+
 def _facts(facts: Iterable[tuple[str, Plain]]) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
@@ -67,7 +85,7 @@ def _facts(facts: Iterable[tuple[str, Plain]]) -> RenderableType:
     return table
 
 
-def _rows(rows: Sequence[Plain], columns: Sequence[str] | None) -> RenderableType:
+def _rows(rows: Sequence[Plain], columns: Sequence[str] | None) -> Table:
     from rich.table import Table
     from rich.text import Text
 
