@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from itertools import pairwise
 from typing import cast
 
 import typer
@@ -37,16 +38,16 @@ app.command(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
     options_metavar="[--NAME VALUE ...] [OPTIONS]",
 )(call)
+app.command()(calls)
 app.command()(cancel)
 app.command()(demo)
 app.command()(doctor)
 app.command()(endpoints)
+app.command()(guard)
 app.command()(klines)
 app.command()(orders)
 app.command("sell")(sell)
-app.command()(guard)
 app.command()(sim)
-app.command()(calls)
 app.command()(ticker)
 app.command()(trades)
 app.command()(transfer)
@@ -76,12 +77,23 @@ def _options(
     """What stands before a subcommand."""
 
 
+def _said(error: typer.BadParameter) -> str:
+    """What Typer says of a command line that it cannot read, and which value it is about."""
+    message = error.format_message()
+    for name in error.param.opts if isinstance(error, typer.BadParameter) and error.param is not None else ():
+        for word, following in pairwise([*sys.argv[1:], ""]):
+            given = following if word == name else word.removeprefix(f"{name}=")
+            if given != word and repr(given) not in message:
+                return f"{name} {given!r}: {error.message}"
+    return message
+
+
 def main() -> None:
     """Run the command line; one that cannot be read ends with one line and status 2."""
     try:
         status: object = app(standalone_mode=False)
     except _UsageError as error:
-        if message := error.format_message():
+        if message := _said(error):
             print(f"error: {message}", file=sys.stderr)
         sys.exit(2)
     except typer.Abort:

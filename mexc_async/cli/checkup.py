@@ -130,8 +130,8 @@ async def _clock(mexc: Mexc) -> Finding:
     except MexcError as error:
         return Finding("clock", FAILED, _brief(error), error.advice or ADVICE_REACH)
     offset, bound = mexc.clock.offset_ms, mexc.clock.error_ms or 0.0
-    side = "ahead" if offset < 0 else "behind"
-    text = f"this machine's clock is {abs(offset):.0f} ms {side} of the exchange's (within {bound:.0f} ms)"
+    side = "ahead of" if offset < 0 else "behind"
+    text = f"this machine's clock is {abs(offset):.0f} ms {side} the exchange's (within {bound:.0f} ms)"
     if abs(offset) - bound >= SLOW_CLOCK_MS:
         return Finding("clock", WARNING, f"{text}; this SDK corrects that, others do not", ADVICE_TIMESTAMP)
     return Finding("clock", OK, text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -23,6 +24,9 @@ def test_help_lists_the_commands() -> None:
     result = run("--help")
     assert result.returncode == 0
     assert {"demo", "sim"} <= set(result.stdout.split())
+    commands = re.findall(r"^│ (\w+) {2,}", result.stdout.split("Commands")[1], re.MULTILINE)
+    assert commands[:-1] == sorted(commands[:-1])  # what has commands of its own comes last
+    assert commands[-1] == "keys"
 
 
 def test_version_is_printed() -> None:
@@ -51,6 +55,13 @@ def one_line_error(result: subprocess.CompletedProcess[str]) -> str:
 )
 def test_wrong_input_to_the_demo_is_one_line_and_status_2(arguments: list[str], words: str) -> None:
     assert words in one_line_error(run("demo", *arguments))
+
+
+@pytest.mark.parametrize("arguments", [("sim", "--port", "abc"), ("sim", "--port=abc"), ("guard", "--pid", "abc")])
+def test_a_value_of_the_wrong_type_is_named(arguments: tuple[str, ...]) -> None:
+    line = one_line_error(run(*arguments))
+    assert arguments[1].partition("=")[0] in line
+    assert "'abc'" in line
 
 
 def test_a_symbol_that_the_exchange_does_not_list_is_refused_before_trading() -> None:
