@@ -46,8 +46,9 @@ def weigh(quotes: list[tuple[Decimal, Decimal]], legs: list[Leg], stake: Decimal
     return amount / stake - 1, is_enough
 
 
-async def trade(mexc: Mexc, legs: list[Leg], prices: list[Decimal], amount: Decimal) -> Decimal:
-    """Send the three orders, each with what the last one brought; returns what came back, 0 if a leg found nobody."""
+async def trade(mexc: Mexc, legs: list[Leg], prices: list[Decimal], amount: Decimal) -> tuple[Decimal, bool]:
+    """Send the three orders, each with what the last one brought; returns what came back, and whether all did."""
+    is_whole = True
     for price, leg in zip(prices, legs, strict=True):
         rules = mexc.rules(leg.book.symbol)
         quantity = rules.quantity(amount / price / (1 + FEE) if leg.side is Side.BUY else amount)
@@ -56,10 +57,11 @@ async def trade(mexc: Mexc, legs: list[Leg], prices: list[Decimal], amount: Deci
         await order.closed()
         if order.filled_quantity < quantity:
             print(f"{leg.book.symbol}: filled {order.filled_quantity:f} of {quantity:f}; the round goes on with that")
+            is_whole = False
         if not order.filled_quantity:
-            return Decimal(0)
+            return Decimal(0), False
         amount = order.filled_quantity if leg.side is Side.BUY else order.filled_quote_quantity * (1 - FEE)
-    return amount
+    return amount, is_whole
 
 
 async def run(mexc: Mexc, seconds: float, stake: Decimal, least: Decimal) -> int:
@@ -82,11 +84,10 @@ async def run(mexc: Mexc, seconds: float, stake: Decimal, least: Decimal) -> int
                     changes = [asyncio.ensure_future(leg.book.changed()) for leg in legs]
                     try:
                         if is_worth_it:
-                            left = await trade(mexc, legs, [price for price, _ in quotes], stake)
+                            back, is_whole = await trade(mexc, legs, [price for price, _ in quotes], stake)
                             rounds += 1
-                            print(
-                                f"round {rounds}: {stake:f} became {left:.4f} USDT, {(left / stake - 1) * 100:+.3f} %"
-                            )
+                            gained = f"{(back / stake - 1) * 100:+.3f} %" if is_whole else "the rest stays as it is"
+                            print(f"round {rounds}: {stake:f} became {back:.4f} USDT, {gained}")
                         # after a round, wait until every book shows it; otherwise for the next change of any
                         when = asyncio.ALL_COMPLETED if is_worth_it else asyncio.FIRST_COMPLETED
                         await asyncio.wait(changes, return_when=when)
