@@ -41,8 +41,8 @@ def guard(
 ) -> None:
     """Cancel a client's orders when its process ends or its heartbeat stops, however that comes about.
 
-    The key comes from MEXC_API_KEY and MEXC_API_SECRET. Exit status 0 once no order is left and none can be accepted
-    any more, 1 if some may be, 2 for wrong input, 130 or 143 when told to stop.
+    The key comes from MEXC_API_KEY and MEXC_API_SECRET, or is the stored one in use. Exit status 0 once no order is
+    left and none can be accepted any more, 1 if some may be, 2 for wrong input, 130 or 143 when told to stop.
     """
     from mexc_async.errors import ConfigError, MexcError
 

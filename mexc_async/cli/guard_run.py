@@ -11,6 +11,7 @@ import orjson
 from msgspec import Struct
 
 from mexc_async.cli.guard_watch import Watch
+from mexc_async.cli.keys import needed_credentials
 from mexc_async.client import Mexc, Settings
 from mexc_async.core.orders import may_conclude
 from mexc_async.errors import MexcError, OrderNotFound
@@ -66,11 +67,11 @@ class Log:
 
 
 def open_client(rest: str | None) -> Mexc:
-    """A client with the key of the environment. Raises ConfigError."""
+    """A client with the key of the environment, or the stored one in use. Raises ConfigError."""
     settings: Settings = {"orders": OrderSettings(settle_s=SETTLE_S), "timeouts": TIMEOUTS}
     if rest is not None:
         settings["rest"] = rest
-    return Mexc.from_env(**settings)
+    return Mexc(needed_credentials(), **settings)
 
 
 async def watch_and_cancel(mexc: Mexc, watch: Watch, task: Task, log: Log) -> bool:

@@ -142,6 +142,17 @@ def found_credentials(
     return book[key].credentials() if key is not None or book.in_use is not None else None
 
 
+def needed_credentials() -> Credentials:
+    """The environment's key, else the stored one in use. Raises ConfigError."""
+    from mexc_async.errors import ConfigError
+
+    if (credentials := found_credentials()) is None:
+        raise ConfigError(
+            "no API key: set MEXC_API_KEY and MEXC_API_SECRET, or store one with: mexc-async keys add NAME"
+        )
+    return credentials
+
+
 def created_ms(text: str | None) -> int:
     """When a key was made, in milliseconds; now by default. Raises ConfigError."""
     from mexc_async.errors import ConfigError, InvalidRequest

@@ -24,7 +24,7 @@ def connect(
 
     Raises ConfigError.
     """
-    from mexc_async.cli.keys import found_credentials
+    from mexc_async.cli.keys import needed_credentials
     from mexc_async.client import Mexc
     from mexc_async.errors import ConfigError
 
@@ -35,12 +35,7 @@ def connect(
         return Mexc.sim(**settings)
     if rest is not None:
         settings["rest"], settings["ws"] = rest, _stream_beside(rest)
-    credentials = found_credentials() if signed else None
-    if signed and credentials is None:
-        raise ConfigError(
-            "no API key: set MEXC_API_KEY and MEXC_API_SECRET, or store one with: mexc-async keys add NAME"
-        )
-    return Mexc(credentials, **settings)
+    return Mexc(needed_credentials() if signed else None, **settings)
 
 
 def _stream_beside(rest: str) -> str:

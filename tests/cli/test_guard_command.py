@@ -275,10 +275,13 @@ def test_wrong_input_is_one_line_and_status_2(
     assert words in line
 
 
-def test_without_a_key_nothing_is_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_key_nothing_is_watched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MEXC_KEYS", str(tmp_path / "keys"))
     monkeypatch.delenv("MEXC_API_KEY", raising=False)
     monkeypatch.delenv("MEXC_API_SECRET", raising=False)
-    assert "MEXC_API_KEY and MEXC_API_SECRET not set" in one_line_error(run("guard", "--pid", HERE, "--prefix", "m"))
+    assert "no API key: set MEXC_API_KEY and MEXC_API_SECRET" in one_line_error(
+        run("guard", "--pid", HERE, "--prefix", "m")
+    )
 
 
 # --- who is watched ---
