@@ -37,16 +37,7 @@ from mexc_async.net.tasks import Tasks
 from mexc_async.net.upkeep import Upkeep
 from mexc_async.net.user_stream import UserStream
 from mexc_async.net.websocket import Library
-from mexc_async.settings import (
-    REST,
-    WS,
-    Settings,
-    Shared,
-    check_choice,
-    check_connections,
-    check_switches,
-    limits_of,
-)
+from mexc_async.settings import REST, WS, Settings, Shared, check_settings, limits_of
 from mexc_async.spot.rules import SymbolRules
 from mexc_async.view import RawView, View
 from mexc_async.wiring import wire_hub, wire_journal, wire_orders, wire_user_stream
@@ -125,6 +116,8 @@ class Mexc(View):
 
         Raises ConfigError.
         """
+        switches = {"allow_withdraw": allow_withdraw, "check_rules": check_rules, "trust_env": trust_env}
+        check_settings(credentials, connections, paths, order_transport, read_only=read_only, **switches)
         config = PoolConfig(
             rest=rest,
             proxy=proxy,
@@ -134,10 +127,6 @@ class Mexc(View):
             timeouts=timeouts,
             max_response_bytes=max_response_bytes,
         )
-        check_choice("paths", paths, "default", "guide")
-        check_choice("order_transport", order_transport, "lane", "pool")
-        check_connections(connections)
-        check_switches(read_only=read_only, allow_withdraw=allow_withdraw, check_rules=check_rules)
         self._connections = connections
         self._read_only = read_only
         self._allow_withdraw = allow_withdraw
@@ -198,7 +187,9 @@ class Mexc(View):
         The settings are those of `Mexc`, for all of them. Raises ConfigError.
         """
         names = list(credentials)
-        if not names or not all(name.isprintable() and name and "@" not in name for name in names):
+        if not names or not all(
+            isinstance(name, str) and name.isprintable() and name and "@" not in name for name in names
+        ):
             raise ConfigError(f"accounts {names!r} must be named by printable text without '@', and be one at least")
         log = settings.get("call_log")
         if log is not None and not isinstance(log, CallLog):  # one for all: a log has one writer

@@ -6,6 +6,8 @@ import os
 import ssl
 from typing import Literal, NamedTuple, TypedDict
 
+from mexc_async.core.checks import kind_of
+from mexc_async.core.credentials import Credentials
 from mexc_async.core.limits import Limits
 from mexc_async.core.retry import RetryPolicy
 from mexc_async.errors import ConfigError
@@ -62,20 +64,18 @@ def limits_of(limits: str | Limits) -> Limits:
     return Limits.named(limits) if isinstance(limits, str) else limits
 
 
-def check_choice(name: str, value: object, *choices: str) -> None:
-    """Raise ConfigError unless a setting is one of these."""
-    if value not in choices:
-        raise ConfigError(f"{name} {value!r} is not one of {', '.join(map(repr, choices))}")
-
-
-def check_connections(count: object) -> None:
-    """Raise ConfigError unless it is a number of connections."""
-    if not isinstance(count, int) or not 1 <= count <= 100:
-        raise ConfigError(f"connections {count!r} must be from 1 to 100")
-
-
-def check_switches(**switches: object) -> None:
-    """Raise ConfigError unless each is a bool: any text, such as "no" from a file, would pass for True."""
+def check_settings(
+    credentials: object, connections: object, paths: object, order_transport: object, **switches: object
+) -> None:
+    """Raise ConfigError for what no part of the client looks at: types, ranges and choices."""
+    if credentials is not None and not isinstance(credentials, Credentials):  # a secret, maybe: it is not shown
+        raise ConfigError(f"credentials must be Credentials(key, secret), not {kind_of(credentials)}")
+    if not isinstance(connections, int) or not 1 <= connections <= 100:
+        raise ConfigError(f"connections {connections!r} must be from 1 to 100")
+    if paths not in ("default", "guide"):
+        raise ConfigError(f"paths {paths!r} is not one of 'default', 'guide'")
+    if order_transport not in ("lane", "pool"):
+        raise ConfigError(f"order_transport {order_transport!r} is not one of 'lane', 'pool'")
     for name, value in switches.items():
-        if not isinstance(value, bool):
+        if not isinstance(value, bool):  # any text, such as "no" from a file, would pass for True
             raise ConfigError(f"{name} {value!r} is not True or False")

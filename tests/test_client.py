@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
 import subprocess
 import sys
 import time
@@ -443,12 +444,14 @@ def test_settings_are_the_keyword_arguments_of_the_client() -> None:
         ({"max_response_bytes": 0}, "max_response_bytes 0"),
         ({"allow_withdraw": "yes"}, "allow_withdraw 'yes' is not True or False"),
         ({"read_only": "no"}, "read_only 'no' is not True or False"),
+        ({"trust_env": "no"}, "trust_env 'no' is not True or False"),
+        ({"credentials": "mx0vglAKEY"}, "credentials must be Credentials(key, secret), not a str"),
         ({"check_rules": 1}, "check_rules 1 is not True or False"),
         ({"proxy": "socks5://127.0.0.1:1"}, "socks5"),
     ],
 )
 def test_wrong_settings_are_refused(settings: Any, words: str) -> None:
-    with pytest.raises(ConfigError, match=words.replace(".", r"\.")):
+    with pytest.raises(ConfigError, match=re.escape(words)):
         Mexc(**settings)
 
 

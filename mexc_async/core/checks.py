@@ -27,6 +27,12 @@ class Rule(msgspec.Struct, frozen=True):
     """The texts that the check allows, where they are a closed set."""
 
 
+def kind_of(value: object) -> str:
+    """The name of a value's type, with its article."""
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
+
+
 def is_amount_pure(value: object) -> bool:
     """Whether it surely is an amount by the rule of `positive`, which also takes longer and smaller ones."""
     return (
@@ -47,7 +53,7 @@ def positive(name: str, value: object) -> None:
         return  # nearly all
     if not isinstance(value, Decimal):
         raise InvalidRequest(
-            f"{name} {value!r} is a {type(value).__name__}: amounts are Decimal, as in Decimal('0.1'), never rounded"
+            f"{name} {value!r} is {kind_of(value)}: amounts are Decimal, as in Decimal('0.1'), never rounded"
         )
     if not value.is_finite():
         raise InvalidRequest(f"{name} {value} is not a number that an order can carry")
@@ -111,7 +117,7 @@ client_id = matching(r"[!-~]{1,32}", "1 to 32 visible ASCII characters")
 def text(name: str, value: object) -> None:
     """Text that is not empty and has no control characters."""
     if not isinstance(value, str):
-        raise InvalidRequest(f"{name} {value!r} is a {type(value).__name__}, not text")
+        raise InvalidRequest(f"{name} {value!r} is {kind_of(value)}, not text")
     if not value or not value.isprintable():
         raise InvalidRequest(f"{name} {value!r} is {'empty' if not value else 'not printable'}")
 
@@ -119,7 +125,7 @@ def text(name: str, value: object) -> None:
 def whole(name: str, value: object) -> None:
     """A whole number that is not negative."""
     if not isinstance(value, int) or isinstance(value, bool):
-        raise InvalidRequest(f"{name} {value!r} is a {type(value).__name__}, not a whole number")
+        raise InvalidRequest(f"{name} {value!r} is {kind_of(value)}, not a whole number")
     if value < 0:
         raise InvalidRequest(f"{name} {value} must not be negative")
 
@@ -127,7 +133,7 @@ def whole(name: str, value: object) -> None:
 def boolean(name: str, value: object) -> None:
     """True or False."""
     if not isinstance(value, bool):
-        raise InvalidRequest(f"{name} {value!r} is a {type(value).__name__}, not True or False")
+        raise InvalidRequest(f"{name} {value!r} is {kind_of(value)}, not True or False")
 
 
 def between(low: int, high: int) -> Check:

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias, TypedDict
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mexc_async.core.checks import one_of, positive, symbol, whole
+from mexc_async.core.checks import kind_of, one_of, positive, symbol, whole
 from mexc_async.errors import ConfigError, InvalidRequest
 
 MONEY = "USDT"
@@ -121,7 +121,7 @@ def _count(most: int | None) -> Callable[[str, object], object]:
 
 def _symbols(name: str, value: object) -> frozenset[str]:
     if not isinstance(value, Iterable):
-        raise ConfigError(f"{name} {value!r} is a {type(value).__name__}, not a list of symbols")
+        raise ConfigError(f"{name} {value!r} is {kind_of(value)}, not a list of symbols")
     found = [value] if isinstance(value, str) else list(value)
     for one in found:
         symbol(name, one)

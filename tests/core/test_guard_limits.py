@@ -48,7 +48,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"collar_side": None}, "collar_side None is not one of"),
     ({"without_book": "wait"}, "without_book 'wait' is not one of 'refuse', 'admit'"),
     ({"max_order_notional": 100.0}, "max_order_notional 100.0 is a float"),
-    ({"max_order_notional": 100}, "max_order_notional 100 is a int"),
+    ({"max_order_notional": 100}, "max_order_notional 100 is an int"),
     ({"max_symbol_notional": D(-1)}, "max_symbol_notional -1 must be above zero"),
     ({"max_symbol_notional": D("Infinity")}, "max_symbol_notional Infinity is not a number"),
     ({"max_total_notional": {}}, "max_total_notional names no quote asset"),
@@ -65,7 +65,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"symbols": ["BTC/USDT"]}, "symbols 'BTC/USDT' has '/'"),
     ({"symbols": ["BTCUSDT", ""]}, "symbols '' is empty"),
     ({"symbols": []}, "symbols is empty: nothing could be traded"),
-    ({"symbols": 5}, "symbols 5 is a int, not a list of symbols"),
+    ({"symbols": 5}, "symbols 5 is an int, not a list of symbols"),
 ]
 
 

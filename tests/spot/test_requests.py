@@ -77,7 +77,7 @@ def refusal(request: type[Request[Any]], **params: Any) -> str:
         ({"symbol": ""}, "symbol '' is empty"),
         ({"symbol": "BTCUSDT\n"}, "symbol 'BTCUSDT\\n' is not printable"),
         ({"symbol": None}, "symbol None is a NoneType, not text"),
-        ({"symbol": 5}, "symbol 5 is a int, not text"),
+        ({"symbol": 5}, "symbol 5 is an int, not text"),
         ({"side": "buy"}, "side 'buy' is not one of 'BUY', 'SELL'"),
         ({"side": "HOLD"}, "side 'HOLD' is not one of 'BUY', 'SELL'"),
         ({"side": Side("HOLD")}, "is not one of 'BUY', 'SELL'"),
@@ -89,7 +89,7 @@ def refusal(request: type[Request[Any]], **params: Any) -> str:
         ),
         ({"type": "LIMIT_ORDER"}, "type 'LIMIT_ORDER' is not one of"),
         ({"type": OrderType.STOP_LIMIT_ORDER}, "is not one of 'LIMIT'"),
-        ({"quantity": 1}, "quantity 1 is a int: amounts are Decimal, as in Decimal('0.1')"),
+        ({"quantity": 1}, "quantity 1 is an int: amounts are Decimal, as in Decimal('0.1')"),
         ({"quantity": True}, "quantity True is a bool: amounts are Decimal"),
         ({"quantity": 0.1}, "quantity 0.1 is a float: amounts are Decimal"),
         ({"price": float("nan")}, "price nan is a float"),
@@ -116,7 +116,7 @@ def refusal(request: type[Request[Any]], **params: Any) -> str:
         ({"new_client_order_id": "x" * 33}, "must be 1 to 32 visible ASCII characters"),
         ({"new_client_order_id": "a b"}, "new_client_order_id 'a b' must be 1 to 32 visible ASCII characters"),
         ({"new_client_order_id": "我的"}, "new_client_order_id '我的' must be"),
-        ({"new_client_order_id": 7}, "new_client_order_id 7 is a int, not text"),
+        ({"new_client_order_id": 7}, "new_client_order_id 7 is an int, not text"),
         (
             {"stp_mode": "CANCEL_MAKER"},
             "stp_mode 'CANCEL_MAKER' is not one of '', 'cancel_maker', 'cancel_taker', 'can",
@@ -135,7 +135,7 @@ def test_limit_order_is_refused(request_type: type[Request[Any]], change: dict[s
         ({"quote_order_qty": ONE}, "type MARKET takes quantity or quote_order_qty, one of them; both given"),
         ({"price": Decimal("1E+1")}, "type MARKET takes no price, got 10"),
         ({"quantity": None, "quote_order_qty": Decimal(0)}, "quote_order_qty 0 must be above zero"),
-        ({"quantity": None, "quote_order_qty": 5}, "quote_order_qty 5 is a int: amounts are Decimal"),
+        ({"quantity": None, "quote_order_qty": 5}, "quote_order_qty 5 is an int: amounts are Decimal"),
     ],
 )
 def test_market_order_is_refused(change: dict[str, Any], message: str) -> None:
@@ -206,7 +206,7 @@ def test_any_amount_is_either_refused_or_rendered_exactly(amount: Decimal) -> No
         (CancelOpenOrders, {"symbol": None}, "symbol None is a NoneType"),
         (CancelOrder, {"symbol": "BTCUSDT"}, "order_id or orig_client_order_id is needed; neither given"),
         (CancelOrder, {"symbol": "BTCUSDT", "order_id": ""}, "order_id '' is empty"),
-        (CancelOrder, {"symbol": "BTCUSDT", "order_id": 5}, "order_id 5 is a int, not text"),
+        (CancelOrder, {"symbol": "BTCUSDT", "order_id": 5}, "order_id 5 is an int, not text"),
         (CancelOrder, {"symbol": "BTCUSDT", "orig_client_order_id": "a b"}, "must be 1 to 32 visible ASCII"),
         (OrderQuery, {"symbol": "BTCUSDT"}, "order_id or orig_client_order_id is needed; neither given"),
         (AllOrdersQuery, {"symbol": "BTCUSDT", "limit": 0}, "limit 0 must be from 1 to 1000"),
@@ -214,11 +214,11 @@ def test_any_amount_is_either_refused_or_rendered_exactly(amount: Decimal) -> No
         (MyTradesQuery, {"symbol": "BTCUSDT", "order_id": ""}, "order_id '' is empty"),
         (TradeFeeQuery, {"symbol": "mxusdt"}, "symbol 'mxusdt' has 'm'"),
         (SetMxDeduct, {"mx_deduct_enable": "true"}, "mx_deduct_enable 'true' is a str, not True or False"),
-        (SetMxDeduct, {"mx_deduct_enable": 1}, "mx_deduct_enable 1 is a int, not True or False"),
+        (SetMxDeduct, {"mx_deduct_enable": 1}, "mx_deduct_enable 1 is an int, not True or False"),
         (ApiKeyInfoQuery, {"access_key": ""}, "access_key '' is empty"),
         (SetApiKeyInfo, {"api_key": "k", "ip_white_list": None}, "ip_white_list None is a NoneType"),
         (CreateStpGroup, {"trade_group_name": ""}, "trade_group_name '' is empty"),
-        (AddStpGroupUid, {"uid": 5, "trade_group_id": "1"}, "uid 5 is a int, not text"),
+        (AddStpGroupUid, {"uid": 5, "trade_group_id": "1"}, "uid 5 is an int, not text"),
     ],
 )
 def test_parameter_of_trading_is_refused(
@@ -238,7 +238,7 @@ DAY = 86_400_000
 @pytest.mark.parametrize(
     ("request_type", "params", "message"),
     [
-        (Withdraw, WITHDRAWAL | {"amount": 5}, "amount 5 is a int: amounts are Decimal"),
+        (Withdraw, WITHDRAWAL | {"amount": 5}, "amount 5 is an int: amounts are Decimal"),
         (Withdraw, WITHDRAWAL | {"amount": Decimal(0)}, "amount 0 must be above zero"),
         (Withdraw, WITHDRAWAL | {"address": ""}, "address '' is empty"),
         (Withdraw, WITHDRAWAL | {"memo": ""}, "memo '' is empty"),

@@ -78,7 +78,7 @@ def test_price_of_which_nothing_is_left_is_refused(value: str) -> None:
     ("value", "message"),
     [
         (1.5, "price 1.5 is a float: amounts are Decimal"),
-        (1, "price 1 is a int"),
+        (1, "price 1 is an int"),
         ("1", "price '1' is a str"),
         (Decimal("NaN"), "price NaN is not a number"),
         (Decimal("Infinity"), "price Infinity is not a number"),
