@@ -104,7 +104,7 @@ async def test_an_accounts_budget_is_its_own_and_the_address_has_one(sim: Simula
         assert after["ip"] == before + 2
 
 
-@pytest.mark.parametrize("names", [{}, {"a@b": LOGINS["grid"]}, {"": LOGINS["grid"]}])
+@pytest.mark.parametrize("names", [{}, {1: LOGINS["grid"]}, {"a@b": LOGINS["grid"]}, {"": LOGINS["grid"]}])
 def test_names_that_cannot_be_are_refused(names: dict[str, Credentials]) -> None:
     with pytest.raises(ConfigError, match="accounts"):
         Mexc.accounts(names)
