@@ -29,7 +29,8 @@ from benchmarks.harness import OWN, OWN_PURE
 from mexc_async.client import Mexc
 from mexc_async.core.credentials import Credentials
 from mexc_async.core.endpoint import Request
-from mexc_async.net.api import Api, Options
+from mexc_async.net.api import Api
+from mexc_async.net.call import Options
 from mexc_async.net.order_ids import OrderIds
 from mexc_async.spot.prepared import PreparedOrder
 from mexc_async.spot.trading import NewOrder

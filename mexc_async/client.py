@@ -18,8 +18,9 @@ from mexc_async.keys.stores import KeyStore, NamedKey, open_store
 from mexc_async.net.account_limiter import AccountLimiter
 from mexc_async.net.accounts import Accounts
 from mexc_async.net.alarms import Alarms, AlarmSettings
-from mexc_async.net.api import Api, Options
+from mexc_async.net.api import Api
 from mexc_async.net.book import Books
+from mexc_async.net.call import Options
 from mexc_async.net.call_log import CallLog
 from mexc_async.net.clock import ServerClock
 from mexc_async.net.hooks import Hooks, KeyReplaced

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from mexc_async.core.credentials import Credentials
-from mexc_async.net.api import Api, Options
+from mexc_async.net.api import Api
 from mexc_async.net.book import Books
+from mexc_async.net.call import Options
 from mexc_async.net.call_log import CallLog
 from mexc_async.net.desk import OrderDesk
 from mexc_async.net.guard import OrderGuard

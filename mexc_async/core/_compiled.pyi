@@ -56,3 +56,6 @@ class Side:
 Bucket = PureBucket
 Duration = PureDuration
 Gate = PureGate
+
+class Wire:
+    """A connection as far as every request needs it."""

@@ -1,8 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, auto_pickle=False
 """The hot functions once more, in C: each gives what its pure twin gives, and leaves to that one what is unusual.
 
-Where to read first: `signing.py`, `protobuf.py`, `book_side.py`, `query.py`, `response.py`, `bucket.py` and `gate.py`
-say what is done here; this says only how.
+Where to read first: `signing.py`, `protobuf.py`, `book_side.py`, `query.py`, `response.py`, `bucket.py`, `gate.py`,
+`connection.py`, `call.py` and `api.py` say what is done here; this says only how.
 """
 
 from cython cimport final
@@ -29,3 +29,4 @@ include "_side.pxi"
 include "_query.pxi"
 include "_order.pxi"
 include "_limits.pxi"
+include "_lane.pxi"

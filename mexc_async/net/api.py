@@ -12,21 +12,17 @@ import time
 from collections.abc import Callable, Coroutine, Hashable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mexc_async.core.call_log import Done
 from mexc_async.core.clock import Sample
 from mexc_async.core.credentials import Credentials
 from mexc_async.core.endpoint import Auth, Money, Priority, Request, Route, result_type
 from mexc_async.core.gate import Gate
-from mexc_async.core.query import encode
 from mexc_async.core.reply import Reply, decode, decode_json, error_of
 from mexc_async.core.retry import RetryPolicy
 from mexc_async.errors import (
     ClientClosed,
-    ConfigError,
     MexcError,
     MissingCredentials,
     OutcomeUnknown,
@@ -37,6 +33,7 @@ from mexc_async.errors import (
     WithdrawalsOff,
 )
 from mexc_async.net.account_limiter import AccountLimiter
+from mexc_async.net.call import Call, Options, accepted_until_ms, body_of, call_of, query_of, window_ms
 from mexc_async.net.clock import ServerClock
 from mexc_async.net.hooks import Hooks, OddItems, RequestDone, logger
 from mexc_async.net.journal import Journal
@@ -55,84 +52,12 @@ GUIDE_PATHS = {
     ("DELETE", "/api/v3/order"): ("POST", "/api/v3/order/cancel"),
 }
 """What some guides and gateways call MEXC's own POST and DELETE /api/v3/order; chosen by `paths="guide"`."""
-RECV_WINDOW_MS = 5_000
-"""MEXC's default."""
 _TIME = replace(ServerTimeQuery.route, priority=Priority.ORDER)
 """It must not wait behind market data."""
-MAX_RECV_WINDOW_MS = 60_000
 _KNOWN_ROUTES = 1000
 MOST_AHEAD = 500
 """Orders that are kept signed; an account can have no more open. Earlier ones are then signed when they are sent."""
 _CACHED_ANSWERS = 256
-
-
-class Options(Struct, frozen=True):
-    """What a view of the client (`mexc.using(...)`) changes about its calls."""
-
-    max_wait_s: float | None = None
-    """How long a call may stand in line for the limits; None is as long as it takes, 0 not at all."""
-    timeout_s: float | None = None
-    """Seconds for one attempt; None is the pool's."""
-    recv_window_ms: int | None = None
-    """How old a signed call may be when the exchange gets it; None leaves MEXC's default of 5000."""
-    raw: bool = False
-    cached: bool = True
-    """False asks the exchange again although an answer is kept."""
-    repeat: bool = True
-    """False for one attempt only, by a caller who repeats on its own; a refused time stamp is still mended."""
-
-    def __post_init__(self) -> None:
-        wait, timeout, window = self.max_wait_s, self.timeout_s, self.recv_window_ms
-        if wait is not None and not (isinstance(wait, int | float) and 0 <= wait < 1e9):
-            raise ConfigError(f"max_wait_s {wait!r} must be a number of seconds that is not negative")
-        if timeout is not None and not (isinstance(timeout, int | float) and 0 < timeout < 1e9):
-            raise ConfigError(f"timeout_s {timeout!r} must be a number of seconds above 0")
-        if window is not None and (type(window) is not int or not 1 <= window <= MAX_RECV_WINDOW_MS):
-            raise ConfigError(f"recv_window_ms {window!r} must be from 1 to {MAX_RECV_WINDOW_MS}")
-
-
-class Call(Struct):
-    """A request on its way: where it goes and what its answer is."""
-
-    route: Route
-    given: Request[Any] | list[tuple[str, str]]
-    """What is asked: a request, or parameters as they are."""
-    kind: object
-    """Type of the answer; None leaves it as it came."""
-    client_order_id: str | None = None
-    via: Transport | None = None
-    """The way onto the wire, where it is not that of the route."""
-    stamped_ms: int = 0
-    """Time stamp of its latest attempt, if it is signed; 0 while it was never about to be sent."""
-    gate: Callable[[], None] | None = None
-    """Called when an attempt has passed the limits and is about to be sent; what it raises stops it."""
-    number: int = 0
-    """In the call log; 0 while it is not there."""
-    done: Done | None = None
-    """What the call log says of the end of its latest attempt."""
-    asked_s: float = 0.0
-    """When its latest attempt asked the limits, by the monotonic clock."""
-    sent_s: float = 0.0
-    """When its latest attempt was sent, by the monotonic clock; 0 if it was not."""
-    ended_s: float = 0.0
-    """When that ended."""
-
-    @property
-    def params(self) -> list[tuple[str, str]]:
-        """The parameters that were given, as (wire name, text)."""
-        return self.given if isinstance(self.given, list) else self.given.params()
-
-    @property
-    def body(self) -> bytes:
-        """The parameters as JSON, where they go in a body."""
-        return msgspec.json.encode(dict(self.params)) if self.route.json_body else b""
-
-    def query(self, recv_window_ms: int | None = None, timestamp_ms: int | None = None) -> str:
-        """The exact text on the wire behind the path."""
-        given = [] if self.route.json_body else self.given
-        if isinstance(given, list):
-            return encode([*given, ("recvWindow", recv_window_ms), ("timestamp", timestamp_ms)])
-        return given.query(recv_window_ms, timestamp_ms)
 
 
 class Way(Struct, frozen=True):
@@ -172,25 +97,10 @@ class _Ahead(Struct, frozen=True):
 
 def _signed(call: Call, options: Options, credentials: Credentials, way: Way, stamped_ms: int) -> str:
     """Path and query, signed over exactly these bytes and, right behind them, the body."""
-    query = call.query(options.recv_window_ms, stamped_ms)
+    query = query_of(call, options.recv_window_ms, stamped_ms)
     if not way.route.json_body:
         return credentials.signer.signed(way.path, query)
-    return f"{way.path}?{query}&signature={credentials.signer.sign(query.encode() + call.body)}"
-
-
-def call_of(request: Request[Any], options: Options, client_order_id: str | None = None) -> Call:
-    """A request as it goes out; `client_order_id` is what its errors and events name."""
-    return Call(request.route, request, None if options.raw else result_type(type(request)), client_order_id)
-
-
-def accepted_until_ms(call: Call, options: Options) -> int:
-    """The last moment, by the exchange's clock, at which what was sent of a call can still be accepted."""
-    return call.stamped_ms + window_ms(options)
-
-
-def window_ms(options: Options) -> int:
-    """How old a signed call may be when the exchange gets it."""
-    return options.recv_window_ms or RECV_WINDOW_MS
+    return f"{way.path}?{query}&signature={credentials.signer.sign(query.encode() + body_of(call))}"
 
 
 Keeper: TypeAlias = Callable[[Any, Options], Coroutine[Any, Any, Any]]
@@ -288,7 +198,7 @@ class Api:
     async def _share(self, call: Call, options: Options) -> Any:
         route = call.route
         self.admit(route)
-        key = (route.path, call.query())
+        key = (route.path, query_of(call))
         if route.cache_s and options.cached and (kept := self._answers.get(key)) and kept[0] > time.monotonic():
             return kept[1]
         answer = await self.tasks.shared((key, options), lambda: self._carry_out(call, options))
@@ -405,7 +315,7 @@ class Api:
                 if has_waited:
                     way = self.admit(route)  # the key may have been replaced meanwhile
                 target = self._target(call, options, attempt, way)
-                send, body = (call.via or way.transport).send, call.body if route.json_body else b""
+                send, body = (call.via or way.transport).send, body_of(call) if route.json_body else b""
                 reply = await send(way.method, target, way.headers, options.timeout_s, on_connected, body)
             finally:
                 if call.sent_s:
@@ -444,7 +354,7 @@ class Api:
     def _target(self, call: Call, options: Options, attempt: int, way: Way) -> str:
         """Path and query; for a signed call stamped now, and signed over exactly these bytes."""
         if not way.is_signed or self.credentials is None:
-            query = call.query()
+            query = query_of(call)
             return f"{way.path}?{query}" if query else way.path
         if call.gate is not None:
             call.gate()

@@ -17,7 +17,8 @@ from mexc_async.core.book_side import BookLevel
 from mexc_async.core.book_sync import Action, BookSync, SyncCounts, SyncState
 from mexc_async.core.endpoint import Priority
 from mexc_async.errors import ClientClosed, InvalidRequest, MexcError, ProtocolError
-from mexc_async.net.api import Api, Call, Options
+from mexc_async.net.api import Api
+from mexc_async.net.call import Call, Options
 from mexc_async.net.hub import Hub
 from mexc_async.net.inbox import Inbox
 from mexc_async.net.turns import Rank, Turns

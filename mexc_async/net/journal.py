@@ -8,7 +8,7 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from time import time_ns
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -19,13 +19,11 @@ from mexc_async.core.order_facts import RecordedError
 from mexc_async.core.order_replay import OrderReplay
 from mexc_async.core.orders import OrderFill, OrderRecord, OrderTable
 from mexc_async.errors import ApiError, ConfigError, MexcError
+from mexc_async.net.call import Call, params_of
 from mexc_async.net.call_log import CallLog, wall_ms
 from mexc_async.net.call_log_files import read_lines
 from mexc_async.net.hooks import CallLogState, Hooks, logger
 from mexc_async.spot.push import Push
-
-if TYPE_CHECKING:
-    from mexc_async.net.api import Call
 
 
 class Journal:
@@ -66,7 +64,7 @@ class Journal:
             self.client,
             call.number,
             f"{route.method} {route.path}",
-            public(call.params),
+            public(params_of(call)),
             until,
             call.client_order_id,
             attempt,
@@ -98,7 +96,7 @@ class Journal:
             call.client_order_id,
             getattr(answer, "order_id", None),
             attempt,
-            {} if call.number else public(call.params),
+            {} if call.number else public(params_of(call)),
             None if error is None else RecordedError.of(error),
         )
         self.log.add(entry)

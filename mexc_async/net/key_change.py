@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from mexc_async.core.credentials import Credentials
 from mexc_async.errors import ApiError, ConfigError, IpNotAllowed, PermissionDenied
-from mexc_async.net.api import Api, Options
+from mexc_async.net.api import Api
+from mexc_async.net.call import Options
 from mexc_async.spot.account import UidQuery
 
 

@@ -8,169 +8,31 @@ is known to be closed before the first byte was written is replaced.
 from __future__ import annotations
 
 import asyncio
-import select
 import ssl
-from bisect import insort
 from collections.abc import Awaitable, Callable, Mapping
 from math import inf
 from operator import attrgetter
 from time import monotonic
-from typing import cast
 from urllib.parse import SplitResult, urlsplit
 
 from mexc_async.core.kind import compiled
 from mexc_async.core.reply import Reply, first_bytes
-from mexc_async.core.response import KnownHeads, ResponseReader
+from mexc_async.core.response import KnownHeads
 from mexc_async.errors import (
     ClientClosed,
     ConfigError,
     ConnectFailed,
     ConnectionLost,
-    MexcError,
-    ProtocolError,
-    RequestTimeout,
 )
 from mexc_async.net.addresses import Address, Addresses
+from mexc_async.net.connection import Connection, nearness_of
 from mexc_async.net.pool import PoolConfig
 from mexc_async.net.tasks import Tasks
 
 _HEAD_START_S = 0.25
 """How long an address may take to connect before the next one is tried beside it."""
-_PATIENCE_S = 0.5
-"""An address that lets a request wait for so long is passed over until it has proven itself again."""
-_LOOK_S = 1.0
-"""Before a connection that was unused for so long is used, it is looked at: the loop may not have seen its end yet."""
 _FIELDS = {"User-Agent": "mexc_async", "Accept": "application/json", "Accept-Encoding": "identity"}
 _NO_BODY = "\r\nContent-Length: 0\r\n"
-_nearness = attrgetter("nearness")
-
-
-class Connection(asyncio.Protocol):
-    """One keep-alive connection."""
-
-    def __init__(self, lane: Lane, address: Address) -> None:
-        self.address = address
-        self.nearness = -inf
-        """The measured round trip in seconds, negated; -inf before."""
-        self.used_at = monotonic()
-        self.checked_at = -inf
-        """When it was pinged."""
-        self._lane = lane
-        self._loop = asyncio.get_running_loop()
-        self._reader = ResponseReader(lane.config.max_response_bytes, lane.heads)
-        self._read_s = lane.config.timeouts.read_s
-        self._patience_s = min(_PATIENCE_S, self._read_s)
-        self._answer: asyncio.Future[Reply] | None = None
-        self._timeout_s = 0.0
-        self._heard_at = 0.0
-        self._timer: asyncio.TimerHandle | None = None
-        self._transport: asyncio.Transport
-
-    # What the loop calls
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """It is open."""
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's do not derive from it
-        self._lane.connections.add(self)
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes came: of the answer, or unasked."""
-        answer = self._answer
-        if answer is None:
-            self.close()  # nobody asked: those bytes must not answer the next request
-            return
-        try:
-            reply = self._reader.feed(data)
-        except ProtocolError as error:
-            self.close(error)
-            return
-        if reply is None:
-            self._heard_at = monotonic()
-            return
-        self._answer = None
-        if not answer.done():  # or else its caller was cancelled
-            answer.set_result(reply)
-        if self._reader.is_reusable:
-            self._lane.free(self)
-        else:
-            self.close()
-
-    def eof_received(self) -> None:
-        """The host sends nothing more."""
-        self._lane.forget(self)  # the transport closes itself, a moment later
-
-    def connection_lost(self, error: Exception | None) -> None:
-        """It is closed: whoever waits for an answer gets one that lasts until the end, or an error."""
-        if self._timer is not None:
-            self._timer.cancel()
-        answer, self._answer = self._answer, None
-        if answer is not None and not answer.done():
-            try:
-                reply = self._reader.end()
-            except ProtocolError as failure:
-                answer.set_exception(failure)
-            else:
-                if reply is not None and error is None:
-                    answer.set_result(reply)
-                else:
-                    kind = type(error).__name__ if error else "closed by the host"
-                    text = f"the connection ended before the answer was complete ({kind})"
-                    answer.set_exception(ConnectionLost(text))
-        self._lane.gone(self)
-
-    # What the lane calls
-
-    def request(self, data: bytes, timeout_s: float, now: float) -> asyncio.Future[Reply]:
-        """Write a request; the future gets its answer."""
-        self._answer = answer = self._loop.create_future()
-        self.used_at = now
-        self._timeout_s = timeout_s
-        if self._timer is None or timeout_s < self._patience_s:
-            self._watch(min(timeout_s, self._patience_s))
-        self._transport.write(data)
-        return answer
-
-    def is_fit(self, now: float) -> bool:
-        """Whether it is open and silent as far as can be known before anything is written."""
-        if self._transport.is_closing():
-            return False
-        return now - self.used_at < _LOOK_S or not self._is_readable()
-
-    def _is_readable(self) -> bool:
-        """Whether something has come that the loop has not read: nothing was asked, so it is an end or garbage."""
-        if not hasattr(select, "poll"):
-            return False
-        look = select.poll()
-        look.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
-        return bool(look.poll(0))
-
-    def close(self, error: MexcError | None = None) -> None:
-        """End it; whoever waits for an answer gets `error`."""
-        answer, self._answer = self._answer, None
-        if answer is not None and not answer.done() and error is not None:
-            answer.set_exception(error)
-        self._lane.forget(self)
-        self._transport.abort()
-
-    def _watch(self, seconds: float) -> None:
-        """One timer, which outlives requests that are answered in time."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_later(seconds + 0.001, self._look)
-
-    def _look(self) -> None:
-        self._timer = None
-        if self._answer is None:
-            return
-        now = monotonic()
-        waited_s, silent_s = now - self.used_at, now - max(self.used_at, self._heard_at)
-        left_s = min(self._timeout_s - waited_s, self._read_s - silent_s)
-        if left_s <= 0:
-            self.close(RequestTimeout("no complete answer in time"))
-            return
-        if waited_s >= self._patience_s:
-            self._lane.slow(self, waited_s)
-        self._watch(min(left_s, self._patience_s))
 
 
 class Lane:
@@ -338,7 +200,7 @@ class Lane:
     async def _dial(self, address: Address) -> None:
         """Open one connection; it is free for whoever comes first."""
         config, is_tls = self.config, self._tls is not None and self.base.startswith("https")
-        connection = Connection(self, address)
+        connection = Connection(self, self._idle, address)
         started = monotonic()
         try:
             await asyncio.get_running_loop().create_connection(
@@ -357,14 +219,7 @@ class Lane:
             raise
         if address.round_trip_s in (0.0, inf):
             address.round_trip_s = monotonic() - started
-        self.free(connection)
-
-    def free(self, connection: Connection) -> None:
-        """It can take a request."""
-        if self._idle:
-            insort(self._idle, connection, key=_nearness)
-        else:  # as always when every connection is in use
-            self._idle.append(connection)
+        connection.free()
 
     def forget(self, connection: Connection) -> None:
         """It takes no further request."""
@@ -386,7 +241,7 @@ class Lane:
             if other.address is address:
                 other.nearness = min(other.nearness, -waited_s)
                 other.checked_at = -inf
-        self._idle.sort(key=_nearness)
+        self._idle.sort(key=nearness_of)
         self.on_slow()
 
     def measured(self, connection: Connection, round_trip_s: float) -> None:
@@ -394,7 +249,7 @@ class Lane:
         connection.nearness = -round_trip_s
         connection.checked_at = monotonic()
         connection.address.round_trip_s = round_trip_s
-        self._idle.sort(key=_nearness)
+        self._idle.sort(key=nearness_of)
 
     def idle(self) -> list[Connection]:
         """Connections that are free, the least used first."""

@@ -22,7 +22,8 @@ from mexc_async.errors import (
     OutcomeUnknown,
     PermissionDenied,
 )
-from mexc_async.net.api import MAX_RECV_WINDOW_MS, Api, Call, Options
+from mexc_async.net.api import Api
+from mexc_async.net.call import MAX_RECV_WINDOW_MS, Call, Options
 from mexc_async.net.hooks import OrderSettled, logger
 from mexc_async.net.journal import Journal
 from mexc_async.spot.account import MyTradesQuery

@@ -26,7 +26,8 @@ from mexc_async.errors import (
     TransferNotMade,
     TransferRejected,
 )
-from mexc_async.net.api import Api, Call, Options, accepted_until_ms, call_of
+from mexc_async.net.api import Api
+from mexc_async.net.call import Call, Options, accepted_until_ms, call_of
 from mexc_async.net.hooks import logger
 from mexc_async.net.ledger import FIRST_PAUSE_S, LONGEST_PAUSE_S, LOOK_UP, OrderSettings
 from mexc_async.net.order_ids import OrderIds

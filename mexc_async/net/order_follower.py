@@ -8,7 +8,8 @@ from collections.abc import Iterable
 
 from mexc_async.core.orders import OrderRecord
 from mexc_async.errors import ClientClosed, MexcError, OrderNotFound, WaitTimeout
-from mexc_async.net.api import Api, Options
+from mexc_async.net.api import Api
+from mexc_async.net.call import Options
 from mexc_async.net.desk import OrderDesk
 from mexc_async.net.guard import OrderGuard
 from mexc_async.net.hooks import logger

@@ -24,7 +24,8 @@ from mexc_async.errors import (
     OutcomeUnknown,
     ProtocolError,
 )
-from mexc_async.net.api import Api, Options
+from mexc_async.net.api import Api
+from mexc_async.net.call import Options
 from mexc_async.net.desk import OrderDesk
 from mexc_async.net.guard import Guarded, OrderGuard
 from mexc_async.net.heartbeat import Heartbeat

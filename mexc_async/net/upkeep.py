@@ -13,7 +13,8 @@ from time import monotonic
 
 from mexc_async.errors import ClientClosed, ConnectFailed, MexcError
 from mexc_async.net.addresses import Address
-from mexc_async.net.api import Api, Options
+from mexc_async.net.api import Api
+from mexc_async.net.call import Options
 from mexc_async.net.hooks import logger
 from mexc_async.net.lane import Connection, Lane, Over
 from mexc_async.net.tasks import Tasks

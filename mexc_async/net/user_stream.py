@@ -14,7 +14,8 @@ from urllib.parse import quote
 
 from mexc_async.core.user_state import Balances, Movement, UserState, between
 from mexc_async.errors import ClientClosed, ListenKeyInvalid, MexcError, OrderNotFound
-from mexc_async.net.api import Api, Options
+from mexc_async.net.api import Api
+from mexc_async.net.call import Options
 from mexc_async.net.hooks import Hooks, ListenKeyFailed, StreamState, logger
 from mexc_async.net.hub import Hub
 from mexc_async.net.tasks import Tasks

@@ -15,8 +15,9 @@ from mexc_async.core.limits import Limits
 from mexc_async.core.reply import Reply
 from mexc_async.core.retry import RetryPolicy
 from mexc_async.errors import ConnectFailed
-from mexc_async.net.api import Api, Options
+from mexc_async.net.api import Api
 from mexc_async.net.book import Books
+from mexc_async.net.call import Options
 from mexc_async.net.call_log import CallLog
 from mexc_async.net.desk import OrderDesk
 from mexc_async.net.hooks import Event, Hooks

@@ -33,7 +33,7 @@ from mexc_async.errors import (
     OrderNotFound,
 )
 from mexc_async.net import call_log
-from mexc_async.net.api import Options
+from mexc_async.net.call import Options
 from mexc_async.net.call_log import CallLog
 from mexc_async.net.call_log_files import archived, head_of, is_archived, read_lines, verified
 from mexc_async.net.hooks import CallLogState, Hooks

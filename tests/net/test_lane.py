@@ -22,6 +22,7 @@ from mexc_async.client import Mexc
 from mexc_async.core.credentials import Credentials
 from mexc_async.core.reply import Reply
 from mexc_async.errors import ClientClosed, ConfigError, ConnectFailed, ConnectionLost, RequestTimeout
+from mexc_async.net import connection as connection_module
 from mexc_async.net import lane as lane_module
 from mexc_async.net import upkeep as upkeep_module
 from mexc_async.net.addresses import Address
@@ -234,7 +235,7 @@ async def test_the_connection_with_the_least_round_trip_is_used_first() -> None:
 
 @pytest.mark.usefixtures("two_addresses")
 async def test_an_address_that_lets_an_order_wait_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lane_module, "_PATIENCE_S", 0.02)
+    monkeypatch.setattr(connection_module, "_PATIENCE_S", 0.02)
     noticed: list[None] = []
     async with two_servers(server.silence, server.answer()) as (near, far), lane_to(near.url) as lane:
         await open_to_both(lane)

@@ -1,0 +1,82 @@
+# A connection of the order lane, as far as every request needs it.
+
+from cpython.bytes cimport PyBytes_FromStringAndSize, PyBytes_AS_STRING, PyBytes_GET_SIZE
+
+
+
+cdef object _OK = 200
+
+
+cdef class Wire:
+    """`PureWire` of `connection.py`, which reads what is no whole ordinary answer."""
+
+    cdef public double nearness, used_at, checked_at, heard_at, timeout_s, patience_s
+    cdef public object answer, timer, transport
+    cdef public bint is_partial
+    cdef readonly list idle
+    cdef object new_future, write, reply_type
+    cdef Py_ssize_t usual_bytes, status_at, head_at, body_at
+
+    def __init__(self, list idle not None, new_future, reply_type, Py_ssize_t usual_bytes, double patience_s):
+        """See `PureWire`."""
+        self.idle, self.new_future, self.reply_type = idle, new_future, reply_type
+        self.usual_bytes, self.patience_s = usual_bytes, patience_s
+        self.nearness = self.checked_at = -float("inf")
+        self.used_at = monotonic_s()
+        self.heard_at = self.timeout_s = 0.0
+        self.is_partial = False
+        self.status_at = slot_offset(reply_type.status)
+        self.head_at = slot_offset(reply_type.head)
+        self.body_at = slot_offset(reply_type.body)
+
+    def connection_made(self, transport):
+        """It is open."""
+        self.transport, self.write = transport, transport.write
+
+    def data_received(self, data):
+        """Bytes came: of the answer, or unasked."""
+        answer = self.answer
+        if answer is None or self.is_partial or type(data) is not bytes or len(<bytes>data) > self.usual_bytes:
+            self.read(data)
+            return
+        body = ordinary_body(<bytes>data)
+        if body is None:
+            self.read(data)
+            return
+        self.answer = None
+        if not answer.done():  # or else its caller was cancelled
+            answer.set_result(self.reply(<bytes>data, body))
+        self.free()
+
+    cdef inline reply(self, bytes data, body):
+        """A `Reply` of the status 200."""
+        cdef PyObject* made = alloc(<PyObject*>self.reply_type, 0)
+        reply = <object>made
+        Py_DECREF(made)
+        self.put(made, self.status_at, _OK)
+        self.put(made, self.head_at, data)
+        self.put(made, self.body_at, body)
+        return reply
+
+    cdef inline void put(self, PyObject* made, Py_ssize_t at, value) noexcept:
+        Py_INCREF(<PyObject*>value)
+        set_slot(made, at, <PyObject*>value)
+
+    cpdef free(self):
+        """It can take a request."""
+        cdef list idle = self.idle
+        cdef Py_ssize_t at = len(idle)
+        while at and (<Wire>idle[at - 1]).nearness > self.nearness:
+            at -= 1
+        idle.insert(at, self)
+
+    cpdef request(self, data, double timeout_s, double now):
+        """Write a request; the future gets its answer."""
+        answer = self.new_future()
+        self.answer = answer
+        self.used_at = now
+        self.timeout_s = timeout_s
+        if self.timer is None or timeout_s < self.patience_s:
+            self.watch(min(timeout_s, self.patience_s))
+        self.write(data)
+        return answer

@@ -1,0 +1,214 @@
+"""One keep-alive connection of the order lane: a request is one write and one future, its answer ends that future.
+
+`Wire` is what every request passes, compiled where that core is built; `Connection` is what happens now and then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from bisect import insort
+from collections.abc import Callable
+from math import inf
+from operator import attrgetter
+from time import monotonic
+from typing import TYPE_CHECKING, cast
+
+from mexc_async.core.kind import compiled
+from mexc_async.core.reply import Reply
+from mexc_async.core.response import MAX_HEAD_BYTES, ResponseReader
+from mexc_async.errors import ConnectionLost, MexcError, ProtocolError, RequestTimeout
+from mexc_async.net.addresses import Address
+
+if TYPE_CHECKING:
+    from mexc_async.net.lane import Lane
+
+_PATIENCE_S = 0.5
+"""An address that lets a request wait for so long is passed over until it has proven itself again."""
+_LOOK_S = 1.0
+"""Before a connection that was unused for so long is used, it is looked at: the loop may not have seen its end yet."""
+nearness_of = attrgetter("nearness")
+
+
+class PureWire:
+    """A connection as far as every request needs it. `compiled.Wire` is the same in C."""
+
+    def __init__(
+        self,
+        idle: list[PureWire],
+        new_future: Callable[[], asyncio.Future[Reply]],
+        reply_type: type[Reply],
+        usual_bytes: int,
+        patience_s: float,
+    ) -> None:
+        self.idle = idle
+        """Connections that can take a request, the nearest last."""
+        self.patience_s = patience_s
+        """The timer, which outlives requests that are answered in time, looks after so long."""
+        self.nearness = -inf
+        """The measured round trip in seconds, negated; -inf before."""
+        self.used_at = monotonic()
+        self.checked_at = -inf
+        """When it was pinged."""
+        self.heard_at = 0.0
+        """When a part of an answer came."""
+        self.timeout_s = 0.0
+        """Of the request under way."""
+        self.answer: asyncio.Future[Reply] | None = None
+        """What waits for the answer."""
+        self.is_partial = False
+        """Whether a part of it has come."""
+        self.timer: asyncio.TimerHandle | None = None
+        self.transport: asyncio.Transport
+        self._new_future = new_future
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """It is open."""
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's do not derive from it
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came: of the answer, or unasked."""
+        self.read(data)
+
+    def free(self) -> None:
+        """It can take a request."""
+        if self.idle:
+            insort(self.idle, self, key=nearness_of)
+        else:  # as always when every connection is in use
+            self.idle.append(self)
+
+    def request(self, data: bytes, timeout_s: float, now: float) -> asyncio.Future[Reply]:
+        """Write a request; the future gets its answer."""
+        self.answer = answer = self._new_future()
+        self.used_at = now
+        self.timeout_s = timeout_s
+        if self.timer is None or timeout_s < self.patience_s:
+            self.watch(min(timeout_s, self.patience_s))
+        self.transport.write(data)
+        return answer
+
+    def read(self, data: bytes) -> None:
+        """Take in what is no whole ordinary answer, or any."""
+        raise NotImplementedError
+
+    def watch(self, seconds: float) -> None:
+        """Set the timer."""
+        raise NotImplementedError
+
+
+if TYPE_CHECKING:
+    Wire = PureWire
+else:
+    Wire = compiled.Wire if compiled else PureWire
+
+
+class Connection(Wire, asyncio.Protocol):
+    """One connection, with everything that can happen to it."""
+
+    def __init__(self, lane: Lane, idle: list[Connection], address: Address) -> None:
+        config = lane.config
+        self.address = address
+        self._lane = lane
+        self._loop = asyncio.get_running_loop()
+        self._reader = ResponseReader(config.max_response_bytes, lane.heads)
+        self._read_s = config.timeouts.read_s
+        usual_bytes = min(config.max_response_bytes, MAX_HEAD_BYTES)
+        wires = cast(list[PureWire], idle)
+        Wire.__init__(self, wires, self._loop.create_future, Reply, usual_bytes, min(_PATIENCE_S, self._read_s))
+
+    # What the loop calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """It is open."""
+        Wire.connection_made(self, transport)
+        self._lane.connections.add(self)
+
+    def read(self, data: bytes) -> None:
+        """Take in what is no whole ordinary answer, or any."""
+        answer = self.answer
+        if answer is None:
+            self.close()  # nobody asked: those bytes must not answer the next request
+            return
+        try:
+            reply = self._reader.feed(data)
+        except ProtocolError as error:
+            self.close(error)
+            return
+        self.is_partial = reply is None
+        if reply is None:
+            self.heard_at = monotonic()
+            return
+        self.answer = None
+        if not answer.done():  # or else its caller was cancelled
+            answer.set_result(reply)
+        if self._reader.is_reusable:
+            self.free()
+        else:
+            self.close()
+
+    def eof_received(self) -> None:
+        """The host sends nothing more."""
+        self._lane.forget(self)  # the transport closes itself, a moment later
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """It is closed: whoever waits for an answer gets one that lasts until the end, or an error."""
+        if self.timer is not None:
+            self.timer.cancel()
+        answer, self.answer = self.answer, None
+        if answer is not None and not answer.done():
+            try:
+                reply = self._reader.end()
+            except ProtocolError as failure:
+                answer.set_exception(failure)
+            else:
+                if reply is not None and error is None:
+                    answer.set_result(reply)
+                else:
+                    kind = type(error).__name__ if error else "closed by the host"
+                    text = f"the connection ended before the answer was complete ({kind})"
+                    answer.set_exception(ConnectionLost(text))
+        self._lane.gone(self)
+
+    # What the lane calls
+
+    def is_fit(self, now: float) -> bool:
+        """Whether it is open and silent as far as can be known before anything is written."""
+        if self.transport.is_closing():
+            return False
+        return now - self.used_at < _LOOK_S or not self._is_readable()
+
+    def _is_readable(self) -> bool:
+        """Whether something has come that the loop has not read: nothing was asked, so it is an end or garbage."""
+        if not hasattr(select, "poll"):
+            return False
+        look = select.poll()
+        look.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return bool(look.poll(0))
+
+    def close(self, error: MexcError | None = None) -> None:
+        """End it; whoever waits for an answer gets `error`."""
+        answer, self.answer = self.answer, None
+        if answer is not None and not answer.done() and error is not None:
+            answer.set_exception(error)
+        self._lane.forget(self)
+        self.transport.abort()
+
+    def watch(self, seconds: float) -> None:
+        """One timer, which outlives requests that are answered in time."""
+        if self.timer is not None:
+            self.timer.cancel()
+        self.timer = self._loop.call_later(seconds + 0.001, self._look)
+
+    def _look(self) -> None:
+        self.timer = None
+        if self.answer is None:
+            return
+        now = monotonic()
+        waited_s, silent_s = now - self.used_at, now - max(self.used_at, self.heard_at)
+        left_s = min(self.timeout_s - waited_s, self._read_s - silent_s)
+        if left_s <= 0:
+            self.close(RequestTimeout("no complete answer in time"))
+            return
+        if waited_s >= self.patience_s:
+            self._lane.slow(self, waited_s)
+        self.watch(min(left_s, self.patience_s))
