@@ -1,6 +1,6 @@
 """What the compiled core offers; `_compiled.pyx` builds it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -59,3 +59,21 @@ Gate = PureGate
 
 class Wire:
     """A connection as far as every request needs it."""
+
+class Call:
+    """A request on its way."""
+
+class Express:
+    """A call by the order lane in one piece."""
+
+    def __init__(
+        self,
+        api: object,
+        lane: object,
+        hmac: Hmac | None,
+        order_type: type,
+        reply_type: type,
+        forms: object,
+        decoder_of: object,
+    ) -> None: ...
+    def carry_out(self, call: Any, options: Any) -> Coroutine[Any, Any, Any]: ...

@@ -70,6 +70,10 @@ cdef class Wire:
             at -= 1
         idle.insert(at, self)
 
+    cdef inline bint is_surely_fit(self, double now) except -1:
+        """Whether it is open, and was used so lately that it need not be looked at (`is_fit` does)."""
+        return now - self.used_at < 1.0 and not self.transport.is_closing()
+
     cpdef request(self, data, double timeout_s, double now):
         """Write a request; the future gets its answer."""
         answer = self.new_future()

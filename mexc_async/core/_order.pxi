@@ -89,9 +89,9 @@ def order_text(name, price, quantity, middle, timestamp_ms, end):
     return None if used < 0 else _new_text(out, used)
 
 
-def names_code(bytes body not None):
+cpdef bint names_code(bytes body) except -1:
     """Whether `"code"` stands anywhere in it."""
-    cdef const char* at = body
+    cdef const char* at = body  # raises TypeError for None
     cdef Py_ssize_t i
     for i in range(1, len(body) - 4):
         if at[i] == 99 and memcmp(at + i - 1, b'"code"', 6) == 0:
@@ -115,7 +115,7 @@ cdef inline bint _is_name(const unsigned char* at, Py_ssize_t size, const char* 
     return True
 
 
-def ordinary_body(bytes data not None):
+cpdef ordinary_body(bytes data):
     """The body, if this is one whole answer that nothing but its Content-Length frames and that keeps the connection.
 
     None for any other, and for what is no HTTP: the parser is to look at it.

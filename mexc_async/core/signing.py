@@ -19,11 +19,13 @@ class Signer:
     Costs half of `hmac.new(...).hexdigest()`, compiled a sixth (`benchmarks/sign.py`); the result is the same text.
     """
 
-    __slots__ = ("sign", "signed")
+    __slots__ = ("native", "sign", "signed")
 
     def __init__(self, secret: bytes) -> None:
         inner, outer = blocks(secret)
         made = compiled.Hmac(inner, outer) if compiled and compiled.has_sha256 else None
+        self.native = made
+        """What signs in C, if there is such."""
         self.sign: Callable[[bytes], str] = made.sign if made else hmac(inner, outer)
         """The signature of a message: 64 lower-case hex digits, as MEXC requires."""
         self.signed: Callable[[str, str], str] = made.signed if made else partial(_signed, self.sign)

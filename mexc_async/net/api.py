@@ -19,7 +19,8 @@ from mexc_async.core.clock import Sample
 from mexc_async.core.credentials import Credentials
 from mexc_async.core.endpoint import Auth, Money, Priority, Request, Route, result_type
 from mexc_async.core.gate import Gate
-from mexc_async.core.reply import Reply, decode, decode_json, error_of
+from mexc_async.core.kind import compiled
+from mexc_async.core.reply import Reply, decode, decode_json, decoder, error_of
 from mexc_async.core.retry import RetryPolicy
 from mexc_async.errors import (
     ClientClosed,
@@ -37,13 +38,14 @@ from mexc_async.net.call import Call, Options, accepted_until_ms, body_of, call_
 from mexc_async.net.clock import ServerClock
 from mexc_async.net.hooks import Hooks, OddItems, RequestDone, logger
 from mexc_async.net.journal import Journal
+from mexc_async.net.lane import Lane
 from mexc_async.net.limiter import RateLimiter
 from mexc_async.net.pool import Transport
 from mexc_async.net.rules import RuleBook
 from mexc_async.net.tasks import Tasks
 from mexc_async.spot.market import ExchangeInfoQuery, Ping, ServerTimeQuery
 from mexc_async.spot.models import ExchangeInfo
-from mexc_async.spot.trading import NewOrder
+from mexc_async.spot.trading import FORMS, NewOrder
 
 T = TypeVar("T")
 
@@ -146,7 +148,7 @@ class Api:
         self._allow_withdraw = allow_withdraw
         self.named: Callable[[NewOrder], NewOrder] = lambda order: order
         """Gives an order its client order id, if it has none."""
-        self._ahead: dict[str | None, _Ahead] = {}
+        self.ahead: dict[str | None, _Ahead] = {}
         """Orders that are signed and not sent yet, by client order id."""
         self._answers: dict[Hashable, tuple[float, object]] = {}
         self._public_headers: dict[str, str] = {}
@@ -159,6 +161,11 @@ class Api:
         self._signed_headers = {"Content-Type": "application/json"}
         if credentials is not None:
             self._signed_headers["X-MEXC-APIKEY"] = credentials.api_key
+        lane = self._order_transport
+        self._express = None
+        if compiled and credentials is not None and isinstance(lane, Lane):
+            native = credentials.signer.native
+            self._express = compiled.Express(self, lane, native, NewOrder, Reply, FORMS, decoder)
 
     def beside(self, credentials: Credentials) -> Api:
         """The same connections, limits and events for calls with another key."""
@@ -193,7 +200,9 @@ class Api:
         # Raw answers can be changed by who gets them.
         if route.safe and route.method == "GET" and route.auth is Auth.NONE and call.kind is not None:
             return self._share(call, options)
-        return self._carry_out(call, options)
+        if self._express is not None and not route.safe:
+            return self._express.carry_out(call, options)
+        return self.carry_out(call, options)
 
     async def _share(self, call: Call, options: Options) -> Any:
         route = call.route
@@ -201,7 +210,7 @@ class Api:
         key = (route.path, query_of(call))
         if route.cache_s and options.cached and (kept := self._answers.get(key)) and kept[0] > time.monotonic():
             return kept[1]
-        answer = await self.tasks.shared((key, options), lambda: self._carry_out(call, options))
+        answer = await self.tasks.shared((key, options), lambda: self.carry_out(call, options))
         if route.cache_s:
             self._keep(key, answer, route.cache_s)
         return answer
@@ -211,7 +220,7 @@ class Api:
         ping = Call(Ping.route, [], None)
 
         def carry_out() -> Coroutine[Any, Any, Any]:
-            return self._carry_out(ping, Options())
+            return self.carry_out(ping, Options())
 
         await asyncio.gather(*(self.tasks.shared((Ping, number), carry_out) for number in range(count)))
 
@@ -257,16 +266,19 @@ class Api:
         if len(self._answers) < _CACHED_ANSWERS:
             self._answers[key] = (now + seconds, answer)
 
-    async def _carry_out(self, call: Call, options: Options) -> Any:
+    async def carry_out(self, call: Call, options: Options) -> Any:
         """A call with everything the policy allows; what may have changed something says so when it fails."""
         way = self.admit(call.route)
         if way.is_private and not self.clock.is_synced:
             await self.clock.ensure()
         try:
-            try:
-                return await self._attempt(call, options, 1, way)
-            except MexcError as error:
-                failure = error
+            return await self._attempt(call, options, 1, way)
+        except MexcError as error:
+            return await self.recover(call, options, error)
+
+    async def recover(self, call: Call, options: Options, failure: MexcError) -> Any:
+        """What follows a first attempt that failed: more of them where the policy allows it, or the caller's error."""
+        try:
             return await self._repeat(call, options, failure)
         except MexcError as error:
             final = _final(call, error, options)
@@ -314,7 +326,7 @@ class Api:
             try:
                 if has_waited:
                     way = self.admit(route)  # the key may have been replaced meanwhile
-                target = self._target(call, options, attempt, way)
+                target = self.target(call, options, attempt, way)
                 send, body = (call.via or way.transport).send, body_of(call) if route.json_body else b""
                 reply = await send(way.method, target, way.headers, options.timeout_s, on_connected, body)
             finally:
@@ -323,16 +335,16 @@ class Api:
                 else:
                     gate.put_back(taken_at)
             status = reply.status
-            answer = self._value(call, reply)
+            answer = self.value(call, reply)
             return answer
         except MexcError as error:
             failure = error.at(route.method, route.path)
             raise
         finally:
             if self.journal is not None or self.hooks.listeners:
-                self._tell(call, attempt, (asked_at, taken_at), status, failure, answer)
+                self.tell(call, attempt, (asked_at, taken_at), status, failure, answer)
 
-    def _tell(
+    def tell(
         self,
         call: Call,
         attempt: int,
@@ -351,7 +363,7 @@ class Api:
             done = RequestDone(route.method, route.path, attempt, waited_s, latency_s, status, failure, order)
             self.hooks.emit(done)
 
-    def _target(self, call: Call, options: Options, attempt: int, way: Way) -> str:
+    def target(self, call: Call, options: Options, attempt: int, way: Way) -> str:
         """Path and query; for a signed call stamped now, and signed over exactly these bytes."""
         if not way.is_signed or self.credentials is None:
             query = query_of(call)
@@ -359,7 +371,7 @@ class Api:
         if call.gate is not None:
             call.gate()
         stamped_ms = self.clock.now_ms()
-        ahead = self._ahead.pop(call.client_order_id, None) if self._ahead else None
+        ahead = self.ahead.pop(call.client_order_id, None) if self.ahead else None
         if ahead is not None and ahead.fits(call, options, self.credentials, stamped_ms):
             stamped_ms = ahead.stamped_ms
         else:
@@ -380,12 +392,12 @@ class Api:
         name, credentials, stamped_ms = order.new_client_order_id, self.credentials, self.clock.now_ms()
         assert credentials is not None
         target = _signed(call_of(order, options), options, credentials, way, stamped_ms)
-        while len(self._ahead) >= MOST_AHEAD:
-            del self._ahead[next(iter(self._ahead))]
-        self._ahead[name] = _Ahead(order, options.recv_window_ms, credentials, stamped_ms, target)
+        while len(self.ahead) >= MOST_AHEAD:
+            del self.ahead[next(iter(self.ahead))]
+        self.ahead[name] = _Ahead(order, options.recv_window_ms, credentials, stamped_ms, target)
         return order
 
-    def _value(self, call: Call, reply: Reply) -> Any:
+    def value(self, call: Call, reply: Reply) -> Any:
         route = call.route
         error = error_of(route, reply)
         if error is not None:
@@ -411,12 +423,12 @@ class Api:
     async def _time_sample(self) -> Sample:
         """Ask for the exchange's time, timing the wire only."""
         call = Call(_TIME, [], result_type(ServerTimeQuery))
-        answer = await self._carry_out(call, Options())
+        answer = await self.carry_out(call, Options())
         return Sample(call.sent_s, answer.server_time, call.ended_s)
 
     async def ping(self, via: Transport, options: Options) -> None:
         """Send one ping by this way onto the wire, as the limits allow."""
-        await self._carry_out(Call(Ping.route, [], None, via=via), options)
+        await self.carry_out(Call(Ping.route, [], None, via=via), options)
 
 
 def _final(call: Call, error: MexcError, options: Options) -> MexcError:

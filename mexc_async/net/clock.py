@@ -24,7 +24,8 @@ class ServerClock:
         self._sample = sample
         self._hooks = hooks
         self._tasks = tasks
-        self._offset = ClockOffset(self._wall_ahead_ms())
+        self.offset = ClockOffset(self._wall_ahead_ms())
+        """From the local monotonic clock."""
         self._refreshing = False
         self.is_synced = False
         """Whether it was measured."""
@@ -35,21 +36,21 @@ class ServerClock:
 
     def now_ms(self) -> int:
         """The exchange's time; this machine's wall clock until it was measured."""
-        return int(time.monotonic() * 1000.0 + self._offset.offset_ms)  # as `server_ms`, at half the cost
+        return int(time.monotonic() * 1000.0 + self.offset.offset_ms)  # as `server_ms`, at half the cost
 
     def server_ms(self, local_s: float) -> int:
         """The exchange's time at a moment of the local monotonic clock."""
-        return self._offset.server_ms(local_s)
+        return self.offset.server_ms(local_s)
 
     @property
     def offset_ms(self) -> float:
         """The exchange's time minus this machine's wall clock."""
-        return self._offset.offset_ms - self._wall_ahead_ms()
+        return self.offset.offset_ms - self._wall_ahead_ms()
 
     @property
     def error_ms(self) -> float | None:
         """Bound of the error: half of the quickest round trip; None before the first measurement."""
-        return self._offset.error_ms
+        return self.offset.error_ms
 
     async def ensure(self) -> None:
         """Measure if that was never done. Raises what the measurement raised."""
@@ -59,13 +60,13 @@ class ServerClock:
     async def sync(self, *, forget: bool = False) -> None:
         """Measure now; callers at the same time share one measurement. `forget` drops what was known before."""
         if forget:
-            self._offset.forget()
+            self.offset.forget()
         await self._tasks.shared("clock", self._measure)
 
     async def _measure(self) -> None:
         for taken in range(SAMPLES):
             try:
-                self._offset.add(await self._sample())
+                self.offset.add(await self._sample())
                 self.is_synced = True
             except MexcError:
                 if taken == 0:

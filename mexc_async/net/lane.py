@@ -48,15 +48,15 @@ class Lane:
         """Called when an address lets a request wait."""
         self.heads = None if compiled else KnownHeads()
         """What is known of the heads of answers; shared by the connections."""
-        self._idle: list[Connection] = []
-        """The nearest last."""
-        self._timeout_s = config.timeouts.total_s
+        self.ready: list[Connection] = []
+        """Connections that can take a request, the nearest last."""
+        self.timeout_s = config.timeouts.total_s
+        """For a request that names none."""
         self._tasks = Tasks()
         self._tls = config.tls
         self._addresses: Addresses | None = None
         self._headers: Mapping[str, str] = {}
-        self._tails: dict[str, str] = {}
-        self._prefix = ""
+        self._frames: dict[str, tuple[str, str]] = {}
         self._emptied = asyncio.Event()
 
     def send(
@@ -74,7 +74,7 @@ class Lane:
         """
         data = self.written(method, target, headers, body)
         if timeout_s is None:
-            timeout_s = self._timeout_s
+            timeout_s = self.timeout_s
         now = monotonic()
         connection = self._take(now)
         if connection is None:
@@ -84,12 +84,16 @@ class Lane:
 
     def written(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> bytes:
         """A request's bytes."""
-        if headers is not self._headers:
-            self._headers, self._tails = headers, {}
-        tail = self._tails.get(method) or self._tail(method)
+        start, end = self.framed(method, headers)
         if body:
-            tail = tail.replace(_NO_BODY, f"\r\nContent-Length: {len(body)}\r\n")
-        return f"{method} {self._prefix}{target}{tail}".encode("ascii") + body
+            end = end.replace(_NO_BODY, f"\r\nContent-Length: {len(body)}\r\n")
+        return f"{start}{target}{end}".encode("ascii") + body
+
+    def framed(self, method: str, headers: Mapping[str, str]) -> tuple[str, str]:
+        """What stands before and behind a target, made once for headers that stay the same."""
+        if headers is not self._headers:
+            self._headers, self._frames = headers, {}
+        return self._frames.get(method) or self._frame(method)
 
     async def _send_cold(self, data: bytes, timeout_s: float, on_connected: Callable[[], None]) -> Reply:
         now = monotonic()
@@ -103,7 +107,7 @@ class Lane:
 
     def _take(self, now: float) -> Connection | None:
         """A connection that can be written to at once."""
-        idle = self._idle
+        idle = self.ready
         while idle:
             connection = idle.pop()
             if connection.is_fit(now):
@@ -111,17 +115,16 @@ class Lane:
             connection.close()
         return None
 
-    def _tail(self, method: str) -> str:
-        """What follows a target, made once for headers that stay the same."""
+    def _frame(self, method: str) -> tuple[str, str]:
         url = self._url()
-        self._prefix = url.path
         fields = {"Host": url.netloc, **_FIELDS, **self._headers}
         for name, value in fields.items():
             if not f"{name}{value}".isprintable():
                 raise ConfigError(f"header {name!r} holds a line break or another control character")
         lines = "".join([f"\r\n{name}: {value}" for name, value in fields.items()])
-        self._tails[method] = tail = f" HTTP/1.1{lines}{'' if method == 'GET' else _NO_BODY[:-2]}\r\n\r\n"
-        return tail
+        end = f" HTTP/1.1{lines}{'' if method == 'GET' else _NO_BODY[:-2]}\r\n\r\n"
+        self._frames[method] = frame = f"{method} {url.path}", end
+        return frame
 
     def _url(self) -> SplitResult:
         return urlsplit(self.base)
@@ -131,7 +134,7 @@ class Lane:
     @property
     def open_connections(self) -> int:
         """Connections that are open and idle."""
-        return len(self._idle)
+        return len(self.ready)
 
     async def open(self, timeout_s: float, address: Address | None = None) -> None:
         """Open a connection, to the nearest address that answers if none is named.
@@ -200,7 +203,7 @@ class Lane:
     async def _dial(self, address: Address) -> None:
         """Open one connection; it is free for whoever comes first."""
         config, is_tls = self.config, self._tls is not None and self.base.startswith("https")
-        connection = Connection(self, self._idle, address)
+        connection = Connection(self, self.ready, address)
         started = monotonic()
         try:
             await asyncio.get_running_loop().create_connection(
@@ -223,8 +226,8 @@ class Lane:
 
     def forget(self, connection: Connection) -> None:
         """It takes no further request."""
-        if connection in self._idle:
-            self._idle.remove(connection)
+        if connection in self.ready:
+            self.ready.remove(connection)
 
     def gone(self, connection: Connection) -> None:
         """It is closed."""
@@ -241,7 +244,7 @@ class Lane:
             if other.address is address:
                 other.nearness = min(other.nearness, -waited_s)
                 other.checked_at = -inf
-        self._idle.sort(key=nearness_of)
+        self.ready.sort(key=nearness_of)
         self.on_slow()
 
     def measured(self, connection: Connection, round_trip_s: float) -> None:
@@ -249,17 +252,17 @@ class Lane:
         connection.nearness = -round_trip_s
         connection.checked_at = monotonic()
         connection.address.round_trip_s = round_trip_s
-        self._idle.sort(key=nearness_of)
+        self.ready.sort(key=nearness_of)
 
     def idle(self) -> list[Connection]:
         """Connections that are free, the least used first."""
-        return sorted(self._idle, key=attrgetter("used_at"))
+        return sorted(self.ready, key=attrgetter("used_at"))
 
     def claim(self, connection: Connection) -> None:
         """Take this very connection. Raises ConnectFailed if it is not free."""
-        if connection not in self._idle:
+        if connection not in self.ready:
             raise ConnectFailed("the connection is in use, or gone")
-        self._idle.remove(connection)
+        self.ready.remove(connection)
 
     async def aclose(self) -> None:
         """Close every connection; idempotent."""

@@ -28,7 +28,7 @@ PLAIN_ID = re.compile(r"[A-Za-z0-9_.~-]{1,32}").fullmatch
 """Client order ids that need no escaping."""
 _MOST_FORMS = 10_000
 _MOST_WINDOWS = 100
-_forms: dict[tuple[str, str, str, str | None], dict[int | None, tuple[str, str]]] = {}
+FORMS: dict[tuple[str, str, str, str | None], dict[int | None, tuple[str, str]]] = {}
 """By symbol, side, type and mode: what an order's text has between quantity and time stamp, and behind, by recvWindow.
 
 Whatever stands here passed the checks.
@@ -104,7 +104,7 @@ class OrderParameters(Request[T_co], Generic[T_co], frozen=True, kw_only=True):
         if name is not None and not (type(name) is str and PLAIN_ID(name)):
             return False
         try:
-            return (self.symbol, self.side, self.type, self.stp_mode) in _forms
+            return (self.symbol, self.side, self.type, self.stp_mode) in FORMS
         except TypeError:  # a list, say, has no hash
             return False
 
@@ -113,7 +113,7 @@ class OrderParameters(Request[T_co], Generic[T_co], frozen=True, kw_only=True):
         price, quantity, name = self.price, self.quantity, self.new_client_order_id
         if price is None or quantity is None or name is None or timestamp_ms is None:
             return Request.query(self, recv_window_ms, timestamp_ms)
-        form = _forms.get((self.symbol, self.side, self.type, self.stp_mode))
+        form = FORMS.get((self.symbol, self.side, self.type, self.stp_mode))
         common = form.get(recv_window_ms) if form is not None else None
         if common is None:
             return self._first_query(recv_window_ms, timestamp_ms)
@@ -123,9 +123,9 @@ class OrderParameters(Request[T_co], Generic[T_co], frozen=True, kw_only=True):
     def _first_query(self, recv_window_ms: int | None, timestamp_ms: int) -> str:
         """The text of the first order of a form, from which what is common is kept."""
         text = Request.query(self, recv_window_ms, timestamp_ms)
-        if len(_forms) >= _MOST_FORMS:
-            _forms.clear()
-        form = _forms.setdefault((self.symbol, self.side, self.type, self.stp_mode), {})
+        if len(FORMS) >= _MOST_FORMS:
+            FORMS.clear()
+        form = FORMS.setdefault((self.symbol, self.side, self.type, self.stp_mode), {})
         if len(form) < _MOST_WINDOWS:
             start, stamp = text.index("&", text.index("&quantity=") + 1), text.index("&timestamp=") + len("&timestamp=")
             form[recv_window_ms] = text[start:stamp], text[text.index("&", stamp) :]

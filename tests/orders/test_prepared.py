@@ -74,13 +74,13 @@ def test_an_orders_text_is_that_of_any_request(
 def test_what_is_kept_of_forms_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trading, "_MOST_FORMS", 5)
     monkeypatch.setattr(trading, "_MOST_WINDOWS", 3)
-    monkeypatch.setattr(trading, "_forms", {})
+    monkeypatch.setattr(trading, "FORMS", {})
     for number in range(20):
         order = NewOrder(**LIMIT | TERMS | {"symbol": f"A{number}USDT", "new_client_order_id": "mine"})
         for window in range(1, 9):
             assert f"recvWindow={window}&" in order.query(window, 1)
-    assert len(trading._forms) <= 5
-    assert all(len(texts) <= 3 for texts in trading._forms.values())
+    assert len(trading.FORMS) <= 5
+    assert all(len(texts) <= 3 for texts in trading.FORMS.values())
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_known_form_refuses_what_an_unknown_one_refuses(fault: Any, monkeypatc
     NewOrder(**good).query(None, 1)
     with pytest.raises(InvalidRequest) as known:
         NewOrder(**good | fault)
-    monkeypatch.setattr(trading, "_forms", {})
+    monkeypatch.setattr(trading, "FORMS", {})
     with pytest.raises(InvalidRequest) as unknown:
         NewOrder(**good | fault)
     assert str(known.value) == str(unknown.value)

@@ -1,0 +1,241 @@
+# A call by the order lane in one piece, from the limits to the typed answer: the first attempt of `Api.carry_out`, which
+# gets every call that meets something unusual before it is sent. What happens to it afterwards is told as it is there.
+
+from mexc_async.errors import MexcError as _MexcError
+
+
+@final
+cdef class Call:
+    """`PureCall` of `call.py`."""
+
+    cdef public object route, given, kind, client_order_id, via, gate, done
+    cdef public long long stamped_ms, number
+    cdef public double asked_s, sent_s, ended_s
+
+    def __init__(self, route, given, kind, client_order_id=None, via=None):
+        self.route, self.given, self.kind, self.client_order_id, self.via = route, given, kind, client_order_id, via
+
+
+cdef inline object _slot(thing, Py_ssize_t at):
+    """What a field of a Struct holds."""
+    return <object>(<PyObject**>(<char*><PyObject*>thing + at))[0]
+
+
+@final
+cdef class Line:
+    """A `Way` by the lane, and what of its requests stays the same."""
+
+    cdef object way, route, kind, decode
+    cdef Gate gate
+    cdef bytes head, tail
+
+
+@final
+cdef class _Connected:
+    """`on_connected` of `Api._attempt`."""
+
+    cdef Call call
+    cdef Gate gate
+    cdef double taken_at
+
+    def __cinit__(self, Call call, Gate gate, double taken_at):
+        self.call, self.gate, self.taken_at = call, gate, taken_at
+
+    def __call__(self):
+        self.call.sent_s = self.gate.sent(self.taken_at)
+
+
+@final
+cdef class Express:
+    """Made for one client and one key; `carry_out` is `Api.carry_out`."""
+
+    cdef object api, lane, clock, hooks, order_type, forms, decoder_of, options, timeout_s, window, form_window
+    cdef double patience_s
+    cdef dict lines
+    cdef list idle
+    cdef Line latest
+    cdef Hmac hmac
+    cdef object symbol, side, kind, mode, middle, end  # of the latest order's form, and what it has in common
+    cdef Py_ssize_t symbol_at, side_at, kind_at, mode_at, price_at, quantity_at, name_at, status_at, body_at
+
+    def __init__(self, api, lane, Hmac hmac, order_type, reply_type, forms, decoder_of):
+        """`forms` is what `trading.py` knows of orders' texts, `decoder_of` what decodes a type."""
+        self.api, self.lane, self.hmac, self.order_type = api, lane, hmac, order_type
+        self.forms, self.decoder_of = forms, decoder_of
+        self.clock, self.hooks, self.idle, self.lines = api.clock, api.hooks, lane.ready, {}
+        self.symbol_at, self.side_at = slot_offset(order_type.symbol), slot_offset(order_type.side)
+        self.kind_at, self.mode_at = slot_offset(order_type.type), slot_offset(order_type.stp_mode)
+        self.price_at, self.quantity_at = slot_offset(order_type.price), slot_offset(order_type.quantity)
+        self.name_at = slot_offset(order_type.new_client_order_id)
+        self.status_at, self.body_at = slot_offset(reply_type.status), slot_offset(reply_type.body)
+
+    async def carry_out(self, Call call not None, options):
+        """A call with everything the policy allows."""
+        cdef Line line = self.line_of(call, options)
+        cdef Gate gate
+        cdef double now
+        if line is not None:
+            gate = line.gate
+            now = gate.now()
+        if line is None or not gate.enter(now):
+            return await self.api.carry_out(call, options)
+        call.asked_s, call.sent_s = now, 0.0
+        status = failure = answer = None
+        try:
+            try:
+                try:
+                    reply = await self.sent(line, call, options, now)
+                finally:
+                    if call.sent_s:
+                        call.ended_s = gate.release(call.sent_s)
+                    else:
+                        gate.put_back(now)
+                status = _slot(reply, self.status_at)
+                answer = self.value(line, call, reply)
+                return answer
+            except _MexcError as error:
+                failure = error.at(line.route.method, line.route.path)
+                raise
+            finally:
+                if self.api.journal is not None or self.hooks.listeners:
+                    self.api.tell(call, 1, (now, now), status, failure, answer)
+        except _MexcError as error:
+            return await self.api.recover(call, options, error)
+
+    cdef Line line_of(self, Call call, options):
+        """The call's way, if it can leave by it at once."""
+        cdef Line line = self.latest
+        if call.via is not None or self.api.is_closed or not self.clock.is_synced or not self.idle:
+            return None
+        if line is None or line.route is not call.route:
+            line = self.lines.get(id(call.route))
+            if line is None or line.route is not call.route:
+                line = self.new_line(call.route)
+                if line is None:
+                    return None
+            self.latest = line
+        if options is not self.options:
+            self.options, self.window = options, options.recv_window_ms
+            self.timeout_s = options.timeout_s
+            self.patience_s = self.lane.timeout_s if self.timeout_s is None else self.timeout_s
+        return line
+
+    cdef Line new_line(self, route):
+        cdef Line line = Line()
+        way = self.api.admit(route)
+        if not way.is_signed or route.json_body or way.transport is not self.lane or type(way.gate) is not Gate:
+            return None
+        line.way, line.route, line.gate = way, route, way.gate
+        start, end = self.lane.framed(way.method, way.headers)
+        line.head, line.tail = f"{start}{way.path}?".encode(), end.encode()
+        if len(self.lines) > 100:
+            self.lines.clear()
+        self.lines[id(route)] = line
+        return line
+
+    cdef object sent(self, Line line, Call call, options, double now):
+        """Stamp, sign and write; what gets the reply."""
+        cdef Wire wire
+        cdef bytes data
+        cdef long long stamped_ms
+        if type(call.given) is self.order_type and self.hmac is not None and self.api.journal is None and not self.api.ahead:
+            if call.gate is not None:
+                call.gate()
+            wire = self.idle[len(self.idle) - 1] if self.idle else None
+            if wire is not None and line.gate.is_monotonic and (wire.is_surely_fit(now) or wire.is_fit(now)):
+                stamped_ms = <long long>(now * 1000.0 + <double>self.clock.offset.offset_ms)
+                data = self.written(line, call.given, stamped_ms)
+                if data is not None:
+                    self.idle.pop()
+                    call.stamped_ms, call.sent_s = stamped_ms, now
+                    return wire.request(data, self.patience_s, now)
+        target = self.api.target(call, options, 1, line.way)
+        return self.lane.send(line.way.method, target, line.way.headers, self.timeout_s, _Connected(call, line.gate, now))
+
+    cdef bytes written(self, Line line, order, long long stamped_ms):
+        """An order's request, signed; None where it is not an ordinary one."""
+        cdef Py_ssize_t head = len(line.head), tail = len(line.tail), size = 0, total, i
+        cdef Py_ssize_t name_size = 0, price_size = 0, quantity_size = 0, middle_size = 0, end_size = 0
+        cdef unsigned char digits[20]
+        cdef int count = 20
+        cdef long long left = stamped_ms
+        price, quantity = _slot(order, self.price_at), _slot(order, self.quantity_at)
+        if not self.is_form_known(order) or type(price) is not _Decimal or type(quantity) is not _Decimal or left <= 0:
+            return None
+        price_text, quantity_text = str(price), str(quantity)
+        cdef const unsigned char* name = _ascii(_slot(order, self.name_at), &name_size)
+        cdef const unsigned char* p = _plain_digits(price_text, &price_size)
+        cdef const unsigned char* q = _plain_digits(quantity_text, &quantity_size)
+        cdef const unsigned char* middle = _ascii(self.middle, &middle_size)
+        cdef const unsigned char* end = _ascii(self.end, &end_size)
+        if name == NULL or p == NULL or q == NULL or middle == NULL or end == NULL or not 0 < name_size <= 32:
+            return None
+        for i in range(name_size):
+            if not _stays[name[i]]:
+                return None
+        while left:
+            count -= 1
+            digits[count] = 48 + left % 10
+            left //= 10
+        size = 17 + name_size + 7 + price_size + 10 + quantity_size + middle_size + 20 - count + end_size
+        total = head + size + 11 + 64 + tail
+        made = PyBytes_FromStringAndSize(NULL, total)
+        cdef unsigned char* text = <unsigned char*>PyBytes_AS_STRING(made) + head
+        cdef unsigned char* at = text
+        memcpy(text - head, PyBytes_AS_STRING(line.head), head)
+        at = _copied(at, b"newClientOrderId=", 17)
+        at = _copied(at, name, name_size)
+        at = _copied(at, b"&price=", 7)
+        at = _copied(at, p, price_size)
+        at = _copied(at, b"&quantity=", 10)
+        at = _copied(at, q, quantity_size)
+        at = _copied(at, middle, middle_size)
+        at = _copied(at, digits + count, 20 - count)
+        at = _copied(at, end, end_size)
+        at = _copied(at, b"&signature=", 11)
+        self.hmac.write(text, size, at)
+        _copied(at + 64, PyBytes_AS_STRING(line.tail), tail)
+        return made
+
+    cdef bint is_form_known(self, order) except -1:
+        """Look up what orders of this form have in common, unless it is the latest one's."""
+        symbol, side = _slot(order, self.symbol_at), _slot(order, self.side_at)
+        kind, mode = _slot(order, self.kind_at), _slot(order, self.mode_at)
+        if symbol is self.symbol and side is self.side and kind is self.kind and mode is self.mode:
+            if self.middle is not None and self.form_window is self.window:
+                return True
+        known = self.forms.get((symbol, side, kind, mode))
+        common = None if known is None else known.get(self.window)
+        if common is None:
+            return False
+        self.symbol, self.side, self.kind, self.mode, self.form_window = symbol, side, kind, mode, self.window
+        self.middle, self.end = common
+        return True
+
+    cdef object value(self, Line line, Call call, reply):
+        """The typed answer. Raises the error that it stands for."""
+        body = _slot(reply, self.body_at)
+        if _slot(reply, self.status_at) is _OK and call.kind is not None and not names_code(body):
+            if call.kind is not line.kind:
+                line.kind, line.decode = call.kind, self.decoder_of(call.kind).decode
+            try:
+                return line.decode(body)
+            except Exception:  # whatever it is, it is told below
+                pass
+        return self.api.value(call, reply)
+
+
+cdef inline unsigned char* _copied(unsigned char* at, const void* text, Py_ssize_t size) noexcept:
+    """Where the text ends behind which the next is written."""
+    memcpy(at, text, size)
+    return at + size
+
+
+cdef inline const unsigned char* _plain_digits(text, Py_ssize_t* size) except? NULL:
+    """A number's text, NULL if it has an exponent."""
+    cdef const unsigned char* at = _ascii(text, size)
+    cdef Py_ssize_t i
+    for i in range(size[0]):
+        if at[i] == 69:  # E
+            return NULL
+    return at
