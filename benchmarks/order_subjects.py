@@ -33,7 +33,6 @@ from mexc_async.net.api import Api
 from mexc_async.net.call import Options
 from mexc_async.net.order_ids import OrderIds
 from mexc_async.spot.prepared import PreparedOrder
-from mexc_async.spot.trading import NewOrder
 
 T = TypeVar("T")
 KEY = "mx0vglBENCHMARKBENCH"
@@ -102,7 +101,8 @@ class SdkLane(Sdk):
 
     async def open(self, port: int, connections: int) -> None:
         await super().open(port, connections)
-        self._send = PreparedOrder(Delivery(self._mexc._api), "BTCUSDT", "BUY", "LIMIT").send
+        delivery = Delivery(self._mexc._api)
+        self._send = PreparedOrder(delivery, "BTCUSDT", "BUY", "LIMIT", new_id=OrderIds().next).send
 
     async def order(self, index: int) -> object:
         return await self._send(price=self._price, quantity=self._quantity)
@@ -112,11 +112,10 @@ class Delivery:
     """Sends what nobody keeps account of."""
 
     def __init__(self, api: Api) -> None:
-        self._api, self._options, self._named = api, Options(), OrderIds().named
+        self._api, self._options = api, Options()
 
     def send(self, request: Request[T], /) -> Coroutine[Any, Any, T]:
-        order = cast(NewOrder, request)
-        return self._api.deliver(self._named(order), self._options)
+        return self._api.deliver(request, self._options)
 
 
 class Raw:

@@ -27,6 +27,12 @@ def names_code(body: bytes) -> bool:
 def ordinary_body(data: bytes) -> bytes | None:
     """The body, if this is one whole ordinary answer."""
 
+class Filler:
+    """Makes orders of a pattern, a price and a quantity; None of those that are to be checked."""
+
+    def __init__(self, pattern: Any, new_id: Callable[[], str | None]) -> None: ...
+    def __call__(self, price: Decimal | None, quantity: Decimal | None) -> Any: ...
+
 class Hmac:
     """HMAC-SHA256 with a key's padded inner and outer block."""
 

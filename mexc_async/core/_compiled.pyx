@@ -7,7 +7,7 @@ Where to read first: `signing.py`, `protobuf.py`, `book_side.py`, `query.py`, `r
 
 from cython cimport final
 from libc.stdlib cimport getenv
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memchr, memcmp, memcpy, memset
 
 if getenv("MEXC_ASYNC_PURE") != NULL and getenv("MEXC_ASYNC_PURE")[0]:
     raise ImportError("MEXC_ASYNC_PURE is set")

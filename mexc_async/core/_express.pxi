@@ -49,7 +49,7 @@ cdef class _Connected:
 cdef class Express:
     """Made for one client and one key; `carry_out` is `Api.carry_out`."""
 
-    cdef object api, lane, clock, hooks, order_type, forms, decoder_of, options, timeout_s, window, form_window
+    cdef object api, lane, clock, hooks, order_type, forms, decoder_of, result_type, order_kind, options, timeout_s, window, form_window
     cdef double patience_s
     cdef dict lines
     cdef list idle
@@ -58,16 +58,25 @@ cdef class Express:
     cdef object symbol, side, kind, mode, middle, end  # of the latest order's form, and what it has in common
     cdef Py_ssize_t symbol_at, side_at, kind_at, mode_at, price_at, quantity_at, name_at, status_at, body_at
 
-    def __init__(self, api, lane, Hmac hmac, order_type, reply_type, forms, decoder_of):
-        """`forms` is what `trading.py` knows of orders' texts, `decoder_of` what decodes a type."""
+    def __init__(self, api, lane, Hmac hmac, order_type, reply_type, forms, decoder_of, result_type):
+        """`forms` is what `trading.py` knows of orders' texts, `decoder_of` what decodes a type, `result_type` a request's."""
         self.api, self.lane, self.hmac, self.order_type = api, lane, hmac, order_type
-        self.forms, self.decoder_of = forms, decoder_of
+        self.forms, self.decoder_of, self.result_type = forms, decoder_of, result_type
+        self.order_kind = result_type(order_type)
         self.clock, self.hooks, self.idle, self.lines = api.clock, api.hooks, lane.ready, {}
         self.symbol_at, self.side_at = slot_offset(order_type.symbol), slot_offset(order_type.side)
         self.kind_at, self.mode_at = slot_offset(order_type.type), slot_offset(order_type.stp_mode)
         self.price_at, self.quantity_at = slot_offset(order_type.price), slot_offset(order_type.quantity)
         self.name_at = slot_offset(order_type.new_client_order_id)
         self.status_at, self.body_at = slot_offset(reply_type.status), slot_offset(reply_type.body)
+
+    def deliver(self, request, options):
+        """`Api.deliver`."""
+        cdef Call call = Call.__new__(Call)
+        call.route, call.given = request.route, request
+        if not options.raw:
+            call.kind = self.order_kind if type(request) is self.order_type else self.result_type(type(request))
+        return self.carry_out(call, options)
 
     async def carry_out(self, Call call not None, options):
         """A call with everything the policy allows."""

@@ -14,7 +14,7 @@ cdef inline const unsigned char* _ascii(text, Py_ssize_t* size) except? NULL:
     return PyUnicode_1BYTE_DATA(text)
 
 
-def is_amount(value):
+cpdef bint is_amount(value) except -1:
     """`is_amount_pure` of `checks.py`."""
     if type(value) is not _Decimal or not value:
         return False
@@ -27,6 +27,38 @@ def is_amount(value):
         if at[i] == 69:  # E
             return False
     return True
+
+
+@final
+cdef class Filler:
+    """`_Filler` of `prepared.py`."""
+
+    cdef object pattern, new_id
+    cdef Py_ssize_t price_at, quantity_at, name_at
+
+    def __init__(self, pattern, new_id):
+        kind = type(pattern)
+        self.pattern, self.new_id = pattern, new_id
+        self.price_at, self.quantity_at = slot_offset(kind.price), slot_offset(kind.quantity)
+        self.name_at = slot_offset(kind.new_client_order_id)
+
+    def __call__(self, price, quantity):
+        if not is_amount(price) or not is_amount(quantity):
+            return None
+        order = self.pattern.__copy__()
+        _replace(order, self.price_at, price)
+        _replace(order, self.quantity_at, quantity)
+        _replace(order, self.name_at, self.new_id())
+        return order
+
+
+cdef inline void _replace(thing, Py_ssize_t at, value) noexcept:
+    """Set a field of a Struct, which may be frozen."""
+    cdef PyObject** field = <PyObject**>(<char*><PyObject*>thing + at)
+    cdef PyObject* before = field[0]
+    Py_INCREF(<PyObject*>value)
+    field[0] = <PyObject*>value
+    Py_XDECREF(before)
 
 
 cdef inline Py_ssize_t _put(unsigned char* out, Py_ssize_t used, const unsigned char* text, Py_ssize_t size):
@@ -92,10 +124,15 @@ def order_text(name, price, quantity, middle, timestamp_ms, end):
 cpdef bint names_code(bytes body) except -1:
     """Whether `"code"` stands anywhere in it."""
     cdef const char* at = body  # raises TypeError for None
-    cdef Py_ssize_t i
-    for i in range(1, len(body) - 4):
-        if at[i] == 99 and memcmp(at + i - 1, b'"code"', 6) == 0:
+    cdef const char* start = at
+    cdef const char* end = at + len(body) - 4
+    while at < end:
+        at = <const char*>memchr(at, 99, end - at)  # c
+        if at == NULL:
+            return False
+        if at > start and memcmp(at - 1, b'"code"', 6) == 0:
             return True
+        at += 1
     return False
 
 
@@ -115,6 +152,20 @@ cdef inline bint _is_name(const unsigned char* at, Py_ssize_t size, const char* 
     return True
 
 
+cdef inline Py_ssize_t _printable(const unsigned char* at, Py_ssize_t i, Py_ssize_t end) noexcept:
+    """Where printable ASCII ends that begins at `i`."""
+    cdef uint64_t eight
+    while i + 8 <= end:
+        memcpy(&eight, at + i, 8)
+        # The top bit of a byte: set if it was set, if the byte is below 32, or if it is 127.
+        if (eight | (eight - 0x2020202020202020ULL) | (eight + 0x0101010101010101ULL)) & 0x8080808080808080ULL:
+            break
+        i += 8
+    while i < end and 32 <= at[i] < 127:
+        i += 1
+    return i
+
+
 cpdef ordinary_body(bytes data):
     """The body, if this is one whole answer that nothing but its Content-Length frames and that keeps the connection.
 
@@ -124,8 +175,7 @@ cpdef ordinary_body(bytes data):
     cdef Py_ssize_t end = len(data), i = 13, name, size, value, length = -1
     if end < 17 or memcmp(at, b"HTTP/1.1 200 ", 13) != 0:
         return None
-    while i < end and 32 <= at[i] < 127:
-        i += 1
+    i = _printable(at, i, end)
     while True:
         if i + 2 > end or at[i] != 13 or at[i + 1] != 10:
             return None
@@ -142,8 +192,7 @@ cpdef ordinary_body(bytes data):
         while i < end and (at[i] == 32 or at[i] == 9):
             i += 1
         value = i
-        while i < end and 32 <= at[i] < 127:
-            i += 1
+        i = _printable(at, i, end)
         if size == 14 and _is_name(at + name, size, b"content-length", 14):
             if length >= 0 or not 0 < i - value <= 9:
                 return None

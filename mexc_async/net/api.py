@@ -148,6 +148,8 @@ class Api:
         self._allow_withdraw = allow_withdraw
         self.named: Callable[[NewOrder], NewOrder] = lambda order: order
         """Gives an order its client order id, if it has none."""
+        self.new_order_id: Callable[[], str] | None = None
+        """Makes those ids."""
         self.ahead: dict[str | None, _Ahead] = {}
         """Orders that are signed and not sent yet, by client order id."""
         self._answers: dict[Hashable, tuple[float, object]] = {}
@@ -165,7 +167,7 @@ class Api:
         self._express = None
         if compiled and credentials is not None and isinstance(lane, Lane):
             native = credentials.signer.native
-            self._express = compiled.Express(self, lane, native, NewOrder, Reply, FORMS, decoder)
+            self._express = compiled.Express(self, lane, native, NewOrder, Reply, FORMS, decoder, result_type)
 
     def beside(self, credentials: Credentials) -> Api:
         """The same connections, limits and events for calls with another key."""
@@ -192,6 +194,8 @@ class Api:
 
     def deliver(self, request: Request[Any], options: Options) -> Coroutine[Any, Any, Any]:
         """Carry out a request as it is, with nobody looking after it."""
+        if self._express is not None and not request.route.safe:
+            return self._express.deliver(request, options)
         return self.run(call_of(request, options), options)
 
     def run(self, call: Call, options: Options) -> Coroutine[Any, Any, Any]:
@@ -398,6 +402,7 @@ class Api:
         return order
 
     def value(self, call: Call, reply: Reply) -> Any:
+        """The answer that a reply holds. Raises the error that it stands for."""
         route = call.route
         error = error_of(route, reply)
         if error is not None:
@@ -463,6 +468,11 @@ class Channel:
     def send(self, request: Request[T], /) -> Coroutine[Any, Any, T]:
         """Send one request."""
         return self._api.send(request, self._options)
+
+    @property
+    def new_order_id(self) -> Callable[[], str] | None:
+        """Makes client order ids, where this client does."""
+        return self._api.new_order_id
 
     async def sign_ahead(self, order: NewOrder, /) -> NewOrder:
         """Sign an order before it is sent."""

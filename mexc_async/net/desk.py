@@ -89,7 +89,7 @@ class OrderDesk:
         self.is_strict = False
         """Whether answers that seem to be about another order are distrusted and asked for again."""
         self._check_rules = check_rules
-        api.named = ids.named
+        api.named, api.new_order_id = ids.named, ids.next
         api.keepers[NewOrder] = self.place
         api.keepers[TestOrder] = self._test
         api.keepers[BatchOrders] = self.place_batch

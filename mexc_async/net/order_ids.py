@@ -29,11 +29,8 @@ class OrderIds:
         """What every id of this client, now and after a restart, begins with."""
         self._pattern = re.compile(rf"{re.escape(prefix)}[A-Za-z0-9.]{{{STEM}}}-[0-9]+")
         self._stem = f"{prefix}{secrets.token_urlsafe(9).replace('_', '.').replace('-', '.')}-"
-        self._count = count(1)
-
-    def next(self) -> str:
-        """A new id, at most 32 characters."""
-        return f"{self._stem}{next(self._count)}"
+        self.next: Callable[[], str] = map(self._stem.__add__, map(str, count(1))).__next__
+        """Makes a new id, at most 32 characters."""
 
     def makes(self, name: str) -> bool:
         """Whether an id looks like one of this client, now or before a restart."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
 from decimal import Decimal
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast
 
 from msgspec.structs import force_setattr
 
 from mexc_async.core.checks import is_amount
 from mexc_async.core.endpoint import Resource
+from mexc_async.core.kind import compiled
 from mexc_async.errors import InvalidRequest
 from mexc_async.spot.enums import OrderTypeName, SideName, StpMode
 from mexc_async.spot.trading import NewOrder
@@ -18,6 +19,33 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 _copy: Callable[[NewOrder], NewOrder] = NewOrder.__copy__  # type: ignore[attr-defined]  # what `copy.copy` calls
 _ONE = Decimal(1)
+_Filler: TypeAlias = Callable[[Decimal | None, Decimal | None], NewOrder | None]
+
+
+def _pure_filler(pattern: NewOrder, new_id: Callable[[], str | None]) -> _Filler:
+    """What makes orders like this one, of a price and a quantity; None of those that are to be checked."""
+
+    def filled(price: Decimal | None, quantity: Decimal | None) -> NewOrder | None:
+        if not (is_amount(price) and is_amount(quantity)):
+            return None
+        order = _copy(pattern)
+        force_setattr(order, "price", price)
+        force_setattr(order, "quantity", quantity)
+        force_setattr(order, "new_client_order_id", new_id())
+        return order
+
+    return filled
+
+
+def _nothing(price: Decimal | None, quantity: Decimal | None) -> None:
+    """Of a market order."""
+
+
+def _no_id() -> None:
+    """Its sender gives it one."""
+
+
+_filler = compiled.Filler if compiled else _pure_filler
 
 
 class OrderSender(Protocol[T_co]):
@@ -30,6 +58,10 @@ class OrderSender(Protocol[T_co]):
 
 class SigningSender(OrderSender[T_co], Protocol):
     """A sender that can sign an order before it is sent."""
+
+    @property
+    def new_order_id(self) -> Callable[[], str] | None:
+        """Makes client order ids; None leaves that to `send`."""
 
     async def sign_ahead(self, order: NewOrder, /) -> NewOrder:
         """Sign an order; returns it with its client order id."""
@@ -50,12 +82,13 @@ class PreparedOrder(Generic[T]):
         side: SideName,
         type: OrderTypeName,
         stp_mode: StpMode | None = None,
+        new_id: Callable[[], str] | None = None,
     ) -> None:
         price = None if type == "MARKET" else _ONE
         self.pattern = NewOrder(symbol=symbol, side=side, type=type, quantity=_ONE, price=price, stp_mode=stp_mode)
         """What the orders have in common; its amounts mean nothing."""
-        self._sender = sender
-        self._is_limit = type != "MARKET"
+        self._send = sender.send
+        self._filled = _filler(self.pattern, new_id or _no_id) if price else _nothing
 
     def order(
         self,
@@ -67,17 +100,6 @@ class PreparedOrder(Generic[T]):
     ) -> NewOrder:
         """An order with these amounts, for `mexc.orders.place` and `mexc.spot.presign`. Raises InvalidRequest."""
         pattern = self.pattern
-        if (
-            self._is_limit
-            and new_client_order_id is None
-            and quote_order_qty is None
-            and is_amount(price)
-            and is_amount(quantity)
-        ):
-            order = _copy(pattern)  # nearly always; a tenth of making and checking it anew
-            force_setattr(order, "price", price)
-            force_setattr(order, "quantity", quantity)
-            return order
         return NewOrder(
             symbol=pattern.symbol,
             side=pattern.side,
@@ -98,7 +120,11 @@ class PreparedOrder(Generic[T]):
         new_client_order_id: str | None = None,
     ) -> Coroutine[Any, Any, T]:
         """Place an order with these amounts. Raises what `new_order` raises."""
-        return self._sender.send(
+        if new_client_order_id is None and quote_order_qty is None:
+            order = self._filled(price, quantity)
+            if order is not None:
+                return self._send(order)  # nearly always; a tenth of making and checking it anew
+        return self._send(
             self.order(
                 price=price,
                 quantity=quantity,
@@ -138,7 +164,8 @@ class Preparing(Resource, Generic[T]):
         self, *, symbol: str, side: SideName, type: OrderTypeName, stp_mode: StpMode | None = None
     ) -> PreparedOrder[T]:
         """Orders of which only the amounts are given when they are sent. Raises InvalidRequest."""
-        return PreparedOrder(cast("OrderSender[T]", self._sender), symbol, side, type, stp_mode)
+        sender = cast("SigningSender[T]", self._sender)  # as every client's is
+        return PreparedOrder(sender, symbol, side, type, stp_mode, sender.new_order_id)
 
     async def presign(self, orders: Sequence[NewOrder]) -> list[PresignedOrder[T]]:
         """Sign orders that are known ahead, such as a ladder, so that sending one is a single write.
@@ -150,5 +177,5 @@ class Preparing(Resource, Generic[T]):
         """
         if not isinstance(orders, list | tuple) or not all(type(order) is NewOrder for order in orders):
             raise InvalidRequest("orders must be a list of NewOrder")
-        sender = cast("SigningSender[T]", self._sender)  # as every client's is
+        sender = cast("SigningSender[T]", self._sender)
         return [PresignedOrder(sender, await sender.sign_ahead(order)) for order in orders]

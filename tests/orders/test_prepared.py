@@ -196,13 +196,13 @@ async def test_a_presigned_order_goes_out_as_it_was_signed() -> None:
         rungs = [prepared.order(price=Decimal(60000 + step), quantity=Decimal(1)) for step in range(3)]
         ladder = await d.view.spot.presign(rungs)
         assert not d.transport.of(PLACE)
-        signed = [ahead.target for ahead in d.api._ahead.values()]
+        signed = [ahead.target for ahead in d.api.ahead.values()]
         for rung in reversed(ladder):
             assert (await rung.send()).order_id
         assert [sent.target for sent in d.transport.of(PLACE)] == signed[::-1]
         assert [page["price"] for page in pages(d)] == ["60002", "60001", "60000"]
         assert len({page["newClientOrderId"] for page in pages(d)}) == 3
-        assert not d.api._ahead
+        assert not d.api.ahead
 
 
 async def test_a_presigned_order_is_sent_once() -> None:
@@ -244,7 +244,7 @@ async def test_a_presigned_order_is_signed_anew_where_anything_changed() -> None
 async def test_a_presigned_order_with_a_refused_stamp_is_stamped_anew() -> None:
     async with desk() as d:
         (rung,) = await d.view.spot.presign([NewOrder(**LIMIT, **TERMS)])
-        signed = next(iter(d.api._ahead.values())).target
+        signed = next(iter(d.api.ahead.values())).target
         d.transport.on(PLACE, refusal(700003), ACK)
         d.transport.skew_ms = 5000  # found out by the refusal
         await rung.send()
@@ -258,7 +258,7 @@ async def test_what_is_signed_ahead_is_bounded(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(api, "MOST_AHEAD", 3)
     async with desk() as d:
         ladder = await d.view.spot.presign([NewOrder(**LIMIT, **TERMS) for _ in range(5)])
-        assert len(d.api._ahead) == 3
+        assert len(d.api.ahead) == 3
         for rung in ladder:
             await rung.send()
         assert len(pages(d)) == 5
@@ -281,7 +281,7 @@ async def test_what_may_not_be_sent_is_not_signed() -> None:
 async def test_neither_shows_its_signature() -> None:
     async with desk() as d:
         (rung,) = await d.view.spot.presign([NewOrder(**LIMIT, **TERMS)])
-        signature = next(iter(d.api._ahead.values())).target.rpartition("=")[2]
-        assert signature not in f"{rung!r}{d.api._ahead!r}"
+        signature = next(iter(d.api.ahead.values())).target.rpartition("=")[2]
+        assert signature not in f"{rung!r}{d.api.ahead!r}"
         assert "BTCUSDT" in repr(rung)
         assert "BTCUSDT" in repr(d.view.spot.prepare(**LIMIT))
