@@ -27,6 +27,12 @@ def names_code(body: bytes) -> bool:
 def ordinary_body(data: bytes) -> bytes | None:
     """The body, if this is one whole ordinary answer."""
 
+class KnownForms:
+    """Whether an order surely passes the checks."""
+
+    def __init__(self, kind: type, forms: object) -> None: ...
+    def __call__(self, order: Any) -> bool: ...
+
 class Filler:
     """Makes orders of a pattern, a price and a quantity; None of those that are to be checked."""
 

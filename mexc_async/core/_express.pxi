@@ -16,11 +16,6 @@ cdef class Call:
         self.route, self.given, self.kind, self.client_order_id, self.via = route, given, kind, client_order_id, via
 
 
-cdef inline object _slot(thing, Py_ssize_t at):
-    """What a field of a Struct holds."""
-    return <object>(<PyObject**>(<char*><PyObject*>thing + at))[0]
-
-
 @final
 cdef class Line:
     """A `Way` by the lane, and what of its requests stays the same."""
@@ -55,8 +50,9 @@ cdef class Express:
     cdef list idle
     cdef Line latest
     cdef Hmac hmac
-    cdef object symbol, side, kind, mode, middle, end  # of the latest order's form, and what it has in common
-    cdef Py_ssize_t symbol_at, side_at, kind_at, mode_at, price_at, quantity_at, name_at, status_at, body_at
+    cdef Form form
+    cdef object middle, end  # what orders of the latest form have in common
+    cdef Py_ssize_t status_at, body_at
 
     def __init__(self, api, lane, Hmac hmac, order_type, reply_type, forms, decoder_of, result_type):
         """`forms` is what `trading.py` knows of orders' texts, `decoder_of` what decodes a type, `result_type` a request's."""
@@ -64,10 +60,7 @@ cdef class Express:
         self.forms, self.decoder_of, self.result_type = forms, decoder_of, result_type
         self.order_kind = result_type(order_type)
         self.clock, self.hooks, self.idle, self.lines = api.clock, api.hooks, lane.ready, {}
-        self.symbol_at, self.side_at = slot_offset(order_type.symbol), slot_offset(order_type.side)
-        self.kind_at, self.mode_at = slot_offset(order_type.type), slot_offset(order_type.stp_mode)
-        self.price_at, self.quantity_at = slot_offset(order_type.price), slot_offset(order_type.quantity)
-        self.name_at = slot_offset(order_type.new_client_order_id)
+        self.form = Form(order_type)
         self.status_at, self.body_at = slot_offset(reply_type.status), slot_offset(reply_type.body)
 
     def deliver(self, request, options):
@@ -163,25 +156,23 @@ cdef class Express:
 
     cdef bytes written(self, Line line, order, long long stamped_ms):
         """An order's request, signed; None where it is not an ordinary one."""
-        cdef Py_ssize_t head = len(line.head), tail = len(line.tail), size = 0, total, i
+        cdef Py_ssize_t head = len(line.head), tail = len(line.tail), size = 0, total
         cdef Py_ssize_t name_size = 0, price_size = 0, quantity_size = 0, middle_size = 0, end_size = 0
         cdef unsigned char digits[20]
         cdef int count = 20
         cdef long long left = stamped_ms
-        price, quantity = _slot(order, self.price_at), _slot(order, self.quantity_at)
+        name_text = _slot(order, self.form.name_at)
+        price, quantity = _slot(order, self.form.price_at), _slot(order, self.form.quantity_at)
         if not self.is_form_known(order) or type(price) is not _Decimal or type(quantity) is not _Decimal or left <= 0:
             return None
         price_text, quantity_text = str(price), str(quantity)
-        cdef const unsigned char* name = _ascii(_slot(order, self.name_at), &name_size)
+        cdef const unsigned char* name = _ascii(name_text, &name_size)
         cdef const unsigned char* p = _plain_digits(price_text, &price_size)
         cdef const unsigned char* q = _plain_digits(quantity_text, &quantity_size)
         cdef const unsigned char* middle = _ascii(self.middle, &middle_size)
         cdef const unsigned char* end = _ascii(self.end, &end_size)
-        if name == NULL or p == NULL or q == NULL or middle == NULL or end == NULL or not 0 < name_size <= 32:
+        if name == NULL or p == NULL or q == NULL or middle == NULL or end == NULL or not _is_plain_id(name_text):
             return None
-        for i in range(name_size):
-            if not _stays[name[i]]:
-                return None
         while left:
             count -= 1
             digits[count] = 48 + left % 10
@@ -208,16 +199,13 @@ cdef class Express:
 
     cdef bint is_form_known(self, order) except -1:
         """Look up what orders of this form have in common, unless it is the latest one's."""
-        symbol, side = _slot(order, self.symbol_at), _slot(order, self.side_at)
-        kind, mode = _slot(order, self.kind_at), _slot(order, self.mode_at)
-        if symbol is self.symbol and side is self.side and kind is self.kind and mode is self.mode:
-            if self.middle is not None and self.form_window is self.window:
-                return True
-        known = self.forms.get((symbol, side, kind, mode))
+        if self.middle is not None and self.form_window is self.window and self.form.is_of(order):
+            return True
+        known = self.forms.get(self.form.take(order))
         common = None if known is None else known.get(self.window)
+        self.middle, self.form_window = None, self.window
         if common is None:
             return False
-        self.symbol, self.side, self.kind, self.mode, self.form_window = symbol, side, kind, mode, self.window
         self.middle, self.end = common
         return True
 

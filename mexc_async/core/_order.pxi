@@ -30,25 +30,102 @@ cpdef bint is_amount(value) except -1:
 
 
 @final
+cdef class Form:
+    """Where an order's fields are, and the latest order's: what orders of one form have in common is looked up once."""
+
+    cdef Py_ssize_t symbol_at, side_at, kind_at, mode_at, price_at, quantity_at, quote_at, name_at
+    cdef object symbol, side, kind, mode
+
+    def __init__(self, kind):
+        self.symbol_at, self.side_at = slot_offset(kind.symbol), slot_offset(kind.side)
+        self.kind_at, self.mode_at = slot_offset(kind.type), slot_offset(kind.stp_mode)
+        self.price_at, self.quantity_at = slot_offset(kind.price), slot_offset(kind.quantity)
+        self.quote_at, self.name_at = slot_offset(kind.quote_order_qty), slot_offset(kind.new_client_order_id)
+
+    cdef inline bint is_of(self, order) noexcept:
+        """Whether the order is of the latest one's form."""
+        return (
+            _field(order, self.symbol_at) == <PyObject*>self.symbol
+            and _field(order, self.side_at) == <PyObject*>self.side
+            and _field(order, self.kind_at) == <PyObject*>self.kind
+            and _field(order, self.mode_at) == <PyObject*>self.mode
+        )
+
+    cdef inline tuple take(self, order):
+        """Make it the latest; its form."""
+        self.symbol, self.side = _slot(order, self.symbol_at), _slot(order, self.side_at)
+        self.kind, self.mode = _slot(order, self.kind_at), _slot(order, self.mode_at)
+        return (self.symbol, self.side, self.kind, self.mode)
+
+
+cdef inline PyObject* _field(thing, Py_ssize_t at) noexcept:
+    return (<PyObject**>(<char*><PyObject*>thing + at))[0]
+
+
+cdef inline object _slot(thing, Py_ssize_t at):
+    """What a field of a Struct holds."""
+    return <object>_field(thing, at)
+
+
+@final
+cdef class KnownForms:
+    """`is_known_pure` of `trading.py`."""
+
+    cdef Form latest
+    cdef object forms
+    cdef bint is_known
+
+    def __init__(self, kind, forms):
+        self.latest, self.forms = Form(kind), forms
+
+    def __call__(self, order):
+        cdef Form latest = self.latest
+        cdef const unsigned char* at
+        cdef Py_ssize_t i, size = 0
+        if _slot(order, latest.quote_at) is not None:
+            return False
+        if not is_amount(_slot(order, latest.quantity_at)) or not is_amount(_slot(order, latest.price_at)):
+            return False
+        name = _slot(order, latest.name_at)
+        if name is not None and not _is_plain_id(name):
+            return False
+        if not self.is_known or not latest.is_of(order):
+            try:
+                self.is_known = latest.take(order) in self.forms
+            except TypeError:
+                self.is_known = False
+        return self.is_known
+
+
+cdef inline bint _is_plain_id(name) except -1:
+    """Whether it needs no escaping."""
+    cdef Py_ssize_t i, size = 0
+    cdef const unsigned char* at = _ascii(name, &size)
+    if at == NULL or not 0 < size <= 32:
+        return False
+    for i in range(size):
+        if not _stays[at[i]]:
+            return False
+    return True
+
+
+@final
 cdef class Filler:
     """`_Filler` of `prepared.py`."""
 
     cdef object pattern, new_id
-    cdef Py_ssize_t price_at, quantity_at, name_at
+    cdef Form form
 
     def __init__(self, pattern, new_id):
-        kind = type(pattern)
-        self.pattern, self.new_id = pattern, new_id
-        self.price_at, self.quantity_at = slot_offset(kind.price), slot_offset(kind.quantity)
-        self.name_at = slot_offset(kind.new_client_order_id)
+        self.pattern, self.new_id, self.form = pattern, new_id, Form(type(pattern))
 
     def __call__(self, price, quantity):
         if not is_amount(price) or not is_amount(quantity):
             return None
         order = self.pattern.__copy__()
-        _replace(order, self.price_at, price)
-        _replace(order, self.quantity_at, quantity)
-        _replace(order, self.name_at, self.new_id())
+        _replace(order, self.form.price_at, price)
+        _replace(order, self.form.quantity_at, quantity)
+        _replace(order, self.form.name_at, self.new_id())
         return order
 
 
@@ -89,15 +166,14 @@ def order_text(name, price, quantity, middle, timestamp_ms, end):
     """`order_text_pure` of `trading.py`; None where that has to look at it."""
     cdef unsigned char out[MOST_TEXT]
     cdef unsigned char digits[20]
-    cdef Py_ssize_t used = 0, size = 0, i
+    cdef Py_ssize_t used = 0, size = 0
     cdef int count = 20
     cdef long long left
     cdef const unsigned char* at = _ascii(name, &size)
-    if at == NULL or not 0 < size <= 32 or type(timestamp_ms) is not int or not 0 < timestamp_ms < 1 << 62:
+    if at == NULL or type(timestamp_ms) is not int or not 0 < timestamp_ms < 1 << 62:
         return None
-    for i in range(size):
-        if not _stays[at[i]]:
-            return None
+    if not _is_plain_id(name):
+        return None
     used = _put(out, used, b"newClientOrderId=", 17)
     used = _put(out, used, at, size)
     used = _put(out, used, b"&price=", 7)

@@ -8,7 +8,7 @@ and a final state never reopens. Nothing here reads a clock; "now" comes in.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Context, Decimal
 from enum import StrEnum
 from typing import Self
@@ -70,72 +70,39 @@ class OrderFill(Struct, frozen=True, gc=False):
     is_maker: bool
 
 
-class OrderRecord:
+class OrderRecord(Struct, eq=False):
     """All that is known of one order."""
 
-    __slots__ = (
-        "_fill_quantity",
-        "_fill_quote",
-        "_is_cancelled",
-        "_is_filled",
-        "_is_given_up",
-        "_told",
-        "_told_quote",
-        "accepted_until_ms",
-        "client_order_id",
-        "error",
-        "fills_by_id",
-        "is_in_doubt",
-        "is_placed",
-        "order_id",
-        "price",
-        "quantity",
-        "quote_quantity",
-        "revision",
-        "side",
-        "symbol",
-        "type",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        client_order_id: str,
-        symbol: str,
-        side: str,
-        type: str,
-        quantity: Decimal | None,
-        price: Decimal | None,
-        quote_quantity: Decimal | None = None,
-    ) -> None:
-        self.client_order_id = client_order_id
-        self.symbol = symbol
-        self.side = side
-        self.type = type
-        self.quantity = quantity
-        """Asked, in base; None for a market order sized in quote."""
-        self.price = price
-        self.quote_quantity = quote_quantity
-        """Asked, in quote, by a market order."""
-        self.order_id: str | None = None
-        """The exchange's id."""
-        self.is_placed = False
-        """Whether the exchange is known to have taken it."""
-        self.is_in_doubt = False
-        """Whether an answer is missing and nothing has told since what became of it."""
-        self.accepted_until_ms: int | None = None
-        """While in doubt: the last moment, by the exchange's clock, at which it can still be accepted."""
-        self.error: MexcError | None = None
-        """Why it was refused."""
-        self.revision = 0
-        """Counts the news about its fills or its end; nearly all other news leaves money where it is."""
-        self.fills_by_id: dict[str, OrderFill] = {}
-        self._told = ZERO
-        self._told_quote = ZERO
-        self._fill_quantity = ZERO
-        self._fill_quote = ZERO
-        self._is_cancelled = False
-        self._is_filled = False
-        self._is_given_up = False
+    client_order_id: str
+    symbol: str
+    side: str
+    type: str
+    quantity: Decimal | None
+    """Asked, in base; None for a market order sized in quote."""
+    price: Decimal | None
+    quote_quantity: Decimal | None = None
+    """Asked, in quote, by a market order."""
+    order_id: str | None = None
+    """The exchange's id."""
+    is_placed: bool = False
+    """Whether the exchange is known to have taken it."""
+    is_in_doubt: bool = False
+    """Whether an answer is missing and nothing has told since what became of it."""
+    accepted_until_ms: int | None = None
+    """While in doubt: the last moment, by the exchange's clock, at which it can still be accepted."""
+    error: MexcError | None = None
+    """Why it was refused."""
+    revision: int = 0
+    """Counts the news about its fills or its end; nearly all other news leaves money where it is."""
+    _fills: dict[str, OrderFill] | None = None
+    """Made for the first: without it a record holds nothing that the garbage collector has to follow."""
+    _told: Decimal = ZERO
+    _told_quote: Decimal = ZERO
+    _fill_quantity: Decimal = ZERO
+    _fill_quote: Decimal = ZERO
+    _is_cancelled: bool = False
+    _is_filled: bool = False
+    _is_given_up: bool = False
 
     # Facts come in; each says whether it changed anything
 
@@ -194,9 +161,11 @@ class OrderRecord:
         """It traded; a fill counts once, whoever tells it how often."""
         changed = self.place(order_id)
         key = fill_key(fill.trade_id)
-        if key in self.fills_by_id:
+        if self._fills is None:
+            self._fills = {}
+        if key in self._fills:
             return changed
-        self.fills_by_id[key] = fill
+        self._fills[key] = fill
         self._fill_quantity = _EXACT.add(self._fill_quantity, fill.quantity)
         self._fill_quote = _EXACT.add(self._fill_quote, fill.quote_quantity)
         self.revision += 1
@@ -304,6 +273,11 @@ class OrderRecord:
         """Average price of what was filled; None while nothing is."""
         filled = self.filled_quantity
         return self.filled_quote_quantity / filled if filled else None
+
+    @property
+    def fills_by_id(self) -> Mapping[str, OrderFill]:
+        """Its trades as far as they are known, as they were told."""
+        return self._fills or {}
 
     @property
     def lacks(self) -> Decimal:

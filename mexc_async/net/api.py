@@ -467,7 +467,10 @@ class Channel:
 
     def send(self, request: Request[T], /) -> Coroutine[Any, Any, T]:
         """Send one request."""
-        return self._api.send(request, self._options)
+        api = self._api  # what `Api.send` does, in one step
+        keeper: Keeper = api.keepers.get(type(request), api.deliver)
+        answer: Coroutine[Any, Any, T] = keeper(request, self._options)
+        return answer
 
     @property
     def new_order_id(self) -> Callable[[], str] | None:

@@ -108,11 +108,14 @@ class OrderDesk:
         named = self.ids.named(request)
         order = self._admitted(named) or await self._admit(named)
         record = self._open(order)
-        call = call_of(order, options, record.client_order_id)
+        call = Call(NewOrder.route, order, None if options.raw else OrderAck, record.client_order_id)
         call.gate = self.check_halt
         try:
-            answer = await self._run(call, options, [record])
-            order_id = _order_id(answer)
+            try:
+                answer = await self.api.run(call, options)
+            except BaseException as error:
+                raise self._failed(error, call, options, [record])  # noqa: B904 - that error, or it is the cause
+            order_id = answer.order_id if type(answer) is OrderAck else _order_id(answer)
             if self.is_strict and not self._is_own(record, order_id, answer):
                 self.ledger.doubt(record, accepted_until_ms(call, options))
                 raise OutcomeUnknown(f"the answer is to another order, {order_id}")
@@ -130,22 +133,22 @@ class OrderDesk:
             return False
         return self.ledger.table.find(order_id, None) in (None, record)
 
-    async def _run(self, call: Call, options: Options, records: Sequence[OrderRecord]) -> Any:
-        """Send a call that places orders; where it fails, their records say what that means for them."""
-        try:
-            try:
-                return await self.api.run(call, options)
-            except OrderNotFound as error:  # no answer to placing: another question's answer came in its place
-                raise OutcomeUnknown(error.message, client_order_id=call.client_order_id) from error
-        except BaseException as error:
-            for record in records:
-                if not call.stamped_ms:
-                    self.ledger.note(record, record.give_up(_never_sent(error)))
-                elif isinstance(error, MexcError) and error.outcome_known:
-                    self._refused(record, error)
-                else:  # no proper answer, or cancelled in the middle
-                    self.ledger.doubt(record, accepted_until_ms(call, options))
-            raise
+    def _failed(
+        self, error: BaseException, call: Call, options: Options, records: Sequence[OrderRecord]
+    ) -> BaseException:
+        """What a call that places orders failed with; the orders' records say what that means for them."""
+        if isinstance(error, OrderNotFound):  # no answer to placing: another question's answer came in its place
+            unknown = OutcomeUnknown(error.message, client_order_id=call.client_order_id)
+            unknown.__cause__ = error
+            error = unknown
+        for record in records:
+            if not call.stamped_ms:
+                self.ledger.note(record, record.give_up(_never_sent(error)))
+            elif isinstance(error, MexcError) and error.outcome_known:
+                self._refused(record, error)
+            else:  # no proper answer, or cancelled in the middle
+                self.ledger.doubt(record, accepted_until_ms(call, options))
+        return error
 
     async def place_batch(self, request: BatchOrders, options: Options) -> Any:
         """Place a batch; items whose fate the answer does not tell are settled one by one."""
@@ -181,7 +184,10 @@ class OrderDesk:
         call = call_of(BatchOrders(orders=tuple(orders)), typed, ids)
         call.gate = self.check_halt
         try:
-            answer: list[BatchResult] = await self._run(call, typed, records)
+            try:
+                answer: list[BatchResult] = await self.api.run(call, typed)
+            except BaseException as error:
+                raise self._failed(error, call, typed, records)  # noqa: B904 - that error, or it is the cause
         except OutcomeUnknown as error:
             await self.ledger.settled(records, error)
             return [batch_result_of(record) for record in records]

@@ -80,7 +80,7 @@ class OrderParameters(Request[T_co], Generic[T_co], frozen=True, kw_only=True):
     stp_mode: StpMode | None = None
 
     def __post_init__(self) -> None:
-        if self._is_known():
+        if _is_known(self):
             return  # nearly all
         Request.__post_init__(self)
         if self.type == "MARKET":
@@ -95,18 +95,6 @@ class OrderParameters(Request[T_co], Generic[T_co], frozen=True, kw_only=True):
             raise InvalidRequest(f"type {self.type} needs quantity and price; {name} is missing")
         if self.quote_order_qty is not None:
             raise InvalidRequest(f"quote_order_qty {self.quote_order_qty:f} goes with type MARKET, not {self.type}")
-
-    def _is_known(self) -> bool:
-        """Whether it surely passes the checks: all but its amounts and id were checked in an order before."""
-        if self.quote_order_qty is not None or not (is_amount(self.quantity) and is_amount(self.price)):
-            return False
-        name = self.new_client_order_id
-        if name is not None and not (type(name) is str and PLAIN_ID(name)):
-            return False
-        try:
-            return (self.symbol, self.side, self.type, self.stp_mode) in FORMS
-        except TypeError:  # a list, say, has no hash
-            return False
 
     def query(self, recv_window_ms: int | None = None, timestamp_ms: int | None = None) -> str:
         """As `Request.query`; what orders of one form have in common is written once."""
@@ -130,6 +118,22 @@ class OrderParameters(Request[T_co], Generic[T_co], frozen=True, kw_only=True):
             start, stamp = text.index("&", text.index("&quantity=") + 1), text.index("&timestamp=") + len("&timestamp=")
             form[recv_window_ms] = text[start:stamp], text[text.index("&", stamp) :]
         return text
+
+
+def is_known_pure(order: OrderParameters[object]) -> bool:
+    """Whether an order surely passes the checks: all but its amounts and id were checked in an order before."""
+    if order.quote_order_qty is not None or not (is_amount(order.quantity) and is_amount(order.price)):
+        return False
+    name = order.new_client_order_id
+    if name is not None and not (type(name) is str and PLAIN_ID(name)):
+        return False
+    try:
+        return (order.symbol, order.side, order.type, order.stp_mode) in FORMS
+    except TypeError:  # a list, say, has no hash
+        return False
+
+
+_is_known = compiled.KnownForms(OrderParameters, FORMS) if compiled else is_known_pure
 
 
 class NewOrder(OrderParameters[OrderAck], frozen=True, kw_only=True):
