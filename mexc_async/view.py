@@ -10,8 +10,9 @@ from mexc_async.catalogue import money_of
 from mexc_async.core.endpoint import Auth, Cost, Json, Priority, Request, Route
 from mexc_async.core.query import Scalar, render
 from mexc_async.errors import InvalidRequest
-from mexc_async.net.api import Api, Channel
+from mexc_async.net.api import Api
 from mexc_async.net.call import Call, Options
+from mexc_async.net.channel import Channel
 from mexc_async.net.orders import Orders
 from mexc_async.spot.api import RawSpot, Spot
 

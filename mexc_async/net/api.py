@@ -9,16 +9,14 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Coroutine, Hashable, Mapping
+from collections.abc import Callable, Coroutine, Hashable
 from typing import Any, TypeAlias, TypeVar
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from mexc_async.core.clock import Sample
 from mexc_async.core.credentials import Credentials
 from mexc_async.core.endpoint import Auth, Money, Priority, Request, Route, result_type
-from mexc_async.core.gate import Gate
 from mexc_async.core.kind import compiled
 from mexc_async.core.reply import Reply, decode, decode_json, decoder, error_of
 from mexc_async.core.retry import RetryPolicy
@@ -26,7 +24,6 @@ from mexc_async.errors import (
     ClientClosed,
     MexcError,
     MissingCredentials,
-    OutcomeUnknown,
     ProtocolError,
     RateLimited,
     ReadOnlyError,
@@ -34,7 +31,7 @@ from mexc_async.errors import (
     WithdrawalsOff,
 )
 from mexc_async.net.account_limiter import AccountLimiter
-from mexc_async.net.call import Call, Options, accepted_until_ms, body_of, call_of, query_of, window_ms
+from mexc_async.net.call import Call, Options, body_of, call_of, final_error, query_of, window_ms
 from mexc_async.net.clock import ServerClock
 from mexc_async.net.hooks import Hooks, OddItems, RequestDone, logger
 from mexc_async.net.journal import Journal
@@ -43,6 +40,7 @@ from mexc_async.net.limiter import RateLimiter
 from mexc_async.net.pool import Transport
 from mexc_async.net.rules import RuleBook
 from mexc_async.net.tasks import Tasks
+from mexc_async.net.way import Ahead, Way, signed
 from mexc_async.spot.market import ExchangeInfoQuery, Ping, ServerTimeQuery
 from mexc_async.spot.models import ExchangeInfo
 from mexc_async.spot.trading import FORMS, NewOrder
@@ -60,49 +58,6 @@ _KNOWN_ROUTES = 1000
 MOST_AHEAD = 500
 """Orders that are kept signed; an account can have no more open. Earlier ones are then signed when they are sent."""
 _CACHED_ANSWERS = 256
-
-
-class Way(Struct, frozen=True):
-    """How calls of one route leave, if this client may send them: looked up once."""
-
-    route: Route
-    is_private: bool
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    is_signed: bool
-    transport: Transport
-    gate: Gate
-
-
-class _Ahead(Struct, frozen=True):
-    """An order that was signed before it is sent."""
-
-    order: NewOrder
-    recv_window_ms: int | None
-    credentials: Credentials
-    stamped_ms: int
-    target: str
-
-    def __repr__(self) -> str:
-        return f"<signed at {self.stamped_ms}: {self.order.new_client_order_id}>"  # and no signature
-
-    def fits(self, call: Call, options: Options, credentials: Credentials, now_ms: int) -> bool:
-        """Whether it is this call, signed as it would be now, and fresh enough."""
-        return (
-            self.order is call.given
-            and self.credentials is credentials
-            and self.recv_window_ms == options.recv_window_ms
-            and 0 <= now_ms - self.stamped_ms < 0.8 * window_ms(options)  # the rest is for its way to the exchange
-        )
-
-
-def _signed(call: Call, options: Options, credentials: Credentials, way: Way, stamped_ms: int) -> str:
-    """Path and query, signed over exactly these bytes and, right behind them, the body."""
-    query = query_of(call, options.recv_window_ms, stamped_ms)
-    if not way.route.json_body:
-        return credentials.signer.signed(way.path, query)
-    return f"{way.path}?{query}&signature={credentials.signer.sign(query.encode() + body_of(call))}"
 
 
 Keeper: TypeAlias = Callable[[Any, Options], Coroutine[Any, Any, Any]]
@@ -150,7 +105,7 @@ class Api:
         """Gives an order its client order id, if it has none."""
         self.new_order_id: Callable[[], str] | None = None
         """Makes those ids."""
-        self.ahead: dict[str | None, _Ahead] = {}
+        self.ahead: dict[str | None, Ahead] = {}
         """Orders that are signed and not sent yet, by client order id."""
         self._answers: dict[Hashable, tuple[float, object]] = {}
         self._public_headers: dict[str, str] = {}
@@ -285,7 +240,7 @@ class Api:
         try:
             return await self._repeat(call, options, failure)
         except MexcError as error:
-            final = _final(call, error, options)
+            final = final_error(call, error, options)
             if final is error:
                 raise
             raise final from error
@@ -383,7 +338,7 @@ class Api:
         if self.journal is not None and not way.route.safe:  # written before it is sent, or not sent
             self.journal.sending(call, attempt, stamped_ms, stamped_ms + window_ms(options))
         call.stamped_ms = stamped_ms
-        return _signed(call, options, self.credentials, way, stamped_ms) if ahead is None else ahead.target
+        return signed(call, options, self.credentials, way, stamped_ms) if ahead is None else ahead.target
 
     async def sign_ahead(self, order: NewOrder, options: Options) -> NewOrder:
         """Sign an order before it is sent, by `send` with the same options; returns it with its client order id.
@@ -395,10 +350,10 @@ class Api:
         await self.clock.ensure()
         name, credentials, stamped_ms = order.new_client_order_id, self.credentials, self.clock.now_ms()
         assert credentials is not None
-        target = _signed(call_of(order, options), options, credentials, way, stamped_ms)
+        target = signed(call_of(order, options), options, credentials, way, stamped_ms)
         while len(self.ahead) >= MOST_AHEAD:
             del self.ahead[next(iter(self.ahead))]
-        self.ahead[name] = _Ahead(order, options.recv_window_ms, credentials, stamped_ms, target)
+        self.ahead[name] = Ahead(order, options.recv_window_ms, credentials, stamped_ms, target)
         return order
 
     def value(self, call: Call, reply: Reply) -> Any:
@@ -434,49 +389,3 @@ class Api:
     async def ping(self, via: Transport, options: Options) -> None:
         """Send one ping by this way onto the wire, as the limits allow."""
         await self.carry_out(Call(Ping.route, [], None, via=via), options)
-
-
-def _final(call: Call, error: MexcError, options: Options) -> MexcError:
-    """The error as the caller gets it: where something may have changed, that is what it says first."""
-    error.client_order_id = call.client_order_id
-    if call.route.safe:
-        error.outcome_known = True  # nothing can have changed
-    if error.outcome_known:
-        return error
-    unknown = OutcomeUnknown(
-        f"{error.message}; it may have been accepted",
-        code=error.code,
-        status=error.status,
-        method=error.method,
-        path=error.path,
-        client_order_id=call.client_order_id,
-    )
-    if call.stamped_ms:
-        unknown.accepted_until_ms = accepted_until_ms(call, options)
-    return unknown
-
-
-class Channel:
-    """The pipeline with one set of options: what a view's resources send through."""
-
-    __slots__ = ("_api", "_options")
-
-    def __init__(self, api: Api, options: Options) -> None:
-        self._api = api
-        self._options = options
-
-    def send(self, request: Request[T], /) -> Coroutine[Any, Any, T]:
-        """Send one request."""
-        api = self._api  # what `Api.send` does, in one step
-        keeper: Keeper = api.keepers.get(type(request), api.deliver)
-        answer: Coroutine[Any, Any, T] = keeper(request, self._options)
-        return answer
-
-    @property
-    def new_order_id(self) -> Callable[[], str] | None:
-        """Makes client order ids, where this client does."""
-        return self._api.new_order_id
-
-    async def sign_ahead(self, order: NewOrder, /) -> NewOrder:
-        """Sign an order before it is sent."""
-        return await self._api.sign_ahead(order, self._options)

@@ -12,7 +12,7 @@ from mexc_async.core.call_log import Done
 from mexc_async.core.endpoint import Request, Route, result_type
 from mexc_async.core.kind import compiled
 from mexc_async.core.query import encode
-from mexc_async.errors import ConfigError
+from mexc_async.errors import ConfigError, MexcError, OutcomeUnknown
 from mexc_async.net.pool import Transport
 
 RECV_WINDOW_MS = 5_000
@@ -109,3 +109,23 @@ def accepted_until_ms(call: Call, options: Options) -> int:
 def window_ms(options: Options) -> int:
     """How old a signed call may be when the exchange gets it."""
     return options.recv_window_ms or RECV_WINDOW_MS
+
+
+def final_error(call: Call, error: MexcError, options: Options) -> MexcError:
+    """The error as the caller gets it: where something may have changed, that is what it says first."""
+    error.client_order_id = call.client_order_id
+    if call.route.safe:
+        error.outcome_known = True  # nothing can have changed
+    if error.outcome_known:
+        return error
+    unknown = OutcomeUnknown(
+        f"{error.message}; it may have been accepted",
+        code=error.code,
+        status=error.status,
+        method=error.method,
+        path=error.path,
+        client_order_id=call.client_order_id,
+    )
+    if call.stamped_ms:
+        unknown.accepted_until_ms = accepted_until_ms(call, options)
+    return unknown

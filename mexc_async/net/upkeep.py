@@ -15,8 +15,9 @@ from mexc_async.errors import ClientClosed, ConnectFailed, MexcError
 from mexc_async.net.addresses import Address
 from mexc_async.net.api import Api
 from mexc_async.net.call import Options
+from mexc_async.net.connection import Connection
 from mexc_async.net.hooks import logger
-from mexc_async.net.lane import Connection, Lane, Over
+from mexc_async.net.lane import Lane, Over
 from mexc_async.net.tasks import Tasks
 from mexc_async.spot.market import Ping
 

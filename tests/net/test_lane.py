@@ -26,7 +26,8 @@ from mexc_async.net import connection as connection_module
 from mexc_async.net import lane as lane_module
 from mexc_async.net import upkeep as upkeep_module
 from mexc_async.net.addresses import Address
-from mexc_async.net.lane import Connection, Lane, Over
+from mexc_async.net.connection import Connection
+from mexc_async.net.lane import Lane, Over
 from mexc_async.net.pool import PoolConfig, Timeouts
 from tests.net import raw_server as server
 from tests.net.raw_server import Arrival, Behaviour, RawServer, Way
