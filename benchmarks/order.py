@@ -29,7 +29,7 @@ from benchmarks.harness import (
     summarise,
 )
 from benchmarks.mock_exchange import compiler, mock_exchange
-from benchmarks.order_subjects import LANE, PEERS, SUBJECTS, absent_peers
+from benchmarks.order_subjects import FULL, LANE, PEERS, SUBJECTS, absent_peers
 from mexc_async.core.kind import core_kind
 
 _CLIENT = "benchmarks.order_client"
@@ -56,6 +56,7 @@ GOALS = [
     Goal(CASE, "instructions_per_op", "raw", 3.5, OWN_PURE),
     Goal("sequential", "p50_us", "raw", 1.4, LANE),
     Goal(CASE, "cpu_us_per_op", LANE, 2.0),
+    Goal(CASE, "cpu_us_per_op", LANE, 2.0, FULL),
     *(
         Goal(CASE, "instructions_per_op", peer, 1 / times, LANE)
         for peer, times in [("aiohttp tuned", 5), ("aiomexc", 8), ("ccxt", 15), ("pymexc", 24), ("typed-mexc", 60)]
@@ -97,6 +98,7 @@ def run(settings: Settings) -> Report:
             rows += _instructions(list(subjects), port, settings, notes)
     notes.append("p99 and p99.9 are reported, not compared: on a shared machine they show the neighbours")
     notes.append(f"{OWN}: as users have it, with rules and tracking; {LANE}: prepared, without those two")
+    notes.append(f"{FULL}: with the limits of `mexc.orders.limits` that need no book, and a call log")
     notes.append(f"{OWN}, {LANE}: the {core_kind} core; {OWN_PURE}: {LANE} with the pure one")
     if client_core is None:
         notes.append("client and mock are not pinned to a core each: there are not two, or no way to pin")

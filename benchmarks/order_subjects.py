@@ -17,6 +17,8 @@ from collections.abc import Coroutine
 from decimal import Decimal
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any, Literal, Protocol, TypeVar, cast
 from urllib.parse import urlencode
@@ -32,6 +34,7 @@ from mexc_async.core.endpoint import Request
 from mexc_async.net.api import Api
 from mexc_async.net.call import Options
 from mexc_async.net.order_ids import OrderIds
+from mexc_async.spot.models import OrderAck
 from mexc_async.spot.prepared import PreparedOrder
 
 T = TypeVar("T")
@@ -42,6 +45,7 @@ PATH = "/api/v3/order"
 HEADERS = {"X-MEXC-APIKEY": KEY, "Content-Type": "application/json"}
 QUANTITY, PRICE = "0.0005", "93387.28"
 LANE = f"{OWN} lane"
+FULL = f"{OWN} guarded and logged"
 
 
 class Subject(Protocol):
@@ -58,10 +62,17 @@ class Sdk:
     """The SDK as users have it: limiter (no budget binds), clock, rules, tracking, signing, typed answer."""
 
     order_transport: Literal["lane", "pool"] = "lane"
+    call_log: Path | None = None
 
     async def open(self, port: int, connections: int) -> None:
         rest = f"http://{HOST}:{port}"
-        self._mexc = Mexc(Credentials(KEY, SECRET), rest=rest, limits="unlimited", order_transport=self.order_transport)
+        self._mexc = Mexc(
+            Credentials(KEY, SECRET),
+            rest=rest,
+            limits="unlimited",
+            order_transport=self.order_transport,
+            call_log=self.call_log,
+        )
         await self._mexc.__aenter__()
         await self._mexc.warm_up(connections)
         self._new_order = self._mexc.spot.new_order
@@ -74,6 +85,28 @@ class Sdk:
 
     async def close(self) -> None:
         await self._mexc.aclose()
+
+
+class SdkFull(Sdk):
+    """The same with every order held against limits and written to a call log."""
+
+    async def open(self, port: int, connections: int) -> None:
+        self._folder = TemporaryDirectory()
+        self.call_log = Path(self._folder.name) / "calls.jsonl"
+        await super().open(port, connections)
+        most = Decimal(10**12)
+        self._mexc.orders.limits(
+            round="down",
+            max_order_notional=most,
+            max_symbol_notional=most,
+            max_total_notional=most,
+            max_open_orders=10**9,
+            symbols="BTCUSDT",
+        )
+
+    async def close(self) -> None:
+        await super().close()
+        self._folder.cleanup()
 
 
 class SdkByPool(Sdk):
@@ -101,8 +134,7 @@ class SdkLane(Sdk):
 
     async def open(self, port: int, connections: int) -> None:
         await super().open(port, connections)
-        delivery = Delivery(self._mexc._api)
-        self._send = PreparedOrder(delivery, "BTCUSDT", "BUY", "LIMIT", new_id=OrderIds().next).send
+        self._send = Delivery(self._mexc._api).prepare().send
 
     async def order(self, index: int) -> object:
         return await self._send(price=self._price, quantity=self._quantity)
@@ -112,7 +144,11 @@ class Delivery:
     """Sends what nobody keeps account of."""
 
     def __init__(self, api: Api) -> None:
-        self._api, self._options = api, Options()
+        self._api, self._options, self._ids = api, Options(), OrderIds()
+
+    def prepare(self) -> PreparedOrder[OrderAck]:
+        """The order that the subjects send, but for its amounts."""
+        return PreparedOrder(self, "BTCUSDT", "BUY", "LIMIT", new_id=self._ids.next)
 
     def send(self, request: Request[T], /) -> Coroutine[Any, Any, T]:
         return self._api.deliver(request, self._options)
@@ -355,6 +391,7 @@ SUBJECTS: dict[str, type[Subject]] = {
     "raw": Raw,
     OWN: Sdk,
     f"{OWN} prepared": SdkPrepared,
+    FULL: SdkFull,
     LANE: SdkLane,
     OWN_PURE: SdkLane,
     f"{OWN} pool": SdkByPool,

@@ -35,7 +35,6 @@ from benchmarks.raw import RawTrader
 from benchmarks.ticks import SUBSCRIPTION
 from mexc_async.client import Mexc
 from mexc_async.core.credentials import Credentials
-from mexc_async.spot.prepared import PreparedOrder
 from mexc_async.spot.push import Push
 from mexc_async.spot.push_models import BookTickerPush
 
@@ -111,7 +110,7 @@ class LaneTrader(SdkTrader):
     """The same without rules and tracking."""
 
     def _order(self) -> Callable[[Decimal], Coroutine[Any, Any, object]]:
-        send, quantity = PreparedOrder(Delivery(self._mexc._api), "BTCUSDT", "BUY", "LIMIT").send, self._quantity
+        send, quantity = Delivery(self._mexc._api).prepare().send, self._quantity
         return lambda bid: send(price=bid, quantity=quantity)
 
 

@@ -44,8 +44,9 @@ cdef class _Connected:
 cdef class Express:
     """Made for one client and one key; `carry_out` is `Api.carry_out`."""
 
-    cdef object api, lane, clock, hooks, order_type, forms, decoder_of, result_type, order_kind, options, timeout_s, window, form_window
+    cdef object api, lane, clock, hooks, order_type, forms, decoder_of, result_type, order_kind, options, timeout_s, window, form_window, window_ms_of
     cdef double patience_s
+    cdef long long window_ms
     cdef dict lines
     cdef list idle
     cdef Line latest
@@ -54,10 +55,11 @@ cdef class Express:
     cdef object middle, end  # what orders of the latest form have in common
     cdef Py_ssize_t status_at, body_at
 
-    def __init__(self, api, lane, Hmac hmac, order_type, reply_type, forms, decoder_of, result_type):
-        """`forms` is what `trading.py` knows of orders' texts, `decoder_of` what decodes a type, `result_type` a request's."""
+    def __init__(self, api, lane, Hmac hmac, order_type, reply_type, forms, decoder_of, result_type, window_ms):
+        """`forms` is what `trading.py` knows of orders' texts; the last three are functions of their names."""
         self.api, self.lane, self.hmac, self.order_type = api, lane, hmac, order_type
         self.forms, self.decoder_of, self.result_type = forms, decoder_of, result_type
+        self.window_ms_of = window_ms
         self.order_kind = result_type(order_type)
         self.clock, self.hooks, self.idle, self.lines = api.clock, api.hooks, lane.ready, {}
         self.form = Form(order_type)
@@ -118,6 +120,7 @@ cdef class Express:
             self.latest = line
         if options is not self.options:
             self.options, self.window = options, options.recv_window_ms
+            self.window_ms = self.window_ms_of(options)
             self.timeout_s = options.timeout_s
             self.patience_s = self.lane.timeout_s if self.timeout_s is None else self.timeout_s
         return line
@@ -140,7 +143,7 @@ cdef class Express:
         cdef Wire wire
         cdef bytes data
         cdef long long stamped_ms
-        if type(call.given) is self.order_type and self.hmac is not None and self.api.journal is None and not self.api.ahead:
+        if type(call.given) is self.order_type and self.hmac is not None and not self.api.ahead:
             if call.gate is not None:
                 call.gate()
             wire = self.idle[len(self.idle) - 1] if self.idle else None
@@ -148,7 +151,14 @@ cdef class Express:
                 stamped_ms = <long long>(now * 1000.0 + <double>self.clock.offset.offset_ms)
                 data = self.written(line, call.given, stamped_ms)
                 if data is not None:
-                    self.idle.pop()
+                    journal = self.api.journal
+                    if journal is not None:  # written before it is sent, or not sent
+                        journal.sending(call, 1, stamped_ms, stamped_ms + self.window_ms)
+                        now = line.gate.sent(now)
+                    if self.idle[len(self.idle) - 1] is wire:
+                        self.idle.pop()
+                    else:
+                        self.idle.remove(wire)
                     call.stamped_ms, call.sent_s = stamped_ms, now
                     return wire.request(data, self.patience_s, now)
         target = self.api.target(call, options, 1, line.way)

@@ -43,7 +43,7 @@ from mexc_async.net.tasks import Tasks
 from mexc_async.net.way import Ahead, Way, signed
 from mexc_async.spot.market import ExchangeInfoQuery, Ping, ServerTimeQuery
 from mexc_async.spot.models import ExchangeInfo
-from mexc_async.spot.trading import FORMS, NewOrder
+from mexc_async.spot.trading import FORMS, BatchOrders, CancelOrder, NewOrder
 
 T = TypeVar("T")
 
@@ -54,6 +54,9 @@ GUIDE_PATHS = {
 """What some guides and gateways call MEXC's own POST and DELETE /api/v3/order; chosen by `paths="guide"`."""
 _TIME = replace(ServerTimeQuery.route, priority=Priority.ORDER)
 """It must not wait behind market data."""
+_EXPRESS = frozenset({NewOrder, CancelOrder, BatchOrders})
+"""What goes in one piece of compiled code; keepers send these, so that no task of a user's begins in that code, whose
+frames `Task.print_stack` cannot show."""
 _KNOWN_ROUTES = 1000
 MOST_AHEAD = 500
 """Orders that are kept signed; an account can have no more open. Earlier ones are then signed when they are sent."""
@@ -122,7 +125,9 @@ class Api:
         self._express = None
         if compiled and credentials is not None and isinstance(lane, Lane):
             native = credentials.signer.native
-            self._express = compiled.Express(self, lane, native, NewOrder, Reply, FORMS, decoder, result_type)
+            self._express = compiled.Express(
+                self, lane, native, NewOrder, Reply, FORMS, decoder, result_type, window_ms
+            )
 
     def beside(self, credentials: Credentials) -> Api:
         """The same connections, limits and events for calls with another key."""
@@ -149,7 +154,7 @@ class Api:
 
     def deliver(self, request: Request[Any], options: Options) -> Coroutine[Any, Any, Any]:
         """Carry out a request as it is, with nobody looking after it."""
-        if self._express is not None and not request.route.safe:
+        if self._express is not None and type(request) is NewOrder:
             return self._express.deliver(request, options)
         return self.run(call_of(request, options), options)
 
@@ -159,7 +164,7 @@ class Api:
         # Raw answers can be changed by who gets them.
         if route.safe and route.method == "GET" and route.auth is Auth.NONE and call.kind is not None:
             return self._share(call, options)
-        if self._express is not None and not route.safe:
+        if self._express is not None and type(call.given) in _EXPRESS:
             return self._express.carry_out(call, options)
         return self.carry_out(call, options)
 
