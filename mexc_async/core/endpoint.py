@@ -22,7 +22,7 @@ from typing import Any, ClassVar, Generic, ParamSpec, Protocol, Self, TypeAlias,
 import msgspec
 
 from mexc_async.core.generated import Query, checker, query_writer
-from mexc_async.core.query import Scalar, render
+from mexc_async.core.query import Scalar, plain, render
 from mexc_async.errors import InvalidRequest
 
 P = ParamSpec("P")
@@ -131,6 +131,8 @@ def _wire_names(cls: type[msgspec.Struct]) -> tuple[tuple[str, str], ...]:
 
 
 def _render(value: Scalar | Sequence[Request[object]]) -> str:
+    if type(value) is Decimal and value.is_finite():
+        return plain(value)  # of orders
     if isinstance(value, str | Decimal | int):
         return render(value)  # first, because asking for a Sequence costs as much as the rest
     if isinstance(value, Sequence) and not isinstance(value, str):  # batchOrders: JSON, every value as text

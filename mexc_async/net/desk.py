@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -59,14 +59,16 @@ from mexc_async.spot.trading import (
     TestOrder,
 )
 
+BOOK_S = 5.0
+"""How long an order waits for a book that is being opened for it."""
 _RETURNS_ITEMS = (OrderQuery, OpenOrdersQuery, AllOrdersQuery, MyTradesQuery, CancelOpenOrders)
 
 
 class Guard(Protocol):
     """Who may refuse or round an order before it is sent."""
 
-    def ready(self, order: NewOrder) -> Awaitable[object] | None:
-        """What to wait for, before the order can be judged; None if nothing. Raises GuardRefused."""
+    def ready(self, order: NewOrder) -> asyncio.Future[None] | None:
+        """What to wait for, up to BOOK_S, before the order is judged; None if nothing. Raises GuardRefused."""
         ...
 
     def admit(self, order: NewOrder, rules: SymbolRules, instead_of: OrderRecord | None = None) -> NewOrder:
@@ -238,8 +240,12 @@ class OrderDesk:
     def _admitted(self, order: NewOrder) -> NewOrder | None:
         """What `_admit` returns, if it would have to wait for nothing."""
         rules = self.api.rules.fresh(order.symbol)
-        if self.guard is not None or self.halted is not None or rules is None:
+        if self.halted is not None or rules is None:
             return None
+        if self.guard is not None:
+            if self.guard.ready(order) is not None:
+                return None
+            order = self.guard.admit(order, rules)
         if self._check_rules:
             rules.check(order)
         return order
@@ -252,7 +258,7 @@ class OrderDesk:
         rules = self.api.rules.fresh(order.symbol) or await self.api.rules.find(order.symbol)
         if self.guard is not None:
             if (ready := self.guard.ready(order)) is not None:
-                await ready
+                await asyncio.wait({ready}, timeout=BOOK_S)
             order = self.guard.admit(order, rules, instead_of)  # recorded before anything else is admitted
         if self._check_rules:
             rules.check(order)

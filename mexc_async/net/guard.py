@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from decimal import Decimal
 from math import inf
@@ -22,8 +22,6 @@ from mexc_async.net.hooks import logger
 from mexc_async.spot.rules import SymbolRules
 from mexc_async.spot.trading import BatchOrders, NewOrder
 
-BOOK_S = 5.0
-"""How long an order waits for a book that is being opened for it."""
 REOPEN_S = 5.0
 """Between attempts to open a book that was refused."""
 VALUE_EVERY_S = 0.25
@@ -88,7 +86,7 @@ class OrderGuard:
 
     # What the order desk asks
 
-    def ready(self, order: NewOrder) -> Awaitable[object] | None:
+    def ready(self, order: NewOrder) -> asyncio.Future[None] | None:
         """Have the book that an order is held against opened, where nobody has it open, and be waited for at first."""
         limits, symbol = self._guard.limits, order.symbol
         is_judged = self._values and order.type == "MARKET"
@@ -97,7 +95,7 @@ class OrderGuard:
         self._guard.check_symbol(order)
         opening = self._open_book(symbol)
         if opening is not None and (is_judged or (limits.collar is not None and limits.without_book == "refuse")):
-            return asyncio.wait({opening}, timeout=BOOK_S)
+            return opening
         return None
 
     def admit(self, order: NewOrder, rules: SymbolRules, instead_of: OrderRecord | None = None) -> NewOrder:

@@ -57,11 +57,25 @@ def ids_of(told: Told) -> tuple[str, str | None]:
     return told.order_id, told.client_order_id or None
 
 
+def _repeats(record: OrderRecord, ack: OrderAck) -> bool:
+    """Whether an ack says the terms of an order with an amount each, as they were written, and nothing against it."""
+    return (
+        ack.symbol == record.symbol
+        and ack.side == record.side
+        and record.order_id is None
+        and ack.client_order_id is None
+        and ack.price_text == str(record.price)
+        and ack.quantity_text == str(record.quantity)
+    )
+
+
 def is_about(record: OrderRecord, answer: OrderAck | Order | CancelledOrder) -> bool:
     """Whether an answer can be about this order, as far as it repeats its ids and terms.
 
     A host that answers twice makes every later answer on that connection the one to the question before.
     """
+    if type(answer) is OrderAck and _repeats(record, answer):
+        return True  # nearly every ack
     try:
         if isinstance(answer, OrderAck):
             name, price = answer.client_order_id, answer.price if record.type != OrderType.MARKET else None
