@@ -143,7 +143,12 @@ cdef class Express:
         cdef Wire wire
         cdef bytes data
         cdef long long stamped_ms
-        if type(call.given) is self.order_type and self.hmac is not None and not self.api.ahead:
+        ahead = self.api.ahead
+        if (
+            type(call.given) is self.order_type
+            and self.hmac is not None
+            and (not ahead or call.client_order_id not in ahead)
+        ):
             if call.gate is not None:
                 call.gate()
             wire = self.idle[len(self.idle) - 1] if self.idle else None
