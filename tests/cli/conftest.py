@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -29,3 +30,13 @@ def run(exchange: BackgroundSimulator, monkeypatch: pytest.MonkeyPatch) -> Run:
         return invoke(*arguments, "--rest", exchange.rest, stdin=stdin)
 
     return on_exchange
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c_counts() -> Iterator[None]:
+    """Processes that tests start see Ctrl-C, also where whoever started pytest ignores it, as a shell's `&` does."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
