@@ -239,7 +239,7 @@ class LiveBook(Generic[N]):
     def _stop_fetching(self) -> None:
         task, self._fetching = self._fetching, None
         if task is not None:
-            task.cancel()
+            self._books.api.tasks.cancel(task)
 
     def _wake(self) -> None:
         for future in self._changes:

@@ -233,7 +233,7 @@ class Hub:
                 not shard.kept.channels and shard in self._shards
             ):  # what was refused is not kept: it may be gone already
                 self._shards.remove(shard)
-                shard.task.cancel()
+                self.tasks.cancel(shard.task)
 
     def _set_inboxes(self, channel: str, topic: _Topic, inboxes: tuple[Inbox, ...]) -> None:
         topic.inboxes = inboxes

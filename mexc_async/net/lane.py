@@ -145,7 +145,7 @@ class Lane:
         try:
             await asyncio.wait((work,))
         finally:
-            work.cancel()
+            self._tasks.cancel(work)
         if work.cancelled():
             raise ClientClosed("the client was closed while this call was under way")
         work.result()
@@ -198,7 +198,7 @@ class Lane:
                     return
         finally:
             for attempt in attempts:
-                attempt.cancel()
+                self._tasks.cancel(attempt)
 
     async def _dial(self, address: Address) -> None:
         """Open one connection; it is free for whoever comes first."""

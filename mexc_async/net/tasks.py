@@ -16,6 +16,7 @@ class Tasks:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._cancelled: set[asyncio.Task[Any]] = set()
         self._shared: dict[Hashable, tuple[asyncio.Task[Any], list[None]]] = {}
         self._closed = False
 
@@ -29,8 +30,16 @@ class Tasks:
         task.add_done_callback(self._ended)
         return task
 
+    def cancel(self, task: asyncio.Task[Any]) -> None:
+        """Cancel a task of this owner, once: one that is on its way out is not disturbed in its last steps."""
+        # What `task.cancelling()` counts may be a timeout inside the task, which goes on after it.
+        if task not in self._cancelled and not task.done():
+            self._cancelled.add(task)
+            task.cancel()
+
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
+        self._cancelled.discard(task)
         if not task.cancelled():
             task.exception()  # whoever awaits it gets it; if nobody does any more, it is not worth a warning
 
@@ -55,7 +64,7 @@ class Tasks:
             waiters.pop()
             if not waiters and not task.done():
                 self._forget(key, task)
-                task.cancel()
+                self.cancel(task)
 
     def _forget(self, key: Hashable, task: asyncio.Task[Any]) -> None:
         """Let nobody join `task` any more; a later one under the same key stays."""
@@ -67,6 +76,5 @@ class Tasks:
         self._closed = True
         tasks = self._tasks - {asyncio.current_task()}
         for task in tasks:
-            if not task.cancelling():  # one that is on its way out is not to be disturbed in its last steps
-                task.cancel()
+            self.cancel(task)
         await asyncio.gather(*tasks, return_exceptions=True)

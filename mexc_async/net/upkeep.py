@@ -45,6 +45,7 @@ class Upkeep:
         self._most = most
         self._stirred = asyncio.Event()
         self._is_running = False
+        self._filling = asyncio.Lock()
         lane.on_cold = self._on_cold
         lane.on_slow = self._stirred.set
 
@@ -114,9 +115,11 @@ class Upkeep:
 
     async def _fill(self) -> None:
         """Open what is missing: one connection to each address, the rest to the nearest."""
-        lane = self._lane
-        if not self.wanted:
-            return
+        if self.wanted:
+            async with self._filling:  # what a turn opens must not be opened by a warm-up beside it
+                await self._open_missing(self._lane)
+
+    async def _open_missing(self, lane: Lane) -> None:
         held = {connection.address for connection in lane.connections}
         try:
             known = (await lane.addresses.ranked())[:MOST_ADDRESSES]

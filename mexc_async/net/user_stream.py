@@ -153,7 +153,7 @@ class UserStream:
         self._note_gap()
         for task in (self._filling, self._reading):
             if task is not None:
-                task.cancel()
+                self._tasks.cancel(task)
 
     def on_bad_frame(self) -> None:
         """A private push could not be understood: what it told is looked up."""
@@ -317,7 +317,7 @@ class UserStream:
         self._is_closed = True
         key, self._key = self._key, None
         if self._renewing is not None:
-            self._renewing.cancel()
+            self._tasks.cancel(self._renewing)
         if key is not None:
             await self._close(key)
 

@@ -360,6 +360,12 @@ async def test_warming_up_opens_and_measures_the_lane() -> None:
         assert raw.connections == before
 
 
+async def test_warming_up_twice_at_the_same_time_opens_no_more() -> None:
+    async with RawServer(exchange()) as raw, client_of(raw.url) as (mexc, lane):
+        await asyncio.gather(mexc.warm_up(3), mexc.warm_up(3))
+        assert len(lane.connections) == 3
+
+
 async def test_a_client_that_may_not_order_warms_no_lane() -> None:
     async with RawServer(exchange()) as raw:
         async with client_of(raw.url, read_only=True) as (mexc, lane):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from contextlib import suppress
 
 import pytest
 
@@ -32,6 +33,44 @@ async def test_closing_cancels_what_runs_and_waits_for_its_end() -> None:
     await asyncio.gather(tasks.aclose(), tasks.aclose())
     assert sorted(ended) == ["a", "b"]
     await tasks.aclose()
+
+
+async def test_closing_ends_a_task_in_which_a_timeout_strikes_at_the_same_moment() -> None:
+    tasks, limits = Tasks(), list[asyncio.Timeout]()
+
+    async def work() -> None:
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(None) as limit:
+                    limits.append(limit)
+                    await asyncio.Event().wait()
+
+    tasks.spawn(work())
+    await settle()
+    limits[0].reschedule(0)
+    await asyncio.sleep(0)  # the timeout has cancelled what it limits, which has not run since
+    async with asyncio.timeout(1):
+        await tasks.aclose()
+    assert len(limits) == 1
+
+
+async def test_a_task_that_was_cancelled_by_its_owner_ends_undisturbed() -> None:
+    tasks, ended = Tasks(), []
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.01)
+            ended.append(True)
+
+    task = tasks.spawn(work())
+    await settle()
+    tasks.cancel(task)
+    await settle()
+    tasks.cancel(task)
+    await tasks.aclose()
+    assert ended
 
 
 async def test_nothing_starts_after_the_close() -> None:
