@@ -31,8 +31,9 @@ from benchmarks.harness import OWN, OWN_PURE
 from mexc_async.client import Mexc
 from mexc_async.core.credentials import Credentials
 from mexc_async.core.endpoint import Request
+from mexc_async.core.reply import Reply
 from mexc_async.net.api import Api
-from mexc_async.net.call import Options
+from mexc_async.net.call import Options, call_of
 from mexc_async.net.order_ids import OrderIds
 from mexc_async.spot.models import OrderAck
 from mexc_async.spot.prepared import PreparedOrder
@@ -152,6 +153,17 @@ class Delivery:
 
     def send(self, request: Request[T], /) -> Coroutine[Any, Any, T]:
         return self._api.deliver(request, self._options)
+
+    def start(self, request: Request[T], /) -> asyncio.Future[T]:
+        outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        started = self._api.begin(call_of(request, self._options), self._options)
+        assert started is not None, "it would have to wait"
+
+        def on_reply(reply: asyncio.Future[Reply]) -> None:
+            outcome.set_result(started.answer(reply))
+
+        started.write(on_reply)
+        return outcome
 
 
 class Raw:

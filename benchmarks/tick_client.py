@@ -36,16 +36,16 @@ class Meter:
         self._warm_up = warm_up
         self._most = most
         self._used = 0.0
-        self._tasks: set[asyncio.Task[object]] = set()
+        self._tasks: set[asyncio.Future[Any]] = set()
         self._loop = asyncio.get_running_loop()
 
-    def fire(self, order: Coroutine[Any, Any, object]) -> None:
-        """Send an order in a task of its own."""
-        task = self._loop.create_task(order)
+    def fire(self, order: Coroutine[Any, Any, object] | asyncio.Future[Any]) -> None:
+        """Send an order in a task of its own; a future is of one that is sent already."""
+        task = order if asyncio.isfuture(order) else self._loop.create_task(order)
         self._tasks.add(task)
         task.add_done_callback(self._answered)
 
-    def _answered(self, task: asyncio.Task[object]) -> None:
+    def _answered(self, task: asyncio.Future[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
             task.result()  # one that failed is not counted, and its error is shown

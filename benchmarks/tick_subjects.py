@@ -42,8 +42,8 @@ from mexc_async.spot.push_models import BookTickerPush
 class Orders(Protocol):
     """Takes what was ordered: counts it once it is answered."""
 
-    def fire(self, order: Coroutine[Any, Any, object]) -> None:
-        """Send an order in a task of its own."""
+    def fire(self, order: Coroutine[Any, Any, object] | asyncio.Future[Any]) -> None:
+        """Send an order in a task of its own; a future is of one that is sent already."""
         ...
 
     def traded(self) -> None:
@@ -89,7 +89,7 @@ class SdkTrader:
         async with self._mexc.streams.book_ticker("BTCUSDT", callback=on_tick) as ticks:
             await ticks.wait()
 
-    def _order(self) -> Callable[[Decimal], Coroutine[Any, Any, object]]:
+    def _order(self) -> Callable[[Decimal], Coroutine[Any, Any, object] | asyncio.Future[Any]]:
         """What sends an order at a price."""
         new_order, quantity = self._mexc.spot.new_order, self._quantity
         return lambda bid: new_order(symbol="BTCUSDT", side="BUY", type="LIMIT", quantity=quantity, price=bid)
@@ -99,19 +99,19 @@ class SdkTrader:
 
 
 class PreparedTrader(SdkTrader):
-    """The SDK as users have it, by an order prepared ahead."""
+    """The SDK as users have it, by an order prepared ahead and written in the callback."""
 
-    def _order(self) -> Callable[[Decimal], Coroutine[Any, Any, object]]:
-        send, quantity = self._mexc.spot.prepare(symbol="BTCUSDT", side="BUY", type="LIMIT").send, self._quantity
-        return lambda bid: send(price=bid, quantity=quantity)
+    def _order(self) -> Callable[[Decimal], asyncio.Future[Any]]:
+        start, quantity = self._mexc.spot.prepare(symbol="BTCUSDT", side="BUY", type="LIMIT").start, self._quantity
+        return lambda bid: start(price=bid, quantity=quantity)
 
 
 class LaneTrader(SdkTrader):
     """The same without rules and tracking."""
 
-    def _order(self) -> Callable[[Decimal], Coroutine[Any, Any, object]]:
-        send, quantity = Delivery(self._mexc._api).prepare().send, self._quantity
-        return lambda bid: send(price=bid, quantity=quantity)
+    def _order(self) -> Callable[[Decimal], asyncio.Future[Any]]:
+        start, quantity = Delivery(self._mexc._api).prepare().start, self._quantity
+        return lambda bid: start(price=bid, quantity=quantity)
 
 
 class AiohttpTrader(TunedAiohttp):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
 from typing import Literal, TypeVar, cast, overload
@@ -35,6 +36,11 @@ class RawView:
         answer: object = await self._api.send(request, self._options)
         return cast(Json, answer)
 
+    def start(self, request: Request[object]) -> asyncio.Future[Json]:
+        """Begin what `send` does, and have it go on by itself; see `View.start`."""
+        begun: asyncio.Future[object] = self._api.start(request, self._options)
+        return cast("asyncio.Future[Json]", begun)
+
 
 class View:
     """The client with options for its calls: `mexc.using(timeout_s=2, max_wait_s=0)`."""
@@ -53,6 +59,13 @@ class View:
     async def send(self, request: Request[T]) -> T:
         """Send a request value, such as `DepthQuery(symbol="BTCUSDT")`, and return its typed answer."""
         return await self._api.send(request, self._options)
+
+    def start(self, request: Request[T]) -> asyncio.Future[T]:
+        """Begin what `send` does, and have it go on by itself; a NewOrder is written before this returns, if it can be.
+
+        The future gets the answer, or what `send` raises. Cancelling it does not end what was begun.
+        """
+        return self._api.start(request, self._options)
 
     async def request(
         self,

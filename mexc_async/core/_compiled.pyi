@@ -1,5 +1,6 @@
 """What the compiled core offers; `_compiled.pyx` builds it."""
 
+from asyncio import Future
 from collections.abc import Callable, Coroutine, Iterator
 from decimal import Decimal
 from typing import Any
@@ -75,6 +76,13 @@ class Wire:
 class Call:
     """A request on its way."""
 
+class Started:
+    """A call that has passed the limits, and is written before anything else happens."""
+
+    def write(self, on_reply: Callable[[Future[Any]], object]) -> None: ...
+    def give_up(self) -> None: ...
+    def answer(self, reply: Future[Any]) -> Any: ...
+
 class Express:
     """A call by the order lane in one piece."""
 
@@ -92,3 +100,4 @@ class Express:
     ) -> None: ...
     def deliver(self, request: Any, options: Any) -> Coroutine[Any, Any, Any]: ...
     def carry_out(self, call: Any, options: Any) -> Coroutine[Any, Any, Any]: ...
+    def begin(self, call: Any, options: Any) -> Started | None: ...

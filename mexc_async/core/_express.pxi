@@ -1,6 +1,8 @@
 # A call by the order lane in one piece, from the limits to the typed answer: the first attempt of `Api.carry_out`, which
 # gets every call that meets something unusual before it is sent. What happens to it afterwards is told as it is there.
 
+from asyncio import get_running_loop, isfuture
+
 from mexc_async.errors import MexcError as _MexcError
 
 
@@ -38,6 +40,54 @@ cdef class _Connected:
 
     def __call__(self):
         self.call.sent_s = self.gate.sent(self.taken_at)
+
+
+@final
+cdef class Started:
+    """A call that has passed the limits, and is written before anything else happens."""
+
+    cdef Express express
+    cdef Line line
+    cdef Call call
+    cdef object options
+    cdef double taken_at
+
+    def write(self, on_reply):
+        """Write the request; `on_reply` is called with a future once something came back for it."""
+        try:
+            reply = self.express.sent(self.line, self.call, self.options, self.taken_at)
+            if not isfuture(reply):  # its connection has just ended, and another is opened
+                reply = self.express.api.tasks.spawn(reply)
+        except _MexcError as error:
+            reply = get_running_loop().create_future()
+            reply.set_exception(error)
+        reply.add_done_callback(on_reply)
+
+    def give_up(self):
+        """It is not written after all."""
+        self.line.gate.put_back(self.taken_at)
+
+    def answer(self, reply):
+        """The typed answer that a reply holds. Raises the error that it stands for."""
+        cdef Gate gate = self.line.gate
+        cdef Call call = self.call
+        status = failure = answer = None
+        try:
+            try:
+                reply = reply.result()
+            finally:
+                if call.sent_s:
+                    call.ended_s = gate.release(call.sent_s)
+                else:
+                    gate.put_back(self.taken_at)
+            status = _slot(reply, self.express.status_at)
+            answer = self.express.value(self.line, call, reply)
+            return answer
+        except _MexcError as error:
+            failure = error.at(self.line.route.method, self.line.route.path)
+            raise
+        finally:
+            self.express.tell(call, self.taken_at, status, failure, answer)
 
 
 @final
@@ -101,10 +151,30 @@ cdef class Express:
                 failure = error.at(line.route.method, line.route.path)
                 raise
             finally:
-                if self.api.journal is not None or self.hooks.listeners:
-                    self.api.tell(call, 1, (now, now), status, failure, answer)
+                self.tell(call, now, status, failure, answer)
         except _MexcError as error:
             return await self.api.recover(call, options, error)
+
+    def begin(self, Call call not None, options):
+        """Let a call pass the limits, where it can leave at once; None where it cannot."""
+        cdef Line line = self.line_of(call, options)
+        cdef Started started
+        cdef double now
+        if line is None:
+            return None
+        now = line.gate.now()
+        if not line.gate.enter(now):
+            return None
+        call.asked_s, call.sent_s = now, 0.0
+        started = Started.__new__(Started)
+        started.express, started.line, started.call, started.options, started.taken_at = self, line, call, options, now
+        return started
+
+    cdef int tell(self, Call call, double now, status, failure, answer) except -1:
+        """Tell the call log and the listeners, where there are any."""
+        if self.api.journal is not None or self.hooks.listeners:
+            self.api.tell(call, 1, (now, now), status, failure, answer)
+        return 0
 
     cdef Line line_of(self, Call call, options):
         """The call's way, if it can leave by it at once."""

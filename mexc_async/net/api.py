@@ -10,7 +10,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Coroutine, Hashable
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from msgspec.structs import replace
 
@@ -65,6 +65,24 @@ _CACHED_ANSWERS = 256
 
 Keeper: TypeAlias = Callable[[Any, Options], Coroutine[Any, Any, Any]]
 """Who carries a kind of request through instead of `Api.deliver`, which it calls; such as the order desk."""
+Starter: TypeAlias = Callable[[Any, Options], asyncio.Future[Any]]
+"""Who begins a kind of request and goes on with it by itself."""
+
+
+class Started(Protocol):
+    """A call that has passed the limits, and is written before anything else happens."""
+
+    def write(self, on_reply: Callable[[asyncio.Future[Reply]], object]) -> None:
+        """Write the request; `on_reply` is called once something came back for it, or nothing will."""
+        ...
+
+    def give_up(self) -> None:
+        """It is not written after all."""
+        ...
+
+    def answer(self, reply: asyncio.Future[Reply]) -> Any:
+        """The typed answer that a reply holds. Raises the error that it stands for."""
+        ...
 
 
 class Api:
@@ -94,6 +112,7 @@ class Api:
         self.rules = RuleBook(self._exchange_info, tasks)
         self.is_closed = False
         self.keepers: dict[type[Request[Any]], Keeper] = {}
+        self.starters: dict[type[Request[Any]], Starter] = {}
         self.kept_paths: frozenset[tuple[str, str]] = frozenset()
         """Methods and paths that may only be reached through a keeper."""
         self.journal: Journal | None = None
@@ -151,6 +170,17 @@ class Api:
         keeper: Keeper = self.keepers.get(type(request), self.deliver)
         answer: Coroutine[Any, Any, T] = keeper(request, options)
         return answer
+
+    def start(self, request: Request[T], options: Options) -> asyncio.Future[T]:
+        """Begin what `send` does, and have it go on by itself."""
+        starter = self.starters.get(type(request))
+        if starter is not None:
+            return starter(request, options)
+        return asyncio.shield(self.tasks.spawn(self.send(request, options)))
+
+    def begin(self, call: Call, options: Options) -> Started | None:
+        """Let a call that places an order pass the limits; None where anything has to be waited for."""
+        return None if self._express is None else self._express.begin(call, options)
 
     def deliver(self, request: Request[Any], options: Options) -> Coroutine[Any, Any, Any]:
         """Carry out a request as it is, with nobody looking after it."""

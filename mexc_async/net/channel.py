@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -28,6 +29,10 @@ class Channel:
         keeper: Keeper = api.keepers.get(type(request), api.deliver)
         answer: Coroutine[Any, Any, T] = keeper(request, self._options)
         return answer
+
+    def start(self, request: Request[T], /) -> asyncio.Future[T]:
+        """Begin to send one request, which goes on by itself."""
+        return self._api.start(request, self._options)
 
     @property
     def new_order_id(self) -> Callable[[], str] | None:

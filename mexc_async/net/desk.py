@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -32,11 +32,12 @@ from mexc_async.errors import (
     ProtocolError,
     RateLimited,
 )
-from mexc_async.net.api import Api
+from mexc_async.net.api import Api, Started
 from mexc_async.net.call import Call, Options, accepted_until_ms, call_of
 from mexc_async.net.hooks import logger
 from mexc_async.net.ledger import FIRST_PAUSE_S, LONGEST_PAUSE_S, LOOK_UP, OrderLedger
 from mexc_async.net.order_ids import OrderIds
+from mexc_async.net.started import CLOSED, StartedOrder, follow
 from mexc_async.spot.account import MyTradesQuery
 from mexc_async.spot.models import BatchResult, Order, OrderAck
 from mexc_async.spot.rules import SymbolRules
@@ -93,6 +94,7 @@ class OrderDesk:
         self._check_rules = check_rules
         api.named, api.new_order_id = ids.named, ids.next
         api.keepers[NewOrder] = self.place
+        api.starters[NewOrder] = self.start
         api.keepers[TestOrder] = self._test
         api.keepers[BatchOrders] = self.place_batch
         api.keepers[CancelOrder] = self.cancel
@@ -110,24 +112,71 @@ class OrderDesk:
         named = self.ids.named(request)
         order = self._admitted(named) or await self._admit(named)
         record = self._open(order)
-        call = Call(NewOrder.route, order, None if options.raw else OrderAck, record.client_order_id)
+        call = self._call(order, options)
+        return await self.conclude(record, call, options, self.api.run(call, options))
+
+    def start(self, request: NewOrder, options: Options) -> asyncio.Future[Any]:
+        """`place`, written in this very call where it has to wait for nothing; all errors are the future's."""
+        outcome: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        started: Started | None = None
+        try:
+            self.api.admit(request.route)
+            named = self.ids.named(request)
+            order = self._admitted(named)
+            call = self._call(order or named, options)
+            if order is None or (started := self.api.begin(call, options)) is None:
+                follow(self.api.tasks.spawn(self._place_alone(named, options)), outcome)
+                return outcome
+            record = self._open(order)
+        except MexcError as error:
+            if started is not None:
+                started.give_up()
+            outcome.set_exception(error)
+            return outcome
+        started.write(StartedOrder(self, outcome, started, record, call, options).on_reply)
+        return outcome
+
+    async def _place_alone(self, order: NewOrder, options: Options) -> Any:
+        """`place` in a task that only the client's end cancels."""
+        try:
+            return await self.place(order, options)
+        except asyncio.CancelledError:
+            record = self.ledger.table.find(None, order.new_client_order_id)
+            if record is None or not record.is_in_doubt:
+                raise
+            raise OutcomeUnknown(
+                f"{CLOSED}; it may have been accepted", client_order_id=record.client_order_id
+            ) from None
+
+    def _call(self, order: NewOrder, options: Options) -> Call:
+        call = Call(NewOrder.route, order, None if options.raw else OrderAck, order.new_client_order_id)
         call.gate = self.check_halt
+        return call
+
+    async def conclude(self, record: OrderRecord, call: Call, options: Options, answering: Awaitable[Any]) -> Any:
+        """The answer to an order that is on its way; see `place`."""
         try:
             try:
-                answer = await self.api.run(call, options)
+                answer = await answering
             except BaseException as error:
-                raise self._failed(error, call, options, [record])  # noqa: B904 - that error, or it is the cause
-            order_id = answer.order_id if type(answer) is OrderAck else _order_id(answer)
-            if self.is_strict and not self._is_own(record, order_id, answer):
+                raise self.failed(error, call, options, [record])  # noqa: B904 - that error, or it is the cause
+            if not self.acknowledge(record, call, answer):
                 self.ledger.doubt(record, accepted_until_ms(call, options))
-                raise OutcomeUnknown(f"the answer is to another order, {order_id}")
+                raise OutcomeUnknown(f"the answer is to another order, {_order_id(answer)}")
         except OutcomeUnknown as error:
             await self.ledger.settled([record], error)
             if not record.is_placed and record.error is not None:
                 raise record.error from error
             return _shaped(ack_of(record), options)
-        self.ledger.note(record, record.place(order_id), by=call)
         return answer
+
+    def acknowledge(self, record: OrderRecord, call: Call, answer: Any) -> bool:
+        """Take in that the exchange has an order; False, and nothing else, where its answer is to another."""
+        order_id = answer.order_id if type(answer) is OrderAck else _order_id(answer)
+        if self.is_strict and not self._is_own(record, order_id, answer):
+            return False
+        self.ledger.note(record, record.place(order_id), by=call)
+        return True
 
     def _is_own(self, record: OrderRecord, order_id: str | None, answer: object) -> bool:
         """Whether an ack is this order's, as far as can be told: its terms, and an id that no other order has."""
@@ -135,7 +184,7 @@ class OrderDesk:
             return False
         return self.ledger.table.find(order_id, None) in (None, record)
 
-    def _failed(
+    def failed(
         self, error: BaseException, call: Call, options: Options, records: Sequence[OrderRecord]
     ) -> BaseException:
         """What a call that places orders failed with; the orders' records say what that means for them."""
@@ -189,7 +238,7 @@ class OrderDesk:
             try:
                 answer: list[BatchResult] = await self.api.run(call, typed)
             except BaseException as error:
-                raise self._failed(error, call, typed, records)  # noqa: B904 - that error, or it is the cause
+                raise self.failed(error, call, typed, records)  # noqa: B904 - that error, or it is the cause
         except OutcomeUnknown as error:
             await self.ledger.settled(records, error)
             return [batch_result_of(record) for record in records]
@@ -239,8 +288,12 @@ class OrderDesk:
 
     def _admitted(self, order: NewOrder) -> NewOrder | None:
         """What `_admit` returns, if it would have to wait for nothing."""
+        if self.halted is not None:
+            return None
+        if self.guard is None and not self._check_rules:
+            return order
         rules = self.api.rules.fresh(order.symbol)
-        if self.halted is not None or rules is None:
+        if rules is None:
             return None
         if self.guard is not None:
             if self.guard.ready(order) is not None:

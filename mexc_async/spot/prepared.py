@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import Future
 from collections.abc import Callable, Coroutine, Sequence
 from decimal import Decimal
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast
@@ -16,7 +17,6 @@ from mexc_async.spot.enums import OrderTypeName, SideName, StpMode
 from mexc_async.spot.trading import NewOrder
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 _copy: Callable[[NewOrder], NewOrder] = NewOrder.__copy__  # type: ignore[attr-defined]  # what `copy.copy` calls
 _ONE = Decimal(1)
 _Filler: TypeAlias = Callable[[Decimal | None, Decimal | None], NewOrder | None]
@@ -48,15 +48,19 @@ def _no_id() -> None:
 _filler = compiled.Filler if compiled else _pure_filler
 
 
-class OrderSender(Protocol[T_co]):
+class OrderSender(Protocol[T]):
     """What takes orders; its answers are OrderAck, or, in a view of raw answers, Json."""
 
-    async def send(self, request: NewOrder, /) -> T_co:
+    async def send(self, request: NewOrder, /) -> T:
         """Send one order and return its answer."""
         ...
 
+    def start(self, request: NewOrder, /) -> Future[T]:
+        """Begin to send one order, which goes on by itself."""
+        ...
 
-class SigningSender(OrderSender[T_co], Protocol):
+
+class SigningSender(OrderSender[T], Protocol):
     """A sender that can sign an order before it is sent."""
 
     @property
@@ -87,7 +91,7 @@ class PreparedOrder(Generic[T]):
         price = None if type == "MARKET" else _ONE
         self.pattern = NewOrder(symbol=symbol, side=side, type=type, quantity=_ONE, price=price, stp_mode=stp_mode)
         """What the orders have in common; its amounts mean nothing."""
-        self._send = sender.send
+        self._send, self._start = sender.send, sender.start
         self._filled = _filler(self.pattern, new_id or _no_id) if price else _nothing
 
     def order(
@@ -133,6 +137,33 @@ class PreparedOrder(Generic[T]):
             )
         )
 
+    def start(
+        self,
+        *,
+        price: Decimal | None = None,
+        quantity: Decimal | None = None,
+        quote_order_qty: Decimal | None = None,
+        new_client_order_id: str | None = None,
+    ) -> Future[T]:
+        """The quickest way from a callback: the order is written before this returns, without a task.
+
+        Where it has to wait, for the limits or a connection, it does so by itself. The future gets the answer, or
+        what `send` raises; InvalidRequest for amounts that are none is raised here. Cancelling the future does not
+        cancel the order, which goes on and is kept account of.
+        """
+        if new_client_order_id is None and quote_order_qty is None:
+            order = self._filled(price, quantity)
+            if order is not None:
+                return self._start(order)
+        return self._start(
+            self.order(
+                price=price,
+                quantity=quantity,
+                quote_order_qty=quote_order_qty,
+                new_client_order_id=new_client_order_id,
+            )
+        )
+
     def __repr__(self) -> str:
         pattern = self.pattern
         return f"<PreparedOrder {pattern.side} {pattern.type} {pattern.symbol}>"
@@ -152,6 +183,10 @@ class PresignedOrder(Generic[T]):
     def send(self) -> Coroutine[Any, Any, T]:
         """Place it. Raises what `new_order` raises; InvalidRequest where it was sent before."""
         return self._sender.send(self.order)
+
+    def start(self) -> Future[T]:
+        """The same from a callback; see `PreparedOrder.start`."""
+        return self._sender.start(self.order)
 
     def __repr__(self) -> str:
         return f"<PresignedOrder {self.order.new_client_order_id} {self.order.side} {self.order.symbol}>"

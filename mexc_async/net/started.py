@@ -1,0 +1,94 @@
+"""Orders that go on by themselves: written in the call that starts them, their outcome a future."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from mexc_async.core.orders import OrderRecord
+from mexc_async.core.reply import Reply
+from mexc_async.errors import ClientClosed, ConnectionLost, MexcError, OutcomeUnknown
+from mexc_async.net.api import Started
+from mexc_async.net.call import Call, Options, final_error
+
+if TYPE_CHECKING:
+    from mexc_async.net.desk import OrderDesk
+
+CLOSED = "the client was closed while this call was under way"
+
+
+class StartedOrder:
+    """An order whose request was written; no task is needed unless it fails."""
+
+    __slots__ = ("_call", "_desk", "_options", "_outcome", "_record", "_started")
+
+    def __init__(
+        self,
+        desk: OrderDesk,
+        outcome: asyncio.Future[Any],
+        started: Started,
+        record: OrderRecord,
+        call: Call,
+        options: Options,
+    ) -> None:
+        self._desk = desk
+        self._outcome = outcome
+        self._started = started
+        self._record = record
+        self._call = call
+        self._options = options
+
+    def on_reply(self, reply: asyncio.Future[Reply]) -> None:
+        """Something came back, or nothing will."""
+        try:
+            answer = self._started.answer(reply)
+            if not self._desk.acknowledge(self._record, self._call, answer):
+                raise OutcomeUnknown("the answer is to another order")
+        except MexcError as error:
+            self._go_on(error)
+        except asyncio.CancelledError:  # the client was closed
+            self._fail(ConnectionLost(CLOSED) if self._call.sent_s else ClientClosed(CLOSED))
+        else:
+            if not self._outcome.done():  # or else nobody cares any more
+                self._outcome.set_result(answer)
+
+    def _go_on(self, error: MexcError) -> None:
+        """What follows a failure takes time: another attempt, or finding out what became of the order."""
+        try:
+            rest = self._desk.api.tasks.spawn(self._rest(error))
+        except ClientClosed:
+            self._fail(error)
+        else:
+            rest.add_done_callback(self._on_cancelled)
+            follow(rest, self._outcome)
+
+    async def _rest(self, error: MexcError) -> Any:
+        call, options = self._call, self._options
+        return await self._desk.conclude(self._record, call, options, self._desk.api.recover(call, options, error))
+
+    def _on_cancelled(self, rest: asyncio.Task[Any]) -> None:
+        if rest.cancelled():  # perhaps before it began
+            self._fail(ConnectionLost(CLOSED))
+
+    def _fail(self, error: MexcError) -> None:
+        error = final_error(self._call, error, self._options)
+        self._desk.failed(error, self._call, self._options, [self._record])
+        if not self._outcome.done():
+            self._outcome.set_exception(error)
+
+
+def follow(task: asyncio.Task[Any], outcome: asyncio.Future[Any]) -> None:
+    """Have `outcome` be what comes of a task, which goes on although nobody cares."""
+    task.add_done_callback(partial(_ended, outcome))
+
+
+def _ended(outcome: asyncio.Future[Any], task: asyncio.Task[Any]) -> None:
+    if outcome.done():
+        return
+    if task.cancelled():
+        outcome.set_exception(ClientClosed(CLOSED))
+    elif (error := task.exception()) is not None:
+        outcome.set_exception(error)
+    else:
+        outcome.set_result(task.result())
