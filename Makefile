@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-peers
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-input
+# Tests start the commands hundreds of times, each the quicker for what Python compiled before.
+export PYTHONDONTWRITEBYTECODE :=
 DEMO_ARGS ?=
 BENCH_ARGS ?=
 
@@ -42,7 +44,7 @@ unit: $(VENV)/.dev
 
 # What the compiled core does, by the pure one as well.
 PURE_TESTS := $(addprefix tests/,$(addsuffix .py,$(addprefix core/test_,book book_sync endpoint gate limiter protobuf query reply response signing) \
-	net/test_lane net/test_limiter net/test_transport orders/test_orders orders/test_prepared spot/test_push streams/test_books streams/test_streams))
+	net/test_lane net/test_limiter net/test_transport orders/test_orders orders/test_prepared orders/test_started spot/test_push streams/test_books streams/test_streams))
 
 pure: $(VENV)/.dev
 	@MEXC_ASYNC_PURE=1 $(BIN)/python -m pytest $(PURE_TESTS)

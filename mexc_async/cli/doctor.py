@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from mexc_async.client import Mexc
     from mexc_async.core.credentials import Credentials
 
+PATIENCE_S = 2.0
+"""How long the exchange is asked again where it cannot be reached: whoever calls the doctor waits."""
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red", "skipped": "dim", "note": "cyan"}
 
 
@@ -59,12 +61,14 @@ def _client(
 ) -> tuple[Mexc, Credentials | None]:
     """A client that changes nothing, and its key, if there is one to be found. Raises ConfigError."""
     from mexc_async.client import REST, Mexc
+    from mexc_async.core.retry import RetryPolicy
 
     if sim:
         mexc = Mexc.sim(read_only=True)
         return mexc, mexc.credentials
     credentials = found_credentials(key, store, password_fd)
-    return Mexc(credentials, rest=rest or REST, read_only=True), credentials
+    retry = RetryPolicy(budget_s=PATIENCE_S)
+    return Mexc(credentials, rest=rest or REST, read_only=True, retry=retry), credentials
 
 
 async def _look(mexc: Mexc, credentials: Credentials | None) -> tuple[list[Finding], dict[str, Any]]:

@@ -990,7 +990,7 @@ async def test_a_listener_that_fails_breaks_no_call(caplog: pytest.LogCaptureFix
 )
 async def test_no_secret_in_errors_events_or_log(answer: Answer, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "mexc_async")
-    async with desk(retry=RetryPolicy(budget_s=0.05, first_s=0.01)) as d:
+    async with desk(retry=RetryPolicy(budget_s=0.05, first_s=0.01), orders=SOON) as d:
         d.transport.on(ORDER, answer)
         d.transport.on(ACCOUNT, answer)
         for request in (order(), AccountQuery()):
