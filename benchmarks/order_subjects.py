@@ -31,7 +31,6 @@ from benchmarks.harness import OWN, OWN_PURE
 from mexc_async.client import Mexc
 from mexc_async.core.credentials import Credentials
 from mexc_async.core.endpoint import Request
-from mexc_async.core.reply import Reply
 from mexc_async.net.api import Api
 from mexc_async.net.call import Options, call_of
 from mexc_async.net.order_ids import OrderIds
@@ -155,14 +154,13 @@ class Delivery:
         return self._api.deliver(request, self._options)
 
     def start(self, request: Request[T], /) -> asyncio.Future[T]:
-        outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         started = self._api.begin(call_of(request, self._options), self._options)
-        assert started is not None, "it would have to wait"
-
-        def on_reply(reply: asyncio.Future[Reply]) -> None:
-            outcome.set_result(started.answer(reply))
-
-        started.write(on_reply)
+        if started is None:  # every connection is in use
+            return asyncio.ensure_future(self.send(request))
+        outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        reply = started.write()
+        assert isinstance(reply, asyncio.Future)
+        reply.add_done_callback(lambda reply: outcome.set_result(started.answer(reply.result)))
         return outcome
 
 

@@ -21,6 +21,7 @@ from benchmarks.order_subjects import HOST, QUANTITY
 from benchmarks.tick_subjects import TRADERS, Trader
 from benchmarks.ticks import PRICES
 from mexc_async.net.loop import run
+from mexc_async.spot.prepared import Outcome
 
 GRACE_S = 1.5
 """How long orders may still come after the last push: whoever left ticks out never gets to the last order."""
@@ -36,26 +37,29 @@ class Meter:
         self._warm_up = warm_up
         self._most = most
         self._used = 0.0
-        self._tasks: set[asyncio.Future[Any]] = set()
+        self._under_way: set[Outcome[Any]] = set()
         self._loop = asyncio.get_running_loop()
 
-    def fire(self, order: Coroutine[Any, Any, object] | asyncio.Future[Any]) -> None:
-        """Send an order in a task of its own; a future is of one that is sent already."""
-        task = order if asyncio.isfuture(order) else self._loop.create_task(order)
-        self._tasks.add(task)
-        task.add_done_callback(self._answered)
+    def fire(self, order: Coroutine[Any, Any, object]) -> None:
+        """Send an order in a task of its own."""
+        self.sent(self._loop.create_task(order))
+
+    def sent(self, order: Outcome[Any]) -> None:
+        """One is on its way already."""
+        self._under_way.add(order)
+        order.add_done_callback(self._answered)
 
     def _answered(self, task: asyncio.Future[Any]) -> None:
-        self._tasks.discard(task)
+        self._under_way.discard(task)
         if not task.cancelled():
             task.result()  # one that failed is not counted, and its error is shown
             self.traded()
 
     async def aclose(self) -> None:
         """Give up what is not answered yet."""
-        for task in self._tasks:
+        for task in self._under_way:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._under_way, return_exceptions=True)
 
     def traded(self) -> None:
         self.count = count = self.count + 1

@@ -35,6 +35,7 @@ from benchmarks.raw import RawTrader
 from benchmarks.ticks import SUBSCRIPTION
 from mexc_async.client import Mexc
 from mexc_async.core.credentials import Credentials
+from mexc_async.spot.prepared import Outcome
 from mexc_async.spot.push import Push
 from mexc_async.spot.push_models import BookTickerPush
 
@@ -42,8 +43,12 @@ from mexc_async.spot.push_models import BookTickerPush
 class Orders(Protocol):
     """Takes what was ordered: counts it once it is answered."""
 
-    def fire(self, order: Coroutine[Any, Any, object] | asyncio.Future[Any]) -> None:
-        """Send an order in a task of its own; a future is of one that is sent already."""
+    def fire(self, order: Coroutine[Any, Any, object]) -> None:
+        """Send an order in a task of its own."""
+        ...
+
+    def sent(self, order: Outcome[Any]) -> None:
+        """One is on its way already."""
         ...
 
     def traded(self) -> None:
@@ -79,20 +84,22 @@ class SdkTrader:
         await self._mexc.warm_up(connections)
 
     async def trade(self, orders: Orders) -> None:
-        order = self._order()
+        order = self._order(orders)
 
         def on_tick(tick: Push[BookTickerPush]) -> None:
             bid, ask = tick.body.bid_price, tick.body.ask_price
             if bid is not None and ask is not None and ask > bid:
-                orders.fire(order(bid))
+                order(bid)
 
         async with self._mexc.streams.book_ticker("BTCUSDT", callback=on_tick) as ticks:
             await ticks.wait()
 
-    def _order(self) -> Callable[[Decimal], Coroutine[Any, Any, object] | asyncio.Future[Any]]:
+    def _order(self, orders: Orders) -> Callable[[Decimal], None]:
         """What sends an order at a price."""
         new_order, quantity = self._mexc.spot.new_order, self._quantity
-        return lambda bid: new_order(symbol="BTCUSDT", side="BUY", type="LIMIT", quantity=quantity, price=bid)
+        return lambda bid: orders.fire(
+            new_order(symbol="BTCUSDT", side="BUY", type="LIMIT", quantity=quantity, price=bid)
+        )
 
     async def close(self) -> None:
         await self._mexc.aclose()
@@ -101,17 +108,17 @@ class SdkTrader:
 class PreparedTrader(SdkTrader):
     """The SDK as users have it, by an order prepared ahead and written in the callback."""
 
-    def _order(self) -> Callable[[Decimal], asyncio.Future[Any]]:
+    def _order(self, orders: Orders) -> Callable[[Decimal], None]:
         start, quantity = self._mexc.spot.prepare(symbol="BTCUSDT", side="BUY", type="LIMIT").start, self._quantity
-        return lambda bid: start(price=bid, quantity=quantity)
+        return lambda bid: orders.sent(start(price=bid, quantity=quantity))
 
 
 class LaneTrader(SdkTrader):
     """The same without rules and tracking."""
 
-    def _order(self) -> Callable[[Decimal], asyncio.Future[Any]]:
+    def _order(self, orders: Orders) -> Callable[[Decimal], None]:
         start, quantity = Delivery(self._mexc._api).prepare().start, self._quantity
-        return lambda bid: start(price=bid, quantity=quantity)
+        return lambda bid: orders.sent(start(price=bid, quantity=quantity))
 
 
 class AiohttpTrader(TunedAiohttp):

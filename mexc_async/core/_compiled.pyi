@@ -1,7 +1,6 @@
 """What the compiled core offers; `_compiled.pyx` builds it."""
 
-from asyncio import Future
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -79,9 +78,9 @@ class Call:
 class Started:
     """A call that has passed the limits, and is written before anything else happens."""
 
-    def write(self, on_reply: Callable[[Future[Any]], object]) -> None: ...
+    def write(self) -> Awaitable[Any]: ...
     def give_up(self) -> None: ...
-    def answer(self, reply: Future[Any]) -> Any: ...
+    def answer(self, reply: Callable[[], Any]) -> Any: ...
 
 class Express:
     """A call by the order lane in one piece."""

@@ -1,8 +1,6 @@
 # A call by the order lane in one piece, from the limits to the typed answer: the first attempt of `Api.carry_out`, which
 # gets every call that meets something unusual before it is sent. What happens to it afterwards is told as it is there.
 
-from asyncio import get_running_loop, isfuture
-
 from mexc_async.errors import MexcError as _MexcError
 
 
@@ -52,29 +50,22 @@ cdef class Started:
     cdef object options
     cdef double taken_at
 
-    def write(self, on_reply):
-        """Write the request; `on_reply` is called with a future once something came back for it."""
-        try:
-            reply = self.express.sent(self.line, self.call, self.options, self.taken_at)
-            if not isfuture(reply):  # its connection has just ended, and another is opened
-                reply = self.express.api.tasks.spawn(reply)
-        except _MexcError as error:
-            reply = get_running_loop().create_future()
-            reply.set_exception(error)
-        reply.add_done_callback(on_reply)
+    def write(self):
+        """Write the request; returns what gets the reply."""
+        return self.express.sent(self.line, self.call, self.options, self.taken_at)
 
     def give_up(self):
         """It is not written after all."""
         self.line.gate.put_back(self.taken_at)
 
     def answer(self, reply):
-        """The typed answer that a reply holds. Raises the error that it stands for."""
+        """The typed answer in what `reply()` returns. Raises the error that it stands for."""
         cdef Gate gate = self.line.gate
         cdef Call call = self.call
         status = failure = answer = None
         try:
             try:
-                reply = reply.result()
+                reply = reply()
             finally:
                 if call.sent_s:
                     call.ended_s = gate.release(call.sent_s)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from msgspec.structs import replace
@@ -72,16 +72,16 @@ Starter: TypeAlias = Callable[[Any, Options], asyncio.Future[Any]]
 class Started(Protocol):
     """A call that has passed the limits, and is written before anything else happens."""
 
-    def write(self, on_reply: Callable[[asyncio.Future[Reply]], object]) -> None:
-        """Write the request; `on_reply` is called once something came back for it, or nothing will."""
+    def write(self) -> Awaitable[Reply]:
+        """Write the request; what is returned gets the reply. Raises what keeps it from being sent."""
         ...
 
     def give_up(self) -> None:
         """It is not written after all."""
         ...
 
-    def answer(self, reply: asyncio.Future[Reply]) -> Any:
-        """The typed answer that a reply holds. Raises the error that it stands for."""
+    def answer(self, reply: Callable[[], Reply]) -> Any:
+        """The typed answer in what `reply` returns. Raises the error that it stands for, or what `reply` raises."""
         ...
 
 

@@ -133,7 +133,7 @@ class OrderDesk:
                 started.give_up()
             outcome.set_exception(error)
             return outcome
-        started.write(StartedOrder(self, outcome, started, record, call, options).on_reply)
+        StartedOrder(self, outcome, started, record, call, options).write()
         return outcome
 
     async def _place_alone(self, order: NewOrder, options: Options) -> Any:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from mexc_async.core.orders import OrderRecord
 from mexc_async.core.reply import Reply
@@ -39,10 +40,21 @@ class StartedOrder:
         self._call = call
         self._options = options
 
-    def on_reply(self, reply: asyncio.Future[Reply]) -> None:
+    def write(self) -> None:
+        """Write its request."""
+        try:
+            reply = self._started.write()
+        except MexcError as error:
+            reply = asyncio.get_running_loop().create_future()
+            reply.set_exception(error)
+        if not isinstance(reply, asyncio.Future):  # its connection has just ended, and another is opened
+            reply = self._desk.api.tasks.spawn(cast("Coroutine[Any, Any, Reply]", reply))
+        reply.add_done_callback(self._on_reply)
+
+    def _on_reply(self, reply: asyncio.Future[Reply]) -> None:
         """Something came back, or nothing will."""
         try:
-            answer = self._started.answer(reply)
+            answer = self._started.answer(reply.result)
             if not self._desk.acknowledge(self._record, self._call, answer):
                 raise OutcomeUnknown("the answer is to another order")
         except MexcError as error:

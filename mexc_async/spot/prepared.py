@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from asyncio import Future
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from decimal import Decimal
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast
 
@@ -17,6 +16,7 @@ from mexc_async.spot.enums import OrderTypeName, SideName, StpMode
 from mexc_async.spot.trading import NewOrder
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 _copy: Callable[[NewOrder], NewOrder] = NewOrder.__copy__  # type: ignore[attr-defined]  # what `copy.copy` calls
 _ONE = Decimal(1)
 _Filler: TypeAlias = Callable[[Decimal | None, Decimal | None], NewOrder | None]
@@ -48,19 +48,47 @@ def _no_id() -> None:
 _filler = compiled.Filler if compiled else _pure_filler
 
 
-class OrderSender(Protocol[T]):
+class Outcome(Protocol[T_co]):
+    """What becomes of an order that goes on by itself; an `asyncio.Future`."""
+
+    def __await__(self) -> Generator[Any, None, T_co]:
+        """Wait for the answer, and return it. Raises the error that came in its place."""
+        ...
+
+    def done(self) -> bool:
+        """Whether it is known."""
+        ...
+
+    def result(self) -> T_co:
+        """The answer, once it is known. Raises the error that came in its place."""
+        ...
+
+    def exception(self) -> BaseException | None:
+        """That error, once it is known."""
+        ...
+
+    def cancel(self) -> bool:
+        """Be told nothing more; the order goes on."""
+        ...
+
+    def add_done_callback(self, fn: Callable[[Any], object], /) -> object:
+        """Call `fn` with this once it is known."""
+        ...
+
+
+class OrderSender(Protocol[T_co]):
     """What takes orders; its answers are OrderAck, or, in a view of raw answers, Json."""
 
-    async def send(self, request: NewOrder, /) -> T:
+    async def send(self, request: NewOrder, /) -> T_co:
         """Send one order and return its answer."""
         ...
 
-    def start(self, request: NewOrder, /) -> Future[T]:
+    def start(self, request: NewOrder, /) -> Outcome[T_co]:
         """Begin to send one order, which goes on by itself."""
         ...
 
 
-class SigningSender(OrderSender[T], Protocol):
+class SigningSender(OrderSender[T_co], Protocol):
     """A sender that can sign an order before it is sent."""
 
     @property
@@ -144,7 +172,7 @@ class PreparedOrder(Generic[T]):
         quantity: Decimal | None = None,
         quote_order_qty: Decimal | None = None,
         new_client_order_id: str | None = None,
-    ) -> Future[T]:
+    ) -> Outcome[T]:
         """The quickest way from a callback: the order is written before this returns, without a task.
 
         Where it has to wait, for the limits or a connection, it does so by itself. The future gets the answer, or
@@ -184,7 +212,7 @@ class PresignedOrder(Generic[T]):
         """Place it. Raises what `new_order` raises; InvalidRequest where it was sent before."""
         return self._sender.send(self.order)
 
-    def start(self) -> Future[T]:
+    def start(self) -> Outcome[T]:
         """The same from a callback; see `PreparedOrder.start`."""
         return self._sender.start(self.order)
 

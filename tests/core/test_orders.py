@@ -49,12 +49,18 @@ class Ack:
     def __call__(self, to: OrderRecord) -> bool:
         return to.place("C1")
 
+    def __repr__(self) -> str:
+        return "Ack"
+
 
 class Doubt:
     """No answer came."""
 
     def __call__(self, to: OrderRecord) -> bool:
         return to.doubt(5000)
+
+    def __repr__(self) -> str:
+        return "Doubt"
 
 
 class Filled:

@@ -100,6 +100,7 @@ def test_a_cut_file_is_noticed(length: int) -> None:
         (with_digest(b"mexc-keys\x02" + SEALED[10:-32]), "newer release"),
         (with_digest(b"mexc-keys\x01\x1f" + SEALED[11:-32]), "newer release"),
     ],
+    ids=["empty", "another file", "longer", "cut", "version", "cost"],
 )
 def test_each_kind_of_wrong_file_is_told_before_a_password_is_asked_for(data: bytes, words: str) -> None:
     def never() -> str:
