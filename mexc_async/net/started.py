@@ -44,7 +44,7 @@ class StartedOrder:
         """Write its request."""
         try:
             reply = self._started.write()
-        except MexcError as error:
+        except Exception as error:
             reply = asyncio.get_running_loop().create_future()
             reply.set_exception(error)
         if not isinstance(reply, asyncio.Future):  # its connection has just ended, and another is opened
@@ -61,6 +61,8 @@ class StartedOrder:
             self._go_on(error)
         except asyncio.CancelledError:  # the client was closed
             self._fail(ConnectionLost(CLOSED) if self._call.sent_s else ClientClosed(CLOSED))
+        except Exception as error:  # none is known
+            self._fail(error)
         else:
             if not self._outcome.done():  # or else nobody cares any more
                 self._outcome.set_result(answer)
@@ -83,8 +85,9 @@ class StartedOrder:
         if rest.cancelled():  # perhaps before it began
             self._fail(ConnectionLost(CLOSED))
 
-    def _fail(self, error: MexcError) -> None:
-        error = final_error(self._call, error, self._options)
+    def _fail(self, error: Exception) -> None:
+        if isinstance(error, MexcError):
+            error = final_error(self._call, error, self._options)
         self._desk.failed(error, self._call, self._options, [self._record])
         if not self._outcome.done():
             self._outcome.set_exception(error)

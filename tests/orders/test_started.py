@@ -132,3 +132,15 @@ async def test_closing_ends_what_waits_for_the_limits() -> None:
     assert ClientClosed in kinds
     sent = sum(not isinstance(result, ClientClosed) for result in results)
     assert placed(raw) <= sent < 60
+
+
+async def test_an_error_that_nobody_foresaw_leaves_no_order_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not compiled:
+        pytest.skip("the order is a task's then")
+    async with trading() as (raw, mexc):
+        monkeypatch.setattr(mexc._api, "journal", object())  # it cannot write
+        with pytest.raises(AttributeError):
+            await mexc.spot.prepare(**LIMIT).start(**TERMS)
+        monkeypatch.undo()
+        assert not mexc.orders.live()
+        assert placed(raw) == 0
