@@ -1,6 +1,7 @@
 """Ways to answer every tick with a signed order at its bid; the order is sent as in `order_subjects`.
 
-Nobody waits for the answer to one order before the next tick's: each order is a task of its own.
+Nobody waits for the answer to one order before the next tick's: each order of a peer is a task of its own, those of
+the SDK are begun in the callback.
 Peers are imported where they are used, so that one is measured only where it is installed.
 """
 
@@ -38,6 +39,7 @@ from mexc_async.core.credentials import Credentials
 from mexc_async.spot.prepared import Outcome
 from mexc_async.spot.push import Push
 from mexc_async.spot.push_models import BookTickerPush
+from mexc_async.spot.trading import NewOrder
 
 
 class Orders(Protocol):
@@ -71,7 +73,7 @@ class Trader(Protocol):
 
 
 class SdkTrader:
-    """The SDK as users have it: a stream to a callback, orders with rules and tracking."""
+    """The SDK as users have it: a stream to a callback, which begins orders with rules and tracking."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -96,9 +98,9 @@ class SdkTrader:
 
     def _order(self, orders: Orders) -> Callable[[Decimal], None]:
         """What sends an order at a price."""
-        new_order, quantity = self._mexc.spot.new_order, self._quantity
-        return lambda bid: orders.fire(
-            new_order(symbol="BTCUSDT", side="BUY", type="LIMIT", quantity=quantity, price=bid)
+        start, quantity = self._mexc.start, self._quantity
+        return lambda bid: orders.sent(
+            start(NewOrder(symbol="BTCUSDT", side="BUY", type="LIMIT", quantity=quantity, price=bid))
         )
 
     async def close(self) -> None:
@@ -106,7 +108,7 @@ class SdkTrader:
 
 
 class PreparedTrader(SdkTrader):
-    """The SDK as users have it, by an order prepared ahead and written in the callback."""
+    """The same by an order prepared ahead."""
 
     def _order(self, orders: Orders) -> Callable[[Decimal], None]:
         start, quantity = self._mexc.spot.prepare(symbol="BTCUSDT", side="BUY", type="LIMIT").start, self._quantity

@@ -52,6 +52,20 @@ class Reader:
     def __init__(self, message: Message[Any], packs: bool = False) -> None: ...
     decode: Callable[[bytes], Any]
 
+class Dispatch:
+    """Hands out an ordinary push of a public channel."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        push_type: type,
+        inboxes: dict[str, Any],
+        packed: set[bytes],
+        on_error: Callable[[Any, Any, Exception], None],
+        most_bytes: int,
+    ) -> None: ...
+    def __call__(self, frame: bytes, now: float) -> bool: ...
+
 class Packed:
     """Levels as they came."""
 

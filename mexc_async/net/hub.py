@@ -28,7 +28,7 @@ from mexc_async.net.sockets import KeptSocket
 from mexc_async.net.tasks import Tasks
 from mexc_async.net.websocket import SocketConfig
 from mexc_async.spot.channels import PRIVATE
-from mexc_async.spot.push import Push, decode_push
+from mexc_async.spot.push import Push, decode_push, dispatcher
 from mexc_async.spot.push_models import Body, BookTickerBatch, BookTickerPush, MiniTicker, MiniTickers
 
 MAX_PER_SOCKET = 30
@@ -103,6 +103,7 @@ class _Shard:
         self.was_up = False
         self.decode = hub.decode
         self.on_push = hub.deliver
+        self.dispatch = hub.dispatch
         self.kept = KeptSocket(url, self, hub.config, hub.settings.timing)
         self.task = hub.tasks.spawn(self.kept.run())
         self.task.add_done_callback(self._ended)
@@ -169,6 +170,9 @@ class Hub:
         self._topics: dict[str, _Topic] = {}
         self._packed: set[bytes] = set()
         """Channels that only books consume, as a frame has them."""
+        self._public: dict[str, tuple[Inbox, ...]] = {}
+        """Who consumes each public channel."""
+        self.dispatch = dispatcher(self._public, self._packed, self._broke)
         self._shards: list[_Shard] = []
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -225,6 +229,7 @@ class Hub:
             self._set_inboxes(channel, topic, tuple(other for other in topic.inboxes if other is not inbox))
             if not topic.inboxes:
                 del self._topics[channel]
+                self._public.pop(channel, None)
                 unused.setdefault(topic.shard, []).append(channel)
         for shard, channels in unused.items():
             self._hooks.emit(StreamState("closed", tuple(channels)))
@@ -237,6 +242,8 @@ class Hub:
 
     def _set_inboxes(self, channel: str, topic: _Topic, inboxes: tuple[Inbox, ...]) -> None:
         topic.inboxes = inboxes
+        if not topic.shard.is_private:
+            self._public[channel] = inboxes
         if inboxes and all(inbox.packs for inbox in inboxes):
             self._packed.add(channel.encode())
         else:
@@ -315,9 +322,13 @@ class Hub:
             try:
                 inbox.put(push, now)
             except Exception as error:
-                self._hooks.emit(BadFrame(f"a callback of {push.channel} failed: {type(error).__name__}"))
-                inbox.fail(error)
-                self.leave(inbox)
+                self._broke(inbox, push, error)
+
+    def _broke(self, inbox: Inbox, push: Push[Any], error: Exception) -> None:
+        """A consumer's callback failed: its stream ends."""
+        self._hooks.emit(BadFrame(f"a callback of {push.channel} failed: {type(error).__name__}"))
+        inbox.fail(error)
+        self.leave(inbox)
 
     def answered(self, shard: _Shard, answer: Answer) -> None:
         """The exchange accepted or refused channels."""

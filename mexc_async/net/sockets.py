@@ -14,7 +14,7 @@ from mexc_async.core.session import Answer, Backoff, Session, Timing, Verdict
 from mexc_async.errors import ApiError, ConfigError, ConnectionLost, MexcError
 from mexc_async.net.hooks import logger
 from mexc_async.net.websocket import Socket, SocketConfig, connect
-from mexc_async.spot.push import Push
+from mexc_async.spot.push import Dispatch, Push
 from mexc_async.spot.push_models import Body
 
 HANDOVER_S = 10.0
@@ -23,6 +23,9 @@ HANDOVER_S = 10.0
 
 class Owner(Protocol):
     """Who gets what a kept socket receives."""
+
+    dispatch: Dispatch | None
+    """Takes ordinary frames from the present socket whole; False for one that goes by `decode` and `on_push`."""
 
     def decode(self, frame: bytes) -> Push[Body] | None:
         """What a frame holds; None for one that cannot be understood."""
@@ -73,6 +76,8 @@ class _Link:
     def on_frame(self, frame: bytes) -> None:
         self.session.heard_at = now = time.monotonic()
         kept = self.kept
+        if kept.dispatch is not None and kept.handover is None and self is kept.link and kept.dispatch(frame, now):
+            return
         push = kept.decode(frame)
         if push is None:
             kept.owner.on_bad_frame()
@@ -137,6 +142,7 @@ class KeptSocket:
         self.owner = owner
         self.decode = owner.decode
         self.on_push = owner.on_push
+        self.dispatch = owner.dispatch
         self._config = config
         self.timing = timing
         self.channels: dict[str, None] = {}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Generic, TypeVar
+from collections.abc import Callable
+from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 
 from msgspec import Struct, structs
 
@@ -30,6 +31,7 @@ from mexc_async.spot.push_models import (
 )
 
 B_co = TypeVar("B_co", covariant=True)
+Dispatch: TypeAlias = Callable[[bytes, float], bool]
 
 MAX_FRAME_BYTES = 4 << 20
 """A larger frame is refused unread; the largest known, the days of all symbols, have some 200 kB."""
@@ -88,6 +90,19 @@ def decode_push(frame: bytes | bytearray | memoryview, packs: bool = False) -> P
         return push
     body = push.body if push.body is not None else _unknown_body(data)
     return structs.replace(push, body=body, unknown_fields=unknown)
+
+
+def dispatcher(
+    inboxes: dict[str, Any], packed: set[bytes], on_error: Callable[[Any, Any, Exception], None]
+) -> Dispatch | None:
+    """What decodes a frame and calls `put(push, now)` of each of the `inboxes` of its channel; None in Python.
+
+    It returns False, and has done nothing, for a frame that is not wholly known, of another channel, or `packed`.
+    """
+    if not compiled:
+        return None
+    dispatch: Dispatch = compiled.Dispatch(compiled.Reader(_PUSH), Push, inboxes, packed, on_error, MAX_FRAME_BYTES)
+    return dispatch
 
 
 def encode_push(push: Push[Body]) -> bytes:
