@@ -174,9 +174,7 @@ class Api:
     def start(self, request: Request[T], options: Options) -> asyncio.Future[T]:
         """Begin what `send` does, and have it go on by itself."""
         starter = self.starters.get(type(request))
-        if starter is not None:
-            return starter(request, options)
-        return asyncio.shield(self.tasks.spawn(self.send(request, options)))
+        return self.tasks.begin(self.send(request, options)) if starter is None else starter(request, options)
 
     def begin(self, call: Call, options: Options) -> Started | None:
         """Let a call that places an order pass the limits; None where anything has to be waited for."""

@@ -37,7 +37,8 @@ from mexc_async.net.call import Call, Options, accepted_until_ms, call_of
 from mexc_async.net.hooks import logger
 from mexc_async.net.ledger import FIRST_PAUSE_S, LONGEST_PAUSE_S, LOOK_UP, OrderLedger
 from mexc_async.net.order_ids import OrderIds
-from mexc_async.net.started import CLOSED, StartedOrder, follow
+from mexc_async.net.started import StartedOrder
+from mexc_async.net.tasks import CLOSED
 from mexc_async.spot.account import MyTradesQuery
 from mexc_async.spot.models import BatchResult, Order, OrderAck
 from mexc_async.spot.rules import SymbolRules
@@ -125,8 +126,7 @@ class OrderDesk:
             order = self._admitted(named)
             call = self._call(order or named, options)
             if order is None or (started := self.api.begin(call, options)) is None:
-                follow(self.api.tasks.spawn(self._place_alone(named, options)), outcome)
-                return outcome
+                return self.api.tasks.begin(self._place_alone(named, options))
             record = self._open(order)
         except MexcError as error:
             if started is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from mexc_async.core.orders import OrderRecord
@@ -12,11 +11,10 @@ from mexc_async.core.reply import Reply
 from mexc_async.errors import ClientClosed, ConnectionLost, MexcError, OutcomeUnknown
 from mexc_async.net.api import Started
 from mexc_async.net.call import Call, Options, final_error
+from mexc_async.net.tasks import CLOSED, follow
 
 if TYPE_CHECKING:
     from mexc_async.net.desk import OrderDesk
-
-CLOSED = "the client was closed while this call was under way"
 
 
 class StartedOrder:
@@ -91,19 +89,3 @@ class StartedOrder:
         self._desk.failed(error, self._call, self._options, [self._record])
         if not self._outcome.done():
             self._outcome.set_exception(error)
-
-
-def follow(task: asyncio.Task[Any], outcome: asyncio.Future[Any]) -> None:
-    """Have `outcome` be what comes of a task, which goes on although nobody cares."""
-    task.add_done_callback(partial(_ended, outcome))
-
-
-def _ended(outcome: asyncio.Future[Any], task: asyncio.Task[Any]) -> None:
-    if outcome.done():
-        return
-    if task.cancelled():
-        outcome.set_exception(ClientClosed(CLOSED))
-    elif (error := task.exception()) is not None:
-        outcome.set_exception(error)
-    else:
-        outcome.set_result(task.result())

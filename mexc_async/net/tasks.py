@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable
+from functools import partial
 from typing import Any, TypeVar
 
 from mexc_async.errors import ClientClosed
 
 T = TypeVar("T")
+CLOSED = "the client was closed while this call was under way"
 
 
 class Tasks:
@@ -29,6 +31,18 @@ class Tasks:
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task
+
+    def begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Future[T]:
+        """Run `work` as a task of this owner. What is returned has its outcome, and ClientClosed where it has none.
+
+        Cancelling that leaves the task alone.
+        """
+        outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        try:
+            follow(self.spawn(work), outcome)
+        except ClientClosed as error:
+            outcome.set_exception(error)
+        return outcome
 
     def cancel(self, task: asyncio.Task[Any]) -> None:
         """Cancel a task of this owner, once: one that is on its way out is not disturbed in its last steps."""
@@ -58,7 +72,7 @@ class Tasks:
         except asyncio.CancelledError:
             waiter = asyncio.current_task()
             if self._closed and task.cancelled() and not (waiter and waiter.cancelling()):
-                raise ClientClosed("the client was closed while this call was under way") from None
+                raise ClientClosed(CLOSED) from None
             raise
         finally:
             waiters.pop()
@@ -78,3 +92,19 @@ class Tasks:
         for task in tasks:
             self.cancel(task)
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def follow(task: asyncio.Task[T], outcome: asyncio.Future[T]) -> None:
+    """Have `outcome` be what comes of a task, which goes on although nobody cares."""
+    task.add_done_callback(partial(_ended, outcome))
+
+
+def _ended(outcome: asyncio.Future[T], task: asyncio.Task[T]) -> None:
+    if outcome.done():
+        return
+    if task.cancelled():
+        outcome.set_exception(ClientClosed(CLOSED))
+    elif (error := task.exception()) is not None:
+        outcome.set_exception(error)
+    else:
+        outcome.set_result(task.result())

@@ -73,6 +73,30 @@ async def test_a_task_that_was_cancelled_by_its_owner_ends_undisturbed() -> None
     assert ended
 
 
+async def test_what_was_begun_goes_on_whoever_loses_interest_and_tells_its_outcome() -> None:
+    tasks, may_end, ended = Tasks(), asyncio.Event(), []
+
+    async def work(result: int) -> int:
+        await may_end.wait()
+        ended.append(result)
+        return 10 // result
+
+    given_up, fine, failing = (tasks.begin(work(number)) for number in (1, 2, 0))
+    await settle()
+    given_up.cancel()
+    may_end.set()
+    assert await fine == 5
+    with pytest.raises(ZeroDivisionError):
+        await failing
+    assert ended == [1, 2, 0]
+    never = tasks.begin(asyncio.sleep(3600))
+    await tasks.aclose()
+    too_late = tasks.begin(asyncio.sleep(3600))
+    for outcome in (never, too_late):
+        with pytest.raises(ClientClosed):
+            await outcome
+
+
 async def test_nothing_starts_after_the_close() -> None:
     tasks = Tasks()
     await tasks.aclose()

@@ -92,6 +92,8 @@ async def test_what_is_no_order_is_refused_at_once_and_everything_else_by_the_fu
         assert placed(raw) == 1
     with pytest.raises(ClientClosed):
         await buy.start(**TERMS)
+    with pytest.raises(ClientClosed):
+        await mexc.start(ServerTimeQuery())
 
 
 async def test_an_order_goes_on_although_its_future_is_cancelled() -> None:
