@@ -49,7 +49,8 @@ async def fixed_work(subject: Subject, port: int, orders: int, in_flight: int) -
     await subject.open(port, in_flight)
     try:
         left = iter(range(orders))
-        settle_heap()
+        gc.collect()
+        gc.freeze()  # a collection of what was loaded at the start would fall into one run and not into another
 
         async def worker() -> None:
             for index in left:
@@ -57,13 +58,8 @@ async def fixed_work(subject: Subject, port: int, orders: int, in_flight: int) -
 
         await asyncio.gather(*(worker() for _ in range(in_flight)))
     finally:
+        gc.unfreeze()
         await subject.close()
-
-
-def settle_heap() -> None:
-    """Take what was loaded so far out of garbage collection, which would walk it in one run and not in another."""
-    gc.collect()
-    gc.freeze()
 
 
 async def _one_at_a_time(subject: Subject, seconds: float) -> Sample:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import sys
 from collections.abc import Coroutine
 from contextlib import suppress
@@ -16,7 +17,7 @@ from typing import Any
 import orjson
 
 from benchmarks.harness import Sample
-from benchmarks.order_client import last_order, settle_heap
+from benchmarks.order_client import last_order
 from benchmarks.order_subjects import HOST, QUANTITY
 from benchmarks.tick_subjects import TRADERS, Trader
 from benchmarks.ticks import PRICES
@@ -79,8 +80,9 @@ async def measure(trader: Trader, port: int, rate: float, ticks: int, warm_up: i
     await trader.open(port, CONNECTIONS)
     try:
         meter = Meter(warm_up, ticks)
-        if not rate:
-            settle_heap()
+        if not rate:  # as for orders
+            gc.collect()
+            gc.freeze()
         trading = asyncio.ensure_future(trader.trade(meter))
         ended = asyncio.ensure_future(meter.done.wait())
         wait_s = ticks / rate + GRACE_S if rate else None
@@ -98,6 +100,7 @@ async def measure(trader: Trader, port: int, rate: float, ticks: int, warm_up: i
         assert float(sent["quantity"]) == float(QUANTITY), f"another quantity: {sent['quantity']}"
         return sample
     finally:
+        gc.unfreeze()
         await trader.close()
 
 

@@ -235,7 +235,7 @@ cdef class Gate:
     cpdef double release(self, double sent_at) except? -1:
         cdef double now = self.now(), took_s = now - sent_at, late_s
         cdef Duration known = self.own if self.own.known > FEW else self.all_of
-        late_s = took_s - (known.least_s if known.known > FEW else 0.0) - self.margin_s
+        late_s = took_s - (known.least_s if known.known > FEW else 0.0) - self.margin_s / 2
         if late_s > 0:
             self.ledger.sent_late(self.plan, sent_at, sent_at + late_s)
         self.own.count(took_s)

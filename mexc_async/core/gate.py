@@ -123,14 +123,15 @@ class PureGate:
         """The request that counts from `sent_at` ended, whatever its outcome: its connection is free. Returns now.
 
         What it took longer than others of its kind, it may have spent on its way to the exchange, which counts it on
-        arrival. Beyond the margin it is therefore counted from the latest moment at which a request of the usual,
-        least duration would have been sent. As long as that is not known, all of the time may have been the way.
+        arrival. Beyond half of the margin (the rest is for what this cannot tell) it is therefore counted from the
+        latest moment at which a request of the usual, least duration would have been sent. As long as that is not
+        known, all of the time may have been the way.
         """
         now = self._now()
         took_s = now - sent_at
         own, all_of = self._seen
         known = own if own.known > _FEW else all_of
-        late_s = took_s - (known.least_s if known.known > _FEW else 0.0) - self._margin_s
+        late_s = took_s - (known.least_s if known.known > _FEW else 0.0) - self._margin_s / 2
         if late_s > 0:
             self._ledger.sent_late(self.plan, sent_at, sent_at + late_s)
         for seen in self._seen:
