@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from mexc_async.core.orders import OrderRecord
 from mexc_async.core.reply import Reply
-from mexc_async.errors import ClientClosed, ConnectionLost, MexcError, OutcomeUnknown
+from mexc_async.errors import ClientClosed, ConnectionLost, MexcError
 from mexc_async.net.api import Started
 from mexc_async.net.call import Call, Options, final_error
 from mexc_async.net.tasks import CLOSED, follow
@@ -53,31 +54,30 @@ class StartedOrder:
         """Something came back, or nothing will."""
         try:
             answer = self._started.answer(reply.result)
-            if not self._desk.acknowledge(self._record, self._call, answer):
-                raise OutcomeUnknown("the answer is to another order")
         except MexcError as error:
-            self._go_on(error)
+            self._go_on(error, partial(self._desk.api.recover, self._call, self._options, error))
         except asyncio.CancelledError:  # the client was closed
             self._fail(ConnectionLost(CLOSED) if self._call.sent_s else ClientClosed(CLOSED))
         except Exception as error:  # none is known
             self._fail(error)
         else:
-            if not self._outcome.done():  # or else nobody cares any more
+            if not self._desk.acknowledge(self._record, self._call, answer):
+                self._go_on(ConnectionLost("the answer is to another order"), partial(_given, answer))
+            elif not self._outcome.done():  # or else nobody cares any more
                 self._outcome.set_result(answer)
 
-    def _go_on(self, error: MexcError) -> None:
+    def _go_on(self, error: MexcError, answering: Callable[[], Awaitable[Any]]) -> None:
         """What follows a failure takes time: another attempt, or finding out what became of the order."""
         try:
-            rest = self._desk.api.tasks.spawn(self._rest(error))
+            rest = self._desk.api.tasks.spawn(self._rest(answering))
         except ClientClosed:
             self._fail(error)
         else:
             rest.add_done_callback(self._on_cancelled)
             follow(rest, self._outcome)
 
-    async def _rest(self, error: MexcError) -> Any:
-        call, options = self._call, self._options
-        return await self._desk.conclude(self._record, call, options, self._desk.api.recover(call, options, error))
+    async def _rest(self, answering: Callable[[], Awaitable[Any]]) -> Any:
+        return await self._desk.conclude(self._record, self._call, self._options, answering())
 
     def _on_cancelled(self, rest: asyncio.Task[Any]) -> None:
         if rest.cancelled():  # perhaps before it began
@@ -89,3 +89,7 @@ class StartedOrder:
         self._desk.failed(error, self._call, self._options, [self._record])
         if not self._outcome.done():
             self._outcome.set_exception(error)
+
+
+async def _given(answer: object) -> object:
+    return answer

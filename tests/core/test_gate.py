@@ -182,6 +182,29 @@ def test_a_token_is_back_exactly_one_window_and_the_margin_later(kind: Any, marg
 
 
 @both_kinds
+def test_half_of_the_margin_is_left_when_requests_were_late(kind: Any) -> None:
+    player = Player(limits(limit("a", 3), limit("b", 2), limit("c", 2), margin_s=0.02), kind)
+    gate = player.gates[6]
+
+    def request(took_s: float) -> float:
+        at = player.now
+        assert gate.try_acquire(at)
+        assert gate.sent(at) == at
+        player.now += took_s
+        gate.release(at)
+        return at
+
+    for _ in range(30):
+        request(0.001)
+        player.now += 2.0
+    at = request(0.016)  # it may have been counted 15 ms later than those before: within the margin
+    player.now = at + 0.02
+    request(0.001)
+    assert not gate.try_acquire(at + 1.02 + 0.004)
+    assert gate.try_acquire(at + 1.02 + 0.006)
+
+
+@both_kinds
 def test_the_end_of_a_request_lets_go_who_waits_for_its_connection(kind: Any) -> None:
     player = Player(limits(limit("a", 3), limit("b", 2), limit("c", 2), in_flight=1), kind)
     player.ask(4)

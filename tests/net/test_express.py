@@ -128,6 +128,11 @@ async def at_the_limit(mexc: Mexc) -> Any:
     return await asyncio.gather(*(none.spot.new_order(**BUY, **TERMS) for _ in range(15)), return_exceptions=True)
 
 
+async def mistaken(mexc: Mexc) -> Any:
+    mexc.orders.desk.is_strict = True
+    return await place(mexc, price=Decimal(7))
+
+
 async def many(mexc: Mexc) -> Any:
     return await asyncio.gather(*(place(mexc) for _ in range(5)))
 
@@ -158,6 +163,7 @@ SCENARIOS: dict[str, tuple[Callable[[Mexc], Awaitable[Any]], list[Behaviour], di
     "in pieces": (thrice, [cut(ACK)], {}),
     "closed after the answer": (thrice, [server.answer(ACK, 200, "Connection: close", keep=False)], {}),
     "halted": (halted, [], {}),
+    "answered as another order": (mistaken, [], {}),
     "given up": (given_up, [server.silence], {}),
     "time-out": (lambda mexc: mexc.using(timeout_s=0.05).spot.new_order(**BUY, **TERMS), [server.silence], {}),
     "at the limit": (at_the_limit, [], {"limits": "default"}),
