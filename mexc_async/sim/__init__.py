@@ -1,1 +1,1 @@
-"""A simulated MEXC on loopback: signed REST, price-time matching, exact balances, rate limits."""
+"""Simulated MEXC exchange on loopback: signed REST, streams, price-time matching, exact balances, rate limits."""

@@ -1,4 +1,4 @@
-"""Account, key and fees: the group `account` of the reference."""
+"""Account, API key and fee endpoints: the group `account` of the reference."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ _REACH_MS = 30 * DAY
 
 
 def kyc_status(call: Call) -> Json:
-    """How far the owner is identified."""
+    """Return the account's KYC level."""
     return {"status": call.account.kyc}
 
 
 def uid(call: Call) -> Json:
-    """The account's number."""
+    """Return the account's uid."""
     return {"uid": call.account.uid}
 
 
 def api_key_info(call: Call) -> Json:
-    """What is known about a key of the account or of its sub-accounts."""
+    """Return the details of a key that belongs to the account or to one of its sub-accounts."""
     key = _known_key(call, call.parameters.optional("accessKey"))
     is_frozen = call.exchange.accounts[key.account].is_frozen
     return answers.api_key_info(key, "FROZEN" if is_frozen else "VALID", call.now_ms)
 
 
 def set_api_key_info(call: Call) -> Json:
-    """Bind a key to addresses."""
+    """Restrict a key to IP addresses and set its note."""
     key = _known_key(call, call.parameters.optional("apiKey"))
     key.ips = read_ips(call.parameters.text("ipWhiteList"))
     key.note = call.parameters.optional("note") or key.note
@@ -50,17 +50,17 @@ def _known_key(call: Call, key: str | None) -> ApiKey:
 
 
 def self_symbols(call: Call) -> Json:
-    """Symbols that this account may trade through the API."""
+    """Return the symbols that this account may trade through the API."""
     return answers.success(tradable_symbols(call), call.now_ms)
 
 
 def account(call: Call) -> Json:
-    """Balances."""
+    """Return the account's permissions and its balances that are not zero."""
     return answers.account(call.key, call.exchange.ledger)
 
 
 def my_trades(call: Call) -> Json:
-    """The account's fills of one symbol, newest first, one month back at most."""
+    """Return the account's fills of one symbol from the last 30 days, newest first."""
     symbol = call.parameters.symbol()
     call.exchange.market(symbol)
     start_ms, end_ms = call.parameters.integer("startTime"), call.parameters.integer("endTime")
@@ -79,18 +79,18 @@ def my_trades(call: Call) -> Json:
 
 
 def set_mx_deduct(call: Call) -> Json:
-    """Pay fees in MX, or stop doing so."""
+    """Switch the payment of fees in MX on or off."""
     call.account.mx_deduct = call.parameters.flag("mxDeductEnable")
     return get_mx_deduct(call)
 
 
 def get_mx_deduct(call: Call) -> Json:
-    """Whether fees are paid in MX."""
+    """Return the switch that makes the account pay fees in MX."""
     return answers.success({"mxDeductEnable": call.account.mx_deduct}, call.now_ms)
 
 
 def trade_fee(call: Call) -> Json:
-    """The account's fee ratios on one symbol."""
+    """Return the account's maker and taker fee ratios for one symbol."""
     market = call.exchange.market(call.parameters.symbol())
     maker, taker = call.exchange.fee_rates(call.account, market)
     data: Json = {"makerCommission": answers.fee_number(maker), "takerCommission": answers.fee_number(taker)}

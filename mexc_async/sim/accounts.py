@@ -1,4 +1,4 @@
-"""Accounts of the simulated exchange: how they are described, read from a file or flags, and kept while it runs."""
+"""Accounts of the simulated exchange: their description, the accounts file, and their state at run time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mexc_async.sim.orders import AccountTrade, Order
 
 DEMO_KEY = "mx0simDEMOkey00001"
 DEMO_SECRET = "5d2c0f6f5b7e4f0f9a54c1f2sim00001"  # noqa: S105 - opens the simulator only
-"""The main account's default key: fixed, public, good for nothing but the simulator."""
+"""The main account's default key and secret. They are fixed and public, and only the simulator accepts them."""
 
 DEFAULT_BALANCES: dict[str, Decimal] = {
     asset: Decimal(amount)
@@ -45,55 +45,55 @@ _OLDEST_KEY_DAYS = 10_000
 
 
 class BadAccounts(ValueError):
-    """An accounts file or a balance flag cannot be used; the message is one line that names the value and the rule."""
+    """Error for an unusable accounts file or balance flag. The message is one line with the value and the rule."""
 
 
 class WithdrawAddress(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An entry of an account's address book: the exchange withdraws to nothing else."""
+    """One entry of an account's withdrawal address book. The exchange withdraws to these addresses only."""
 
     coin: str
     network: str
-    """Short name, such as TRX."""
+    """Short network name, such as TRX."""
     address: str
     memo: str | None = None
     label: str = ""
 
 
 class AccountSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One account to open when the simulator starts."""
+    """Description of an account that the simulator opens at its start."""
 
     name: str
     api_key: str
     api_secret: str
     balances: dict[str, Decimal] | None = None
-    """Free amounts by asset; None for the usual starting balances."""
+    """Free amounts by asset; None for the default balances."""
     permissions: tuple[str, ...] = ALL_PERMISSIONS
     ips: tuple[str, ...] = ()
-    """Addresses that may use the key; empty for any."""
+    """IP addresses that may use the key; empty for any."""
     maker_fee: Decimal | None = None
     taker_fee: Decimal | None = None
-    """Fee ratios; None for each symbol's own."""
+    """Fee ratios, 0.001 for 0.1 %; None for each symbol's own."""
     kyc: str = "2"
-    """1 unverified, 2 primary, 3 advanced, 4 institutional."""
+    """KYC level: 1 unverified, 2 primary, 3 advanced, 4 institutional."""
     key_age_days: float = 0
-    """How old the key is at the start; one that is open to every address ends after 90 days."""
+    """Age of the key at the start, in days. A key without an IP list expires after 90 days."""
     email: str = ""
-    """Where internal transfers find it; NAME@sim.example when left out."""
+    """Address for internal transfers; NAME@sim.example by default."""
     mobile: str = ""
     invited_by: str = ""
-    """Name of the account that gets a share of this one's fees."""
+    """Name of the account that receives a share of this one's fees. It must come earlier in the list."""
     is_affiliate: bool = True
     is_broker: bool = True
-    """Whether the affiliate's and the broker's endpoints answer it."""
+    """True to let the account use the affiliate endpoints (`is_affiliate`) or the broker endpoints (`is_broker`)."""
     withdraw_addresses: tuple[WithdrawAddress, ...] | None = None
-    """Where it may withdraw to; None for one made-up address on every network."""
+    """Withdrawal address book; None for one generated address per currency and network."""
 
     def __repr__(self) -> str:
         return f"AccountSpec(name={self.name!r}, api_key={self.api_key!r})"
 
 
 class Account:
-    """A running account: who it belongs to, its orders and its fills."""
+    """An open account with its orders and fills."""
 
     def __init__(
         self,
@@ -121,24 +121,24 @@ class Account:
         self.mobile = mobile
         self.is_affiliate = is_affiliate
         self.is_broker = is_broker
-        """Of a sub-account: whether a broker's endpoint made it."""
+        """True for a broker, and for a sub-account that a broker endpoint created."""
         self.master = master
-        """The main account of a sub-account."""
+        """The main account of a sub-account; None for a main account."""
         self.note = note
         self.is_frozen = False
         self.mx_deduct = False
         self.inviter: Account | None = None
         self.open_orders: dict[str, Order] = {}
         self.trades: deque[AccountTrade] = deque(maxlen=_REMEMBERED)
-        """Oldest first."""
+        """The newest fills, oldest first."""
         self.trade_count = 0
-        """Fills so far, forgotten ones included."""
+        """Number of fills so far, including those no longer stored."""
         self._orders: dict[str, Order] = {}
         self._by_client_id: dict[str, Order] = {}
 
     @classmethod
     def of(cls, uid: str, spec: AccountSpec, created_ms: int) -> Account:
-        """A main account as described."""
+        """Build a main account from its description."""
         return cls(
             uid,
             spec.name,
@@ -154,20 +154,20 @@ class Account:
 
     @property
     def futures(self) -> str:
-        """The ledger's name of its futures wallet; the spot wallet goes by the uid."""
+        """Name of the futures wallet in the balances. The spot wallet goes by the uid."""
         return f"{self.uid}/FUTURES"
 
     def add_trade(self, made: AccountTrade) -> None:
-        """Remember a fill."""
+        """Store a fill."""
         self.trades.append(made)
         self.trade_count += 1
 
     def trades_since(self, count: int) -> Iterable[AccountTrade]:
-        """Fills after the first `count`, oldest first, as far as they are remembered."""
+        """Return the stored fills after the first `count`, oldest first."""
         return islice(self.trades, max(0, len(self.trades) - (self.trade_count - count)), None)
 
     def add_order(self, order: Order) -> None:
-        """Keep `order` findable by both ids; when there are too many, the oldest closed one is forgotten."""
+        """Store `order` under both of its ids. Beyond 50,000 orders the oldest closed one is dropped."""
         if len(self._orders) >= _REMEMBERED:
             self._forget_oldest()
         self._orders[order.order_id] = order
@@ -181,22 +181,22 @@ class Account:
             del self._by_client_id[oldest.client_id]
 
     def find_order(self, order_id: str | None, client_id: str | None) -> Order | None:
-        """The order with this id, or the newest with this client id."""
+        """Return the order with this order id, else the newest one with this client order id, else None."""
         if order_id is not None:
             return self._orders.get(order_id)
         return self._by_client_id.get(client_id) if client_id is not None else None
 
     def orders(self) -> Iterable[Order]:
-        """Every remembered order, oldest first."""
+        """Return every stored order, oldest first."""
         return self._orders.values()
 
     def orders_newest_first(self) -> Iterable[Order]:
-        """The same, newest first."""
+        """Return every stored order, newest first."""
         return reversed(self._orders.values())
 
 
 def key_of(spec: AccountSpec, uid: str, now_ms: int) -> ApiKey:
-    """The key that the account starts with."""
+    """Build the API key that the account starts with."""
     key = ApiKey(
         spec.api_key,
         spec.api_secret,
@@ -211,7 +211,7 @@ def key_of(spec: AccountSpec, uid: str, now_ms: int) -> ApiKey:
 
 
 def parse_balance(text: str) -> tuple[str, Decimal]:
-    """`ASSET=AMOUNT` as asset and amount. Raises BadAccounts."""
+    """Parse `ASSET=AMOUNT`. Raises BadAccounts."""
     asset, separator, amount = text.partition("=")
     if not separator or not _ASSET.fullmatch(asset):
         raise BadAccounts(f"balance {text!r} is not ASSET=AMOUNT, such as USDT=100000")
@@ -224,7 +224,7 @@ def parse_balance(text: str) -> tuple[str, Decimal]:
 
 
 def check_balance(label: str, amount: Decimal) -> None:
-    """Raise BadAccounts unless `amount` can be a starting balance."""
+    """Raise BadAccounts unless `amount` is from 0 to 10^12 with at most 8 decimals. `label` is named in the message."""
     if not amount.is_finite() or not 0 <= amount <= _LARGEST:
         raise BadAccounts(f"balance {label!r} must lie between 0 and {_LARGEST:f}")
     exponent = amount.as_tuple().exponent
@@ -233,7 +233,7 @@ def check_balance(label: str, amount: Decimal) -> None:
 
 
 def read_accounts(path: Path) -> tuple[AccountSpec, ...]:
-    """The accounts in a JSON file: a list of objects with the fields of `AccountSpec`. Raises BadAccounts."""
+    """Read accounts from a JSON file: a list of objects with the fields of `AccountSpec`. Raises BadAccounts."""
     try:
         specs = msgspec.json.decode(path.read_bytes(), type=tuple[AccountSpec, ...])
     except OSError as error:

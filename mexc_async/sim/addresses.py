@@ -1,4 +1,4 @@
-"""Made-up addresses that look like each network's own, always the same for the same owner."""
+"""Generated deposit addresses in each network's format. The same owner always gets the same address."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _SHAPES = {
     "TON": ("UQ", _BASE58, 46),
 }
 _EVM = ("0x", _HEX, 40)
-"""Every other network is an Ethereum of some kind; they share one address."""
+"""Format of every other network: all of them are EVM chains, and they share one address."""
 
 
 class Address(NamedTuple):
-    """Where money goes on a network."""
+    """A deposit address on a network."""
 
     text: str
     memo: str | None
 
 
 def make_address(seed: int, owner: str, network: Network) -> Address:
-    """The owner's address on the network. One with memos is the exchange's, told apart by the memo alone."""
+    """Return the owner's address on the network. Networks with memos have one address for all, with a memo each."""
     prefix, alphabet, length = _SHAPES.get(network.short, _EVM)
     if not network.needs_memo:
         return Address(_text(f"{seed}:{owner}:{prefix}", prefix, alphabet, length), None)

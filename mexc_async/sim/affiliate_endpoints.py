@@ -1,4 +1,4 @@
-"""An affiliate's view of the traders it invited: the rest of the group `rebate` of the reference."""
+"""Affiliate endpoints: commissions and invited traders, from the group `rebate` of the reference."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _PAGES = (10, 100)
 _SPOT = 1
 _PAID = 2
 _REFERRAL = 1
-"""MEXC's `type`, `state` and `sourceType`."""
+"""MEXC's codes in `type`, `state` and `sourceType`."""
 
 
 def _affiliate(call: Call, rows: list[Json], **totals: Json) -> Json:
-    """A page in the affiliate's wrapper. Raises Refusal for everybody else."""
+    """Return one page in the affiliate endpoints' wrapper. Raises Refusal when the account is no affiliate."""
     if not call.account.is_affiliate:
         raise Refusal(NOT_AN_AFFILIATE, "Only affiliates may do this.")
     page = read_page(call.parameters, "pageSize", _PAGES)
@@ -40,12 +40,12 @@ def _affiliate(call: Call, rows: list[Json], **totals: Json) -> Json:
 
 
 def _has_code(call: Call) -> bool:
-    """Whether the invitation code that is asked for, if any, is the account's."""
+    """Return True unless the request names an invitation code that is not the account's."""
     return call.parameters.optional("inviteCode") in (None, refer_code(call.account))
 
 
 def affiliate_commission(call: Call) -> Json:
-    """Commissions by invited trader."""
+    """Return the commissions by invited trader."""
     span = read_span(call.parameters, call.now_ms, days=_HALF_YEAR)
     paid = paid_to(call, "referral", span)
     rows: list[Json] = []
@@ -72,7 +72,7 @@ def affiliate_commission(call: Call) -> Json:
 
 
 def affiliate_withdraw(call: Call) -> Json:
-    """Commissions paid out, day by day."""
+    """Return the commissions paid out, by day and asset."""
     rows: list[Json] = []
     paid = paid_to(call, "referral", read_span(call.parameters, call.now_ms, days=_HALF_YEAR))
     for (_, asset), rebates in grouped(paid, lambda rebate: (rebate.paid_ms // DAY, rebate.asset)).items():
@@ -83,7 +83,7 @@ def affiliate_withdraw(call: Call) -> Json:
 
 
 def affiliate_commission_detail(call: Call) -> Json:
-    """Commissions by day, trader and symbol."""
+    """Return the commissions by day, trader and asset."""
     span = read_span(call.parameters, call.now_ms, days=_WEEK, most_days=_MONTH)
     is_wanted = call.parameters.integer("type") in (None, _SPOT) and _has_code(call)
     paid = paid_to(call, "referral", span) if is_wanted else []
@@ -112,7 +112,7 @@ def _commission_row(*rebates: Rebate) -> Json:
 
 
 def affiliate_campaign(call: Call) -> Json:
-    """The account's one campaign: its invitation code."""
+    """Return the account's only campaign, the one of its invitation code."""
     span = read_span(call.parameters, call.now_ms, days=_WEEK)
     paid, invited = paid_to(call, "referral", span), invitees(call)
     arrived = [deposit for trader in invited for deposit in _arrived(call, trader)]
@@ -132,7 +132,7 @@ def affiliate_campaign(call: Call) -> Json:
 
 
 def affiliate_referral(call: Call) -> Json:
-    """The traders that the account invited, and what they do."""
+    """Return the traders that the account invited, with their activity."""
     span = read_span(call.parameters, call.now_ms, days=_WEEK)
     paid = paid_to(call, "referral", span)
     uid = call.parameters.optional("uid")
@@ -165,7 +165,7 @@ def _referral_row(call: Call, trader: Account, paid: list[Rebate]) -> Json:
 
 
 def affiliate_subaffiliates(call: Call) -> Json:
-    """Invited traders who have invited others themselves."""
+    """Return the invited traders who have invited others themselves."""
     inviters = {account.inviter for account in call.exchange.accounts.values()}
     paid = paid_to(call, "referral", read_span(call.parameters, call.now_ms, days=_WEEK))
     rows: list[Json] = []
@@ -189,12 +189,12 @@ def affiliate_subaffiliates(call: Call) -> Json:
 
 
 def affiliate_list(call: Call) -> Json:
-    """Known by name only: its answer is made up in the manner of the others."""
+    """Return the invited traders' uids. MEXC documents only this endpoint's name; the answer's shape is invented."""
     return _affiliate(call, [{"uid": trader.uid, "inviteCode": refer_code(call.account)} for trader in invitees(call)])
 
 
 def _arrived(call: Call, trader: Account) -> list[Deposit]:
-    """The trader's credited deposits, oldest first."""
+    """Return the trader's credited deposits, oldest first."""
     found = call.wallet.deposits.newest_first(frozenset({trader.uid}))
     return [deposit for deposit in reversed(found) if deposit.status == SUCCESS]
 

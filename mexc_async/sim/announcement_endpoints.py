@@ -1,4 +1,4 @@
-"""Announcements, made up: the group `announcement` of the reference."""
+"""Generated announcements: the group `announcement` of the reference."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DEFAULT, _MOST, _STEP = 20, 100, 5
 
 
 def announcements(call: Call) -> Json:
-    """One page of announcements, newest first. A wrong parameter is refused with HTTP 200, code 600 and no data."""
+    """Return one page of announcements, newest first. A wrong parameter gives HTTP 200 with code 600 and no data."""
     language = call.parameters.optional("language") or "en-US"
     page = _page(call.parameters)
     if page is None or not _LOCALE.fullmatch(language):
@@ -27,7 +27,7 @@ def announcements(call: Call) -> Json:
 
 
 def _page(parameters: Parameters) -> Page | None:
-    """The page that is asked for, if it can be."""
+    """Return the requested page, or None for an invalid page number or size."""
     try:
         number, size = parameters.integer("page"), parameters.integer("limit")
     except Refusal:

@@ -1,4 +1,4 @@
-"""Answers in MEXC's exact shapes, as plain values ready for JSON."""
+"""REST answers in MEXC's exact shapes, as values that can be put into JSON."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | orj
 
 
 def text(number: Decimal) -> str:
-    """A decimal as MEXC writes it: no exponent."""
+    """Format a decimal as MEXC does, without an exponent."""
     return format(number, "f")
 
 
 def short(number: Decimal) -> str:
-    """The same without trailing zeros, as balances are written."""
+    """Format a decimal without trailing zeros, as MEXC formats balances."""
     return format(number.normalize(), "f")
 
 
 def success(data: Json, now_ms: int, *, code: int = 0) -> Json:
-    """The wrapped kind of answer; whether success is 0 or 200 depends on the endpoint."""
+    """Build a wrapped answer. The success code, 0 or 200, depends on the endpoint."""
     return {"data": data, "code": code, "msg": "success", "timestamp": now_ms}
 
 
 def numbered(page: Page, found: Sequence[object], rows: list[Json]) -> Json:
-    """A page of a history that counts its pages; `found` is the whole history."""
+    """Build one page of a history with its page count. `found` is the whole history."""
     return {"page": page.number, "totalRecords": len(found), "totalPageNum": page.count(found), "data": rows}
 
 
 def symbol_row(market: Market) -> Json:
-    """One symbol of exchangeInfo."""
+    """Build one symbol of exchangeInfo."""
     rules = market.rules
     return {
         "symbol": rules.symbol,
@@ -80,7 +80,7 @@ def symbol_row(market: Market) -> Json:
 
 
 def depth(market: Market, limit: int, now_ms: int) -> Json:
-    """The book: bids high to low, asks low to high."""
+    """Build the order book: bids high to low, asks low to high."""
     return {
         "lastUpdateId": market.version,
         "bids": [[text(price), text(quantity)] for price, quantity in market.levels("BUY", limit)],
@@ -90,7 +90,7 @@ def depth(market: Market, limit: int, now_ms: int) -> Json:
 
 
 def historical_trade(made: Trade) -> dict[str, Json]:
-    """A row of historicalTrades."""
+    """Build a row of historicalTrades."""
     return {
         "id": None,
         "price": text(made.price),
@@ -103,12 +103,12 @@ def historical_trade(made: Trade) -> dict[str, Json]:
 
 
 def trade(made: Trade) -> Json:
-    """A row of trades: one of historicalTrades and its tradeType."""
+    """Build a row of trades: a row of historicalTrades with a tradeType."""
     return historical_trade(made) | {"tradeType": "ASK" if made.buyer_is_maker else "BID"}
 
 
 def agg_trade(made: Trade) -> Json:
-    """A row of aggTrades: time cut to the second."""
+    """Build a row of aggTrades. Its time is cut to the second."""
     return {
         "a": None,
         "f": None,
@@ -122,7 +122,7 @@ def agg_trade(made: Trade) -> Json:
 
 
 def kline(bar: Bar, interval: str) -> Json:
-    """A row of klines; the close time is the next bar's open time."""
+    """Build a row of klines. The close time is the open time of the next bar."""
     return [
         bar.open_ms,
         text(bar.open),
@@ -136,7 +136,7 @@ def kline(bar: Bar, interval: str) -> Json:
 
 
 def ticker_24hr(market: Market, now_ms: int) -> Json:
-    """Figures of the last 24 hours; the change is a ratio, not per cent."""
+    """Build the statistics of the last 24 hours. The change is a ratio, not per cent."""
     day = market.history.day(now_ms)
     bid, ask = market.top("BUY"), market.top("SELL")
     change = market.last_price - day.open
@@ -163,12 +163,12 @@ def ticker_24hr(market: Market, now_ms: int) -> Json:
 
 
 def ticker_price(market: Market) -> Json:
-    """Symbol and last price."""
+    """Build a row of ticker/price."""
     return {"symbol": market.rules.symbol, "price": text(market.last_price)}
 
 
 def book_ticker(market: Market) -> Json:
-    """Best prices; an empty side is null."""
+    """Build a row of ticker/bookTicker. An empty side is null."""
     bid, ask = market.top("BUY"), market.top("SELL")
     return {
         "symbol": market.rules.symbol,
@@ -180,7 +180,7 @@ def book_ticker(market: Market) -> Json:
 
 
 def order_ack(order: Order) -> Json:
-    """A new order's acknowledgement, which says nothing about its state."""
+    """Build the acknowledgement of a new order. It has no status."""
     return {
         "symbol": order.symbol,
         "orderId": order.order_id,
@@ -195,7 +195,7 @@ def order_ack(order: Order) -> Json:
 
 
 def batch_ack(order: Order) -> Json:
-    """An accepted item of a batch."""
+    """Build the acknowledgement of one order of a batch."""
     answer: dict[str, Json] = {"symbol": order.symbol, "orderId": order.order_id, "orderListId": -1}
     if order.client_id is not None:
         answer["newClientOrderId"] = order.client_id
@@ -203,7 +203,7 @@ def batch_ack(order: Order) -> Json:
 
 
 def order(found: Order) -> Json:
-    """An order as queries show it."""
+    """Build an order as queries return it."""
     answer: dict[str, Json] = {
         "symbol": found.symbol,
         "orderId": found.order_id,
@@ -231,7 +231,7 @@ def order(found: Order) -> Json:
 
 
 def cancelled(found: Order, cancel_id: str | None) -> dict[str, Json]:
-    """A cancelled order; `cancel_id` is the id that the cancel itself was given."""
+    """Build a cancelled order. `cancel_id` is the newClientOrderId that the cancel request carried."""
     return {
         "symbol": found.symbol,
         "origClientOrderId": found.client_id,
@@ -249,7 +249,7 @@ def cancelled(found: Order, cancel_id: str | None) -> dict[str, Json]:
 
 
 def my_trade(made: AccountTrade) -> Json:
-    """A row of myTrades: time cut to the second."""
+    """Build a row of myTrades. Its time is cut to the second."""
     return {
         "symbol": made.symbol,
         "id": made.trade_id,
@@ -270,7 +270,7 @@ def my_trade(made: AccountTrade) -> Json:
 
 
 def account(key: ApiKey, ledger: Ledger) -> Json:
-    """The account with every balance that is not zero."""
+    """Build the account with every balance that is not zero."""
     return {
         "makerCommission": None,
         "takerCommission": None,
@@ -296,12 +296,12 @@ def account(key: ApiKey, ledger: Ledger) -> Json:
 
 
 def fee_number(rate: Decimal) -> orjson.Fragment:
-    """A fee as tradeFee shows it: a JSON number with 18 decimals."""
+    """Format a fee ratio as tradeFee does: a JSON number with 18 decimals."""
     return orjson.Fragment(format(rate, ".18f").encode())
 
 
 def api_key_info(key: ApiKey, status: str, now_ms: int) -> Json:
-    """What is known about a key; a key bound to addresses does not expire."""
+    """Build the details of a key. A key with an IP list does not expire."""
     created = datetime.fromtimestamp(key.created_ms / 1000, UTC)
     return {
         "note": key.note,
@@ -315,7 +315,7 @@ def api_key_info(key: ApiKey, status: str, now_ms: int) -> Json:
 
 
 def stp_group(group: StpGroup, *, with_uids: bool) -> dict[str, Json]:
-    """A self-trade prevention group; members are one comma-joined text."""
+    """Build a self-trade prevention group. Its members are one comma-separated text."""
     answer: dict[str, Json] = {
         "tradeGroupName": group.name,
         "tradeGroupId": group.group_id,

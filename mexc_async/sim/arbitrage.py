@@ -1,4 +1,4 @@
-"""A price gap between three markets, on demand: trading around them then gains what was asked for."""
+"""Triangular arbitrage on demand: prices of three markets that make a round of three orders profitable."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from mexc_async.sim.matching import Side, opposite
 
 _MOST_EDGE = Decimal("0.1")
 _SPARE = Decimal("1.05")
-"""How much more than needed the prices are good for."""
+"""Factor by which the offered quantities exceed what the round needs."""
 
 
 class GapRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Prices in three markets such that one round of three orders gains."""
+    """Request for prices in three markets that make one round of three orders profitable."""
 
     symbols: tuple[str, str, str] = ("BTCUSDT", "ETHBTC", "ETHUSDT")
-    """In the order of trading. The second market is the one whose prices move."""
+    """Symbols in the order of trading. Only the prices of the second market move."""
     edge: Decimal = Decimal("0.005")
-    """What a round gains after taker fees, as a ratio; 0 closes the gap."""
+    """Profit of a round after taker fees, as a ratio from -0.1 to 0.1; 0 closes the gap."""
     value: Decimal = Decimal(1000)
-    """How much of the first asset the prices are good for."""
+    """Amount of the first asset that can trade at these prices; above 0."""
 
     def __post_init__(self) -> None:
         if not (self.edge.is_finite() and abs(self.edge) <= _MOST_EDGE):
@@ -35,21 +35,21 @@ class GapRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class GapLeg(msgspec.Struct, frozen=True):
-    """One order of the round: buy at the best ask or sell at the best bid."""
+    """One order of the round: a buy at the best ask or a sell at the best bid."""
 
     symbol: str
     side: Side
     price: Decimal
     quantity: Decimal
-    """What rests at that price at least."""
+    """Least quantity that rests at that price."""
 
 
 class Gap(msgspec.Struct, frozen=True):
-    """An opened gap."""
+    """An open price gap."""
 
     start_asset: str
     edge: Decimal
-    """What a round gains after taker fees, as the prices are now."""
+    """Profit of a round after taker fees at the current prices, as a ratio."""
     legs: tuple[GapLeg, ...]
 
 
@@ -59,11 +59,11 @@ class _Leg(NamedTuple):
     fee: Decimal
 
     def rate(self, price: Decimal) -> Decimal:
-        """What one unit of the asset that goes in becomes."""
+        """Return the amount received for one unit of the asset that is given."""
         return price * (1 - self.fee) if self.side == "SELL" else 1 / (price * (1 + self.fee))
 
     def price_for(self, rate: Decimal) -> Decimal:
-        """The price that gives at least this rate."""
+        """Return the price on the tick that gives at least this rate."""
         if self.side == "SELL":
             return (rate / (1 - self.fee)).quantize(self.market.tick, rounding=ROUND_UP)
         return (1 / (rate * (1 + self.fee))).quantize(self.market.tick, rounding=ROUND_DOWN)
@@ -75,10 +75,10 @@ def open_gap(
     move: Callable[[Market, Decimal], None],
     now_ms: int,
 ) -> Gap:
-    """Move the second market's prices, and make all three good for the value.
+    """Move the second market's prices and provide enough quantity in all three markets.
 
-    `move` tells whoever keeps a market moving where its price is now. Raises ValueError for symbols that are not
-    listed, form no round or have nobody to trade with.
+    `move` sets the price around which a background market quotes. Raises ValueError for symbols that are not listed or
+    form no round, for an empty book, and for an edge that no price on the tick can give.
     """
     start_asset, legs = _round(exchange.markets, request.symbols)
     prices = [_best(leg) for leg in legs]
@@ -97,7 +97,7 @@ def open_gap(
 
 
 def _round(markets: Mapping[str, Market], symbols: Sequence[str]) -> tuple[str, list[_Leg]]:
-    """(asset that it starts and ends with, legs)."""
+    """Return the asset that the round starts and ends with, and its legs. Raises ValueError."""
     for symbol in symbols:
         if symbol not in markets:
             raise ValueError(f"symbol {symbol!r} is not listed")
@@ -119,12 +119,12 @@ def _round(markets: Mapping[str, Market], symbols: Sequence[str]) -> tuple[str, 
 def _best(leg: _Leg) -> Decimal:
     top = leg.market.top(opposite(leg.side))
     if top is None:
-        raise ValueError(f"{leg.market.rules.symbol} has nobody to trade with")
+        raise ValueError(f"{leg.market.rules.symbol} has no orders to trade with")
     return top[0]
 
 
 def _clear_before(exchange: Exchange, leg: _Leg, price: Decimal, now_ms: int) -> None:
-    """Withdraw the outside world's levels that are better than `price`."""
+    """Withdraw the background market's levels that are better than `price`."""
     side = opposite(leg.side)
     for other in list(leg.market.house(side)):
         if (other < price) if side == "SELL" else (other > price):
@@ -132,7 +132,7 @@ def _clear_before(exchange: Exchange, leg: _Leg, price: Decimal, now_ms: int) ->
 
 
 def _offer(exchange: Exchange, leg: _Leg, price: Decimal, amount: Decimal, now_ms: int) -> GapLeg:
-    """Let the outside world hold enough at `price` for `amount` of the asset that goes in."""
+    """Make the background market rest enough at `price` to trade `amount` of the asset that is given."""
     market, side = leg.market, opposite(leg.side)
     needed = amount if leg.side == "SELL" else amount * leg.rate(price)
     needed = (needed * _SPARE).quantize(market.step, rounding=ROUND_UP)

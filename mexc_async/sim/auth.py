@@ -1,4 +1,7 @@
-"""Who sent a request: key, address, time, signature and permission, checked from outside with the stdlib's hmac."""
+"""Checks of a request's sender: key, IP address, time stamp, signature and permission.
+
+The signature is checked with the standard library's hmac, independently of the client's own signing code.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,14 @@ from mexc_async.sim.parameters import Received
 from mexc_async.sim.refusals import Refusal, illegal, missing
 
 RECV_WINDOW_MS = 5000
+"""MEXC's default recvWindow."""
 LONGEST_RECV_WINDOW_MS = 60_000
 FUTURE_MS = 1000
+"""A time stamp must be less than this ahead of the exchange's clock."""
 
 
 def check_key(key: ApiKey | None, sent: str, ip: str) -> ApiKey:
-    """The key that was sent, if there is one and it may be used from `ip`. Raises Refusal 400, 10072 or 700006."""
+    """Return `key` if it exists and may be used from `ip`. Raises Refusal 400, 10072 or 700006."""
     if not sent:
         raise Refusal(400, "api key required")
     if key is None:
@@ -28,7 +33,7 @@ def check_key(key: ApiKey | None, sent: str, ip: str) -> ApiKey:
 
 
 def check_time(received: Received, now_ms: int) -> None:
-    """The time stamp is there and inside the window. Raises Refusal 700003, 700004, 700005 or 700008."""
+    """Check that the time stamp lies inside recvWindow. Raises Refusal 700003, 700004, 700005 or 700008."""
     parameters = received.parameters
     if parameters.optional("signature") is None:
         raise missing("signature")
@@ -45,9 +50,9 @@ def check_time(received: Received, now_ms: int) -> None:
 
 
 def check_signature(received: Received, key: ApiKey, now_ms: int) -> None:
-    """The signature is the lower-case hex HMAC-SHA256 of the text as received. Raises Refusal 700002.
+    """Check the signature: lower-case hex HMAC-SHA256 of the text as received. Raises Refusal 700002.
 
-    An ended key is told the same: MEXC's table lists it under that code.
+    An expired key gets the same code: MEXC's table of errors lists it there.
     """
     expected = hmac.new(key.secret.encode(), received.signed_text, sha256).hexdigest()
     sent = received.parameters.text("signature").encode("utf-8", "surrogateescape")
@@ -57,12 +62,12 @@ def check_signature(received: Received, key: ApiKey, now_ms: int) -> None:
 
 
 def check_permission(key: ApiKey, permission: str | None) -> None:
-    """The key may do this. Raises Refusal 700007."""
+    """Check that the key has the permission. Raises Refusal 700007."""
     if permission is not None and permission not in key.permissions:
         raise Refusal(700007, "No permission to access the endpoint.")
 
 
 def check_account(account: Account) -> None:
-    """The account is no frozen sub-account. Raises Refusal."""
+    """Check that the account is not frozen. Raises Refusal 730100."""
     if account.is_frozen:
         raise Refusal(choices.FROZEN_ACCOUNT, "User status is abnormal.")

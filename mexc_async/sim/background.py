@@ -1,4 +1,4 @@
-"""A simulator on a thread of its own, for programs and tests that have no event loop or one of their own."""
+"""Simulator on its own thread, for programs and tests without an event loop or with a loop of their own."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ R = TypeVar("R")
 
 
 class BackgroundSimulator:
-    """A serving simulator; the thread ends with `close`.
+    """A running simulator on its own thread, which ends with `close`.
 
     with BackgroundSimulator() as sim:
         ...  # point any client, synchronous or not, at sim.rest
     """
 
     def __init__(self, config: SimConfig | None = None) -> None:
-        """Start serving. Raises ValueError for a configuration that cannot be served."""
+        """Start the simulator. Raises ValueError for a configuration that cannot be served."""
         self._simulator = Simulator(config)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="mexc-sim", daemon=True)
@@ -35,18 +35,18 @@ class BackgroundSimulator:
         self.rest = self._simulator.rest
         """Base URL of the REST API."""
         self.spot_ws = self._simulator.spot_ws
-        """URL of the spot stream."""
+        """URL of the spot WebSocket stream."""
         main = self._simulator.config.accounts[0]
         self.api_key = main.api_key
         self.api_secret = main.api_secret
 
     @property
     def exchange(self) -> Exchange:
-        """The exchange itself, to look at; it belongs to the simulator's thread."""
+        """The simulated exchange. Use it through `call`: it belongs to the simulator's thread."""
         return self._simulator.exchange
 
     def call(self, act: Callable[[Simulator], R]) -> R:
-        """Let `act` handle the simulator on its own thread: order faults, open a gap, look at the books."""
+        """Run `act` on the simulator's thread and return its result: inject faults, open a gap, read order books."""
 
         async def run() -> R:
             return act(self._simulator)
@@ -54,7 +54,7 @@ class BackgroundSimulator:
         return self._run(run())
 
     def close(self) -> None:
-        """Stop serving and end the thread. May be called again."""
+        """Stop the simulator and end its thread. Safe to call again."""
         if self._loop.is_closed():
             return
         try:

@@ -1,4 +1,4 @@
-"""What brokers may do: the group `broker` of the reference."""
+"""Broker endpoints: the group `broker` of the reference."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _SUB_DAYS, _ALL_DAYS, _REBATE_DAYS = 10, 3, 7
 
 
 def _brokers_only(handler: Callable[[Call], Json]) -> Callable[[Call], Json]:
-    """Refuse everybody but brokers and the sub-accounts that they made."""
+    """Wrap a handler so that it refuses every account that is no broker."""
 
     @wraps(handler)
     def checked(call: Call) -> Json:
@@ -56,7 +56,7 @@ def create(call: Call) -> Json:
 
 
 def list_sub_accounts(call: Call) -> Json:
-    """The broker's sub-accounts."""
+    """Return the broker's sub-accounts."""
     name = call.parameters.optional("subAccount")
     subs = call.wallet.sub_accounts.of(main_account(call), by_broker=True)
     found = [each for each in subs if name in (None, each.name)]
@@ -68,12 +68,12 @@ def list_sub_accounts(call: Call) -> Json:
 
 
 def status(call: Call) -> Json:
-    """Whether a sub-account is frozen."""
+    """Return the status of a sub-account: 1 normal, 2 frozen."""
     return {"status": _FROZEN if find_sub(call, by_broker=True).is_frozen else _NORMAL}
 
 
 def create_key(call: Call) -> Json:
-    """Make a key for a sub-account."""
+    """Create an API key for a sub-account."""
     sub, parameters = find_sub(call, by_broker=True), call.parameters
     made = call.exchange.keys.issue(
         sub.uid,
@@ -93,23 +93,23 @@ def create_key(call: Call) -> Json:
 
 
 def list_keys(call: Call) -> Json:
-    """A sub-account's keys; this answer misspells the time."""
+    """Return a sub-account's keys. MEXC spells the time `creatTime` in this answer."""
     keys = call.exchange.keys.of(find_sub(call, by_broker=True).uid)
     return {"subAccount": [key_row(key, "creatTime") for key in keys]}
 
 
 def delete_key(call: Call) -> Json:
-    """End a sub-account's key."""
+    """Delete a sub-account's key."""
     return delete_key_of(call, find_sub(call, by_broker=True))
 
 
 def transfer(call: Call) -> Json:
-    """Move money between the broker and its sub-accounts."""
+    """Transfer an asset between the broker and its sub-accounts."""
     return {"tranId": move(call, by_broker=True).tran_id}
 
 
 def transfers(call: Call) -> Json:
-    """Such transfers, newest first."""
+    """Return transfers between the broker and its sub-accounts, newest first."""
     page = read_page(call.parameters, "limit", (500, 500))
     rows: list[Json] = []
     for made in page.of(made_between(call, by_broker=True)):
@@ -119,14 +119,14 @@ def transfers(call: Call) -> Json:
 
 
 def generate_deposit_address(call: Call) -> Json:
-    """Open the sender's address for a currency on a network."""
+    """Open a deposit address of the sender for a currency on a network."""
     currency = call.wallet.currencies.get(call.parameters.text("coin"))
     network = currency.by_label(call.parameters.text("network"))
     return _address(address_row(network, call.wallet.deposits.generate(call.account, network)))
 
 
 def deposit_addresses(call: Call) -> Json:
-    """The sender's addresses for a currency."""
+    """Return the sender's deposit addresses for a currency."""
     currency = call.wallet.currencies.get(call.parameters.text("coin"))
     found = call.wallet.deposits.addresses(call.account, currency.coin)
     return [_address(address_row(network, address)) for network, address in found]
@@ -137,7 +137,7 @@ def _address(row: dict[str, Json]) -> Json:
 
 
 def deposits(call: Call) -> Json:
-    """What has arrived at the sender's addresses, newest first."""
+    """Return the sender's deposits, newest first."""
     found = find_deposits(call, frozenset({call.account.uid}), days=_SUB_DAYS, most_days=None)
     page = read_page(call.parameters, "limit", (20, 1000))
     names = ("amount", "coin", "network", "status", "address", "txId", "unlockConfirm", "confirmTimes")
@@ -149,7 +149,7 @@ def deposits(call: Call) -> Json:
 
 
 def all_deposits(call: Call) -> Json:
-    """What has arrived for every sub-account of the broker, newest first."""
+    """Return the deposits of all sub-accounts of the broker, newest first."""
     subs = call.wallet.sub_accounts.of(main_account(call), by_broker=True)
     found = find_deposits(call, frozenset(sub.uid for sub in subs), days=_ALL_DAYS, most_days=None)
     page = read_page(call.parameters, "limit", (100, 1000))
@@ -163,18 +163,18 @@ def all_deposits(call: Call) -> Json:
 
 
 def enable_futures(call: Call) -> Json:
-    """Allow a sub-account futures."""
+    """Enable futures for a sub-account."""
     return enable(call, "isFuturesEnabled", by_broker=True)
 
 
 def once_token(call: Call) -> Json:
-    """A token that opens the web pages for a sub-account once; here it opens nothing."""
+    """Return a token that on MEXC opens the web pages for a sub-account once. Here it has no use."""
     find_sub(call, by_broker=True)
     return {"onceToken": call.wallet.ids.hex()}
 
 
 def rebates(call: Call) -> Json:
-    """What a broker has earned with its sub-accounts, by day, sub-account and asset."""
+    """Return the broker's rebates by day, sub-account and asset."""
     paid = paid_to(call, "broker", read_span(call.parameters, call.now_ms, days=_REBATE_DAYS))
     groups = list(grouped(paid, day_trader_asset).values())
     page = read_page(call.parameters, "pageSize", (10, 100))

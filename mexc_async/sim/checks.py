@@ -1,4 +1,4 @@
-"""What an order must satisfy before the exchange takes it; the balance is the ledger's affair."""
+"""Checks of an order before the exchange accepts it. The balance is checked by the hold that follows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CLIENT_ID = re.compile(r"[A-Za-z0-9_.:\-]+")
 
 
 def check_fields(request: OrderRequest) -> None:
-    """The fields that its type needs are there, and none that exclude each other."""
+    """Check that the fields that the order type needs are there and do not exclude each other. Raises Refusal."""
     if request.type == "MARKET":
         if request.quantity is None and request.quote_quantity is None:
             raise missing("quantity")
@@ -43,7 +43,7 @@ def check_fields(request: OrderRequest) -> None:
 
 
 def check_state(request: OrderRequest, rules: SymbolRules) -> None:
-    """The symbol trades now, through the API, on this side and in this way."""
+    """Check that the symbol trades through the API, on this side and with this order type. Raises Refusal."""
     if rules.status == PAUSED:
         raise Refusal(30000, "Trading of this symbol is suspended.")
     if rules.status == OFFLINE:
@@ -57,7 +57,10 @@ def check_state(request: OrderRequest, rules: SymbolRules) -> None:
 
 
 def check_numbers(request: OrderRequest, rules: SymbolRules, reference_price: Decimal) -> None:
-    """Decimals, minimum and maximum. `reference_price` values a MARKET order that is sized by quantity."""
+    """Check decimals, minimum and maximum. Raises Refusal.
+
+    `reference_price` values a MARKET order that is sized by quantity.
+    """
     price = request.price if request.type != "MARKET" and request.price is not None else reference_price
     if request.type != "MARKET":
         check_decimals("price", price, rules.price_decimals)
@@ -79,9 +82,10 @@ def check_numbers(request: OrderRequest, rules: SymbolRules, reference_price: De
 
 
 def check_band(request: OrderRequest, rules: SymbolRules, last_price: Decimal) -> None:
-    """PERCENT_PRICE_BY_SIDE: a buy not too far above, a sell not too far below the last price.
+    """Check PERCENT_PRICE_BY_SIDE: a buy is not too far above the last price, a sell not too far below. Raises Refusal.
 
-    MEXC's document multiplies by the bare ratio, which would forbid every normal order; one is added, as in practice.
+    MEXC's documentation multiplies by the bare ratio, which would forbid every normal order. The check adds one, as
+    MEXC does in practice.
     """
     if request.price is None or request.type in ("MARKET", "LIMIT_MAKER"):
         return
@@ -94,7 +98,7 @@ def check_band(request: OrderRequest, rules: SymbolRules, last_price: Decimal) -
 
 
 def check_account(request: OrderRequest, account: Account) -> None:
-    """Room for one more open order, and a client order id that no open order has."""
+    """Check the number of open orders and that no open order uses the client order id. Raises Refusal."""
     if len(account.open_orders) >= choices.MAX_OPEN_ORDERS:
         raise Refusal(choices.TOO_MANY_OPEN_ORDERS, "Too many orders.")
     if request.client_id is None:

@@ -1,6 +1,6 @@
-"""One socket of the stream: what waits to be sent, and how it ends.
+"""One WebSocket connection of the stream: its send queue and its end.
 
-Everything is put into one queue in order; a task of its own sends it, so that no client holds up another.
+All messages go through one queue in order. Each connection sends from its own task, so that no client delays another.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mexc_async.sim.topics import Topic
 
 
 class Connection:
-    """A client's socket."""
+    """A client's WebSocket connection."""
 
     def __init__(
         self,
@@ -31,16 +31,16 @@ class Connection:
         uid: str | None = None,
         listen_key: str | None = None,
     ) -> None:
-        """`uid` is the account that the listen key stands for; None on a socket without one."""
+        """Attach to an accepted socket. `uid` is the account of the listen key; None without a listen key."""
         self.socket = socket
         self.subscriptions = subscriptions
         self.uid = uid
         self.listen_key = listen_key
         self.life = Life(rules, asyncio.get_running_loop().time())
         self.gone = asyncio.Event()
-        """Set once nothing more can be received."""
+        """Event that is set once the client can send nothing more."""
         self.is_silent = False
-        """Half open: nothing is sent any more, and nobody is told."""
+        """True for a half-open connection: it sends nothing more, and the client gets no close frame."""
         self._request = request
         self._most = rules.queue
         self._faults = faults
@@ -51,7 +51,7 @@ class Connection:
 
     @property
     def is_lost(self) -> bool:
-        """Whether the client has gone."""
+        """True once the client has disconnected."""
         transport = self._request.transport
         return transport is None or transport.is_closing()
 
@@ -60,7 +60,7 @@ class Connection:
         self._put(text)
 
     def push(self, topic: Topic, frame: bytes) -> str | None:
-        """Send a push, unless a fault befalls it; returns the fault that befell the socket itself."""
+        """Send a push, subject to faults. Return the fault that must break the connection itself, or None."""
         if self.is_silent or self._close is not None:
             return None
         if not (self._faults or self._wire.is_holding):
@@ -73,24 +73,24 @@ class Connection:
         return passage.broken
 
     def end(self, reason: str, code: int = WSCloseCode.OK) -> None:
-        """Close the socket after what is already waiting."""
+        """Close the socket once the queued messages are sent."""
         if self._close is None:
             self._close = (code, reason)
             self._wake.set()
 
     def abort(self) -> None:
-        """Reset the socket: no word of farewell."""
+        """Reset the connection without a close frame."""
         self._queue.clear()
         self.gone.set()
         reset(self._request.transport)
 
     def silence(self) -> None:
-        """Send nothing from now on, and keep the socket."""
+        """Send nothing from now on, but leave the socket open."""
         self.is_silent = True
         self._queue.clear()
 
     async def send_all(self) -> None:
-        """Send what is put into the queue until the socket ends or is to be closed."""
+        """Send the queued messages until the connection ends or has to be closed."""
         loop = asyncio.get_running_loop()
         while self._close is None or self._queue:
             await self._wake.wait()
@@ -105,7 +105,7 @@ class Connection:
             await self.gone.wait()
 
     async def part(self) -> None:
-        """Close the socket in the way that was asked for, if it is still open."""
+        """Close the socket with the code and reason given to `end`, if it is still open."""
         if self._close is not None and not self.is_silent:
             code, reason = self._close
             await self.socket.close(code=code, message=reason.encode())

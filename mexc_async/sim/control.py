@@ -1,4 +1,4 @@
-"""The JSON side of a socket: what a client asks for and how it is acknowledged, as pure text in and text out."""
+"""Control messages of a WebSocket connection: subscriptions, acknowledgements and pings, as text in and text out."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class _Request(msgspec.Struct, frozen=True):
 
 
 class Outcome(NamedTuple):
-    """What a control message leads to."""
+    """Result of a control message: the reply and the change of subscriptions."""
 
     reply: str
     added: tuple[Topic, ...] = ()
@@ -37,14 +37,14 @@ class Subscriptions:
     """The subscriptions of one socket."""
 
     def __init__(self, open_topic: Open, most: int) -> None:
-        """`open_topic` gives the topic of a name, or None to refuse it; at most `most` are held."""
+        """Start empty, with room for `most` topics. `open_topic` returns the topic of a name, or None to refuse it."""
         self._open = open_topic
         self._most = most
         self.topics: dict[str, Topic] = {}
-        """By name, in the order of subscribing."""
+        """Topics by name, in the order of subscribing."""
 
     def receive(self, message: str | bytes) -> Outcome:
-        """Answer one control message and change the subscriptions accordingly."""
+        """Apply one control message to the subscriptions and return the reply."""
         try:
             request = _DECODER.decode(message)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -87,7 +87,7 @@ def _subscribed(accepted: list[str], refused: list[str]) -> str:
 
 
 def _echo(names: list[str]) -> str:
-    """The names joined as MEXC joins them: in no order that a client could rely on."""
+    """Join names in reverse: MEXC's order is not the request's either, so no client may rely on it."""
     return ",".join(reversed(names))
 
 

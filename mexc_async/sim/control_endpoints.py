@@ -1,4 +1,4 @@
-"""The simulator's own endpoints, under /sim: to order faults, prices and money, and to see the truth. MEXC has none."""
+"""Endpoints of the simulator under /sim, which MEXC does not have: faults, prices, deposits, account audits."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ LOOPBACK = ("127.0.0.1", "::1")
 
 
 class Controlled(Protocol):
-    """What can be ordered about."""
+    """Interface of a simulator that these endpoints control."""
 
     def inject(self, *faults: Fault) -> int:
-        """Put faults in force, or strike with them at once and return how many sockets they befell."""
+        """Put faults in force, or apply them at once. Return the number of sockets that were hit. Raises BadFault."""
 
     def clear_faults(self) -> None:
-        """Put no fault in force any more."""
+        """Remove all faults."""
 
     def fault_counts(self) -> list[FaultCount]:
-        """Every fault in force."""
+        """Return every fault in force with its counts."""
 
     def open_gap(self, gap: GapRequest) -> Gap:
-        """Open a price gap between three markets."""
+        """Open a price gap between three markets. Raises ValueError."""
 
     def statement(self, account: str | None) -> Statement:
-        """Everything about an account. Raises ValueError for one that there is not."""
+        """Return the audit of an account. Raises ValueError for an unknown one."""
 
     def order(self, order: Order) -> dict[str, object]:
-        """Do what is ordered about money, keys or accounts."""
+        """Carry out a back-office command about funds, keys or accounts. Raises ValueError or Refusal."""
 
 
 _FAULTS = msgspec.json.Decoder(Fault | list[Fault])
@@ -45,7 +45,7 @@ _GAP = msgspec.json.Decoder(GapRequest)
 
 
 def answer(target: Controlled, method: str, target_path: str, body: bytes) -> object:
-    """Carry out an order; returns what can be put into JSON. Raises Refusal."""
+    """Carry out a request and return a value for JSON. Raises Refusal 404 (unknown path) or 400 (invalid body)."""
     path, _, query = target_path.partition("?")
     try:
         handler = _HANDLERS[method, path]
@@ -61,7 +61,7 @@ def _inject(target: Controlled, query: Mapping[str, str], body: bytes) -> object
     decoded = _FAULTS.decode(body)
     faults = decoded if isinstance(decoded, list) else [decoded]
     if not faults:
-        raise ValueError("no fault is named")
+        raise ValueError("the list of faults is empty")
     return {"struck": target.inject(*faults)}
 
 

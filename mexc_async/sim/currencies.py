@@ -1,4 +1,4 @@
-"""Currencies and the networks that each moves on: fees, limits and steps of withdrawals, confirmations of deposits."""
+"""Currencies and their networks: withdrawal fees, limits and steps, and deposit confirmations."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
 
     coin: str
     label: str
-    """Long name, MEXC's `network`: what deposit calls take."""
+    """Long name, MEXC's `network`. Deposit endpoints take it."""
     short: str
-    """Short name, MEXC's `netWork`: what withdrawals take."""
+    """Short name, MEXC's `netWork`. Withdrawal endpoints take it."""
     fee: Decimal
     least: Decimal
     """Smallest withdrawal, fee included."""
     most: Decimal
     step: Decimal | None
-    """Withdrawals are multiples of this; None for 8 decimals."""
+    """Step of withdrawal amounts; None for 8 decimals."""
     confirmations: int
-    """How many a deposit needs."""
+    """Number of confirmations that a deposit needs."""
     needs_memo: bool = False
     contract: str = ""
     deposits: bool = True
@@ -35,7 +35,7 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def decimals(self) -> int:
-        """Decimals that a withdrawal may have."""
+        """Number of decimals that a withdrawal may have."""
         if self.step is None:
             return choices.AMOUNT_DECIMALS
         exponent = self.step.normalize().as_tuple().exponent
@@ -50,15 +50,15 @@ class Currency(msgspec.Struct, frozen=True):
     networks: tuple[Network, ...] = ()
 
     def by_label(self, label: str) -> Network:
-        """The network of a long name. Raises Refusal."""
+        """Return the network with this long name. Raises Refusal 33333."""
         return self._named(label, "label")
 
     def by_short(self, short: str) -> Network:
-        """The network of a short name. Raises Refusal."""
+        """Return the network with this short name. Raises Refusal 33333."""
         return self._named(short, "short")
 
     def coin_on(self, network: Network) -> str:
-        """The currency as histories spell it: with the network where there are several, such as USDT-TRX."""
+        """Return the coin as histories spell it: with the network if there are several, such as USDT-TRX."""
         return f"{self.coin}-{network.short}" if len(self.networks) > 1 else self.coin
 
     def _named(self, name: str, field: str) -> Network:
@@ -82,7 +82,7 @@ _MOST_TIMES = 1_000_000
 
 
 def _networks(coin: str, *rows: tuple[str, str, str] | tuple[str, str, str, str]) -> tuple[Network, ...]:
-    """Rows of (short name, fee, least, step or nothing)."""
+    """Build networks from rows of (short name, fee, smallest withdrawal, optional step)."""
     made = []
     for short, fee, least, *step in rows:
         network = Network(
@@ -146,7 +146,7 @@ SEEDED: tuple[Currency, ...] = (
         "LVN", "LeveN", tuple(_closed(network, deposits=False) for network in _networks("LVN", ("BSC", "100", "500")))
     ),
 )
-"""What the seeded markets trade in. LOKA cannot be withdrawn now, LVN neither deposited nor withdrawn."""
+"""Currencies of the seeded markets. LOKA cannot be withdrawn; LVN can be neither deposited nor withdrawn."""
 
 
 class Currencies:
@@ -159,11 +159,11 @@ class Currencies:
                 self._known.setdefault(coin, Currency(coin, name))
 
     def all(self) -> list[Currency]:
-        """Every currency."""
+        """Return every currency."""
         return list(self._known.values())
 
     def get(self, coin: str | None) -> Currency:
-        """The currency. Raises Refusal 10222 or 10232."""
+        """Return the currency. Raises Refusal 10222 (no name) or 10232 (unknown name)."""
         if coin is None:
             raise Refusal(10222, "The currency is required.")
         found = self._known.get(coin)

@@ -1,4 +1,4 @@
-"""Deposits: an address per account, currency and network, and what arrives there. `advance` lets confirmations come."""
+"""Deposits: an address per account, currency and network, and incoming payments. `advance` counts confirmations."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from mexc_async.sim.refusals import Refusal
 from mexc_async.sim.settlement import CHAIN
 
 PENDING, SUCCESS = 4, 5
-"""MEXC's statuses of a deposit; these two occur here."""
+"""The two of MEXC's deposit statuses that occur here."""
 _REMEMBERED = 50_000
 
 
 class Deposit:
-    """One payment that has arrived."""
+    """One incoming payment."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class Deposit:
         self.account = account
         """The receiver's uid."""
         self.coin = coin
-        """As histories spell it."""
+        """The coin as histories spell it."""
         self.network = network
         self.address = address
         self.amount = amount
@@ -46,16 +46,16 @@ class Deposit:
 
 
 class Deposits:
-    """Every account's addresses and deposits."""
+    """Every account's deposit addresses and deposits."""
 
     def __init__(self, exchange: Exchange, ids: Ids, *, seed: int, deposit_ms: int) -> None:
-        """`deposit_ms` is how long all confirmations together take."""
+        """Start without addresses. `deposit_ms` is the time from a payment to its last confirmation."""
         self._exchange = exchange
         self._ids = ids
         self._seed = seed
         self._deposit_ms = deposit_ms
         self._addresses: dict[tuple[str, str, str], tuple[Network, Address]] = {}
-        """By (uid, coin, short network)."""
+        """Addresses by (uid, coin, short network name)."""
         self._owners: dict[Address, str] = {}
         self._made: deque[Deposit] = deque(maxlen=_REMEMBERED)
         self._pending: list[Deposit] = []
@@ -63,7 +63,7 @@ class Deposits:
     # Addresses
 
     def generate(self, account: Account, network: Network) -> Address:
-        """Open the account's address for a currency on a network, always the same. Raises Refusal 10216."""
+        """Open the account's address for a currency on a network; the same at each call. Raises Refusal 10216."""
         if not network.deposits:
             raise Refusal(10216, "No available deposit address.")
         address = make_address(self._seed, account.uid, network)
@@ -72,20 +72,20 @@ class Deposits:
         return address
 
     def addresses(self, account: Account, coin: str) -> list[tuple[Network, Address]]:
-        """The account's addresses for a currency, as far as they have been generated."""
+        """Return the addresses that the account has opened for a currency."""
         return [found for (uid, held, _), found in self._addresses.items() if uid == account.uid and held == coin]
 
     def owner(self, address: str, memo: str | None) -> Account | None:
-        """Whose address it is, if it is one of the exchange's own."""
+        """Return the account with this deposit address, or None for an address outside the exchange."""
         uid = self._owners.get(Address(address, memo))
         return None if uid is None else self._exchange.accounts[uid]
 
-    # Deposits
+    # Payments
 
     def arrive(
         self, account: Account, currency: Currency, network: Network, amount: Decimal, now_ms: int, tx_id: str = ""
     ) -> Deposit:
-        """A payment to the account's address shows up; it is credited when it has its confirmations."""
+        """Register a payment to the account's address. It is credited after its confirmations."""
         address = self.generate(account, network)
         coin, tx_id = currency.coin_on(network), tx_id or f"{self._ids.hash()}:0"
         deposit = Deposit(account.uid, coin, network, address, amount, tx_id, now_ms)
@@ -95,7 +95,7 @@ class Deposits:
         return deposit
 
     def advance(self, now_ms: int) -> None:
-        """Count confirmations and credit what has enough of them."""
+        """Count confirmations, and credit the deposits that have enough."""
         if not self._pending:
             return
         for deposit in self._pending:
@@ -106,9 +106,9 @@ class Deposits:
             deposit.confirmations = needed
             deposit.status, deposit.updated_ms = SUCCESS, now_ms
             self._exchange.ledger.pay(CHAIN, deposit.account, deposit.network.coin, deposit.amount)
-            self._exchange.tell(now_ms, {deposit.account: "DEPOSIT"})
+            self._exchange.report(now_ms, {deposit.account: "DEPOSIT"})
         self._pending = [deposit for deposit in self._pending if deposit.status == PENDING]
 
     def newest_first(self, accounts: frozenset[str]) -> list[Deposit]:
-        """Everything that has arrived for these accounts."""
+        """Return the deposits of these accounts, newest first."""
         return [deposit for deposit in reversed(self._made) if deposit.account in accounts]

@@ -1,4 +1,4 @@
-"""Small balances converted into MX at the last prices."""
+"""Dust conversion: small balances are turned into MX at the last prices."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ ZERO = Decimal(0)
 
 
 class Quote(NamedTuple):
-    """What converting a balance would give, and why it cannot be done, if so."""
+    """Result that a conversion of one balance would have, or the reason against it."""
 
     asset: str
     balance: Decimal
     usdt: Decimal
     mx: Decimal
-    """Before the fee."""
+    """Amount of MX before the fee."""
     code: int = 0
     message: str = ""
 
 
 class Item(NamedTuple):
-    """One asset that was converted."""
+    """One converted asset."""
 
     item_id: str
     asset: str
     amount: Decimal
     mx: Decimal
-    """After the fee."""
+    """Amount of MX after the fee."""
     fee: Decimal
     time_ms: int
 
@@ -52,7 +52,7 @@ class Conversion(NamedTuple):
 
 
 class Dust:
-    """Every account's conversions."""
+    """Every account's dust conversions."""
 
     def __init__(self, exchange: Exchange, ids: Ids) -> None:
         self._exchange = exchange
@@ -60,13 +60,13 @@ class Dust:
         self._made: deque[Conversion] = deque(maxlen=_REMEMBERED)
 
     def quotes(self, account: Account) -> list[Quote]:
-        """What the account holds that is worth little enough, and what has no price."""
+        """Return quotes for the account's small balances and for those without a price."""
         balances = self._exchange.ledger.balances(account.uid)
         quotes = [self.quote(account, asset) for asset, held in balances.items() if asset != _MX and held.free]
         return [quote for quote in quotes if quote.code != choices.DUST_TOO_MUCH]
 
     def quote(self, account: Account, asset: str) -> Quote:
-        """What converting all that is free of one asset would give."""
+        """Return the quote for converting the whole free balance of one asset."""
         free = self._exchange.ledger.balance(account.uid, asset).free
         price, mx_price = (worth_in_usdt(each, self._exchange.markets) for each in (asset, _MX))
         if price is None or mx_price is None or asset == _MX:
@@ -80,7 +80,7 @@ class Dust:
         return Quote(asset, free, usdt, mx)
 
     def convert(self, account: Account, assets: list[str], now_ms: int) -> tuple[Conversion, list[Quote]]:
-        """Convert what can be, and say what could not."""
+        """Convert the assets that can be converted. Return the conversion and the quotes of the refused assets."""
         items, failed = [], []
         for asset in dict.fromkeys(assets):
             quote = self.quote(account, asset)
@@ -96,14 +96,14 @@ class Dust:
         conversion = Conversion(account.uid, tuple(items), now_ms)
         if items:
             self._made.append(conversion)
-            self._exchange.tell(now_ms)
+            self._exchange.report(now_ms)
         return conversion, failed
 
     def newest_first(self, account: Account) -> list[Conversion]:
-        """The account's conversions."""
+        """Return the account's conversions, newest first."""
         return [made for made in reversed(self._made) if made.account == account.uid]
 
 
 def dust_fee(mx: Decimal) -> Decimal:
-    """What the exchange keeps of a conversion."""
+    """Return the exchange's fee on a conversion."""
     return (mx * choices.DUST_FEE).quantize(_STEP, ROUND_UP)

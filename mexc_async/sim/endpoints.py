@@ -1,4 +1,4 @@
-"""How an endpoint is described; the tables are in the modules named `..._endpoints`."""
+"""Declaration of an endpoint. The tables of endpoints are in the modules named `..._endpoints`."""
 
 from __future__ import annotations
 
@@ -24,35 +24,35 @@ _NAMES = {(each.method, each.path): each.name for each in declared(Spot)}
 
 
 class Call(msgspec.Struct, frozen=True):
-    """One request that has passed every check of its sender."""
+    """One request that has passed all checks of its sender."""
 
     exchange: Exchange
     parameters: Parameters
     now_ms: int
     sender: ApiKey | None
-    """The key that signed it; None on public endpoints."""
+    """The key that signed the request; None on public endpoints."""
     listen_keys: ListenKeys
     wallet: Wallet
     fate: Fate = UNHARMED
 
     @property
     def key(self) -> ApiKey:
-        """The key of a signed request."""
+        """The key of a signed request. Raises TypeError on a public endpoint."""
         if self.sender is None:
-            raise TypeError("a public endpoint asked for its sender")
+            raise TypeError("a public endpoint has no sender")
         return self.sender
 
     @property
     def account(self) -> Account:
-        """Whose key it is."""
+        """The account of the key. Raises TypeError on a public endpoint."""
         return self.exchange.accounts[self.key.account]
 
     def sees(self, happened_ms: int) -> bool:
-        """Whether what happened then has reached the part of the exchange that answers: read-after-write lag."""
+        """Return False for something so new that a read-after-write lag still hides it."""
         return not self.fate.lag_ms or self.now_ms - happened_ms >= self.fate.lag_ms
 
     def find_order(self, symbol: str) -> Order | None:
-        """The sender's order that the parameters name, if it is one of `symbol` that can be seen."""
+        """Return the visible order of `symbol` that the parameters name, or None. Raises Refusal if they name none."""
         order_id, client_id = self.parameters.optional("orderId"), self.parameters.optional("origClientOrderId")
         if order_id is None and client_id is None:
             raise missing("origClientOrderId' or 'orderId")
@@ -60,7 +60,7 @@ class Call(msgspec.Struct, frozen=True):
         return order if order is not None and order.symbol == symbol and self.sees(order.created_ms) else None
 
     def open_orders(self, symbols: Sequence[str] | None) -> list[Order]:
-        """The sender's open orders that can be seen, of some symbols or of all, oldest first."""
+        """Return the sender's visible open orders of some symbols, or of all with None, oldest first."""
         orders = self.account.open_orders.values()
         return [o for o in orders if (symbols is None or o.symbol in symbols) and self.sees(o.created_ms)]
 
@@ -69,24 +69,24 @@ Handler: TypeAlias = Callable[[Call], Json]
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """One documented call."""
+    """One REST endpoint."""
 
     method: str
     path: str
     handler: Handler
     costs: tuple[tuple[str, int], ...]
-    """(limit of `limits.LIMITS`, weight) beside the one request that everything costs."""
+    """(limit of `limits.LIMITS`, weight), in addition to the one request that every call costs."""
     permission: str | None = None
-    """Needed of the key; an endpoint with a permission is signed."""
+    """Permission that the key needs. An endpoint with a permission is signed."""
     any_key: bool = False
-    """Signed, but no permission is needed."""
+    """True for a signed endpoint that needs no permission."""
 
     @property
     def name(self) -> str:
-        """What it is called where faults are ordered: as the client's method, or as its handler if there is none."""
+        """Name for faults: the client's method of this endpoint, or the handler's name if the client has none."""
         return _NAMES.get((self.method, self.path)) or self.handler.__name__
 
     @property
     def is_signed(self) -> bool:
-        """Whether key, time stamp and signature are checked."""
+        """True if key, time stamp and signature are checked."""
         return self.any_key or self.permission is not None

@@ -1,6 +1,6 @@
-"""What happens on the exchange, as values for whoever subscribes: the WebSocket pushes are built from these.
+"""Events of the exchange, from which the WebSocket pushes are built.
 
-Events hold plain values of the moment, never live objects, and come in the order in which things happened.
+Events are values of their moment, never live objects. They come in the order in which things happened.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mexc_async.sim.ledger import Ledger
 from mexc_async.sim.orders import NEW, AccountTrade, Order
 
 Level: TypeAlias = tuple[Decimal, Decimal]
-"""(price, quantity now); quantity 0 means that the level is gone."""
+"""(price, new quantity) of a book level; quantity 0 means that the level is gone."""
 
 
 class TradeEvent(msgspec.Struct, frozen=True, gc=False):
@@ -27,7 +27,7 @@ class TradeEvent(msgspec.Struct, frozen=True, gc=False):
 
 
 class BookEvent(msgspec.Struct, frozen=True):
-    """Levels that one command changed; `version` is the book's lastUpdateId after it, one more than before."""
+    """Book levels that one command changed. `version` is the new lastUpdateId, one more than the last."""
 
     symbol: str
     version: int
@@ -37,7 +37,7 @@ class BookEvent(msgspec.Struct, frozen=True):
 
 
 class OrderEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """An account's order was accepted, traded or closed."""
+    """The new state of an account's order, after it was accepted, filled or closed."""
 
     account: str
     symbol: str
@@ -54,20 +54,20 @@ class OrderEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     created_ms: int
     time_ms: int
     last_quantity: Decimal | None
-    """Size of the fill that this event tells of; None when it tells of none."""
+    """Quantity of the fill that caused this event; None if no fill caused it."""
     is_maker: bool
-    """Whether that fill found the order at rest."""
+    """True if the order was the maker of that fill."""
 
 
 class DealEvent(msgspec.Struct, frozen=True, gc=False):
-    """An account's fill."""
+    """One fill of an account's order."""
 
     account: str
     trade: AccountTrade
 
 
 class BalanceEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """An account's balance of one asset after a command that changed it."""
+    """An account's new balance of one asset, after a command that changed it."""
 
     account: str
     asset: str
@@ -85,7 +85,7 @@ Subscriber: TypeAlias = Callable[[Event], None]
 
 
 def order_event(order: Order, now_ms: int, fill: AccountTrade | None = None) -> OrderEvent:
-    """What `order` looks like now; `fill` is the one that made it so."""
+    """Build the event for the current state of `order`. `fill` is the fill that caused it."""
     return OrderEvent(
         account=order.account,
         symbol=order.symbol,
@@ -112,13 +112,13 @@ def balance_events(
     touched: Mapping[tuple[str, str], tuple[Decimal, Decimal]],
     events: Iterable[Event],
     now_ms: int,
-    told: Mapping[str, str],
+    reasons: Mapping[str, str],
 ) -> list[BalanceEvent]:
-    """One event for each balance of `accounts` that a command with these `events` left different.
+    """Build one event for each balance of `accounts` that a command with these `events` changed.
 
-    `told` says why, by account, where the events do not.
+    `reasons` maps an account to its change type. The change type that `events` imply takes precedence.
     """
-    reasons = {**told, **_reasons(events)}
+    reasons = {**reasons, **_reasons(events)}
     changes = []
     for (account, asset), (free, locked) in touched.items():
         balance = ledger.balance(account, asset)
@@ -138,7 +138,7 @@ def balance_events(
 
 
 def _reasons(events: Iterable[Event]) -> dict[str, str]:
-    """Why each account's balances changed in one command: a trade counts before a cancel, that before a placing."""
+    """Return each account's change type for one command. A fill outranks a cancel, which outranks a new order."""
     reasons: dict[str, str] = {}
     for event in events:
         if isinstance(event, DealEvent):

@@ -1,6 +1,6 @@
-"""The exchange: accounts, orders, matching, money and history of every symbol.
+"""The exchange: accounts, orders, matching, balances and history of every symbol.
 
-Nothing here reads a clock or waits: the time is passed in, and each command happens completely or not at all.
+Nothing here reads a clock or waits: the time is an argument, and each command succeeds completely or changes nothing.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _NO_REASONS: Mapping[str, str] = {}
 
 
 class Exchange:
-    """A whole spot exchange in memory."""
+    """A spot exchange in memory."""
 
     def __init__(self, symbols: Iterable[SymbolRules], *, seed: int, now_ms: int) -> None:
         self.markets = {rules.symbol: Market(rules, str(seed), now_ms) for rules in symbols}
@@ -41,7 +41,7 @@ class Exchange:
         self.ledger.open(HOUSE, {}, unbounded=True)
         self.ledger.open(FEES, {})
         self.accounts: dict[str, Account] = {}
-        """By uid."""
+        """Accounts by uid."""
         self.stp_groups = StpGroups()
         self.keys = KeyRing(seed)
         self._orders: dict[str, Order] = {}
@@ -52,16 +52,16 @@ class Exchange:
         self._trade_count = 0
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
-        """Call `subscriber` with every event from now on, after each command; returns the way to stop that."""
+        """Call `subscriber` with every event after each command, from now on. Return a function that ends this."""
         self._subscribers.append(subscriber)
         return lambda: self._subscribers.remove(subscriber)
 
     # Accounts
 
     def open_account(self, spec: AccountSpec, now_ms: int, extra: Mapping[str, Decimal] | None = None) -> Account:
-        """Open an account; one with no balances of its own gets the usual ones and `extra`.
+        """Open an account. Without balances of its own it gets the default ones and `extra`.
 
-        Raises ValueError when its key is taken.
+        Raises ValueError if its API key is in use.
         """
         account = Account.of(self.next_uid(), spec, now_ms)
         self.keys.add(key_of(spec, account.uid, now_ms))
@@ -71,31 +71,31 @@ class Exchange:
         return account
 
     def add_account(self, account: Account, balances: Mapping[str, Decimal]) -> None:
-        """Open an account's wallets; the futures wallet starts empty."""
+        """Open an account's spot wallet with `balances`, and an empty futures wallet."""
         self.ledger.open(account.uid, balances)
         self.ledger.open(account.futures, {})
         self.accounts[account.uid] = account
 
     def next_uid(self) -> str:
-        """The uid of the next account to be opened."""
+        """Return the uid of the next account to open."""
         return str(_FIRST_UID + len(self.accounts))
 
     def market(self, symbol: str) -> Market:
-        """The symbol's market. Raises Refusal -1121."""
+        """Return the symbol's market. Raises Refusal -1121."""
         found = self.markets.get(symbol)
         if found is None:
             raise invalid_symbol()
         return found
 
     def fee_rates(self, account: Account, market: Market) -> tuple[Decimal, Decimal]:
-        """(maker, taker) fee ratio of the account on this symbol."""
+        """Return the account's (maker, taker) fee ratios for this symbol."""
         rate = self._settlement.fee_rate
         return rate(account, market, is_maker=True), rate(account, market, is_maker=False)
 
     # Orders
 
     def check(self, account: Account, request: OrderRequest) -> Market:
-        """Refuse what `place` would refuse, but for the balance and the state of the book."""
+        """Make all checks of `place` except the balance and the state of the book. Raises Refusal."""
         checks.check_fields(request)
         market = self.market(request.symbol)
         rules = market.rules
@@ -106,7 +106,7 @@ class Exchange:
         return market
 
     def place(self, account: Account, request: OrderRequest, now_ms: int) -> Order:
-        """Take an order: trade what it can, then rest or cancel what is left. Raises Refusal, leaving no trace."""
+        """Place an order: match it, then rest or cancel the remainder. Raises Refusal and then changes nothing."""
         market = self.check(account, request)
         request = _in_steps(request, market)
         is_market = request.type == "MARKET"
@@ -138,7 +138,7 @@ class Exchange:
         return order
 
     def cancel(self, orders: Iterable[Order], now_ms: int) -> list[Order]:
-        """Cancel those of the orders that are open, in this order, and return them."""
+        """Cancel the open ones among `orders` in this order, and return them."""
         cancelled = [order for order in orders if order.is_open]
         for order in cancelled:
             self._close(self.markets[order.symbol], order, now_ms)
@@ -146,13 +146,13 @@ class Exchange:
             self._publish(self.markets[symbol], now_ms)
         return cancelled
 
-    # The rest of the world
+    # The background market
 
     def quote(self, market: Market, side: Side, price: Decimal, quantity: Decimal, now_ms: int) -> None:
-        """Make the outside world's level at `price` hold `quantity`, trading with users' orders that it crosses.
+        """Set the background market's quantity at `price`, and match it against the users' orders that it crosses.
 
-        The outside world's own levels that it would cross are withdrawn. A level that shrinks keeps its place in the
-        queue, one that grows goes to its end.
+        The background market's own levels on the other side that it would cross are withdrawn. A level that shrinks
+        keeps its place in the queue. One that grows goes to the end.
         """
         own = market.house(side).get(price)
         if own is not None and 0 < quantity <= own.quantity:
@@ -177,9 +177,9 @@ class Exchange:
     def take(
         self, market: Market, side: Side, limit: Decimal, quantity: Decimal, now_ms: int, *, must: bool = False
     ) -> None:
-        """Trade the outside world against whatever rests down to `limit`.
+        """Match a background order against whatever rests down to `limit`, and drop the remainder.
 
-        With `must`, a quantity that finds nothing is still printed as a trade at `limit`: the tape says it happened.
+        With `must`, the remainder is still published as a trade at `limit`, because a recorded trade took place.
         """
         plan = market.book.plan(side, limit, quantity)
         self._trade(market, None, None, plan, now_ms, side)
@@ -188,9 +188,9 @@ class Exchange:
         self._publish(market, now_ms)
 
     def meet(self, order: Order, part: float, now_ms: int) -> None:
-        """Trade the outside world with this one order at its price: a part of what is left of it, one step at least.
+        """Fill `part` of an order's remainder at its own price, at least one step, out of turn.
 
-        What stands before it in the book is passed over.
+        The orders before it in the queue stay as they are. The background market is the other side.
         """
         market = self.markets[order.symbol]
         if order.entry is None:
@@ -210,7 +210,7 @@ class Exchange:
             if crossed is not None:
                 market.book.remove(crossed)
 
-    # Inside a command
+    # Steps of a command
 
     def _prevention(self, account: Account, mode: str) -> Prevention | None:
         if not mode:
@@ -219,7 +219,7 @@ class Exchange:
         return Prevention(mode, mates.__contains__) if mates else None
 
     def _hold_for(self, account: Account, market: Market, request: OrderRequest, plan: Plan) -> tuple[str, Decimal]:
-        """(asset, amount) to lock: for a limit buy its value and fee, for a market buy what it will really cost."""
+        """Return the asset and amount to hold. A limit buy holds value and fee, a market buy its exact cost."""
         if request.side == "SELL":
             by_value = request.quantity is None
             return market.rules.base, plan.quantity if by_value else request.quantity or ZERO
@@ -235,7 +235,7 @@ class Exchange:
         account.add_order(order)
         account.open_orders[order.order_id] = order
         self._orders[order.order_id] = order
-        self._tell_order(order, now_ms)
+        self._report_order(order, now_ms)
         return order
 
     def _trade(
@@ -247,7 +247,7 @@ class Exchange:
         now_ms: int,
         side: Side | None = None,
     ) -> None:
-        """Carry out a plan: book, money, orders and history. `side` is the taker's when the taker is no order."""
+        """Apply a plan to book, balances, orders and history. `side` is the taker's side if the taker is no order."""
         taker_side = taker.side if taker is not None else side or "BUY"
         market.book.apply(plan)
         for fill in plan.fills:
@@ -282,7 +282,7 @@ class Exchange:
             market.house(fill.maker.side).pop(fill.price, None)
 
     def _print(self, market: Market, price: Decimal, quantity: Decimal, taker_side: Side, now_ms: int) -> Trade:
-        """Publish a trade."""
+        """Record and publish a trade, and return it."""
         self._trade_count += 1
         trade = Trade(_FIRST_TRADE + self._trade_count, price, quantity, now_ms, taker_side == "SELL")
         market.last_price = price
@@ -294,7 +294,7 @@ class Exchange:
     def _credit(
         self, market: Market, order: Order, account: Account, trade: Trade, *, is_maker: bool, is_self: bool
     ) -> None:
-        """One order's share in a trade: its totals, its fee and its entry in the account's trades."""
+        """Book one order's part of a trade: its totals, its fee and the account's fill."""
         value = trade.price * trade.quantity
         order.count_fill(trade.price, trade.quantity, trade.time_ms)
         fee, fee_asset = self._settlement.charge(market, order, account, value, is_maker=is_maker)
@@ -317,13 +317,13 @@ class Exchange:
         account.add_trade(own)
         if self._subscribers:
             self._events.append(DealEvent(account.uid, own))
-            self._tell_order(order, trade.time_ms, own)
+            self._report_order(order, trade.time_ms, own)
 
     def _finish(self, market: Market, order: Order, account: Account, plan: Plan, now_ms: int) -> None:
-        """Rest, close or complete what an incoming order did not trade."""
+        """Rest, cancel or complete the remainder of an incoming order."""
         if not order.quantity and order.executed and market.top(opposite(order.side)) is not None:
-            order.status = FILLED  # sized by value: what is left does not buy one more step
-            self._tell_order(order, now_ms)
+            order.status = FILLED  # sized by value: the remainder does not buy one more step
+            self._report_order(order, now_ms)
         if order.status == FILLED:
             self._forget(order, account)
         elif order.type in ("LIMIT", "LIMIT_MAKER") and not plan.taker_prevented:
@@ -334,29 +334,29 @@ class Exchange:
         self._settlement.trim_hold(market, order, account)
 
     def _close(self, market: Market, order: Order, now_ms: int, reason: str | None = None) -> None:
-        """End an open order, give back its hold and take it out of the book."""
+        """Close an open order, release its hold and remove it from the book."""
         account = self.accounts[order.account]
         if order.entry is not None:
             market.book.remove(order.entry)
         order.close(now_ms, reason)
         self._forget(order, account)
         self._settlement.trim_hold(market, order, account)
-        self._tell_order(order, now_ms)
+        self._report_order(order, now_ms)
 
     def _forget(self, order: Order, account: Account) -> None:
-        """A closed order is no longer among the open ones; the account still remembers it."""
+        """Drop a closed order from the open orders. The account still stores it."""
         order.entry = None
         account.open_orders.pop(order.order_id, None)
         self._orders.pop(order.order_id, None)
 
     # Events
 
-    def _tell_order(self, order: Order, now_ms: int, fill: AccountTrade | None = None) -> None:
+    def _report_order(self, order: Order, now_ms: int, fill: AccountTrade | None = None) -> None:
         if self._subscribers:
             self._events.append(order_event(order, now_ms, fill))
 
     def _publish(self, market: Market, now_ms: int) -> None:
-        """End a command: count a new version of the book if it changed, and tell the subscribers what happened."""
+        """End a command: raise the book's version if the book changed, and report the events."""
         bids = market.book.bids.take_changes()
         asks = market.book.asks.take_changes()
         if bids or asks:
@@ -365,12 +365,12 @@ class Exchange:
             if self._subscribers:
                 symbol = market.rules.symbol
                 self._events.append(BookEvent(symbol, market.version, now_ms, tuple(bids), tuple(asks)))
-        self.tell(now_ms)
+        self.report(now_ms)
 
-    def tell(self, now_ms: int, reasons: Mapping[str, str] = _NO_REASONS) -> None:
-        """Tell the subscribers what has happened since the last time, and of the balances that it changed.
+    def report(self, now_ms: int, reasons: Mapping[str, str] = _NO_REASONS) -> None:
+        """Send the subscribers the events since the last call, and the balance changes they made.
 
-        Whoever moves money outside the markets calls it afterwards, and says why by account, in MEXC's words.
+        Code that moves money outside the markets calls this afterwards. `reasons` maps accounts to MEXC's change types.
         """
         touched = self.ledger.take_touched()
         events, self._events = self._events, []
@@ -383,7 +383,7 @@ class Exchange:
 
 
 def _in_steps(request: OrderRequest, market: Market) -> OrderRequest:
-    """The request with exactly the symbol's decimals; the price of a MARKET order is dropped."""
+    """Return the request with exactly the symbol's decimals. A MARKET order loses its price."""
     price, quantity = request.price, request.quantity
     return msgspec.structs.replace(
         request,

@@ -1,4 +1,4 @@
-"""What becomes of one request, decided when its head arrives; `gate` carries it out."""
+"""Faults drawn for one request when its headers arrive. `gate` carries them out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol, get_args
 from mexc_async.sim.faults import LOSSES, BadFault, Fault, Faults, Kind, Stage, matcher
 
 REQUEST_KINDS: tuple[Kind, ...] = get_args(Kind)[get_args(Kind).index("mute") :]
-"""Kinds that befall requests."""
+"""Kinds of faults that apply to requests."""
 
 CANCELS = ("cancel_order", "cancel_open_orders", "cancel_all_orders")
 _ONLY: dict[Kind, tuple[str, ...]] = {
@@ -30,15 +30,15 @@ _ONLY: dict[Kind, tuple[str, ...]] = {
     "cancel_lag": CANCELS,
     "fill_first": CANCELS,
 }
-"""Endpoints by name, of kinds that mean nothing to the others."""
+"""Endpoints, by name, of the kinds that apply to a few endpoints only."""
 
 
 class Named(Protocol):
-    """An endpoint, as far as faults care."""
+    """Interface of an endpoint for faults."""
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """The endpoint's name."""
 
     @property
     def method(self) -> str:
@@ -46,29 +46,29 @@ class Named(Protocol):
 
     @property
     def path(self) -> str:
-        """Path."""
+        """URL path."""
 
 
 class Fate(NamedTuple):
-    """What becomes of one request."""
+    """Faults drawn for one request."""
 
     loss: Fault | None = None
-    """What keeps its answer from the sender."""
+    """Fault that makes the request or its answer get lost."""
     hold_ms: int = 0
     overtake_ms: int = 0
     answer_ms: int = 0
     is_answered_twice: bool = False
     lag_ms: int = 0
-    """What is younger is not seen."""
+    """Age in ms below which orders, fills and transfers are hidden."""
     fill_part: float = 0.0
-    """Share of what is left of an order that fills just before its cancel is carried out."""
+    """Share of an order's remainder that fills just before its cancel is carried out."""
 
     def loss_at(self, stage: Stage) -> Fault | None:
-        """What it is lost by, now that it has come so far."""
+        """Return the fault that loses the request at this stage, if there is one."""
         return self.loss if self.loss is not None and self.loss.at == stage else None
 
     def carried_out(self, count: int) -> int:
-        """How many of so many orders of a batch are carried out before its answer is lost."""
+        """Return the number of a batch's `count` orders that are placed before its answer is lost."""
         return count if self.loss is None else max(1, int(count * self.loss.part))
 
 
@@ -76,7 +76,7 @@ UNHARMED = Fate()
 
 
 def fate_of(faults: Faults, endpoint: Named) -> Fate:
-    """Draw the fate of a request to `endpoint`."""
+    """Draw the faults of a request to `endpoint`."""
     if not faults:
         return UNHARMED
     name, label = endpoint.name, _label(endpoint)
@@ -101,7 +101,7 @@ def fate_of(faults: Faults, endpoint: Named) -> Fate:
 
 
 def check_target(fault: Fault, endpoints: Iterable[Named]) -> None:
-    """Raise BadFault for a fault of requests if a pattern of its `on` names no endpoint that it can strike."""
+    """Check that each pattern in `on` of a request fault matches an endpoint it can apply to. Raises BadFault."""
     if fault.kind not in REQUEST_KINDS or fault.now:
         return
     struck = [endpoint for endpoint in endpoints if endpoint.name in _ONLY.get(fault.kind, (endpoint.name,))]

@@ -1,7 +1,7 @@
-"""Faults on demand: which of the things that can go wrong go wrong now.
+"""Fault injection: descriptions of faults, and the decision which of them apply.
 
-Nothing here touches a socket or a clock. A fault is described by a value, `Faults` decides from a seeded random source
-whether it strikes, and whoever owns the socket carries it out.
+Nothing here touches a socket or a clock. `Faults` decides with a seeded random source. The owner of the socket carries
+the fault out.
 """
 
 from __future__ import annotations
@@ -38,27 +38,27 @@ Kind: TypeAlias = Literal[
     "cancel_lag",
     "fill_first",
 ]
-"""On the stream. refuse: a connection is reset instead of accepted. block: a subscription is refused. drop: the socket
-is reset. half_open: the socket stays and nothing is sent any more. expire_key: the listen key ends just before a
-private push. skip: a push is left out. duplicate: it is sent twice. delay: it and what follows are held back. reorder:
-it comes after the channel's next one. corrupt: its bytes are no message any more.
-
-To requests. mute: never answered. error: answered with a gateway's page. reset: the connection is reset. truncate: the
-answer breaks off. restart: the exchange restarts, its book kept. hold: processed late. overtake: an order waits until
-a cancel has overtaken it. late_answer: processed now, answered late. answer_twice: the answer is written twice. lag:
-lookups do not see what is new. cancel_lag: cancels do not see it. fill_first: an order fills just before its cancel."""
+"""Kinds of faults. On the stream: refuse: a connection is reset instead of accepted. block: a subscription is refused.
+drop: the connection is reset. half_open: the socket stays open and sends nothing more. expire_key: the listen key
+expires just before a private push. skip: a push is left out. duplicate: a push is sent twice. delay: a push and all
+later ones are delayed. reorder: a push is sent after the channel's next one. corrupt: a push cannot be decoded. On
+requests: mute: the request is never answered. error: the answer is a gateway's error page. reset: the connection is
+reset. truncate: the answer breaks off. restart: the exchange restarts and keeps its book. hold: the request is
+processed late. overtake: an order waits until a cancel has overtaken it. late_answer: the request is processed now and
+answered late. answer_twice: the answer is sent twice. lag: lookups do not see what is new. cancel_lag: cancels do not
+see it. fill_first: an order fills just before its cancel."""
 
 Stage: TypeAlias = Literal["unread", "read", "processed"]
-"""How far a request has come: only its head was read; it was read and counted; it was carried out."""
+"""Progress of a request: only its headers were read; it was read and counted; it was carried out."""
 
 BREAKING: tuple[Kind, ...] = ("drop", "half_open", "expire_key")
-"""Kinds that end a socket of the stream."""
+"""Kinds that end a stream connection."""
 
 AT_ONCE: tuple[Kind, ...] = (*BREAKING, "restart")
-"""Kinds that can also strike right now instead of at the next opportunity."""
+"""Kinds that can also apply at once instead of at the next opportunity."""
 
 LOSSES: tuple[Kind, ...] = ("restart", "reset", "mute", "error", "truncate")
-"""Kinds that keep the answer of a request from its sender."""
+"""Kinds that lose the answer of a request."""
 
 _STAGED: tuple[Kind, ...] = ("restart", "reset", "mute", "error")
 _STATUSES = (403, *range(500, 600))
@@ -66,33 +66,33 @@ _LONGEST_CUT = 8
 
 
 class BadFault(ValueError):
-    """A fault cannot be used as described; the message is one line."""
+    """Error for an unusable description of a fault. The message is one line."""
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One thing that goes wrong, and when. Raises BadFault for what makes no sense."""
+    """One fault and the conditions under which it applies. Raises BadFault for contradictory or invalid settings."""
 
     kind: Kind
     on: str = "*"
-    """Patterns (`*`, `?`), divided by `|`, of what it strikes: full channel names, the path for `refuse`, or for
-    requests the endpoint by its name or by method and path, such as `new_order|batch_orders` or `POST *`."""
+    """Patterns (`*`, `?`), separated by `|`: full channel names on the stream, the path for `refuse`, and for requests
+    the endpoint's name or its method and path, such as `new_order|batch_orders` or `POST *`."""
     chance: float = 1.0
-    """Probability at each opportunity."""
+    """Probability at each opportunity, from 0 to 1."""
     after: int = 0
-    """Opportunities that pass first."""
+    """Number of opportunities to pass over first."""
     times: int | None = None
-    """How often it strikes at most; None for no limit."""
+    """Largest number of times that the fault applies; None for no limit."""
     delay_ms: int = 1000
-    """How long it holds back, waits at most, or hides what is new; for `restart`, how long connections are refused."""
+    """Delay, longest wait, or age below which data is hidden, in ms; for `restart`, the time without connections."""
     at: Stage = "processed"
-    """When in a request's life reset, mute, error and restart strike."""
+    """Stage of a request at which reset, mute, error and restart apply."""
     status: int = 504
     """HTTP status of `error`: 403 or 5xx."""
     part: float = 1.0
-    """Share of what is left of an order that `fill_first` fills, one step at least; for a batch whose answer is lost,
-    the share of its orders that were carried out before, one at least."""
+    """Share from above 0 to 1: of an order's remainder that `fill_first` fills, at least one step; or of a batch's
+    orders that are placed before its answer is lost, at least one."""
     now: bool = False
-    """Strike every matching socket once, at once, and leave no rule behind."""
+    """True to apply the fault once to every matching socket, at once, without leaving a rule."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.chance <= 1:
@@ -110,16 +110,16 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class FaultCount(msgspec.Struct, frozen=True):
-    """A fault and what has come of it."""
+    """A fault in force and its counts."""
 
     fault: Fault
     seen: int
-    """Opportunities it had."""
+    """Number of opportunities so far."""
     struck: int
 
 
 def parse_fault(text: str) -> Fault:
-    """`KIND[,NAME=VALUE...]`, such as `skip,on=*aggre.depth*,chance=0.01`. Raises BadFault."""
+    """Parse `KIND[,NAME=VALUE...]`, such as `skip,on=*aggre.depth*,chance=0.01`. Raises BadFault."""
     kind, *settings = text.split(",")
     if kind not in get_args(Kind):
         raise BadFault(f"fault {text!r}: {kind!r} is none of {', '.join(get_args(Kind))}")
@@ -144,7 +144,7 @@ class _Rule:
         self.struck = 0
 
     def strikes(self) -> bool:
-        """Whether this opportunity is taken."""
+        """Count an opportunity and return True if the fault applies."""
         fault = self.fault
         self.seen += 1
         if self.seen <= fault.after or (fault.times is not None and self.struck >= fault.times):
@@ -156,7 +156,7 @@ class _Rule:
 
 
 class Faults:
-    """The rules in force. Each draws from a random source of its own, so that its choices depend on nothing else."""
+    """The faults in force. Each has a random source of its own, so that no fault changes another's draws."""
 
     def __init__(self, faults: Iterable[Fault] = (), *, seed: int = 0) -> None:
         self.random = Random(f"{seed}:faults")
@@ -170,21 +170,21 @@ class Faults:
         return bool(self._rules)
 
     def add(self, fault: Fault) -> None:
-        """Put a fault in force beside the others; the oldest that strikes wins."""
+        """Put a fault in force beside the others. Of several that apply, the oldest wins."""
         self._added += 1
         random = Random(f"{self._seed}:fault {self._added}:{fault.kind}")
         self._rules.setdefault(fault.kind, []).append(_Rule(fault, random))
 
     def clear(self) -> None:
-        """From now on nothing goes wrong; what is already broken stays so."""
+        """Remove all faults. Broken connections stay broken."""
         self._rules.clear()
 
     def counts(self) -> list[FaultCount]:
-        """Every rule in force."""
+        """Return every fault in force with its counts."""
         return [FaultCount(rule.fault, rule.seen, rule.struck) for rules in self._rules.values() for rule in rules]
 
     def strikes(self, kind: Kind, *names: str) -> Fault | None:
-        """The fault of this kind that befalls what has these names now, if any. Every call is one opportunity."""
+        """Count an opportunity for each fault of this kind that matches a name; return the first fault that applies."""
         for rule in self._rules.get(kind, ()):
             if any(map(rule.matches, names)) and rule.strikes():
                 return rule.fault
@@ -192,34 +192,34 @@ class Faults:
 
 
 def matcher(patterns: str) -> Callable[[str], object]:
-    """What tells whether a name fits one of the patterns of `Fault.on`."""
+    """Compile the patterns of `Fault.on` into a function whose result is true for a matching name."""
     return re.compile("|".join(map(translate, patterns.split("|")))).match
 
 
 class Passage(NamedTuple):
-    """What becomes of one push on its way to one socket."""
+    """Result of the faults for one push on one socket."""
 
     frames: tuple[bytes, ...]
     delay_ms: int = 0
     broken: Kind | None = None
-    """drop, half_open or expire_key: what happens to the socket instead."""
+    """drop, half_open or expire_key if the connection is to break; None otherwise."""
 
 
 class Wire:
-    """The faults of one socket's pushes."""
+    """The stream faults of one socket."""
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
         self._held: dict[str, bytes] = {}
-        """By channel, the push that waits for the next one to overtake it."""
+        """By channel, the push that is sent after the next one."""
 
     @property
     def is_holding(self) -> bool:
-        """Whether a push still waits to be overtaken."""
+        """True while a push waits for the next one."""
         return bool(self._held)
 
     def carry(self, channel: str, frame: bytes) -> Passage:
-        """What to send of `frame`."""
+        """Draw the faults of `frame` and return what to send."""
         strikes = self._faults.strikes
         for kind in BREAKING:
             if (kind != "expire_key" or channel.startswith("spot@private.")) and strikes(kind, channel):
@@ -240,7 +240,7 @@ class Wire:
 
 
 def corrupted(frame: bytes, random: Random) -> bytes:
-    """Bytes that no reader of `frame` can take for a message: its end is cut off, or all of it is noise."""
+    """Return bytes that no decoder accepts: `frame` without its end, or 0xFF throughout."""
     if random.random() < 0.5:
         return b"\xff" * len(frame)
     return frame[: -random.randint(1, _LONGEST_CUT)]

@@ -1,6 +1,6 @@
-"""Public channels: what each subscribed topic gathers from the exchange's events, and its pushes when a window ends.
+"""Public channels: each feed collects the exchange's events and builds one push at the end of each window.
 
-A feed is shared by all sockets that subscribe to its topic, so that each push is put into bytes once.
+All sockets with the same subscription share a feed, so that each push is encoded once.
 """
 
 from __future__ import annotations
@@ -18,42 +18,42 @@ from mexc_async.sim.topics import KLINE_INTERVALS, Topic
 
 
 class Feed:
-    """One topic's gathering. `window_ms` is how often it is looked at."""
+    """Collector for one topic. `window_ms` is the length of a window."""
 
     def __init__(self, topic: Topic, window_ms: int) -> None:
         self.topic = topic
         self.window_ms = window_ms
         self.window = -1
-        """Number of the window that was looked at last."""
+        """Number of the window that was flushed last."""
 
     def restart(self) -> None:
-        """Somebody has subscribed: whoever shows a state shows it again soon."""
+        """Prepare for a new subscriber: a feed of states pushes its state again soon."""
         self.window = -1
 
     def on_book(self, event: BookEvent) -> None:
-        """The symbol's book has changed."""
+        """Apply a change of the symbol's book."""
 
     def on_trade(self, trade: Trade) -> None:
-        """The symbol has traded."""
+        """Apply a trade of the symbol."""
 
     def flush(self, now_ms: int) -> bytes | None:
-        """The push that a window ends with, if it has one."""
+        """Return the push at the end of a window, or None."""
         raise NotImplementedError
 
 
 class DealsFeed(Feed):
-    """Trades of a window, oldest first."""
+    """Feed of a window's trades, oldest first."""
 
     def __init__(self, topic: Topic, window_ms: int) -> None:
         super().__init__(topic, window_ms)
         self._trades: list[Trade] = []
 
     def on_trade(self, trade: Trade) -> None:
-        """Keep it for the window's end."""
+        """Collect a trade for the end of the window."""
         self._trades.append(trade)
 
     def flush(self, now_ms: int) -> bytes | None:
-        """The window's push, if there is anything to tell."""
+        """Return the window's trades as a push, or None without trades."""
         if not self._trades:
             return None
         trades, self._trades = self._trades, []
@@ -62,7 +62,7 @@ class DealsFeed(Feed):
 
 
 class DepthFeed(Feed):
-    """Levels that a window changed, each with its last quantity, and the versions that this covers."""
+    """Feed of the levels that changed in a window, each with its last quantity, and of the versions covered."""
 
     def __init__(self, topic: Topic, window_ms: int) -> None:
         super().__init__(topic, window_ms)
@@ -72,7 +72,7 @@ class DepthFeed(Feed):
         self._last: BookEvent | None = None
 
     def on_book(self, event: BookEvent) -> None:
-        """Keep it for the window's end."""
+        """Collect a change of the book for the end of the window."""
         self._bids.update(event.bids)
         self._asks.update(event.asks)
         if self._first is None:
@@ -80,7 +80,7 @@ class DepthFeed(Feed):
         self._last = event
 
     def flush(self, now_ms: int) -> bytes | None:
-        """The window's push, if there is anything to tell."""
+        """Return the window's changed levels as a push, or None without changes."""
         if self._first is None or self._last is None:
             return None
         frame = pushes.aggre_depth(self.topic, self._bids, self._asks, self._first, self._last, now_ms)
@@ -91,18 +91,18 @@ class DepthFeed(Feed):
 
 
 class IncreaseBatchFeed(Feed):
-    """Every change of the book on its own, gathered into one push."""
+    """Feed of every single change of the book, collected into one push."""
 
     def __init__(self, topic: Topic, window_ms: int) -> None:
         super().__init__(topic, window_ms)
         self._events: list[BookEvent] = []
 
     def on_book(self, event: BookEvent) -> None:
-        """Keep it for the window's end."""
+        """Collect a change of the book for the end of the window."""
         self._events.append(event)
 
     def flush(self, now_ms: int) -> bytes | None:
-        """The window's push, if there is anything to tell."""
+        """Return the window's changes as a push, or None without changes."""
         if not self._events:
             return None
         events, self._events = self._events, []
@@ -110,7 +110,7 @@ class IncreaseBatchFeed(Feed):
 
 
 class StateFeed(Feed):
-    """What something looks like at the end of a window; after the first push only if `mark` has changed."""
+    """Feed of a state at the end of a window. After the first push it is sent only if `mark` has changed."""
 
     def __init__(
         self,
@@ -119,19 +119,19 @@ class StateFeed(Feed):
         show: Callable[[Topic, int], bytes],
         mark: Callable[[int], object] | None = None,
     ) -> None:
-        """Without `mark` it is pushed at the end of every window."""
+        """Build pushes with `show`. Without `mark` every window ends with a push."""
         super().__init__(topic, window_ms)
         self._show = show
         self._mark = mark
         self._shown: object = self
 
     def restart(self) -> None:
-        """Show the state again soon."""
+        """Push the state again soon, changed or not."""
         super().restart()
         self._shown = self
 
     def flush(self, now_ms: int) -> bytes | None:
-        """The window's push, if there is anything to tell."""
+        """Return the state as a push, or None if its mark has not changed."""
         if self._mark is not None:
             mark = self._mark(now_ms)
             if mark == self._shown:
@@ -141,7 +141,7 @@ class StateFeed(Feed):
 
 
 class BatchFeed(Feed):
-    """Every best bid and ask that a window saw."""
+    """Feed of every best bid and ask of a window."""
 
     def __init__(self, topic: Topic, window_ms: int, market: Market) -> None:
         super().__init__(topic, window_ms)
@@ -153,19 +153,19 @@ class BatchFeed(Feed):
         return self._market.top("BUY"), self._market.top("SELL")
 
     def restart(self) -> None:
-        """Show the state again soon."""
+        """Push the current best bid and ask again soon."""
         super().restart()
         self._tops = self._tops or [self._last]
 
     def on_book(self, event: BookEvent) -> None:
-        """Keep it for the window's end."""
+        """Collect the best bid and ask if they changed."""
         top = self._top()
         if top != self._last:
             self._last = top
             self._tops.append(top)
 
     def flush(self, now_ms: int) -> bytes | None:
-        """The window's push, if there is anything to tell."""
+        """Return the window's best bids and asks as a push, or None without a change."""
         if not self._tops:
             return None
         tops, self._tops = self._tops, []
@@ -173,7 +173,7 @@ class BatchFeed(Feed):
 
 
 def make_feed(topic: Topic, markets: Mapping[str, Market], rules: SocketRules) -> Feed:
-    """The feed of a public topic."""
+    """Build the feed of a public topic."""
     if topic.kind == "public.miniTickers":
         return _mini_tickers(topic, markets, rules)
     market = markets[topic.symbol]
@@ -242,7 +242,7 @@ _STATES: dict[str, Callable[[Topic, Market, SocketRules], Feed]] = {
 
 
 class Feeds:
-    """The feeds of every topic that somebody subscribes to."""
+    """The feeds of all subscribed topics."""
 
     def __init__(self, markets: Mapping[str, Market], rules: SocketRules) -> None:
         self._markets = markets
@@ -250,10 +250,10 @@ class Feeds:
         self._feeds: dict[str, Feed] = {}
         self._by_symbol: dict[str, list[Feed]] = {}
         self.shortest_ms: int | None = None
-        """The shortest window of all; None when there are no feeds."""
+        """Length of the shortest window; None without feeds."""
 
     def open(self, topic: Topic) -> None:
-        """Somebody subscribes."""
+        """Add a subscription to a topic, and its feed if it is the first."""
         feed = self._feeds.get(topic.name)
         if feed is not None:
             feed.restart()
@@ -263,13 +263,13 @@ class Feeds:
         self._measure()
 
     def close(self, topic: Topic) -> None:
-        """Nobody subscribes any more."""
+        """Remove a topic's feed after its last subscriber has left."""
         feed = self._feeds.pop(topic.name)
         self._by_symbol[topic.symbol].remove(feed)
         self._measure()
 
     def on_event(self, event: Event) -> None:
-        """Let the feeds that are concerned take note."""
+        """Pass an event to the feeds of its symbol."""
         if isinstance(event, BookEvent):
             for feed in self._by_symbol.get(event.symbol, ()):
                 feed.on_book(event)
@@ -278,7 +278,7 @@ class Feeds:
                 feed.on_trade(event.trade)
 
     def due(self, now_ms: int) -> Iterator[tuple[Topic, bytes]]:
-        """The pushes of every window that has ended."""
+        """Yield the pushes of every window that has ended."""
         for feed in self._feeds.values():
             window = now_ms // feed.window_ms
             if window == feed.window:

@@ -1,4 +1,4 @@
-"""The one futures call that spot clients make: those that load all markets ask for the contracts as well."""
+"""The one futures endpoint that spot clients call: those that load all markets also ask for contracts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from mexc_async.sim.endpoints import Call, Endpoint
 
 
 def contracts(call: Call) -> Json:
-    """The contracts, of which there are none here yet."""
+    """Return an empty list of contracts, because futures are not simulated yet."""
     return {"success": True, "code": 0, "data": []}
 
 

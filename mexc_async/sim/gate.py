@@ -1,7 +1,7 @@
-"""Carries out what befalls requests: they wait, are lost, or are answered wrongly.
+"""Requests that faults hold back, lose or answer wrongly.
 
-A request that waits goes on although its sender has left, as it would at the exchange; when the exchange ends or
-restarts it is lost.
+A waiting request goes on after its sender has disconnected, as it would at MEXC. It is lost if the exchange stops or
+restarts.
 """
 
 from __future__ import annotations
@@ -18,43 +18,43 @@ from mexc_async.sim.faults import Fault
 from mexc_async.sim.listener import reset
 
 _LOOK_S = 0.02
-"""How often a request that is never answered is looked after."""
+"""Interval at which a request that is never answered is checked for a disconnected sender."""
 Names: TypeAlias = frozenset[tuple[str, str]]
-"""What an order can be called: pairs of API key and client order id."""
+"""Names of orders: pairs of API key and client order id."""
 NAMELESS: Names = frozenset()
 
 
 class Gate:
-    """Every request that waits."""
+    """All requests that wait because of a fault."""
 
     def __init__(self, restart: Callable[[int], object]) -> None:
-        """`restart` restarts the exchange, which then refuses connections for so many ms."""
+        """Start with no waiting request. `restart` restarts the exchange and refuses connections for the given ms."""
         self.is_open = True
-        """Whether requests get through; False while the exchange is down."""
+        """True while requests are accepted; False while the exchange is down."""
         self._restart = restart
         self._waiting: dict[asyncio.Future[bool], Names] = {}
 
     async def hold(self, fate: Fate, names: Names) -> bool:
-        """Wait before a request is carried out; returns False when it is lost. `names` are what it can be called."""
+        """Wait before a request is carried out. Return False if the request is lost. `names` are its orders' names."""
         if fate.hold_ms and not await self._wait(fate.hold_ms):
             return False
         return not fate.overtake_ms or await self._wait(fate.overtake_ms, names)
 
     def overtaken(self, names: Names) -> None:
-        """A cancel of these orders was carried out: they may follow now."""
+        """Release the orders that waited for a cancel of one of these names."""
         for waiter, own in self._waiting.items():
             if own & names and not waiter.done():
                 waiter.set_result(True)
 
     def shut(self) -> None:
-        """Lose every request that waits, and let none wait any more."""
+        """Lose every waiting request, and accept none from now on."""
         self.is_open = False
         for waiter in self._waiting:
             if not waiter.done():
                 waiter.set_result(False)
 
     async def answer(self, request: web.BaseRequest, fate: Fate, answer: web.Response) -> web.Response:
-        """What to answer a request that was carried out."""
+        """Apply the faults of the answer to a request that was carried out, and return what to send."""
         if fate.answer_ms and not await self._wait(fate.answer_ms):
             return drop(request)
         loss = fate.loss_at("processed")
@@ -65,7 +65,7 @@ class Gate:
         return answer
 
     async def lose(self, request: web.BaseRequest, loss: Fault, answer: web.Response | None = None) -> web.Response:
-        """Let the answer, or the request itself if there is none yet, be lost."""
+        """Lose the answer of a request, or the request itself if it has no answer yet."""
         match loss.kind:
             case "error":
                 return replies.page(loss.status)
@@ -81,7 +81,7 @@ class Gate:
         return drop(request)
 
     async def _wait(self, ms: float, names: Names = NAMELESS) -> bool:
-        """Wait so long, or until it is overtaken; returns False when the exchange ends."""
+        """Wait until `ms` have passed or a cancel overtakes. Return False if the exchange shuts down."""
         if not self.is_open:
             return False
         waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -96,7 +96,7 @@ class Gate:
 
 
 def drop(request: web.BaseRequest) -> web.Response:
-    """Reset the connection; the answer is for the server's own use, nobody receives it."""
+    """Reset the connection. The returned response satisfies the server; nobody receives it."""
     reset(request.transport)
     return web.Response(status=503)
 

@@ -1,6 +1,6 @@
-"""Trades and klines of one symbol, with a generated past so that charts are full from the first second.
+"""Trades and klines of one symbol, with a generated past so that charts are full at once.
 
-The past is made from the seed when first asked for; the last `TRADED_MINUTES` of it are made of single trades.
+The past is generated from the seed at its first use. Its last `TRADED_MINUTES` consist of single trades.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ INTERVALS: dict[str, int] = {
     "1W": 7 * DAY,
     "1M": 30 * DAY,
 }
-"""Length in ms of every interval; a month is only roughly that long, see `bar_open`."""
+"""Length of each interval in ms. A month's length is approximate; `bar_open` is exact."""
 STREAM_ONLY = ("8h",)
-"""Intervals that the stream has and REST has not."""
+"""Intervals that the stream has and REST does not."""
 
 PAST_MINUTES = 1500
 TRADED_MINUTES = 30
@@ -61,7 +61,7 @@ class Trade(msgspec.Struct, frozen=True, gc=False):
 
 
 class Bar:
-    """One kline; complete once its time is over."""
+    """One kline, complete at the end of its interval."""
 
     __slots__ = ("close", "high", "low", "open", "open_ms", "value", "volume")
 
@@ -72,7 +72,7 @@ class Bar:
         self.value = Decimal(0)
 
     def add(self, price: Decimal, quantity: Decimal, value: Decimal) -> None:
-        """Count a trade."""
+        """Add a trade."""
         if price > self.high:
             self.high = price
         elif price < self.low:
@@ -82,7 +82,7 @@ class Bar:
         self.value += value
 
     def merge(self, later: Bar) -> None:
-        """Count a shorter bar that follows."""
+        """Add a shorter bar that follows."""
         self.high = max(self.high, later.high)
         self.low = min(self.low, later.low)
         self.close = later.close
@@ -90,7 +90,7 @@ class Bar:
         self.value += later.value
 
     def copy(self, open_ms: int) -> Bar:
-        """The same bar starting at `open_ms`."""
+        """Return a copy of this bar that opens at `open_ms`."""
         twin = Bar(open_ms, self.open)
         twin.high, twin.low, twin.close = self.high, self.low, self.close
         twin.volume, twin.value = self.volume, self.value
@@ -98,7 +98,7 @@ class Bar:
 
 
 class Day(NamedTuple):
-    """The last 24 hours."""
+    """Statistics of the last 24 hours."""
 
     open_ms: int
     open: Decimal
@@ -109,7 +109,7 @@ class Day(NamedTuple):
 
 
 def bar_open(interval: str, time_ms: int) -> int:
-    """Start of the bar that holds `time_ms`: weeks start on Monday, months on the first, all in UTC."""
+    """Return the open time of the bar at `time_ms`. Weeks start on Monday and months on the first, in UTC."""
     if interval == "1M":
         moment = datetime.fromtimestamp(time_ms / 1000, UTC)
         return int(datetime(moment.year, moment.month, 1, tzinfo=UTC).timestamp() * 1000)
@@ -119,14 +119,14 @@ def bar_open(interval: str, time_ms: int) -> int:
 
 
 def bar_close(interval: str, open_ms: int) -> int:
-    """End of the bar that starts at `open_ms`, which is the next one's start."""
+    """Return the end of the bar that opens at `open_ms`, which is the next bar's open time."""
     if interval == "1M":
         return bar_open(interval, open_ms + 32 * DAY)
     return open_ms + INTERVALS[interval]
 
 
 class _Series:
-    """The bars of one interval: older ones made up, the rest put together from complete minutes."""
+    """The bars of one interval: generated older ones, then bars built from complete minutes."""
 
     def __init__(self, interval: str, older: list[Bar]) -> None:
         self.interval = interval
@@ -134,13 +134,13 @@ class _Series:
         self.minutes_used = 0
 
     def extend(self, minutes: list[Bar]) -> None:
-        """Use up every complete minute, which is all but the last."""
+        """Add every complete minute: all but the last."""
         for minute in islice(minutes, self.minutes_used, len(minutes) - 1):
             self._add(self.bars, minute)
         self.minutes_used = len(minutes) - 1
 
     def with_current(self, minute: Bar) -> list[Bar]:
-        """All bars, the running minute included."""
+        """Return all bars, with the running minute included."""
         last = [self.bars[-1].copy(self.bars[-1].open_ms)] if self.bars else []
         head = self.bars[:-1]
         self._add(last, minute)
@@ -168,17 +168,17 @@ class History:
         self._series: dict[str, _Series] = {}
         self._day: tuple[int, Day] | None = None
         self.count = 0
-        """Trades recorded so far."""
+        """Number of trades recorded so far."""
 
     def record(self, trade: Trade) -> None:
-        """Count a new trade."""
+        """Record a new trade."""
         self._trades.append(trade)
         self.count += 1
         self._roll(trade.time_ms)
         self._live[-1].add(trade.price, trade.quantity, trade.value)
 
     def trades(self, limit: int) -> list[Trade]:
-        """The newest trades, newest first."""
+        """Return up to `limit` of the newest trades, newest first."""
         found = list(islice(reversed(self._trades), limit))
         if len(found) < limit:
             self._make_past()
@@ -186,7 +186,7 @@ class History:
         return found
 
     def trades_between(self, start_ms: int, end_ms: int, limit: int) -> list[Trade]:
-        """The newest trades of a span, both ends included, newest first."""
+        """Return up to `limit` of the newest trades of a span with both ends, newest first."""
         self._make_past()
         every = (*self._past_trades, *self._trades)
         first = bisect_left(every, start_ms, key=lambda trade: trade.time_ms)
@@ -194,7 +194,7 @@ class History:
         return list(reversed(every[max(first, last - limit) : last]))
 
     def bars(self, interval: str, now_ms: int, start_ms: int | None, end_ms: int | None, limit: int) -> list[Bar]:
-        """Bars that open within the span, oldest first: the first `limit` after a given start, else the last ones."""
+        """Return bars that open within the span, oldest first: the first `limit` after a given start, else the last."""
         minutes = self._minutes(now_ms)
         series = self._series.get(interval)
         if series is None:
@@ -206,13 +206,16 @@ class History:
         return bars[first:last][:limit] if start_ms is not None else bars[max(first, last - limit) : last]
 
     def opening(self, time_ms: int, now_ms: int) -> tuple[Decimal, Decimal]:
-        """(open of the minute that holds `time_ms`, close of the one before), no further back than the past goes."""
+        """Return the open of the minute at `time_ms` and the close of the minute before it.
+
+        A time before the generated past counts as its first minute.
+        """
         minutes = self._minutes(now_ms)
         index = min(max(0, (time_ms - minutes[0].open_ms) // MINUTE), len(minutes) - 1)
         return minutes[index].open, minutes[max(0, index - 1)].close
 
     def average(self, now_ms: int, minutes: int) -> Decimal:
-        """Volume-weighted price of the last minutes; the last price when nothing traded."""
+        """Return the volume-weighted price of the last `minutes`, or the last price if nothing traded."""
         recent = self._minutes(now_ms)[-minutes:]
         volume = sum((bar.volume for bar in recent), Decimal(0))
         if not volume:
@@ -220,7 +223,7 @@ class History:
         return sum((bar.value for bar in recent), Decimal(0)) / volume
 
     def day(self, now_ms: int) -> Day:
-        """Figures of the last 24 hours, to the minute."""
+        """Return the statistics of the last 24 hours, to the minute."""
         minutes = self._minutes(now_ms)
         current = minutes[-1]
         if self._day is None or self._day[0] != current.open_ms:
@@ -239,14 +242,14 @@ class History:
         )
 
     def _roll(self, now_ms: int) -> None:
-        """Add the bars of minutes that have begun since, flat until something trades."""
+        """Add bars for the minutes that have begun since, flat until a trade."""
         current = self._live[-1]
         while current.open_ms + MINUTE <= now_ms:
             current = Bar(current.open_ms + MINUTE, current.close)
             self._live.append(current)
 
     def _minutes(self, now_ms: int) -> list[Bar]:
-        """Every minute bar, past and live; the last one is still running."""
+        """Return every minute bar, past and live. The last one is still running."""
         self._roll(now_ms)
         past = self._make_past()
         past.extend(self._live[:-1])
@@ -262,7 +265,7 @@ class History:
         return self._past
 
     def _older(self, interval: str, first_minute: Bar) -> list[Bar]:
-        """Made-up bars that end where the minutes begin."""
+        """Generate bars that end at the first minute."""
         if interval == "1m":
             return []
         count = _OLDER_BARS.get(interval, _MOST_OLDER_BARS)
@@ -270,7 +273,7 @@ class History:
         return self._walk(Random(f"{self._seed}:{interval}"), interval, end_ms, first_minute.open, count)
 
     def _walk(self, random: Random, interval: str, end_ms: int, end_price: Decimal, count: int) -> list[Bar]:
-        """A random walk backwards from `end_price`, as bars oldest first."""
+        """Generate a random walk backwards from `end_price`, as bars oldest first."""
         minutes = INTERVALS[interval] / MINUTE
         sigma = VOLATILITY_A_MINUTE * sqrt(minutes)
         typical_value = float(self._rules.min_value) * 20_000 * minutes
@@ -291,7 +294,7 @@ class History:
         return bars
 
     def _trades_in(self, random: Random, bar: Bar, first_id: int) -> list[Trade]:
-        """Single trades that make up `bar`, whose volume and value become theirs."""
+        """Generate trades that make up `bar`, and set its volume and value to theirs."""
         low, high = float(bar.low), float(bar.high)
         prices = [bar.open, bar.high, bar.low, bar.close]
         between = [self._price(random.uniform(low, high)) for _ in range(TRADES_A_MINUTE - len(prices))]

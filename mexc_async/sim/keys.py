@@ -1,4 +1,4 @@
-"""API keys: what each may do, from which addresses, and until when. The time is passed in."""
+"""API keys: permissions, IP addresses and expiry. The time is an argument."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _HEX = hexdigits[:16]
 
 
 class ApiKey:
-    """One key of one account."""
+    """One API key of an account."""
 
     __slots__ = ("account", "created_ms", "ips", "key", "note", "permissions", "secret")
 
@@ -55,7 +55,7 @@ class ApiKey:
         """The owner's uid."""
         self.permissions = permissions
         self.ips = ips
-        """Addresses that may use it; empty for any."""
+        """IP addresses that may use the key; empty for any."""
         self.note = note
         self.created_ms = created_ms
 
@@ -63,29 +63,29 @@ class ApiKey:
         return f"ApiKey({self.key!r}, account={self.account!r})"
 
     def remaining_days(self, now_ms: int) -> int:
-        """Whole days until it ends, 0 when it has ended, -999 for a key that is bound to addresses."""
+        """Return the whole days until the key expires: 0 if it has expired, -999 for a key with an IP list."""
         if self.ips:
             return PERMANENT
         return max(0, VALID_DAYS - (now_ms - self.created_ms) // _DAY_MS)
 
     def has_ended(self, now_ms: int) -> bool:
-        """Whether it was open to every address for too long."""
+        """Return True if the key has no IP list and is 90 days old."""
         return self.remaining_days(now_ms) == 0
 
     def set_age(self, days: float, now_ms: int) -> None:
-        """Make it so old."""
+        """Set the key's age in days."""
         self.created_ms = now_ms - int(days * _DAY_MS)
 
 
 class KeyRing:
-    """Every account's keys."""
+    """All API keys of the exchange."""
 
     def __init__(self, seed: int) -> None:
         self._random = Random(f"{seed}:api keys")
         self._keys: dict[str, ApiKey] = {}
 
     def add(self, key: ApiKey) -> None:
-        """Take in a key that was made elsewhere. Raises ValueError when it is taken."""
+        """Add an existing key. Raises ValueError if its name is in use."""
         if key.key in self._keys:
             raise ValueError(f"key {key.key!r} is taken")
         self._keys[key.key] = key
@@ -93,7 +93,7 @@ class KeyRing:
     def issue(
         self, account: str, *, permissions: tuple[str, ...], ips: tuple[str, ...], note: str, now_ms: int
     ) -> ApiKey:
-        """Make a new key. Raises Refusal 730705 when the account has too many."""
+        """Create a new key. Raises Refusal 730705 for an account with 30 keys."""
         if len(self.of(account)) >= MAX_KEYS:
             raise Refusal(730705, f"At most {MAX_KEYS} API keys.")
         made = ApiKey(
@@ -109,27 +109,27 @@ class KeyRing:
         return made
 
     def find(self, key: str) -> ApiKey | None:
-        """The key, if there is such a one."""
+        """Return the key, or None for an unknown one."""
         return self._keys.get(key)
 
     def of(self, account: str) -> list[ApiKey]:
-        """The account's keys, oldest first."""
+        """Return the account's keys, oldest first."""
         return [key for key in self._keys.values() if key.account == account]
 
     def owned(self, accounts: Iterable[str], key: str) -> ApiKey:
-        """The key of one of these accounts. Raises Refusal 730706."""
+        """Return the key if one of these accounts owns it. Raises Refusal 730706."""
         found = self._keys.get(key)
         if found is None or found.account not in accounts:
             raise Refusal(730706, "The API key does not exist.")
         return found
 
     def delete(self, account: str, key: str) -> None:
-        """End a key at once. Raises Refusal 730706."""
+        """Delete a key, effective at once. Raises Refusal 730706."""
         del self._keys[self.owned((account,), key).key]
 
 
 def read_permissions(text: str | None, allowed: tuple[str, ...]) -> tuple[str, ...]:
-    """A comma-separated list of permissions. Raises Refusal 730701 or 730702."""
+    """Parse a comma-separated list of permissions. Raises Refusal 730701 (empty) or 730702 (not allowed)."""
     if not text:
         raise Refusal(730701, "API key permissions are required.")
     permissions = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
@@ -139,7 +139,7 @@ def read_permissions(text: str | None, allowed: tuple[str, ...]) -> tuple[str, .
 
 
 def read_ips(text: str | None, most: int = MAX_IPS) -> tuple[str, ...]:
-    """A comma-separated list of addresses, empty for none. Raises Refusal 730703 or 730704."""
+    """Parse a comma-separated list of IP addresses; empty for any. Raises Refusal 730703 or 730704."""
     if not text:
         return ()
     ips = tuple(part.strip() for part in text.split(","))
@@ -151,7 +151,7 @@ def read_ips(text: str | None, most: int = MAX_IPS) -> tuple[str, ...]:
 
 
 def read_note(text: str | None) -> str:
-    """A key's remark. Raises Refusal 730700."""
+    """Return a key's note. Raises Refusal 730700 if it is empty."""
     if not text:
         raise Refusal(730700, "API key note is required.")
     return text

@@ -1,6 +1,6 @@
-"""Balances with holds, exact in Decimal: money moves between accounts and is never made or lost.
+"""Balances with holds, exact in Decimal. Money moves between accounts; the total of each asset never changes.
 
-An unbounded account stands for the rest of the world: it may go below zero and holds nothing.
+An unbounded account stands for the world outside: its balance may go below zero, and nothing is held on it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ ZERO = Decimal(0)
 
 
 class InsufficientBalance(Exception):
-    """An account's free balance does not cover what was asked of it; nothing has moved."""
+    """Error for a free balance that is too small. Nothing has moved."""
 
     def __init__(self, account: str, asset: str) -> None:
         super().__init__(f"{account} has too little free {asset}")
@@ -21,7 +21,7 @@ class InsufficientBalance(Exception):
 
 
 class Balance:
-    """One account's amount of one asset."""
+    """One account's free and locked amount of one asset."""
 
     __slots__ = ("free", "locked")
 
@@ -31,7 +31,7 @@ class Balance:
 
 
 class Ledger:
-    """Every account's balances."""
+    """The balances of all accounts."""
 
     def __init__(self) -> None:
         self._accounts: dict[str, dict[str, Balance]] = {}
@@ -49,11 +49,11 @@ class Ledger:
             self._unbounded.add(account)
 
     def balances(self, account: str) -> Mapping[str, Balance]:
-        """The account's balances by asset; a missing asset is zero."""
+        """Return the account's balances by asset. A missing asset is zero."""
         return self._accounts[account]
 
     def balance(self, account: str, asset: str) -> Balance:
-        """The account's balance of one asset."""
+        """Return the account's balance of one asset."""
         held = self._accounts[account]
         found = held.get(asset)
         if found is None:
@@ -70,7 +70,7 @@ class Ledger:
         balance.locked += amount
 
     def release(self, account: str, asset: str, amount: Decimal) -> None:
-        """Move `amount` back from locked to free."""
+        """Move `amount` back from locked to free. Raises ValueError if less is locked."""
         if not amount:
             return
         balance = self.balance(account, asset)
@@ -97,12 +97,12 @@ class Ledger:
         target.free += amount
 
     def total(self, asset: str) -> Decimal:
-        """Sum over all accounts, free and locked; constant for ever."""
+        """Return the sum of an asset over all accounts, free and locked. It never changes."""
         found = (balances[asset] for balances in self._accounts.values() if asset in balances)
         return sum((balance.free + balance.locked for balance in found), ZERO)
 
     def take_touched(self) -> dict[tuple[str, str], tuple[Decimal, Decimal]]:
-        """(free, locked) before, by (account, asset), of every balance touched since the last call."""
+        """Return the earlier (free, locked) of every balance touched since the last call, by (account, asset)."""
         touched, self._touched = self._touched, {}
         return touched
 

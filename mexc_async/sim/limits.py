@@ -1,6 +1,6 @@
 """Rate limits, counted when a request arrives.
 
-A refused request takes nothing. Whoever keeps sending after being told to wait is banned, for longer each time.
+A refused request costs nothing. A sender that continues during Retry-After is banned, each time for longer.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ WINDOWS: tuple[Windows, ...] = ("sliding", "fixed")
 
 
 class Limit(NamedTuple):
-    """How much of something fits into a window."""
+    """Budget of one rate limit per window."""
 
     budget: int
     window_s: float
@@ -41,28 +41,28 @@ _ENFORCED: dict[Profile, frozenset[str]] = {
 }
 
 GRACE_S = 0.25
-"""Requests that arrive this soon after a 429 were on their way already and are no offence."""
+"""Time after a 429 in which further requests are no offence, because they were already on their way."""
 OFFENCES = 20
-"""Requests inside Retry-After that are answered with 429 before the ban."""
+"""Number of requests during Retry-After that get 429 before the ban."""
 FIRST_BAN_S = 120.0
 LONGEST_BAN_S = 3 * 86400.0
 
 
 class Rejection(NamedTuple):
-    """A request over a limit."""
+    """Refusal of a request that exceeds a rate limit."""
 
     status: int
-    """429, or 418 while banned."""
+    """HTTP status: 429, or 418 during a ban."""
     retry_after_s: int
     limit: str
-    """Which limit, or `ban`."""
+    """Name of the exceeded limit, or `ban`."""
 
 
 class Window(Protocol):
-    """Counts what fits into one window."""
+    """Interface of a counter for one window."""
 
     def wait_s(self, weight: int, now_s: float) -> float:
-        """0.0 when `weight` fits now, else the seconds until it can."""
+        """Return 0.0 if `weight` fits now, else the seconds until it fits."""
         ...
 
     def add(self, weight: int, now_s: float) -> None:
@@ -71,7 +71,7 @@ class Window(Protocol):
 
 
 class SlidingWindow:
-    """No stretch of the window's length, wherever it begins, holds more than the budget."""
+    """Counter over a sliding window: no period of the window's length exceeds the budget, wherever it begins."""
 
     def __init__(self, limit: Limit) -> None:
         self._budget = limit.budget
@@ -80,7 +80,7 @@ class SlidingWindow:
         self._total = 0
 
     def wait_s(self, weight: int, now_s: float) -> float:
-        """0.0 when `weight` fits now, else the seconds until it can."""
+        """Return 0.0 if `weight` fits now, else the seconds until it fits."""
         spent = self._spent
         while spent and spent[0][0] + self._window_s <= now_s:
             self._total -= spent.popleft()[1]
@@ -100,7 +100,7 @@ class SlidingWindow:
 
 
 class FixedWindow:
-    """The count starts again at every multiple of the window's length."""
+    """Counter over fixed windows: the count restarts at every multiple of the window's length."""
 
     def __init__(self, limit: Limit) -> None:
         self._budget = limit.budget
@@ -109,7 +109,7 @@ class FixedWindow:
         self._total = 0
 
     def wait_s(self, weight: int, now_s: float) -> float:
-        """0.0 when `weight` fits now, else the seconds until it can."""
+        """Return 0.0 if `weight` fits now, else the seconds until it fits."""
         index = int(now_s // self._window_s)
         if index != self._index:
             self._index, self._total = index, 0
@@ -123,18 +123,18 @@ class FixedWindow:
 
 
 class _Offender:
-    """What one address has been told."""
+    """Record of one IP address that exceeded a limit."""
 
-    __slots__ = ("ban_s", "banned_until_s", "offences", "told_at_s", "told_until_s")
+    __slots__ = ("ban_s", "banned_until_s", "offences", "warned_at_s", "warned_until_s")
 
     def __init__(self) -> None:
-        self.told_at_s = self.told_until_s = self.banned_until_s = -math.inf
+        self.warned_at_s = self.warned_until_s = self.banned_until_s = -math.inf
         self.offences = 0
         self.ban_s = 0.0
 
 
 class Limits:
-    """The counters of one simulator."""
+    """The rate limit counters of one simulator."""
 
     def __init__(self, profile: Profile, windows: Windows) -> None:
         self._enforced = _ENFORCED[profile]
@@ -143,9 +143,10 @@ class Limits:
         self._offenders: dict[str, _Offender] = {}
 
     def arrive(self, ip: str, account: str | None, costs: Iterable[tuple[str, int]], now_s: float) -> Rejection | None:
-        """Count a request, or count nothing and say how it is turned away.
+        """Count a request, or count nothing and return its rejection.
 
-        `account` is None when the key is unknown or absent; limits per account then do not apply.
+        `account` is None for an unknown or missing key; the limits per account then do not apply. `now_s` is monotonic
+        seconds.
         """
         if not self._enforced:
             return None
@@ -178,11 +179,11 @@ class Limits:
     def _reject(self, ip: str, wait_s: float, limit: str, now_s: float) -> Rejection:
         offender = self._offenders.setdefault(ip, _Offender())
         retry_after_s = max(1, math.ceil(wait_s))
-        if now_s >= offender.told_until_s:
-            offender.offences, offender.told_at_s = 0, now_s
-        elif now_s >= offender.told_at_s + GRACE_S:
+        if now_s >= offender.warned_until_s:
+            offender.offences, offender.warned_at_s = 0, now_s
+        elif now_s >= offender.warned_at_s + GRACE_S:
             offender.offences += 1
-        offender.told_until_s = max(offender.told_until_s, now_s + retry_after_s)
+        offender.warned_until_s = max(offender.warned_until_s, now_s + retry_after_s)
         if offender.offences <= OFFENCES:
             return Rejection(429, retry_after_s, limit)
         offender.offences = 0

@@ -1,7 +1,7 @@
-"""A moving market on every symbol, made from a seed.
+"""Background market: moving order books and trades on every symbol, generated from a seed.
 
-The same seed gives the same sequence of events, each at the same distance from the start; when it is looked at
-does not matter. `advance` is the only thing that moves it, and it never reads a clock.
+The same seed gives the same events at the same distances from the start, however often `advance` is called. Only
+`advance` moves the market, and it never reads a clock.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from mexc_async.sim.matching import Side, opposite
 from mexc_async.sim.symbols import OFFLINE, ONLINE
 
 LEVELS = 200
-"""Levels that each side starts with, and is kept near."""
+"""Number of levels per side at the start, and the target afterwards."""
 GAP_MS = 120
 """Mean time between two events of one symbol."""
 _SPREAD = 0.00004
 _LEVEL_GAP = 0.00004
 _DRIFT = 0.00006
 _MOST_EVENTS = 5000
-"""Events that one `advance` catches up with; after a longer pause the rest is skipped."""
+"""Most events that one `advance` makes. After a longer pause the rest is skipped."""
 
 
 class _Flow:
-    """What one symbol's generator remembers."""
+    """State of one symbol's generator."""
 
     __slots__ = ("fair", "market", "next_ms", "random", "size", "tick")
 
@@ -38,15 +38,15 @@ class _Flow:
         self.tick = float(rules.tick)
         self.fair = float(rules.start_price)
         self.size = float(rules.min_value) * 300 / self.fair
-        """Typical base amount of a trade."""
+        """Typical base quantity of a trade."""
         self.next_ms = float(start_ms)
 
 
 class Liquidity:
-    """Keeps every open symbol of an exchange moving."""
+    """Generator of orders and trades for every open symbol of an exchange."""
 
     def __init__(self, exchange: Exchange, symbols: list[str], *, seed: int, now_ms: int, flow: float = 1.0) -> None:
-        """Lay out the books of `symbols`. `flow` scales the number of events; 0 leaves the books as they are."""
+        """Fill the books of `symbols`. `flow` scales the number of events; with 0 the books stay as they are."""
         self._exchange = exchange
         self._gap_ms = GAP_MS / flow if flow > 0 else 0.0
         self._flows: list[_Flow] = []
@@ -63,7 +63,7 @@ class Liquidity:
         self._find_due()
 
     def advance(self, now_ms: int) -> None:
-        """Let everything happen that is due by `now_ms`, in order of time."""
+        """Make every event that is due by `now_ms`, in order of time."""
         for _ in range(_MOST_EVENTS):
             if self._due_ms > now_ms:
                 return
@@ -78,13 +78,13 @@ class Liquidity:
         self._find_due()
 
     def pause(self, ms: int) -> None:
-        """Let everything that is still to come happen so much later."""
+        """Delay all coming events by `ms`."""
         for state in self._flows:
             state.next_ms += ms
         self._find_due()
 
     def move(self, market: Market, price: Decimal) -> None:
-        """From now on the market is worth `price`; its levels follow as they are quoted anew."""
+        """Set a market's fair price. Its levels follow as they are quoted again."""
         for state in self._flows:
             if state.market is market:
                 state.fair = float(price)
@@ -115,7 +115,7 @@ class Liquidity:
             self._drift(state, now_ms)
 
     def _requote(self, state: _Flow, side: Side, now_ms: int) -> None:
-        """Change, add or remove a level, mostly near the top; keep the number of levels near its target."""
+        """Change, add or remove a level, mostly near the top, and hold the number of levels near its target."""
         market, random = state.market, state.random
         rank = int(random.expovariate(1 / 12))
         distance = self._half_spread(state) + rank * self._gap(state)
@@ -134,7 +134,7 @@ class Liquidity:
                 self._exchange.quote(market, side, far, self._quantity(state, LEVELS), now_ms)
 
     def _trade(self, state: _Flow, side: Side, now_ms: int) -> None:
-        """Somebody takes liquidity, a few levels at most."""
+        """Take liquidity, a few levels at most."""
         top = state.market.top(opposite(side))
         if top is None:
             return
@@ -144,7 +144,7 @@ class Liquidity:
         self._exchange.take(state.market, side, limit, quantity, now_ms)
 
     def _drift(self, state: _Flow, now_ms: int) -> None:
-        """Move the fair price, and the best quotes with it: users' orders that it passes are filled."""
+        """Move the fair price and the best quotes. Users' orders that the price passes are filled."""
         state.fair = max(state.fair * exp(state.random.gauss(0.0, _DRIFT)), state.tick * 20)
         for side in _SIDES:
             price = self._price(state, side, self._half_spread(state))
@@ -158,13 +158,13 @@ class Liquidity:
         return max(state.tick, state.fair * _LEVEL_GAP * state.random.expovariate(1.0))
 
     def _price(self, state: _Flow, side: Side, distance: float) -> Decimal | None:
-        """A price on the tick at this distance from the fair one, on the side's own side of it; None below zero."""
+        """Return a price on the tick at `distance` from the fair one, away from the other side; None below zero."""
         price = state.fair - distance if side == "BUY" else state.fair + distance
         ticks = int(price / state.tick) + (0 if side == "BUY" else 1)
         return Decimal(ticks).scaleb(-state.market.rules.price_decimals) if ticks > 0 else None
 
     def _quantity(self, state: _Flow, rank: int) -> Decimal:
-        """What a level holds: more, further from the best price."""
+        """Draw the quantity of a level. It grows with the distance from the best price."""
         return self._to_quantity(state, state.size * (2 + rank / 10) * state.random.lognormvariate(0.0, 0.8))
 
     def _to_quantity(self, state: _Flow, quantity: float) -> Decimal:

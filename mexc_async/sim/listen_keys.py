@@ -1,4 +1,4 @@
-"""Listen keys: who may open a private stream, and until when. The time is passed in."""
+"""Listen keys: their owners and their expiry. The time is an argument."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ class _Key:
 
 
 class ListenKeys:
-    """Every account's keys; one that is over is forgotten."""
+    """The listen keys of all accounts. Expired ones are dropped."""
 
     def __init__(self, seed: int, *, valid_ms: int, most: int) -> None:
         self.most = most
-        """How many keys an account may have at a time."""
+        """Largest number of keys that an account may have at a time."""
         self._valid_ms = valid_ms
         self._random = Random(f"{seed}:listen keys")
         self._keys: dict[str, _Key] = {}
 
     def create(self, uid: str, now_ms: int) -> str:
-        """A new key. Raises Refusal when the account has too many."""
+        """Create a key. Raises Refusal 730003 if the account has too many."""
         if len(self.of(uid, now_ms)) >= self.most:
             raise Refusal(choices.TOO_MANY_LISTEN_KEYS, f"At most {self.most} listen keys.")
         key = "".join(self._random.choices(_ALPHABET, k=_LENGTH))
@@ -39,21 +39,21 @@ class ListenKeys:
         return key
 
     def of(self, uid: str, now_ms: int) -> list[str]:
-        """The account's valid keys, oldest first."""
+        """Return the account's valid keys, oldest first."""
         self._forget_ended(now_ms)
         return [name for name, key in self._keys.items() if key.uid == uid]
 
     def extend(self, uid: str, name: str, now_ms: int) -> None:
-        """Make a key valid for the full time from now. Raises Refusal 730708."""
+        """Extend a key to the full time from now. Raises Refusal 730708."""
         self._own(uid, name, now_ms).ends_ms = now_ms + self._valid_ms
 
     def close(self, uid: str, name: str, now_ms: int) -> None:
-        """End a key. Raises Refusal 730708."""
+        """Close a key. Raises Refusal 730708."""
         self._own(uid, name, now_ms)
         del self._keys[name]
 
     def owner(self, name: str, now_ms: int) -> str | None:
-        """The uid that a valid key stands for."""
+        """Return the uid of a valid key's owner, else None."""
         key = self._keys.get(name)
         return key.uid if key is not None and now_ms < key.ends_ms else None
 

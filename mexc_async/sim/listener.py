@@ -1,4 +1,4 @@
-"""The simulator's port: it can be cut off with everything that is connected, and opened again where it was."""
+"""The simulator's port. It can drop all connections, refuse new ones and open again at the same address."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _CLOSE_S = 2.0
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _RETRY_S = 0.01
 _ACCEPTING_ROUNDS = 3
-"""Rounds of the event loop from accepting a socket to telling the server of it."""
+"""Rounds of the event loop between accepting a socket and passing it to the server."""
 
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 def reset(transport: asyncio.Transport | None) -> None:
-    """Reset a connection: what waits to be sent is lost, and the other side is told of no orderly end."""
+    """Reset a connection. Data that waits to be sent is lost, and the peer sees no orderly close."""
     if transport is None or transport.is_closing():
         return
     own: socket.socket | None = transport.get_extra_info("socket")
@@ -31,7 +31,7 @@ def reset(transport: asyncio.Transport | None) -> None:
 
 
 class Listener:
-    """Serves HTTP under one address."""
+    """HTTP server on one address."""
 
     def __init__(self, handler: Handler, host: str, port: int) -> None:
         self._handler = handler
@@ -39,11 +39,11 @@ class Listener:
         self._port = port
         self._runner: web.ServerRunner | None = None
         self._sockets: list[socket.socket] = []
-        """Those that listen, or will again after a pause."""
+        """Listening sockets."""
         self._addresses: list[tuple[str, int]] = []
 
     async def open(self) -> str:
-        """Serve from now on and return the base URL. Raises OSError when the address cannot be had."""
+        """Start to serve and return the base URL. Raises OSError if the address is not available."""
         found = await asyncio.get_running_loop().getaddrinfo(
             self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
@@ -62,12 +62,12 @@ class Listener:
         return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
     async def _listen(self, runner: web.ServerRunner, bound: socket.socket) -> None:
-        """Accept connections of a socket, which belongs to the runner from now on."""
+        """Accept connections on a socket. The runner owns it from now on."""
         self._sockets.append(bound)
         await web.SockSite(runner, bound).start()
 
     async def _turn_away(self, runner: web.ServerRunner) -> None:
-        """Accept nobody any more. What has been accepted becomes a connection first: asyncio forgets it otherwise."""
+        """Stop accepting. Sockets accepted already become connections first, because asyncio would lose them."""
         loop = asyncio.get_running_loop()
         for each in self._sockets:
             loop.remove_reader(each)
@@ -78,7 +78,7 @@ class Listener:
         self._sockets.clear()
 
     def reset_all(self, spared: Container[asyncio.Transport]) -> int:
-        """Reset every connection but the spared ones; returns how many that were."""
+        """Reset every connection except the spared ones, and return their number."""
         server = None if self._runner is None else self._runner.server
         transports = [] if server is None else [handler.transport for handler in server.connections]
         struck = [transport for transport in transports if transport is not None and transport not in spared]
@@ -87,7 +87,7 @@ class Listener:
         return len(struck)
 
     async def pause(self, seconds: float) -> None:
-        """Refuse connections for so long; the port stays taken meanwhile."""
+        """Refuse connections for `seconds`. The port stays taken meanwhile."""
         runner = self._runner
         if runner is None:
             return
@@ -95,7 +95,7 @@ class Listener:
         taken: list[socket.socket] = []
         try:
             for address in self._addresses:
-                taken.append(await _take(address))  # noqa: PERF401 - what is taken is closed when the next fails
+                taken.append(await _take(address))  # noqa: PERF401 - if the next one fails, this one is closed
             await asyncio.sleep(seconds)
             while taken:
                 await self._listen(runner, taken[0])
@@ -105,7 +105,7 @@ class Listener:
                 each.close()
 
     async def aclose(self) -> None:
-        """Stop serving. May be called again."""
+        """Stop serving. Safe to call again."""
         runner, self._runner = self._runner, None
         if runner is not None:
             await self._turn_away(runner)
@@ -113,12 +113,12 @@ class Listener:
 
 
 def _bound(address: tuple[str, int]) -> socket.socket:
-    """A socket that has the address and does not listen. Raises OSError when it cannot be had."""
+    """Return a socket that has the address and does not listen. Raises OSError if it is not available."""
     is_ipv6 = ":" in address[0]
     taken = socket.socket(socket.AF_INET6 if is_ipv6 else socket.AF_INET)
     taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if is_ipv6:
-        taken.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # a host of both kinds has a socket of each
+        taken.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # a dual-stack host has one socket per family
     try:
         taken.bind(address)
     except OSError:
@@ -128,11 +128,11 @@ def _bound(address: tuple[str, int]) -> socket.socket:
 
 
 async def _take(address: tuple[str, int]) -> socket.socket:
-    """The same, so that whoever connects is refused; waits for an address that is in use."""
+    """Bind a socket that does not listen, so that clients are refused. Waits while the address is in use."""
     while True:
         try:
             return _bound(address)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise
-            await asyncio.sleep(_RETRY_S)  # the event loop has not let go of it yet
+            await asyncio.sleep(_RETRY_S)  # the event loop has not released it yet

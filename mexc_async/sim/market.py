@@ -1,4 +1,4 @@
-"""The running state of one symbol: its book, its last price, its history and the outside world's levels."""
+"""State of one symbol: order book, last price, history and the background market's levels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FIRST_VERSION = 1_112_416
 
 
 class Market:
-    """One symbol of the exchange."""
+    """One symbol's market."""
 
     def __init__(self, rules: SymbolRules, seed: str, start_ms: int) -> None:
         self.rules = rules
@@ -23,18 +23,18 @@ class Market:
         self.history = History(rules, seed, start_ms)
         self.last_price = rules.start_price.quantize(self.tick)
         self.version = FIRST_VERSION
-        """lastUpdateId: one more with every command that changes the book."""
+        """lastUpdateId. Each command that changes the book adds one."""
         self.changed_ms = start_ms
-        """When the book last changed."""
+        """Time of the last change of the book, in ms."""
         self.house_bids: dict[Decimal, Entry] = {}
         self.house_asks: dict[Decimal, Entry] = {}
 
     def house(self, side: Side) -> dict[Decimal, Entry]:
-        """The outside world's resting orders of one side, at most one per price."""
+        """Return the background market's resting orders on one side, at most one per price."""
         return self.house_bids if side == "BUY" else self.house_asks
 
     def levels(self, side: Side, limit: int) -> list[tuple[Decimal, Decimal]]:
-        """(price, quantity) of the best levels, best first."""
+        """Return (price, quantity) of the best `limit` levels, best first."""
         half = self.book.half(side)
         found: list[tuple[Decimal, Decimal]] = []
         for price in half.prices():
@@ -44,14 +44,14 @@ class Market:
         return found
 
     def top(self, side: Side) -> tuple[Decimal, Decimal] | None:
-        """(price, quantity) of the best level, or None when the side is empty."""
+        """Return (price, quantity) of the best level, or None for an empty side."""
         half = self.book.half(side)
         price = half.best()
         return None if price is None else (price, half.levels[price].quantity)
 
 
 def worth_in_usdt(asset: str, markets: Mapping[str, Market]) -> Decimal | None:
-    """What one of the asset is worth at the last prices; None where no market tells."""
+    """Return the asset's price in USDT at the last prices; None without a market to derive it from."""
     if asset == "USDT":
         return Decimal(1)
     if direct := markets.get(f"{asset}USDT"):

@@ -16,34 +16,34 @@ _HOUR_MS = 3_600_000
 
 
 def ping(call: Call) -> Json:
-    """Nothing."""
+    """Return an empty object."""
     return {}
 
 
 def server_time(call: Call) -> Json:
-    """The exchange's clock."""
+    """Return the exchange's time."""
     return {"serverTime": call.now_ms}
 
 
 def default_symbols(call: Call) -> Json:
-    """Symbols that everybody may trade through the API."""
+    """Return the symbols that everybody may trade through the API."""
     return answers.success(tradable_symbols(call), call.now_ms)
 
 
 def tradable_symbols(call: Call) -> list[Json]:
-    """Symbols that take orders now."""
+    """Return the symbols that accept orders now."""
     markets = call.exchange.markets.values()
     return [market.rules.symbol for market in markets if market.rules.open_to_api and market.rules.status == ONLINE]
 
 
 def offline_symbols(call: Call) -> Json:
-    """Symbols that are paused (2) or offline (3)."""
+    """Return the symbols that are paused (2) or offline (3)."""
     rules = [market.rules for market in call.exchange.markets.values() if market.rules.status != ONLINE]
     return {"data": [{"symbol": each.symbol, "state": 2 if each.status == PAUSED else 3} for each in rules]}
 
 
 def exchange_info(call: Call) -> Json:
-    """Trading rules of one, some or all symbols."""
+    """Return the trading rules of one, some or all symbols."""
     asked = call.parameters.symbols("symbol") or call.parameters.symbols("symbols")
     markets = call.exchange.markets.values() if asked is None else [call.exchange.market(name) for name in asked]
     return {
@@ -56,26 +56,26 @@ def exchange_info(call: Call) -> Json:
 
 
 def depth(call: Call) -> Json:
-    """The order book."""
+    """Return the order book."""
     market = call.exchange.market(call.parameters.symbol())
     return answers.depth(market, call.parameters.limit(choices.DEPTH_LIMIT), call.now_ms)
 
 
 def trades(call: Call) -> Json:
-    """The newest trades, newest first."""
+    """Return the newest trades, newest first."""
     market = call.exchange.market(call.parameters.symbol())
     return [answers.trade(each) for each in market.history.trades(call.parameters.limit(choices.TRADES_LIMIT))]
 
 
 def historical_trades(call: Call) -> Json:
-    """The same without the taker's side."""
+    """Return the newest trades without the taker's side, newest first."""
     market = call.exchange.market(call.parameters.symbol())
     found = market.history.trades(call.parameters.limit(choices.TRADES_LIMIT))
     return [answers.historical_trade(each) for each in found]
 
 
 def agg_trades(call: Call) -> Json:
-    """Trades of at most one hour, newest first; bounds are read to the second."""
+    """Return the trades of at most one hour, newest first. Time bounds apply to the second."""
     market = call.exchange.market(call.parameters.symbol())
     start_ms, end_ms = call.parameters.integer("startTime"), call.parameters.integer("endTime")
     limit = call.parameters.limit(choices.TRADES_LIMIT)
@@ -90,7 +90,7 @@ def agg_trades(call: Call) -> Json:
 
 
 def klines(call: Call) -> Json:
-    """Bars, oldest first."""
+    """Return klines, oldest first."""
     market = call.exchange.market(call.parameters.symbol())
     interval = call.parameters.text("interval")
     if interval not in INTERVALS or interval in STREAM_ONLY:
@@ -104,7 +104,7 @@ def klines(call: Call) -> Json:
 
 
 def avg_price(call: Call) -> Json:
-    """Volume-weighted price of the last five minutes."""
+    """Return the volume-weighted price of the last five minutes."""
     market = call.exchange.market(call.parameters.symbol())
     price = market.history.average(call.now_ms, 5)
     return {"mins": 5, "price": answers.text(price.quantize(market.tick))}
@@ -118,7 +118,7 @@ def _one_or_all(call: Call) -> Market | list[Market]:
 
 
 def ticker_24hr(call: Call) -> Json:
-    """Figures of the last 24 hours, of one symbol or of all."""
+    """Return the statistics of the last 24 hours for one symbol or all."""
     found = _one_or_all(call)
     if isinstance(found, Market):
         return answers.ticker_24hr(found, call.now_ms)
@@ -126,7 +126,7 @@ def ticker_24hr(call: Call) -> Json:
 
 
 def ticker_price(call: Call) -> Json:
-    """Last price, of one symbol or of all."""
+    """Return the last price of one symbol or all."""
     found = _one_or_all(call)
     if isinstance(found, Market):
         return answers.ticker_price(found)
@@ -134,7 +134,7 @@ def ticker_price(call: Call) -> Json:
 
 
 def book_ticker(call: Call) -> Json:
-    """Best prices, of one symbol or of all."""
+    """Return the best prices of one symbol or all."""
     found = _one_or_all(call)
     if isinstance(found, Market):
         return answers.book_ticker(found)
@@ -142,7 +142,7 @@ def book_ticker(call: Call) -> Json:
 
 
 def etf_info(call: Call) -> Json:
-    """Leveraged tokens, one or all. They are followed here but not traded."""
+    """Return one leveraged token or all. The simulator values them but does not trade them."""
     symbol = call.parameters.optional("symbol")
     if symbol is None:
         return [_token(call, each) for each in _TOKENS]
@@ -152,7 +152,7 @@ def etf_info(call: Call) -> Json:
 
 
 def _token(call: Call, symbol: str) -> Json:
-    """A token that was worth 1 when the market started, and has moved so many times as much as its market since."""
+    """Value a token that started at 1 and moves by a multiple of its market's change."""
     underlying, leverage = _TOKENS[symbol]
     market = call.exchange.market(underlying)
     moved = market.last_price / market.rules.start_price

@@ -1,7 +1,7 @@
-"""Price-time matching for one symbol.
+"""Price-time matching engine for one symbol.
 
-Nothing here knows accounts, money or time: a plan says what an order would trade, applying it changes the book.
-Between planning and applying nothing else may touch the book.
+Nothing here deals with accounts, balances or time. A plan lists the fills of an incoming order; applying it changes the
+book. Nothing else may change the book in between.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ ZERO = Decimal(0)
 
 
 def opposite(side: Side) -> Side:
-    """The other side."""
+    """Return the other side."""
     return "SELL" if side == "BUY" else "BUY"
 
 
 class Entry:
-    """An order at rest in the book."""
+    """A resting order."""
 
     __slots__ = ("order_id", "owner", "price", "quantity", "side")
 
@@ -32,11 +32,11 @@ class Entry:
         self.side: Side = side
         self.price = price
         self.quantity = quantity
-        """What is left to trade."""
+        """Remaining quantity."""
 
 
 class Fill(NamedTuple):
-    """One match of an incoming order with a resting one, at the resting one's price."""
+    """One match of an incoming order with a resting one, at the resting order's price."""
 
     maker: Entry
     price: Decimal
@@ -44,24 +44,24 @@ class Fill(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What an incoming order would do to the book."""
+    """Fills and cancels that an incoming order would cause in the book."""
 
     fills: list[Fill]
     prevented: list[Entry]
     """Resting orders that self-trade prevention cancels."""
     taker_prevented: bool
-    """True when self-trade prevention cancels what is left of the incoming order."""
+    """True if self-trade prevention cancels the remainder of the incoming order."""
     left: Decimal
-    """Quantity that finds no match; for an order sized by value, what is left of the value."""
+    """Unmatched quantity; for an order sized by value, the unmatched value."""
 
     @property
     def quantity(self) -> Decimal:
-        """Base amount traded."""
+        """Base quantity of all fills."""
         return sum((fill.quantity for fill in self.fills), ZERO)
 
     @property
     def value(self) -> Decimal:
-        """Quote amount traded."""
+        """Quote amount of all fills."""
         return sum((fill.price * fill.quantity for fill in self.fills), ZERO)
 
 
@@ -71,7 +71,7 @@ class Prevention(NamedTuple):
     mode: str
     """cancel_maker, cancel_taker or cancel_both."""
     is_self: Callable[[str], bool]
-    """Whether an owner counts as the incoming order's own."""
+    """Test whether an owner's orders count as the incoming order's own."""
 
 
 class Level:
@@ -85,7 +85,7 @@ class Level:
 
 
 class Half:
-    """One side of the book; `keys` ascend towards the best price, so that the best is the last."""
+    """One side of the book. `keys` ascend towards the best price, which is the last."""
 
     __slots__ = ("_sign", "keys", "levels", "touched")
 
@@ -97,15 +97,15 @@ class Half:
         """Prices whose quantity changed since `take_changes`."""
 
     def best(self) -> Decimal | None:
-        """Best price, or None when the side is empty."""
+        """Return the best price, or None for an empty side."""
         return self.keys[-1] * self._sign if self.keys else None
 
     def prices(self) -> Iterator[Decimal]:
-        """Prices, best first."""
+        """Return the prices, best first."""
         return (key * self._sign for key in reversed(self.keys))
 
     def worst(self) -> Decimal | None:
-        """Price furthest from the other side, or None when the side is empty."""
+        """Return the price furthest from the other side, or None for an empty side."""
         return self.keys[0] * self._sign if self.keys else None
 
     def add(self, entry: Entry) -> None:
@@ -120,7 +120,7 @@ class Half:
         self.touched[entry.price] = None
 
     def reduce(self, entry: Entry, quantity: Decimal) -> None:
-        """Take `quantity` off `entry`; an entry with nothing left leaves the book."""
+        """Reduce `entry` by `quantity`. An entry without a remainder leaves the book."""
         level = self.levels[entry.price]
         entry.quantity -= quantity
         level.quantity -= quantity
@@ -134,11 +134,11 @@ class Half:
             del self.keys[bisect_left(self.keys, key)]
 
     def reaches(self, price: Decimal, limit: Decimal | None) -> bool:
-        """Whether a resting `price` is acceptable to an incoming order with this limit."""
+        """Return True if an incoming order with this limit accepts a resting `price`."""
         return limit is None or price * self._sign >= limit * self._sign
 
     def take_changes(self) -> list[tuple[Decimal, Decimal]]:
-        """(price, quantity now) of every level changed since the last call; quantity 0 means gone."""
+        """Return (price, new quantity) of every level changed since the last call; quantity 0 means gone."""
         if not self.touched:
             return []
         levels = self.levels
@@ -148,7 +148,7 @@ class Half:
 
 
 class Book:
-    """Resting orders of one symbol in price-time order."""
+    """Resting orders of one symbol in price-time priority."""
 
     def __init__(self, step: Decimal) -> None:
         self.bids = Half("BUY")
@@ -156,11 +156,11 @@ class Book:
         self._step = step
 
     def half(self, side: Side) -> Half:
-        """The side that orders of `side` rest on."""
+        """Return the side on which orders of `side` rest."""
         return self.bids if side == "BUY" else self.asks
 
     def crosses(self, side: Side, price: Decimal) -> bool:
-        """Whether an order at `price` would trade at once."""
+        """Return True if an order at `price` would trade at once."""
         against = self.half(opposite(side))
         best = against.best()
         return best is not None and against.reaches(best, price)
@@ -173,7 +173,10 @@ class Book:
         value: Decimal | None = None,
         prevention: Prevention | None = None,
     ) -> Plan:
-        """What an order of `quantity` base, or `value` quote, would trade down to `limit`. Changes nothing."""
+        """Match an order of `quantity` base or `value` quote down to `limit`, without changing the book.
+
+        Raises ValueError if both are None.
+        """
         against = self.half(opposite(side))
         left = value if quantity is None else quantity
         if left is None:
@@ -202,21 +205,21 @@ class Book:
         return Plan(fills, prevented, False, left)
 
     def _affordable(self, value: Decimal, price: Decimal) -> Decimal:
-        """The most whole steps that `value` buys at `price`."""
+        """Return the largest quantity in whole steps that `value` buys at `price`."""
         return (value / price).quantize(self._step, rounding=ROUND_DOWN)
 
     def apply(self, plan: Plan) -> None:
-        """Take the plan's fills and prevented orders out of the book."""
+        """Remove the plan's fills and prevented orders from the book."""
         for fill in plan.fills:
             self.half(fill.maker.side).reduce(fill.maker, fill.quantity)
         for entry in plan.prevented:
             self.remove(entry)
 
     def rest(self, entry: Entry) -> None:
-        """Put `entry` into the book behind the orders at its price."""
+        """Add `entry` to the book behind the orders at its price."""
         self.half(entry.side).add(entry)
 
     def remove(self, entry: Entry) -> None:
-        """Take what is left of `entry` out of the book, if it still rests there."""
+        """Remove the remainder of `entry` from the book, if it still rests there."""
         if entry.quantity:
             self.half(entry.side).reduce(entry, entry.quantity)

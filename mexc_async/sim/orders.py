@@ -1,4 +1,4 @@
-"""Orders and fills as accounts see them."""
+"""Orders and fills from an account's point of view."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PARTIALLY_CANCELED = "PARTIALLY_CANCELED"
 
 
 class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What an account asks for; the exchange has checked nothing yet."""
+    """An account's order request, not checked yet."""
 
     symbol: str
     side: Side
@@ -34,7 +34,7 @@ class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Order:
-    """One accepted order, updated in place as it trades."""
+    """One accepted order. It is updated in place as it trades."""
 
     __slots__ = (
         "account",
@@ -67,9 +67,9 @@ class Order:
         self.side = request.side
         self.type = request.type
         self.price = price
-        """The limit; for a MARKET order the last trade's price, or a reference price before it trades."""
+        """Limit price; for a MARKET order the last fill's price, or a reference price before the first fill."""
         self.quantity = ZERO if request.quantity is None else request.quantity
-        """0 for an order sized by value."""
+        """Base quantity; 0 for an order sized by value."""
         self.quote_quantity = ZERO if request.quote_quantity is None else request.quote_quantity
         self.stp_mode = request.stp_mode
         self.status = NEW
@@ -79,14 +79,14 @@ class Order:
         self.updated_ms = now_ms
         self.cancel_reason: str | None = None
         self.entry: Entry | None = None
-        """Its place in the book while it rests there."""
+        """The order's entry in the book; None when it does not rest."""
         self.hold_asset = ""
         self.held = ZERO
-        """What of the owner's locked balance belongs to this order."""
+        """Part of the owner's locked balance that is held for this order."""
 
     @property
     def is_open(self) -> bool:
-        """Whether it can still trade."""
+        """True while the order can trade."""
         return self.status in (NEW, PARTIALLY_FILLED)
 
     @property
@@ -95,7 +95,7 @@ class Order:
         return self.quantity - self.executed
 
     def count_fill(self, price: Decimal, quantity: Decimal, now_ms: int) -> None:
-        """Add a fill to the totals."""
+        """Add a fill to the totals and update the status."""
         self.executed += quantity
         self.executed_value += price * quantity
         self.updated_ms = now_ms
@@ -104,14 +104,14 @@ class Order:
             self.price = price
 
     def close(self, now_ms: int, reason: str | None = None) -> None:
-        """End it with whatever it has traded so far."""
+        """Cancel the order. Its fills so far stay."""
         self.status = PARTIALLY_CANCELED if self.executed else CANCELED
         self.updated_ms = now_ms
         self.cancel_reason = reason
 
 
 class AccountTrade(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One fill of one account's order."""
+    """One fill of an account's order."""
 
     trade_id: str
     order_id: str

@@ -1,4 +1,4 @@
-"""Spans of time and pages of histories, as the wallet's calls ask for them."""
+"""Time spans and pages in the requests for wallet histories."""
 
 from __future__ import annotations
 
@@ -13,25 +13,29 @@ T = TypeVar("T")
 
 
 def whole_seconds(time_ms: int) -> int:
-    """A time as the wallet's histories show it."""
+    """Cut a time to the second, as wallet histories show it. The result is in ms."""
     return time_ms // 1000 * 1000
 
 
 class Span(NamedTuple):
-    """From when to when, both ends included."""
+    """A time span with both ends included."""
 
     first_ms: int
     last_ms: int
 
     def holds(self, time_ms: int) -> bool:
-        """Whether a row of this time, which is shown in whole seconds, belongs to the span."""
+        """Return True if a row of this time, shown in whole seconds, belongs to the span."""
         return self.first_ms <= whole_seconds(time_ms) + 999 and whole_seconds(time_ms) <= self.last_ms
 
 
 def read_span(
     parameters: Parameters, now_ms: int, *, days: int, most_days: int | None = None, reach_days: int | None = None
 ) -> Span:
-    """`startTime` to `endTime`: the last `days` unless told. Raises Refusal -1128, or 400 for too wide or too old."""
+    """Read `startTime` and `endTime`; the default is the last `days`.
+
+    Raises Refusal -1128 for a start after the end, and 400 for a span over `most_days` or a start more than
+    `reach_days` ago.
+    """
     start_ms, end_ms = parameters.integer("startTime"), parameters.integer("endTime")
     last_ms = now_ms if end_ms is None else end_ms
     first_ms = last_ms - days * DAY if start_ms is None else start_ms
@@ -45,23 +49,23 @@ def read_span(
 
 
 class Page(NamedTuple):
-    """Which rows of a history are asked for."""
+    """A requested page of a history."""
 
     number: int
     size: int
 
     def of(self, rows: Sequence[T]) -> list[T]:
-        """The rows of this page."""
+        """Return the rows of this page."""
         first = (self.number - 1) * self.size
         return list(rows[first : first + self.size])
 
     def count(self, rows: Sequence[object]) -> int:
-        """How many pages all rows make."""
+        """Return the number of pages for all rows."""
         return -(-len(rows) // self.size)
 
 
 def read_page(parameters: Parameters, size_name: str, bounds: tuple[int, int]) -> Page:
-    """`page`, from 1, and its size with this (default, maximum). Raises Refusal 700008."""
+    """Read `page`, from 1, and the page size with this (default, maximum). Raises Refusal 700008."""
     number = parameters.integer("page")
     if number == 0:
         raise illegal("page")

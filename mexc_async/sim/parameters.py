@@ -1,4 +1,4 @@
-"""What a request says: parameters from query and body, and the text that its signature must cover."""
+"""Parameters of a request from query and body, and the text that its signature covers."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ _CONTENT_TYPES = ("", "application/json", "application/x-www-form-urlencoded")
 
 
 class Received(NamedTuple):
-    """A request's parameters and what its signature is judged by."""
+    """A request's parameters and the input of its signature check."""
 
     parameters: Parameters
     signed_text: bytes
-    """Query and body as received, joined with nothing between, `signature` taken out."""
+    """Query and body as received, joined with nothing between them, without `signature`."""
     is_well_encoded: bool
-    """False when a percent code has lower-case hex digits, which MEXC's check does not accept."""
+    """False if a percent code has lower-case hex digits, which MEXC's check does not accept."""
 
 
 class Parameters:
-    """Parameters by name; the query wins when a name is in both."""
+    """Parameters by name. The query wins over the body."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self._values = values
 
     def optional(self, name: str) -> str | None:
-        """The text, or None when it is absent or empty."""
+        """Return the text, or None if it is absent or empty."""
         return self._values.get(name) or None
 
     def text(self, name: str) -> str:
-        """The text. Raises Refusal 700004 when it is absent or empty."""
+        """Return the text. Raises Refusal 700004 if it is absent or empty."""
         value = self.optional(name)
         if value is None:
             raise missing(name)
         return value
 
     def word(self, name: str, allowed: tuple[W, ...]) -> W:
-        """One of the allowed words, case included. Raises Refusal 700004 or 700008."""
+        """Return one of the allowed words; case counts. Raises Refusal 700004 or 700008."""
         value = self.text(name)
         for word in allowed:
             if word == value:
@@ -57,7 +57,7 @@ class Parameters:
         raise illegal(name)
 
     def decimal(self, name: str) -> Decimal | None:
-        """A plain decimal number, or None when absent. Raises Refusal 700008 for anything else, `1E-7` included."""
+        """Return a plain decimal number, or None if absent. Raises Refusal 700008 for other text, such as `1E-7`."""
         value = self.optional(name)
         if value is None:
             return None
@@ -66,7 +66,7 @@ class Parameters:
         return Decimal(value)
 
     def amount(self, name: str, decimals: int) -> Decimal:
-        """An amount of money. Raises Refusal 10095, 10096, 10102 or 700008."""
+        """Return a positive amount of an asset. Raises Refusal 10095, 10096, 10102 or 700008."""
         value = self.decimal(name)
         if value is None:
             raise Refusal(10095, "The amount is required.")
@@ -76,7 +76,7 @@ class Parameters:
         return value
 
     def integer(self, name: str) -> int | None:
-        """A whole number of at least 0, or None when absent. Raises Refusal 700008."""
+        """Return a whole number from 0, or None if absent. Raises Refusal 700008."""
         value = self.optional(name)
         if value is None:
             return None
@@ -85,35 +85,35 @@ class Parameters:
         return int(value)
 
     def limit(self, bounds: tuple[int, int], name: str = "limit") -> int:
-        """`limit` with this (default, maximum); more than the maximum counts as the maximum."""
+        """Return a number of rows with this (default, maximum), capped at the maximum. Raises Refusal 700008."""
         value = self.integer(name)
         if value == 0:
             raise illegal(name)
         return bounds[0] if value is None else min(value, bounds[1])
 
     def symbol(self) -> str:
-        """The mandatory symbol as text. Raises Refusal 700004 or -1121."""
+        """Return the mandatory symbol, not looked up yet. Raises Refusal 700004 or -1121."""
         return check_symbol(self.text("symbol"))
 
     def symbols(self, name: str = "symbol") -> list[str] | None:
-        """A comma-separated list of symbols, or None when absent."""
+        """Return a comma-separated list of symbols, or None if absent. Raises Refusal -1121."""
         value = self.optional(name)
         return None if value is None else [check_symbol(part) for part in value.split(",")]
 
     def flag(self, name: str) -> bool:
-        """`true` or `false`. Raises Refusal 700004 or 700008."""
+        """Return `true` or `false` as a bool. Raises Refusal 700004 or 700008."""
         return self.word(name, ("true", "false")) == "true"
 
 
 def check_decimals(name: str, number: Decimal, decimals: int) -> None:
-    """Raise Refusal unless `number` has at most so many decimals that count."""
+    """Raise Refusal 10096 if `number` has more decimals than `decimals`. Trailing zeros do not count."""
     exponent = number.normalize().as_tuple().exponent
     if isinstance(exponent, int) and -exponent > decimals:
         raise too_many_decimals(name, decimals)
 
 
 def check_symbol(text: str) -> str:
-    """The symbol, if it could be one: upper case, no separator. Raises Refusal -1121."""
+    """Return the text if it has the form of a symbol: upper case, no separator. Raises Refusal -1121."""
     if not _SYMBOL.fullmatch(text):
         raise invalid_symbol()
     return text
@@ -143,20 +143,20 @@ def receive(query: str, body: bytes, content_type: str) -> Received:
 
 
 def _read_pairs(text: str, values: dict[str, str]) -> str:
-    """Fill `values` from `a=1&b=2` and return the text without its `signature`."""
+    """Add the pairs of `a=1&b=2` to `values`, and return the text without its `signature`."""
     if not text:
         return text
-    kept: list[str] = []
+    signed: list[str] = []
     for pair in text.split("&"):
         name, _, value = pair.partition("=")
         if name == "signature":
             values.setdefault(name, value)
             continue
-        kept.append(pair)
+        signed.append(pair)
         if "%" in pair or "+" in pair:
             name, value = unquote_plus(name), unquote_plus(value)
         values.setdefault(name, value)
-    return "&".join(kept)
+    return "&".join(signed)
 
 
 def _read_json(body: bytes) -> dict[str, str]:
@@ -168,7 +168,7 @@ def _read_json(body: bytes) -> dict[str, str]:
 
 
 def _text_of(value: object) -> str:
-    """A JSON value as the text it would have in a query."""
+    """Return a JSON value as the text that it would be in a query."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):

@@ -1,6 +1,6 @@
-"""What happened on the exchange as frames of the stream: the one place that knows how events and states are written.
+"""Push frames of the stream, built from events and states.
 
-Amounts read as REST writes them, ids are REST's, versions are those of REST's lastUpdateId.
+Amounts are formatted as in REST answers, ids are those of REST, and versions are REST's lastUpdateId.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _MAIN_ZONE = "UTC+8"
 
 
 def aggre_deals(topic: Topic, trades: Iterable[Trade], now_ms: int) -> bytes:
-    """The trades of a window."""
+    """Build the push of a window's trades."""
     rows = tuple(
         TradePush(text(each.price), text(each.quantity), _taker(each), each.time_ms, trade_id(each)) for each in trades
     )
@@ -67,13 +67,13 @@ def aggre_deals(topic: Topic, trades: Iterable[Trade], now_ms: int) -> bytes:
 
 
 def deals(topic: Topic, trades: Iterable[Trade], now_ms: int) -> bytes:
-    """The same in the older shape, without ids."""
+    """Build the push of a window's trades in the older shape, without ids."""
     rows = tuple(LegacyTrade(text(each.price), text(each.quantity), _taker(each), each.time_ms) for each in trades)
     return _public(topic, LegacyTrades(rows, topic.event_type), now_ms)
 
 
 def trade_id(trade: Trade) -> str:
-    """A public trade's id, as long as those that were seen; an account's own id of it begins alike."""
+    """Return a public trade's id, as long as recorded ones. An account's own id of the trade has the same start."""
     return f"{trade.trade_id}X0_{trade.time_ms:020d}"
 
 
@@ -92,7 +92,7 @@ def aggre_depth(
     last: BookEvent,
     now_ms: int,
 ) -> bytes:
-    """Levels that changed from version `first` up to the last event's."""
+    """Build the push of the levels that changed from version `first` to the last event's version."""
     body = DepthUpdate(
         asks=_levels(asks.items()),
         bids=_levels(bids.items()),
@@ -105,7 +105,7 @@ def aggre_depth(
 
 
 def increase_depths(topic: Topic, events: Iterable[BookEvent], now_ms: int) -> bytes:
-    """Single changes of a book."""
+    """Build the push of single changes of a book."""
     items = tuple(
         LegacyDepthUpdate(_levels(each.asks), _levels(each.bids), str(each.version), topic.event_type)
         for each in events
@@ -114,7 +114,7 @@ def increase_depths(topic: Topic, events: Iterable[BookEvent], now_ms: int) -> b
 
 
 def limit_depth(topic: Topic, market: Market, now_ms: int) -> bytes:
-    """The best levels of both sides."""
+    """Build the push of the best levels of both sides."""
     body = DepthSnapshot(
         asks=_levels(market.levels("SELL", int(topic.choice))),
         bids=_levels(market.levels("BUY", int(topic.choice))),
@@ -126,18 +126,18 @@ def limit_depth(topic: Topic, market: Market, now_ms: int) -> bytes:
 
 
 def aggre_book_ticker(topic: Topic, market: Market, now_ms: int) -> bytes:
-    """Best bid and ask."""
+    """Build the push of the best bid and ask."""
     best = _best(market.top("BUY"), market.top("SELL"))
     return _public(topic, BookTickerPush(*best, str(market.version), market.changed_ms), now_ms)
 
 
 def book_ticker(topic: Topic, market: Market, now_ms: int) -> bytes:
-    """The same in the older shape, without a version."""
+    """Build the push of the best bid and ask in the older shape, without a version."""
     return _public(topic, BookTickerItem(*_best(market.top("BUY"), market.top("SELL"))), now_ms)
 
 
 def book_ticker_batch(topic: Topic, tops: Iterable[Top], market: Market, now_ms: int) -> bytes:
-    """Every best bid and ask of a window, the last of which still holds."""
+    """Build the push of every best bid and ask of a window; the last one is current."""
     items = tuple(BookTickerItem(*_best(*top)) for top in tops)
     return _public(topic, BookTickerBatch(items, str(market.version), market.changed_ms), now_ms)
 
@@ -159,7 +159,7 @@ def _best(bid: Best, ask: Best) -> tuple[str, str, str, str]:
 
 
 def kline(topic: Topic, market: Market, interval: str, now_ms: int) -> bytes:
-    """The running bar; `interval` is the history's name of the topic's interval. Window bounds are in seconds."""
+    """Build the push of the running bar. Its bounds are in seconds. `interval` is REST's name of the interval."""
     bar = market.history.bars(interval, now_ms, None, None, 1)[-1]
     body = KlinePush(
         interval=topic.choice,
@@ -176,18 +176,18 @@ def kline(topic: Topic, market: Market, interval: str, now_ms: int) -> bytes:
 
 
 def mini_ticker(topic: Topic, market: Market, now_ms: int) -> bytes:
-    """The day of one symbol."""
+    """Build the push of one symbol's daily statistics."""
     return _public(topic, _day(market, topic.choice, now_ms), now_ms)
 
 
 def mini_tickers(topic: Topic, markets: Iterable[Market], now_ms: int) -> bytes:
-    """The day of every symbol."""
+    """Build the push of every symbol's daily statistics."""
     items = tuple(_day(market, topic.choice, now_ms) for market in markets)
     return encode_push(Push(topic.name, MiniTickers(items), send_time=now_ms))
 
 
 def _day(market: Market, zone: str, now_ms: int) -> MiniTicker:
-    """High, low and amounts of the last 24 hours, as REST has them; changes since the zone's midnight."""
+    """Build the statistics: high, low and volumes of the last 24 hours, changes since the zone's midnight."""
     day = market.history.day(now_ms)
     main, main_close = _changes(market, _MAIN_ZONE, now_ms)
     zoned, zoned_close = _changes(market, zone, now_ms)
@@ -208,7 +208,7 @@ def _day(market: Market, zone: str, now_ms: int) -> MiniTicker:
 
 
 def _changes(market: Market, zone: str, now_ms: int) -> tuple[str, str]:
-    """Ratio of change since the zone's day began: against its first price, and against the last one before."""
+    """Return the change since the zone's midnight as ratios to the first price after it and the last one before it."""
     if zone == "24H":
         opening = closing = market.history.day(now_ms).open
     else:
@@ -218,7 +218,7 @@ def _changes(market: Market, zone: str, now_ms: int) -> tuple[str, str]:
 
 
 def midnight(zone: str, now_ms: int) -> int:
-    """When the running day of a zone such as `UTC+5:30` began."""
+    """Return the start in ms of the current day of a zone such as `UTC+5:30`."""
     hours, _, minutes = zone.removeprefix("UTC")[1:].partition(":")
     shift = int(hours) * _HOUR + int(minutes or 0) * MINUTE
     if zone.startswith("UTC-"):
@@ -234,7 +234,7 @@ def _ratio(ratio: Decimal) -> str:
 
 
 def account(event: BalanceEvent, now_ms: int) -> bytes:
-    """A balance that changed."""
+    """Build the push of a changed balance."""
     body = BalanceChange(
         asset=event.asset,
         coin_id=_opaque(event.asset),
@@ -249,7 +249,7 @@ def account(event: BalanceEvent, now_ms: int) -> bytes:
 
 
 def deal(event: DealEvent, now_ms: int) -> bytes:
-    """A fill; its id is the one that myTrades shows."""
+    """Build the push of a fill. Its id is the one in myTrades."""
     made = event.trade
     body = FillPush(
         price_text=text(made.price),
@@ -269,7 +269,7 @@ def deal(event: DealEvent, now_ms: int) -> bytes:
 
 
 def order(event: OrderEvent, now_ms: int) -> bytes:
-    """An order as it is now."""
+    """Build the push of an order's current state."""
     total = event.quote_quantity
     if event.type != "MARKET":
         total = event.price * event.quantity
@@ -297,7 +297,7 @@ def order(event: OrderEvent, now_ms: int) -> bytes:
 
 
 def _average(event: OrderEvent) -> Decimal:
-    """Mean price of what has traded, with as many decimals as the order's price."""
+    """Return the mean price of the fills, with as many decimals as the order's price."""
     if not event.executed:
         return _ZERO
     return (event.executed_value / event.executed).quantize(event.price, rounding=ROUND_HALF_UP)
@@ -312,5 +312,5 @@ def _public(topic: Topic, body: Body, now_ms: int) -> bytes:
 
 @cache
 def _opaque(name: str) -> str:
-    """An id that says nothing, the same each time."""
+    """Return an id without meaning, the same at each call."""
     return md5(name.encode(), usedforsecurity=False).hexdigest()

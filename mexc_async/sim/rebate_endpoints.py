@@ -1,4 +1,4 @@
-"""Rebates: everybody's part of the group `rebate` of the reference."""
+"""Rebate endpoints for every account, from the group `rebate` of the reference."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ ZERO = Decimal(0)
 
 
 def total(amounts: Iterable[Decimal]) -> str:
-    """A sum with eight decimals, as rebates are shown."""
+    """Format a sum with eight decimals, as rebates show it."""
     return format(sum(amounts, ZERO), ".8f")
 
 
 def masked(email: str) -> str:
-    """A mail address that only its owner recognises."""
+    """Mask a mail address."""
     name, _, host = email.partition("@")
     return f"{name[:3]}****{name[-1:]}@{host}"
 
 
 def invitees(call: Call) -> list[Account]:
-    """The traders that the sender invited."""
+    """Return the traders that the sender invited."""
     return [account for account in call.exchange.accounts.values() if account.inviter is call.account]
 
 
 def paid_to(call: Call, kind: Kind, span: Span) -> list[Rebate]:
-    """The shares of this kind that the sender was paid for fills of the span, newest first."""
+    """Return the rebates of this kind paid to the sender for fills of the span, newest first."""
     uid = call.account.uid
 
     def is_wanted(rebate: Rebate) -> bool:
@@ -52,7 +52,7 @@ def paid_to(call: Call, kind: Kind, span: Span) -> list[Rebate]:
 
 
 def rebate_history(call: Call) -> Json:
-    """What the account has earned with each trader that it invited, in USDT."""
+    """Return the account's earnings from each trader that it invited, in USDT."""
     span = read_span(call.parameters, call.now_ms, days=_YEAR)
     paid, found = paid_to(call, "referral", span), invitees(call)
     page = read_page(call.parameters, "limit", _PAGES)
@@ -72,12 +72,12 @@ def rebate_history(call: Call) -> Json:
 
 
 def rebate_detail(call: Call) -> Json:
-    """What the account has earned with each fill of the traders that it invited."""
+    """Return the account's earnings from each fill of the traders that it invited."""
     return _detail(call, "referral")
 
 
 def rebate_self_detail(call: Call) -> Json:
-    """What the account has got back of its own fees, having been invited."""
+    """Return the rebates on the account's own fees, which it gets because it was invited."""
     return _detail(call, "kickback")
 
 
@@ -101,14 +101,14 @@ def _detail_row(call: Call, rebate: Rebate) -> Json:
 
 
 def refer_codes(call: Call) -> Json:
-    """The code that the account invites with."""
+    """Return the account's invitation code."""
     return {"referCode": refer_code(call.account)}
 
 
 def grouped(
     rebates: list[Rebate], key: Callable[[Rebate], tuple[int | str, ...]]
 ) -> dict[tuple[int | str, ...], list[Rebate]]:
-    """The shares by key, in the order of their first."""
+    """Group rebates by key, in the order of their first occurrence."""
     groups: dict[tuple[int | str, ...], list[Rebate]] = {}
     for rebate in rebates:
         groups.setdefault(key(rebate), []).append(rebate)
@@ -116,12 +116,12 @@ def grouped(
 
 
 def utc_day(time_ms: int, form: str) -> str:
-    """The UTC date as text."""
+    """Format the UTC date of a time in ms."""
     return datetime.fromtimestamp(time_ms / 1000, UTC).strftime(form)
 
 
 def day_trader_asset(rebate: Rebate) -> tuple[int, str, str]:
-    """A key to group shares by."""
+    """Return a key that groups rebates by day, trader and asset."""
     return rebate.trade.time_ms // DAY, rebate.trader, rebate.asset
 
 

@@ -1,6 +1,6 @@
-"""Shares of the fees: to who invited a trader, back to the trader invited, and to brokers for their sub-accounts.
+"""Rebates: shares of each fee for the inviter, for the invited trader, and for the broker of a sub-account.
 
-They are worked out from the accounts' own fills, and paid out of the fees that those fills left with the exchange.
+They are computed from the accounts' own fills, and paid from the fees that the exchange charged on those fills.
 """
 
 from __future__ import annotations
@@ -24,35 +24,35 @@ _REMEMBERED = 50_000
 
 
 class Rebate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One share of one fill's fee."""
+    """One rebate: a share of one fill's fee."""
 
     kind: Kind
     payee: str
-    """Whose wallet it went to."""
+    """Uid of the account that receives it."""
     trader: str
-    """Whose fill it was."""
+    """Uid of the account that traded."""
     rate: Decimal
     asset: str
     amount: Decimal
     usdt: Decimal
-    """What the amount was worth."""
+    """Value of the amount in USDT at the time of payment."""
     trade: AccountTrade
     trade_usdt: Decimal
-    """What the fill was worth."""
+    """Value of the fill in USDT at the time of payment."""
     paid_ms: int
 
 
 class Rebates:
-    """Every share that was paid. `advance` pays those of new fills."""
+    """All paid rebates. `advance` pays those of new fills."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._counted: dict[str, int] = {}
-        """Fills that have been looked at, by uid."""
+        """Number of fills processed, by uid."""
         self._paid: deque[Rebate] = deque(maxlen=_REMEMBERED)
 
     def advance(self, now_ms: int) -> None:
-        """Pay the shares of every fill since the last time."""
+        """Pay the rebates of every fill since the last call."""
         for account in self._exchange.accounts.values():
             seen = self._counted.get(account.uid, 0)
             if account.trade_count == seen:
@@ -64,14 +64,14 @@ class Rebates:
             for trade in account.trades_since(seen):
                 for kind, payee, rate in shares:
                     self._pay(kind, payee, account, rate, trade, now_ms)
-            self._exchange.tell(now_ms, {payee.uid: "DEPOSIT" for _, payee, _ in shares})
+            self._exchange.report(now_ms, {payee.uid: "DEPOSIT" for _, payee, _ in shares})
 
     def newest_first(self, is_wanted: Callable[[Rebate], bool]) -> list[Rebate]:
-        """Every share that is wanted."""
+        """Return the rebates for which `is_wanted` is true, newest first."""
         return [rebate for rebate in reversed(self._paid) if is_wanted(rebate)]
 
     def in_usdt(self, asset: str, amount: Decimal) -> Decimal:
-        """What an amount is worth at the last prices; nothing where no market tells."""
+        """Return the value of an amount in USDT at the last prices; 0 without a market to derive it from."""
         return amount * (worth_in_usdt(asset, self._exchange.markets) or 0)
 
     def _pay(
@@ -98,7 +98,7 @@ class Rebates:
 
 
 def _shares(trader: Account) -> list[tuple[Kind, Account, Decimal]]:
-    """(what for, who is paid, which share) of each of the trader's fees."""
+    """Return (kind, receiver, ratio) of each rebate on the trader's fees."""
     shares: list[tuple[Kind, Account, Decimal]] = []
     if trader.inviter is not None:
         shares.append(("referral", trader.inviter, choices.REFERRAL_RATE))
@@ -109,5 +109,5 @@ def _shares(trader: Account) -> list[tuple[Kind, Account, Decimal]]:
 
 
 def refer_code(account: Account) -> str:
-    """The code that an account invites others with."""
+    """Return the account's invitation code."""
     return f"mexc-{account.uid}"

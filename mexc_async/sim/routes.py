@@ -40,7 +40,7 @@ _PATHS = {endpoint.path for endpoint in ENDPOINTS}
 
 
 def find_endpoint(method: str, path: str) -> Endpoint:
-    """The endpoint that a request asks for. Raises Refusal 404 or 405."""
+    """Return the endpoint of a request. Raises Refusal 404 or 405."""
     found = _ROUTES.get((method, path))
     if found is not None:
         return found

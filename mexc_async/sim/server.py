@@ -1,7 +1,7 @@
-"""The simulated exchange on a socket: requests in, MEXC's answers out.
+"""The simulated exchange as a server.
 
-Every request is checked, matched and answered in one piece in the order of its arrival; only reading its body waits,
-and what a fault holds up.
+Each request is checked, matched and answered in one step, in the order of arrival. Only reading its body and faults
+make it wait.
 """
 
 from __future__ import annotations
@@ -47,42 +47,42 @@ from mexc_async.sim.wallet_control import Order, carry_out
 log = logging.getLogger("mexc_async.sim")
 
 ADVANCE_MS = 50
-"""How often the market moves when nobody asks."""
+"""Longest time between two steps of the market, in ms, without requests."""
 
 
 class StartFailed(ValueError):
-    """The simulator cannot start as configured; the message is one line."""
+    """Error for a configuration that the simulator cannot start with. The message is one line."""
 
 
 def main_account(
     api_key: str = DEMO_KEY, api_secret: str = DEMO_SECRET, balances: dict[str, Decimal] | None = None
 ) -> AccountSpec:
-    """The account that opens with the usual key."""
+    """Describe a main account, by default with the public demo key."""
     return AccountSpec(name="main", api_key=api_key, api_secret=api_secret, balances=balances)
 
 
 class SimConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """How to run a simulator."""
+    """Settings of a simulator."""
 
     host: str = "127.0.0.1"
     port: int = 0
-    """0 takes a free one."""
+    """TCP port; 0 for a free one."""
     seed: int = 7
     limits: Profile = "default"
-    """`default` counts MEXC's documented budgets, `guide` 100 requests/s and nothing else, `none` nothing."""
+    """Rate limits: `default` for MEXC's documented limits, `guide` for 100 requests/s only, `none` for none."""
     windows: Windows = "sliding"
     accounts: tuple[AccountSpec, ...] = (main_account(),)
     tape: Path | None = None
     """Recorded market to play beside the seeded ones."""
     loop_tape: bool = True
     flow: float = 1.0
-    """Scales the background market; 0 lays its books out and leaves them."""
+    """Factor of the background market's events, from 0 to 1000. With 0 the books stand still."""
     sockets: SocketRules = SocketRules()
     wallet: WalletRules = WalletRules()
     faults: tuple[Fault, ...] = ()
-    """In force from the start."""
+    """Faults in force from the start."""
     control: bool = False
-    """Serve /sim/... to callers on loopback: faults, gaps, and what happens to money, keys and accounts."""
+    """True to serve /sim/... to callers on loopback: faults, gaps, and commands about funds, keys and accounts."""
 
     def __post_init__(self) -> None:
         if self.limits not in PROFILES:
@@ -106,7 +106,7 @@ class Simulator:
     """
 
     def __init__(self, config: SimConfig | None = None) -> None:
-        """Build the exchange; nothing is served before `start`. Raises ValueError for a bad tape or account."""
+        """Build the exchange. `start` makes it serve. Raises ValueError for a bad tape or account."""
         self.config = config or SimConfig()
         now_ms = self._now_ms()
         tape = None if self.config.tape is None else read_tape(self.config.tape)
@@ -136,7 +136,7 @@ class Simulator:
         self._gate = Gate(self.restart)
         self._listener = Listener(self._serve, self.config.host, self.config.port)
         self._controllers: set[asyncio.Transport] = set()
-        """Connections that give an order at this moment."""
+        """Connections whose control request is being carried out."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._rest = ""
 
@@ -153,9 +153,9 @@ class Simulator:
         return "ws" + self.rest.removeprefix("http") + STREAM
 
     def inject(self, *faults: Fault) -> int:
-        """Put faults in force; those that strike at once do so now, and the sockets that they befell are returned.
+        """Put faults in force. Those with `now` apply at once; return the number of connections they hit.
 
-        Raises BadFault when one names no endpoint, and does nothing.
+        Raises BadFault if one matches no endpoint, and then does nothing.
         """
         for fault in faults:
             check_target(fault, ENDPOINTS)
@@ -168,10 +168,10 @@ class Simulator:
         return self.restart(fault.delay_ms) if fault.kind == "restart" else self.sockets.strike(fault)
 
     def restart(self, down_ms: int) -> int:
-        """Drop every connection, refuse new ones for so long, and serve again under the same address.
+        """Drop every connection, refuse new ones for `down_ms`, then serve again at the same address.
 
-        Orders, balances, listen keys and counted limits are kept, and nothing moves meanwhile; requests that wait are
-        lost. Returns how many connections that were. Does nothing while it is down already.
+        Orders, balances, listen keys and rate limit counters survive. The market stands still meanwhile, and waiting
+        requests are lost. Returns the number of connections dropped. Does nothing while the exchange is down already.
         """
         if not self._gate.is_open:
             return 0
@@ -184,22 +184,22 @@ class Simulator:
         try:
             await self._listener.pause(down_ms / 1000)
         except OSError:
-            log.exception("the exchange cannot come back")
+            log.exception("the simulated exchange cannot reopen its port")
             return
         for mover in self._movers:
             mover.pause(self._now_ms() - gone_ms)
         self._gate.is_open = True
 
     def clear_faults(self) -> None:
-        """Put no fault in force any more; what is broken stays broken."""
+        """Remove all faults. Broken connections stay broken."""
         self._faults.clear()
 
     def fault_counts(self) -> list[FaultCount]:
-        """Every fault in force and how often it has struck."""
+        """Return every fault in force with its counts."""
         return self._faults.counts()
 
     def statement(self, account: str | None = None) -> Statement:
-        """The truth about an account, by name or uid; the main one unless told otherwise. Raises ValueError."""
+        """Return the audit of an account, by name or uid; of the main account by default. Raises ValueError."""
         accounts = self.exchange.accounts.values()
         for each in accounts:
             if account in (None, each.uid, each.name):
@@ -207,19 +207,19 @@ class Simulator:
         raise ValueError(f"account {account!r} is none of {', '.join(each.name for each in accounts)}")
 
     def open_gap(self, gap: GapRequest | None = None) -> Gap:
-        """Move prices so that a round of three orders gains. Raises ValueError where that cannot be."""
+        """Move prices so that a round of three orders is profitable. Raises ValueError if that is not possible."""
         now_ms = self._now_ms()
         self._advance(now_ms)
         return open_gap(self.exchange, gap or GapRequest(), self._liquidity.move, now_ms)
 
     def order(self, order: Order) -> dict[str, object]:
-        """Do what is ordered about money, keys or accounts, and say what came of it. Raises ValueError or Refusal."""
+        """Carry out a back-office command and return its result. Raises ValueError or Refusal."""
         now_ms = self._now_ms()
         self._advance(now_ms)
         return carry_out(self.exchange, self.wallet, order, now_ms)
 
     async def start(self) -> None:
-        """Serve from now on. Raises StartFailed when host or port cannot be had."""
+        """Start to serve. Raises StartFailed if host or port is not available, RuntimeError at a second call."""
         if self._rest:
             raise RuntimeError("the simulator has been started already")
         try:
@@ -230,7 +230,7 @@ class Simulator:
         self._own(self._keep_moving(), "mexc-sim-clock")
 
     async def aclose(self) -> None:
-        """Stop serving. May be called again, and before `start`."""
+        """Stop serving. Safe to call again, and before `start`."""
         tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()
@@ -261,7 +261,7 @@ class Simulator:
         return time.time_ns() // 1_000_000
 
     async def _keep_moving(self) -> None:
-        """Let the market move while nobody asks, and the stream show it."""
+        """Move the market without requests, and send the stream's pushes."""
         while True:
             try:
                 now_ms = self._now_ms()
@@ -269,7 +269,7 @@ class Simulator:
                     self._advance(now_ms)
                 self.sockets.tick(now_ms)
             except Exception:
-                log.exception("the background market failed; it goes on")
+                log.exception("a step of the background market failed; the market continues")
             step_ms = min(ADVANCE_MS, self.sockets.shortest_ms or ADVANCE_MS)
             await asyncio.sleep((step_ms - time.time() * 1000 % step_ms) / 1000)
 
@@ -278,7 +278,7 @@ class Simulator:
             mover.advance(now_ms)
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        """One request."""
+        """Answer one request."""
         try:
             if not self._gate.is_open:
                 return drop(request)
@@ -298,7 +298,7 @@ class Simulator:
             return refused(Refusal(500, "Internal error", 500))
 
     async def _control(self, request: web.BaseRequest) -> web.Response:
-        """Carry out an order to the simulator itself."""
+        """Carry out a control request to the simulator itself."""
         body = await request.read() if request.can_read_body else b""
         transport = request.transport
         if transport is None:
@@ -314,7 +314,7 @@ class Simulator:
         return answer
 
     async def _handle(self, request: web.BaseRequest) -> web.Response:
-        """Route, read and count a request, check and carry it out, answer it; a fault may befall it at each step."""
+        """Route, read, count, check, carry out and answer a request, with its faults at each step."""
         path, _, query = request.raw_path.partition("?")
         endpoint = find_endpoint(request.method, path)
         fate = fate_of(self._faults, endpoint)
@@ -334,7 +334,7 @@ class Simulator:
         return await self._gate.answer(request, fate, answer)
 
     def _count(self, request: web.BaseRequest, endpoint: Endpoint) -> None:
-        """Count a request against the limits. Raises Refusal."""
+        """Count a request against the rate limits. Raises Refusal 429 or 418."""
         known = self.exchange.keys.find(_api_key(request))
         uid = known.account if known else None
         rejection = self._limits.arrive(request.remote or "", uid, endpoint.costs, time.monotonic())
@@ -343,7 +343,7 @@ class Simulator:
             raise Refusal(rejection.status, text, rejection.status, rejection.retry_after_s)
 
     def _carry_out(self, request: web.BaseRequest, endpoint: Endpoint, received: Received, fate: Fate) -> web.Response:
-        """Check and handle a request as of now."""
+        """Check a request, carry it out at the current time and return the answer."""
         now_ms = self._now_ms()
         try:
             sender = None
@@ -366,7 +366,7 @@ def _api_key(request: web.BaseRequest) -> str:
 
 
 def _names(request: web.BaseRequest, endpoint: Endpoint, received: Received) -> Names:
-    """What the orders that a request places or cancels can be called."""
+    """Return the names of the orders that a request places or cancels."""
     ids = trade_endpoints.client_ids(endpoint.name, received.parameters)
     return frozenset((_api_key(request), each) for each in ids)
 

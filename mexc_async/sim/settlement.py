@@ -1,4 +1,4 @@
-"""How a match moves money: quote one way, base the other, and each user's fee to the exchange."""
+"""Settlement of matches: quote and base change hands, and each user pays a fee to the exchange."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from mexc_async.sim.market import Market
 from mexc_async.sim.orders import Order
 
 HOUSE = "house"
-"""The rest of the world: background liquidity and the tape. Unbounded."""
+"""Balances of the background market and the tape; unbounded."""
 FEES = "fees"
-"""Where the exchange keeps the fees it has charged."""
+"""Balances of the fees that the exchange charged."""
 CHAIN = "chain"
-"""Every blockchain: deposits come from it and withdrawals go to it. Unbounded."""
+"""Balances outside the exchange: deposits come from them and withdrawals go to them; unbounded."""
 
 _MX_STEP = Decimal("0.00000001")
 _MX_QUOTE = "USDT"
@@ -24,28 +24,28 @@ ZERO = Decimal(0)
 
 
 class Settlement:
-    """Moves the money of matches and keeps every order's hold right."""
+    """Settlement of matches and adjustment of the orders' holds."""
 
     def __init__(self, ledger: Ledger, markets: Mapping[str, Market]) -> None:
         self._ledger = ledger
         self._markets = markets
 
     def fee_rate(self, account: Account, market: Market, *, is_maker: bool) -> Decimal:
-        """The account's fee ratio on this symbol."""
+        """Return the account's fee ratio for this symbol."""
         own = account.maker_fee if is_maker else account.taker_fee
         if own is not None:
             return own
         return market.rules.maker_fee if is_maker else market.rules.taker_fee
 
     def cost_rate(self, account: Account, market: Market) -> Decimal:
-        """Quote held per quote of a buy's value: the value and the higher of the two fees."""
+        """Return the quote to hold per quote of a buy's value: 1 plus the higher of the two fee ratios."""
         maker = self.fee_rate(account, market, is_maker=True)
         return 1 + max(maker, self.fee_rate(account, market, is_maker=False))
 
     def exchange(
         self, market: Market, buyer: Order | None, seller: Order | None, price: Decimal, quantity: Decimal
     ) -> None:
-        """Swap quote for base between two orders; None is the rest of the world."""
+        """Swap quote for base between two orders. None stands for the background market."""
         rules = market.rules
         value = price * quantity
         payer = HOUSE if buyer is None else buyer.account
@@ -60,7 +60,7 @@ class Settlement:
     def charge(
         self, market: Market, order: Order, account: Account, value: Decimal, *, is_maker: bool
     ) -> tuple[Decimal, str]:
-        """Take the fee of one fill and return it with its asset: quote, or MX where the account pays in MX."""
+        """Charge the fee of one fill and return it with its asset: quote, or MX if the account pays in MX."""
         fee = value * self.fee_rate(account, market, is_maker=is_maker)
         quote = market.rules.quote
         if not fee:
@@ -77,7 +77,7 @@ class Settlement:
         return fee, quote
 
     def trim_hold(self, market: Market, order: Order, account: Account) -> None:
-        """Give back what the order no longer needs: better prices than its limit, lower fees, or its end."""
+        """Release the part of an order's hold that it no longer needs, after better prices, lower fees or its end."""
         needed = ZERO
         if order.is_open:
             needed = order.remaining

@@ -1,4 +1,4 @@
-"""When a socket's life ends, and what it may do until then. The time is passed in, in monotonic seconds."""
+"""Limits of a stream connection and of its lifetime. Times are arguments, in monotonic seconds."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ _LARGEST = 1_000_000_000
 
 
 class SocketRules(msgspec.Struct, frozen=True, kw_only=True):
-    """The stream's limits: MEXC's unless a test wants them shorter."""
+    """Limits of the stream; the defaults are MEXC's."""
 
     most_topics: int = 30
-    """Subscriptions of one socket."""
+    """Largest number of subscriptions on one socket."""
     unused_s: float = 30.0
-    """A socket without a subscription is closed after this."""
+    """Time after which a socket without a subscription is closed."""
     idle_s: float = 60.0
-    """A socket whose client says nothing is closed after this."""
+    """Time after which a socket without a message from the client is closed."""
     lifetime_s: float = 86_400.0
     messages_a_second: int = 100
-    """More from the client, and the socket is cut."""
+    """Messages per second from the client; with more, the connection is reset."""
     listen_key_s: float = 3600.0
     listen_keys: int = 60
-    """Per account."""
+    """Largest number of listen keys per account."""
     sockets_a_key: int = 5
     queue: int = 10_000
-    """Frames that may wait for a client that does not read; beyond it the socket is cut."""
+    """Frames that may wait for a client that does not read; with more, the connection is reset."""
     kline_ms: int = 1000
     mini_ticker_ms: int = 3000
 
@@ -37,7 +37,7 @@ class SocketRules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Life:
-    """One socket's age, silence and haste."""
+    """Age, idle time and message rate of one socket."""
 
     def __init__(self, rules: SocketRules, now_s: float) -> None:
         self._rules = rules
@@ -46,7 +46,7 @@ class Life:
         self._recent: deque[float] = deque()
 
     def hear(self, now_s: float) -> bool:
-        """Count a message of the client; False when there were too many within a second."""
+        """Count a message from the client. Return False if there were too many within a second."""
         self._heard_s = now_s
         recent = self._recent
         recent.append(now_s)
@@ -55,14 +55,14 @@ class Life:
         return len(recent) <= self._rules.messages_a_second
 
     def use(self, is_used: bool, now_s: float) -> None:
-        """Say whether the socket has a subscription now."""
+        """Record if the socket has a subscription now."""
         if is_used:
             self._unused_since_s = None
         elif self._unused_since_s is None:
             self._unused_since_s = now_s
 
     def end(self, now_s: float) -> str | None:
-        """Why the socket must be closed now, or None."""
+        """Return the reason to close the socket now, or None."""
         rules = self._rules
         if now_s - self._born_s >= rules.lifetime_s:
             return "open for too long"

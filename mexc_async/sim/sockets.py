@@ -1,4 +1,4 @@
-"""Every socket of the stream: who is let in, what each gets to see, and when each has to go."""
+"""All stream connections: admission, subscriptions, pushes and closing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _CLOSE_S = 1.0
 
 
 class Sockets:
-    """The stream's sockets. `tick` moves it; nothing else does."""
+    """The stream's connections. `tick` sends what is due and closes what has ended."""
 
     def __init__(
         self, exchange: Exchange, keys: ListenKeys, faults: Faults, rules: SocketRules, now_ms: Callable[[], int]
@@ -46,7 +46,7 @@ class Sockets:
         self._feeds = Feeds(exchange.markets, rules)
         self._connections: dict[Connection, asyncio.Task[object] | None] = {}
         self._readers: dict[tuple[str, str], dict[Connection, Topic]] = {}
-        """By (uid, or nothing for public topics, name): who reads it."""
+        """Subscribers by (uid, or empty for public topics; topic name)."""
         self._leave: Callable[[], None] | None = None
         self._is_closed = False
 
@@ -55,18 +55,18 @@ class Sockets:
 
     @property
     def shortest_ms(self) -> int | None:
-        """The shortest aggregation window that somebody reads."""
+        """Length of the shortest subscribed window; None without public subscriptions."""
         return self._feeds.shortest_ms
 
     @property
     def private_topics(self) -> int:
-        """How many private channels are read, each counted once per account."""
+        """Number of subscribed private channels, each counted once per account."""
         return sum(bool(uid) for uid, _ in self._readers)
 
     # One socket
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Accept a socket and serve it until its end."""
+        """Accept a WebSocket connection and serve it until its end."""
         if self._is_closed or self._faults.strikes("refuse", PATH):
             return drop(request)
         socket = web.WebSocketResponse(
@@ -92,7 +92,7 @@ class Sockets:
         return socket
 
     async def _run(self, connection: Connection) -> None:
-        """Receive and send until either ends, then part as the connection was told to."""
+        """Receive and send until either ends, then close the connection."""
         receiver = asyncio.create_task(self._receive(connection), name="mexc-sim-receiver")
         sender = asyncio.create_task(connection.send_all(), name="mexc-sim-sender")
         try:
@@ -107,7 +107,7 @@ class Sockets:
         await connection.part()
 
     def _admit(self, key: str) -> str | None:
-        """The account of a listen key that may have one more socket."""
+        """Return the uid of a listen key that may open one more socket, else None."""
         if sum(connection.listen_key == key for connection in self._connections) >= self._rules.sockets_a_key:
             return None
         return self._keys.owner(key, self._now_ms())
@@ -182,13 +182,13 @@ class Sockets:
             return
         now_ms = self._now_ms()
         if isinstance(event, BalanceEvent):
-            self._tell(event.account, pushes.ACCOUNT, lambda: pushes.account(event, now_ms))
+            self._push_private(event.account, pushes.ACCOUNT, lambda: pushes.account(event, now_ms))
         elif isinstance(event, DealEvent):
-            self._tell(event.account, pushes.DEALS, lambda: pushes.deal(event, now_ms))
+            self._push_private(event.account, pushes.DEALS, lambda: pushes.deal(event, now_ms))
         else:
-            self._tell(event.account, pushes.ORDERS, lambda: pushes.order(event, now_ms))
+            self._push_private(event.account, pushes.ORDERS, lambda: pushes.order(event, now_ms))
 
-    def _tell(self, uid: str, channel: str, build: Callable[[], bytes]) -> None:
+    def _push_private(self, uid: str, channel: str, build: Callable[[], bytes]) -> None:
         readers = self._readers.get((uid, channel))
         if readers:
             frame = build()
@@ -203,7 +203,7 @@ class Sockets:
     # Time
 
     def tick(self, now_ms: int) -> None:
-        """Send what is due and end what is over."""
+        """Send the pushes that are due, and close the sockets whose time is over."""
         for topic, frame in self._feeds.due(now_ms):
             for connection in tuple(self._readers[("", topic.name)]):
                 self._push(connection, topic, frame)
@@ -221,7 +221,7 @@ class Sockets:
     # Faults
 
     def strike(self, fault: Fault) -> int:
-        """Let a fault befall every socket that reads a matching channel now; returns how many that were."""
+        """Apply a fault to every socket that is subscribed to a matching channel, and return their number."""
         struck = [connection for connection in self._connections if _matches(connection, fault.on)]
         for connection in struck:
             self._break(fault.kind, connection)
@@ -239,7 +239,7 @@ class Sockets:
             connection.end(KEY_ENDED)
 
     async def aclose(self) -> None:
-        """End every socket and wait until nothing of them is left."""
+        """Close every socket and wait for its end."""
         self._is_closed = True
         tasks = [task for task in self._connections.values() if task is not None]
         for connection in tuple(self._connections):
@@ -258,5 +258,5 @@ def _place(connection: Connection, topic: Topic) -> tuple[str, str]:
 
 
 def _matches(connection: Connection, pattern: str) -> bool:
-    """Whether a socket reads a matching channel; one without subscriptions matches only `*`."""
+    """Return True if a socket is subscribed to a matching channel. Without subscriptions it matches only `*`."""
     return pattern == "*" or any(map(matcher(pattern), connection.subscriptions.topics))

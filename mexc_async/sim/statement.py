@@ -1,4 +1,4 @@
-"""The whole truth about one account, for tests: orders, fills, balances and transfers, whatever its owner was told."""
+"""Account audit for tests: an account's true orders, fills, balances, transfers, withdrawals and deposits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mexc_async.sim.withdrawals import Withdrawal
 
 
 class OrderLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One accepted order as it is now."""
+    """One accepted order in its current state."""
 
     order_id: str
     client_id: str | None
@@ -25,7 +25,7 @@ class OrderLine(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     price: Decimal
     quantity: Decimal
-    """0 for an order sized by value."""
+    """Base quantity; 0 for an order sized by value."""
     quote_quantity: Decimal
     status: str
     executed: Decimal
@@ -35,14 +35,14 @@ class OrderLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BalanceLine(msgspec.Struct, frozen=True):
-    """One asset."""
+    """Balance of one asset."""
 
     free: Decimal
     locked: Decimal
 
 
 class TransferLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One transfer that the account asked for or took part in."""
+    """One transfer that the account requested or took part in."""
 
     tran_id: str
     kind: str
@@ -58,16 +58,16 @@ class TransferLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WithdrawalLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One accepted withdrawal as it is now."""
+    """One accepted withdrawal in its current state."""
 
     withdrawal_id: str
     order_id: str | None
-    """The caller's own withdrawOrderId."""
+    """The caller's withdrawOrderId."""
     coin: str
     network: str
     address: str
     amount: Decimal
-    """Fee included."""
+    """Amount with the fee included."""
     fee: Decimal
     status: str
     created_ms: int
@@ -75,7 +75,7 @@ class WithdrawalLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DepositLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One deposit as it is now."""
+    """One deposit in its current state."""
 
     tx_id: str
     coin: str
@@ -86,27 +86,27 @@ class DepositLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Statement(msgspec.Struct, frozen=True, kw_only=True):
-    """An account. Of orders and fills the last 50,000 each are remembered, and every open order."""
+    """Audit of an account. It has every open order, and the last 50,000 orders and fills."""
 
     account: str
-    """Its uid."""
+    """The account's uid."""
     name: str
     orders: tuple[OrderLine, ...]
-    """In the order of acceptance. The same client order id may occur again once its order is closed."""
+    """Orders by acceptance. A client order id may occur again once its order is closed."""
     fills: tuple[AccountTrade, ...]
-    """Oldest first."""
+    """Fills, oldest first."""
     balances: dict[str, BalanceLine]
-    """By asset, of the spot wallet."""
+    """Spot balances by asset."""
     futures: dict[str, BalanceLine]
-    """By asset, of the futures wallet."""
+    """Futures balances by asset."""
     transfers: tuple[TransferLine, ...]
-    """Oldest first, as those that follow."""
+    """Transfers, oldest first; withdrawals and deposits likewise."""
     withdrawals: tuple[WithdrawalLine, ...]
     deposits: tuple[DepositLine, ...]
 
 
 def statement(account: Account, ledger: Ledger, wallet: Wallet) -> Statement:
-    """The account as it is now."""
+    """Return the audit of the account's current state."""
     transfers = wallet.transfers.newest_first(lambda made: account.uid in _parties(made))
     return Statement(
         account=account.uid,

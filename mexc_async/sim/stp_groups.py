@@ -1,4 +1,4 @@
-"""Groups of accounts whose orders must not trade with each other (self-trade prevention)."""
+"""Self-trade prevention groups: accounts whose orders must not trade with each other."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class StpGroup:
 
 
 class StpGroups:
-    """Every account's groups."""
+    """The groups of all accounts."""
 
     def __init__(self) -> None:
         self._groups: dict[int, StpGroup] = {}
         self._next_id = _FIRST_GROUP
 
     def create(self, owner: str, name: str, now_ms: int) -> StpGroup:
-        """Make a group. Raises Refusal for a name that the owner has used, or an eleventh group."""
+        """Create a group. Raises Refusal for a name that the owner has used, or an eleventh group."""
         owned = [group for group in self._groups.values() if group.owner == owner]
         if any(group.name == name for group in owned):
             raise Refusal(choices.DUPLICATE_GROUP, "Parameter error: tradeGroupName exists.")
@@ -42,29 +42,29 @@ class StpGroups:
         return group
 
     def named(self, owner: str, name: str) -> list[StpGroup]:
-        """The owner's groups of this name."""
+        """Return the owner's groups of this name."""
         return [group for group in self._groups.values() if group.owner == owner and group.name == name]
 
     def delete(self, owner: str, group_id: int) -> None:
-        """Remove a group. Raises Refusal when the owner has no such group."""
+        """Delete a group. Raises Refusal 22222 if the owner has no such group."""
         del self._groups[self._owned(owner, group_id).group_id]
 
     def add(self, owner: str, group_id: int, uids: Iterable[str], now_ms: int) -> StpGroup:
-        """Add members."""
+        """Add members to a group. Raises Refusal 22222 if the owner has no such group."""
         group = self._owned(owner, group_id)
         group.uids.update(dict.fromkeys(uids))
         group.updated_ms = now_ms
         return group
 
     def remove(self, owner: str, group_id: int, uids: Iterable[str], now_ms: int) -> None:
-        """Remove members; one that is not there is no error."""
+        """Remove members from a group, if they are in it. Raises Refusal 22222 if the owner has no such group."""
         group = self._owned(owner, group_id)
         for uid in uids:
             group.uids.pop(uid, None)
         group.updated_ms = now_ms
 
     def mates(self, uid: str) -> frozenset[str]:
-        """Whose orders count as `uid`'s own: itself and its group mates; empty when it has no group at all."""
+        """Return the uids that count as `uid` itself: its own and its group mates'; empty without a group."""
         groups = [group for group in self._groups.values() if uid == group.owner or uid in group.uids]
         if not groups:
             return frozenset()

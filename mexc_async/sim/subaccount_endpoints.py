@@ -1,4 +1,4 @@
-"""Sub-accounts: the group `subaccount` of the reference. A main account's keys only."""
+"""Sub-account endpoints, for main accounts only: the group `subaccount` of the reference."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _HISTORY_DAYS = 7
 
 
 def main_account(call: Call) -> Account:
-    """The sender, which must be a main account. Raises Refusal."""
+    """Return the sender if it is a main account. Raises Refusal 730003."""
     check_main(call.account)
     return call.account
 
 
 def find_sub(call: Call, *, by_broker: bool = False) -> Account:
-    """The sub-account that the call names. Raises Refusal."""
+    """Return the sub-account that the request names. Raises Refusal 730003, 730600 or 140001."""
     name = call.parameters.optional("subAccount")
     return call.wallet.sub_accounts.find(main_account(call), name, by_broker=by_broker)
 
@@ -36,7 +36,7 @@ def create(call: Call) -> Json:
 
 
 def list_sub_accounts(call: Call) -> Json:
-    """The account's sub-accounts, some of them or all."""
+    """Return the account's sub-accounts, filtered by name and by the freeze if requested."""
     parameters = call.parameters
     name = parameters.optional("subAccount")
     frozen = None if parameters.optional("isFreeze") is None else parameters.flag("isFreeze")
@@ -53,7 +53,7 @@ def list_sub_accounts(call: Call) -> Json:
 
 
 def create_key(call: Call) -> Json:
-    """Make a key for a sub-account; the only time that its secret is shown."""
+    """Create an API key for a sub-account. This answer is the only one that has its secret."""
     sub, parameters = find_sub(call), call.parameters
     made = call.exchange.keys.issue(
         sub.uid,
@@ -66,7 +66,7 @@ def create_key(call: Call) -> Json:
 
 
 def key_row(key: ApiKey, time_name: str) -> dict[str, Json]:
-    """A key as lists show it; the sources disagree on how the time is spelt."""
+    """Build a key as lists show it. The sources disagree on the name of its time, so the caller gives it."""
     return {
         "note": key.note,
         "apiKey": key.key,
@@ -77,17 +77,17 @@ def key_row(key: ApiKey, time_name: str) -> dict[str, Json]:
 
 
 def list_keys(call: Call) -> Json:
-    """A sub-account's keys."""
+    """Return a sub-account's API keys."""
     return {"subAccount": [key_row(key, "createTime") for key in call.exchange.keys.of(find_sub(call).uid)]}
 
 
 def delete_key(call: Call) -> Json:
-    """End a sub-account's key."""
+    """Delete a sub-account's API key."""
     return delete_key_of(call, find_sub(call))
 
 
 def delete_key_of(call: Call, sub: Account) -> Json:
-    """End the key that the call names. Raises Refusal 730706 or 730707."""
+    """Delete the key that the request names. Raises Refusal 730706 or 730707."""
     key = call.parameters.optional("apiKey")
     if key is None:
         raise Refusal(730707, "accessKey is required.")
@@ -96,12 +96,12 @@ def delete_key_of(call: Call, sub: Account) -> Json:
 
 
 def transfer(call: Call) -> Json:
-    """Move money between the main account and its sub-accounts."""
+    """Transfer an asset between the main account and its sub-accounts."""
     return {"tranId": int(move(call, by_broker=False).tran_id)}
 
 
 def move(call: Call, *, by_broker: bool) -> Transfer:
-    """Carry out the transfer that the call asks for; an account that is not named is the main one."""
+    """Make the requested transfer. An account that is not named is the main account. Raises Refusal."""
     parameters = call.parameters
     source = _side(call, "from", by_broker)
     target = _side(call, "to", by_broker)
@@ -117,14 +117,14 @@ def _side(call: Call, word: str, by_broker: bool) -> Side:
 
 
 def transfer_history(call: Call) -> Json:
-    """Transfers between the main account and its sub-accounts, newest first."""
+    """Return transfers between the main account and its sub-accounts, newest first."""
     found = made_between(call, by_broker=False)
     rows: list[Json] = [transfer_row(made) for made in read_page(call.parameters, "limit", (500, 500)).of(found)]
     return {"result": rows, "totalCount": len(found)}
 
 
 def made_between(call: Call, *, by_broker: bool) -> list[Transfer]:
-    """The transfers that the call asks for; accounts that are not named may be any."""
+    """Return the requested transfers, newest first. Accounts that are not named may be any."""
     parameters, owner = call.parameters, main_account(call).uid
     names = [parameters.optional("fromAccount"), parameters.optional("toAccount")]
     types = [parameters.word(f"{word}AccountType", ACCOUNT_TYPES) for word in ("from", "to")]
@@ -146,7 +146,7 @@ def made_between(call: Call, *, by_broker: bool) -> list[Transfer]:
 
 
 def transfer_row(made: Transfer) -> dict[str, Json]:
-    """A transfer as histories show it; answers say FUTURE where requests say FUTURES."""
+    """Build a transfer as histories show it. Answers have FUTURE where requests have FUTURES."""
     return {
         "tranId": made.tran_id,
         "fromAccount": _name(made.source),
@@ -162,12 +162,12 @@ def transfer_row(made: Transfer) -> dict[str, Json]:
 
 
 def _name(side: Side) -> str:
-    """A sub-account's name, a main account's mail address."""
+    """Return a sub-account's name or a main account's mail address."""
     return side.account.email if side.account.master is None else side.account.name
 
 
 def assets(call: Call) -> Json:
-    """What a sub-account holds."""
+    """Return a sub-account's spot balances."""
     sub = find_sub(call)
     if call.parameters.word("accountType", ACCOUNT_TYPES) != "SPOT":
         raise Refusal(NO_SUB_BALANCES, "Only SPOT is supported.")
@@ -180,23 +180,23 @@ def assets(call: Call) -> Json:
 
 
 def enable(call: Call, feature: str, *, by_broker: bool = False) -> Json:
-    """Allow a sub-account more; everything is open here from the start."""
+    """Answer a request to enable a feature. Every sub-account has all features from the start."""
     sub = find_sub(call, by_broker=by_broker)
     return listed({"subAccount": sub.name, feature: True, "timestamp": str(call.now_ms)})
 
 
 def listed(*rows: Json) -> Json:
-    """The wrapper of the newer sub-account calls and of the broker's; its code is text."""
+    """Build the wrapper of the newer sub-account endpoints and of the broker's. Its code is text."""
     return {"code": "0", "message": "", "data": [*rows]}
 
 
 def enable_futures(call: Call) -> Json:
-    """Allow futures."""
+    """Enable futures for a sub-account."""
     return enable(call, "isFuturesEnabled")
 
 
 def enable_margin(call: Call) -> Json:
-    """Allow spot margin, which MEXC has withdrawn."""
+    """Enable spot margin for a sub-account. MEXC has withdrawn this feature."""
     return enable(call, "isMarginEnabled")
 
 

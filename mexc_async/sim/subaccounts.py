@@ -1,4 +1,4 @@
-"""Sub-accounts: opened by a main account, which sees their balances and makes their keys."""
+"""Sub-accounts: a main account opens them, reads their balances and creates their keys."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _NAME = re.compile(r"[A-Za-z0-9]{8,32}")
 
 
 class SubAccounts:
-    """Every main account's sub-accounts. An account's own ones and those that it made as a broker are kept apart."""
+    """The sub-accounts of all main accounts. Those that an account opened as a broker are separate from its others."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
 
     def create(self, master: Account, name: str | None, note: str | None, now_ms: int, *, by_broker: bool) -> Account:
-        """Open one with nothing in it. Raises Refusal 730600, 730601, 730602, 730101 or 730003."""
+        """Open an empty sub-account. Raises Refusal 730600, 730601, 730602, 730101 or 730003."""
         if not name:
             raise Refusal(730600, "Sub-account Name cannot be null.")
         if not _NAME.fullmatch(name):
@@ -46,12 +46,12 @@ class SubAccounts:
         return account
 
     def of(self, master: Account, *, by_broker: bool) -> list[Account]:
-        """The account's sub-accounts, oldest first."""
+        """Return the account's sub-accounts, oldest first."""
         every = self._exchange.accounts.values()
         return [each for each in every if each.master is master and each.is_broker is by_broker]
 
     def find(self, master: Account, name: str | None, *, by_broker: bool) -> Account:
-        """The account's sub-account of this name. Raises Refusal 730600 or 140001."""
+        """Return the account's sub-account of this name. Raises Refusal 730600 or 140001."""
         if not name:
             raise Refusal(730600, "Sub-account Name cannot be null.")
         for account in self.of(master, by_broker=by_broker):
@@ -60,7 +60,7 @@ class SubAccounts:
         raise Refusal(140001, "The sub-account does not exist.")
 
     def named(self, name: str) -> Account:
-        """Anybody's sub-account of this name. Raises Refusal 140001."""
+        """Return the sub-account of this name, of any main account. Raises Refusal 140001."""
         for account in self._exchange.accounts.values():
             if account.master is not None and account.name == name:
                 return account
@@ -68,6 +68,6 @@ class SubAccounts:
 
 
 def check_main(account: Account) -> None:
-    """Raise Refusal for a sub-account."""
+    """Raise Refusal 730003 for a sub-account."""
     if account.master is not None:
         raise Refusal(choices.NOT_A_MAIN_ACCOUNT, "Only the main account may do this.")

@@ -1,4 +1,4 @@
-"""The symbols that the simulator lists, with trading rules as exchangeInfo shows them."""
+"""Symbols of the simulator, with their trading rules as in exchangeInfo."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ONLINE, PAUSED, OFFLINE = "1", "2", "3"
 
 
 class SymbolRules(msgspec.Struct, frozen=True, kw_only=True):
-    """Trading rules of one symbol, and where its simulated market starts."""
+    """Trading rules of one symbol, and the first price of its simulated market."""
 
     symbol: str
     base: str
@@ -23,13 +23,13 @@ class SymbolRules(msgspec.Struct, frozen=True, kw_only=True):
     base_decimals: int
     """MEXC's baseAssetPrecision."""
     min_quantity: Decimal
-    """MEXC's baseSizePrecision: minimum and step of a quantity; 0 = take the step from `base_decimals`."""
+    """MEXC's baseSizePrecision: minimum and step of a quantity; 0 to take the step from `base_decimals`."""
     min_value: Decimal
     max_value: Decimal
     min_value_market: Decimal
     max_value_market: Decimal
     band: Decimal
-    """How far a buy may lie above, or a sell below, the last price, as a ratio."""
+    """Largest distance of a buy above the last price, or of a sell below it, as a ratio."""
     maker_fee: Decimal
     taker_fee: Decimal
     start_price: Decimal
@@ -42,19 +42,19 @@ class SymbolRules(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def quantity_decimals(self) -> int:
-        """Decimals that a quantity may have."""
+        """Number of decimals that a quantity may have."""
         if not self.min_quantity:
             return self.base_decimals
         return _decimals(self.min_quantity)
 
     @property
     def tick(self) -> Decimal:
-        """Smallest price difference."""
+        """Tick size: the smallest price difference."""
         return Decimal(1).scaleb(-self.price_decimals)
 
     @property
     def step(self) -> Decimal:
-        """Smallest quantity difference."""
+        """Step size: the smallest quantity difference."""
         return Decimal(1).scaleb(-self.quantity_decimals)
 
 
@@ -81,7 +81,7 @@ def rules_of(
     status: str = ONLINE,
     open_to_api: bool = True,
 ) -> SymbolRules:
-    """Rules of the symbol `base` + `quote`, with MEXC's usual figures for whatever is not said."""
+    """Build the rules of the symbol `base` + `quote`, with MEXC's usual values as defaults."""
     return SymbolRules(
         symbol=base + quote,
         base=base,
@@ -122,4 +122,5 @@ SEEDED: tuple[SymbolRules, ...] = (
     rules_of("LOKA", "USDT", "League of Kingdoms", "0.1934", 4, "0.01", status=PAUSED, open_to_api=False),
     rules_of("LVN", "USDT", "LeveN", "0.00412", 5, "1", status=OFFLINE, open_to_api=False),
 )
-"""Thirteen open markets, of which NOTUSDT takes no MARKET orders; HEGICUSDT is closed to the API, two do not trade."""
+"""Thirteen open markets, of which NOTUSDT takes no MARKET orders; HEGICUSDT, closed to the API; two that do not
+trade."""

@@ -1,4 +1,4 @@
-"""A recorded market, played back: its levels are the outside world's orders, its trades fill users who rest in the way.
+"""Playback of a recorded market: its levels become background orders, its trades fill users' resting orders.
 
 A tape is JSON lines, gzipped or plain: snapshots, depth messages with absolute quantities, and trades.
 """
@@ -20,13 +20,13 @@ from mexc_async.sim.matching import Side, opposite
 from mexc_async.sim.symbols import SymbolRules, rules_of
 
 PAUSE_MS = 1000
-"""Between the end of the tape and its next beginning."""
+"""Pause between the end of the tape and its next start."""
 
 TapeLevel: TypeAlias = tuple[Decimal, Decimal]
 
 
 class BadTape(ValueError):
-    """A tape cannot be used; the message is one line that names the file, and the line in it where there is one."""
+    """Error for an unusable tape. The message is one line that names the file, and the line in it if there is one."""
 
 
 class _Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
@@ -35,7 +35,7 @@ class _Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
 
 
 class Depth(_Message, frozen=True, kw_only=True, tag="depth"):
-    """Levels that changed."""
+    """Changed levels."""
 
     bids: tuple[TapeLevel, ...] = ()
     asks: tuple[TapeLevel, ...] = ()
@@ -49,7 +49,7 @@ class Snapshot(_Message, frozen=True, kw_only=True, tag="snapshot"):
 
 
 class TapeTrade(_Message, frozen=True, kw_only=True, tag="trade"):
-    """A trade; `maker_side` rested."""
+    """A trade. `maker_side` is the side of the resting order."""
 
     price: Decimal
     quantity: Decimal
@@ -62,14 +62,14 @@ _DECODER: msgspec.json.Decoder[TapeMessage] = msgspec.json.Decoder(Depth | Snaps
 
 
 class Tape:
-    """A tape's messages in order, and the symbols in it."""
+    """A tape's messages in order, and the rules of its symbols."""
 
     def __init__(self, messages: Sequence[TapeMessage]) -> None:
         self.messages = messages
         self.rules = tuple(_rules_of_symbol(name, messages) for name in dict.fromkeys(m.symbol for m in messages))
 
     def balances(self) -> dict[str, Decimal]:
-        """Starting balances that suit the tape's markets: the same value of every base, and 100,000 of every quote."""
+        """Return starting balances for the tape's markets: the same value of every base, and 100,000 of every quote."""
         amounts: dict[str, Decimal] = {}
         for rules in self.rules:
             worth = rules.min_value * 20_000 / rules.start_price
@@ -122,7 +122,7 @@ def _levels(message: TapeMessage) -> Iterable[TapeLevel]:
 
 
 def _rules_of_symbol(name: str, messages: Sequence[TapeMessage]) -> SymbolRules:
-    """Trading rules inferred from the tape: decimals as seen, MEXC's usual minimum values."""
+    """Infer trading rules from the tape: decimals as recorded, MEXC's usual minimum values. Raises ValueError."""
     own = [message for message in messages if message.symbol == name]
     levels = [level for message in own for level in _levels(message)]
     price_decimals = max(_decimals(price) for price, _ in levels) if levels else 0
@@ -158,10 +158,10 @@ def _middle(message: TapeMessage) -> Decimal | None:
 
 
 class TapePlayer:
-    """Plays a tape into an exchange that lists its symbols."""
+    """Player of a tape into an exchange that lists the tape's symbols."""
 
     def __init__(self, exchange: Exchange, tape: Tape, *, now_ms: int, loop: bool = True) -> None:
-        """Lay out the first snapshot of every symbol; `advance` plays the rest. With `loop` it never ends."""
+        """Set the first snapshot of every symbol. `advance` plays the rest. With `loop` the tape repeats for ever."""
         self._exchange = exchange
         self._messages = tape.messages
         self._markets: Mapping[str, Market] = {
@@ -178,11 +178,11 @@ class TapePlayer:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the tape has ended and does not loop."""
+        """True if the tape has ended and does not loop."""
         return self._index >= len(self._messages)
 
     def advance(self, now_ms: int) -> None:
-        """Play everything that is due by `now_ms`; after a pause longer than the tape, one round at most."""
+        """Play the messages that are due by `now_ms`. After a pause longer than the tape, play one round at most."""
         for _ in self._messages:
             if self.is_finished:
                 return
@@ -195,11 +195,11 @@ class TapePlayer:
             self._rewind(max(due_ms, now_ms - PAUSE_MS) + PAUSE_MS)
 
     def pause(self, ms: int) -> None:
-        """Let everything that is still to come happen so much later."""
+        """Delay all coming messages by `ms`."""
         self._shift_ms += ms
 
     def _rewind(self, start_ms: int) -> None:
-        """Start again at `start_ms` if the tape has ended and loops."""
+        """Restart the tape at `start_ms` if it has ended and loops."""
         if self._loop and self.is_finished:
             self._index = 0
             self._shift_ms = start_ms - self._messages[0].ts_ms
@@ -227,5 +227,5 @@ class TapePlayer:
 
     @staticmethod
     def _fit(market: Market, level: TapeLevel) -> TapeLevel:
-        """Price and quantity with exactly the symbol's decimals."""
+        """Round a price and a quantity to the symbol's decimals."""
         return level[0].quantize(market.tick), level[1].quantize(market.step)

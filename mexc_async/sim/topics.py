@@ -1,4 +1,4 @@
-"""Names of the spot stream's channels: which of them are served, and what each asks for."""
+"""Channels of the spot stream: their names and parameters."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KLINE_INTERVALS: dict[str, str] = {
     "Week1": "1W",
     "Month1": "1M",
 }
-"""The stream's names of the intervals, and the history's."""
+"""REST interval by the stream's name of the interval."""
 
 ZONES = (
     "24H", "UTC-10", "UTC-8", "UTC-7", "UTC-6", "UTC-5", "UTC-4", "UTC-3", "UTC+0", "UTC+1", "UTC+2", "UTC+3", "UTC+4",
@@ -51,7 +51,7 @@ _CHANNELS: dict[str, tuple[Part, ...]] = {
     "private.deals": (),
     "private.orders": (),
 }
-"""Every served channel and the parts of its name; `public.increase.depth` is missing because MEXC refuses it."""
+"""Served channels and the parts of their names. `public.increase.depth` is absent because MEXC refuses it."""
 
 _SUFFIX = ".v3.api.pb"
 
@@ -60,29 +60,29 @@ class Topic(NamedTuple):
     """One subscription."""
 
     name: str
-    """The channel's full name, as it was subscribed and as every push repeats it."""
+    """Full channel name, as subscribed and as repeated in every push."""
     kind: str
-    """The channel without its parts, such as `public.aggre.deals`."""
+    """Channel without its parts, such as `public.aggre.deals`."""
     symbol: str = ""
     choice: str = ""
-    """Interval, level or zone; empty for channels that have none."""
+    """Interval, level or zone; empty for channels without one."""
     window_ms: int = 0
     """Aggregation window of the `aggre` channels."""
 
     @property
     def is_private(self) -> bool:
-        """Whether it belongs to an account."""
+        """True for the channels of an account."""
         return self.kind.startswith("private.")
 
     @property
     def event_type(self) -> str:
-        """What pushes of this channel carry as eventType: the name without the symbol and what follows."""
+        """eventType in pushes of this channel: the name without the symbol and the parts after it."""
         window = f"@{self.window_ms}ms" if self.window_ms else ""
         return f"spot@{self.kind}{_SUFFIX}{window}"
 
 
 def parse_topic(name: str, symbols: Container[str]) -> Topic | None:
-    """The topic that `name` asks for, or None for anything that is not served."""
+    """Parse a channel name. Return None for a channel or symbol that is not served."""
     scope, *words = name.split("@")
     if scope != "spot" or not words or not words[0].endswith(_SUFFIX):
         return None

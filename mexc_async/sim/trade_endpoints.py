@@ -21,7 +21,7 @@ _SIDES: tuple[Side, ...] = ("BUY", "SELL")
 
 
 def read_order(parameters: Parameters) -> OrderRequest:
-    """The order that the parameters ask for. `timeInForce` and everything else unknown is silently ignored."""
+    """Read an order from the parameters. Unknown ones, such as `timeInForce`, are ignored. Raises Refusal."""
     symbol = parameters.symbol()
     side = parameters.word("side", _SIDES)
     kind = parameters.word("type", ORDER_TYPES)
@@ -52,13 +52,13 @@ def new_order(call: Call) -> Json:
 
 
 def batch_orders(call: Call) -> Json:
-    """Place up to 20 orders of one symbol; refused ones are items of the answer."""
+    """Place up to 20 orders of one symbol. A refused order is an item of the answer."""
     items = read_batch(call.parameters.text("batchOrders"))
     return [_place_item(call, item) for item in items[: call.fate.carried_out(len(items))]]
 
 
 def read_batch(text: str) -> list[Parameters]:
-    """The orders of a batch. Raises Refusal 730002."""
+    """Read the orders of a batch. Raises Refusal 730002."""
     try:
         decoded = orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -76,7 +76,7 @@ def read_batch(text: str) -> list[Parameters]:
 
 
 def client_ids(name: str, parameters: Parameters) -> set[str]:
-    """By which client order ids a request to place or cancel names its orders; `*` is any. Raises Refusal."""
+    """Return the client order ids by which a request places or cancels orders; `*` for any. Raises Refusal."""
     match name:
         case "new_order":
             return {"*", parameters.optional("newClientOrderId") or ""}
@@ -126,7 +126,7 @@ def cancel_all_orders(call: Call) -> Json:
 
 
 def _cancel(call: Call, orders: list[Order]) -> list[Order]:
-    """Cancel what is open; a fault may let it meet a counter order just before."""
+    """Cancel the open orders. The fault `fill_first` may fill each one just before."""
     if call.fate.fill_part:
         for order in orders:
             call.exchange.meet(order, call.fate.fill_part, call.now_ms)
@@ -134,7 +134,7 @@ def _cancel(call: Call, orders: list[Order]) -> list[Order]:
 
 
 def query_order(call: Call) -> Json:
-    """One order."""
+    """Return one order."""
     symbol = call.parameters.symbol()
     call.exchange.market(symbol)
     order = call.find_order(symbol)
@@ -144,7 +144,7 @@ def query_order(call: Call) -> Json:
 
 
 def open_orders(call: Call) -> Json:
-    """Open orders of some symbols or of all, newest first."""
+    """Return the open orders of some symbols or of all, newest first."""
     symbols = call.parameters.symbols()
     for symbol in _check_count(symbols or []):
         call.exchange.market(symbol)
@@ -152,7 +152,10 @@ def open_orders(call: Call) -> Json:
 
 
 def all_orders(call: Call) -> Json:
-    """Orders of one symbol created in a span, newest first: the last day unless told, seven days back at most."""
+    """Return the orders of one symbol created in a span, newest first.
+
+    The span is the last day by default. It starts seven days ago at the earliest.
+    """
     symbol = call.parameters.symbol()
     call.exchange.market(symbol)
     end_ms = call.parameters.integer("endTime")
@@ -190,7 +193,7 @@ def _uids(parameters: Parameters) -> list[str]:
 
 
 def create_stp_group(call: Call) -> Json:
-    """Make a group; main accounts only."""
+    """Create a group. Only main accounts may do so."""
     check_main(call.account)
     name = call.parameters.text("tradeGroupName")
     group = call.exchange.stp_groups.create(call.account.uid, name, call.now_ms)
@@ -198,14 +201,14 @@ def create_stp_group(call: Call) -> Json:
 
 
 def get_stp_group(call: Call) -> Json:
-    """Groups of a name."""
+    """Return the groups of this name."""
     groups = call.exchange.stp_groups.named(call.account.uid, call.parameters.text("tradeGroupName"))
     rows: list[Json] = [answers.stp_group(group, with_uids=bool(group.uids)) for group in groups]
     return answers.success(rows, call.now_ms, code=200)
 
 
 def delete_stp_group(call: Call) -> Json:
-    """Remove a group."""
+    """Delete a group."""
     call.exchange.stp_groups.delete(call.account.uid, _group_id(call.parameters))
     return answers.success(True, call.now_ms, code=200)
 
@@ -252,4 +255,4 @@ GUIDE_ENDPOINTS = (
     Endpoint("POST", "/api/v3/order/cancel", cancel_order, _ORDER, _WRITE),
     Endpoint("DELETE", "/api/v3/order/cancel", cancel_order, _ORDER, _WRITE),
 )
-"""Spellings that some guides and gateways use for POST and DELETE /api/v3/order."""
+"""Alternative paths for POST and DELETE /api/v3/order, from some guides and gateways."""

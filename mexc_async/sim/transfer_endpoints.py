@@ -15,7 +15,7 @@ _RECEIVERS = ("EMAIL", "UID", "MOBILE")
 
 
 def transfer(call: Call) -> Json:
-    """Move money between the spot and the futures wallet."""
+    """Transfer an asset between the spot and the futures wallet."""
     parameters = call.parameters
     source = parameters.word("fromAccountType", ACCOUNT_TYPES)
     target = parameters.word("toAccountType", ACCOUNT_TYPES)
@@ -26,7 +26,7 @@ def transfer(call: Call) -> Json:
 
 
 def transfers(call: Call) -> Json:
-    """Transfers between the account's wallets in one direction, newest first."""
+    """Return transfers between the account's wallets in one direction, newest first."""
     parameters, uid = call.parameters, call.account.uid
     source = parameters.word("fromAccountType", ACCOUNT_TYPES)
     target = parameters.word("toAccountType", ACCOUNT_TYPES)
@@ -62,7 +62,7 @@ def _symbol(side: Side) -> str:
 
 
 def transfer_by_id(call: Call) -> Json:
-    """One transfer between the account's wallets."""
+    """Return one transfer between the account's wallets."""
     made = _find(call, "tranId")
     return {
         "tranId": made.tran_id,
@@ -78,7 +78,7 @@ def transfer_by_id(call: Call) -> Json:
 
 
 def transfer_record(call: Call) -> Json:
-    """The same in the words of the second version of the API."""
+    """Return one transfer between the account's wallets, in the terms of version 2 of the API."""
     made = _find(call, "transact_id")
     words = {"SPOT": "MAIN", "FUTURES": "CONTRACT"}
     record: Json = {
@@ -100,7 +100,7 @@ def _find(call: Call, name: str) -> Transfer:
 
 
 def internal_transfer(call: Call) -> Json:
-    """Send money to another user."""
+    """Transfer an asset to another user."""
     parameters = call.parameters
     to_type = parameters.word("toAccountType", _RECEIVERS)
     to_name = parameters.text("toAccount")
@@ -112,7 +112,7 @@ def internal_transfer(call: Call) -> Json:
 
 
 def internal_transfers(call: Call) -> Json:
-    """Money sent to and received from other users, newest first."""
+    """Return transfers to and from other users, newest first."""
     parameters, account = call.parameters, call.account
     span = read_span(parameters, call.now_ms, days=_DAYS)
     tran_id = parameters.optional("tranId")

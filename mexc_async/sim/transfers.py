@@ -1,4 +1,4 @@
-"""Money moved at once: between an account's own wallets, between a main account and its subs, and to other users."""
+"""Instant transfers: between an account's wallets, between a main account and its sub-accounts, and to other users."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ _REMEMBERED = 50_000
 
 
 class Side(msgspec.Struct, frozen=True):
-    """Where money comes from or goes to."""
+    """Source or target of a transfer."""
 
     account: Account
     type: AccountType = "SPOT"
 
     @property
     def wallet(self) -> str:
-        """The ledger's name of it."""
+        """Name of this wallet in the balances."""
         return self.account.uid if self.type == "SPOT" else self.account.futures
 
 
 class Transfer(msgspec.Struct, frozen=True, kw_only=True):
-    """One transfer that has been made."""
+    """One completed transfer."""
 
     tran_id: str
     kind: Literal["own", "sub", "broker", "internal"]
     owner: str
-    """The uid that asked for it."""
+    """Uid of the account that requested it."""
     source: Side
     target: Side
     asset: str
@@ -46,11 +46,11 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True):
     time_ms: int
     to_type: str = ""
     to_name: str = ""
-    """How the receiver of an internal transfer was named."""
+    """Type and name by which the sender named the receiver of an internal transfer."""
 
 
 class Transfers:
-    """Every transfer."""
+    """All transfers."""
 
     def __init__(self, exchange: Exchange, ids: Ids) -> None:
         self._exchange = exchange
@@ -60,7 +60,7 @@ class Transfers:
     def own(
         self, account: Account, source: AccountType, target: AccountType, asset: str, amount: Decimal, now_ms: int
     ) -> Transfer:
-        """Move money between the account's own wallets. Raises Refusal 10101 or 10103."""
+        """Transfer between the account's own wallets. Raises Refusal 10101 or 10103."""
         made = Transfer(
             tran_id=self._ids.hex(),
             kind="own",
@@ -76,7 +76,7 @@ class Transfers:
     def between(
         self, master: Account, source: Side, target: Side, asset: str, amount: Decimal, now_ms: int, *, by_broker: bool
     ) -> Transfer:
-        """Move money between a main account and its subs. Raises Refusal 10101, 10103 or 140002."""
+        """Transfer between a main account and its sub-accounts. Raises Refusal 10101, 10103 or 140002."""
         if source.account.is_frozen or target.account.is_frozen:
             raise Refusal(140002, "The sub-account is forbidden.")
         made = Transfer(
@@ -94,7 +94,7 @@ class Transfers:
     def internal(
         self, sender: Account, to_type: str, to_name: str, asset: str, amount: Decimal, now_ms: int
     ) -> Transfer:
-        """Send money to another user's spot wallet. Raises Refusal 10001, 10101 or 10103."""
+        """Transfer to another user's spot wallet. Raises Refusal 10001, 10101 or 10103."""
         made = Transfer(
             tran_id=self._ids.hex(),
             kind="internal",
@@ -110,12 +110,12 @@ class Transfers:
         return self._move(made, "WITHDRAW", "DEPOSIT")
 
     def find(self, owner: str, tran_id: str) -> Transfer | None:
-        """A transfer between the owner's own wallets."""
+        """Return a transfer between the owner's own wallets, or None."""
         own = self.newest_first(lambda made: made.kind == "own" and made.tran_id == tran_id and made.owner == owner)
         return own[0] if own else None
 
     def newest_first(self, is_wanted: Callable[[Transfer], bool]) -> list[Transfer]:
-        """Every transfer that is wanted."""
+        """Return the transfers for which `is_wanted` is true, newest first."""
         return [made for made in reversed(self._made) if is_wanted(made)]
 
     def _receiver(self, to_type: str, name: str) -> Account:
@@ -136,5 +136,5 @@ class Transfers:
         except InsufficientBalance:
             raise Refusal(10101, "资金不足") from None
         self._made.append(made)
-        self._exchange.tell(made.time_ms, {source: out, target: into})
+        self._exchange.report(made.time_ms, {source: out, target: into})
         return made

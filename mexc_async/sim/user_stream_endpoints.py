@@ -1,4 +1,4 @@
-"""Listen keys over REST: the group `userstream` of the reference."""
+"""Listen key endpoints: the group `userstream` of the reference."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ _ONE = (("ip", 1),)
 
 
 def create(call: Call) -> Json:
-    """A new key."""
+    """Create a listen key."""
     return {"listenKey": call.listen_keys.create(call.account.uid, call.now_ms)}
 
 
 def list_keys(call: Call) -> Json:
-    """The account's keys and how many more it may have."""
+    """Return the account's listen keys and the number that it may still create."""
     keys = call.listen_keys
     names: list[Json] = [*keys.of(call.account.uid, call.now_ms)]
     return {"total": keys.most, "listenKey": names, "available": keys.most - len(names)}
 
 
 def extend(call: Call) -> Json:
-    """Make a key valid for another hour."""
+    """Extend a listen key by another hour."""
     key = call.parameters.text("listenKey")
     call.listen_keys.extend(call.account.uid, key, call.now_ms)
     return {"listenKey": key}
 
 
 def close(call: Call) -> Json:
-    """End a key and the streams that use it."""
+    """Close a listen key and the streams that use it."""
     key = call.parameters.text("listenKey")
     call.listen_keys.close(call.account.uid, key, call.now_ms)
     return {"listenKey": key}

@@ -1,4 +1,4 @@
-"""Everything that moves money outside the markets, over one exchange."""
+"""Wallet of the exchange: everything that moves funds outside the markets."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from mexc_async.sim.withdrawals import Withdrawals, usual_addresses
 
 
 class WalletRules(msgspec.Struct, frozen=True):
-    """How long things take. Raises ValueError for a negative time."""
+    """Durations of deposits and withdrawals. Raises ValueError for a time that is negative or longer than a day."""
 
     deposit_s: float = 2.0
-    """From a deposit's arrival to its credit."""
+    """Time from a deposit's arrival to its credit."""
     withdraw_step_s: float = 0.5
-    """From one status of a withdrawal to the next, of which there are six."""
+    """Time of each of the six steps of a withdrawal."""
 
     def __post_init__(self) -> None:
         for name in ("deposit_s", "withdraw_step_s"):
@@ -35,7 +35,7 @@ class WalletRules(msgspec.Struct, frozen=True):
 
 
 class Wallet:
-    """Currencies, sub-accounts, transfers, deposits, withdrawals, dust and rebates. `advance` moves what takes time."""
+    """Currencies, sub-accounts, transfers, deposits, withdrawals, dust and rebates of one exchange."""
 
     def __init__(self, exchange: Exchange, *, seed: int, rules: WalletRules) -> None:
         self.ids = ids = Ids(seed)
@@ -50,7 +50,7 @@ class Wallet:
         self.rebates = Rebates(exchange)
 
     def open(self, account: Account, addresses: Iterable[WithdrawAddress] | None) -> None:
-        """Fill an account's address book; None for the usual one. Raises BadAccounts for an unknown network."""
+        """Fill an account's address book; None for generated addresses. Raises BadAccounts for an unknown network."""
         for entry in addresses or ():
             try:
                 self.currencies.get(entry.coin).by_short(entry.network)
@@ -61,10 +61,10 @@ class Wallet:
         self.withdrawals.allow(account, usual if addresses is None else addresses)
 
     def advance(self, now_ms: int) -> None:
-        """Let everything happen that is due."""
+        """Carry out the deposits, withdrawals and rebates that are due."""
         self.deposits.advance(now_ms)
         self.withdrawals.advance(now_ms)
         self.rebates.advance(now_ms)
 
     def pause(self, ms: int) -> None:
-        """The exchange was down for so long; the chains were not, and what is due by now happens next."""
+        """Ignore a downtime: blockchains went on meanwhile, so everything due happens at the next `advance`."""

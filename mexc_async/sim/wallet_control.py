@@ -1,4 +1,4 @@
-"""Orders about money, keys and accounts that MEXC has no endpoint for: what other people, chains and clerks do."""
+"""Back-office commands that MEXC has no endpoint for: the acts of other people, blockchains and clerks."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from mexc_async.sim.withdrawals import Status
 
 
 class DepositOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Let a payment arrive."""
+    """Command to make a payment arrive."""
 
     account: str = ""
-    """Name, uid or mail address; nothing for the main account."""
+    """Name, uid or mail address; empty for the main account."""
     coin: str
     network: str = ""
-    """Short name, such as TRX; nothing for the currency's first."""
+    """Short network name, such as TRX; empty for the currency's first network."""
     amount: Decimal
     tx_id: str = ""
 
 
 class WithdrawalOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Decide about a withdrawal."""
+    """Command to set the status of a withdrawal."""
 
     id: str
     status: Literal[
@@ -35,21 +35,21 @@ class WithdrawalOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class AddressOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Add to an account's address book."""
+    """Command to add an entry to an account's address book."""
 
     account: str = ""
     address: WithdrawAddress
 
 
 class KeyOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Make a key older or younger."""
+    """Command to set the age of an API key."""
 
     api_key: str
     age_days: Annotated[float, msgspec.Meta(ge=0, le=10_000)]
 
 
 class FreezeOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Freeze a sub-account, or thaw it."""
+    """Command to freeze or unfreeze a sub-account."""
 
     sub_account: str
     is_frozen: bool = True
@@ -64,11 +64,11 @@ PATHS: dict[str, type[Order]] = {
     "/sim/keys": KeyOrder,
     "/sim/sub-accounts": FreezeOrder,
 }
-"""Where each is posted to."""
+"""URL paths of the commands."""
 
 
 def carry_out(exchange: Exchange, wallet: Wallet, order: Order, now_ms: int) -> dict[str, object]:
-    """Do what is ordered and say what came of it. Raises ValueError or Refusal, and then nothing has happened."""
+    """Carry out a command and return its result. Raises ValueError or Refusal and then changes nothing."""
     match order:
         case DepositOrder():
             return _deposit(exchange, wallet, order, now_ms)

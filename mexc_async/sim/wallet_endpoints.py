@@ -22,7 +22,7 @@ _ROWS = (1000, 1000)
 
 
 def currencies(call: Call) -> Json:
-    """Every currency with its networks."""
+    """Return every currency with its networks."""
     return [_currency_row(currency) for currency in call.wallet.currencies.all()]
 
 
@@ -61,14 +61,14 @@ def _long(number: Decimal) -> str:
 
 
 def generate_deposit_address(call: Call) -> Json:
-    """Open an address for a currency on a network."""
+    """Open a deposit address for a currency on a network."""
     currency = call.wallet.currencies.get(call.parameters.text("coin"))
     network = currency.by_label(call.parameters.text("network"))
     return [address_row(network, call.wallet.deposits.generate(call.account, network))]
 
 
 def deposit_addresses(call: Call) -> Json:
-    """The account's addresses for a currency, as far as it has opened any."""
+    """Return the addresses that the account has opened for a currency."""
     currency = call.wallet.currencies.get(call.parameters.text("coin"))
     label = call.parameters.optional("network")
     wanted = None if label is None else currency.by_label(label)
@@ -77,7 +77,7 @@ def deposit_addresses(call: Call) -> Json:
 
 
 def address_row(network: Network, address: Address) -> dict[str, Json]:
-    """An address as deposits show it."""
+    """Build an address as deposit endpoints show it."""
     return {
         "coin": network.coin,
         "network": network.label,
@@ -88,14 +88,14 @@ def address_row(network: Network, address: Address) -> dict[str, Json]:
 
 
 def deposits(call: Call) -> Json:
-    """What has arrived, newest first: at most seven days a call, no further back than ninety."""
+    """Return deposits, newest first: at most seven days per request, no older than 90 days."""
     uids = frozenset({call.account.uid})
     found = find_deposits(call, uids, days=_DAYS, most_days=_DAYS)
     return [deposit_row(deposit) for deposit in found[: call.parameters.limit(_ROWS)]]
 
 
 def find_deposits(call: Call, uids: frozenset[str], *, days: int, most_days: int | None) -> list[Deposit]:
-    """The deposits of these accounts that the call asks for."""
+    """Return the requested deposits of these accounts, newest first."""
     coin, status = call.parameters.optional("coin"), call.parameters.integer("status")
     span = read_span(call.parameters, call.now_ms, days=days, most_days=most_days, reach_days=_REACH_DAYS)
     return [
@@ -108,7 +108,7 @@ def find_deposits(call: Call, uids: frozenset[str], *, days: int, most_days: int
 
 
 def deposit_row(deposit: Deposit) -> dict[str, Json]:
-    """A deposit as histories show it."""
+    """Build a deposit as histories show it."""
     return {
         "amount": answers.short(deposit.amount),
         "coin": deposit.coin,
@@ -130,7 +130,7 @@ def deposit_row(deposit: Deposit) -> dict[str, Json]:
 
 
 def withdraw(call: Call) -> Json:
-    """Send money out; the fee is taken out of the amount."""
+    """Withdraw to an address of the address book. The amount includes the fee."""
     currency = call.wallet.currencies.get(call.parameters.text("coin"))
     short = call.parameters.optional("netWork")
     if short is None and len(currency.networks) != 1:
@@ -140,7 +140,7 @@ def withdraw(call: Call) -> Json:
 
 
 def withdraw_apply(call: Call) -> Json:
-    """The older form of it, which takes the network's long name."""
+    """Withdraw by the older endpoint, which takes the network's long name."""
     currency = call.wallet.currencies.get(call.parameters.text("coin"))
     label = call.parameters.optional("network")
     if label is None and len(currency.networks) != 1:
@@ -164,19 +164,19 @@ def _apply(call: Call, currency: Currency, network: Network) -> str:
 
 
 def broker_withdraw(call: Call) -> Json:
-    """A broker's form of it."""
+    """Withdraw by the broker's endpoint."""
     currency = call.wallet.currencies.get(call.parameters.text("coin"))
     return {"id": _apply(call, currency, currency.by_label(call.parameters.text("network")))}
 
 
 def cancel_withdraw(call: Call) -> Json:
-    """Take a withdrawal back."""
+    """Cancel a withdrawal."""
     cancelled = call.wallet.withdrawals.cancel(call.account, call.parameters.text("id"), call.now_ms)
     return {"id": cancelled.withdrawal_id}
 
 
 def withdrawals(call: Call) -> Json:
-    """What was sent out, newest first: at most seven days a call, no further back than ninety."""
+    """Return withdrawals, newest first: at most seven days per request, no older than 90 days."""
     coin, status = call.parameters.optional("coin"), call.parameters.integer("status")
     span = read_span(call.parameters, call.now_ms, days=_DAYS, most_days=_DAYS, reach_days=_REACH_DAYS)
     found = [
@@ -216,12 +216,12 @@ def _withdrawal_row(withdrawal: Withdrawal) -> Json:
 
 
 def _opaque(name: str) -> str:
-    """An id that means nothing and is always the same."""
+    """Return an id without meaning, the same at each call."""
     return format(Random(name).getrandbits(124), "031x")
 
 
 def withdraw_addresses(call: Call) -> Json:
-    """Where the account may withdraw to."""
+    """Return the account's withdrawal address book."""
     found = call.wallet.withdrawals.address_book(call.account, call.parameters.optional("coin"))
     page = read_page(call.parameters, "limit", (20, 100))
     rows: list[Json] = []
@@ -243,7 +243,7 @@ def withdraw_addresses(call: Call) -> Json:
 
 
 def convertible_assets(call: Call) -> Json:
-    """What the account holds too little of to trade."""
+    """Return the account's balances that are too small to trade."""
     return [_quote_row(quote) for quote in call.wallet.dust.quotes(call.account)]
 
 
@@ -259,7 +259,7 @@ def _quote_row(quote: Quote) -> Json:
 
 
 def convert(call: Call) -> Json:
-    """Turn small balances into MX."""
+    """Convert small balances into MX."""
     assets = [asset.strip() for asset in call.parameters.text("asset").split(",")]
     if len(assets) > choices.MAX_DUST_ASSETS:
         raise Refusal(730002, f"At most {choices.MAX_DUST_ASSETS} assets.")
@@ -275,7 +275,7 @@ def convert(call: Call) -> Json:
 
 
 def conversions(call: Call) -> Json:
-    """What was converted, newest first."""
+    """Return dust conversions, newest first."""
     start_ms, end_ms = call.parameters.integer("startTime"), call.parameters.integer("endTime")
     found = [
         made

@@ -1,4 +1,4 @@
-"""Withdrawals: asked for, checked, held, sent step by step, and where they may go. `advance` lets the steps happen."""
+"""Withdrawals: address books, checks, holds and the steps of processing. `advance` makes the steps that are due."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mexc_async.sim.settlement import CHAIN, FEES
 
 
 class Status(IntEnum):
-    """MEXC's numbers."""
+    """Status of a withdrawal, with MEXC's numbers."""
 
     APPLY = 1
     AUDITING = 2
@@ -37,33 +37,33 @@ class Status(IntEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing follows."""
+        """True if no further status follows."""
         return self in (Status.SUCCESS, Status.FAILED, Status.CANCEL)
 
 
 _MOVES_ON = (Status.APPLY, Status.AUDITING, Status.WAIT, Status.PROCESSING, Status.WAIT_PACKAGING, Status.WAIT_CONFIRM)
-"""Each is followed by the next number after a step's time. MANUAL waits for somebody."""
+"""Statuses that are followed by the next number after one step. MANUAL waits for a back-office command."""
 _ON_CHAIN = (Status.WAIT_PACKAGING, Status.WAIT_CONFIRM, Status.SUCCESS)
 _CANCELLABLE = (Status.APPLY, Status.AUDITING, Status.WAIT, Status.MANUAL)
 _REMEMBERED = 50_000
 
 
 class WithdrawRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked for; nothing has been checked."""
+    """A withdrawal request, not checked yet."""
 
     currency: Currency
     network: Network
     address: str
     amount: Decimal
-    """Fee included."""
+    """Amount with the fee included."""
     memo: str | None = None
     order_id: str | None = None
-    """The caller's own withdrawOrderId."""
+    """The caller's withdrawOrderId."""
     remark: str | None = None
 
 
 class Withdrawal:
-    """One withdrawal that was accepted."""
+    """One accepted withdrawal."""
 
     def __init__(self, withdrawal_id: str, account: str, request: WithdrawRequest, now_ms: int) -> None:
         self.withdrawal_id = withdrawal_id
@@ -75,11 +75,11 @@ class Withdrawal:
         self.status = Status.APPLY
         self.tx_hash: str | None = None
         self.is_internal = False
-        """Whether it goes to another account of this exchange."""
+        """True if the receiver is an account of this exchange."""
 
 
 class Withdrawals:
-    """Every account's address book and withdrawals."""
+    """The address books and withdrawals of all accounts."""
 
     def __init__(self, exchange: Exchange, deposits: Deposits, ids: Ids, *, step_ms: int) -> None:
         self._exchange = exchange
@@ -89,24 +89,24 @@ class Withdrawals:
         self._books: dict[str, list[WithdrawAddress]] = {}
         self._made: dict[str, Withdrawal] = {}
         self._used: set[tuple[str, str]] = set()
-        """(uid, withdrawOrderId)."""
+        """Used pairs of uid and withdrawOrderId."""
         self._moving: list[Withdrawal] = []
 
     # Address books
 
     def allow(self, account: Account, addresses: Iterable[WithdrawAddress]) -> None:
-        """Add to the account's address book."""
+        """Add entries to the account's address book."""
         self._books.setdefault(account.uid, []).extend(addresses)
 
     def address_book(self, account: Account, coin: str | None = None) -> list[WithdrawAddress]:
-        """Where the account, or the main account above it, may withdraw to."""
+        """Return the address book of the account, or of its main account, for one coin or all."""
         uid = account.uid if account.master is None else account.master.uid
         return [entry for entry in self._books.get(uid, ()) if coin in (None, entry.coin)]
 
     # Withdrawals
 
     def apply(self, account: Account, request: WithdrawRequest, now_ms: int) -> Withdrawal:
-        """Accept a withdrawal and hold its money. Raises Refusal, leaving no trace."""
+        """Accept a withdrawal and hold its amount. Raises Refusal and then changes nothing."""
         self._check(account, request)
         try:
             self._exchange.ledger.hold(account.uid, request.currency.coin, request.amount)
@@ -120,11 +120,11 @@ class Withdrawals:
         self._moving.append(withdrawal)
         if request.order_id is not None:
             self._used.add((account.uid, request.order_id))
-        self._exchange.tell(now_ms, {account.uid: "WITHDRAW"})
+        self._exchange.report(now_ms, {account.uid: "WITHDRAW"})
         return withdrawal
 
     def cancel(self, account: Account, withdrawal_id: str, now_ms: int) -> Withdrawal:
-        """Take back one that is not processed yet. Raises Refusal 22222, or another once it is too late."""
+        """Cancel a withdrawal that is not processed yet. Raises Refusal 22222, or 10211 when it is too late."""
         withdrawal = self._made.get(withdrawal_id)
         if withdrawal is None or withdrawal.account != account.uid:
             raise Refusal(22222, "The record does not exist.")
@@ -134,7 +134,7 @@ class Withdrawals:
         return withdrawal
 
     def force(self, withdrawal_id: str, status: Status, now_ms: int) -> Withdrawal:
-        """Let the exchange decide: any status for one that is not over. Raises ValueError."""
+        """Set any status on a withdrawal that is not final. Raises ValueError for an unknown or final one."""
         withdrawal = self._made.get(withdrawal_id)
         if withdrawal is None:
             raise ValueError(f"there is no withdrawal {withdrawal_id!r}")
@@ -144,7 +144,7 @@ class Withdrawals:
         return withdrawal
 
     def advance(self, now_ms: int) -> None:
-        """Let every withdrawal take the steps that are due."""
+        """Make every step that is due."""
         if not self._moving:
             return
         for withdrawal in self._moving:
@@ -154,7 +154,7 @@ class Withdrawals:
         self._moving = [withdrawal for withdrawal in self._moving if not withdrawal.status.is_final]
 
     def newest_first(self, account: Account) -> list[Withdrawal]:
-        """The account's withdrawals."""
+        """Return the account's withdrawals, newest first."""
         return [each for each in reversed(self._made.values()) if each.account == account.uid]
 
     def _check(self, account: Account, request: WithdrawRequest) -> None:
@@ -188,10 +188,10 @@ class Withdrawals:
                 withdrawal.account, withdrawal.request.currency.coin, withdrawal.request.amount
             )
         if status.is_final:
-            self._exchange.tell(now_ms, {withdrawal.account: "WITHDRAW"})
+            self._exchange.report(now_ms, {withdrawal.account: "WITHDRAW"})
 
     def _send(self, withdrawal: Withdrawal, now_ms: int) -> None:
-        """The money leaves: the fee to the exchange, the rest to the chain, and to whom the address belongs."""
+        """Pay the fee to the exchange and the rest to the chain, from where it reaches an address of the exchange."""
         request, ledger = withdrawal.request, self._exchange.ledger
         coin, fee = request.currency.coin, request.network.fee
         ledger.pay(withdrawal.account, FEES, coin, fee, from_locked=True)
@@ -208,7 +208,7 @@ class Withdrawals:
 
 
 def usual_addresses(currencies: Currencies, seed: int, account: Account) -> list[WithdrawAddress]:
-    """One address outside the exchange for every currency and network."""
+    """Return an address book with one outside address for every currency and network."""
     book = []
     for currency in currencies.all():
         for network in currency.networks:
