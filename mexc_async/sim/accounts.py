@@ -218,7 +218,7 @@ def parse_balance(text: str) -> tuple[str, Decimal]:
     try:
         number = Decimal(amount)
     except InvalidOperation:
-        raise BadAccounts(f"balance {text!r}: {amount!r} is no number") from None
+        raise BadAccounts(f"balance {text!r}: {amount!r} is not a number") from None
     check_balance(text, number)
     return asset, number
 
@@ -253,7 +253,7 @@ def check_accounts(specs: Iterable[AccountSpec]) -> None:
     keys: set[str] = set()
     for spec in specs:
         if spec.invited_by and spec.invited_by not in names:
-            raise BadAccounts(f"account {spec.name!r}: invited_by {spec.invited_by!r} names no account before it")
+            raise BadAccounts(f"account {spec.name!r}: invited_by {spec.invited_by!r} does not name an earlier account")
         if not 0 <= spec.key_age_days <= _OLDEST_KEY_DAYS:
             raise BadAccounts(
                 f"account {spec.name!r}: key_age_days {spec.key_age_days} is not from 0 to {_OLDEST_KEY_DAYS}"
@@ -266,11 +266,13 @@ def check_accounts(specs: Iterable[AccountSpec]) -> None:
         keys.add(spec.api_key)
         for asset, amount in (spec.balances or {}).items():
             if not _ASSET.fullmatch(asset):
-                raise BadAccounts(f"account {spec.name!r}: {asset!r} is no asset")
+                raise BadAccounts(f"account {spec.name!r}: {asset!r} is not an asset")
             check_balance(f"{asset}={amount}", amount)
         for permission in spec.permissions:
             if permission not in ALL_PERMISSIONS:
-                raise BadAccounts(f"account {spec.name!r}: {permission!r} is no permission")
+                raise BadAccounts(f"account {spec.name!r}: {permission!r} is not a permission")
         for fee in (spec.maker_fee, spec.taker_fee):
             if fee is not None and not (fee.is_finite() and 0 <= fee <= Decimal("0.1") and fee == round(fee, 6)):
-                raise BadAccounts(f"account {spec.name!r}: fee {fee} is no ratio from 0 to 0.1 with at most 6 decimals")
+                raise BadAccounts(
+                    f"account {spec.name!r}: fee {fee} is not a ratio from 0 to 0.1 with at most 6 decimals"
+                )

@@ -113,7 +113,7 @@ def _round(markets: Mapping[str, Market], symbols: Sequence[str]) -> tuple[str, 
             legs.append(_Leg(market, side, rules.taker_fee))
         if held == start:
             return start, legs
-    raise ValueError(f"{', '.join(symbols)} form no round")
+    raise ValueError(f"{', '.join(symbols)} do not form a round")
 
 
 def _best(leg: _Leg) -> Decimal:

@@ -110,7 +110,7 @@ def check_target(fault: Fault, endpoints: Iterable[Named]) -> None:
         if not any(matches(endpoint.name) or matches(_label(endpoint)) for endpoint in struck):
             names = dict.fromkeys(endpoint.name for endpoint in struck)
             nearest = ", ".join(get_close_matches(pattern, names, 3, 0))
-            raise BadFault(f"fault {fault.kind}: {pattern!r} matches no endpoint that it strikes, such as {nearest}")
+            raise BadFault(f"fault {fault.kind}: {pattern!r} matches no endpoint that it applies to, such as {nearest}")
 
 
 def _label(endpoint: Named) -> str:

@@ -38,15 +38,18 @@ Kind: TypeAlias = Literal[
     "cancel_lag",
     "fill_first",
 ]
-"""Kinds of faults. On the stream: refuse: a connection is reset instead of accepted. block: a subscription is refused.
-drop: the connection is reset. half_open: the socket stays open and sends nothing more. expire_key: the listen key
-expires just before a private push. skip: a push is left out. duplicate: a push is sent twice. delay: a push and all
-later ones are delayed. reorder: a push is sent after the channel's next one. corrupt: a push cannot be decoded. On
-requests: mute: the request is never answered. error: the answer is a gateway's error page. reset: the connection is
-reset. truncate: the answer breaks off. restart: the exchange restarts and keeps its book. hold: the request is
+"""Kinds of faults.
+
+On the stream. refuse: a connection is reset instead of accepted. block: a subscription is refused. drop: the connection
+is reset. half_open: the socket stays open and sends nothing more. expire_key: the listen key expires just before a
+private push. skip: a push is left out. duplicate: a push is sent twice. delay: a push and all later ones are delayed.
+reorder: a push is sent after the channel's next one. corrupt: a push cannot be decoded.
+
+On requests. mute: the request is never answered. error: the answer is a gateway's error page. reset: the connection is
+reset. truncate: the answer breaks off. restart: the exchange restarts with the same book. hold: the request is
 processed late. overtake: an order waits until a cancel has overtaken it. late_answer: the request is processed now and
 answered late. answer_twice: the answer is sent twice. lag: lookups do not see what is new. cancel_lag: cancels do not
-see it. fill_first: an order fills just before its cancel."""
+see what is new. fill_first: an order fills just before its cancel."""
 
 Stage: TypeAlias = Literal["unread", "read", "processed"]
 """Progress of a request: only its headers were read; it was read and counted; it was carried out."""
@@ -100,9 +103,9 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         if self.after < 0 or self.delay_ms < 0 or (self.times is not None and self.times < 1):
             raise BadFault(f"fault {self.kind}: after and delay_ms cannot be negative, times is at least 1")
         if self.now and self.kind not in AT_ONCE:
-            raise BadFault(f"fault {self.kind}: only {', '.join(AT_ONCE)} can strike at once")
+            raise BadFault(f"fault {self.kind}: only {', '.join(AT_ONCE)} can apply at once")
         if self.at != "processed" and self.kind not in _STAGED:
-            raise BadFault(f"fault {self.kind}: only {', '.join(_STAGED)} can strike before a request is processed")
+            raise BadFault(f"fault {self.kind}: only {', '.join(_STAGED)} can apply before a request is processed")
         if self.status not in _STATUSES:
             raise BadFault(f"fault {self.kind}: status {self.status} is neither 403 nor 5xx")
         if not 0 < self.part <= 1:

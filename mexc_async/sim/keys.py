@@ -87,7 +87,7 @@ class KeyRing:
     def add(self, key: ApiKey) -> None:
         """Add an existing key. Raises ValueError if its name is in use."""
         if key.key in self._keys:
-            raise ValueError(f"key {key.key!r} is taken")
+            raise ValueError(f"key {key.key!r} is in use")
         self._keys[key.key] = key
 
     def issue(

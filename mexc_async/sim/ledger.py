@@ -41,9 +41,9 @@ class Ledger:
     def open(self, account: str, balances: Mapping[str, Decimal], *, unbounded: bool = False) -> None:
         """Open `account` with these free amounts. Raises ValueError if it exists or an amount is negative."""
         if account in self._accounts:
-            raise ValueError(f"account {account} exists")
+            raise ValueError(f"account {account} already exists")
         if any(amount < 0 for amount in balances.values()):
-            raise ValueError(f"account {account} would start below zero")
+            raise ValueError(f"account {account} has a negative starting balance")
         self._accounts[account] = {asset: Balance(amount) for asset, amount in balances.items()}
         if unbounded:
             self._unbounded.add(account)
@@ -75,7 +75,7 @@ class Ledger:
             return
         balance = self.balance(account, asset)
         if balance.locked < amount:
-            raise ValueError(f"{account} has less {asset} locked than is to be released")
+            raise ValueError(f"{account} has less {asset} locked than the amount to release")
         self._touch(account, asset, balance)
         balance.locked -= amount
         balance.free += amount

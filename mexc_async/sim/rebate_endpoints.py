@@ -48,7 +48,7 @@ def paid_to(call: Call, kind: Kind, span: Span) -> list[Rebate]:
     return call.wallet.rebates.newest_first(is_wanted)
 
 
-# Everybody's
+# Endpoints
 
 
 def rebate_history(call: Call) -> Json:

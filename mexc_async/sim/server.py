@@ -221,11 +221,11 @@ class Simulator:
     async def start(self) -> None:
         """Start to serve. Raises StartFailed if host or port is not available, RuntimeError at a second call."""
         if self._rest:
-            raise RuntimeError("the simulator has been started already")
+            raise RuntimeError("the simulator is already started")
         try:
             self._rest = await self._listener.open()
         except OSError as error:
-            reason = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be had: {error.strerror or error}"
+            reason = "is in use" if error.errno == errno.EADDRINUSE else f"is not available: {error.strerror or error}"
             raise StartFailed(f"{self.config.host} port {self.config.port} {reason}") from None
         self._own(self._keep_moving(), "mexc-sim-clock")
 
@@ -291,7 +291,7 @@ class Simulator:
             return refused(refusal)
         except web.HTTPException as error:
             return refused(Refusal(error.status, error.reason, error.status))
-        except ConnectionError:  # the sender has left before all of it was there
+        except ConnectionError:  # the sender disconnected before its request was complete
             return drop(request)
         except Exception:
             log.exception("%s %s failed", request.method, urlsplit(request.raw_path).path)

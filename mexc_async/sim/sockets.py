@@ -63,7 +63,7 @@ class Sockets:
         """Number of subscribed private channels, each counted once per account."""
         return sum(bool(uid) for uid, _ in self._readers)
 
-    # One socket
+    # Connections
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """Accept a WebSocket connection and serve it until its end."""
@@ -146,7 +146,7 @@ class Sockets:
         connection.life.use(bool(connection.subscriptions.topics), asyncio.get_running_loop().time())
         connection.reply(outcome.reply)
 
-    # Who reads what
+    # Subscriptions
 
     def _read(self, connection: Connection, topic: Topic) -> None:
         self._readers.setdefault(_place(connection, topic), {})[connection] = topic

@@ -99,7 +99,7 @@ def read_tape(path: Path) -> Tape:
             raise BadTape(f"tape {path}, line {number}: {error}") from None
         messages.append(message)
     if not messages:
-        raise BadTape(f"tape {path}: holds no messages")
+        raise BadTape(f"tape {path}: has no messages")
     try:
         return Tape(messages)
     except ValueError as error:
@@ -112,7 +112,7 @@ def _check(message: TapeMessage) -> None:
         raise ValueError(f"symbol {message.symbol!r} is not BASE-QUOTE")
     for price, quantity in _levels(message):
         if not (price.is_finite() and quantity.is_finite() and price > 0 and quantity >= 0):
-            raise ValueError(f"level {price} x {quantity} is no price and quantity")
+            raise ValueError(f"level {price} x {quantity} is not a price and a quantity")
 
 
 def _levels(message: TapeMessage) -> Iterable[TapeLevel]:

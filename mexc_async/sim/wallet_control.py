@@ -82,7 +82,7 @@ def carry_out(exchange: Exchange, wallet: Wallet, order: Order, now_ms: int) -> 
         case KeyOrder():
             key = exchange.keys.find(order.api_key)
             if key is None:
-                raise ValueError(f"there is no key {order.api_key!r}")
+                raise ValueError(f"unknown API key {order.api_key!r}")
             key.set_age(order.age_days, now_ms)
             return {"remainingValidity": key.remaining_days(now_ms)}
         case FreezeOrder():
@@ -97,7 +97,7 @@ def _deposit(exchange: Exchange, wallet: Wallet, order: DepositOrder, now_ms: in
         raise ValueError(f"amount {order.amount} is not positive")
     currency = wallet.currencies.get(order.coin)
     if not currency.networks:
-        raise ValueError(f"{order.coin} has no network here")
+        raise ValueError(f"{order.coin} has no network in the simulator")
     network = currency.by_short(order.network) if order.network else currency.networks[0]
     made = wallet.deposits.arrive(account, currency, network, order.amount, now_ms, order.tx_id)
     return {"uid": account.uid, "address": made.address.text, "memo": made.address.memo, "txId": made.tx_id}
@@ -110,4 +110,4 @@ def _account(exchange: Exchange, name: str) -> Account:
     for account in accounts:
         if name in (account.name, account.uid, account.email):
             return account
-    raise ValueError(f"there is no account {name!r}")
+    raise ValueError(f"unknown account {name!r}")

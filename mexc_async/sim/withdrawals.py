@@ -137,9 +137,9 @@ class Withdrawals:
         """Set any status on a withdrawal that is not final. Raises ValueError for an unknown or final one."""
         withdrawal = self._made.get(withdrawal_id)
         if withdrawal is None:
-            raise ValueError(f"there is no withdrawal {withdrawal_id!r}")
+            raise ValueError(f"unknown withdrawal {withdrawal_id!r}")
         if withdrawal.status.is_final:
-            raise ValueError(f"withdrawal {withdrawal_id!r} is over: {withdrawal.status.name}")
+            raise ValueError(f"withdrawal {withdrawal_id!r} is final: {withdrawal.status.name}")
         self._set(withdrawal, status, now_ms)
         return withdrawal
 

@@ -1,4 +1,4 @@
-"""What holds of an exchange at every moment, whatever its clients believe."""
+"""Invariants that an exchange satisfies at every moment, whatever its clients believe."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ ZERO = Decimal(0)
 
 
 def totals(exchange: Exchange) -> dict[str, Decimal]:
-    """How much there is of each asset that any account holds."""
+    """Return the total of each asset that an account has."""
     assets = {asset for uid in exchange.accounts for asset in exchange.ledger.balances(uid)}
     return {asset: exchange.ledger.total(asset) for asset in assets}
 
 
 def check(exchange: Exchange, before: Mapping[str, Decimal], wallet: Wallet | None = None) -> None:
-    """Money is neither made nor lost, all that is locked is held, fills add up, and books are in order."""
+    """Check that asset totals are unchanged, holds match what they are for, fills add up, and books are in order."""
     for asset, total in before.items():
         assert exchange.ledger.total(asset) == total
         assert exchange.ledger.balance(FEES, asset).free >= 0
@@ -38,7 +38,7 @@ def check(exchange: Exchange, before: Mapping[str, Decimal], wallet: Wallet | No
 
 
 def _check_holds(exchange: Exchange, account: Account, wallet: Wallet | None) -> None:
-    """Holds belong to open orders and to withdrawals under way; futures wallets hold nothing."""
+    """Check that spot holds belong to open orders and pending withdrawals, and that futures wallets have none."""
     for asset, balance in exchange.ledger.balances(account.uid).items():
         held = sum((o.held for o in account.open_orders.values() if o.hold_asset == asset), ZERO)
         assert balance.free >= 0
@@ -49,7 +49,7 @@ def _check_holds(exchange: Exchange, account: Account, wallet: Wallet | None) ->
 
 
 def pending(wallet: Wallet, account: Account, asset: str) -> Decimal:
-    """What the account's withdrawals under way hold."""
+    """Return the amount held for the account's pending withdrawals."""
     under_way = (each for each in wallet.withdrawals.newest_first(account) if not each.status.is_final)
     return sum((each.request.amount for each in under_way if each.request.currency.coin == asset), ZERO)
 

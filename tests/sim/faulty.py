@@ -1,4 +1,4 @@
-"""A simulator with faults in force, and what tests ask of it."""
+"""A simulator with faults in force, and helpers for tests of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.sim.stream_client import Stage, stage
 
 @asynccontextmanager
 async def market(*faults: Fault, **settings: Any) -> AsyncIterator[Stage]:
-    """A simulator in which these faults are in force, and whose ledger is right at the end."""
+    """Run a simulator with these faults, and check the consistency of its balances at the end."""
     async with stage(faults=faults, **settings) as on:
         before = consistency.totals(on.exchange)
         try:
@@ -27,12 +27,12 @@ async def market(*faults: Fault, **settings: Any) -> AsyncIterator[Stage]:
 
 
 def placed(on: Stage) -> int:
-    """How many orders the exchange has accepted."""
+    """Return the number of orders that the exchange has accepted."""
     return len(on.simulator.statement().orders)
 
 
-def let_go(on: Stage) -> None:
-    """Time passes for every request that waits."""
+def release_waiting(on: Stage) -> None:
+    """End the wait of every request that a fault holds back."""
     for waiter in on.simulator._gate._waiting:
         waiter.set_result(True)
 
@@ -45,7 +45,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 async def held(on: Stage, path: str, client_id: str) -> asyncio.Task[Reply]:
-    """An order under way that waits at the exchange."""
+    """Send an order that a fault holds back at the exchange, and return its task."""
     count = len(on.simulator._gate._waiting)
     under_way = asyncio.create_task(NaiveTrader(on).place(path, newClientOrderId=client_id))
     await until(lambda: len(on.simulator._gate._waiting) > count)
@@ -53,7 +53,7 @@ async def held(on: Stage, path: str, client_id: str) -> asyncio.Task[Reply]:
 
 
 def order_of(on: Stage, client_id: str) -> Order:
-    """An order that there is."""
+    """Return the order with this client order id, which must exist."""
     order = on.account.find_order(None, client_id)
     assert order is not None
     return order

@@ -1,4 +1,4 @@
-"""A client with no care at all: it sends what it is told, signed as it is told."""
+"""A client without any checks of its own: it signs and sends what the test passes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ JSON = "application/json"
 
 
 class Reply(NamedTuple):
-    """What came back."""
+    """A response."""
 
     status: int
     headers: Mapping[str, str]
@@ -41,7 +41,7 @@ def hmac_hex(secret: str, text: str) -> str:
 
 
 class NaiveClient:
-    """One keep-alive connection."""
+    """A client with one keep-alive connection."""
 
     def __init__(self, rest: str, api_key: str, api_secret: str, timeout_s: float = 10) -> None:
         parts = urlsplit(rest)
@@ -53,18 +53,18 @@ class NaiveClient:
         self._connection.close()
 
     def send(self, method: str, target: str, body: str = "", headers: Mapping[str, str] | None = None) -> Reply:
-        """Exactly this."""
+        """Send exactly this request."""
         self._connection.request(method, target, body=body or None, headers=dict(headers or {}))
         answer = self._connection.getresponse()
         content = answer.read()
         return Reply(answer.status, dict(answer.getheaders()), orjson.loads(content) if content else None)
 
     def get(self, path: str, **parameters: object) -> Reply:
-        """A public call."""
+        """Send a public request."""
         return self.send("GET", f"{path}?{encode(parameters)}" if parameters else path)
 
     def request(self, method: str, path: str, **parameters: object) -> bytes:
-        """A signed request as it goes over the wire."""
+        """Return a signed request as the bytes on the connection."""
         text = encode({**parameters, "timestamp": now_ms()})
         target = f"{path}?{text}&signature={hmac_hex(self.api_secret, text)}"
         head = f"{method} {target} HTTP/1.1\r\nHost: localhost\r\nX-MEXC-APIKEY: {self.api_key}\r\n"
@@ -83,7 +83,7 @@ class NaiveClient:
         api_key: str | None = None,
         **parameters: object,
     ) -> Reply:
-        """A signed call: right unless told otherwise. `sign` makes the signature from query and body."""
+        """Send a signed request, valid by default. `sign` computes the signature from query and body."""
         stamp = now_ms() if timestamp is None else timestamp
         text = encode({**parameters, "timestamp": stamp}) if query is None else query
         signature = hmac_hex(self.api_secret, text + body) if sign is None else sign(text, body)

@@ -1,4 +1,4 @@
-"""A trader with no care at all: it believes what comes to its mind first when an answer fails to come."""
+"""A trader without reconciliation: it trusts its first guess when an answer does not come."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from tests.sim.stream_client import Stage
 ORDER, BATCH, OPEN, TRADES = "/api/v3/order", "/api/v3/batchOrders", "/api/v3/openOrders", "/api/v3/myTrades"
 BTC = "BTCUSDT"
 GOOD: dict[str, Any] = {"symbol": BTC, "side": "BUY", "type": "LIMIT", "quantity": "0.001", "price": "60000"}
-"""It rests: the market is far above."""
+"""A limit buy that rests, because the market is far above."""
 FILLS = {"type": "MARKET"}
-"""With this it fills at once."""
+"""Change that makes the order fill at once."""
 
 
 class Lost(Exception):
-    """No answer, or none that is the exchange's."""
+    """Error for a missing answer, or one that is not the exchange's."""
 
 
 class NaiveTrader:
-    """Sends each request over a connection of its own."""
+    """A trader that sends each request over its own connection."""
 
     def __init__(self, on: Stage, timeout_s: float = 10.0) -> None:
         main = on.simulator.config.accounts[0]
@@ -35,7 +35,7 @@ class NaiveTrader:
         self.timeout_s = timeout_s
 
     async def send(self, method: str, path: str, **parameters: Any) -> Reply:
-        """One signed request. Raises Lost."""
+        """Send one signed request. Raises Lost."""
         return await asyncio.to_thread(self._send, method, path, parameters)
 
     def _send(self, method: str, path: str, parameters: dict[str, Any]) -> Reply:
@@ -51,14 +51,14 @@ class NaiveTrader:
         return reply
 
     async def place(self, path: str = ORDER, **changes: Any) -> Reply:
-        """An order, alone or as the only one of a batch. Raises Lost."""
+        """Place an order, alone or as the only one of a batch. Raises Lost."""
         order = {**GOOD, **changes}
         window = {"recvWindow": order.pop("recvWindow")} if "recvWindow" in order else {}
         fields = order if path == ORDER else {"batchOrders": orjson.dumps([order]).decode()}
         return await self.send("POST", path, **fields, **window)
 
     async def place_stubbornly(self, path: str = ORDER, **changes: Any) -> None:
-        """Send it again until an answer comes: it believes that no answer means no order."""
+        """Send an order again until an answer comes, in the belief that no answer means no order."""
         while True:
             try:
                 await self.place(path, **changes)
@@ -67,21 +67,21 @@ class NaiveTrader:
             return
 
     async def place_trustingly(self, path: str = ORDER, **changes: Any) -> None:
-        """Send it once: it believes that sent means placed."""
+        """Send an order once, in the belief that sent means placed."""
         with contextlib.suppress(Lost):
             await self.place(path, **changes)
 
     async def cancel(self, client_id: str) -> Reply:
-        """A cancel. Raises Lost."""
+        """Cancel an order. Raises Lost."""
         return await self.send("DELETE", ORDER, symbol=BTC, origClientOrderId=client_id)
 
     async def query(self, client_id: str) -> Reply:
-        """A look-up. Raises Lost."""
+        """Query an order. Raises Lost."""
         return await self.send("GET", ORDER, symbol=BTC, origClientOrderId=client_id)
 
 
 class Line:
-    """One keep-alive connection whose answers are taken as they come."""
+    """A keep-alive connection that takes answers in the order of their arrival."""
 
     def __init__(self, on: Stage, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         main = on.simulator.config.accounts[0]
@@ -90,7 +90,7 @@ class Line:
         self._writer = writer
 
     async def send(self, method: str, path: str, **parameters: Any) -> Any:
-        """The first answer that lies there once the request is sent."""
+        """Send a request and return the next answer on the connection."""
         self._writer.write(self._client.request(method, path, **parameters))
         head = (await self._reader.readuntil(b"\r\n\r\n")).decode()
         (length,) = (line.split(":")[1] for line in head.splitlines() if line.startswith("Content-Length"))
@@ -99,7 +99,7 @@ class Line:
 
 @contextlib.asynccontextmanager
 async def line(on: Stage) -> AsyncIterator[Line]:
-    """A connection, closed at the end."""
+    """Open a connection and close it at the end."""
     reader, writer = await asyncio.open_connection(*on.simulator.rest.removeprefix("http://").split(":"))
     try:
         yield Line(on, reader, writer)

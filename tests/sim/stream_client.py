@@ -1,4 +1,4 @@
-"""A stream client with no care at all: it says what it is told and believes what it hears."""
+"""A stream client without any checks of its own: it sends what the test passes and trusts what it receives."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ TIMEOUT_S = 5.0
 
 
 class Closed(Exception):
-    """The socket has ended: close code, or None when it was reset."""
+    """End of a socket, with its close code, or None after a reset."""
 
 
 class Stream:
-    """One socket."""
+    """A client's socket."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.socket = socket
         self.frames: list[bytes] = []
-        """Binary frames that came while an answer was waited for."""
+        """Binary frames received during a wait for an answer."""
 
     async def receive(self) -> str | bytes:
-        """The next frame. Raises Closed."""
+        """Return the next frame. Raises Closed."""
         async with asyncio.timeout(TIMEOUT_S):
             message = await self.socket.receive()
         if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
@@ -50,16 +50,16 @@ class Stream:
             self.frames.append(data)
 
     async def request(self, method: str, *names: str, **fields: object) -> Any:
-        """Send a control message."""
+        """Send a control message and return the answer."""
         return await self.ask(orjson.dumps({"method": method, "params": names, **fields}).decode())
 
     async def subscribe(self, *names: str) -> None:
-        """Subscribe; all of it must be accepted."""
+        """Subscribe, and check that the exchange accepts every name."""
         answer = await self.request("SUBSCRIPTION", *names)
         assert sorted(answer["msg"].split(",")) == sorted(names), answer
 
     async def frame(self) -> bytes:
-        """The next binary frame."""
+        """Return the next binary frame."""
         if self.frames:
             return self.frames.pop(0)
         data = await self.receive()
@@ -67,11 +67,11 @@ class Stream:
         return data
 
     async def push(self) -> Push[Any]:
-        """The next push."""
+        """Return the next push."""
         return decode_push(await self.frame())
 
     async def until(self, wanted: Callable[[Push[Any]], bool]) -> list[Push[Any]]:
-        """Pushes up to the first that is wanted."""
+        """Return the pushes up to the first one for which `wanted` is true."""
         found: list[Push[Any]] = []
         async with asyncio.timeout(TIMEOUT_S):
             while not found or not wanted(found[-1]):
@@ -79,7 +79,7 @@ class Stream:
         return found
 
     async def end(self) -> int | None:
-        """Read until the socket ends; its close code."""
+        """Read until the socket ends, and return its close code."""
         while True:
             try:
                 await self.receive()
@@ -89,7 +89,7 @@ class Stream:
 
 
 class Stage:
-    """A simulator and what is connected to it."""
+    """A simulator and its clients."""
 
     def __init__(self, simulator: Simulator, http: aiohttp.ClientSession) -> None:
         self.simulator = simulator
@@ -103,20 +103,20 @@ class Stage:
         return self.simulator.exchange
 
     async def connect(self, listen_key: str | None = None) -> Stream:
-        """A socket, closed with the session."""
+        """Open a socket. It is closed with the session."""
         query = "" if listen_key is None else f"?listenKey={listen_key}"
         return Stream(await self.http.ws_connect(self.simulator.spot_ws + query, autoping=True, autoclose=True))
 
     async def get(self, path: str, **parameters: object) -> Any:
-        """A public answer."""
+        """Return the body of a public answer."""
         return (await asyncio.to_thread(self._rest.get, path, **parameters)).body
 
     async def call(self, method: str, path: str, **parameters: Any) -> Reply:
-        """A signed answer."""
+        """Send a signed request."""
         return await asyncio.to_thread(self._rest.call, method, path, **parameters)
 
     async def listen_key(self) -> str:
-        """A new listen key."""
+        """Create a listen key."""
         key: str = (await self.call("POST", "/api/v3/userDataStream")).body["listenKey"]
         return key
 
@@ -126,7 +126,7 @@ class Stage:
 
 @asynccontextmanager
 async def stage(**settings: Any) -> AsyncIterator[Stage]:
-    """A simulator on this loop, quiet and without limits unless told otherwise; nothing is left of it at the end."""
+    """Run a simulator on this loop, by default quiet and without limits. Check that nothing remains at the end."""
     before = asyncio.all_tasks()
     config = SimConfig(**{"limits": "none", "flow": 0, **settings})
     async with Simulator(config) as simulator, aiohttp.ClientSession() as http:

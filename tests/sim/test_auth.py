@@ -1,4 +1,4 @@
-"""Each check of a sender, with a client that fails it."""
+"""Checks of a request's sender, each with a client that fails it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def as_account(simulator: BackgroundSimulator, spec: AccountSpec) -> NaiveClient
     return NaiveClient(simulator.rest, spec.api_key, spec.api_secret)
 
 
-# What must pass
+# Accepted requests
 
 
 def test_all_in_the_query(client: NaiveClient) -> None:
@@ -92,7 +92,7 @@ def test_inside_the_window(client: NaiveClient, shift_ms: int, window: int | Non
     assert client.call("GET", UID, timestamp=now_ms() + shift_ms, **extra).status == 200
 
 
-# What must fail
+# Refused requests
 
 
 def refused(client: NaiveClient, code: int, method: str = "GET", path: str = UID, **options: Any) -> None:

@@ -1,4 +1,4 @@
-"""An unmodified client written by others works against the simulator; runs where ccxt is installed."""
+"""An unmodified third-party client against the simulator. The test runs if ccxt is installed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def mexc_sim_config() -> SimConfig:
 
 
 def urls(sim: BackgroundSimulator) -> dict[str, dict[str, str]]:
-    """Where the client finds each part of the API; nothing else is changed about it."""
+    """Return the URLs of each part of the API, the only setting of the client that changes."""
     contract = f"{sim.rest}/api/v1"
     return {
         "spot": {"public": sim.rest, "private": sim.rest},

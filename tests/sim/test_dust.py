@@ -1,4 +1,4 @@
-"""Small balances converted into MX."""
+"""Dust conversion of small balances into MX."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How faults to requests are named, drawn and ordered, and what the ledger tells; every fault at once."""
+"""Request faults: their patterns, draws and control endpoints, the account audit, and all faults together."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class TestNames:
         [
             (
                 Fault(kind="mute", on="new_ordr"),
-                "fault mute: 'new_ordr' matches no endpoint that it strikes, such as new_order, ",
+                "fault mute: 'new_ordr' matches no endpoint that it applies to, such as new_order, ",
             ),
             (Fault(kind="lag", on="new_order"), "such as query_order, open_orders, all_orders$"),
             (
@@ -108,11 +108,11 @@ class TestNames:
             ("error,status=200", "status 200 is neither 403 nor 5xx"),
             ("error,status=teapot", "status"),
             ("reset,at=noon", "noon"),
-            ("truncate,at=read", "only restart, reset, mute, error can strike before a request is processed"),
+            ("truncate,at=read", "only restart, reset, mute, error can apply before a request is processed"),
             ("fill_first,part=0", "part 0.0 is not above 0 and at most 1"),
             ("fill_first,part=1.5", "part 1.5 is not above 0"),
             ("hold,delay_ms=soon", "delay_ms"),
-            ("mute,now=true", "can strike at once"),
+            ("mute,now=true", "can apply at once"),
         ],
     )
     def test_bad_faults_to_requests_say_what_is_wrong(self, text: str, words: str) -> None:
@@ -187,22 +187,22 @@ class TestOrders:
             trader = NaiveTrader(on)
             await trader.place(newClientOrderId="open")
             await trader.place(newClientOrderId="filled", **FILLS)
-            status, told = await ask(on, "GET", "/sim/ledger")
+            status, audit = await ask(on, "GET", "/sim/ledger")
             assert status == 200
-            assert (told["account"], told["name"]) == (on.account.uid, "main")
-            lines = {line["client_id"]: (line["status"], line["executed"]) for line in told["orders"]}
+            assert (audit["account"], audit["name"]) == (on.account.uid, "main")
+            lines = {line["client_id"]: (line["status"], line["executed"]) for line in audit["orders"]}
             assert lines == {"open": ("NEW", "0"), "filled": ("FILLED", "0.001000")}
-            assert sum(Decimal(fill["quantity"]) for fill in told["fills"]) == Decimal("0.001")
-            (fill, *_) = told["fills"]
+            assert sum(Decimal(fill["quantity"]) for fill in audit["fills"]) == Decimal("0.001")
+            (fill, *_) = audit["fills"]
             held = (await trader.send("GET", "/api/v3/account")).body["balances"]
             assert {b["asset"]: (Decimal(b["free"]), Decimal(b["locked"])) for b in held} == {
                 asset: (Decimal(b["free"]), Decimal(b["locked"]))
-                for asset, b in told["balances"].items()
+                for asset, b in audit["balances"].items()
                 if Decimal(b["free"]) or Decimal(b["locked"])
             }
             assert fill["client_id"] == "filled"
-            assert await ask(on, "GET", "/sim/ledger?account=main") == (200, told)
-            assert await ask(on, "GET", f"/sim/ledger?account={on.account.uid}") == (200, told)
+            assert await ask(on, "GET", "/sim/ledger?account=main") == (200, audit)
+            assert await ask(on, "GET", f"/sim/ledger?account={on.account.uid}") == (200, audit)
             _, other = await ask(on, "GET", "/sim/ledger?account=second")
             assert (other["orders"], other["balances"]["USDT"]) == ([], {"free": "5", "locked": "0"})
             status, refused = await ask(on, "GET", "/sim/ledger?account=nobody")
@@ -218,7 +218,7 @@ async def test_faults_are_not_special_to_orders() -> None:
         with pytest.raises(Lost):
             await NaiveTrader(on).send("POST", "/api/v3/userDataStream")
         keys = (await NaiveTrader(on).send("GET", "/api/v3/userDataStream")).body["listenKey"]
-        assert len(keys) == 1  # of which nobody knows
+        assert len(keys) == 1  # none of which the client knows
 
 
 async def test_requests_that_are_not_read_are_not_counted() -> None:
@@ -261,7 +261,7 @@ CHAOS = (
 
 
 class Believer:
-    """Places and cancels, alone and in batches, and remembers what it believes of each order."""
+    """A client that places and cancels orders, alone and in batches, and records its belief about each."""
 
     def __init__(self, on: Stage, name: str) -> None:
         self.trader = NaiveTrader(on, 0.1)
@@ -281,7 +281,7 @@ class Believer:
                 self.believed[client_id] = await self.look_up(client_id)
 
     async def look_up(self, client_id: str) -> str:
-        """What it takes for the state of an order."""
+        """Return the state that the client takes for the order's."""
         try:
             answer = await self.trader.query(client_id)
         except Lost:
@@ -299,14 +299,14 @@ async def test_the_ledger_stays_right_through_every_fault_and_a_naive_client_doe
         believed = {name: state for believer in believers for name, state in believer.believed.items()}
         real = {order.client_id: order.status for order in on.account.orders()}
         pairs = Counter((state, real.get(name, "none")) for name, state in believed.items())
-        assert pairs["none", "NEW"] > 0  # orders are open that it knows nothing of
+        assert pairs["none", "NEW"] > 0  # some open orders are unknown to the client
         assert sum(count for (state, status), count in pairs.items() if state != status) > pairs["none", "NEW"]
         on.simulator.clear_faults()
         await until(lambda: on.simulator._gate.is_open and not on.simulator._gate._waiting)
         await NaiveTrader(on).send("DELETE", OPEN, symbol=BTC)
-        told = on.simulator.statement()
-        assert not any(balance.locked for balance in told.balances.values())
-        assert sum(order.executed for order in told.orders) == sum(fill.quantity for fill in told.fills) > 0
+        audit = on.simulator.statement()
+        assert not any(balance.locked for balance in audit.balances.values())
+        assert sum(order.executed for order in audit.orders) == sum(fill.quantity for fill in audit.fills) > 0
 
 
 def test_faults_to_orders_from_a_running_command() -> None:

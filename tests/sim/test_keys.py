@@ -1,4 +1,4 @@
-"""API keys end after 90 days unless they are bound to addresses."""
+"""API keys without an IP list expire after 90 days."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_key_info_of_anothers_key_is_refused(mexc_sim: BackgroundSimulator) -> N
 
 def test_bad_descriptions_are_refused() -> None:
     spec = AccountSpec(name="a", api_key="k", api_secret="s", invited_by="nobody")
-    with pytest.raises(BadAccounts, match="names no account before it"):
+    with pytest.raises(BadAccounts, match="does not name an earlier account"):
         check_accounts((spec,))
     with pytest.raises(BadAccounts, match="key_age_days -1"):
         check_accounts((AccountSpec(name="a", api_key="k", api_secret="s", key_age_days=-1),))

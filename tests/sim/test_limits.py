@@ -1,4 +1,4 @@
-"""Rate limits: what fits, what is turned away, and what becomes of those who do not listen."""
+"""Rate limits: accepted and refused requests, and bans of clients that ignore Retry-After."""
 
 from __future__ import annotations
 
@@ -64,10 +64,10 @@ def test_whoever_does_not_listen_is_banned_for_longer_each_time() -> None:
     for ban in (120, 240, 480):
         for _ in range(100):
             assert limits.arrive("ip", None, (), now) is None
-        for _ in range(50):  # on their way already when the first was refused
-            told = limits.arrive("ip", None, (), now + 0.1)
-            assert told is not None
-            assert told.status == 429
+        for _ in range(50):  # already on their way when the first one was refused
+            rejection = limits.arrive("ip", None, (), now + 0.1)
+            assert rejection is not None
+            assert rejection.status == 429
         answers = [limits.arrive("ip", None, (), now + 0.5) for _ in range(21)]
         assert [answer.status for answer in answers if answer] == [429] * 20 + [418]
         assert answers[-1] is not None

@@ -18,7 +18,7 @@ async def answer(request: web.BaseRequest) -> web.StreamResponse:
 
 @pytest.mark.parametrize("rounds", range(6))
 async def test_closing_leaves_no_connection_however_young(rounds: int) -> None:
-    """`rounds` is how often the loop goes round after a client has connected: accepting it takes several."""
+    """Close the simulator `rounds` turns of the loop after a client's connect, because accepting takes several."""
     listener = Listener(answer, "127.0.0.1", 0)
     port = urlsplit(await listener.open()).port
     with socket.create_connection(("127.0.0.1", port or 0), timeout=5) as client:
@@ -27,6 +27,6 @@ async def test_closing_leaves_no_connection_however_young(rounds: int) -> None:
         await listener.aclose()
         try:
             left = await asyncio.to_thread(client.recv, 1)
-        except ConnectionError:  # it was never accepted
+        except ConnectionError:  # the connection was never accepted
             left = b""
     assert left == b""

@@ -12,7 +12,7 @@ D = Decimal
 
 
 def book_of(*orders: tuple[str, Side, str, str]) -> Book:
-    """A book of (owner, side, price, quantity), in order of arrival."""
+    """Build a book of (owner, side, price, quantity), in the order of arrival."""
     book = Book(D("0.01"))
     for index, (owner, side, price, quantity) in enumerate(orders):
         book.rest(Entry(owner, f"order-{index}", side, D(price), D(quantity)))

@@ -1,4 +1,4 @@
-"""No sequence of orders makes or loses money, and every hold belongs to an open order."""
+"""No sequence of orders changes the total of an asset, and every hold belongs to an open order."""
 
 from __future__ import annotations
 
@@ -151,6 +151,6 @@ def test_the_ledger_refuses_what_is_not_there() -> None:
         ledger.release("a", "X", D(1))
     with pytest.raises(ValueError, match="exists"):
         ledger.open("a", {})
-    with pytest.raises(ValueError, match="below zero"):
+    with pytest.raises(ValueError, match="negative starting balance"):
         ledger.open("c", {"X": D(-1)})
     assert ledger.total("X") == 1

@@ -1,4 +1,4 @@
-"""Faults to transfers and withdrawals: who sends again doubles them, while the ledger stays right."""
+"""Faults of transfers and withdrawals: a client that sends again doubles them, and the balances stay consistent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mexc_async.sim.faults import Fault, Faults, Kind
 from mexc_async.sim.routes import ENDPOINTS
 from mexc_async.sim.statement import TransferLine, WithdrawalLine
 from mexc_async.sim.wallet import WalletRules
-from tests.sim.faulty import let_go, market, until
+from tests.sim.faulty import market, release_waiting, until
 from tests.sim.naive_trader import Lost, NaiveTrader
 from tests.sim.stream_client import Stage
 from tests.sim.test_order_faults import LOST_ANSWERS, LOST_REQUESTS, labels
@@ -46,11 +46,11 @@ async def usdt_address(on: Stage) -> dict[str, Any]:
 
 
 async def stubbornly(trader: NaiveTrader, path: str, **parameters: Any) -> int | None:
-    """Send it again until an answer comes; the code of its refusal, if it was refused."""
+    """Send again until an answer comes, and return the code of a refusal, else None."""
     while True:
         with contextlib.suppress(Lost):
             reply = await trader.send("POST", path, **parameters)
-            if reply.status != 403:  # a firewall's page is no answer
+            if reply.status != 403:  # a firewall's page is not an answer
                 return None if reply.status == 200 else int(reply.body["code"])
 
 
@@ -117,7 +117,7 @@ async def test_a_transfer_that_is_held_happens_after_its_sender_has_left() -> No
         with pytest.raises(Lost):
             await NaiveTrader(on, SHORT_S).send("POST", OWN, **MOVE)
         assert (await NaiveTrader(on).send("GET", OWN, **WAY)).body["total"] == 0
-        let_go(on)
+        release_waiting(on)
         await until(lambda: transfers(on))
         assert on.simulator.statement().balances["USDT"].free == 99_990
 

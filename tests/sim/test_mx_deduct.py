@@ -1,4 +1,4 @@
-"""Fees in MX: what they are taken in, and by how much less."""
+"""Fees in MX: their asset and their discount."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SWITCH = "/api/v3/mxDeduct/enable"
 
 
 def fee(client: NaiveClient) -> tuple[str, Decimal, Decimal]:
-    """Asset and amount of the newest fill's fee, and its value."""
+    """Return asset and amount of the newest fill's fee, and the fill's value."""
     client.call("POST", "/api/v3/order", **BUY)
     fill = client.call("GET", "/api/v3/myTrades", symbol="BTCUSDT", limit=1).body[0]
     return fill["commissionAsset"], D(fill["commission"]), D(fill["quoteQty"])
@@ -42,7 +42,7 @@ def test_the_switch_changes_what_a_fee_is_taken_in() -> None:
         while asset == "MX":
             left = balance(client)
             asset, amount, value = fee(client)
-        assert (asset, amount) == ("USDT", value * D("0.0005"))  # what is left of MX is too little
+        assert (asset, amount) == ("USDT", value * D("0.0005"))  # too little MX is left
         assert balance(client) == left < D("0.01")
         assert client.call("POST", SWITCH, mxDeductEnable="false").body["data"] == {"mxDeductEnable": False}
         assert client.call("GET", SWITCH).body["data"] == {"mxDeductEnable": False}

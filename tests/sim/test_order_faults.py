@@ -1,4 +1,4 @@
-"""Faults to requests: each is shown by a trader without care that ends up wrong, while the ledger stays right."""
+"""Request faults: each leaves a naive trader with a wrong belief, and the balances stay consistent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mexc_async.sim.accounts import AccountSpec
 from mexc_async.sim.faults import Fault
 from mexc_async.sim.server import main_account
 from mexc_async.spot.enums import OrderStatus
-from tests.sim.faulty import held, let_go, market, order_of, placed, until
+from tests.sim.faulty import held, market, order_of, placed, release_waiting, until
 from tests.sim.naive_client import now_ms
 from tests.sim.naive_trader import BATCH, BTC, FILLS, GOOD, OPEN, ORDER, TRADES, Lost, NaiveTrader, line
 
@@ -42,7 +42,7 @@ LOST_REQUESTS = [
 
 
 def to(path: str, fault: Fault) -> Fault:
-    """The fault, once, to orders that are sent to `path`."""
+    """Return the fault, once, for orders that are sent to `path`."""
     return Fault(kind=fault.kind, on=NAMES[path], times=1, at=fault.at, status=fault.status, delay_ms=fault.delay_ms)
 
 
@@ -73,10 +73,10 @@ async def test_who_resends_an_order_that_is_held_doubles_it(path: str) -> None:
             await NaiveTrader(on, SHORT_S).place(path, newClientOrderId="held")
         trader = NaiveTrader(on)
         found = await trader.send("GET", ORDER, symbol=BTC, origClientOrderId="held")
-        assert found.code == -2013  # so it believes that there is none
+        assert found.code == -2013  # so the trader believes that there is no order
         await trader.place_stubbornly(path)
         assert placed(on) == 1
-        let_go(on)
+        release_waiting(on)
         await until(lambda: placed(on) == 2)
         assert on.account.find_order(None, "held") is not None
 
@@ -98,7 +98,7 @@ async def test_a_cancel_overtakes_its_order(path: str) -> None:
     async with market(Fault(kind="overtake", delay_ms=600_000)) as on:
         under_way = await held(on, path, "slow")
         answer = await NaiveTrader(on).cancel("slow")
-        assert answer.code == -2011  # so it believes that there is none
+        assert answer.code == -2011  # so the trader believes that there is no order
         assert (await under_way).status == 200
         order = on.account.find_order(None, "slow")
         assert order is not None
@@ -126,7 +126,7 @@ async def test_only_its_own_cancel_overtakes_an_order() -> None:
         theirs._login = ("k", "s")
         await theirs.send("DELETE", "/api/v3/order/all")
         assert placed(on) == 0
-        let_go(on)
+        release_waiting(on)
         assert (await under_way).status == 200
 
 
@@ -158,7 +158,7 @@ async def test_pushes_before_acks() -> None:
         under_way = await held(on, ORDER, "one")
         assert (await stream.push()).body.client_order_id == "one"
         assert not under_way.done()
-        let_go(on)
+        release_waiting(on)
         assert (await under_way).status == 200
 
 
@@ -170,7 +170,7 @@ async def test_who_lets_a_late_ack_open_an_order_again_believes_in_one_that_is_f
         on.exchange.meet(order_of(on, "one"), 1, on.simulator._now_ms())
         pushes = await stream.until(lambda push: push.body.status is OrderStatus.FILLED)
         believed = pushes[-1].body.status
-        let_go(on)
+        release_waiting(on)
         if (await under_way).status == 200:
             believed = OrderStatus.NEW
         assert believed is OrderStatus.NEW
@@ -184,7 +184,7 @@ async def test_a_late_answer_is_an_old_one() -> None:
         under_way = asyncio.create_task(trader.query("one"))
         await until(lambda: on.simulator._gate._waiting)
         on.exchange.meet(order_of(on, "one"), 1, on.simulator._now_ms())
-        let_go(on)
+        release_waiting(on)
         assert (await under_way).body["status"] == "NEW"
         assert order_of(on, "one").status == "FILLED"
 
@@ -206,8 +206,8 @@ async def test_who_believes_the_last_push_believes_in_an_order_that_is_filled() 
         stream = await on.connect(await on.listen_key())
         await stream.subscribe(ORDERS)
         await NaiveTrader(on).place(newClientOrderId="one", **FILLS)
-        told = [(await stream.push()).body.status for _ in range(2)]
-        assert told[-1] is OrderStatus.NEW
+        statuses = [(await stream.push()).body.status for _ in range(2)]
+        assert statuses[-1] is OrderStatus.NEW
         assert order_of(on, "one").status == "FILLED"
 
 
@@ -251,7 +251,7 @@ async def test_every_lookup_lags_and_catches_up() -> None:
             return [len(reply.body) for reply in found]
 
         assert await lookups() == [0, 0, 0]
-        assert (await trader.cancel("open")).body["status"] == "CANCELED"  # cancels are a switch of their own
+        assert (await trader.cancel("open")).body["status"] == "CANCELED"  # `cancel_lag` is a fault of its own
         await trader.place(newClientOrderId="open")
         on.simulator.clear_faults()
         on.simulator.inject(Fault(kind="lag", delay_ms=200))
@@ -265,7 +265,7 @@ async def test_who_trusts_a_cancel_that_lags_leaves_an_order_open() -> None:
     async with market(Fault(kind="cancel_lag", delay_ms=600_000)) as on:
         trader = NaiveTrader(on)
         await trader.place(newClientOrderId="one")
-        assert (await trader.cancel("one")).code == -2011  # so it believes that there is none
+        assert (await trader.cancel("one")).code == -2011  # so the trader believes that there is no order
         assert (await trader.send("DELETE", OPEN, symbol=BTC)).body == []
         assert (await trader.send("DELETE", "/api/v3/order/all")).body["code"] == 200
         assert (await trader.query("one")).body["status"] == "NEW"

@@ -1,4 +1,4 @@
-"""Orders over HTTP: what is taken, what becomes of it, and MEXC's code for everything that is refused."""
+"""Orders over HTTP: accepted orders and their outcomes, and MEXC's code for each refusal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rebates, affiliates and brokers: what they are told follows from the fills, and what they are paid from the fees."""
+"""Rebates, affiliates and brokers: their reports follow from the fills, and their payments from the fees."""
 
 from __future__ import annotations
 

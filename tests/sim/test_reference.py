@@ -1,4 +1,4 @@
-"""Every documented endpoint that is served answers in the reference's shape and weight."""
+"""Every served endpoint answers in the reference's shape and has the reference's weight."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def kind(value: object) -> str:
 
 
 def differences(expected: object, actual: object, path: str = "") -> Iterator[str]:
-    """Paths at which names or JSON types differ; an item of a list is held against the sample's most alike."""
+    """Yield the paths at which names or JSON types differ. A list's item is compared with the most similar sample."""
     if kind(expected) != kind(actual):
         yield path
     elif isinstance(expected, dict) and isinstance(actual, dict):
@@ -104,7 +104,7 @@ def client(simulator: BackgroundSimulator) -> Iterator[NaiveClient]:
 
 @pytest.fixture(scope="module")
 def invited(simulator: BackgroundSimulator) -> Iterator[NaiveClient]:
-    """Somebody whom the main account invited."""
+    """Yield a client of an account that the main account invited."""
     client = wallet_world.login(simulator, wallet_world.FRIEND)
     yield client
     client.close()
@@ -115,7 +115,7 @@ GROUP: dict[str, Any] = {"tradeGroupName": "shape"}
 
 
 def prepare(client: NaiveClient, entry: dict[str, Any]) -> dict[str, Any]:
-    """What to send so that every endpoint has something to show."""
+    """Return parameters with which the endpoint has something to show."""
     name = entry["id"]
     if name in wallet_world.PREPARE:
         return wallet_world.PREPARE[name](client)
@@ -179,7 +179,7 @@ def test_the_answer_has_the_samples_names_and_types(
 
 
 def costs(entry: dict[str, Any]) -> dict[str, int]:
-    """What the reference says that a call costs."""
+    """Return the costs of a call according to the reference."""
     found: dict[str, int] = dict(entry["weight"])
     if entry.get("rate_limit", {}).get("bucket") == "spot_orders_uid":
         found["orders"] = 1

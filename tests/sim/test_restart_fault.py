@@ -1,4 +1,4 @@
-"""The exchange restarts with its book kept: everybody is thrown out, nothing is forgotten."""
+"""The fault `restart` drops every connection and keeps the exchange's state."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NOW = 1_700_000_000_000
 
 
 async def back(on: Stage) -> None:
-    """Wait until it serves again."""
+    """Wait until the exchange serves again."""
     await until(lambda: on.simulator._gate.is_open)
 
 
@@ -31,7 +31,7 @@ async def is_refused(on: Stage) -> bool:
         _, writer = await asyncio.open_connection(parts.hostname, parts.port)
     except ConnectionRefusedError:
         return True
-    except ConnectionResetError:  # it came in just before the end
+    except ConnectionResetError:  # accepted just before the reset
         return False
     writer.close()
     return False
@@ -48,7 +48,7 @@ async def test_who_takes_a_restart_for_the_end_of_its_orders_doubles_them() -> N
             on.simulator.restart(100)
             with pytest.raises(ConnectionError):
                 await wire.send("GET", ORDER, symbol=BTC, origClientOrderId="one")
-        await trader.place_stubbornly()  # it believes that its order went with the connection
+        await trader.place_stubbornly()  # the trader believes that its order was lost with the connection
         assert on.simulator.rest == rest
         assert before.orders[0] in on.simulator.statement().orders
         assert placed(on) == 2
@@ -59,7 +59,7 @@ async def test_connections_are_refused_meanwhile() -> None:
     async with market() as on:
         assert not await is_refused(on)
         on.simulator.restart(600_000)
-        assert on.simulator.restart(1) == 0  # it is down already
+        assert on.simulator.restart(1) == 0  # already down
         while not await is_refused(on):
             pass
         with pytest.raises(Lost):
@@ -94,7 +94,7 @@ async def test_requests_that_wait_are_lost() -> None:
 
 @pytest.mark.parametrize(("at", "count"), [("unread", 0), ("read", 0), ("processed", 1)])
 async def test_it_restarts_at_a_request(at: str, count: int) -> None:
-    async with market(Fault(kind="restart", on="new_order", at=at, times=1, delay_ms=10)) as on:  # type: ignore[arg-type]  # one of them
+    async with market(Fault(kind="restart", on="new_order", at=at, times=1, delay_ms=10)) as on:  # type: ignore[arg-type]  # `at` is one of the stages
         with pytest.raises(Lost):
             await NaiveTrader(on).place(newClientOrderId="one")
         await back(on)

@@ -1,4 +1,4 @@
-"""The socket: routes, errors, start and stop; and the command and the fixture that use it."""
+"""The server: routes, errors, start and stop, and the command and the fixture that use it."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ async def test_a_busy_port_is_named() -> None:
 
 
 async def test_a_host_that_is_not_ours() -> None:
-    with pytest.raises(StartFailed, match="cannot be had"):
+    with pytest.raises(StartFailed, match="is not available"):
         await Simulator(SimConfig(flow=0, host="203.0.113.1")).start()
 
 
@@ -154,9 +154,9 @@ async def test_two_simulators_share_a_loop() -> None:
         (lambda: SimConfig(accounts=()), "at least one account"),
         (lambda: SimConfig(accounts=(main_account(), main_account())), "used twice"),
         (lambda: SimConfig(accounts=(main_account(api_key=""),)), "needs a key"),
-        (lambda: SimConfig(accounts=(main_account(balances={"x": Decimal(1)}),)), "'x' is no asset"),
+        (lambda: SimConfig(accounts=(main_account(balances={"x": Decimal(1)}),)), "'x' is not an asset"),
         (lambda: parse_balance("USDT"), "ASSET=AMOUNT"),
-        (lambda: parse_balance("USDT=many"), "'many' is no number"),
+        (lambda: parse_balance("USDT=many"), "'many' is not a number"),
         (lambda: parse_balance("USDT=-1"), "between 0"),
         (lambda: parse_balance("USDT=NaN"), "between 0"),
         (lambda: parse_balance("USDT=0.123456789"), "more than 8 decimals"),
@@ -173,7 +173,7 @@ def test_bad_settings_say_what_is_wrong(change: Callable[[], object], message: s
         ("{", "accounts file"),
         ('[{"name":"a"}]', "api_key"),
         ('[{"name":"a","api_key":"k","api_secret":"s","oops":1}]', "oops"),
-        ('[{"name":"a","api_key":"k","api_secret":"s","permissions":["FLY"]}]', "'FLY' is no permission"),
+        ('[{"name":"a","api_key":"k","api_secret":"s","permissions":["FLY"]}]', "'FLY' is not a permission"),
         ('[{"name":"a","api_key":"k","api_secret":"s","taker_fee":"2"}]', "fee 2"),
     ],
 )
@@ -219,7 +219,7 @@ def test_the_command_prints_one_line_and_stops_cleanly(tmp_path: Path, number: s
         (["--balance", "USDT"], "ASSET=AMOUNT"),
         (["--tape", "no-such-file"], "tape no-such-file: No such file or directory"),
         (["--accounts", "no-such-file"], "accounts file no-such-file"),
-        (["--host", "203.0.113.1"], "cannot be had"),
+        (["--host", "203.0.113.1"], "is not available"),
         (["--fault", "explode"], "fault 'explode'"),
         (["--idle-s", "0"], "idle_s 0.0 is not above 0"),
     ],

@@ -1,4 +1,4 @@
-"""Sub-accounts over HTTP: opened, given keys and money, frozen, and what they may not do."""
+"""Sub-accounts over HTTP: opening, keys, transfers, freezing and missing permissions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A recorded market played into the exchange."""
+"""Playback of a recorded market into the exchange."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_trades_fill_users_who_rest_in_the_way(tmp_path: Path) -> None:
     exchange, player, account = play(write(tmp_path, LINES))
     mine = order(exchange, account, "BUY", "9.9", "1")
     player.advance(NOW + 200)
-    assert (mine.status, mine.executed) == ("PARTIALLY_FILLED", D("0.5"))  # 1.5 of the tape were there first
+    assert (mine.status, mine.executed) == ("PARTIALLY_FILLED", D("0.5"))  # 1.5 from the tape rested before it
 
 
 def test_levels_that_cross_users_fill_them(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_it_loops(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "holds no messages"),
+        ("", "has no messages"),
         (LINES + "oops\n", "line 5"),
         (LINES + '{"ts_ms":1,"symbol":"AB-GBP","kind":"other"}', "line 5"),
         ('{"ts_ms":1,"symbol":"ABGBP","kind":"depth"}', "line 1: symbol 'ABGBP' is not BASE-QUOTE"),

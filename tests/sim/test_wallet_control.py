@@ -1,4 +1,4 @@
-"""Orders about money, keys and accounts over HTTP, wrong ones too."""
+"""Back-office commands about funds, keys and accounts over HTTP, with invalid ones."""
 
 from __future__ import annotations
 
@@ -69,12 +69,12 @@ def test_a_key_is_made_older(client: NaiveClient) -> None:
         ("deposits", {"coin": "USDT"}, "missing required field `amount`"),
         ("deposits", {"coin": "USDT", "amount": "0"}, "amount 0 is not positive"),
         ("deposits", {"coin": "USDT", "amount": "NaN"}, "amount NaN is not positive"),
-        ("deposits", {"coin": "USDT", "amount": "1", "account": "nobody"}, "there is no account 'nobody'"),
+        ("deposits", {"coin": "USDT", "amount": "1", "account": "nobody"}, "unknown account 'nobody'"),
         ("deposits", {"coin": "NOCOIN", "amount": "1"}, "The currency not exist"),
         ("deposits", {"coin": "USDT", "network": "NONET", "amount": "1"}, "The network does not exist"),
-        ("withdrawals", {"id": "x", "status": "SUCCESS"}, "there is no withdrawal 'x'"),
+        ("withdrawals", {"id": "x", "status": "SUCCESS"}, "unknown withdrawal 'x'"),
         ("withdrawals", {"id": "x", "status": "GONE"}, "Invalid enum value 'GONE'"),
-        ("keys", {"api_key": "x", "age_days": 1}, "there is no key 'x'"),
+        ("keys", {"api_key": "x", "age_days": 1}, "unknown API key 'x'"),
         ("keys", {"api_key": "x", "age_days": -1}, "Expected `float` >= 0"),
         ("sub-accounts", {"sub_account": "nobody12"}, "The sub-account does not exist."),
         ("addresses", {"address": {"coin": "BTC"}}, "missing required field `network`"),

@@ -1,4 +1,4 @@
-"""No sequence of transfers, deposits, withdrawals, conversions and trades makes or loses money."""
+"""No sequence of transfers, deposits, withdrawals, conversions and trades changes the total of an asset."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def act(world: World, action: tuple[object, ...], now_ms: int) -> None:
 def withdraw(
     world: World, account: Account, asset: str, amount: Decimal, number: int, inside: bool, now_ms: int
 ) -> None:
-    """Withdraw to the outside, or to another account of the exchange."""
+    """Withdraw to an outside address, or to another account of the exchange."""
     currency = world.wallet.currencies.get(asset)
     network = currency.networks[number % len(currency.networks)]
     entry = next(e for e in world.wallet.withdrawals.address_book(account, asset) if e.network == network.short)
@@ -181,7 +181,7 @@ def test_money_is_neither_made_nor_lost(sequence: list[tuple[object, ...]]) -> N
 
 
 def snapshot(world: World) -> dict[str, dict[str, tuple[Decimal, Decimal]]]:
-    """Every balance that is not zero."""
+    """Return every balance that is not zero."""
     names = [name for account in world.accounts for name in (account.uid, account.futures)]
     ledger = world.exchange.ledger
     return {

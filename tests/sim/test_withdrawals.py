@@ -47,7 +47,7 @@ def balance(client: NaiveClient, asset: str) -> tuple[str, str]:
 
 
 def later(sim: BackgroundSimulator, hours: float) -> None:
-    """Let so much time pass for the wallet."""
+    """Advance the wallet by `hours`."""
     sim.call(lambda simulator: simulator.wallet.advance(now_ms() + int(hours * 3_600_000)))
 
 
@@ -93,7 +93,7 @@ def test_a_withdrawal_that_fails_gives_its_money_back(mexc_sim: BackgroundSimula
     assert client.call("GET", SENT).body[0]["status"] == 10
     mexc_sim.call(lambda simulator: simulator.order(WithdrawalOrder(id=made, status="FAILED")))
     assert balance(client, "USDT") == ("100000", "0")
-    with pytest.raises(ValueError, match="is over: FAILED"):
+    with pytest.raises(ValueError, match="is final: FAILED"):
         mexc_sim.call(lambda simulator: simulator.order(WithdrawalOrder(id=made, status="SUCCESS")))
 
 

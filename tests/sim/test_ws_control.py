@@ -1,4 +1,4 @@
-"""Control messages: what is accepted, refused and echoed, and which channel names there are."""
+"""Control messages: accepted, refused and echoed subscriptions, and the names of channels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults on demand: each is shown by a client without care that ends up wrong, and nothing goes wrong unasked."""
+"""Stream faults: each leaves a naive client with a wrong belief, and none occurs unasked."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FILLS = "spot@private.deals.v3.api.pb"
 
 
 class NaiveBook:
-    """Applies whatever comes, and believes that it is all."""
+    """A book that applies every push without checking for gaps."""
 
     def __init__(self, on: Stage, stream: Stream) -> None:
         self.on = on
@@ -34,15 +34,15 @@ class NaiveBook:
         self.market = on.exchange.market(BTC)
         self.bids = dict(self.market.levels("BUY", 10_000))
         self.price = min(self.bids)
-        """Of a level to play with: the worst bid."""
+        """Price of a level that the test changes: the worst bid."""
 
     def set(self, quantity: str) -> None:
-        """Let the exchange change the level."""
+        """Change the level's quantity at the exchange."""
         size = D(quantity).quantize(self.market.step)
         self.on.exchange.quote(self.market, "BUY", self.price, size, self.on.simulator._now_ms())
 
     async def apply(self) -> None:
-        """The next push."""
+        """Apply the next push."""
         update = (await self.stream.push()).body
         assert isinstance(update, DepthUpdate)
         for level in update.bids:
@@ -60,7 +60,7 @@ async def follow(on: Stage) -> NaiveBook:
 
 
 async def until_struck(on: Stage) -> None:
-    """Let windows pass until the fault that spares the book ticker has struck."""
+    """Let windows pass until the fault, which spares the book ticker, has applied."""
     stream = await on.connect()
     await stream.subscribe("spot@public.aggre.bookTicker.v3.api.pb@10ms@BTCUSDT")
     while not on.simulator.fault_counts()[0].struck:
@@ -257,7 +257,7 @@ async def test_expire_key(at_once: bool) -> None:
         made = await sell(on)
         assert await stream.end() == 1000
         assert stream.frames == []
-        assert len(made) == 2  # of which the client saw one
+        assert len(made) == 2  # the client saw one of them
         assert (await on.call("PUT", "/api/v3/userDataStream", listenKey=key)).code == 730708
 
 
@@ -323,7 +323,7 @@ def test_faults_are_read_from_text(text: str, fault: Fault) -> None:
         ("skip,often=1", "often"),
         ("skip,times=0", "times is at least 1"),
         ("delay,delay_ms=-1", "cannot be negative"),
-        ("skip,now=true", f"only {', '.join(AT_ONCE)} can strike at once"),
+        ("skip,now=true", f"only {', '.join(AT_ONCE)} can apply at once"),
     ],
 )
 def test_a_bad_fault_says_what_is_wrong(text: str, words: str) -> None:

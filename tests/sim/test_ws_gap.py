@@ -1,4 +1,4 @@
-"""A price gap between three markets, opened on demand: a round of three orders gains what was asked for."""
+"""Price gaps between three markets: a round of three orders has the requested profit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ D = Decimal
 
 
 def trade_round(simulator: Simulator, gap: Gap, amount: Decimal) -> Decimal:
-    """Trade `amount` of the first asset around the gap's markets; what it became."""
+    """Trade `amount` of the first asset around the gap's markets, and return the amount received."""
     exchange = simulator.exchange
     account = next(iter(exchange.accounts.values()))
     for leg in gap.legs:
@@ -95,7 +95,7 @@ async def test_pushes_and_rest_show_the_gap() -> None:
     ("body", "words"),
     [
         ({"symbols": ["BTCUSDT", "ETHBTC", "NOPEUSDT"]}, "'NOPEUSDT' is not listed"),
-        ({"symbols": ["BTCUSDT", "ETHUSDT", "SOLUSDT"]}, "form no round"),
+        ({"symbols": ["BTCUSDT", "ETHUSDT", "SOLUSDT"]}, "do not form a round"),
         ({"edge": "0.5"}, "edge 0.5 is not between"),
         ({"value": "0"}, "value 0 is not above 0"),
         ({"value": "x"}, "value"),

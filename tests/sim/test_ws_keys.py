@@ -1,4 +1,4 @@
-"""Listen keys: their four calls, their hour, and the sockets that hang on them."""
+"""Listen keys: their four endpoints, their hour of validity and their sockets."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_an_accounts_keys_are_its_own_and_limited() -> None:
     for act in (held.extend, held.close):
         with pytest.raises(Refusal, match="730708"):
             act("1", theirs, NOW)
-    held.create("1", NOW + HOUR)  # the first is over by now
+    held.create("1", NOW + HOUR)  # the first has expired by now
     held.close("1", mine[1], NOW + HOUR)
     assert held.owner(mine[1], NOW + HOUR) is None
 

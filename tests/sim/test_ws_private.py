@@ -1,4 +1,4 @@
-"""Private channels: each account sees its own orders, fills and balances, as REST shows them."""
+"""Private channels: each account receives its own orders, fills and balances, as in REST answers."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ SECOND = AccountSpec(name="second", api_key="k2", api_secret="s2")
 
 
 async def keyed(on: Stage) -> Stream:
-    """A socket that reads everything of the main account."""
+    """Open a socket that is subscribed to everything of the main account."""
     stream = await on.connect(await on.listen_key())
     await stream.subscribe(ACCOUNT, DEALS, ORDERS)
     return stream
 
 
-async def told(stream: Stream) -> list[Push[Any]]:
-    """Everything up to here."""
+async def pushes_so_far(stream: Stream) -> list[Push[Any]]:
+    """Return all pushes so far."""
     await stream.request("PING")
     found = []
     while stream.frames:
@@ -40,7 +40,7 @@ def of(pushes: list[Push[Any]], kind: type[Any]) -> list[Any]:
 
 
 async def check_balances(on: Stage, pushes: list[Push[Any]]) -> None:
-    """The last push of each asset is what REST says now."""
+    """Check that the last push of each asset agrees with REST."""
     rest = {row["asset"]: row for row in (await on.call("GET", "/api/v3/account")).body["balances"]}
     last = {each.asset: each for each in of(pushes, BalanceChange)}
     assert last
@@ -53,7 +53,7 @@ async def test_an_order_that_rests_and_is_cancelled() -> None:
         stream = await keyed(on)
         sent = {"symbol": BTC, "side": "BUY", "type": "LIMIT", "quantity": "0.01", "price": "67000"}
         made = (await on.call("POST", "/api/v3/order", **sent, newClientOrderId="mine")).body
-        pushes = await told(stream)
+        pushes = await pushes_so_far(stream)
         (order,) = of(pushes, OrderPush)
         assert (order.order_id, order.client_order_id) == (made["orderId"], "mine")
         assert (order.status, order.type, order.side) == (OrderStatus.NEW, OrderType.LIMIT, Side.BUY)
@@ -68,7 +68,7 @@ async def test_an_order_that_rests_and_is_cancelled() -> None:
         assert (rest["orderId"], rest["time"]) == (order.order_id, order.create_time)
 
         await on.call("DELETE", "/api/v3/order", symbol=BTC, orderId=made["orderId"])
-        pushes = await told(stream)
+        pushes = await pushes_so_far(stream)
         assert [each.status for each in of(pushes, OrderPush)] == [OrderStatus.CANCELED]
         assert [each.type for each in of(pushes, BalanceChange)] == ["ENTRUST_CANCEL"]
         await check_balances(on, pushes)
@@ -84,7 +84,7 @@ async def test_fills_are_my_trades() -> None:
         stream = await keyed(on)
         sent = {"symbol": BTC, "side": "SELL", "type": "MARKET", "quantity": "0.3"}
         await on.call("POST", "/api/v3/order", **sent, newClientOrderId="c1")
-        pushes = await told(stream)
+        pushes = await pushes_so_far(stream)
         rest = (await on.call("GET", "/api/v3/myTrades", symbol=BTC, limit=1000)).body
         fills = of(pushes, FillPush)
         assert len(fills) > 1
@@ -118,7 +118,7 @@ async def test_an_order_sized_by_value() -> None:
     async with stage() as on:
         stream = await keyed(on)
         await on.call("POST", "/api/v3/order", symbol=BTC, side="BUY", type="MARKET", quoteOrderQty="500")
-        pushes = await told(stream)
+        pushes = await pushes_so_far(stream)
         order = of(pushes, OrderPush)[-1]
         assert (order.status, order.quote_quantity, order.remaining_quote_quantity) == (OrderStatus.FILLED, D(500), 0)
         await check_balances(on, pushes)
@@ -131,7 +131,7 @@ async def test_a_partly_filled_order_that_cannot_rest() -> None:
         price, quantity = market.top("SELL") or (D(0), D(0))
         sent = {"symbol": BTC, "side": "BUY", "type": "IMMEDIATE_OR_CANCEL"}
         await on.call("POST", "/api/v3/order", **sent, quantity=f"{quantity + D('0.01')}", price=f"{price}")
-        pushes = await told(stream)
+        pushes = await pushes_so_far(stream)
         orders = of(pushes, OrderPush)
         assert [each.status for each in orders] == [
             OrderStatus.NEW,
@@ -148,7 +148,7 @@ async def test_nothing_is_told_of_balances_that_end_as_they_were() -> None:
         stream = await keyed(on)
         sent = {"symbol": BTC, "side": "BUY", "type": "FILL_OR_KILL", "quantity": "1", "price": "67000"}
         await on.call("POST", "/api/v3/order", **sent)
-        pushes = await told(stream)
+        pushes = await pushes_so_far(stream)
         assert [each.status for each in of(pushes, OrderPush)] == [OrderStatus.NEW, OrderStatus.CANCELED]
         assert of(pushes, BalanceChange) == of(pushes, FillPush) == []
 
@@ -159,11 +159,11 @@ async def test_each_account_sees_its_own_side() -> None:
         price = (on.exchange.market(BTC).top("BUY") or (D(0), D(0)))[0] + D("0.05")
         sent = {"symbol": BTC, "quantity": "0.001", "price": f"{price}"}
         mine = (await on.call("POST", "/api/v3/order", **sent, side="BUY", type="LIMIT_MAKER")).body["orderId"]
-        await told(stream)
+        await pushes_so_far(stream)
         second = list(on.exchange.accounts.values())[1]
         request = OrderRequest(symbol=BTC, side="SELL", type="LIMIT", quantity=D("0.0004"), price=price)
         on.exchange.place(second, request, on.simulator._now_ms())
-        pushes = await told(stream)
+        pushes = await pushes_so_far(stream)
         (fill,) = of(pushes, FillPush)
         assert (fill.order_id, fill.is_maker, fill.side, fill.commission) == (mine, True, Side.BUY, 0)
         (order,) = of(pushes, OrderPush)

@@ -1,4 +1,4 @@
-"""Public channels: every push is what REST and the exchange itself say."""
+"""Public channels: every push agrees with REST and with the exchange."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a socket's life ends: unused, idle, old, hasty or slow."""
+"""Ends of a socket: without subscriptions, idle, too old, too many messages, too slow a reader."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ async def test_an_idle_socket_is_closed_however_much_it_is_sent() -> None:
             await talks.request("PING")
             try:
                 await silent.frame()
-                await silent.socket.ping()  # keeps nobody alive
+                await silent.socket.ping()  # does not restart the idle timer
             except Closed as closed:
                 code = closed.args[0]
         assert code == 1000

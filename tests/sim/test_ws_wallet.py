@@ -1,4 +1,4 @@
-"""Account pushes of money that moves outside the markets."""
+"""Account pushes for funds that move outside the markets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mexc_async.sim.wallet import WalletRules
 from mexc_async.sim.wallet_control import DepositOrder, WithdrawalOrder
 from mexc_async.spot.push_models import BalanceChange
 from tests.sim.stream_client import stage
-from tests.sim.test_ws_private import ACCOUNT, check_balances, of, told
+from tests.sim.test_ws_private import ACCOUNT, check_balances, of, pushes_so_far
 
 D = Decimal
 SECOND = AccountSpec(name="second", api_key="k2", api_secret="s2", balances={})
@@ -25,7 +25,7 @@ async def test_every_move_is_pushed_with_its_reason() -> None:
         await stream.subscribe(ACCOUNT)
 
         async def changes() -> list[tuple[str, str, Decimal, Decimal]]:
-            pushes = await told(stream)
+            pushes = await pushes_so_far(stream)
             await check_balances(on, pushes)
             found = of(pushes, BalanceChange)
             return [(each.asset, each.type, each.free_change, each.locked_change) for each in found]
@@ -45,7 +45,7 @@ async def test_every_move_is_pushed_with_its_reason() -> None:
         on.simulator.order(WithdrawalOrder(id=made.body["id"], status="SUCCESS"))
         assert await changes() == [("USDT", "WITHDRAW", D(0), D(-20))]
         await on.call("POST", "/api/v3/capital/convert", asset="ADA")
-        ada, mx = of(await told(stream), BalanceChange)
+        ada, mx = of(await pushes_so_far(stream), BalanceChange)
         assert (ada.asset, ada.type, ada.free_change, ada.free_text) == ("ADA", "ENTRUST", D(-3), "0")
         assert mx.asset == "MX"
         assert mx.free_change > 0

@@ -1,4 +1,4 @@
-"""A simulator in which everything has happened that the wallet's histories can show, and how to ask for it."""
+"""A simulator with an entry in every history of the wallet, and the parameters to request each."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def login(simulator: BackgroundSimulator, spec: AccountSpec) -> NaiveClient:
 
 
 def address(client: NaiveClient, coin: str) -> Parameters:
-    """Where the client may withdraw to."""
+    """Return an entry of the client's withdrawal address book."""
     entry = client.call("GET", "/api/v3/capital/withdraw/address", coin=coin).body["data"][0]
     return {"coin": coin, "address": entry["address"], "memo": entry["memo"] or "", "netWork": entry["netWork"]}
 
 
 def fill(simulator: BackgroundSimulator, client: NaiveClient) -> None:
-    """Let everything happen once. `client` is the main account's."""
+    """Make one entry in each history. `client` is the main account's."""
     for prefix, sub in (("", SUB), ("broker/", BROKER_SUB)):
         named: Parameters = {"subAccount": sub, "note": "shape"}
         client.call("POST", f"/api/v3/{prefix}sub-account/virtualSubAccount", **named)
@@ -75,14 +75,14 @@ def _deposit(simulator: Simulator) -> None:
 
 
 def _new_key(client: NaiveClient, prefix: str = "", sub: str = SUB) -> Parameters:
-    """A key that can be deleted, with what names it."""
+    """Create a key that can be deleted, and return the parameters that name it."""
     named: Parameters = {"subAccount": sub, "note": "n", "permissions": "SPOT_ACCOUNT_READ", "ip": "127.0.0.1"}
     made = client.call("POST", f"/api/v3/{prefix}sub-account/apiKey", **named).body
     return {**named, "apiKey": made.get("apiKey") or made["apikey"]}
 
 
 def _pending(client: NaiveClient) -> Parameters:
-    """A withdrawal that can be cancelled."""
+    """Make a withdrawal that can be cancelled."""
     return {"id": client.call("POST", "/api/v3/capital/withdraw", **address(client, "XRP"), amount=20).body["id"]}
 
 
@@ -129,4 +129,4 @@ PREPARE: dict[str, Callable[[NaiveClient], Parameters]] = {
     "broker_enable_futures": lambda _: {"subAccount": BROKER_SUB},
     "broker_once_token": lambda _: {"subAccount": BROKER_SUB},
 }
-"""What to send, where something must be. Everything else is asked for without parameters."""
+"""Parameters by endpoint. The other endpoints are called without any."""
