@@ -177,7 +177,7 @@ class Exchange:
     def take(
         self, market: Market, side: Side, limit: Decimal, quantity: Decimal, now_ms: int, *, must: bool = False
     ) -> None:
-        """Match a background order against whatever rests down to `limit`, and drop the remainder.
+        """Match a background order against the orders within `limit`, and drop the remainder.
 
         With `must`, the remainder is still published as a trade at `limit`, because a recorded trade took place.
         """
@@ -356,7 +356,7 @@ class Exchange:
             self._events.append(order_event(order, now_ms, fill))
 
     def _publish(self, market: Market, now_ms: int) -> None:
-        """End a command: raise the book's version if the book changed, and report the events."""
+        """End a command: increment the book's version if the book changed, and report the events."""
         bids = market.book.bids.take_changes()
         asks = market.book.asks.take_changes()
         if bids or asks:

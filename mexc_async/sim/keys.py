@@ -26,7 +26,9 @@ MONEY_OUT = ("SPOT_WITHDRAW_READ", "SPOT_WITHDRAW_WRITE", "SPOT_DEPOSIT_READ", "
 ALL_PERMISSIONS = (*SUB_ACCOUNT_PERMISSIONS, *MONEY_OUT)
 
 PERMANENT = -999
+"""MEXC's remainingValidity of a key that does not expire."""
 VALID_DAYS = 90
+"""Life of a key without an IP list."""
 MAX_KEYS = 30
 MAX_IPS = 20
 _DAY_MS = 86_400_000

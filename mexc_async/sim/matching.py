@@ -71,7 +71,7 @@ class Prevention(NamedTuple):
     mode: str
     """cancel_maker, cancel_taker or cancel_both."""
     is_self: Callable[[str], bool]
-    """Test whether an owner's orders count as the incoming order's own."""
+    """Function that returns True for an owner whose orders count as the incoming order's own."""
 
 
 class Level:
@@ -173,7 +173,7 @@ class Book:
         value: Decimal | None = None,
         prevention: Prevention | None = None,
     ) -> Plan:
-        """Match an order of `quantity` base or `value` quote down to `limit`, without changing the book.
+        """Match an order of `quantity` base or `value` quote within `limit`, without changing the book.
 
         Raises ValueError if both are None.
         """

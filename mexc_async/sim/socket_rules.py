@@ -55,7 +55,7 @@ class Life:
         return len(recent) <= self._rules.messages_a_second
 
     def use(self, is_used: bool, now_s: float) -> None:
-        """Record if the socket has a subscription now."""
+        """Start or stop the timer for a socket without a subscription."""
         if is_used:
             self._unused_since_s = None
         elif self._unused_since_s is None:
