@@ -8,13 +8,14 @@ not nearly zero. Amounts of different quote assets are never added. Nothing here
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from decimal import Context, Decimal
 from itertools import islice
 from math import inf
 
 from msgspec import Struct
 
-from mexc_async.core.orders import ZERO, OrderRecord
+from mexc_async.core.orders import NO_FILLS, ZERO, OrderFill, OrderRecord
 
 MAX_FINISHED = 10_000
 """Finished orders whose late fills are still taken in; as many as the order table keeps."""
@@ -207,6 +208,8 @@ class _Entry(Struct, gc=False):  # thousands may be kept: they are no work for t
     """Of what is filled."""
     fills: int = 0
     """How many were charged for."""
+    charged: Mapping[str, OrderFill] = NO_FILLS
+    """They are the first of these."""
     since_ms: int = 0
     """Fills before are not charged for."""
 
@@ -272,7 +275,8 @@ class Exposure:
         entry = self._entries[record] = _Entry(one, record.side == "BUY", record.price)
         entry.since_ms = since_ms
         entry.revision = record.revision
-        entry.fills = len(record.fills_by_id)
+        entry.charged = record.fills_by_id
+        entry.fills = len(entry.charged)
         entry.filled = record.filled_quantity
         entry.value = entry.value_of(record, entry.filled)
         one.open_orders += 1
@@ -300,7 +304,8 @@ class Exposure:
             if quantity:
                 one.mark, one.marked_s = _divide(worth, quantity), now_s
             entry.filled, entry.value = filled, value
-        if len(record.fills_by_id) > entry.fills:
+        fills = record.fills_by_id
+        if len(fills) > entry.fills or fills is not entry.charged:
             self._charge(record, entry)
             is_moved = True
         if is_open is not entry.is_open:
@@ -314,10 +319,16 @@ class Exposure:
             self._sum_up_result(one)
 
     def _charge(self, record: OrderRecord, entry: _Entry) -> None:
-        for fill in islice(record.fills_by_id.values(), entry.fills, None):
+        fills = record.fills_by_id
+        if fills is not entry.charged:  # its first, or those that it had were another order's
+            for fill in islice(entry.charged.values(), entry.fills):
+                if fill.fee and fill.time >= entry.since_ms:
+                    entry.of.charge(fill.fee.copy_negate(), fill.fee_asset, fill.quote_quantity.copy_negate())
+            entry.charged, entry.fills = fills, 0
+        for fill in islice(fills.values(), entry.fills, None):
             if fill.fee and fill.time >= entry.since_ms:
                 entry.of.charge(fill.fee, fill.fee_asset, fill.quote_quantity)
-        entry.fills = len(record.fills_by_id)
+        entry.fills = len(fills)
 
     def _count(self, record: OrderRecord, entry: _Entry, is_open: bool) -> None:
         """Count an order among the open ones again, or no longer."""

@@ -62,3 +62,5 @@ class OrderFacts(Struct, frozen=True, omit_defaults=True, gc=False):
     is_cancelled: bool = False
     is_given_up: bool = False
     error: RecordedError | None = None
+    is_named: bool = False
+    """Whether the exchange told both ids together."""

@@ -11,6 +11,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Context, Decimal
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Self
 
 from msgspec import Struct
@@ -20,6 +21,7 @@ from mexc_async.core.user_state import fill_key
 from mexc_async.errors import MexcError
 
 ZERO = Decimal(0)
+MOST_UNCLAIMED = 1000
 _EXACT = Context(prec=100)  # whatever precision the caller works with
 
 
@@ -70,6 +72,19 @@ class OrderFill(Struct, frozen=True, gc=False):
     is_maker: bool
 
 
+NO_FILLS: Mapping[str, OrderFill] = MappingProxyType({})
+
+
+class Progress(Struct, frozen=True):
+    """How far the exchange's order of some id got: what was told under that id."""
+
+    executed: Decimal
+    executed_quote: Decimal
+    is_filled: bool
+    is_cancelled: bool
+    fills: tuple[OrderFill, ...]
+
+
 class OrderRecord(Struct, eq=False):
     """All that is known of one order."""
 
@@ -84,6 +99,8 @@ class OrderRecord(Struct, eq=False):
     """Asked, in quote, by a market order."""
     order_id: str | None = None
     """The exchange's id."""
+    is_named: bool = False
+    """Whether the exchange told both ids together. An ack has no client order id, and may be another order's."""
     is_placed: bool = False
     """Whether the exchange is known to have taken it."""
     is_in_doubt: bool = False
@@ -171,6 +188,32 @@ class OrderRecord(Struct, eq=False):
         self.revision += 1
         return True
 
+    # Facts that were another order's
+
+    def release(self) -> Progress:
+        """Hand out what was told under its order id, which is another order's; its own is in doubt from now on."""
+        progress = Progress(
+            self._told, self._told_quote, self._is_filled, self._is_cancelled, tuple(self.fills_by_id.values())
+        )
+        self.order_id = self.error = self._fills = None
+        self._told = self._told_quote = self._fill_quantity = self._fill_quote = ZERO
+        self.is_named = self.is_placed = self._is_filled = self._is_cancelled = self._is_given_up = False
+        self.is_in_doubt = True
+        self.revision += 1
+        return progress
+
+    def absorb(self, progress: Progress) -> None:
+        """Take in what was told under its order id while that passed for another order's."""
+        self.tell(
+            self.order_id,
+            progress.executed,
+            progress.executed_quote,
+            is_cancelled=progress.is_cancelled,
+            is_filled=progress.is_filled,
+        )
+        for fill in progress.fills:
+            self.fill(self.order_id, fill)
+
     # Facts as a value
 
     @property
@@ -194,6 +237,7 @@ class OrderRecord(Struct, eq=False):
             self._is_cancelled,
             self._is_given_up,
             None if self.error is None else RecordedError.of(self.error),
+            self.is_named,
         )
 
     @classmethod
@@ -214,6 +258,7 @@ class OrderRecord(Struct, eq=False):
     def recall(self, facts: OrderFacts) -> None:
         """Be as it was when these facts were taken, but for the fills, which stay."""
         self.order_id = facts.order_id
+        self.is_named = facts.is_named
         self.is_placed = facts.is_placed
         self.is_in_doubt = facts.is_in_doubt
         self.accepted_until_ms = facts.accepted_until_ms
@@ -277,7 +322,7 @@ class OrderRecord(Struct, eq=False):
     @property
     def fills_by_id(self) -> Mapping[str, OrderFill]:
         """Its trades as far as they are known, as they were told."""
-        return self._fills or {}
+        return self._fills or NO_FILLS
 
     @property
     def lacks(self) -> Decimal:
@@ -332,6 +377,8 @@ class OrderTable:
         """Both ids of what left the table; with the queue half the memory of an ordered dict."""
         self._remembered_first: deque[str] = deque()
         """The same, the oldest first."""
+        self._unclaimed: dict[str, Progress] = {}
+        """What was told under order ids that passed for those of other orders, until their own claim them."""
 
     def add(self, record: OrderRecord) -> None:
         """Take an order in."""
@@ -349,9 +396,45 @@ class OrderTable:
             self._retire(name)
 
     def index(self, record: OrderRecord) -> None:
-        """Note the exchange's id of an order, once it is known."""
+        """Note the exchange's id of an order, once it is known; one that passes for another's needs `claim`."""
         if record.order_id is not None:
-            self._by_order_id[record.order_id] = record
+            self._by_order_id.setdefault(record.order_id, record)
+
+    def claim(self, record: OrderRecord, order_id: str) -> OrderRecord | None:
+        """Take both ids of an order as proven: it gets what was told under its order id, whoever seemed to have it.
+
+        Returns the order that seemed to have it, if there was one: that is in doubt now.
+        """
+        if record.order_id is not None and record.order_id != order_id:
+            self.release(record)
+        loser = self._by_order_id.get(order_id)
+        if loser is record:
+            loser = None
+        elif loser is not None:
+            self.release(loser)
+        record.place(order_id)
+        record.is_named = True
+        self._by_order_id[order_id] = record
+        if (progress := self._unclaimed.pop(order_id, None)) is not None:
+            record.absorb(progress)
+        if not record.is_final:
+            self._finished.pop(record.client_order_id, None)
+        return loser
+
+    def release(self, record: OrderRecord) -> None:
+        """Take an order's id from it, which is another's; what was told under that id waits for the other's claim."""
+        order_id = record.order_id
+        if order_id is not None and (older := self._unclaimed.pop(order_id, None)) is not None:
+            record.absorb(older)
+        progress = record.release()
+        self._finished.pop(record.client_order_id, None)
+        if order_id is None:
+            return
+        if self._by_order_id.get(order_id) is record:
+            del self._by_order_id[order_id]
+        self._unclaimed[order_id] = progress
+        if len(self._unclaimed) > MOST_UNCLAIMED:
+            del self._unclaimed[next(iter(self._unclaimed))]
 
     def discard(self, client_order_id: str) -> None:
         """Forget an order that was never placed: its id may be used again."""
@@ -359,10 +442,15 @@ class OrderTable:
         self._finished.pop(client_order_id, None)
 
     def find(self, order_id: str | None, client_order_id: str | None) -> OrderRecord | None:
-        """The order with either id; None if it is not this client's, or left the table."""
-        if order_id is not None and (record := self._by_order_id.get(order_id)) is not None:
+        """The order with either id; None if it is not this client's, or left the table.
+
+        The client order id counts: an order id that comes with one which is not known here does not lead to an order
+        that has it from an ack alone.
+        """
+        if client_order_id is not None and (record := self._by_client_id.get(client_order_id)) is not None:
             return record
-        return None if client_order_id is None else self._by_client_id.get(client_order_id)
+        record = None if order_id is None else self._by_order_id.get(order_id)
+        return record if record is None or client_order_id is None or record.is_named else None
 
     def knows(self, name: str) -> bool:
         """Whether an order with this id, of either kind, is or was this client's."""
@@ -386,7 +474,8 @@ class OrderTable:
             return
         self.remember((client_order_id,))
         if record.order_id is not None:
-            self._by_order_id.pop(record.order_id, None)
+            if self._by_order_id.get(record.order_id) is record:
+                del self._by_order_id[record.order_id]
             self.remember((record.order_id,))
 
     def remember(self, names: Iterable[str]) -> None:

@@ -40,10 +40,11 @@ from mexc_async.net.order_ids import OrderIds
 from mexc_async.net.started import StartedOrder
 from mexc_async.net.tasks import CLOSED
 from mexc_async.spot.account import MyTradesQuery
-from mexc_async.spot.models import BatchResult, Order, OrderAck
+from mexc_async.spot.models import BatchResult, CancelledOrder, Order, OrderAck
 from mexc_async.spot.rules import SymbolRules
 from mexc_async.spot.tracking import (
     ack_of,
+    adopted,
     batch_result_of,
     cancelled,
     cancelled_of,
@@ -160,7 +161,7 @@ class OrderDesk:
                 answer = await answering
             except BaseException as error:
                 raise self.failed(error, call, options, [record])  # noqa: B904 - that error, or it is the cause
-            if not self.acknowledge(record, call, answer):
+            if not self.acknowledge(record, call, answer, options):
                 self.ledger.doubt(record, accepted_until_ms(call, options))
                 raise OutcomeUnknown(f"the answer is to another order, {_order_id(answer)}")
         except OutcomeUnknown as error:
@@ -170,11 +171,12 @@ class OrderDesk:
             return _shaped(ack_of(record), options)
         return answer
 
-    def acknowledge(self, record: OrderRecord, call: Call, answer: Any) -> bool:
+    def acknowledge(self, record: OrderRecord, call: Call, answer: Any, options: Options) -> bool:
         """Take in that the exchange has an order; False, and nothing else, where its answer is to another."""
         order_id = answer.order_id if type(answer) is OrderAck else _order_id(answer)
-        if self.is_strict and not self._is_own(record, order_id, answer):
+        if (self.is_strict or record.is_named) and not self._is_own(record, order_id, answer):
             return False
+        record.accepted_until_ms = accepted_until_ms(call, options)  # should the ack turn out to be another order's
         self.ledger.note(record, record.place(order_id), by=call)
         return True
 
@@ -248,10 +250,12 @@ class OrderDesk:
         """Refuse an order that could not be sent in the place of another, without sending it."""
         await self._admit(order, instead_of)
 
-    def take_in(self, record: OrderRecord) -> None:
+    def take_in(self, order: Order, client_order_id: str) -> OrderRecord:
         """Follow an order that this client did not send, or sent before it was started anew."""
+        record = adopted(order, client_order_id)
         self.ledger.table.add(record)
-        self.ledger.note(record, True)
+        self.ledger.learn(order, record)
+        return record
 
     async def _matched(
         self, records: Sequence[OrderRecord], results: Sequence[BatchResult], call: Call, until_ms: int
@@ -265,6 +269,7 @@ class OrderDesk:
                 result = results[index]  # refused items may lack their id; the answer keeps the order of the request
             if result is not None and self.is_strict and not self._is_own(record, result.order_id, result):
                 result = None
+            record.accepted_until_ms = until_ms
             found.append(result)
             if result is None:
                 self.ledger.doubt(record, until_ms)
@@ -355,6 +360,8 @@ class OrderDesk:
             raise InvalidRequest(f"symbol {request.symbol!r} is not that of {record!r}")
         started, pause_s, failure = time.monotonic(), FIRST_PAUSE_S, MexcError("not asked")
         while True:
+            if request.orig_client_order_id is None:  # whose that id is may turn out meanwhile
+                record = self.ledger.table.find(request.order_id, None)
             if record is not None and record.is_final:
                 if not record.is_placed:
                     raise record.error or OrderNotFound("it was never placed")
@@ -386,36 +393,54 @@ class OrderDesk:
         try:
             answer = await self.api.run(call_of(request, options, name), options)
         except OrderNotFound as error:
-            order = await self._query(request, record)
+            order, record = await self._query(request, record)
             if order.status.is_open:
                 error.retryable = True  # nothing to cancel, and yet it stands
                 raise
             return _shaped(cancelled_of(record) if record is not None else cancelled(order), options)
         if options.raw:
-            if record is not None:
-                self.ledger.note(record, record.tell(None, ZERO, ZERO, is_cancelled=True, is_filled=False))
+            self._learn_raw(answer, record)
             return answer
-        if record is not None and not is_about(record, answer) and self.is_strict:
-            raise ConnectionLost(f"the cancel of {name} was answered with {answer.order_id}")
-        self.ledger.learn(answer, record)
+        record = self._learn(request, answer, record)
         if answer.status is not None and answer.executed_quantity is not None and not answer.status.is_open:
             return answer
         try:  # some answers stop before the state
-            order = await self._query(request, record)
+            order, _ = await self._query(request, record)
         except MexcError as error:
             logger.info("the end of a cancelled order could not be read: %s", type(error).__name__)
             return answer
         return answer if order.status.is_open else cancelled(order)
 
-    async def _query(self, request: CancelOrder, record: OrderRecord | None) -> Order:
+    async def _query(self, request: CancelOrder, record: OrderRecord | None) -> tuple[Order, OrderRecord | None]:
         query = OrderQuery(
             symbol=request.symbol, order_id=request.order_id, orig_client_order_id=request.orig_client_order_id
         )
         order: Order = await self.api.deliver(query, LOOK_UP)
-        if record is not None and not is_about(record, order) and self.is_strict:
-            raise ConnectionLost(f"the look-up of {record.client_order_id} was answered with {order.order_id}")
-        self.ledger.learn(order, record)
-        return order
+        return order, self._learn(request, order, record)
+
+    def _learn(
+        self, request: CancelOrder, answer: CancelledOrder | Order, record: OrderRecord | None
+    ) -> OrderRecord | None:
+        """Learn from the answer about an order that is to be cancelled; returns its record.
+
+        Asked for by its order id, it may be another than the one that seemed to have that id.
+        """
+        by_name = request.orig_client_order_id is not None
+        is_own = record is None or is_about(record, answer) if by_name else answer.order_id == request.order_id
+        if self.is_strict and not is_own:
+            name = request.orig_client_order_id or request.order_id
+            raise ConnectionLost(f"the cancel or look-up of {name} was answered with {answer.order_id}")
+        return self.ledger.learn(answer, record if by_name or not self.is_strict else None)
+
+    def _learn_raw(self, answer: Any, record: OrderRecord | None) -> None:
+        """Learn from an answer that is not decoded: an order was cancelled."""
+        order_id = _order_id(answer)
+        if order_id is not None:
+            name = answer.get("origClientOrderId")
+            symbol = record.symbol if record is not None else ""
+            self.ledger.learn(CancelledOrder(symbol=symbol, order_id=order_id, orig_client_order_id=name), record)
+        elif record is not None:
+            self.ledger.note(record, record.tell(None, ZERO, ZERO, is_cancelled=True, is_filled=False))
 
     def _unknown(self, request: CancelOrder, failure: MexcError) -> OutcomeUnknown:
         name = request.orig_client_order_id or request.order_id

@@ -88,14 +88,43 @@ class OrderLedger:
     def learn(self, told: Told, record: OrderRecord | None = None) -> OrderRecord | None:
         """Learn from an answer or a push; returns the record it was about, None if it is not this client's.
 
-        `record` is given where the question named the order: some answers leave ids out.
+        `record` is given where the question named the order: some answers leave ids out. The client order id in what
+        is told counts more than that, and than what was believed of the order id.
         """
-        record = record or self.table.find(*ids_of(told))
-        if record is not None:
-            self.note(record, learn(record, told), told)
-        elif self.on_stranger is not None:
-            self.on_stranger(told)
+        order_id, name = ids_of(told)
+        found = self.table.find(order_id, name)
+        if record is None or (found is not None and (name is not None or record.order_id != order_id)):
+            record = found
+        if record is None:
+            if self.on_stranger is not None:
+                self.on_stranger(told)
+            return None
+        before, loser = record.order_id, None
+        if name == record.client_order_id and not (record.is_named and before == order_id):
+            loser = self.table.claim(record, order_id)
+        is_news = learn(record, told) or loser is not None or before != record.order_id
+        self.note(record, is_news, told)  # before its loser: the log tells in this order whose its fills are
+        if loser is not None:
+            self._displaced(loser)
         return record
+
+    def miss(self, record: OrderRecord, asked_ms: float) -> None:
+        """Learn that a look-up sent at `asked_ms` found nothing under an order's client order id.
+
+        An ack does not name that id, and may have been another order's; an order that is still not to be found when it
+        can not be on its way any more is in doubt.
+        """
+        is_unproven = record.is_placed and not record.is_named
+        if is_unproven and may_conclude(asked_ms, record.accepted_until_ms or 0, self._margin_ms()):
+            self.table.release(record)
+            self._displaced(record)
+
+    def _displaced(self, record: OrderRecord) -> None:
+        """Write down that an order has no order id any more, and look for it by its client order id."""
+        if record.accepted_until_ms is None:
+            record.accepted_until_ms = self._api.clock.now_ms() + MAX_RECV_WINDOW_MS
+        self.note(record, True)
+        self._look_out(record)
 
     def note(self, record: OrderRecord, is_news: bool, told: Told | None = None, by: Call | None = None) -> None:
         """Something was added to a record: write it down, and tell those who wait for it.
@@ -167,6 +196,10 @@ class OrderLedger:
     def doubt(self, record: OrderRecord, accepted_until_ms: int) -> None:
         """No answer came: from now on the order is looked for, whether its caller waits for that or not."""
         self.note(record, record.doubt(accepted_until_ms))
+        self._look_out(record)
+
+    def _look_out(self, record: OrderRecord) -> None:
+        """Have an order in doubt looked for, once."""
         name = record.client_order_id
         if record.is_in_doubt and name not in self._settling and not self._api.is_closed:
             task = self._settling[name] = self._api.tasks.spawn(self._settle(record))
@@ -193,12 +226,16 @@ class OrderLedger:
             unknown.accepted_until_ms = max(record.accepted_until_ms or 0 for record in records)
             raise unknown from error
 
+    def _margin_ms(self) -> float:
+        """What passes, after an order can not be accepted any more, before its absence proves anything."""
+        return self.settings.lag_ms + (self._api.clock.error_ms or 0.0)
+
     async def _settle(self, record: OrderRecord) -> None:
         """Look for an order until it is found or provably absent."""
         started, pause_s = time.monotonic(), FIRST_PAUSE_S
         clock = self._api.clock
         while record.is_in_doubt and not self._api.is_closed:
-            margin_ms = self.settings.lag_ms + (clock.error_ms or 0.0)
+            margin_ms = self._margin_ms()
             may_end = may_conclude(clock.now_ms(), record.accepted_until_ms or 0, margin_ms)
             try:
                 is_found = await self._look_for(record, thoroughly=may_end)
@@ -231,7 +268,9 @@ class OrderLedger:
             if not thoroughly:
                 return False
         else:
-            return record.is_placed
+            if not record.is_placed:
+                raise ConnectionLost(f"the look-up of {name} was answered with {order.order_id}, which is another's")
+            return True
         since = max((record.accepted_until_ms or 0) - 2 * MAX_RECV_WINDOW_MS, 0)
         for query in (
             OpenOrdersQuery(symbol=symbol),

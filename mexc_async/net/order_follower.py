@@ -140,18 +140,20 @@ class OrderFollower:
         if not live:
             return
         standing = {order.order_id for order in await self._api.send(OpenOrdersQuery(), Options())}
-        await self.look_up([record for record in live if record.order_id not in standing])
+        await self.look_up([record for record in live if record.is_placed and record.order_id not in standing])
 
     async def look_up(self, records: Iterable[OrderRecord]) -> None:
         """Ask for orders one by one."""
         for record in records:
             if record.is_final:
                 continue
+            asked_ms = self._api.clock.now_ms()
             try:
                 query = OrderQuery(symbol=record.symbol, orig_client_order_id=record.client_order_id)
                 await self._api.send(query, Options())
             except OrderNotFound:
                 logger.info("%r is not visible yet", record)
+                self._desk.ledger.miss(record, asked_ms)
 
     async def _fetch_fills(self) -> None:
         """Fills that finished orders lack, once they have had time to come by themselves."""

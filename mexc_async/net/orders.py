@@ -35,7 +35,6 @@ from mexc_async.net.order_follower import OrderFollower
 from mexc_async.net.order_session import EXIT_S, OrderSession
 from mexc_async.net.placing import Placing
 from mexc_async.net.tracked_order import TrackedOrder
-from mexc_async.spot.tracking import adopted
 from mexc_async.spot.trading import MAX_BATCH, CancelOrder, NewOrder, OpenOrdersQuery, OrderQuery
 
 T = TypeVar("T")
@@ -281,8 +280,7 @@ class Orders(Placing, Guarded):
                 continue
             record = self.desk.ledger.table.find(order.order_id, name)
             if record is None:
-                record = adopted(order, name)
-                self.desk.take_in(record)
+                record = self.desk.take_in(order, name)
             taken.append(TrackedOrder(self, record))
         return taken
 
@@ -300,8 +298,7 @@ class Orders(Placing, Guarded):
             raise ProtocolError(f"the look-up of {client_order_id} was answered with {order.client_order_id}")
         record = self.desk.ledger.table.find(order.order_id, client_order_id)
         if record is None:
-            record = adopted(order, client_order_id)
-            self.desk.take_in(record)
+            record = self.desk.take_in(order, client_order_id)
         return TrackedOrder(self, record)
 
     async def restore(self, path: str | os.PathLike[str] | None = None) -> list[TrackedOrder]:

@@ -61,7 +61,7 @@ class StartedOrder:
         except Exception as error:  # none is known
             self._fail(error)
         else:
-            if not self._desk.acknowledge(self._record, self._call, answer):
+            if not self._desk.acknowledge(self._record, self._call, answer, self._options):
                 self._go_on(ConnectionLost("the answer is to another order"), partial(_given, answer))
             elif not self._outcome.done():  # or else nobody cares any more
                 self._outcome.set_result(answer)

@@ -35,9 +35,9 @@ def record_of(order: NewOrder) -> OrderRecord:
 
 
 def adopted(order: Order, client_order_id: str) -> OrderRecord:
-    """The record of an order that the exchange told of, as after a restart."""
+    """The record of an order that the exchange told of, as after a restart; how far it got is to be learnt."""
     is_sized_in_quote = order.type == OrderType.MARKET and not order.quantity
-    record = OrderRecord(
+    return OrderRecord(
         client_order_id,
         order.symbol,
         order.side,
@@ -46,8 +46,6 @@ def adopted(order: Order, client_order_id: str) -> OrderRecord:
         None if order.type == OrderType.MARKET else order.price,
         order.quote_order_qty if is_sized_in_quote else None,
     )
-    learn(record, order)
-    return record
 
 
 def ids_of(told: Told) -> tuple[str, str | None]:
@@ -72,7 +70,8 @@ def _repeats(record: OrderRecord, ack: OrderAck) -> bool:
 def is_about(record: OrderRecord, answer: OrderAck | Order | CancelledOrder) -> bool:
     """Whether an answer can be about this order, as far as it repeats its ids and terms.
 
-    A host that answers twice makes every later answer on that connection the one to the question before.
+    A host that answers twice makes every later answer on that connection the one to the question before. Its client
+    order id proves more than an order id, which the record may have from another order's ack.
     """
     if type(answer) is OrderAck and _repeats(record, answer):
         return True  # nearly every ack
@@ -86,8 +85,7 @@ def is_about(record: OrderRecord, answer: OrderAck | Order | CancelledOrder) -> 
         return False
     return (
         answer.symbol == record.symbol
-        and record.order_id in (None, answer.order_id)
-        and name in (None, "", record.client_order_id)
+        and (name == record.client_order_id or (not name and record.order_id in (None, answer.order_id)))
         and answer.side in (None, record.side)
         and (None in (price, record.price) or price == record.price)
         and (not record.quantity or quantity is None or quantity == record.quantity)

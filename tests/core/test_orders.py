@@ -247,8 +247,19 @@ def test_an_order_is_found_by_either_id() -> None:
     it.place("C1")
     table.index(it)
     assert table.find("C1", None) is it
-    assert table.find("C1", "another") is it
     assert table.find("C2", None) is None
+
+
+def test_the_client_order_id_counts_more_than_an_order_id() -> None:
+    table, it, other = OrderTable(), record(), OrderRecord("mine-2", "BTCUSDT", "BUY", "LIMIT", Decimal(10), PRICE)
+    it.place("C1")  # as an ack says, which may be another order's
+    table.add(it)
+    table.add(other)
+    assert table.find("C1", "mine-2") is other
+    assert table.find("C1", "a stranger's") is None
+    table.claim(it, "C1")
+    assert table.find("C1", "a stranger's") is it
+    assert table.find("C1", "mine-2") is other
 
 
 def test_finished_orders_leave_after_a_while_and_their_ids_are_remembered() -> None:
