@@ -64,12 +64,11 @@ def _note(table: OrderTable, entry: Noted) -> None:
     if record is None:
         record = OrderRecord.of(facts)
         table.add(record)
-    else:
-        if facts.order_id is None and record.order_id is not None:
-            table.release(record)  # that id was another order's
-        elif facts.order_id is not None and facts.is_named:
-            table.claim(record, facts.order_id)
-        record.recall(facts)
+    if facts.order_id is None and record.order_id is not None:
+        table.release(record)  # that id was another order's
+    elif facts.order_id is not None and facts.is_named:
+        table.claim(record, facts.order_id)
+    record.recall(facts)
     if entry.fill is not None:
         record.fill(facts.order_id, entry.fill)
     table.index(record)
