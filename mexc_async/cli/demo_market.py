@@ -71,23 +71,22 @@ class Demo:
         """By client order id: set when the private stream says that the order is done."""
 
     async def run(self, seconds: float) -> None:
-        """Trade for so long, then leave no order behind. Raises the first unexpected error."""
+        """Trade for so long, let the last orders end, and leave none behind. Raises the first unexpected error."""
+        ends = time.monotonic() + seconds
         try:
-            async with asyncio.timeout(seconds), AsyncExitStack() as stack:
+            async with AsyncExitStack() as stack:
                 streams = self.mexc.streams
                 orders = await stack.enter_async_context(streams.orders())
                 fills = await stack.enter_async_context(streams.fills())
                 tickers = await stack.enter_async_context(streams.book_ticker(list(self.quotes), overflow="latest"))
                 async with asyncio.TaskGroup() as group:
-                    group.create_task(self._follow_tickers(tickers))
-                    group.create_task(self._follow_orders(orders))
-                    group.create_task(self._follow_fills(fills))
+                    around = [self._follow_tickers(tickers), self._follow_orders(orders), self._follow_fills(fills)]
                     for index, quote in enumerate(self.quotes.values()):
-                        group.create_task(self._keep_book(quote))
-                        group.create_task(self._poll(quote, self._pause_s * index / len(self.quotes)))
-                        group.create_task(self._trade(quote))
-        except TimeoutError:
-            pass
+                        around += [self._keep_book(quote), self._poll(quote, self._pause_s * index / len(self.quotes))]
+                    followers = [group.create_task(work) for work in around]
+                    await asyncio.wait([group.create_task(self._trade(quote, ends)) for quote in self.quotes.values()])
+                    for follower in followers:
+                        follower.cancel()
         finally:
             await self.mexc.spot.cancel_all_orders()
 
@@ -132,10 +131,10 @@ class Demo:
                 quote.change = quote.last / klines[0].open - 1
             await asyncio.sleep(max(self._pause_s - (time.monotonic() - started), 0.0))
 
-    async def _trade(self, quote: Quote) -> None:
-        """Keep a small grid around the middle: place, wait, query, cancel, again."""
+    async def _trade(self, quote: Quote, ends: float) -> None:
+        """Keep a small grid around the middle: place, wait, query, cancel, again, and see the last ones through."""
         rules = self.mexc.rules(quote.symbol)
-        while True:
+        while time.monotonic() < ends:
             middle = quote.middle
             if middle is None:
                 await asyncio.sleep(0.02)

@@ -47,10 +47,12 @@ def test_counters_tell_orders_cancels_races_and_errors_apart() -> None:
         done("DELETE", "/api/v3/order", status=400, error=OrderNotFound("gone", code=-2011)),
         done("GET", "/api/v3/depth", status=429, error=TooManyRequests("slow down", code=429)),
         done("GET", "/api/v3/depth", status=None, error=MexcError("no answer")),
+        done("POST", "/api/v3/order", status=None),
+        done("GET", "/api/v3/order", status=400, error=OrderNotFound("not there yet", code=-2013)),
         ClockSynced(0.0, 0.1),
     ):
         counters.listen(event)
-    assert (counters.orders, counters.cancels, counters.too_late, counters.requests) == (1, 1, 1, 4)
+    assert (counters.orders, counters.cancels, counters.too_late, counters.requests) == (1, 1, 1, 5)
     assert counters.errors == {"TooManyRequests 429": 1, "MexcError": 1}
 
 

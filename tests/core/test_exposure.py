@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mexc_async.core.exposure import Assets, Exposure, SymbolExposure
-from mexc_async.core.orders import OrderFill, OrderRecord
+from mexc_async.core.orders import OrderFill, OrderRecord, OrderTable
 from mexc_async.errors import OrderNotPlaced
 
 D = Decimal
@@ -362,3 +362,34 @@ def test_open_sums_and_positions_are_those_of_the_records(
     assert Fraction(one.cash) == -sum(sign * Fraction(r.filled_quantity) * Fraction(r.price or 0) for sign, r in signs)
     assert everything.open_orders == sum(not r.state.is_final for r in orders)
     assert one.position * one.cost >= 0  # what is held cost something, what was sold brought something
+
+
+def test_fills_that_were_another_orders_move_with_all_that_they_come_to() -> None:
+    book, right = Book(), Book()
+    first, second = book.order("BUY", "3", "100"), book.order("BUY", "3", "100")
+    table = OrderTable()
+    for record, order_id in ((first, "xm2"), (second, "xm1")):  # their acks arrived crossed
+        record.place(order_id)
+        table.add(record)
+        book.note(record)
+    fills = {name: trade(name, quantity) for name, quantity in (("xm1", "2"), ("xm2", "3"))}
+    for order_id, fill in fills.items():  # pushed without a client order id
+        owner = table.find(order_id, None)
+        assert owner is not None
+        owner.fill(order_id, fill)
+        book.note(owner)
+    for record, order_id in ((first, "xm1"), (second, "xm2")):
+        loser = table.claim(record, order_id)
+        book.note(record)
+        if loser is not None:
+            book.note(loser)
+    assert (first.fills, second.fills) == ((fills["xm1"],), (fills["xm2"],))
+    for order_id in fills:
+        record = right.order("BUY", "3", "100")
+        record.fill(order_id, fills[order_id])
+        right.note(record)
+    assert book.all.report() == right.all.report()
+
+
+def trade(order_id: str, quantity: str) -> OrderFill:
+    return OrderFill(f"{order_id}-1", D(90), D(quantity), D(90) * D(quantity), D(quantity) / 7, "USDT", 1, True)

@@ -42,6 +42,13 @@ class Fate(NamedTuple):
     status: OrderStatus
     is_placed: bool = True
 
+    @property
+    def rests(self) -> bool:
+        return self.is_placed and self.status.is_open
+
+    def __str__(self) -> str:
+        return self.status if self.is_placed else "REFUSED"
+
 
 FILLED = Fate((20, 30), OrderStatus.FILLED)
 AT_ONE_GO = Fate((50,), OrderStatus.FILLED)
@@ -230,6 +237,7 @@ class World:
         async with asyncio.timeout(10):
             while not self.is_true():
                 await self._look()
+                await asyncio.sleep(0.001)
 
     async def _look(self) -> None:
         """What following orders comes to without a private stream."""
@@ -269,15 +277,14 @@ PAIRS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("market", [False, True], ids=["limit", "market"])
 @pytest.mark.parametrize(
-    "fates", PAIRS, ids=lambda pair: "-".join(fate.status if fate.is_placed else "REFUSED" for fate in pair)
+    ("fates", "market"),
+    [(pair, market) for pair in PAIRS for market in (False, True) if not (market and any(f.rests for f in pair))],
+    ids=lambda value: ("limit", "market")[value] if isinstance(value, bool) else "-".join(map(str, value)),
 )
 async def test_two_alike_with_crossed_answers_end_in_the_truth_in_every_order(
     fates: tuple[Fate, Fate], market: bool
 ) -> None:
-    if market and any(fate.status.is_open for fate in fates):
-        pytest.skip("a market order does not rest")
     happenings = [(what, which) for what in ("answer", "order", "fills") for which in range(2)]
     acts = [one for one in happenings if one[0] == "answer" or fates[one[1]].is_placed]
     acts = [one for one in acts if one[0] != "fills" or fates[one[1]].parts]
@@ -291,6 +298,23 @@ async def test_two_alike_with_crossed_answers_end_in_the_truth_in_every_order(
                 order
             )
             await end(world)
+
+
+@pytest.mark.parametrize(("raw", "ended"), [(False, False), (True, False), (False, True)])
+async def test_a_cancel_by_order_id_ends_the_order_that_really_has_it(raw: bool, ended: bool) -> None:
+    async with desk(orders=AT_ONCE) as d:
+        world = World(d, (CANCELLED if ended else OPEN, OPEN), (1, 0))
+        await world.place()
+        for which in range(2):
+            await world.happen("answer", which)
+        first, second = world.records
+        assert (first.order_id, second.order_id) == (world.orders[1].order_id, world.orders[0].order_id)  # as acked
+        view: Any = d.raw if raw else d.view
+        await view.spot.cancel_order(symbol=BTC, order_id=world.orders[0].order_id)
+        assert shown(first) == world.orders[0].shown()
+        await world.settle()
+        assert str(second.state) == "NEW"
+        await world.check()
 
 
 def logged(record: OrderRecord) -> tuple[str, ...]:
