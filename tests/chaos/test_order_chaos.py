@@ -27,10 +27,10 @@ from mexc_async.net.tracked_order import TrackedOrder
 from mexc_async.sim.accounts import AccountSpec
 from mexc_async.sim.faults import Fault
 from mexc_async.sim.server import SimConfig, Simulator, main_account
-from mexc_async.sim.statement import Statement
 from mexc_async.spot.trading import NewOrder
 from tests.orders.test_restore import known_by, past
 from tests.streams.support import nothing_left, sim_client, until
+from tests.support.truth import compare, totals
 
 SEEDS = [int(seed) for seed in os.environ.get("CHAOS_SEEDS", "7").split(",")]
 ORDERS = int(os.environ.get("CHAOS_ORDERS", "2000"))
@@ -170,23 +170,6 @@ async def trade_naively(mexc: Mexc, random: Random, count: int) -> int:
     return placed
 
 
-def totals(of: Statement) -> dict[str, Decimal]:
-    return {asset: line.free + line.locked for asset, line in of.balances.items()}
-
-
-def expected(before: dict[str, Decimal], orders: list[TrackedOrder], mexc: Mexc) -> dict[str, Decimal]:
-    """The balances that follow from the fills that the client knows of."""
-    after = dict(before)
-    for order in orders:
-        info = mexc.rules(order.symbol).info
-        for fill in order.fills:
-            sign = 1 if order.side == "BUY" else -1
-            after[info.base] = after.get(info.base, Decimal(0)) + sign * fill.quantity
-            after[info.quote] = after.get(info.quote, Decimal(0)) - sign * fill.quote_quantity
-            after[fill.fee_asset] = after.get(fill.fee_asset, Decimal(0)) - fill.fee
-    return after
-
-
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_every_order_is_known_exactly_after_chaos(seed: int, tmp_path: Path) -> None:
     random = Random(seed)
@@ -226,17 +209,7 @@ async def test_every_order_is_known_exactly_after_chaos(seed: int, tmp_path: Pat
                 if order.error is None:
                     await order.settled(30)
             truth = sim.statement()
-            placed = {order.client_order_id: order for order in orders if order.error is None}
-            # Nothing is placed twice, nothing is lost, nothing is invented.
-            assert Counter(line.client_id for line in truth.orders) == Counter(placed.keys())
-            for line in truth.orders:
-                order = placed[line.client_id or ""]
-                assert (order.order_id, str(order.status)) == (line.order_id, line.status)
-                assert (order.filled_quantity, order.filled_quote_quantity) == (line.executed, line.executed_value)
-            known = [(fill.trade_id, order.order_id) for order in orders for fill in order.fills]
-            assert sorted(known) == sorted((fill.trade_id, fill.order_id) for fill in truth.fills)
-            assert expected(before, orders, mexc) == totals(truth)
-            assert not any(line.locked for line in truth.balances.values())
+            compare(mexc, truth, before)
             at_stake = mexc.orders.exposure()
             assert at_stake.open_orders == 0
             for symbol, stake in at_stake.symbols.items():

@@ -1,0 +1,43 @@
+"""A client's records held against the exchange's own account of the truth."""
+
+from __future__ import annotations
+
+from collections import Counter
+from decimal import Decimal
+
+from mexc_async.client import Mexc
+from mexc_async.net.tracked_order import TrackedOrder
+from mexc_async.sim.statement import Statement
+
+
+def compare(mexc: Mexc, truth: Statement, before: dict[str, Decimal]) -> None:
+    """Nothing is lost, doubled or invented, to the last fill; `before` is what there was of each asset."""
+    orders = mexc.orders.all()
+    placed = {order.client_order_id: order for order in orders if order.error is None}
+    assert Counter(line.client_id for line in truth.orders) == Counter(placed.keys())
+    for line in truth.orders:
+        order = placed[line.client_id or ""]
+        assert (order.order_id, str(order.status)) == (line.order_id, line.status)
+        assert (order.filled_quantity, order.filled_quote_quantity) == (line.executed, line.executed_value)
+    known = [(fill.trade_id, order.order_id) for order in orders for fill in order.fills]
+    assert sorted(known) == sorted((fill.trade_id, fill.order_id) for fill in truth.fills)
+    assert expected(before, orders, mexc) == totals(truth)
+    assert not any(line.locked for line in truth.balances.values())
+
+
+def totals(of: Statement) -> dict[str, Decimal]:
+    """How much there is of each asset."""
+    return {asset: line.free + line.locked for asset, line in of.balances.items()}
+
+
+def expected(before: dict[str, Decimal], orders: list[TrackedOrder], mexc: Mexc) -> dict[str, Decimal]:
+    """The balances that follow from the fills that the client knows of."""
+    after = dict(before)
+    for order in orders:
+        info = mexc.rules(order.symbol).info
+        for fill in order.fills:
+            sign = 1 if order.side == "BUY" else -1
+            after[info.base] = after.get(info.base, Decimal(0)) + sign * fill.quantity
+            after[info.quote] = after.get(info.quote, Decimal(0)) - sign * fill.quote_quantity
+            after[fill.fee_asset] = after.get(fill.fee_asset, Decimal(0)) - fill.fee
+    return after
