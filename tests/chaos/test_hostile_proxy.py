@@ -24,7 +24,7 @@ from mexc_async.core.credentials import Credentials
 from mexc_async.core.orders import OrderState
 from mexc_async.core.retry import RetryPolicy
 from mexc_async.core.session import Timing
-from mexc_async.errors import ApiError, ConnectFailed, OrderNotPlaced
+from mexc_async.errors import ApiError, ConnectFailed, MexcError, OrderNotPlaced
 from mexc_async.net.ledger import OrderSettings
 from mexc_async.net.pool import Timeouts
 from mexc_async.net.tracked_order import TrackedOrder
@@ -83,6 +83,8 @@ class Trader:
         self.random = random
         self.said: dict[str, Said] = {}
         """What the caller was answered, by client order id."""
+        self.troubles: dict[str, MexcError] = {}
+        """Cancels that were refused, by the same."""
         self._prices = prices
         self._names = names
         self._mine: list[TrackedOrder] = []
@@ -176,22 +178,34 @@ class Trader:
     async def _cancel(self, order: TrackedOrder) -> None:
         """Cancel an order in one of the ways, and maybe once more than needed."""
         for _ in range(self.random.choice((1, 1, 2))):
-            if self.random.random() < 0.5:
-                await order.cancel()
+            try:
+                if self.random.random() < 0.5:
+                    await order.cancel()
+                else:
+                    await self.mexc.spot.cancel_order(symbol=order.symbol, orig_client_order_id=order.client_order_id)
+            except ApiError as error:  # no cancel of an order that was accepted can be refused
+                self.troubles[order.client_order_id] = error
             else:
-                await self.mexc.spot.cancel_order(symbol=order.symbol, orig_client_order_id=order.client_order_id)
-            assert order.is_final, order
+                assert order.is_final, order
 
     async def _replace(self, order: TrackedOrder) -> int:
         assert order.price is not None
         price = self.mexc.rules(order.symbol).price(order.price * (1 + Decimal(self.random.randint(-9, 9)) / 1000))
         if order.is_final or order.type not in ("LIMIT", "LIMIT_MAKER"):
             return 0
-        new = await order.replace(price=price)
-        if new is order:
-            return 0
-        self.said[new.client_order_id] = "accepted"
-        self._mine.append(new)
+        try:
+            new = await order.replace(price=price)
+        except (OrderNotPlaced, ApiError) as error:
+            if error.client_order_id == order.client_order_id:
+                self.troubles[order.client_order_id] = error
+            elif error.client_order_id is not None:
+                self.said[error.client_order_id] = "refused"
+            if order.replaced_by is None:
+                return 1
+            new = order.replaced_by  # what stood before was put back
+        if new is not order:
+            self.said[new.client_order_id] = "accepted"
+            self._mine.append(new)
         return 1
 
     def _name(self) -> str:
@@ -283,9 +297,10 @@ async def test_nothing_is_believed_that_a_hostile_proxy_made_up(seed: int, trans
             for trader in traders:
                 group.create_task(trader.run(ORDERS // TRADERS))
         proxy.calm()
+        troubles = {name: error for trader in traders for name, error in trader.troubles.items()}
         said = {name: word for trader in traders for name, word in trader.said.items()}
         wrong = wrongly_said(said, await ledger(sim))
-        assert not wrong, proxy.story(wrong)
+        assert not {**wrong, **troubles}, f"{wrong}\n{troubles}\n{proxy.story([*wrong, *troubles])}"
         orders = mexc.orders.all()
         assert not [order for order in orders if order.status in (OrderState.UNKNOWN, OrderState.SENDING)]
         await mexc.orders.cancel_all()

@@ -244,8 +244,9 @@ class HostileProxy:
 
     def story(self, orders: Iterable[str]) -> str:
         """What befell the requests of these orders, and what went before on the same connections."""
-        lines = []
-        for order in orders:
+        orders = tuple(orders)
+        lines = [f"{len(orders)} in all, of which the first:"]
+        for order in orders[:5]:
             for index, strike in enumerate(self.log):
                 if strike.order == order:
                     before = [each for each in self.log[:index] if each.connection == strike.connection][-4:]
