@@ -24,7 +24,7 @@ from mexc_async.core.credentials import Credentials
 from mexc_async.core.orders import OrderState
 from mexc_async.core.retry import RetryPolicy
 from mexc_async.core.session import Timing
-from mexc_async.errors import ApiError, ConnectFailed, MexcError, OrderNotPlaced
+from mexc_async.errors import ApiError, ConnectFailed, MexcError, OrderNotPlaced, OutcomeUnknown
 from mexc_async.net.ledger import OrderSettings
 from mexc_async.net.pool import Timeouts
 from mexc_async.net.tracked_order import TrackedOrder
@@ -47,7 +47,7 @@ NEVER_HELD = "SOLUSDT"
 HELD = {"USDT": Decimal(10_000_000), "BTC": Decimal(100), "ETH": Decimal(1000), "XRP": Decimal(1_000_000)}
 TIMING = Timing(ping_s=0.3, silence_s=1.0, ack_s=1.0, retry_s=0.02, longest_retry_s=0.2)
 WINDOW_MS, TIMEOUT_S = 600, 0.5
-SETTLE = OrderSettings(settle_s=60.0, lag_ms=200, keep_s=1e6, poll_s=0.2, watch_s=1.0)
+SETTLE = OrderSettings(settle_s=20.0, lag_ms=200, keep_s=1e6, poll_s=0.2, watch_s=1.0)
 TRANSPORTS = ("lane", "pool")
 PLACE, ORDER = "POST /api/v3/order", "* /api/v3/order|POST /api/v3/batchOrders"
 LOOK = "GET /api/v3/*rder*|GET /api/v3/myTrades"
@@ -84,7 +84,7 @@ class Trader:
         self.said: dict[str, Said] = {}
         """What the caller was answered, by client order id."""
         self.troubles: dict[str, MexcError] = {}
-        """Cancels that were refused, by the same."""
+        """Orders that nobody could find out about in time, and refused cancels, by the same."""
         self._prices = prices
         self._names = names
         self._mine: list[TrackedOrder] = []
@@ -119,10 +119,10 @@ class Trader:
         way = self.random.choice((self._by_spot, self._by_orders, self._prepared, self._presigned, self._started))
         try:
             await way(order)
-        except ConnectFailed:  # never sent
+        except (OrderNotPlaced, ApiError, ConnectFailed):
             self.said[name] = "refused"
-        except (OrderNotPlaced, ApiError):
-            self.said[name] = "refused"
+        except OutcomeUnknown as error:
+            self.troubles[name] = error
         else:
             self.said[name] = "accepted"
             return self.mexc.orders[name]
@@ -183,7 +183,7 @@ class Trader:
                     await order.cancel()
                 else:
                     await self.mexc.spot.cancel_order(symbol=order.symbol, orig_client_order_id=order.client_order_id)
-            except ApiError as error:  # no cancel of an order that was accepted can be refused
+            except MexcError as error:  # no cancel of an order that was accepted can be refused, or end in doubt
                 self.troubles[order.client_order_id] = error
             else:
                 assert order.is_final, order
@@ -195,11 +195,12 @@ class Trader:
             return 0
         try:
             new = await order.replace(price=price)
-        except (OrderNotPlaced, ApiError) as error:
-            if error.client_order_id == order.client_order_id:
-                self.troubles[order.client_order_id] = error
-            elif error.client_order_id is not None:
-                self.said[error.client_order_id] = "refused"
+        except MexcError as error:
+            name = error.client_order_id or order.client_order_id
+            if name == order.client_order_id or isinstance(error, OutcomeUnknown):
+                self.troubles[name] = error
+            else:
+                self.said[name] = "refused"
             if order.replaced_by is None:
                 return 1
             new = order.replaced_by  # what stood before was put back

@@ -26,8 +26,8 @@ def compare(mexc: Mexc, truth: Statement, before: dict[str, Decimal]) -> None:
 
 
 def totals(of: Statement) -> dict[str, Decimal]:
-    """How much there is of each asset."""
-    return {asset: line.free + line.locked for asset, line in of.balances.items()}
+    """How much there is of each asset that is held."""
+    return {asset: amount for asset, line in of.balances.items() if (amount := line.free + line.locked)}
 
 
 def expected(before: dict[str, Decimal], orders: list[TrackedOrder], mexc: Mexc) -> dict[str, Decimal]:
@@ -40,4 +40,4 @@ def expected(before: dict[str, Decimal], orders: list[TrackedOrder], mexc: Mexc)
             after[info.base] = after.get(info.base, Decimal(0)) + sign * fill.quantity
             after[info.quote] = after.get(info.quote, Decimal(0)) - sign * fill.quote_quantity
             after[fill.fee_asset] = after.get(fill.fee_asset, Decimal(0)) - fill.fee
-    return after
+    return {asset: amount for asset, amount in after.items() if amount}
