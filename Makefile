@@ -44,7 +44,7 @@ unit: $(VENV)/.dev
 
 # What the compiled core does, by the pure one as well.
 PURE_TESTS := $(addprefix tests/,$(addsuffix .py,$(addprefix core/test_,book book_sync endpoint gate limiter protobuf query reply response signing) \
-	net/test_lane net/test_limiter net/test_transport orders/test_orders orders/test_prepared orders/test_started spot/test_push streams/test_books streams/test_streams))
+	chaos/test_hostile_proxy net/test_lane net/test_limiter net/test_transport orders/test_orders orders/test_prepared orders/test_started spot/test_push streams/test_books streams/test_streams))
 
 pure: $(VENV)/.dev
 	@MEXC_ASYNC_PURE=1 $(BIN)/python -m pytest $(PURE_TESTS)
@@ -65,12 +65,15 @@ $(VENV)/.wheelhouse: $(VENV)/.dev
 wheel: $(VENV)/.wheelhouse
 	@$(BIN)/python tests/wheel_smoke.py $(VENV)/wheelhouse
 
-# Books and private streams under every fault at once, for longer than in the tests: `make chaos CHAOS_S=300`.
+# Books, private streams and orders under every fault at once, for longer than in the tests: `make chaos CHAOS_S=300`.
 CHAOS_SEEDS ?= 1,2,3,4,5
 CHAOS_S ?= 30
+CHAOS_PROXY_ORDERS ?= 2000
+CHAOS := CHAOS_SEEDS=$(CHAOS_SEEDS) CHAOS_S=$(CHAOS_S) CHAOS_PROXY_ORDERS=$(CHAOS_PROXY_ORDERS)
 
 chaos: $(VENV)/.dev
-	@CHAOS_SEEDS=$(CHAOS_SEEDS) CHAOS_S=$(CHAOS_S) $(BIN)/python -m pytest tests/chaos
+	@$(CHAOS) $(BIN)/python -m pytest tests/chaos
+	@$(CHAOS) MEXC_ASYNC_PURE=1 $(BIN)/python -m pytest tests/chaos/test_hostile_proxy.py
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks all $(BENCH_ARGS)

@@ -33,7 +33,7 @@ from mexc_async.sim.server import SimConfig, Simulator, main_account
 from mexc_async.sim.statement import Statement
 from mexc_async.spot.trading import NewOrder
 from tests.streams.support import client, nothing_left, until
-from tests.support.hostile_proxy import Fault, HostileProxy
+from tests.support.hostile_proxy import Fault, HostileProxy, Kind
 from tests.support.truth import compare, totals
 
 SEEDS = [int(seed) for seed in os.environ.get("CHAOS_SEEDS", "7").split(",")]
@@ -69,7 +69,7 @@ FAULTS = (
     Fault("swap_answers", 0.1, ORDER),
     Fault("swap_answers", 0.02, LOOK),
     Fault("hold_stream", 0.02, STREAM, least_s=0.05, most_s=1.5),
-    Fault("cut_stream", 0.005, STREAM),
+    Fault("cut_stream", 0.01, STREAM),
 )
 Said = Literal["accepted", "refused"]
 Place = Callable[[NewOrder], Awaitable[None]]
@@ -94,7 +94,7 @@ class Trader:
         while placed < count:
             placed += await self._act()
             while len(self._mine) > 4:  # an account has 500 open orders at most
-                await self._cancel(self._mine.pop(0))
+                await self.cancel(self._mine.pop(0))
 
     async def _act(self) -> int:
         roll = self.random.random()
@@ -110,7 +110,7 @@ class Trader:
         if roll > 0.85:
             return 1 + await self._replace(placed)
         if roll > 0.6:
-            await self._cancel(placed)
+            await self.cancel(placed)
         return 1
 
     async def place(self, order: NewOrder) -> TrackedOrder | None:
@@ -166,16 +166,19 @@ class Trader:
             for placed in await self.mexc.orders.place_many(batch):
                 self.said[placed.client_order_id] = "accepted" if placed.error is None else "refused"
         else:
-            results = await self.mexc.spot.batch_orders(orders=tuple(batch))
-            for order, result in zip(batch, results, strict=True):
-                self.said[order.new_client_order_id or ""] = "accepted" if result.is_accepted else "refused"
+            try:
+                results = [result.is_accepted for result in await self.mexc.spot.batch_orders(orders=tuple(batch))]
+            except ApiError:
+                results = [False] * len(batch)
+            for order, is_accepted in zip(batch, results, strict=True):
+                self.said[order.new_client_order_id or ""] = "accepted" if is_accepted else "refused"
         for order in batch:
             known = self.mexc.orders[order.new_client_order_id or ""]
             if known.error is None:
                 self._mine.append(known)
         return len(batch)
 
-    async def _cancel(self, order: TrackedOrder) -> None:
+    async def cancel(self, order: TrackedOrder) -> None:
         """Cancel an order in one of the ways, and maybe once more than needed."""
         for _ in range(self.random.choice((1, 1, 2))):
             try:
@@ -310,7 +313,17 @@ async def test_nothing_is_believed_that_a_hostile_proxy_made_up(seed: int, trans
                 await order.settled(30)
         compare(mexc, await ledger(sim), before)
         assert mexc.orders.exposure().open_orders == 0
-        assert set(proxy.struck) == {fault.kind for fault in FAULTS}
+        assert {fault.kind for fault in FAULTS} - set(proxy.struck) <= {"cut_stream"}  # of which a short run has few
+
+
+def test_the_same_seed_does_the_same_harm() -> None:
+    def harm(seed: int) -> list[tuple[Kind, ...]]:
+        proxy = HostileProxy("http://127.0.0.1:1", seed=seed)
+        proxy.unleash(*FAULTS)
+        return [tuple(proxy.drawn(name)[2]) for _ in range(100) for name in ("POST /api/v3/order", "GET /api/v3/order")]
+
+    assert harm(1) == harm(1) != harm(2)
+    assert {kind for kinds in harm(1) for kind in kinds} == {f.kind for f in FAULTS if not f.kind.endswith("stream")}
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -322,10 +335,13 @@ async def test_a_refusal_that_comes_twice_refuses_one_order(transport: Literal["
 
         async def work(count: int) -> None:
             for _ in range(count):
-                await trader.place(trader.order(refused=random.random() < 0.5, rests=True))
+                placed = await trader.place(trader.order(refused=random.random() < 0.5, rests=True))
+                if placed is not None and random.random() < 0.5:
+                    await trader.cancel(placed)
 
         await asyncio.gather(*(work(100) for _ in range(4)))
         proxy.calm()
-        assert proxy.struck["double_answer"] > 50
-        wrong = wrongly_said(trader.said, await ledger(sim))
-        assert not wrong, proxy.story(wrong)
+        wrong, doubled = wrongly_said(trader.said, await ledger(sim)), proxy.struck["double_answer"]
+        assert doubled > 50
+        found = f"of {doubled} doubled refusals {len(wrong)} were believed of other orders, {len(trader.troubles)} of cancels"
+        assert not {**wrong, **trader.troubles}, f"{found}\n{proxy.story([*wrong, *trader.troubles])}"

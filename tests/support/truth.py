@@ -17,10 +17,11 @@ def compare(mexc: Mexc, truth: Statement, before: dict[str, Decimal]) -> None:
     assert Counter(line.client_id for line in truth.orders) == Counter(placed.keys())
     for line in truth.orders:
         order = placed[line.client_id or ""]
-        assert (order.order_id, str(order.status)) == (line.order_id, line.status)
-        assert (order.filled_quantity, order.filled_quote_quantity) == (line.executed, line.executed_value)
-    known = [(fill.trade_id, order.order_id) for order in orders for fill in order.fills]
-    assert sorted(known) == sorted((fill.trade_id, fill.order_id) for fill in truth.fills)
+        known = (order.order_id, str(order.status), order.filled_quantity, order.filled_quote_quantity)
+        true = (line.order_id, line.status, line.executed, line.executed_value)
+        assert known == true, f"{order} is {line}, but {known} is believed"
+    fills = [(fill.trade_id, order.order_id) for order in orders for fill in order.fills]
+    assert sorted(fills) == sorted((fill.trade_id, fill.order_id) for fill in truth.fills)
     assert expected(before, orders, mexc) == totals(truth)
     assert not any(line.locked for line in truth.balances.values())
 
