@@ -29,20 +29,22 @@ from mexc_async.errors import (
     OrderNotFound,
     OrderNotPlaced,
     OutcomeUnknown,
+    PermissionDenied,
     ProtocolError,
     RateLimited,
 )
 from mexc_async.net.api import Api, Started
 from mexc_async.net.call import Call, Options, accepted_until_ms, call_of
-from mexc_async.net.hooks import logger
 from mexc_async.net.ledger import FIRST_PAUSE_S, LONGEST_PAUSE_S, LOOK_UP, OrderLedger
 from mexc_async.net.order_ids import OrderIds
 from mexc_async.net.started import StartedOrder
 from mexc_async.net.tasks import CLOSED
 from mexc_async.spot.account import MyTradesQuery
+from mexc_async.spot.enums import OrderStatus
 from mexc_async.spot.models import BatchResult, CancelledOrder, Order, OrderAck
 from mexc_async.spot.rules import SymbolRules
 from mexc_async.spot.tracking import (
+    ENDED,
     ack_of,
     adopted,
     batch_result_of,
@@ -404,12 +406,14 @@ class OrderDesk:
         record = self._learn(request, answer, record)
         if answer.status is not None and answer.executed_quantity is not None and not answer.status.is_open:
             return answer
-        try:  # some answers stop before the state
+        # Some answers stop before the state. So does an acknowledgement, which says the same and may come twice.
+        try:
             order, _ = await self._query(request, record)
-        except MexcError as error:
-            logger.info("the end of a cancelled order could not be read: %s", type(error).__name__)
+        except PermissionDenied:  # a key that may trade need not be allowed to look
             return answer
-        return answer if order.status.is_open else cancelled(order)
+        if order.status.is_open:
+            raise ConnectionLost(f"the cancel of {name} was answered, and yet the order stands")
+        return cancelled(order)
 
     async def _query(self, request: CancelOrder, record: OrderRecord | None) -> tuple[Order, OrderRecord | None]:
         query = OrderQuery(
@@ -433,12 +437,16 @@ class OrderDesk:
         return self.ledger.learn(answer, record if by_name or not self.is_strict else None)
 
     def _learn_raw(self, answer: Any, record: OrderRecord | None) -> None:
-        """Learn from an answer that is not decoded: an order was cancelled."""
+        """Learn from a cancel's undecoded answer that says how the order ended; one that does not proves nothing."""
+        if not isinstance(answer, dict) or answer.get("status") not in ENDED:
+            return
         order_id = _order_id(answer)
         if order_id is not None:
-            name = answer.get("origClientOrderId")
             symbol = record.symbol if record is not None else ""
-            self.ledger.learn(CancelledOrder(symbol=symbol, order_id=order_id, orig_client_order_id=name), record)
+            status, name = OrderStatus(answer["status"]), answer.get("origClientOrderId")
+            self.ledger.learn(
+                CancelledOrder(symbol=symbol, order_id=order_id, orig_client_order_id=name, status=status), record
+            )
         elif record is not None:
             self.ledger.note(record, record.tell(None, ZERO, ZERO, is_cancelled=True, is_filled=False))
 

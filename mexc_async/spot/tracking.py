@@ -16,7 +16,7 @@ Told: TypeAlias = Order | OrderPush | CancelledOrder | Fill | FillPush
 """Whatever tells something about one order."""
 
 ZERO = Decimal(0)
-_ENDED = frozenset({"CANCELED", "PARTIALLY_CANCELED", "REJECTED", "EXPIRED"})
+ENDED = frozenset({"CANCELED", "PARTIALLY_CANCELED", "REJECTED", "EXPIRED"})
 """The last two are not in MEXC's documents; another connector lists them (reference: `order_status_extra`)."""
 
 
@@ -100,8 +100,7 @@ def learn(record: OrderRecord, told: Told) -> bool:
     executed = told.executed_quantity or ZERO
     quote = told.executed_quote_quantity or ZERO
     is_filled = status is OrderStatus.FILLED
-    # That a cancel was answered at all says that the order is cancelled; some answers stop before the status.
-    is_cancelled = isinstance(told, CancelledOrder) or status in _ENDED
+    is_cancelled = status in ENDED  # a cancel's answer without it may be the answer to placing, come twice
     return record.tell(told.order_id, executed, quote, is_cancelled=is_cancelled and not is_filled, is_filled=is_filled)
 
 

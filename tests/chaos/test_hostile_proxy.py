@@ -343,5 +343,5 @@ async def test_a_refusal_that_comes_twice_refuses_one_order(transport: Literal["
         proxy.calm()
         wrong, doubled = wrongly_said(trader.said, await ledger(sim)), proxy.struck["double_answer"]
         assert doubled > 50
-        found = f"of {doubled} doubled refusals {len(wrong)} were believed of other orders, {len(trader.troubles)} of cancels"
+        found = f"{doubled} refusals came twice: {len(wrong)} orders and {len(trader.troubles)} cancels got another's"
         assert not {**wrong, **trader.troubles}, f"{found}\n{proxy.story([*wrong, *trader.troubles])}"

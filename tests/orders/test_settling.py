@@ -519,6 +519,17 @@ async def test_a_cancel_answered_with_another_order_is_repeated() -> None:
         assert (cancelled.status, cancelled.executed_quantity) == (OrderStatus.CANCELED, Decimal(0))
 
 
+async def test_an_ack_that_comes_twice_cancels_nothing() -> None:
+    async with strict() as d:
+        ack = reply({"symbol": "BTCUSDT", "orderId": "C02__mine", "price": "60000", "origQty": "0.5", "side": "BUY"})
+        d.transport.on(PLACE, ack)
+        await place(d)
+        d.transport.on(CANCEL, ack, reply(told(status="CANCELED", origClientOrderId="mine")))
+        d.transport.on(QUERY, reply(told()))
+        assert (await cancel(d)).status is OrderStatus.CANCELED
+        assert len(d.transport.of(CANCEL)) == 2
+
+
 async def test_a_batch_answered_with_another_batchs_items_is_looked_up() -> None:
     async with strict() as d:
         d.transport.on(BATCH, reply([{"symbol": "BTCUSDT", "orderId": "C02__a"}]))
