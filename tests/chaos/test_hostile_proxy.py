@@ -82,7 +82,7 @@ class Trader:
         self.mexc = mexc
         self.random = random
         self.said: dict[str, Said] = {}
-        """What the caller was answered, by client order id."""
+        """Answers that callers got, by client order id."""
         self.troubles: dict[str, MexcError] = {}
         """Orders that nobody could find out about in time, and refused cancels, by the same."""
         self._prices = prices
@@ -152,7 +152,7 @@ class Trader:
         await self.mexc.start(order)
 
     async def _place_alike(self) -> int:
-        """Two orders at once that only their ids tell apart."""
+        """Place two orders at once that only their ids tell apart."""
         order = self.order(refused=False)
         twins = [order, msgspec.structs.replace(order, new_client_order_id=self._name())]
         self._mine += [placed for placed in await asyncio.gather(*map(self.place, twins)) if placed is not None]
@@ -216,7 +216,7 @@ class Trader:
         return f"proxied-{next(self._names)}"
 
     def order(self, *, refused: bool, symbol: str = "", rests: bool | None = None) -> NewOrder:
-        """An order far from the market, or one that trades at once, or one that is refused for lack of funds."""
+        """Make an order far from the market, or one that trades at once, or one that is refused for lack of funds."""
         random = self.random
         symbol = symbol or (NEVER_HELD if refused else random.choice(SYMBOLS))
         side: Any = "SELL" if refused else random.choice(("BUY", "SELL"))
@@ -236,7 +236,7 @@ class Trader:
 async def behind_proxy(
     seed: int, transport: Literal["lane", "pool"], **settings: Any
 ) -> AsyncIterator[tuple[Simulator, HostileProxy, Mexc, dict[str, Decimal]]]:
-    """An exchange, a proxy before it that is calm yet, a client behind that, and the best bids of the markets.
+    """Open an exchange, a proxy before it that is calm yet, a client behind that, and the best bids of the markets.
 
     Afterwards there is no task, connection or socket that was not there before.
     """
@@ -262,7 +262,7 @@ async def behind_proxy(
 
 
 def open_sockets() -> int:
-    """How many this process has; 0 where that cannot be seen."""
+    """Count the sockets of this process; 0 where that cannot be seen."""
     files = Path("/proc/self/fd")
     if not files.is_dir():
         return 0
@@ -277,13 +277,13 @@ def _target(file: Path) -> str:
 
 
 async def ledger(sim: Simulator) -> Statement:
-    """The exchange's own account of the truth."""
+    """Ask the exchange for the truth about the account."""
     async with aiohttp.ClientSession() as session, session.get(f"{sim.rest}/sim/ledger") as answer:
         return msgspec.json.decode(await answer.read(), type=Statement)
 
 
 def wrongly_said(said: dict[str, Said], truth: Statement) -> dict[str, Said]:
-    """Orders of which the exchange knows the contrary of what their callers were told."""
+    """Return the orders of which the exchange knows the contrary of what their callers were told."""
     accepted = {line.client_id for line in truth.orders}
     return {name: word for name, word in said.items() if (word == "accepted") != (name in accepted)}
 

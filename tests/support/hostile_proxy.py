@@ -8,17 +8,16 @@ at any point, and holds back or cuts the stream behind a WebSocket's handshake.
         ...  # point a client at proxy.rest and proxy.ws
     assert proxy.struck["double_answer"]
 
-The n-th request of an endpoint meets the same faults in every run with the same seed; when they strike depends on the
-machine. What no client can see through is left out, because no test can ask for it:
+The n-th request of an endpoint meets the same faults in every run with the same seed; the order in which requests come
+depends on the machine. Faults that no client can see through are left out, because no test can ask for them:
 
-- A refusal names no order. One that came by itself, in the place of another, cannot be told from the real one: only
-  "order does not exist" is swapped. A refusal that comes twice can be, and does.
-- An acknowledgement of an order that was refused elsewhere, as `{}` for a ping, carries nothing against it where both
-  orders are alike: a refused order's answer is not swapped at all.
+- A refusal names no order. One that arrives alone, in the place of another answer, cannot be told from a true one. So
+  no refusal is swapped but "order does not exist", which is looked into anyway, and a refused order gets no other's
+  answer, which could fit it. A refusal that arrives twice is fair: the connection can be asked for more.
 - A request that trades, sent twice, trades twice: the exchange takes a client order id again once its order has ended.
-  Of requests to place, only those for one LIMIT_MAKER order are doubled, of which the second is refused while the first
-  rests. The answer to the second is dropped, as it refuses an order that stands and names none.
-- Bytes that are changed at random: TLS does not let them through.
+  Of requests to place, only those for one LIMIT_MAKER order are doubled; the exchange refuses the second while the
+  first rests. The answer to the second is dropped, as it refuses an order that stands and names none.
+- Bytes are not changed at random: TLS does not let that through.
 """
 
 from __future__ import annotations
@@ -78,9 +77,9 @@ class Fault(NamedTuple):
     """Patterns (`*`, `?`), divided by `|`, of method and path: `POST /api/v3/order|DELETE *`."""
     least_s: float = 0.0
     most_s: float = 0.0
-    """How late it comes: of delay, hold, double_answer and copy_answer."""
+    """Bounds of the pause: of delay, hold, double_answer and copy_answer."""
     of: Literal["any", "refused", "accepted"] = "any"
-    """Which answers it strikes."""
+    """Answers that it strikes."""
 
 
 class Strike(NamedTuple):
@@ -114,13 +113,13 @@ class Exchange:
         self.random = random
         self.drawn = drawn
         self.partner: Exchange | None = None
-        """Whose place its request took."""
+        """The one whose place its request took."""
         self.sent = asyncio.Event()
         self.answered = asyncio.Event()
         self.answer: Answer | None = None
 
     def take(self, kind: Kind) -> Fault | None:
-        """The fault of this kind that befalls it, which counts as struck."""
+        """Return the fault of this kind that befalls it, and count it; None if none does."""
         fault = self.drawn.get(kind)
         if fault is None or (self.answer is not None and not self._is_meant(fault, self.answer)):
             return None
@@ -136,25 +135,25 @@ class Exchange:
 
     @property
     def is_swappable(self) -> bool:
-        """Whether somebody else can find out that the answer is not his, and who asked that he got another's."""
+        """True if both who gets the answer, and who gets another instead, can find that out."""
         answer = self.answer
         return answer is not None and (not answer.is_refusal or answer.code in NOT_FOUND)
 
     @property
     def is_doublable(self) -> bool:
-        """Whether the exchange does once what it is asked twice."""
+        """True if the exchange does once, though asked twice."""
         name, parameters = self.question.name, self.question.parameters
         return name not in PLACING or parameters.get("type") == "LIMIT_MAKER"
 
 
 class Meeting:
-    """Where messages wait for one of another connection to be swapped with."""
+    """A place where messages wait for one of another connection to be swapped with."""
 
     def __init__(self) -> None:
         self._waiting: dict[Exchange, asyncio.Future[Exchange]] = {}
 
     def join(self, own: Exchange) -> Exchange | None:
-        """The one that waits, which then knows of `own`."""
+        """Return the one that waits, which then gets `own`; None if none does."""
         for other, waiter in self._waiting.items():
             if not waiter.done():
                 del self._waiting[other]
@@ -163,7 +162,7 @@ class Meeting:
         return None
 
     async def wait(self, own: Exchange) -> Exchange | None:
-        """The one that joins; None if none does in time."""
+        """Wait for one that joins and return it; None if none does in time."""
         waiter: asyncio.Future[Exchange] = asyncio.get_running_loop().create_future()
         self._waiting[own] = waiter
         try:
@@ -184,7 +183,7 @@ class HostileProxy:
         self.struck = Counter[Kind]()
         self.log: list[Strike] = []
         self.connections = 0
-        """How many came."""
+        """Count of those that came."""
         self.links: set[Link] = set()
         """Those that are open."""
         self.requests = Meeting()
@@ -226,7 +225,7 @@ class HostileProxy:
         self._rules = []
 
     def drawn(self, name: str) -> tuple[int, Random, dict[Kind, Fault]]:
-        """Number of the next message of this name, its source of choices, and the faults that befall it."""
+        """Draw the next message of this name: its number, its source of choices, and the faults that befall it."""
         self._numbers[name] += 1
         number = self._numbers[name]
         random = Random(f"{self.seed}:{name}:{number}")
@@ -243,7 +242,7 @@ class HostileProxy:
         self.log.append(Strike(kind, question.name, exchange.number, link.number, now, order))
 
     def story(self, orders: Iterable[str]) -> str:
-        """What befell the requests of these orders, and what went before on the same connections."""
+        """Tell of the requests of these orders, and of the last before them on the same connections."""
         orders = tuple(orders)
         lines = [f"{len(orders)} in all, of which the first:"]
         for order in orders[:5]:
@@ -397,7 +396,7 @@ class Link:
         return True
 
     async def _swapped(self, exchange: Exchange) -> Answer:
-        """The answer that this connection gets: its own or, if nobody has to believe it, another's."""
+        """Return the answer that this connection gets: its own or, if nobody has to believe it, another's."""
         assert exchange.answer is not None
         other, meeting = exchange.partner, self.proxy.answers
         if other is not None:

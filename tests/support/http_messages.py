@@ -35,7 +35,7 @@ class Message:
         return self.head.split(b"\r\n", 1)[0].decode("latin-1").split(" ", 2)
 
     def clipped(self, size: int) -> bytes:
-        """The same message with the first `size` bytes of its body, and a Content-Length that says so."""
+        """Return the same message with the first `size` bytes of its body, and a Content-Length that says so."""
         lines = [line for line in self.head.removesuffix(HEAD_END).split(b"\r\n") if not _is_framing(line)]
         return b"\r\n".join([*lines, b"Content-Length: %d" % size, b"", self.body[:size]])
 
@@ -60,7 +60,7 @@ class Question(Message):
 
 @dataclass(frozen=True)
 class Answer(Message):
-    """What came back."""
+    """An answer to a request."""
 
     @property
     def status(self) -> int:

@@ -11,7 +11,7 @@ from mexc_async.sim.statement import Statement
 
 
 def compare(mexc: Mexc, truth: Statement, before: dict[str, Decimal]) -> None:
-    """Nothing is lost, doubled or invented, to the last fill; `before` is what there was of each asset."""
+    """Assert that nothing is lost, doubled or invented, to the last fill; `before` is what there was of each asset."""
     orders = mexc.orders.all()
     placed = {order.client_order_id: order for order in orders if order.error is None}
     assert Counter(line.client_id for line in truth.orders) == Counter(placed.keys())
@@ -27,12 +27,12 @@ def compare(mexc: Mexc, truth: Statement, before: dict[str, Decimal]) -> None:
 
 
 def totals(of: Statement) -> dict[str, Decimal]:
-    """How much there is of each asset that is held."""
+    """Add up each asset that is held."""
     return {asset: amount for asset, line in of.balances.items() if (amount := line.free + line.locked)}
 
 
 def expected(before: dict[str, Decimal], orders: list[TrackedOrder], mexc: Mexc) -> dict[str, Decimal]:
-    """The balances that follow from the fills that the client knows of."""
+    """Work out the balances that follow from the fills that the client knows of."""
     after = dict(before)
     for order in orders:
         info = mexc.rules(order.symbol).info
