@@ -1,10 +1,10 @@
-"""Pytest plugin: the `mexc_sim` fixture, a simulated exchange of one's own for each test.
+"""Pytest plugin: the `mexc_sim` fixture, a fresh simulated exchange for each test.
 
     def test_my_strategy(mexc_sim):
         run_strategy(rest=mexc_sim.rest, ws=mexc_sim.spot_ws, api_key=mexc_sim.api_key, api_secret=mexc_sim.api_secret)
 
-It serves from a thread of its own, so that it works the same in synchronous and asynchronous tests. Nothing of the
-simulator is imported before a test asks for it.
+The simulator runs in its own thread, so synchronous and asynchronous tests can use it. The plugin imports it only for
+tests that request the fixture.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def mexc_sim_config() -> SimConfig:
-    """How `mexc_sim` is run; override it in a test module or conftest to change seed, limits, accounts or tape."""
+    """Configure `mexc_sim`; override it in a test module or conftest to change seed, limits, accounts or tape."""
     from mexc_async.sim.server import SimConfig
 
     return SimConfig()
@@ -29,7 +29,7 @@ def mexc_sim_config() -> SimConfig:
 
 @pytest.fixture
 def mexc_sim(mexc_sim_config: SimConfig) -> Iterator[BackgroundSimulator]:
-    """A fresh simulated exchange with `.rest`, `.spot_ws`, `.api_key`, `.api_secret` and `.exchange`."""
+    """Start a simulated exchange with `.rest`, `.spot_ws`, `.api_key`, `.api_secret` and `.exchange`."""
     from mexc_async.sim.background import BackgroundSimulator
 
     with BackgroundSimulator(mexc_sim_config) as simulator:

@@ -1,4 +1,4 @@
-"""`mexc-async balances`, `orders`, `cancel` and `transfer`: the account behind the key."""
+"""`mexc-async balances`, `orders`, `cancel` and `transfer`: commands on the account of the API key."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ ORDER = (
 
 
 def balances(
-    every: Annotated[bool, typer.Option("--all", help="Those of zero as well.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Include zero balances.")] = False,
     json: AsJson = False,
     sim: Sim = False,
     rest: Rest = None,
 ) -> None:
-    """Show what the account holds, free and locked by open orders."""
+    """Show the account's balances: free, and locked by open orders."""
 
     async def ask(mexc: Mexc) -> None:
         found = (await mexc.spot.account()).balances
@@ -37,8 +37,8 @@ def balances(
 
 
 def orders(
-    symbol: Annotated[str | None, typer.Argument(help="Such as BTCUSDT; all if not given.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="In any state, of the last 24 hours; needs a symbol.")] = False,
+    symbol: Annotated[str | None, typer.Argument(help="A symbol, such as BTCUSDT; default: all.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Orders in any state of the last 24 hours; needs a symbol.")] = False,
     json: AsJson = False,
     sim: Sim = False,
     rest: Rest = None,
@@ -50,7 +50,7 @@ def orders(
     request: Request[Any]
     try:
         if every and symbol is None:
-            raise InvalidRequest("--all needs a symbol: MEXC tells ended orders symbol by symbol")
+            raise InvalidRequest("--all needs a symbol: MEXC lists ended orders by symbol only")
         request = AllOrdersQuery(symbol=symbol or "") if every else OpenOrdersQuery(symbol=symbol)
     except InvalidRequest as error:
         fail(error)
@@ -63,22 +63,22 @@ def orders(
 
 def cancel(
     symbol: Symbol,
-    order_id: Annotated[str | None, typer.Option(help="The exchange's id of the order.")] = None,
-    client_order_id: Annotated[str | None, typer.Option(help="Your own id of the order.")] = None,
+    order_id: Annotated[str | None, typer.Option(help="Order id of the exchange.")] = None,
+    client_order_id: Annotated[str | None, typer.Option(help="Client order id.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Every open order of the symbol.")] = False,
     yes: Yes = False,
     json: AsJson = False,
     sim: Sim = False,
     rest: Rest = None,
 ) -> None:
-    """Cancel one order, or every open order of a symbol, and show how they ended. Repeating it does no harm."""
+    """Cancel one order, or every open order of a symbol, and show the result. Safe to repeat."""
     from mexc_async.errors import InvalidRequest
     from mexc_async.spot.trading import CancelOpenOrders, CancelOrder
 
     request: Request[Any]
     try:
         if (order_id is not None) + (client_order_id is not None) + every != 1:
-            raise InvalidRequest("one of --order-id, --client-order-id and --all is needed, and one only")
+            raise InvalidRequest("give exactly one of --order-id, --client-order-id and --all")
         request = (
             CancelOpenOrders(symbol=symbol)
             if every
@@ -92,12 +92,12 @@ def cancel(
 
 
 def transfer(
-    asset: Annotated[str, typer.Argument(help="Such as USDT.")],
-    amount: Annotated[str, typer.Argument(help="How much.")],
-    from_wallet: Annotated[str, typer.Option("--from", help="Wallet that it leaves: SPOT or FUTURES.")] = "SPOT",
-    to_wallet: Annotated[str, typer.Option("--to", help="Wallet that it goes to: SPOT or FUTURES.")] = "SPOT",
-    from_account: Annotated[str | None, typer.Option(help="Sub-account that it leaves; the main one if none.")] = None,
-    to_account: Annotated[str | None, typer.Option(help="Sub-account that it goes to; the main one if none.")] = None,
+    asset: Annotated[str, typer.Argument(help="An asset, such as USDT.")],
+    amount: Annotated[str, typer.Argument(help="Amount of the asset.")],
+    from_wallet: Annotated[str, typer.Option("--from", help="Source wallet: SPOT or FUTURES.")] = "SPOT",
+    to_wallet: Annotated[str, typer.Option("--to", help="Target wallet: SPOT or FUTURES.")] = "SPOT",
+    from_account: Annotated[str | None, typer.Option(help="Source sub-account; default: the main account.")] = None,
+    to_account: Annotated[str | None, typer.Option(help="Target sub-account; default: the main account.")] = None,
     yes: Yes = False,
     json: AsJson = False,
     sim: Sim = False,
@@ -129,7 +129,7 @@ def transfer(
 
 
 def _act(rest: str | None, sim: bool, yes: bool, json: bool, what: str, request: Request[Any]) -> None:
-    """Ask, send, and show the answer."""
+    """Ask for confirmation, send the request, and print the answer."""
 
     async def ask(mexc: Mexc) -> None:
         show(await mexc.send(request), json, ORDER)
@@ -141,7 +141,7 @@ def _act(rest: str | None, sim: bool, yes: bool, json: bool, what: str, request:
 
 
 def _with_key(rest: str | None, sim: bool, work: Any, act: tuple[str, bool] | None = None) -> None:
-    """Do what needs a key; `act` is what will be done and whether that was confirmed, for what changes something."""
+    """Run `work` with a signed client. `act` is the change in words and --yes; None for a call that only reads."""
     from mexc_async.errors import ConfigError
 
     try:

@@ -1,4 +1,4 @@
-"""What changes something: it is asked about first, and carried to its end once it has begun."""
+"""Calls that change something: confirm before the request, then wait for its answer."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def confirm(mexc: Mexc, what: str, yes: bool) -> None:
-    """Show where and what, and go on only if the answer is yes. Ends the command otherwise; nothing was sent."""
+    """Print the exchange and the change, and return after a yes. Any other answer ends the command, unsent."""
     if yes:
         return
     where = repr(mexc).removeprefix("<Mexc ").removesuffix(">")
     if not sys.stdin.isatty():
-        fail(f"{where}: {what}: not done, since nobody can be asked here; give --yes to do it without asking")
+        fail(f"{where}: {what}: not done: no terminal to confirm at; give --yes to skip the question")
     print(f"{where}\n{what}\nGo on? [y/N] ", end="", file=sys.stderr, flush=True)
     try:
         answer = sys.stdin.readline().strip().lower()
@@ -31,7 +31,7 @@ def confirm(mexc: Mexc, what: str, yes: bool) -> None:
 
 
 async def to_its_end(mexc: Mexc, act: Coroutine[Any, Any, None]) -> None:
-    """Do what cannot be looked up afterwards: Ctrl-C waits for its answer, which alone tells what became of it."""
+    """Await a call whose outcome cannot be queried later. Ctrl-C takes effect once the answer is here."""
     task = mexc.orders.spawn(act)
     was_interrupted = False
     while not task.done():
@@ -39,7 +39,7 @@ async def to_its_end(mexc: Mexc, act: Coroutine[Any, Any, None]) -> None:
             await asyncio.wait({task})
         except asyncio.CancelledError:
             was_interrupted = True
-            print("interrupted; waiting for the answer to what was sent", file=sys.stderr)
+            print("interrupted; waiting for the answer to the request", file=sys.stderr)
     task.result()
     if was_interrupted:
         raise asyncio.CancelledError

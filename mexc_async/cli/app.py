@@ -1,4 +1,4 @@
-"""The `mexc-async` command: one line here per subcommand."""
+"""The `mexc-async` command, one line per subcommand."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ app.command()(trades)
 app.command()(transfer)
 
 _UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
-"""What Typer raises for a command line that it cannot read; it has no public name for it."""
-keys = typer.Typer(help="Keep API keys encrypted, by name, and replace them.", no_args_is_help=True)
+"""Typer's error for a command line that it cannot parse; Typer gives it no public name."""
+keys = typer.Typer(help="Store API keys encrypted, by name, and rotate them.", no_args_is_help=True)
 keys.command()(add)
 keys.command()(allow_ip)
 keys.command("list")(list_keys)
@@ -74,11 +74,11 @@ def _print_version(wanted: bool) -> None:
 def _options(
     version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Print the version."),
 ) -> None:
-    """What stands before a subcommand."""
+    """Read the options before a subcommand."""
 
 
-def _said(error: typer.BadParameter) -> str:
-    """What Typer says of a command line that it cannot read, and which value it is about."""
+def _usage_message(error: typer.BadParameter) -> str:
+    """Return Typer's message for a command line that it cannot parse, with the option and value at fault."""
     message = error.format_message()
     for name in error.param.opts if isinstance(error, typer.BadParameter) and error.param is not None else ():
         for word, following in pairwise([*sys.argv[1:], ""]):
@@ -89,16 +89,16 @@ def _said(error: typer.BadParameter) -> str:
 
 
 def main() -> None:
-    """Run the command line; one that cannot be read ends with one line and status 2."""
+    """Run the command line. A usage error prints one line and exits with status 2."""
     try:
         status: object = app(standalone_mode=False)
     except _UsageError as error:
-        if message := _said(error):
+        if message := _usage_message(error):
             print(f"error: {message}", file=sys.stderr)
         sys.exit(2)
     except typer.Abort:
         sys.exit(130)
-    except BrokenPipeError:  # whoever read the output has seen enough
+    except BrokenPipeError:  # the reader closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     sys.exit(status if isinstance(status, int) else 0)

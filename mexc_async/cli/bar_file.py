@@ -1,7 +1,7 @@
-"""A file of bars that grows bar by bar, and goes on where a killed run left off.
+"""A file of klines that a download appends to and that the next run resumes after an interruption.
 
-While a download is under way, a note beside the file (`FILE.part`) says what is being downloaded. A run that finds the
-note goes on after the file's last whole line; the note goes away with the last bar.
+While a download runs, a marker beside the file (`FILE.part`) names its symbol, interval and start. A run that finds
+the marker resumes after the last complete line. The end of the download removes the marker.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from mexc_async.spot.models import Kline
 
 COLUMNS = field_names(Kline)
 _TAIL = 4096
-"""More bytes than a line of a bar has."""
+"""Bytes to read at the end of a file: more than one line has."""
 
 
 class Download(msgspec.Struct, frozen=True):
-    """What a file holds the bars of."""
+    """Symbol, interval and start of the klines in a file."""
 
     symbol: str
     interval: str
@@ -36,44 +36,44 @@ class Download(msgspec.Struct, frozen=True):
 
 
 class BarFile:
-    """`with BarFile(path, download) as file:` takes bars up after `file.next_ms`; CSV or JSON lines, by its name."""
+    """A context manager for a kline file to append to, from `next_ms` on; CSV or JSON lines, by the file's name."""
 
     def __init__(self, path: Path, download: Download) -> None:
-        """Open it, anew or where it was left. Raises ConfigError when it is something else, OSError."""
+        """Create the file or resume it. Raises OSError, and ConfigError for a file of something else."""
         try:
             self._line = _LINES[path.suffix]
         except KeyError:
             raise ConfigError(f"--out {path}: the name must end in {' or '.join(_LINES)}") from None
         self._head = (",".join(COLUMNS) + "\n").encode() if path.suffix == ".csv" else b""
-        self._note = path.with_name(path.name + ".part")
+        self._marker = path.with_name(path.name + ".part")
         self.path = path
         self.next_ms = download.since_ms
-        """Where bars are missing from."""
+        """Start of the first missing bar, milliseconds UTC."""
         self.count = 0
-        """Bars that were written in this run."""
-        if path.exists() and not self._note.exists():
+        """Bars written in this run."""
+        if path.exists() and not self._marker.exists():
             raise ConfigError(f"--out {path}: it exists; name another file, or remove it")
-        self._take_note(download)
+        self._claim(download)
         self._file = path.open("a+b")
         try:
             self._lock()
-            self._take_up()
+            self._resume()
         except BaseException:
             self._file.close()
             raise
 
-    def _take_note(self, download: Download) -> None:
-        if self._note.exists():
+    def _claim(self, download: Download) -> None:
+        if self._marker.exists():
             try:
-                begun = msgspec.json.decode(self._note.read_bytes(), type=Download)
+                begun = msgspec.json.decode(self._marker.read_bytes(), type=Download)
             except msgspec.MsgspecError:
-                raise ConfigError(f"{self._note} is no note of a download; remove it and {self.path}") from None
+                raise ConfigError(f"{self._marker} is not the marker of a download; remove it and {self.path}") from None
             if begun != download:
                 raise ConfigError(f"--out {self.path}: it is a download of {begun}; name another file, or remove both")
             return
-        draft = self._note.with_name(self._note.name + ".new")
+        draft = self._marker.with_name(self._marker.name + ".new")
         draft.write_bytes(msgspec.json.encode(download))
-        draft.replace(self._note)
+        draft.replace(self._marker)
 
     def _lock(self) -> None:
         try:
@@ -85,8 +85,8 @@ class BarFile:
         except OSError:
             raise ConfigError(f"--out {self.path}: another run is writing it") from None
 
-    def _take_up(self) -> None:
-        """Cut off what is no whole line, and learn the last bar."""
+    def _resume(self) -> None:
+        """Cut off an incomplete last line, and read the time of the last bar."""
         size = self._file.seek(0, os.SEEK_END)
         begin = max(0, size - _TAIL)
         self._file.seek(begin)
@@ -94,7 +94,7 @@ class BarFile:
         whole = tail[: tail.rfind(b"\n") + 1]
         lines = whole.splitlines(keepends=True)
         if begin and not lines:
-            raise ConfigError(f"--out {self.path}: its end is no line of a bar")
+            raise ConfigError(f"--out {self.path}: it does not end with a bar")
         if lines and lines[-1] != self._head:
             self.next_ms = self._close_time(lines[-1])
         self._file.truncate(begin + len(whole))
@@ -107,23 +107,23 @@ class BarFile:
                 return int(line.split(b",")[COLUMNS.index("close_time")])
             return int(msgspec.json.decode(line)["close_time"])
         except (ValueError, LookupError, TypeError, msgspec.MsgspecError):
-            raise ConfigError(f"--out {self.path}: its last line is no bar") from None
+            raise ConfigError(f"--out {self.path}: its last line is not a bar") from None
 
     def write(self, bars: Sequence[Kline]) -> None:
-        """Append bars, and hand them to the operating system at once."""
+        """Append bars and flush them to the operating system."""
         self._file.write("".join([self._line(bar) for bar in bars]).encode())
         self._file.flush()
         self.count += len(bars)
         self.next_ms = bars[-1].close_time if bars else self.next_ms
 
     def discard(self) -> None:
-        """Leave no trace of a download that never got a bar."""
+        """Remove the files of a download that received no bar."""
         self.path.unlink(missing_ok=True)
         self.finish()
 
     def finish(self) -> None:
-        """The download is complete: take the note away."""
-        self._note.unlink(missing_ok=True)
+        """Remove the marker of a complete download."""
+        self._marker.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         return self
@@ -135,7 +135,7 @@ class BarFile:
 
 
 def _values(bar: Kline) -> list[int | str]:
-    """Amounts as plain text, so that nothing is rounded."""
+    """Return a bar's fields, with amounts as exact decimal text."""
     values = [getattr(bar, name) for name in COLUMNS]
     return [format(value, "f") if isinstance(value, Decimal) else value for value in values]
 

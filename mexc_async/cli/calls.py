@@ -1,4 +1,4 @@
-"""`mexc-async calls`: look into a call log, sum it up, and check that it is whole."""
+"""`mexc-async calls`: show a call log, sum it up, or verify that it is complete."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ if TYPE_CHECKING:
     from mexc_async.core.call_report import Filter
 
 SHOWN = 100
-"""Lines of the table, unless --last or --json asks for more."""
+"""Most lines of the table, without --last or --json."""
 _SPAN = re.compile(r"([0-9]{1,6})(s|m|h|d)")
 _SPAN_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _NAMED = re.compile(r"(GET|POST|PUT|DELETE) /\S+")
 
-LogPath = Annotated[Path, typer.Argument(metavar="PATH", help="The log, one of its finished files, or their folder.")]
+LogPath = Annotated[Path, typer.Argument(metavar="PATH", help="A call log, one of its rotated files, or their folder.")]
 Endpoint = Annotated[str | None, typer.Option(help="An endpoint: new_order, or 'POST /api/v3/order'.")]
 Error = Annotated[
-    str | None, typer.Option(help="An error's class or code, refused, failed or unknown, or any for all of them.")
+    str | None, typer.Option(help="An error class or code; refused, failed or unknown; or any.")
 ]
-Moment = "2026-11-25, 2026-11-25T09:30 (UTC unless it says otherwise), or 90s, 15m, 2h, 7d ago"
-Since = Annotated[str | None, typer.Option(help=f"From then on: {Moment}.")]
-Until = Annotated[str | None, typer.Option(help="Before then, in the same form.")]
+Moment = "2026-11-25, 2026-11-25T09:30 (UTC unless it has an offset), or 90s, 15m, 2h, 7d ago"
+Since = Annotated[str | None, typer.Option(help=f"Start, inclusive: {Moment}.")]
+Until = Annotated[str | None, typer.Option(help="End, exclusive, in the same form.")]
 Symbol = Annotated[str | None, typer.Option(help="A symbol, such as BTCUSDT.")]
-OrderId = Annotated[str | None, typer.Option(help="An order, by the exchange's id or the client's.")]
-Client = Annotated[str | None, typer.Option(help="A client as the lines name it, such as grid1@3f9ab21c.")]
+OrderId = Annotated[str | None, typer.Option(help="An order, by its order id or client order id.")]
+Client = Annotated[str | None, typer.Option(help="A client's name in the log, such as grid1@3f9ab21c.")]
 Kind = Annotated[list[str] | None, typer.Option(help="A kind of line: sending, done, push, order, ...; repeatable.")]
-Last = Annotated[int | None, typer.Option(help=f"Only the last so many lines. [default: {SHOWN} in a table]")]
+Last = Annotated[int | None, typer.Option(help=f"Show only the last N lines. [default: {SHOWN} in a table]")]
 Summary = Annotated[bool, typer.Option("--summary", help="Sum up by endpoint, error and hour.")]
 Verify = Annotated[bool, typer.Option("--verify", help="Check that no line was changed, removed, moved or cut off.")]
-AsJson = Annotated[bool, typer.Option("--json", help="For programs: the lines as they are, sums and findings as JSON.")]
+AsJson = Annotated[bool, typer.Option("--json", help="For programs: print raw lines, sums and findings as JSON.")]
 
 
 def calls(
@@ -82,15 +82,15 @@ def calls(
         if last is not None and last < 1:
             raise ValueError(f"--last {last} must be at least 1")
         if verify and wanted != Filter():
-            raise ValueError("--verify looks at every line: it goes with no filter")
+            raise ValueError("--verify checks every line: give no filter with it")
         is_whole = _verify(log, json) if verify else True
         if summary:
             _sum_up(log, wanted, json)
         elif not verify:
             _show(log, wanted, last, json)
     except (ValueError, OSError) as failure:
-        if isinstance(failure, BrokenPipeError):  # whoever reads has seen enough
-            sys.stdout = None  # nothing is to be flushed at the exit
+        if isinstance(failure, BrokenPipeError):  # the reader closed the pipe
+            sys.stdout = None  # leaves no output to flush at exit
             raise typer.Exit(0) from None
         _fail(failure)
     raise typer.Exit(0 if is_whole else 1)
@@ -102,11 +102,11 @@ def _fail(error: Exception) -> NoReturn:
     raise typer.Exit(2)
 
 
-# What was asked for
+# Arguments
 
 
 def _log_at(path: Path) -> Path:
-    """The log that is meant. Raises ValueError or OSError."""
+    """Return the log that the path names. Raises ValueError or OSError."""
     from mexc_async.core.call_log import link_of
     from mexc_async.net.call_log_files import logs_in, read_lines
 
@@ -161,7 +161,7 @@ def _error(text: str | None) -> str | None:
 
 
 def _moment(option: str, text: str | None) -> int | None:
-    """Milliseconds UTC."""
+    """Parse a time, or a span before now, into milliseconds UTC. Raises InvalidRequest."""
     if text is None:
         return None
     if (span := _SPAN.fullmatch(text)) is not None:
@@ -176,11 +176,11 @@ def _period(since: str | None, until: str | None) -> tuple[int | None, int | Non
     return since_ms, until_ms
 
 
-# What is told
+# Output
 
 
 def _lines(log: Path) -> Iterator[tuple[bytes, AnyEntry]]:
-    """Every line that can be read, with what it says; those that cannot be are counted on standard error."""
+    """Yield every readable line with its entry; report the count of the others on standard error."""
     from mexc_async.core.call_log import decode_entry
     from mexc_async.net.call_log_files import read_lines
 
@@ -192,7 +192,7 @@ def _lines(log: Path) -> Iterator[tuple[bytes, AnyEntry]]:
         else:
             yield line, entry
     if unread:
-        print(f"{unread} lines could not be read; --verify says more", file=sys.stderr)
+        print(f"{unread} lines could not be read; --verify gives details", file=sys.stderr)
 
 
 def _show(log: Path, wanted: Filter, last: int | None, json: bool) -> None:

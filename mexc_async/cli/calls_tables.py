@@ -15,7 +15,7 @@ from mexc_async.core.call_report import CallSummary, error_of, kind_of
 from mexc_async.core.orders import OrderRecord
 
 WIDE = 160
-"""Columns where no terminal says how many there are, so that lines stay whole in a file or a pipe."""
+"""Width in columns without a terminal, so that lines stay whole in a file or a pipe."""
 
 
 def _console() -> Console:
@@ -24,7 +24,7 @@ def _console() -> Console:
 
 
 def _table(title: str, *columns: str) -> Table:
-    """A table; columns whose name begins with a number sign are right-aligned."""
+    """Create a table; a `#` before a column's name aligns the column to the right."""
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     for name in columns:
         table.add_column(name.lstrip("#"), justify="right" if name.startswith("#") else "left", overflow="fold")
@@ -37,7 +37,7 @@ def _time(ms: int, form: str = "%Y-%m-%d %H:%M:%S") -> str:
 
 
 def _channel(channel: str) -> str:
-    """`spot@private.orders.v3.api.pb` without what every channel has."""
+    """Shorten `spot@private.orders.v3.api.pb` to `orders`."""
     return channel.removeprefix("spot@private.").removesuffix(".v3.api.pb")
 
 
@@ -46,17 +46,17 @@ def _short(endpoint: str) -> str:
 
 
 def print_lines(entries: Sequence[AnyEntry], count: int) -> None:
-    """The lines; `count` says how many were wanted, of which these are the last."""
+    """Print entries as a table; `count` is the number of all that match, of which these are the last."""
     console = _console()
     if not entries:
-        console.print("no such line")
+        console.print("no line matches")
         return
     days = {_time(entry.at, "%Y-%m-%d") for entry in entries}
     day, form = (f"{days.pop()}, ", "%H:%M:%S") if len(days) == 1 else ("", "%Y-%m-%d %H:%M:%S")
     title = f"{day}UTC by the exchange's clock"
     table = _table(title, "time", "kind", "what", "order", "outcome", "#ms", "#waited")
     for entry in entries:
-        what, order = _what(entry)
+        what, order = _subject(entry)
         latency = f"{entry.latency_us / 1000:.1f}" if isinstance(entry, Done) else ""
         waited = f"{entry.waited_us / 1000:.1f}" if isinstance(entry, Done) else ""
         cells = (_time(entry.at, form), kind_of(entry), Text(what), Text(order), Text(_outcome(entry)))
@@ -66,8 +66,8 @@ def print_lines(entries: Sequence[AnyEntry], count: int) -> None:
         console.print(f"the last {len(entries)} of {count} lines; --last shows more, --json all of them")
 
 
-def _what(entry: AnyEntry) -> tuple[str, str]:
-    """What a line is about, and the order."""
+def _subject(entry: AnyEntry) -> tuple[str, str]:
+    """Return a line's subject in words, and its order id."""
     if isinstance(entry, Sending | Done):
         return _short(entry.endpoint), entry.order or entry.params.get("orderId", "")
     if isinstance(entry, Pushed):
@@ -80,7 +80,7 @@ def _what(entry: AnyEntry) -> tuple[str, str]:
     if isinstance(entry, Unusual):
         return entry.text, entry.order or entry.order_id or ""
     if isinstance(entry, Opened):
-        return f"process {entry.pid}" + (f", took away {entry.cut} bytes cut short" if entry.cut else ""), ""
+        return f"process {entry.pid}" + (f", removed {entry.cut} bytes of an incomplete line" if entry.cut else ""), ""
     return (f"{entry.count} lines", "") if isinstance(entry, Lost) else ("", "")
 
 
@@ -97,14 +97,14 @@ def _outcome(entry: AnyEntry) -> str:
 
 
 def print_summary(found: CallSummary) -> None:
-    """The sums, a table each."""
+    """Print the sums, one table each."""
     console = _console()
     if found.first_ms is None or found.last_ms is None:
-        console.print("no such line")
+        console.print("no line matches")
         return
     span = f"{_time(found.first_ms)} to {_time(found.last_ms)} UTC"
     console.print(f"{found.lines} lines, {span}, of {', '.join(found.clients) or 'no client'}")
-    for count, text in ((found.unanswered, "calls without a word of how they ended"), (found.lost, "lines were lost")):
+    for count, text in ((found.unanswered, "calls without an outcome"), (found.lost, "lines were lost")):
         if count:
             console.print(f"{count} {text}")
     table = _table(

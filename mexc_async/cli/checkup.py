@@ -1,4 +1,4 @@
-"""What `mexc-async doctor` looks at, one finding a question; nothing is changed by asking."""
+"""The checks of `mexc-async doctor`. They only read, and each yields a finding."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from mexc_async.spot.enums import KeyStatus, KycStatus
 CONNECT_S = 5.0
 PINGS = 5
 SLOW_CLOCK_MS = 1000.0
-"""MEXC refuses what is stamped so far ahead; programs that do not measure the difference fail then."""
+"""MEXC refuses time stamps this far ahead, so clients that do not correct their clock fail."""
 FEW_DAYS = 15
 FOR_TRADING = ("SPOT_ACCOUNT_READ", "SPOT_DEAL_READ", "SPOT_DEAL_WRITE")
 WITHDRAW = "SPOT_WITHDRAW_WRITE"
@@ -47,23 +47,23 @@ OK, WARNING, FAILED, SKIPPED, NOTE = "ok", "warning", "failed", "skipped", "note
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """The answer to one question."""
+    """The result of one check."""
 
     check: str
     status: str
-    """`ok`, `warning`, `failed`, `skipped` (it could not be asked) or `note`."""
+    """`ok`, `warning`, `failed`, `skipped` (the check could not run) or `note`."""
     text: str
     advice: str | None = None
-    """What to do about it."""
+    """The remedy, in one sentence."""
 
 
 async def findings(mexc: Mexc, credentials: Credentials | None) -> AsyncIterator[Finding]:
-    """Every question in turn; `mexc` is open, and has these credentials."""
+    """Run every check in turn; `mexc` is open and uses these credentials."""
     for finding in await _reach(mexc.rest):
         yield finding
     if (alive := await _alive(mexc)).status == FAILED:
         yield alive
-        yield Finding("key", SKIPPED, "nothing can be asked about the key while the exchange is not reached")
+        yield Finding("key", SKIPPED, "the key cannot be checked while the exchange is unreachable")
     else:
         yield alive
         yield await _clock(mexc)
@@ -79,7 +79,7 @@ async def findings(mexc: Mexc, credentials: Credentials | None) -> AsyncIterator
 
 
 async def _reach(rest: str) -> list[Finding]:
-    """How long a connection takes to each address that the name resolves to."""
+    """Time a connection to each address of the exchange's host name."""
     url = urlsplit(rest)
     host, is_tls = url.hostname or "", url.scheme == "https"
     if (proxy := proxy_for(rest, None, True)) is not None:
@@ -143,7 +143,7 @@ async def _key(mexc: Mexc, credentials: Credentials) -> AsyncIterator[Finding]:
     for finding in signature:
         yield finding
     if signature[-1].status == FAILED:
-        yield Finding("account", SKIPPED, "nothing more can be asked with this key from here")
+        yield Finding("account", SKIPPED, "this key cannot be checked further from here")
         return
     try:
         info = await mexc.spot.api_key_info(access_key=credentials.api_key)
@@ -157,7 +157,7 @@ async def _key(mexc: Mexc, credentials: Credentials) -> AsyncIterator[Finding]:
 
 
 def _known(credentials: Credentials, now_ms: int) -> Finding:
-    """What is known without the exchange, which does not tell an ended key from a wrong secret."""
+    """Check the stored key's age: the exchange refuses an expired key and a wrong secret alike."""
     days = credentials.age_days(now_ms)
     if days is None or (advice := age_advice(days)) is None:
         return Finding("key", NOTE, credentials.masked_key)
@@ -165,7 +165,7 @@ def _known(credentials: Credentials, now_ms: int) -> Finding:
 
 
 async def _signature(mexc: Mexc) -> list[Finding]:
-    """Whether a signed call is accepted, and, where the address is why it is not, from where it would be."""
+    """Send a signed call; if the IP list refuses this machine, say so instead of judging the signature."""
     try:
         await mexc.spot.uid()
     except IpNotAllowed as error:
@@ -173,7 +173,7 @@ async def _signature(mexc: Mexc) -> list[Finding]:
         text = f"this machine's address {seen or ''} is not on the key's IP list".replace("  ", " ")
         how = "mexc-async keys allow-ip NAME --through OTHER --for 2h adds it for a while"
         return [
-            Finding("signature", SKIPPED, "not judged: the exchange looks at the address first"),
+            Finding("signature", SKIPPED, "not checked: the exchange checks the address first"),
             Finding("this machine", FAILED, f"{text}; {how}", error.advice),
         ]
     except PermissionDenied as error:
@@ -193,7 +193,7 @@ def _permissions(info: ApiKeyInfo) -> list[Finding]:
     found = [Finding("permissions", OK, ", ".join(has) or "none")]
     if WITHDRAW in has:
         found.append(
-            Finding("withdrawals", WARNING, "THE KEY MAY WITHDRAW: who has it can take the money", ADVICE_WITHDRAW)
+            Finding("withdrawals", WARNING, "THE KEY MAY WITHDRAW: anyone who holds it can take the money", ADVICE_WITHDRAW)
         )
     if lacking := [name for name in FOR_TRADING if name not in has]:
         found.append(
@@ -207,7 +207,7 @@ def _permissions(info: ApiKeyInfo) -> list[Finding]:
 def _ip_list(info: ApiKeyInfo, is_sim: bool) -> list[Finding]:
     listed = addresses(info.ip_white_list)
     if not listed:
-        return [Finding("IP list", WARNING, "EVERY ADDRESS MAY USE THE KEY, and it ends after 90 days", ADVICE_IP_LIST)]
+        return [Finding("IP list", WARNING, "EVERY ADDRESS MAY USE THE KEY, and it expires after 90 days", ADVICE_IP_LIST)]
     found = [Finding("IP list", OK, ", ".join(listed)), Finding("this machine", OK, "is on the IP list")]
     never = [address for address in listed if not is_public(address)]
     if never and not is_sim:
@@ -219,7 +219,7 @@ def _ip_list(info: ApiKeyInfo, is_sim: bool) -> list[Finding]:
 def _age(info: ApiKeyInfo, now_ms: int) -> Finding:
     days = Credentials("key", "secret", created_ms=info.create_time).age_days(now_ms) or 0
     left = info.remaining_validity
-    text = f"{days} days" + (f", {left} left" if left >= 0 else ", without an end")
+    text = f"{days} days" + (f", {left} left" if left >= 0 else ", no expiry")
     if left == 0:
         return Finding("age", FAILED, text, ADVICE_ENDED_KEY)
     if 0 < left <= FEW_DAYS or age_advice(days):
@@ -243,12 +243,12 @@ async def _symbols(mexc: Mexc) -> Finding:
     except MexcError as error:
         return Finding("symbols", FAILED, _brief(error), error.advice)
     if not names:
-        return Finding("symbols", WARNING, "this key may trade none by API", ADVICE_SYMBOL)
+        return Finding("symbols", WARNING, "this key may trade no symbol by API", ADVICE_SYMBOL)
     more = f" and {len(names) - 8} more" if len(names) > 8 else ""
     return Finding("symbols", OK, f"{len(names)} may be traded: {', '.join(names[:8])}{more}")
 
 
 def _brief(error: MexcError) -> str:
-    """The error without its advice, which stands apart."""
+    """Format an error without its advice, which has a field of its own."""
     code = f"{error.code} " if error.code is not None else ""
     return f"{type(error).__name__}: {code}{error.message}"

@@ -1,4 +1,4 @@
-"""`mexc-async demo`: the client at work on a simulated exchange, watched, and summed up."""
+"""`mexc-async demo`: trade on a simulated exchange and print a summary."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ INTERRUPTED = 130
 
 
 def demo(
-    seconds: Annotated[float, typer.Option(help="Length of the first part, market data and grid; 1 to 3600.")] = 15.0,
+    seconds: Annotated[float, typer.Option(help="Seconds of the first part, market data and grid: 1 to 3600.")] = 15.0,
     symbols: Annotated[
-        str | None, typer.Option(help=f"Symbols, joined by commas. [default: {SYMBOLS}, or the tape's first three]")
+        str | None, typer.Option(help=f"Symbols, separated by commas. [default: {SYMBOLS}, or the tape's first three]")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the simulated market and of the strategy.")] = 7,
-    tape: Annotated[Path | None, typer.Option(help="Trade in a recorded market: JSON lines, .gz or plain.")] = None,
+    tape: Annotated[Path | None, typer.Option(help="Replay a recorded market: JSON lines, .gz or plain.")] = None,
     json: Annotated[Path | None, typer.Option(help="Write the summary to this file as JSON.")] = None,
 ) -> None:
     """Trade on a simulated exchange: market data, a small grid, and a burst at the full rate.
 
-    Exit status 0 when everything went through, 1 otherwise, 2 for wrong input, 130 after Ctrl-C.
+    Exit status 0 when every call succeeded, 1 otherwise, 2 for wrong input, 130 after Ctrl-C.
     """
     from mexc_async.errors import ConfigError, InvalidRequest
 
     try:
         names = _checked(seconds, symbols, tape, json)
-        from mexc_async.cli.demo_run import run_demo  # not before the input is known to be right: it loads a lot
+        from mexc_async.cli.demo_run import run_demo  # slow to import, so only for valid input
 
         summary = run_demo(seconds, names, seed, tape)
         if json is not None:
@@ -48,7 +48,7 @@ def _fail(message: str) -> NoReturn:
 
 
 def _checked(seconds: float, symbols: str | None, tape: Path | None, json: Path | None) -> list[str]:
-    """The symbols to trade. Raises ConfigError or InvalidRequest for input that cannot be right."""
+    """Return the symbols to trade. Raises ConfigError or InvalidRequest for invalid input."""
     from mexc_async.core.checks import symbol as check_symbol
     from mexc_async.errors import ConfigError
 

@@ -1,4 +1,4 @@
-"""What the demo runs: streams and market-data coroutines, a small grid strategy, and a burst at the full rate."""
+"""The demo's workload: streams, polled market data, a small grid strategy, and a burst at the full rate."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from mexc_async.spot.rules import SymbolRules
 from mexc_async.spot.trading import NewOrder
 
 WEIGHT_PER_S = 12.0
-"""IP weight that the polling spends; the documents allow 30, the grid's queries and the books need the rest."""
+"""IP weight per second for polling. The documents allow 30; the grid's queries and the books need the rest."""
 CYCLE_WEIGHT = 19
-"""Book ticker 10, trades 5, depth 3, klines 1."""
+"""IP weight of one polling cycle: book ticker 10, trades 5, depth 3, klines 1."""
 SPREADS = (Decimal("0.0003"), Decimal("0.0006"))
-"""Distance of the grid's levels from the middle, as ratios."""
+"""Distance of the grid's levels from the mid price, as ratios."""
 GRID_VALUE = Decimal(50)
 """Value of one grid order, in quote."""
 HOLD_S = 0.4
 BURST_WORKERS = 20
-"""Of each kind."""
+"""Workers for market data, and as many for orders."""
 
 
 class Quote:
-    """What the coroutines have seen of one symbol."""
+    """Latest market data and grid figures of one symbol."""
 
     def __init__(self, symbol: str, book: LiveBook[Decimal]) -> None:
         self.symbol = symbol
@@ -53,14 +53,14 @@ class Quote:
 
     @property
     def middle(self) -> Decimal | None:
-        """Half-way between best bid and best ask: the book's while it is in step, else the last pushed."""
+        """Mid price: of the order book while it is in sync, else of the last book ticker."""
         if self.book.is_synced:
             return self.book.mid
         return (self.bid + self.ask) / 2 if self.bid and self.ask else None
 
 
 class Demo:
-    """The first phase: streams and polled market data of several symbols, and a grid on each, all at once."""
+    """The demo's first part: streams, polled market data and a grid on several symbols, concurrently."""
 
     def __init__(self, mexc: Mexc, symbols: Iterable[str], counters: Counters, seed: int) -> None:
         self.mexc = mexc
@@ -68,10 +68,10 @@ class Demo:
         self.counters = counters
         self._random = random.Random(seed)
         self._pause_s = CYCLE_WEIGHT * len(self.quotes) / WEIGHT_PER_S
-        """By client order id: set when the private stream says that the order is done."""
+        """Seconds between two polling cycles of one symbol."""
 
     async def run(self, seconds: float) -> None:
-        """Trade for so long, let the last orders end, and leave none behind. Raises the first unexpected error."""
+        """Trade for `seconds`, wait for the last orders, then cancel all. Raises the first unexpected error."""
         ends = time.monotonic() + seconds
         try:
             async with AsyncExitStack() as stack:
@@ -113,7 +113,7 @@ class Demo:
             self.quotes[push.symbol or ""].filled += push.body.quote_quantity
 
     async def _poll(self, quote: Quote, offset_s: float) -> None:
-        """Ask for ticker, depth, trades and klines of one symbol, concurrently, again and again."""
+        """Poll ticker, depth, trades and klines of one symbol concurrently, in a loop."""
         spot, symbol = self.mexc.spot, quote.symbol
         await asyncio.sleep(offset_s)
         while True:
@@ -132,7 +132,7 @@ class Demo:
             await asyncio.sleep(max(self._pause_s - (time.monotonic() - started), 0.0))
 
     async def _trade(self, quote: Quote, ends: float) -> None:
-        """Keep a small grid around the middle: place, wait, query, cancel, again, and see the last ones through."""
+        """Run a small grid around the mid price until `ends`: place, wait, query, cancel, repeat."""
         rules = self.mexc.rules(quote.symbol)
         while time.monotonic() < ends:
             middle = quote.middle
@@ -145,12 +145,12 @@ class Demo:
                     group.create_task(self._order(quote, rules, "SELL", middle * (1 + spread)))
 
     async def _order(self, quote: Quote, rules: SymbolRules, side: str, price: Decimal) -> None:
-        """The life of one order."""
+        """Place one order, wait for a fill, query it and cancel the rest."""
         spot, symbol = self.mexc.spot, quote.symbol
         price = rules.price(price, "down" if side == "BUY" else "up")
         quantity = rules.quantity(max(GRID_VALUE, rules.info.min_notional * 2) / price, "up")
         kind = "IMMEDIATE_OR_CANCEL" if self._random.random() < 0.15 else "LIMIT"
-        if kind == "IMMEDIATE_OR_CANCEL":  # now and then take what is there, so that something trades
+        if kind == "IMMEDIATE_OR_CANCEL":  # cross the spread now and then, so that something trades
             price = rules.price(price * (Decimal("1.002") if side == "BUY" else Decimal("0.998")))
         quote.open_orders += 1
         try:
@@ -172,18 +172,18 @@ class Demo:
 
 
 async def burst(mexc: Mexc, symbol: str, seconds: float, counters: Counters) -> float:
-    """Send as much as the limits let through for `seconds`, half market data and half orders; returns the time taken.
+    """Send half market data and half orders as fast as the limits allow for `seconds`; return the seconds taken.
 
-    Calls that the limiter still holds at the end are given up before anything is sent; those on the wire are awaited.
+    At the end, drop the calls that still wait for a limit, and await those on the wire.
     """
     rules = mexc.rules(symbol)
     ticker = await mexc.spot.book_ticker(symbol=symbol)
     if ticker.bid_price is None:
-        raise MexcError(f"{symbol} has no bid to trade under")
+        raise MexcError(f"{symbol} has no bid to place orders below")
     price = rules.price(ticker.bid_price * Decimal("0.998"))
     quantity = rules.quantity(max(GRID_VALUE, rules.info.min_notional * 2) / price, "up")
     window_s = mexc.limits.limits["client"].window_s + mexc.limits.limits.margin_s
-    await asyncio.sleep(window_s)  # the budget is whole again
+    await asyncio.sleep(window_s)  # until the budget is full again
     started = time.monotonic()
     ends = started + seconds
 
@@ -200,13 +200,13 @@ async def burst(mexc: Mexc, symbol: str, seconds: float, counters: Counters) -> 
             patient = mexc.using(max_wait_s=max(ends - time.monotonic(), 0.0)).spot
             ack = await patient.new_order(symbol=symbol, side="BUY", type="LIMIT", quantity=quantity, price=price)
             cancelled = await patient.cancel_order(symbol=symbol, order_id=ack.order_id)
-            counters.fills += cancelled.status is OrderStatus.FILLED  # in the meantime
+            counters.fills += cancelled.status is OrderStatus.FILLED  # before the cancel arrived
 
     async def until_the_end(work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
         except RateLimited as error:
-            if error.status is not None:  # not the end of the time, but a refusal by the exchange
+            if error.status is not None:  # a refusal by the exchange, not the end of the burst
                 raise
 
     stop_counting = mexc.hooks.add(counters.listen)

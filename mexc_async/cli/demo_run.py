@@ -1,4 +1,4 @@
-"""The demo's two parts, one after the other, each with a simulated exchange of its own."""
+"""The demo's two parts, one after the other, each on its own simulated exchange."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from mexc_async.net.loop import run
 BURST = "burst"
 BURST_S = 3.0
 BURST_RATE = 99.0
-"""Requests a second that the burst must reach on the profile `guide`, which allows 100."""
+"""Requests per second that the burst must reach on the profile `guide`, which allows 100."""
 
 
 def run_demo(seconds: float, symbols: list[str], seed: int, tape: Path | None) -> Summary:
-    """Run both parts and print the summary, also after Ctrl-C. Wrong input raises."""
+    """Run both parts and print the summary, also after Ctrl-C. Raises ConfigError or InvalidRequest for wrong input."""
     return run(_demo(seconds, symbols, seed, tape))
 
 
@@ -47,7 +47,7 @@ async def _demo(seconds: float, symbols: list[str], seed: int, tape: Path | None
         problems += _reasons(error)
     problems += [f"{phase.name}: {name}, {count} x" for phase in phases for name, count in phase.errors.items()]
     if phases and phases[-1].name == BURST and not interrupted and phases[-1].requests_per_s < BURST_RATE:
-        problems.append(f"burst: {phases[-1].requests_per_s:.1f} requests/s, {BURST_RATE:g} were to be reached")
+        problems.append(f"burst: {phases[-1].requests_per_s:.1f} requests/s, expected at least {BURST_RATE:g}")
     summary = Summary(
         ok=not problems,
         interrupted=interrupted,
@@ -77,12 +77,12 @@ async def _trade(
     phases: list[Phase],
     balances: list[BalanceChange],
 ) -> None:
-    """The first part; whatever ends it, its figures are kept."""
+    """Run the first part, and record its figures even if it fails."""
     counters = Counters()
     async with Mexc.sim(seed=seed, tape=str(tape) if tape else None) as mexc:
         await mexc.warm_up()
         for symbol in symbols:
-            mexc.rules(symbol)  # refuse an unknown one before anything is traded
+            mexc.rules(symbol)  # refuse an unknown symbol before trading
         console.print(f"{mexc!r} {', '.join(symbols)} for {seconds:g} s")
         before = await _holdings(mexc)
         mexc.hooks.add(counters.listen)
@@ -102,7 +102,7 @@ async def _trade(
 
 
 async def _burst(console: Console, symbol: str, seed: int, tape: Path | None, phases: list[Phase]) -> None:
-    """The second part, against an exchange that allows what MEXC's guides name: 100 requests/s."""
+    """Run the second part, on an exchange with the limit of MEXC's guides: 100 requests/s."""
     counters = Counters()
     path = str(tape) if tape else None
     async with Mexc.sim(seed=seed, sim_limits="guide", tape=path, limits="guide", connections=40) as mexc:
@@ -124,7 +124,7 @@ async def _holdings(mexc: Mexc) -> dict[str, Decimal]:
 async def _shown(
     console: Console, demo: Demo, counters: Counters, started: float, seconds: float
 ) -> AsyncIterator[None]:
-    """Show a live table while the body runs; nothing where the output is not a terminal."""
+    """Show a live table while the body runs, on a terminal only."""
     if not console.is_terminal:
         yield
         return

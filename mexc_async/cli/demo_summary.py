@@ -1,4 +1,4 @@
-"""What the demo counts, and how it tells: a summary as a value, as text and as JSON."""
+"""The demo's counters and its summary: as a value, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from mexc_async.net.hooks import Event, RequestDone, StreamState
 from mexc_async.net.limiter import LimitReport
 
 BUCKETS_MS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
-"""Upper bounds of the histogram's columns; one more holds what is slower."""
+"""Upper bounds of the histogram's columns; one more column holds slower calls."""
 _BARS = " ▁▂▃▄▅▆▇█"
 
 
 class Latency(Struct, frozen=True):
-    """Latency of one endpoint's calls, without the time in the limiter."""
+    """Latency of one endpoint's calls, without the wait for limits."""
 
     endpoint: str
     count: int
@@ -35,38 +35,38 @@ class Latency(Struct, frozen=True):
     p99_ms: float
     max_ms: float
     histogram: list[int]
-    """Calls by `BUCKETS_MS`."""
+    """Calls per bucket of `BUCKETS_MS`, then the slower ones."""
 
 
 class Phase(Struct, frozen=True):
-    """What one part of the demo did."""
+    """Figures of one part of the demo."""
 
     name: str
     profile: str
     seconds: float
     requests: int
-    """Answered by the exchange, refusals included."""
+    """Requests that the exchange answered, refusals included."""
     requests_per_s: float
     orders: int
-    """Placed."""
+    """Orders placed."""
     cancels: int
     fills: int
     pushes: int
-    """Received over streams."""
+    """Pushes received over streams."""
     gaps: int
-    """Times that pushes may have been missed."""
+    """Gaps in streams, where pushes may be missing."""
     too_late: int
-    """Cancels that came after the order had been filled: part of the trade, not an error."""
+    """Cancels that arrived after the fill: normal in trading, not an error."""
     errors: dict[str, int]
     bound_by: str | None
-    """The limit that held back most calls."""
+    """The limit that delayed the most calls."""
     waits: dict[str, tuple[int, float]]
-    """By limit: calls that waited for it first, and for how many seconds in all."""
+    """By limit: number of calls that it delayed, and the sum of their waits in seconds."""
     latencies: list[Latency]
 
 
 class BalanceChange(Struct, frozen=True):
-    """An asset that trading changed."""
+    """An asset's balance before and after trading."""
 
     asset: str
     before: Decimal
@@ -84,15 +84,15 @@ class Summary(Struct, frozen=True):
     phases: list[Phase]
     balances: list[BalanceChange]
     problems: list[str]
-    """Why `ok` is False, a line each."""
+    """The reasons for a False `ok`, a line each."""
 
     def as_json(self) -> bytes:
-        """The same for programs; amounts are text."""
+        """Encode the summary as JSON; amounts are text."""
         return orjson.dumps(msgspec.to_builtins(self), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 class Counters:
-    """Listens to a client's events and counts."""
+    """Counters of a client's events."""
 
     def __init__(self) -> None:
         self.latencies: dict[str, list[float]] = {}
@@ -131,7 +131,7 @@ class Counters:
             self.errors[f"{type(event.error).__name__}{code}"] += 1
 
     def phase(self, name: str, seconds: float, report: LimitReport) -> Phase:
-        """What was counted, as a value."""
+        """Return the counts as a value."""
         return Phase(
             name=name,
             profile=report.profile,
@@ -152,7 +152,7 @@ class Counters:
 
 
 def latency(endpoint: str, values_ms: Sequence[float]) -> Latency:
-    """Percentiles (nearest rank) and histogram of an endpoint's latencies; there is at least one."""
+    """Compute percentiles (nearest rank) and the histogram of an endpoint's latencies, at least one."""
     ordered = sorted(values_ms)
     histogram = [0] * (len(BUCKETS_MS) + 1)
     for value in ordered:
@@ -165,13 +165,13 @@ def latency(endpoint: str, values_ms: Sequence[float]) -> Latency:
 
 
 def bars(histogram: Sequence[int]) -> str:
-    """A histogram as one line of block characters; what is not empty shows."""
+    """Draw a histogram as one line of block characters; a non-empty column is never blank."""
     most = max(histogram, default=0) or 1
     return "".join(_BARS[ceil(count / most * (len(_BARS) - 1))] for count in histogram)
 
 
 def render(summary: Summary) -> RenderableType:
-    """The summary for people."""
+    """Render the summary for a terminal."""
     parts: list[RenderableType] = []
     for phase in summary.phases:
         parts += [_totals(phase), _latencies(phase)]

@@ -1,4 +1,4 @@
-"""`mexc-async doctor`: one screen that tells what works and what to do about the rest."""
+"""`mexc-async doctor`: one screen of checks, with advice for each problem."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
     from mexc_async.core.credentials import Credentials
 
 PATIENCE_S = 2.0
-"""How long the exchange is asked again where it cannot be reached: whoever calls the doctor waits."""
+"""Seconds of retries while the exchange is unreachable, short because the user waits."""
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red", "skipped": "dim", "note": "cyan"}
 
 
 def doctor(
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     key: Annotated[
-        str | None, typer.Option(help="A stored key; by default the environment's, or the one in use.")
+        str | None, typer.Option(help="Name of a stored key; default: the environment's key, or the one in use.")
     ] = None,
     rest: Annotated[str | None, typer.Option(help="URL of another exchange, such as a simulator.")] = None,
-    sim: Annotated[bool, typer.Option("--sim", help="Look at a simulated exchange, started for this call.")] = False,
+    sim: Annotated[bool, typer.Option("--sim", help="Check a simulated exchange, started for this call.")] = False,
     store: Where = None,
     password_fd: PasswordFd = None,
 ) -> None:
-    """Check the way to the exchange, the clock and the key; nothing is changed.
+    """Check the connection to the exchange, the clock and the key, without changing anything.
 
-    Exit status 0 when nothing failed, though there may be warnings, 1 when something failed, 2 for wrong use.
+    Exit status 0 when no check failed (warnings are allowed), 1 when one failed, 2 for wrong use.
     """
     from mexc_async.errors import ConfigError, MexcError
 
@@ -59,7 +59,7 @@ def doctor(
 def _client(
     key: str | None, rest: str | None, sim: bool, store: str | None, password_fd: int | None
 ) -> tuple[Mexc, Credentials | None]:
-    """A client that changes nothing, and its key, if there is one to be found. Raises ConfigError."""
+    """Return a read-only client and its key, if one is found. Raises ConfigError."""
     from mexc_async.client import REST, Mexc
     from mexc_async.core.retry import RetryPolicy
 

@@ -1,4 +1,4 @@
-"""`mexc-async endpoints`: what is declared, and whether a reference, the decoders and the simulator agree with it."""
+"""`mexc-async endpoints`: list the declared endpoints, or check them against a reference and the simulator."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def endpoints(
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     check: Annotated[
         Path | None,
-        typer.Option(help="Hold the declarations against this reference, and ask a simulator about each."),
+        typer.Option(help="Compare the declarations with this reference, and call each endpoint on a simulator."),
     ] = None,
 ) -> None:
     """List every declared endpoint, or check them against a reference of the exchange's interface.
 
-    Exit status 0 when everything agrees, 1 otherwise, 2 for a file that is missing or no reference.
+    Exit status 0 when everything agrees, 1 otherwise, 2 for a missing or invalid file.
     """
     if check is not None:
         raise typer.Exit(_check(check, json))
@@ -107,7 +107,7 @@ def _summary(total: int, counts: dict[str, int]) -> str:
 
 
 def _problems(entries: list[Any]) -> list[tuple[str, str, str]]:
-    """(endpoint, aspect, what is wrong)"""
+    """Return (endpoint, aspect, problem) for each disagreement with the reference."""
     from mexc_async.cli.reference import wrong_in_declaration, wrong_in_decoding
     from mexc_async.cli.tour import answers
     from mexc_async.net.loop import run

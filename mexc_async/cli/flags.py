@@ -1,4 +1,4 @@
-"""Flags read from a declaration: names, types, and what each is for. Parameters are spelt nowhere else."""
+"""Command-line flags derived from endpoint declarations: names, types and help. Parameters are spelt nowhere else."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ R = TypeVar("R", bound=Request[Any])
 
 
 class Flag(NamedTuple):
-    """One parameter of an endpoint as a flag."""
+    """One parameter of an endpoint as a command-line flag."""
 
     name: str
-    """Of the field."""
+    """The field's name."""
     wire: str
     required: bool
     kind: type
-    """str, int, bool, Decimal, or the class of the requests of which it takes a list."""
+    """str, int, bool, Decimal, or the request class of a list's items."""
     choices: tuple[str, ...]
     doc: str
 
     @property
     def flag(self) -> str:
-        """As it is given: --start-time."""
+        """The flag on the command line, such as --start-time."""
         return f"--{self.name.replace('_', '-')}"
 
     @property
     def takes(self) -> str:
-        """What it takes, for people."""
+        """The kind of value, for the help."""
         if self.choices:
             return "|".join(choice or '""' for choice in self.choices)
         return _TAKES.get(self.kind, "JSON list")
 
     def value(self, given: str) -> Value:
-        """What was given, as the declaration wants it. Raises InvalidRequest."""
+        """Convert the given text to the declared type. Raises InvalidRequest."""
         if self.kind is str:
             return given
         if self.kind is int:
@@ -65,14 +65,14 @@ _TAKES: dict[type, str] = {str: "TEXT", int: "WHOLE", Decimal: "DECIMAL", bool: 
 
 
 def whole(name: str, given: str) -> int:
-    """A whole number. Raises InvalidRequest."""
+    """Parse a whole number. Raises InvalidRequest."""
     if not given.removeprefix("-").isdecimal():
         raise InvalidRequest(f"{name} {given!r} is not a whole number")
     return int(given)
 
 
 def amount(name: str, given: str) -> Decimal:
-    """An amount of money. Raises InvalidRequest."""
+    """Parse a decimal amount. Raises InvalidRequest."""
     try:
         return Decimal(given)
     except InvalidOperation:
@@ -81,7 +81,7 @@ def amount(name: str, given: str) -> Decimal:
 
 @cache
 def flags_of(request: type[Request[Any]]) -> tuple[Flag, ...]:
-    """The flags of an endpoint, in the order of its declaration."""
+    """Return the flags of an endpoint, in the order of its declaration."""
     hints = get_type_hints(request, include_extras=True)
     docs = _docs(request)
     return tuple(
@@ -98,7 +98,7 @@ def flags_of(request: type[Request[Any]]) -> tuple[Flag, ...]:
 
 
 def build(request: type[R], given: Mapping[str, str]) -> R:
-    """The request that flags describe; `given` holds them by field or wire name. Raises InvalidRequest."""
+    """Build a request from flags; `given` holds their texts by field or wire name. Raises InvalidRequest."""
     flags = flags_of(request)
     by_name = {name: flag for flag in flags for name in (flag.name, flag.wire)}
     for name in given:
@@ -108,12 +108,12 @@ def build(request: type[R], given: Mapping[str, str]) -> R:
     values = {by_name[name].name: by_name[name].value(text) for name, text in given.items()}
     missing = [flag.flag for flag in flags if flag.required and flag.name not in values]
     if missing:
-        raise InvalidRequest(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} needed and not given")
+        raise InvalidRequest(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} required")
     return request(**values)
 
 
 def parse(words: Sequence[str]) -> dict[str, str]:
-    """`--name value` and `--name=value` as names and texts. Raises InvalidRequest."""
+    """Parse `--name value` and `--name=value` into texts by name. Raises InvalidRequest."""
     given: dict[str, str] = {}
     rest = iter(words)
     for word in rest:
@@ -123,7 +123,7 @@ def parse(words: Sequence[str]) -> dict[str, str]:
         if not is_joined:
             following = next(rest, None)
             if following is None:
-                raise InvalidRequest(f"{word} needs a value behind it")
+                raise InvalidRequest(f"{word} needs a value after it")
             text = following
         name = name.replace("-", "_")
         if name in given:
@@ -133,7 +133,7 @@ def parse(words: Sequence[str]) -> dict[str, str]:
 
 
 def _kind(hint: Any) -> type:
-    """The plain type behind a field's type."""
+    """Return the plain type of a field: without Annotated, None and the list around it."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
         return _kind(arguments[0])
@@ -142,11 +142,11 @@ def _kind(hint: Any) -> type:
     if isinstance(origin, type) and issubclass(origin, Sequence):
         item: type = arguments[0]
         return item
-    return hint if hint in _TAKES else str  # what is left are enums and literals, all of which can be given as text
+    return hint if hint in _TAKES else str  # the rest are enums and literals, all given as text
 
 
 def _objects(name: str, given: str) -> list[dict[str, str]]:
-    """A JSON list of flat objects, every value as text."""
+    """Parse a JSON list of flat objects; every value becomes text. Raises InvalidRequest."""
     try:
         items = msgspec.json.Decoder(list[dict[str, Any]], float_hook=Decimal).decode(given)
     except msgspec.MsgspecError as error:
@@ -159,7 +159,7 @@ def _as_text(value: object) -> str:
 
 
 def _docs(request: type) -> dict[str, str]:
-    """What stands under each field in the source."""
+    """Return the docstring under each field of a request, by field name."""
     docs: dict[str, str] = {}
     for cls in reversed(request.__mro__):
         if cls.__module__.startswith("mexc_async."):
@@ -169,7 +169,7 @@ def _docs(request: type) -> dict[str, str]:
 
 @cache
 def _docs_in(module: str) -> dict[str, dict[str, str]]:
-    """What stands under each field of each class of a module; nothing where there is no source."""
+    """Return the docstrings of fields, by class, from a module's source; empty without source."""
     try:
         tree = ast.parse(inspect.getsource(sys.modules[module]))
     except OSError:

@@ -1,4 +1,4 @@
-"""`mexc-async guard`: cancels the orders of a client whose process has ended or hangs."""
+"""`mexc-async guard`: cancel the orders of a client whose process has ended or hangs."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 MAX_RECV_WINDOW_MS = 60_000
 
-Pid = Annotated[int | None, typer.Option(help="Process to watch; its start time is held against a reused number.")]
+Pid = Annotated[int | None, typer.Option(help="Process id to watch; the start time detects a reused id.")]
 HeartbeatFile = Annotated[
-    Path | None, typer.Option(help="File to watch, which the client touches: mexc.orders.heartbeat(FILE).")
+    Path | None, typer.Option(help="File to watch; the client touches it: mexc.orders.heartbeat(FILE).")
 ]
-MaxAge = Annotated[float, typer.Option(help="Seconds without a beat after which the client counts as gone.")]
-Prefix = Annotated[str | None, typer.Option(help="Cancel orders whose client order id begins so: order_id_prefix.")]
+MaxAge = Annotated[float, typer.Option(help="Seconds without a heartbeat until the client counts as gone.")]
+Prefix = Annotated[str | None, typer.Option(help="Cancel orders whose client order id starts with this order_id_prefix.")]
 All = Annotated[bool, typer.Option("--all", help="Cancel every open order of the account.")]
-Window = Annotated[int, typer.Option(help="Greatest recv_window_ms that the client uses.")]
-GiveUp = Annotated[float, typer.Option(help="Seconds after which cancelling is given up.")]
+Window = Annotated[int, typer.Option(help="Largest recv_window_ms that the client uses.")]
+GiveUp = Annotated[float, typer.Option(help="Seconds until the guard gives up cancelling.")]
 
 
 def guard(
@@ -39,23 +39,23 @@ def guard(
     json: AsJson = False,
     rest: Rest = None,
 ) -> None:
-    """Cancel a client's orders when its process ends or its heartbeat stops, however that comes about.
+    """Cancel a client's orders when its process ends or its heartbeat stops, for any reason.
 
     The key comes from MEXC_API_KEY and MEXC_API_SECRET, or is the stored one in use. Exit status 0 once no order is
-    left and none can be accepted any more, 1 if some may be, 2 for wrong input, 130 or 143 when told to stop.
+    open and none can be accepted any more, 1 if some may be, 2 for wrong input, 130 or 143 after Ctrl-C or SIGTERM.
     """
     from mexc_async.errors import ConfigError, MexcError
 
     try:
         task = _task(prefix, every, recv_window_ms, give_up_s)
         watch = _watch(pid, heartbeat, max_age)
-        from mexc_async.cli.guard_run import Log, open_client, watch_and_cancel  # loads a lot: not for wrong input
+        from mexc_async.cli.guard_run import Log, open_client, watch_and_cancel  # slow to import
         from mexc_async.net.loop import run
 
         is_done = run(watch_and_cancel(open_client(rest), watch, task, Log(json)))
     except ConfigError as error:
         fail(error)
-    except MexcError as error:  # before there was anything to cancel
+    except MexcError as error:  # before the watch began
         fail(error, REFUSED)
     raise typer.Exit(0 if is_done else 1)
 
@@ -65,7 +65,7 @@ def _watch(pid: int | None, heartbeat: Path | None, max_age_s: float) -> Watch:
     from mexc_async.errors import ConfigError
 
     if (pid is None) == (heartbeat is None):
-        raise ConfigError(f"one of --pid and --heartbeat is needed, {'both' if pid is not None else 'neither'} given")
+        raise ConfigError(f"give one of --pid and --heartbeat, not {'both' if pid is not None else 'neither'}")
     if not 0.1 <= max_age_s <= 86_400:
         raise ConfigError(f"--max-age {max_age_s:g} must be a number of seconds from 0.1 to 86400")
     if pid is not None:
@@ -80,7 +80,7 @@ def _task(prefix: str | None, every: bool, recv_window_ms: int, give_up_s: float
     from mexc_async.errors import ConfigError, InvalidRequest
 
     if (prefix is None) == (not every):
-        raise ConfigError(f"one of --prefix and --all is needed, {'both' if every else 'neither'} given")
+        raise ConfigError(f"give one of --prefix and --all, not {'both' if every else 'neither'}")
     if prefix is not None:
         try:
             client_id("--prefix", prefix)
@@ -90,5 +90,5 @@ def _task(prefix: str | None, every: bool, recv_window_ms: int, give_up_s: float
         raise ConfigError(f"--recv-window-ms {recv_window_ms} must be from 1 to {MAX_RECV_WINDOW_MS}")
     least_s = (recv_window_ms + MARGIN_MS) / 1000
     if not least_s <= give_up_s <= 1e6:
-        raise ConfigError(f"--give-up-s {give_up_s:g} must be from {least_s:g}, when nothing can come any more, to 1e6")
+        raise ConfigError(f"--give-up-s {give_up_s:g} must be from {least_s:g}, when no order can be accepted any more, to 1e6")
     return Task(prefix, recv_window_ms, give_up_s)

@@ -1,4 +1,4 @@
-"""What `mexc-async guard` does: watches, and then cancels until nothing is left and nothing more can come."""
+"""The work of `mexc-async guard`: watch, then cancel until no order is open and none can be accepted any more."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from mexc_async.spot.models import CancelledOrder, Order
 from mexc_async.spot.tracking import cancelled
 
 LOOK_S = 0.2
-"""Between two looks at who is watched."""
+"""Seconds between two checks of the watched process or file."""
 MARGIN_MS = 2_000
-"""Beyond the receive window: time stamps may be a second ahead (MEXC: `timing`), and what is accepted may show late."""
+"""Wait beyond the receive window: time stamps may be 1 s ahead (MEXC: `timing`), and orders may be listed late."""
 SETTLE_S = 3.0
-"""How long one cancel is followed up before everything is looked at anew."""
+"""Seconds to follow up one cancel before listing the open orders again."""
 TIMEOUTS = Timeouts(connect_s=3.0, read_s=4.0, total_s=5.0)
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 2.0
 
 
 class Task(Struct, frozen=True):
-    """Whose orders are to be cancelled, and how long they may take."""
+    """The orders to cancel, and the time limits."""
 
     prefix: str | None
-    """What their client order ids begin with; None for every order of the account."""
+    """Prefix of their client order ids; None for every order of the account."""
     recv_window_ms: int
     give_up_s: float
 
     def includes(self, order: Order) -> bool:
-        """Whether an order is one of them."""
+        """Return True if the order is one to cancel."""
         return self.prefix is None or (order.client_order_id or "").startswith(self.prefix)
 
     def __str__(self) -> str:
@@ -48,26 +48,26 @@ class Task(Struct, frozen=True):
 
 
 class Log:
-    """Says what happens, in words or as JSON lines."""
+    """Progress on standard output, in words or as JSON lines."""
 
     def __init__(self, as_json: bool) -> None:
         self._as_json = as_json
         self._last_error = ""
 
     def say(self, event: str, text: str, **facts: object) -> None:
-        """One line."""
+        """Print one line."""
         line = orjson.dumps({"event": event, "text": text, **facts}).decode() if self._as_json else text
         print(line, flush=True)
 
     def fail(self, error: MexcError) -> None:
-        """A call failed; the same failure over and over is said once."""
+        """Report a failed call, once while the failure stays the same."""
         if (text := str(error)) != self._last_error:
             self._last_error = text
-            self.say("failed", f"not yet: {text}", error=type(error).__name__)
+            self.say("failed", f"failed, trying again: {text}", error=type(error).__name__)
 
 
 def open_client(rest: str | None) -> Mexc:
-    """A client with the key of the environment, or the stored one in use. Raises ConfigError."""
+    """Create a client with the environment's key, or the stored one in use. Raises ConfigError."""
     settings: Settings = {"orders": OrderSettings(settle_s=SETTLE_S), "timeouts": TIMEOUTS}
     if rest is not None:
         settings["rest"] = rest
@@ -75,9 +75,9 @@ def open_client(rest: str | None) -> Mexc:
 
 
 async def watch_and_cancel(mexc: Mexc, watch: Watch, task: Task, log: Log) -> bool:
-    """Watch, and when who is watched is gone cancel its orders; returns whether all are."""
+    """Watch until the client is gone, then cancel its orders. Returns True if none is left. Raises MexcError."""
     async with mexc:
-        standing = await _standing(mexc, task)  # shows that key and network serve while there is time
+        standing = await _standing(mexc, task)  # tests key and network before they are needed
         log.say(
             "watching",
             f"{mexc!r}: watching {watch.subject} for {task}, {len(standing)} open now",
@@ -85,7 +85,7 @@ async def watch_and_cancel(mexc: Mexc, watch: Watch, task: Task, log: Log) -> bo
             prefix=task.prefix,
             open=len(standing),
         )
-        while (reason := watch.gone(time.monotonic())) is None:  # noqa: ASYNC110 - nobody tells
+        while (reason := watch.gone(time.monotonic())) is None:  # noqa: ASYNC110 - no event to wait for
             await asyncio.sleep(LOOK_S)
         log.say("gone", f"{reason}: cancelling {task}", reason=reason)
         return await _Sweep(mexc, task, log).run()
@@ -96,7 +96,7 @@ async def _standing(mexc: Mexc, task: Task) -> list[Order]:
 
 
 class _Sweep:
-    """Cancels, again and again."""
+    """The loop that cancels until no order is left."""
 
     def __init__(self, mexc: Mexc, task: Task, log: Log) -> None:
         self._mexc = mexc
@@ -106,7 +106,7 @@ class _Sweep:
         self._left: dict[str, Order] = {}
 
     async def run(self) -> bool:
-        """Until none is left and none can come; returns whether that was reached."""
+        """Cancel until no order is open and none can be accepted. Returns False after `give_up_s`."""
         clock, task = self._mexc.clock, self._task
         accepted_until_ms = clock.now_ms() + task.recv_window_ms
         gives_up_at = time.monotonic() + task.give_up_s
@@ -119,7 +119,7 @@ class _Sweep:
                 self._left = standing
                 await asyncio.gather(*map(self._find_end, vanished))
                 if not self._left and may_conclude(asked_ms, accepted_until_ms, MARGIN_MS + (clock.error_ms or 0.0)):
-                    text = f"{len(self._ended)} orders have ended, none is left and none can be accepted any more"
+                    text = f"{len(self._ended)} orders have ended, none is open and none can be accepted any more"
                     self._log.say("done", text, ended=len(self._ended), left=[], ok=True)
                     return True
                 await self._cancel(list(self._left.values()))
@@ -131,7 +131,7 @@ class _Sweep:
             pause_s = FIRST_PAUSE_S if self._left else min(pause_s * 2, LONGEST_PAUSE_S)
 
     async def _cancel(self, orders: Sequence[Order]) -> None:
-        """Cancel each; where the whole account is meant, all of a symbol at once."""
+        """Cancel each order; for the whole account, all orders of a symbol in one call."""
         if self._task.prefix is None:
             await asyncio.gather(*map(self._cancel_symbol, dict.fromkeys(order.symbol for order in orders)))
         else:
@@ -140,7 +140,7 @@ class _Sweep:
     async def _cancel_symbol(self, symbol: str) -> None:
         try:
             for ended in await self._mexc.spot.cancel_open_orders(symbol=symbol):
-                self._note(ended, self._left.get(ended.order_id))
+                self._record(ended, self._left.get(ended.order_id))
         except OrderNotFound:
             pass  # they ended by themselves
         except MexcError as error:
@@ -148,21 +148,21 @@ class _Sweep:
 
     async def _cancel_order(self, order: Order) -> None:
         try:
-            self._note(await self._mexc.spot.cancel_order(symbol=order.symbol, order_id=order.order_id), order)
+            self._record(await self._mexc.spot.cancel_order(symbol=order.symbol, order_id=order.order_id), order)
         except MexcError as error:
             self._log.fail(error)
 
     async def _find_end(self, order: Order) -> None:
-        """An order is not listed any more and no cancel said so: its answer was lost, it filled, or the list lags."""
+        """Query an unlisted order without a cancel's answer: the answer was lost, it filled, or the list lags."""
         self._left[order.order_id] = order
         try:
             order = await self._mexc.spot.query_order(symbol=order.symbol, order_id=order.order_id)
         except MexcError as error:
             self._log.fail(error)
         if not order.status.is_open:
-            self._note(cancelled(order), order)
+            self._record(cancelled(order), order)
 
-    def _note(self, ended: CancelledOrder, order: Order | None) -> None:
+    def _record(self, ended: CancelledOrder, order: Order | None) -> None:
         self._left.pop(ended.order_id, None)
         if ended.order_id in self._ended:
             return
@@ -182,7 +182,7 @@ class _Sweep:
 
     def _give_up(self) -> bool:
         names = ", ".join(order.client_order_id or order.order_id for order in self._left.values())
-        what = f"{len(self._left)} orders may still be open: {names}" if names else "it is not known what is open"
-        text = f"given up after {self._task.give_up_s:g} s: {what}"
+        what = f"{len(self._left)} orders may still be open: {names}" if names else "the open orders are unknown"
+        text = f"gave up after {self._task.give_up_s:g} s: {what}"
         self._log.say("done", text, ended=len(self._ended), left=list(self._left), ok=False)
         return False

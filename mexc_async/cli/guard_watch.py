@@ -1,4 +1,4 @@
-"""Whether another process still lives, or still beats."""
+"""Liveness checks of another process: by its process id, or by its heartbeat file."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from mexc_async.errors import ConfigError
 
 _PROC = Path("/proc")
 _STATE, _STARTED = 0, 19
-"""Where they stand in /proc/PID/stat after the name, which is in parentheses (man 5 proc: fields 3 and 22)."""
+"""Positions in /proc/PID/stat after the name in parentheses (man 5 proc: fields 3 and 22)."""
 
 
 class Watch(Protocol):
-    """Tells when somebody is gone."""
+    """Liveness check of a client."""
 
     subject: str
-    """Whom it watches, in words."""
+    """The watched process or file, in words."""
 
     def gone(self, now_s: float) -> str | None:
-        """What happened, once it has; None before. `now_s` is monotonic."""
+        """Return the reason once the client is gone; None before. `now_s` is monotonic seconds."""
         ...
 
 
 class ProcessWatch:
-    """Watches a process; its start time tells it from a later one with the same number."""
+    """Liveness check by process id; the start time detects a reused id."""
 
     def __init__(self, pid: int, started: Callable[[int], str | None] | None = None) -> None:
-        """Raises ConfigError if there is no such process."""
+        """Read the process's start time. Raises ConfigError if there is no such process."""
         self.subject = f"process {pid}"
         self._pid = pid
         self._started = started or started_at
@@ -48,14 +48,14 @@ class ProcessWatch:
         if started is None:
             return f"{self.subject} has ended"
         if started != self._first:
-            return f"{self.subject} has ended, and another one has its number now"
+            return f"{self.subject} has ended, and another process has its id now"
         return None
 
 
 def started_at(pid: int) -> str | None:
-    """When a process was started, in whatever unit; None if it is not there, or dead and not yet taken notice of.
+    """Return a process's start time, in the system's own form; None if it is gone or a zombie.
 
-    Raises ConfigError where processes cannot be looked at.
+    Raises ConfigError on a system without /proc and ps.
     """
     if (_PROC / "self" / "stat").exists():
         try:
@@ -66,17 +66,17 @@ def started_at(pid: int) -> str | None:
         return None if fields[_STATE] in ("Z", "X", "x") else fields[_STARTED]
     ps = shutil.which("ps")
     if ps is None:
-        raise ConfigError("--pid: processes cannot be looked at on this system; use --heartbeat")
+        raise ConfigError("--pid: this system has neither /proc nor ps; use --heartbeat")
     done = subprocess.run([ps, "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
     state, _, started = done.stdout.strip().partition(" ")
     return None if done.returncode or not started or state.startswith("Z") else started.strip()
 
 
 class HeartbeatWatch:
-    """Watches a file that its owner touches; by how long it stays as it is, whatever the clocks say."""
+    """Liveness check by a file that the client touches. Times how long it stays unchanged, whatever its clock."""
 
     def __init__(self, path: Path, max_age_s: float, now_s: float) -> None:
-        """Raises ConfigError if the file is not there or cannot be read."""
+        """Read the file's state. Raises ConfigError if the file is missing or unreadable."""
         self.subject = f"heartbeat {path}"
         self._path = path
         self._max_age_s = max_age_s
@@ -97,7 +97,7 @@ class HeartbeatWatch:
         touched = self._read()
         if touched != self._touched and touched is not None:
             self._changed_s = now_s
-        elif was_held_up:  # this process slept, and the other one may have with it: give it the time to beat
+        elif was_held_up:  # this process was suspended, perhaps the client too: allow it a beat
             self._changed_s = max(self._changed_s, now_s - self._max_age_s / 2)
         self._touched = touched
         silent_s = now_s - self._changed_s
@@ -106,5 +106,5 @@ class HeartbeatWatch:
     def _read(self) -> int | None:
         try:
             return self._path.stat().st_mtime_ns
-        except OSError:  # taken away: no beat
+        except OSError:  # removed: no beat
             return None

@@ -1,4 +1,4 @@
-"""`mexc-async keys rotate` and `allow-ip`: what is done about a key at the exchange."""
+"""`mexc-async keys rotate` and `allow-ip`: changes to a key at the exchange."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ _LONGEST_S = 24 * 3600
 
 def rotate(
     name: Name,
-    through: Annotated[str | None, typer.Option(help="For a sub-account's key: the main account's key.")] = None,
-    wait: Annotated[int, typer.Option(help="Seconds for running clients to switch, before the old key ends.")] = 60,
+    through: Annotated[str | None, typer.Option(help="Name of the main account's key, for a sub-account's key.")] = None,
+    wait: Annotated[int, typer.Option(help="Seconds for running clients to switch, before the old key is deleted.")] = 60,
     same_account: Annotated[
-        bool, typer.Option("--same-account", help="The old key has ended, but the new one is of its account.")
+        bool, typer.Option("--same-account", help="The old key has expired; confirm that the new one is of the same account.")
     ] = False,
     created: Created = None,
     rest: Rest = None,
     store: Where = None,
     password_fd: PasswordFd = None,
 ) -> None:
-    """Replace a key by a new one; running clients that were opened by Mexc.from_keys follow.
+    """Replace a key by a new one; running clients opened by Mexc.from_keys switch to it.
 
-    A sub-account's key is made anew with the same permissions and addresses, and the old one deleted at the exchange.
-    Any other key is made on MEXC's key page and asked for here, as in `keys add`.
+    A sub-account gets a new key with the same permissions and IP list, and the old key is deleted at the exchange.
+    Create any other key on MEXC's key page first; this command prompts for it, as `keys add` does.
     """
     from mexc_async.errors import ConfigError, InvalidRequest, MexcError
 
@@ -50,24 +50,24 @@ def rotate(
         key = keys.read()[name]
         if key.sub_account is None:
             if through is not None:
-                raise ConfigError(f"key {name!r} is of no sub-account; give its name to: keys add --sub-account")
-            new = read_key(made_ms)  # outside of the event loop, which would keep Ctrl-C from ending a prompt
+                raise ConfigError(f"key {name!r} belongs to no sub-account; name one with: keys add --sub-account")
+            new = read_key(made_ms)  # outside of the event loop, which would stop Ctrl-C from ending a prompt
             run(_replace(keys, name, new, same_account, rest))
         elif through is None:
-            raise ConfigError(f"key {name!r} is of a sub-account: name the main account's key with --through")
+            raise ConfigError(f"key {name!r} belongs to a sub-account: name the main account's key with --through")
         else:
             run(_rotate(keys, name, through, wait, rest))
     except (ConfigError, InvalidRequest) as error:
         fail(error.message)
     except MexcError as error:
         fail(error, REFUSED)
-    except SystemExit as end:  # how `run` tells of Ctrl-C and SIGTERM
-        left = f"where `keys list` shows an old key still to be deleted, `keys rotate {name}` does it"
+    except SystemExit as end:  # `run` raises it after Ctrl-C or SIGTERM
+        left = f"if `keys list` shows an old key still to be deleted, `keys rotate {name}` deletes it"
         fail(f"interrupted; {left}", end.code if isinstance(end.code, int) else INTERRUPTED)
 
 
 async def _replace(keys: KeyStore, name: str, new: StoredKey, same_account: bool, rest: str | None) -> None:
-    """Let the exchange say that a new key is good, and store it in place of the old one."""
+    """Test a new key at the exchange, and store it in place of the old one."""
     from mexc_async.errors import ConfigError
     from mexc_async.keys.book import KeyBook, renewed
 
@@ -79,13 +79,13 @@ async def _replace(keys: KeyStore, name: str, new: StoredKey, same_account: bool
 
     def edit(book: KeyBook) -> KeyBook:
         if book[name].api_key != old.api_key:
-            raise ConfigError(f"key {name!r} was changed by somebody else meanwhile")
+            raise ConfigError(f"key {name!r} was changed by another process meanwhile")
         parts = {"api_key": new.api_key, "api_secret": new.api_secret, "created_ms": new.created_ms}
         return book.changed(name, renewed(old, **parts, follows=old.api_key))
 
     keys.change(edit)
     masked = old.credentials().masked_key
-    print(f"{name} is {new.credentials().masked_key} now; delete {masked} on MEXC's key page once your programs follow")
+    print(f"{name} is {new.credentials().masked_key} now; delete {masked} on MEXC's key page once your programs use it")
 
 
 async def _rotate(keys: KeyStore, name: str, through: str, wait: int, rest: str | None) -> None:
@@ -98,7 +98,7 @@ async def _rotate(keys: KeyStore, name: str, through: str, wait: int, rest: str 
         async with _client(credentials, rest) as mexc:
             try:
                 await mexc.spot.uid()
-            except PermissionDenied:  # it may not read the account, or not from here, just as the old one
+            except PermissionDenied:  # the old key may lack the permission or the address as well
                 return
 
     book = keys.read()
@@ -107,7 +107,7 @@ async def _rotate(keys: KeyStore, name: str, through: str, wait: int, rest: str 
         unfinished = rotation.old.replaces
         if unfinished is None:
             new = await rotation.switch()
-            print(f"{name} is {masked(new.api_key)} now; {masked(rotation.old.api_key)} ends in {wait} s", flush=True)
+            print(f"{name} is {masked(new.api_key)} now; {masked(rotation.old.api_key)} will be deleted in {wait} s", flush=True)
             await asyncio.sleep(wait)
         await rotation.finish()
         print(f"{masked(unfinished or rotation.old.api_key)} is deleted at the exchange")
@@ -115,19 +115,18 @@ async def _rotate(keys: KeyStore, name: str, through: str, wait: int, rest: str 
 
 def allow_ip(
     name: Name,
-    through: Annotated[str, typer.Option(help="A key that may change the other's IP list.")],
-    duration: Annotated[str, typer.Option("--for", help="How long, such as 2h, 90m or 1h30m; a day at most.")],
+    through: Annotated[str, typer.Option(help="Name of a key that may change this key's IP list.")],
+    duration: Annotated[str, typer.Option("--for", help="Duration, such as 2h, 90m or 1h30m; a day at most.")],
     address: Annotated[
-        str | None, typer.Option(help="The address, instead of the one that the exchange sees this machine under.")
+        str | None, typer.Option(help="IP address to add; default: this machine's, as the exchange sees it.")
     ] = None,
     rest: Rest = None,
     store: Where = None,
     password_fd: PasswordFd = None,
 ) -> None:
-    """Put this machine's address on a key's IP list for a while; Ctrl-C and SIGTERM take it out early.
+    """Add this machine's address to a key's IP list for a while; Ctrl-C and SIGTERM remove it early.
 
-    Exit status 0 when the time is over, or nothing had to be done, 130 or 143 when it was
-    ended early.
+    Exit status 0 when the time is over or nothing had to change, 130 or 143 when ended early.
     """
     from mexc_async.errors import ConfigError, InvalidRequest, MexcError
 
@@ -147,7 +146,7 @@ def _seconds(text: str) -> int:
     hours, minutes, seconds = (int(part or 0) for part in found.groups()) if found else (0, 0, 0)
     total = hours * 3600 + minutes * 60 + seconds
     if not 0 < total <= _LONGEST_S:
-        raise ConfigError(f"--for {text!r} is no time of up to a day, as in 2h, 90m or 1h30m")
+        raise ConfigError(f"--for {text!r} is not a duration of up to a day, such as 2h, 90m or 1h30m")
     return total
 
 
@@ -164,7 +163,7 @@ async def _allow(keys: KeyStore, name: str, through: str, seconds: int, address:
         async with _client(key.credentials(), rest) as mexc:
             address = await _own_address(mexc)
         if address is None:
-            print(f"{name} may be used from here already; nothing was changed")
+            print(f"{name} accepts this machine's address already; nothing was changed")
             return
     async with _client(helper.credentials(), rest, read_only=False) as mexc:
         if not mexc.is_sim and not is_public(address):
@@ -174,14 +173,14 @@ async def _allow(keys: KeyStore, name: str, through: str, seconds: int, address:
                 until = time.strftime("%H:%M:%S", time.localtime(time.time() + seconds))
                 print(f"{address} is on the IP list of {name} until {until}; Ctrl-C ends it early", flush=True)
                 await asyncio.sleep(seconds)
-        except asyncio.CancelledError:  # only once the address is out again, or another error would have come
-            print(f"{address} was taken out again")
+        except asyncio.CancelledError:  # the address is off the list by now, or another error would be raised
+            print(f"{address} was removed again")
             raise
-        print(f"{address} was taken out again")
+        print(f"{address} was removed again")
 
 
 async def _own_address(mexc: Mexc) -> str | None:
-    """The address under which the exchange refuses this machine; None if it does not. Raises ConfigError, MexcError."""
+    """Return the address that the exchange sees and refuses; None if it refuses none. Raises ConfigError, MexcError."""
     from mexc_async.errors import ConfigError, IpNotAllowed, PermissionDenied
     from mexc_async.keys.guest import address_in
 
@@ -189,7 +188,7 @@ async def _own_address(mexc: Mexc) -> str | None:
         await mexc.spot.uid()
     except IpNotAllowed as refusal:
         if (address := address_in(refusal)) is None:
-            raise ConfigError("the exchange does not say which address it sees; name it with --address") from None
+            raise ConfigError("the exchange does not name the address that it sees; give it with --address") from None
         return address
     except PermissionDenied:
         return None

@@ -1,6 +1,6 @@
-"""`mexc-async keys`: several keys by name, kept encrypted.
+"""`mexc-async keys`: several API keys by name, stored encrypted.
 
-Secrets are read from the terminal or standard input only: who else is on the machine can read a command line.
+Secrets come from the terminal or standard input only: other users of the machine can read a command line.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ if TYPE_CHECKING:
     from mexc_async.keys.book import KeyBook, StoredKey
     from mexc_async.keys.stores import KeyStore
 
-Name = Annotated[str, typer.Argument(help="What you call the key.")]
+Name = Annotated[str, typer.Argument(help="Name of the key.")]
 Where = Annotated[
     str | None,
-    typer.Option("--store", help="`keyring`, or a key file; by default MEXC_KEYS, else ~/.config/mexc-async/keys."),
+    typer.Option("--store", help="`keyring` or a key file; default: MEXC_KEYS, else ~/.config/mexc-async/keys."),
 ]
 PasswordFd = Annotated[
-    int | None, typer.Option(help="File descriptor to read the key file's password from, instead of asking.")
+    int | None, typer.Option(help="File descriptor to read the key file's password from, instead of a prompt.")
 ]
-Created = Annotated[str | None, typer.Option(help="When it was made at MEXC, as in 2026-09-01; by default now.")]
+Created = Annotated[str | None, typer.Option(help="Date of the key's creation at MEXC, such as 2026-09-01; default: now.")]
 _LONGEST_LINE = 4096
 
 
 def add(
     name: Name,
-    sub_account: Annotated[str | None, typer.Option(help="The sub-account that it belongs to, if any.")] = None,
+    sub_account: Annotated[str | None, typer.Option(help="Sub-account that the key belongs to, if any.")] = None,
     created: Created = None,
     store: Where = None,
     password_fd: PasswordFd = None,
 ) -> None:
-    """Store a key; its two parts are asked for, or read from standard input, one a line."""
+    """Store a key; its two parts are read from the terminal, or from standard input, one a line."""
     from mexc_async.errors import ConfigError
 
     try:
@@ -58,7 +58,7 @@ def list_keys(
     store: Where = None,
     password_fd: PasswordFd = None,
 ) -> None:
-    """List the stored keys with their age; secrets are never shown."""
+    """List the stored keys with their age, without their secrets."""
     from mexc_async.errors import ConfigError
 
     try:
@@ -81,7 +81,7 @@ def list_keys(
 
 
 def use(name: Name, store: Where = None, password_fd: PasswordFd = None) -> None:
-    """Take this key from now on where none is named."""
+    """Make a key the one in use: commands that name no key take it."""
     from mexc_async.errors import ConfigError
 
     try:
@@ -93,26 +93,26 @@ def use(name: Name, store: Where = None, password_fd: PasswordFd = None) -> None
 
 def remove(
     name: Name,
-    yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")] = False,
     store: Where = None,
     password_fd: PasswordFd = None,
 ) -> None:
-    """Forget a key; at the exchange it stays in force until you delete it there."""
+    """Remove a key from the store; it stays valid at the exchange until you delete it there."""
     from mexc_async.errors import ConfigError
 
     try:
         keys = open_keys(store, password_fd)
         key = keys.read()[name]
-        if not yes and not _agreed(f"Forget {name} ({_masked(key)}) and its secret for good?"):
+        if not yes and not _agreed(f"Remove {name} ({_masked(key)}) and its secret for good?"):
             fail("nothing was removed", 1)
         keys.change(lambda book: book.without(name))
     except ConfigError as error:
         fail(error)
-    print(f"{name} is forgotten; delete {_masked(key)} on MEXC's key page as well")
+    print(f"{name} is removed; delete {_masked(key)} on MEXC's key page as well")
 
 
 def open_keys(where: str | None, password_fd: int | None) -> KeyStore:
-    """The store that the options name. Raises ConfigError."""
+    """Open the store that the options name. Raises ConfigError."""
     import os
 
     from mexc_async.keys.stores import open_store, password_from
@@ -123,7 +123,7 @@ def open_keys(where: str | None, password_fd: int | None) -> KeyStore:
 def found_credentials(
     key: str | None = None, store: str | None = None, password_fd: int | None = None
 ) -> Credentials | None:
-    """A stored key by its name, else the environment's, else the one in use; None without any. Raises ConfigError."""
+    """Find a stored key by name, else the environment's, else the one in use, else None. Raises ConfigError."""
     import os
 
     from mexc_async.errors import ConfigError, MissingCredentials
@@ -143,7 +143,7 @@ def found_credentials(
 
 
 def needed_credentials() -> Credentials:
-    """The environment's key, else the stored one in use. Raises ConfigError."""
+    """Return the environment's key, else the stored one in use. Raises ConfigError without either."""
     from mexc_async.errors import ConfigError
 
     if (credentials := found_credentials()) is None:
@@ -154,7 +154,7 @@ def needed_credentials() -> Credentials:
 
 
 def created_ms(text: str | None) -> int:
-    """When a key was made, in milliseconds; now by default. Raises ConfigError."""
+    """Parse a key's date of creation into milliseconds UTC; now by default. Raises ConfigError."""
     from mexc_async.errors import ConfigError, InvalidRequest
 
     now_ms = time.time_ns() // 1_000_000
@@ -163,14 +163,14 @@ def created_ms(text: str | None) -> int:
     try:
         made_ms = moment_ms("--created", text)
     except InvalidRequest:
-        raise ConfigError(f"--created {text!r} is no day, as in 2026-09-01") from None
+        raise ConfigError(f"--created {text!r} is not a date, such as 2026-09-01") from None
     if not 0 <= made_ms <= now_ms + 86_400_000:
         raise ConfigError(f"--created {text!r} is not in the past")
     return made_ms
 
 
 def read_key(made_ms: int, sub_account: str | None = None) -> StoredKey:
-    """The two parts from the terminal, the secret unseen, or from standard input, one a line. Raises ConfigError."""
+    """Read a key's parts from the terminal, the secret hidden, or from standard input, a line each. Raises ConfigError."""
     import getpass
 
     from mexc_async.errors import ConfigError
@@ -186,7 +186,7 @@ def read_key(made_ms: int, sub_account: str | None = None) -> StoredKey:
     else:
         api_key, api_secret = _line(), _line()
     key = StoredKey(api_key=api_key, api_secret=api_secret, created_ms=made_ms, sub_account=sub_account)
-    key.credentials()  # refuses what cannot be right
+    key.credentials()  # refuses an invalid pair
     return key
 
 
@@ -200,7 +200,7 @@ def _agreed(question: str) -> bool:
 
 
 def _brief(error: Exception) -> str:
-    """An error about what was typed, without the advice on environment variables."""
+    """Return an error's message without its advice, which speaks of environment variables."""
     return str(getattr(error, "message", error))
 
 

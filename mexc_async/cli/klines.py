@@ -1,4 +1,4 @@
-"""`mexc-async klines`: download the bars of any period into a file, and go on after a kill."""
+"""`mexc-async klines`: download the klines of any period into a file, and resume after an interruption."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
     from mexc_async.spot.models import Kline
 
 AT_ONCE = 500
-"""Bars that are written together; a kill loses no more, and the next run fetches them again."""
+"""Bars per write. A kill loses no more than these, and the next run fetches them again."""
 BUDGET_S = 60.0
-"""How long a page is asked for again after faults."""
+"""Seconds of retries for a page after faults."""
 
 
 def klines(
-    symbol: Annotated[str, typer.Argument(help="Such as BTCUSDT.")],
+    symbol: Annotated[str, typer.Argument(help="A symbol, such as BTCUSDT.")],
     out: Annotated[Path, typer.Option(help="File to write: .csv, or .jsonl for JSON lines.")],
     since: Annotated[str, typer.Option(help="First bar: a date or time (UTC), or milliseconds.")],
-    until: Annotated[str, typer.Option(help="Bars that have closed by then: the same, or `now`.")] = "now",
+    until: Annotated[str, typer.Option(help="End of the last bar: in the same form, or `now`.")] = "now",
     interval: Annotated[str, typer.Option(help="1m, 5m, 15m, 30m, 60m, 4h, 1d, 1W or 1M.")] = "1m",
-    limits: Annotated[str, typer.Option(help="Limit profile, see docs/limits.md.")] = "default",
+    limits: Annotated[str, typer.Option(help="Rate limit profile, see docs/limits.md.")] = "default",
     rest: Rest = None,
     sim: Sim = False,
 ) -> None:
-    """Download bars into a file; after an interruption the same command goes on where it was.
+    """Download klines into a file; after an interruption the same command resumes.
 
     Exit status 0 when the file is complete, 1 when the exchange failed, 2 for wrong input, 130 after Ctrl-C.
     """
@@ -50,7 +50,7 @@ def klines(
         if start_ms >= (time.time_ns() // 1_000_000 if end_ms is None else end_ms):
             raise InvalidRequest(f"--since {since!r} is not before --until {until!r}")
         wanted = cast("Interval", interval)
-        KlinesQuery(symbol=symbol, interval=wanted, start_time=start_ms, end_time=end_ms)  # refuses what is wrong
+        KlinesQuery(symbol=symbol, interval=wanted, start_time=start_ms, end_time=end_ms)  # validates them
         mexc = _client(rest, sim, limits)
         download = Download(symbol, interval, start_ms)
         with BarFile(out, download) as file:
@@ -64,9 +64,9 @@ def klines(
         if file.next_ms == start_ms:
             file.discard()
             fail(error, REFUSED)
-        fail(f"{error}; what was read is kept: the same command goes on from there", REFUSED)
-    except SystemExit as ended:  # by Ctrl-C or SIGTERM, as `run` tells
-        fail("interrupted; the same command goes on from there", int(ended.code or 0))
+        fail(f"{error}; the file holds the bars so far: the same command resumes", REFUSED)
+    except SystemExit as ended:  # `run` raises it after Ctrl-C or SIGTERM
+        fail("interrupted; the same command resumes", int(ended.code or 0))
 
 
 def _client(rest: str | None, sim: bool, limits: str) -> Mexc:
@@ -121,7 +121,7 @@ def _text(time_ms: int) -> str:
 
 
 class _Waited:
-    """How long the limits made a client wait, as text, whenever it is looked at."""
+    """A client's total wait for rate limits, as text, current at each look."""
 
     def __init__(self, mexc: Mexc) -> None:
         self._mexc = mexc
@@ -131,7 +131,7 @@ class _Waited:
 
 
 class _Shown:
-    """A line on the terminal: how far, how fast, how long still, how long the limits made it wait."""
+    """Progress line on the terminal: share, rate, time left, and the wait for rate limits."""
 
     def __init__(self, title: str, start_ms: int, end_ms: int, waited: _Waited) -> None:
         from rich.console import Console

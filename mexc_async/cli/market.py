@@ -1,4 +1,4 @@
-"""`mexc-async ticker`, `book` and `trades`: a look at the market. No key is needed."""
+"""`mexc-async ticker`, `book` and `trades`: public market data, without a key."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ TRADE = ("time", "price", "quantity", "quote_quantity", "trade_type")
 
 
 def ticker(
-    symbol: Annotated[str | None, typer.Argument(help="Such as BTCUSDT; all if not given.")] = None,
+    symbol: Annotated[str | None, typer.Argument(help="A symbol, such as BTCUSDT; default: all.")] = None,
     json: AsJson = False,
     sim: Sim = False,
     rest: Rest = None,
 ) -> None:
-    """Show the last 24 hours of a symbol, or of all: prices, volumes, and the change as a ratio."""
+    """Show 24-hour statistics of a symbol, or of all: prices, volumes, and the change as a ratio."""
     from mexc_async.spot.market import Ticker24hQuery
 
     _ask(Ticker24hQuery, {"symbol": symbol}, json, sim, rest, TICKER)
@@ -37,12 +37,12 @@ def ticker(
 
 def book(
     symbol: Symbol,
-    limit: Annotated[int, typer.Option(help="Levels a side, 1 to 5000.")] = 10,
+    limit: Annotated[int, typer.Option(help="Levels per side, 1 to 5000.")] = 10,
     json: AsJson = False,
     sim: Sim = False,
     rest: Rest = None,
 ) -> None:
-    """Show a snapshot of a symbol's order book, the best prices first."""
+    """Show a snapshot of a symbol's order book, best prices first."""
     from mexc_async.spot.market import DepthQuery
 
     _ask(DepthQuery, {"symbol": symbol, "limit": limit}, json, sim, rest)
@@ -50,12 +50,12 @@ def book(
 
 def trades(
     symbol: Symbol,
-    limit: Annotated[int, typer.Option(help="How many, 1 to 1000.")] = 20,
+    limit: Annotated[int, typer.Option(help="Number of trades, 1 to 1000.")] = 20,
     json: AsJson = False,
     sim: Sim = False,
     rest: Rest = None,
 ) -> None:
-    """Show a symbol's last public trades, newest first; BID where the taker bought."""
+    """Show a symbol's latest public trades, newest first; BID where the taker bought."""
     from mexc_async.spot.market import TradesQuery
 
     _ask(TradesQuery, {"symbol": symbol, "limit": limit}, json, sim, rest, TRADE)
@@ -69,7 +69,7 @@ def _ask(
     rest: str | None,
     columns: Sequence[str] | None = None,
 ) -> None:
-    """Ask one public question and show the answer."""
+    """Send one public request and print the answer."""
     from mexc_async.errors import ConfigError, InvalidRequest
 
     async def ask(mexc: Mexc) -> None:

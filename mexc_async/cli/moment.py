@@ -1,14 +1,14 @@
-"""A moment as people type it."""
+"""Times on the command line."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
-FORMS = ", as in 2025-01-01, 2025-01-01T12:30 (UTC) or milliseconds"
+FORMS = ", such as 2025-01-01, 2025-01-01T12:30 (UTC) or milliseconds"
 
 
 def moment_ms(option: str, text: str, forms: str = FORMS) -> int:
-    """Milliseconds UTC of a date, a time or milliseconds; `forms` is what the error says. Raises InvalidRequest."""
+    """Parse a date, a time or milliseconds into milliseconds UTC. Raises InvalidRequest, whose text ends in `forms`."""
     from mexc_async.errors import InvalidRequest
 
     if text.isdecimal() and len(text) > len("20250101"):
@@ -16,5 +16,5 @@ def moment_ms(option: str, text: str, forms: str = FORMS) -> int:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise InvalidRequest(f"{option} {text!r} is no time{forms}") from None
+        raise InvalidRequest(f"{option} {text!r} is not a time{forms}") from None
     return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)

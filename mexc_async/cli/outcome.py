@@ -1,4 +1,4 @@
-"""How a command ends: one line on standard error, and a status that says what kind of end it was."""
+"""Exit of a command: one line on standard error, and a status for the kind of failure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mexc_async.errors import MexcError
 
 REFUSED = 1
-"""The exchange said no, or could not be reached, or the user did."""
+"""The exchange refused or was unreachable, or the user declined."""
 WRONG_INPUT = 2
 INTERRUPTED = 130
 
@@ -23,13 +23,13 @@ Work: TypeAlias = "Callable[[Mexc], Awaitable[None]]"
 
 
 def fail(message: object, status: int = WRONG_INPUT) -> NoReturn:
-    """Say why, on one line, and end the command."""
+    """Print the error on one line and end the command."""
     print(f"error: {message}", file=sys.stderr)
     raise typer.Exit(status)
 
 
 def carry_out(mexc: Mexc, work: Work) -> None:
-    """Open the client, do the work, and end the command if that fails: 1, 2 for wrong input, 130 after Ctrl-C."""
+    """Open the client and run `work`. A failure ends the command: 1, 2 for wrong input, 130 after Ctrl-C."""
     from mexc_async.errors import ConfigError, GuardRefused, InvalidRequest, MexcError
 
     async def opened() -> None:
@@ -43,14 +43,14 @@ def carry_out(mexc: Mexc, work: Work) -> None:
     except MexcError as error:
         fail("; ".join([str(error), *_meaning(error), *getattr(error, "__notes__", ())]), REFUSED)
     except SystemExit as ended:
-        if ended.code == REFUSED:  # whoever read the output has seen enough
+        if ended.code == REFUSED:  # the reader closed the pipe
             raise
-        # by Ctrl-C or SIGTERM, as `run` tells
+        # `run` raises it after Ctrl-C or SIGTERM
         fail("interrupted", int(ended.code or 0))
 
 
 def _meaning(error: MexcError) -> list[str]:
-    """What the documents say about a code that has no advice of its own: the exchange's words may be in Chinese."""
+    """Return the documented meaning of a code without advice: the exchange's own message may be in Chinese."""
     from mexc_async.error_codes import SPOT_CODES
 
     row = None if error.advice or error.code is None else SPOT_CODES.get(error.code)

@@ -1,4 +1,4 @@
-"""The declarations held against a reference of the exchange's interface: a JSON list of endpoints."""
+"""Comparison of the declarations with a reference of the exchange's interface, a JSON list of endpoints."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ DIFFERENT: dict[tuple[str, str], tuple[object, str]] = {
         "the documents also state 2 requests/s for this endpoint alone, which the reference notes as an extra",
     ),
 }
-"""(endpoint, aspect) -> (what is declared, the reason) where a declaration differs from the reference on purpose."""
+"""(endpoint, aspect) -> (declared value, reason) of declarations that differ from the reference on purpose."""
 
 _LIMITS = {"spot_orders_uid": "orders"}
-"""Names of the reference's buckets in `core.limits`, where they are others."""
+"""Names of the reference's buckets -> names in the limit profiles, where they differ."""
 
 
 class Parameter(msgspec.Struct):
-    """One parameter of an entry."""
+    """One parameter of an endpoint in the reference."""
 
     name: str
     required: bool
@@ -37,13 +37,13 @@ class Parameter(msgspec.Struct):
 
 
 class Bucket(msgspec.Struct):
-    """A limit beside the weights."""
+    """A rate limit in addition to the weights."""
 
     bucket: str | None = None
 
 
 class Entry(msgspec.Struct):
-    """What the reference says about one endpoint."""
+    """One endpoint in the reference."""
 
     id: str
     method: str
@@ -53,13 +53,13 @@ class Entry(msgspec.Struct):
     weight: dict[str, int]
     params: list[Parameter]
     response: msgspec.Raw
-    """A sample answer, as text."""
+    """A sample answer, as JSON text."""
     rate_limit: Bucket | None = None
     body: str | None = None
 
 
 def read_reference(path: Path) -> list[Entry]:
-    """The entries of a file. Raises ConfigError in one line when it is missing or not such a list."""
+    """Read the entries of a file. Raises ConfigError, in one line, when it is missing or not such a list."""
     try:
         entries = msgspec.json.decode(path.read_bytes(), type=list[Entry])
     except OSError as error:
@@ -74,7 +74,7 @@ def read_reference(path: Path) -> list[Entry]:
 
 
 def wrong_in_declaration(endpoint: Endpoint, entry: Entry) -> Iterator[str]:
-    """What a declaration says otherwise than the reference, but for what `DIFFERENT` explains."""
+    """Yield the differences between a declaration and the reference, except those in `DIFFERENT`."""
     fields = msgspec.structs.fields(endpoint.request)
     limits = {entry.rate_limit.bucket or entry.id} if entry.rate_limit else set()
     aspects: dict[str, tuple[object, object]] = {
@@ -111,7 +111,7 @@ def _choices(hint: object, param: Parameter) -> list[str]:
 
 
 def wrong_in_decoding(endpoint: Endpoint, entry: Entry) -> Iterator[str]:
-    """What is lost or changed when the sample answer is decoded."""
+    """Yield the values that decoding loses or changes in the sample answer."""
     body = bytes(entry.response)
     if error := error_of(endpoint.route, Reply(200, {}, body)):
         yield f"read as a refusal: {error}"
@@ -126,7 +126,7 @@ def wrong_in_decoding(endpoint: Endpoint, entry: Entry) -> Iterator[str]:
 
 
 def losses(wire: Any, value: Any, at: str = "answer") -> Iterator[str]:
-    """Where a decoded value does not hold what came over the wire."""
+    """Yield the places where a decoded value differs from the wire value."""
     if isinstance(value, msgspec.Struct):
         fields = msgspec.structs.fields(type(value))
         if isinstance(wire, list) and type(value).__struct_config__.array_like:
@@ -134,7 +134,7 @@ def losses(wire: Any, value: Any, at: str = "answer") -> Iterator[str]:
                 yield f"{at} has {len(wire)} items"
             wire = {field.encode_name: item for field, item in zip(fields, wire, strict=False)}
         elif isinstance(wire, list):
-            (wire,) = wire  # a list of one for its object
+            (wire,) = wire  # an object inside a list of one
         names = {field.encode_name: field.name for field in fields}
         yield from (f"{at} loses {name}" for name in wire if name not in names)
         for name in wire.keys() & names.keys():
@@ -161,7 +161,7 @@ def _is_same(wire: Any, value: Any) -> bool:
 
 
 def _numbers(text: str) -> set[int]:
-    """What a whole number can have been: itself, a time in seconds, or a date and time as text."""
+    """Return the whole numbers that a text can stand for: itself, seconds or a date and time as milliseconds."""
     found = {int(text), int(text) * 1000} if text.lstrip("-").isdigit() else set()
     try:
         moment = datetime.fromisoformat(text)

@@ -1,4 +1,4 @@
-"""What a command prints: tables for people, JSON with the SDK's names for programs. Amounts are exact in both."""
+"""Output of commands: tables for people, JSON with the SDK's names for programs. Amounts are exact in both."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 MILLISECONDS_FROM = 1_000_000_000_000
-"""September 2001: a time below this is none in milliseconds."""
+"""September 2001; smaller numbers are not times in milliseconds."""
 
 
 FEW = 3
-"""Rows that are shown one below the other, a line for each field, if they are too wide for a table."""
+"""Up to this many rows are shown as a line per field, if they are too wide for a table."""
 
 
 def show(answer: object, as_json: bool, columns: Sequence[str] | None = None) -> None:
-    """Print an answer; `columns` are those of its rows that people want to see, in their order."""
+    """Print an answer; `columns` selects and orders the table's columns."""
     value = plain(answer)
     if as_json:
         print(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
@@ -64,12 +64,12 @@ def _print(console: Console, value: Plain, columns: Sequence[str] | None) -> Non
 
 
 def _is_rows(value: Plain) -> bool:
-    """Whether it is a list of objects or of lists."""
+    """Return True for a list of objects or of lists."""
     return isinstance(value, list) and bool(value) and isinstance(value[0], dict | list)
 
 
 def _width(console: Console, table: Table) -> int:
-    """What a table needs if no word is to be broken."""
+    """Return the width that a table needs without breaking a word."""
     from rich.measure import Measurement
 
     return Measurement.get(console, console.options.update(width=10_000), table).minimum
@@ -115,7 +115,7 @@ def _is_number(item: Plain) -> bool:
 
 
 def text(item: Plain, name: str = "") -> str:
-    """One value as people read it: times in UTC, nothing for what is missing."""
+    """Format one value for people: times in UTC, empty for None."""
     if item is None:
         return ""
     if isinstance(item, bool):

@@ -1,4 +1,4 @@
-"""`mexc-async sim`: serve a simulated exchange until told to stop."""
+"""`mexc-async sim`: serve a simulated exchange until Ctrl-C or SIGTERM."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 
 
-Host = Annotated[str, typer.Option(help="Address to listen on; loopback unless told otherwise.")]
-Port = Annotated[int, typer.Option(help="Port; 0 takes a free one.")]
-Seed = Annotated[int, typer.Option(help="The background market repeats itself for the same seed.")]
+Host = Annotated[str, typer.Option(help="Address to listen on; loopback by default.")]
+Port = Annotated[int, typer.Option(help="Port; 0 picks a free one.")]
+Seed = Annotated[int, typer.Option(help="Seed of the background market; the same seed repeats it.")]
 ApiKey = Annotated[
     str | None,
-    typer.Option(envvar="MEXC_SIM_API_KEY", help="Key of the main account, given with --api-secret."),
+    typer.Option(envvar="MEXC_SIM_API_KEY", help="Access key of the main account; needs --api-secret."),
 ]
 ApiSecret = Annotated[
     str | None,
     typer.Option(
-        envvar="MEXC_SIM_API_SECRET", help="Its secret; without both, a public demo pair (docs/simulator.md)."
+        envvar="MEXC_SIM_API_SECRET", help="Secret of the main account; default: a public demo pair (docs/simulator.md)."
     ),
 ]
 LimitProfile = Annotated[str, typer.Option(help="Rate limits: default, guide or none.")]
-WindowKind = Annotated[str, typer.Option(help="How limits are counted: sliding or fixed.")]
-TapeFile = Annotated[Path | None, typer.Option(help="Recorded market to play as well: JSON lines, .gz or plain.")]
+WindowKind = Annotated[str, typer.Option(help="Windows of the rate limits: sliding or fixed.")]
+TapeFile = Annotated[Path | None, typer.Option(help="Recorded market to replay as well: JSON lines, .gz or plain.")]
 AccountsFile = Annotated[Path | None, typer.Option(help="JSON file with further accounts.")]
-Balances = Annotated[list[str] | None, typer.Option(help="ASSET=AMOUNT for the main account; repeat for more.")]
-Unused = Annotated[float, typer.Option(help="Close a socket that has no subscription for so long.")]
-Idle = Annotated[float, typer.Option(help="Close a socket whose client says nothing for so long.")]
-Lifetime = Annotated[float, typer.Option(help="Close a socket that is so old.")]
-ListenKey = Annotated[float, typer.Option(help="How long a listen key is valid.")]
-DepositTime = Annotated[float, typer.Option(help="How long a deposit waits for its confirmations.")]
-WithdrawStep = Annotated[float, typer.Option(help="How long a withdrawal stays in each of its six statuses.")]
+Balances = Annotated[list[str] | None, typer.Option(help="Balance of the main account, as ASSET=AMOUNT; repeatable.")]
+Unused = Annotated[float, typer.Option(help="Seconds without a subscription until a socket is closed.")]
+Idle = Annotated[float, typer.Option(help="Seconds without a message from the client until a socket is closed.")]
+Lifetime = Annotated[float, typer.Option(help="Seconds until any socket is closed.")]
+ListenKey = Annotated[float, typer.Option(help="Seconds that a listen key is valid.")]
+DepositTime = Annotated[float, typer.Option(help="Seconds until a deposit is confirmed.")]
+WithdrawStep = Annotated[float, typer.Option(help="Seconds that a withdrawal stays in each of its six statuses.")]
 FaultList = Annotated[
     list[str] | None,
-    typer.Option(help="KIND[,NAME=VALUE...], such as mute,on=new_order,chance=0.01; repeat for more."),
+    typer.Option(help="A fault, KIND[,NAME=VALUE...], such as mute,on=new_order,chance=0.01; repeatable."),
 ]
 Control = Annotated[bool, typer.Option("--faults", help="Serve /sim/... (docs/simulator.md) to callers on loopback.")]
-WithParent = Annotated[bool, typer.Option(help="Stop as well when standard input closes.")]
+WithParent = Annotated[bool, typer.Option(help="Stop when standard input closes, too.")]
 
 
 def sim(
@@ -140,7 +140,7 @@ async def _serve(config: SimConfig, with_parent: bool) -> None:
 
 
 async def _until_stdin_closes(stop: asyncio.Event) -> None:
-    """A pipe closes with the process that holds its other end, however that ends."""
+    """Set `stop` when standard input closes: a pipe closes with its other end's process, however that ends."""
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)

@@ -1,4 +1,4 @@
-"""A call of every endpoint that a simulated exchange can answer: the parameters, and what has to be there before."""
+"""Sample calls of all endpoints on a simulated exchange: the parameters, and the objects that they need first."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RESTING: Parameters = {
     "quantity": Decimal(10),
     "price": Decimal("0.5900"),
 }
-"""An order that rests below a market that stands as it was laid out."""
+"""An order that rests below the simulator's initial market."""
 _TO_FUTURES: Parameters = {"from_account_type": "SPOT", "to_account_type": "FUTURES"}
 _TO_SPOT: Parameters = {"from_account_type": "SPOT", "to_account_type": "SPOT"}
 _ONE: Parameters = {"asset": "USDT", "amount": Decimal(1)}
@@ -51,11 +51,11 @@ _PLAIN: dict[str, Parameters] = {
     "convert_dust": {"asset": "ADA"},
     "broker_generate_deposit_address": {"coin": "USDT", "network": "TRC20"},
 }
-"""What is called with the same parameters every time; whatever stands in neither table is called without any."""
+"""Fixed parameters by endpoint; endpoints in neither table take none."""
 
 
 class Tour:
-    """Makes what a call needs, through the client itself."""
+    """Parameters for sample calls; creates the objects that they need, through the client."""
 
     def __init__(self, mexc: Mexc, api_key: str) -> None:
         self.spot = mexc.spot
@@ -63,7 +63,7 @@ class Tour:
         self._names = count(1)
 
     async def parameters(self, name: str) -> Parameters:
-        """What an endpoint is called with. Raises MexcError where what it needs cannot be made."""
+        """Return an endpoint's parameters. Raises MexcError if an object that it needs cannot be created."""
         prepare = _PREPARED.get(name)
         return _PLAIN.get(name, {}) if prepare is None else await prepare(self)
 
@@ -71,144 +71,144 @@ class Tour:
         return f"tour{next(self._names):06d}"
 
     async def order(self) -> Parameters:
-        """A resting order."""
+        """Place a resting order."""
         return {"symbol": SYMBOL, "order_id": (await self.spot.new_order(**RESTING)).order_id}
 
     async def open_orders(self) -> Parameters:
-        """Open orders, of whatever symbol."""
+        """Place an order, to query without a symbol."""
         await self.order()
         return {}
 
     async def orders(self) -> Parameters:
-        """Orders of a symbol."""
+        """Place an order, to query by symbol."""
         await self.order()
         return {"symbol": SYMBOL}
 
     async def fill(self) -> Parameters:
-        """A fill."""
+        """Fill an order at the market."""
         await self.spot.new_order(symbol=SYMBOL, side="BUY", type="MARKET", quantity=Decimal(10))
         return {"symbol": SYMBOL}
 
     async def new_group(self) -> Parameters:
-        """A name for a group."""
+        """Name a new self-trade-prevention group."""
         return {"trade_group_name": self._name()}
 
     async def group(self) -> Parameters:
-        """A self-trade-prevention group. An account may have ten, so it is the same one again."""
-        with suppress(ApiError):  # it is there
+        """Create a self-trade-prevention group, or reuse it: an account may have ten at most."""
+        with suppress(ApiError):  # it exists
             await self.spot.create_stp_group(trade_group_name="tour")
         return {"trade_group_name": "tour"}
 
     async def group_id(self) -> Parameters:
-        """The group by its id."""
+        """Return the group's id."""
         found = await self.spot.get_stp_group(**await self.group())
         return {"trade_group_id": found.data[0].trade_group_id}
 
     async def member(self) -> Parameters:
-        """The group and an account for it."""
+        """Return the group's id and an account to add."""
         return {**await self.group_id(), "uid": (await self.spot.uid()).uid}
 
     async def own_key(self) -> Parameters:
-        """The client's own key."""
+        """Return the client's own key."""
         return {"access_key": self._api_key}
 
     async def own_key_settings(self) -> Parameters:
-        """The client's own key with an IP list."""
+        """Return the client's own key with an IP list."""
         return {"api_key": self._api_key, "ip_white_list": "127.0.0.1,::1", "note": "tour"}
 
     async def listen_key(self) -> Parameters:
-        """A listen key."""
+        """Create a listen key."""
         return {"listen_key": (await self.spot.create_listen_key()).listen_key}
 
     async def new_sub(self) -> Parameters:
-        """A name for a sub-account."""
+        """Name a new sub-account."""
         return {"sub_account": self._name(), "note": "tour"}
 
     async def sub(self) -> Parameters:
-        """A sub-account, the same one again."""
+        """Create a sub-account, or reuse it."""
         name = "tour0000sub"
-        with suppress(ApiError):  # it is there
+        with suppress(ApiError):  # it exists
             await self.spot.create_sub_account(sub_account=name, note="tour")
         return {"sub_account": name}
 
     async def sub_key(self) -> Parameters:
-        """What a key of it is made with."""
+        """Return the settings of a new key of the sub-account."""
         return {**await self.sub(), **_KEY}
 
     async def made_sub_key(self) -> Parameters:
-        """A key of it."""
+        """Create a key of the sub-account."""
         key = await self.spot.create_sub_account_api_key(**await self.sub_key())
         return {**await self.sub(), "api_key": key.api_key}
 
     async def sub_balances(self) -> Parameters:
-        """Its wallet."""
+        """Return the sub-account and its spot wallet."""
         return {**await self.sub(), "account_type": "SPOT"}
 
     async def to_sub(self) -> Parameters:
-        """A transfer to it."""
+        """Return a transfer to the sub-account."""
         return {**_TO_SPOT, **_ONE, "to_account": (await self.sub())["sub_account"]}
 
     async def withdrawal(self) -> Parameters:
-        """A withdrawal to an address of the address book, on a chain without memo."""
+        """Return a withdrawal to an address of the address book, on a chain without memo."""
         entry = (await self.spot.withdraw_address(coin="USDT")).data[0]
         return {"coin": "USDT", "net_work": entry.net_work, "address": entry.address, "amount": Decimal(30)}
 
     async def withdrawal_by_label(self) -> Parameters:
-        """The same with the chain's long label."""
+        """Return the same withdrawal with the chain's long label."""
         entry = (await self.spot.withdraw_address(coin="USDT")).data[0]
         return {"coin": "USDT", "network": entry.network, "address": entry.address, "amount": Decimal(30)}
 
     async def waiting_withdrawal(self) -> Parameters:
-        """A withdrawal that can still be cancelled."""
+        """Withdraw, to cancel it afterwards."""
         return {"id": (await self.spot.withdraw(**await self.withdrawal())).id}
 
     async def withdrawals(self) -> Parameters:
-        """Withdrawals, of whatever currency."""
+        """Withdraw, to list it without a currency."""
         await self.waiting_withdrawal()
         return {}
 
     async def deposit_address(self) -> Parameters:
-        """A currency with a deposit address."""
+        """Create a deposit address, and return its currency."""
         await self.spot.generate_deposit_address(**_PLAIN["generate_deposit_address"])
         return {"coin": "USDT"}
 
     async def made_transfer(self) -> Parameters:
-        """A transfer by its id."""
+        """Transfer, and return the transfer's id."""
         return {"tran_id": (await self.spot.universal_transfer(**_TO_FUTURES, **_ONE)).tran_id}
 
     async def made_transfer_record(self) -> Parameters:
-        """The same as the second version of the API names it."""
+        """Transfer, and return the transfer's id under the API's second name."""
         return {"transact_id": (await self.made_transfer())["tran_id"]}
 
     async def broker_sub(self) -> Parameters:
-        """A broker's sub-account, the same one again."""
+        """Create a broker's sub-account, or reuse it."""
         name = "tour00broker"
-        with suppress(ApiError):  # it is there
+        with suppress(ApiError):  # it exists
             await self.spot.broker_create_sub_account(sub_account=name, note="tour")
         return {"sub_account": name}
 
     async def broker_key(self) -> Parameters:
-        """What a key of it is made with."""
+        """Return the settings of a new key of the broker's sub-account."""
         return {**await self.broker_sub(), **_KEY}
 
     async def made_broker_key(self) -> Parameters:
-        """A key of it."""
+        """Create a key of the broker's sub-account."""
         key = await self.spot.broker_create_api_key(**await self.broker_key())
         return {**await self.broker_sub(), "api_key": key.api_key}
 
     async def broker_deposit_address(self) -> Parameters:
-        """A currency with a deposit address of a broker's."""
+        """Create a broker's deposit address, and return its currency."""
         await self.spot.broker_generate_deposit_address(**_PLAIN["broker_generate_deposit_address"])
         return {"coin": "USDT"}
 
     async def broker_transfers(self) -> Parameters:
-        """Transfers to it."""
+        """Transfer to the broker's sub-account, to list it."""
         wanted = await self.to_broker_sub()
         await self.spot.broker_universal_transfer(**wanted)
         return {name: wanted[name] for name in (*_TO_SPOT, "to_account")}
 
     async def to_broker_sub(self) -> Parameters:
-        """A transfer to it."""
+        """Return a transfer to the broker's sub-account."""
         return {**_TO_SPOT, **_ONE, "to_account": (await self.broker_sub())["sub_account"]}
 
 
@@ -255,18 +255,18 @@ _PREPARED: dict[str, Callable[[Tour], Awaitable[Parameters]]] = {
     "broker_enable_futures": Tour.broker_sub,
     "broker_once_token": Tour.broker_sub,
 }
-"""What needs something to be there first."""
+"""Parameters of endpoints that need an object first."""
 
 
 def exchange(*further: AccountSpec) -> SimConfig:
-    """A simulated exchange for a tour: without limits, its books as they were laid out."""
-    main = main_account(balances={**DEFAULT_BALANCES, "ADA": Decimal(3)})  # little enough to be converted
+    """Configure a simulated exchange for sample calls: no rate limits, initial order books, no flow."""
+    main = main_account(balances={**DEFAULT_BALANCES, "ADA": Decimal(3)})  # small enough to convert
     friend = AccountSpec(name="friend", api_key="mx0simFRIENDkey01", api_secret="friend-secret")  # noqa: S106 - no secret
     return SimConfig(limits="none", flow=0, accounts=(main, friend, *further))
 
 
 async def answers(endpoints: list[Endpoint]) -> dict[str, str | None]:
-    """Ask a simulated exchange, started for this, about each endpoint; what was wrong with the answer, if anything."""
+    """Call each endpoint on a simulated exchange started for this. Returns the problem of each, or None."""
     config = exchange()
     key = config.accounts[0]
     async with AsyncExitStack() as stack:

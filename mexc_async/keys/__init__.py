@@ -1,1 +1,1 @@
-"""Where credentials come from: the environment, an encrypted file, the system's keyring."""
+"""Sources of credentials: the environment, an encrypted file, the system's keyring."""

@@ -1,4 +1,4 @@
-"""Several keys by name, one of them in use: what a store holds. Nothing here reads a clock or a file."""
+"""The content of a key store: several keys by name, one of them in use. No code here reads a clock or a file."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ class StoredKey(Hiding, msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     api_key: str
     api_secret: str
     created_ms: int
-    """When it was made at the exchange, as far as that is known."""
+    """Time of creation at the exchange, milliseconds UTC, as stated by the user or the exchange."""
     sub_account: str | None = None
-    """The sub-account that it belongs to; None is the account that the user logs in to."""
+    """Name of the sub-account; None for the account that the user logs in to."""
     replaces: str | None = None
-    """The access key that it took the place of, until the exchange has deleted that."""
+    """The old access key that this one replaces, until the exchange has deleted it."""
     follows: str | None = None
-    """The access key before it, of which a rotation made sure that it is of the same account."""
+    """The access key before this one; a rotation verified that both are of the same account."""
 
     def credentials(self) -> Credentials:
-        """What a client signs with."""
+        """Return the credentials for a client. Raises ConfigError if the pair is invalid."""
         return Credentials(self.api_key, self.api_secret, created_ms=self.created_ms)
 
 
 class KeyBook(msgspec.Struct, frozen=True):
-    """The keys of a store; every change makes a new book."""
+    """The keys of a store, immutable: every change returns a new object."""
 
     keys: dict[str, StoredKey] = {}
     in_use: str | None = None
-    """The key that is meant where none is named."""
+    """Name of the default key."""
 
     def __getitem__(self, name: str | None) -> StoredKey:
-        """The key of this name; None is the one in use. Raises ConfigError."""
+        """Return the key of this name; None is the one in use. Raises ConfigError if there is none."""
         wanted = self.in_use if name is None else name
         if wanted is None:
             raise ConfigError("no key is stored; add one with: mexc-async keys add NAME")
@@ -53,7 +53,7 @@ class KeyBook(msgspec.Struct, frozen=True):
         return self.keys[wanted]
 
     def added(self, name: str, key: StoredKey) -> KeyBook:
-        """With one more; the first is in use. Raises ConfigError."""
+        """Add a key; the first one is in use. Raises ConfigError for a bad name, a duplicate or a full store."""
         if not _NAME.fullmatch(name):
             raise ConfigError(f"name {name!r} must be 1 to 32 letters, digits, dots, dashes or underscores")
         if name in self.keys:
@@ -66,37 +66,37 @@ class KeyBook(msgspec.Struct, frozen=True):
         return KeyBook({**self.keys, name: key}, self.in_use or name)
 
     def changed(self, name: str, key: StoredKey) -> KeyBook:
-        """With another key under a name that there is. Raises ConfigError."""
+        """Replace the key under an existing name. Raises ConfigError."""
         _ = self[name]
         return KeyBook({**self.keys, name: key}, self.in_use)
 
     def using(self, name: str) -> KeyBook:
-        """With this one in use. Raises ConfigError."""
+        """Set the key in use. Raises ConfigError."""
         _ = self[name]
         return replace(self, in_use=name)
 
     def without(self, name: str) -> KeyBook:
-        """With one less; where that was in use, none is unless a single one is left. Raises ConfigError."""
+        """Remove a key. If it was in use, a single remaining key becomes the one in use. Raises ConfigError."""
         _ = self[name]
         keys = {other: key for other, key in self.keys.items() if other != name}
         in_use = self.in_use if self.in_use != name else next(iter(keys)) if len(keys) == 1 else None
         return KeyBook(keys, in_use)
 
     def encode(self) -> bytes:
-        """As JSON, secrets and all: for a store that protects it."""
+        """Encode as JSON with the secrets, for a store that protects them."""
         return msgspec.json.encode(self)
 
     @classmethod
     def decode(cls, data: bytes | str) -> KeyBook:
-        """Raises ConfigError; its text repeats nothing of the data."""
+        """Decode stored keys. Raises ConfigError, whose text repeats no data."""
         try:
             return msgspec.json.decode(data, type=cls)
         except (msgspec.MsgspecError, UnicodeDecodeError):
-            raise ConfigError("the stored keys are in no form that this release knows") from None
+            raise ConfigError("this release cannot read the format of the stored keys") from None
 
 
 def renewed(old: StoredKey, **changes: Any) -> StoredKey:
-    """The key with fields changed. Raises ConfigError when the pair could not be right."""
+    """Return the key with fields changed. Raises ConfigError if the new pair is invalid."""
     new = replace(old, **changes)
     new.credentials()
     return new

@@ -13,7 +13,7 @@ SECRET_VARIABLE = "MEXC_API_SECRET"  # noqa: S105 - the variable's name
 
 
 def from_environment(environ: Mapping[str, str] | None = None) -> Credentials:
-    """Credentials from MEXC_API_KEY and MEXC_API_SECRET. Raises MissingCredentials naming the one that is not set."""
+    """Read MEXC_API_KEY and MEXC_API_SECRET. Raises MissingCredentials, which names the one that is not set."""
     environ = os.environ if environ is None else environ
     missing = [name for name in (KEY_VARIABLE, SECRET_VARIABLE) if not environ.get(name)]
     if missing:

@@ -1,4 +1,4 @@
-"""This machine's address on a key's IP list for a while, put there through another key that may."""
+"""An address on a key's IP list for a while, added through another key that may change the list."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from mexc_async.spot.api import Spot
 MAX_ADDRESSES = 20
 TRIES = 6
 PAUSE_S = 1.0
-"""Before the second try; doubles from one to the next."""
+"""Seconds before the second try; doubles with each try."""
 _ADDRESS = re.compile(r"[0-9A-Fa-f:.]*[0-9A-Fa-f]")
 
 
 def address_in(refusal: IpNotAllowed) -> str | None:
-    """The address that the exchange saw, if its refusal names one."""
+    """Return the address that the exchange saw, if its refusal names one."""
     for text in _ADDRESS.findall(refusal.message):
         try:
             return str(ipaddress.ip_address(text))
@@ -30,12 +30,12 @@ def address_in(refusal: IpNotAllowed) -> str | None:
 
 
 def addresses(ip_list: str | None) -> list[str]:
-    """The addresses of an IP list, one by one."""
+    """Split an IP list into its addresses."""
     return [part.strip() for part in (ip_list or "").split(",") if part.strip()]
 
 
 def is_public(address: str) -> bool:
-    """Whether the exchange can ever see this address, or one of this network; False for what is neither."""
+    """Return True for a public address or network, which the exchange can see; False for any other text."""
     try:
         return ipaddress.ip_network(address, strict=False).is_global
     except ValueError:
@@ -44,14 +44,14 @@ def is_public(address: str) -> bool:
 
 @asynccontextmanager
 async def on_list(spot: Spot, api_key: str, address: str) -> AsyncIterator[list[str]]:
-    """Hold `address` on the IP list of `api_key`, and take it out at the end, whatever ends it.
+    """Add `address` to the IP list of `api_key`, and remove it at the end of the block, also after an error.
 
-    `spot` belongs to a client whose key may change that list. Yields the list as it is then. Raises ConfigError when
-    the list is empty (it would shut everybody else out) or full, MexcError.
+    `spot` belongs to a client whose key may change that list. Yields the list with the address. Raises ConfigError
+    when the list has the address, is full, or is empty (the address would lock out all others), and MexcError.
     """
     before = addresses((await spot.api_key_info(access_key=api_key)).ip_white_list)
     if not before:
-        raise ConfigError("the key has no IP list: every address may use it, and adding one would shut out the others")
+        raise ConfigError("the key has no IP list: every address may use it, and adding one would lock out the others")
     if address in before:
         raise ConfigError(f"{address} is on the key's IP list already")
     if len(before) >= MAX_ADDRESSES:
@@ -64,7 +64,7 @@ async def on_list(spot: Spot, api_key: str, address: str) -> AsyncIterator[list[
 
 
 async def _take_out(spot: Spot, api_key: str, address: str) -> None:
-    """Take the address out of the list as it is now, which others may have changed; until it is not in it any more."""
+    """Remove the address from the current list, which others may have changed. Retries failures, then raises."""
     pause_s = PAUSE_S
     for left in reversed(range(TRIES)):
         try:
@@ -78,8 +78,8 @@ async def _take_out(spot: Spot, api_key: str, address: str) -> None:
         except MexcError as error:
             if not left:
                 raise MexcError(
-                    f"{address} is still on the IP list of the key: take it out on MEXC's key page ({error})"
+                    f"{address} is still on the IP list of the key: remove it on MEXC's key page ({error})"
                 ) from error
             await asyncio.sleep(pause_s)
             pause_s *= 2
-    raise MexcError(f"{address} stays, as the last on the key's IP list: without it every address could use the key")
+    raise MexcError(f"{address} stays: it is the last on the key's IP list, and without it every address could use the key")

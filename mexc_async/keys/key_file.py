@@ -1,4 +1,4 @@
-"""The encrypted key file: only its owner may read it, and a change replaces it whole or not at all."""
+"""The encrypted key file: only its owner may read it, and a change replaces it atomically."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class KeyFile:
-    """Keys in a file, sealed with a password. The password is kept in memory once it was asked for."""
+    """Key store in a file encrypted with a password. The password stays in memory after the first prompt."""
 
     def __init__(self, path: Path, password: Password, *, cost: int = COST) -> None:
-        """Raises ConfigError where a file cannot be made its owner's alone."""
+        """Name the file; the first access reads it. Raises ConfigError on a system without file modes."""
         if os.name != "posix":
             raise ConfigError("the encrypted key file needs a system with file modes; use the system's keyring")
         self.path = path
@@ -33,7 +33,7 @@ class KeyFile:
         return f"KeyFile({str(self.path)!r})"
 
     def read(self) -> KeyBook:
-        """The keys; a file that is not there holds none. Raises ConfigError."""
+        """Read the keys; a missing file holds none. Raises ConfigError."""
         try:
             sealed = self._bytes()
             return KeyBook() if sealed is None else KeyBook.decode(unseal(sealed, lambda: self._secret(False)))
@@ -45,7 +45,7 @@ class KeyFile:
             raise ConfigError(f"key file {self.path}: {error.strerror or error}") from None
 
     def change(self, edit: Callable[[KeyBook], KeyBook]) -> KeyBook:
-        """Read, edit and write; nobody else writes meanwhile. Raises ConfigError, with the file as it was."""
+        """Read, edit and write under a lock. Raises ConfigError, with the file unchanged."""
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with self._locked():
@@ -60,7 +60,7 @@ class KeyFile:
         return book
 
     def stamp(self) -> Hashable:
-        """Differs whenever the file was written in between."""
+        """Return a value that differs after every write to the file."""
         try:
             found = self.path.stat()
         except OSError:
@@ -84,7 +84,7 @@ class KeyFile:
             raise
 
     def _opened(self, path: str, _: int) -> int:
-        # Non-blocking, or a named pipe in its place would hold the program up.
+        # Non-blocking, or a named pipe in the file's place would block the program.
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
             self._check(os.fstat(handle))
@@ -95,18 +95,18 @@ class KeyFile:
 
     def _check(self, found: os.stat_result) -> None:
         if not stat.S_ISREG(found.st_mode):
-            raise ConfigError("it is no plain file")
+            raise ConfigError("it is not a regular file")
         if found.st_uid != os.geteuid():
             raise ConfigError(f"it belongs to user {found.st_uid}, not to you")
         mode = stat.S_IMODE(found.st_mode)
         if mode & _OTHERS:
-            raise ConfigError(f"its mode {mode:04o} lets others in; close it with: chmod 600 {self.path}")
+            raise ConfigError(f"its mode {mode:04o} lets other users read it; close it with: chmod 600 {self.path}")
         if found.st_size > _LARGEST:
             raise ConfigError("it is too large for a key file")
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        """Hold the folder, so that no second file has to be left behind."""
+        """Lock the folder, which leaves no lock file behind."""
         import fcntl
 
         handle = os.open(self.path.parent, os.O_RDONLY | os.O_CLOEXEC)
@@ -121,7 +121,7 @@ class KeyFile:
 
     def _replace(self, sealed: bytes) -> None:
         draft = self.path.with_name(f"{self.path.name}.new")
-        draft.unlink(missing_ok=True)  # of a process that was killed while it wrote
+        draft.unlink(missing_ok=True)  # left by a process killed while it wrote
         try:
             handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             with os.fdopen(handle, "wb") as file:

@@ -1,9 +1,8 @@
-"""Bytes sealed with a password: scrypt makes the key, AES-GCM encrypts and notices every change.
+"""Encryption with a password: scrypt derives the key, AES-GCM encrypts and detects every change.
 
     mexc-keys, version, cost | salt | nonce | ciphertext and its tag | SHA-256 of all before
 
-The digest tells damage from a wrong password; that nobody changed anything on purpose is what the tag proves, which
-covers the head as well.
+The digest separates damage from a wrong password. The tag proves that nobody tampered with the content or the head.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 COST = 17
-"""log2 of scrypt's N, with r = 8 and p = 1: 128 MB and about half a second for each guess."""
+"""log2 of scrypt's N, with r = 8 and p = 1: 128 MB and about 0.5 s per guess."""
 COSTS = range(10, 21)
 MIN_PASSWORD = 8
 _MAGIC = b"mexc-keys\x01"
@@ -30,11 +29,11 @@ _HEAD = _NONCE + 12
 _TAG = 16
 _DIGEST = 32
 Password = Callable[[bool], str]
-"""Gives the password; True asks for one for a new file."""
+"""Function that returns the password; True asks for the password of a new file."""
 
 
 def seal(data: bytes, password: str, cost: int = COST) -> bytes:
-    """Encrypt. Raises ConfigError when the password is too short, or `cryptography` is not installed."""
+    """Encrypt data. Raises ConfigError when the password is too short, or `cryptography` is not installed."""
     if len(password) < MIN_PASSWORD:
         raise ConfigError(f"the password must have at least {MIN_PASSWORD} characters")
     head = _MAGIC + bytes([cost]) + os.urandom(_HEAD - _SALT)
@@ -43,15 +42,15 @@ def seal(data: bytes, password: str, cost: int = COST) -> bytes:
 
 
 def unseal(sealed: bytes, password: Callable[[], str]) -> bytes:
-    """Decrypt; the password is asked for only when the bytes are whole.
+    """Decrypt data; ask for the password only if the data is complete.
 
-    Raises ConfigError: another kind of file, damaged, or a wrong password.
+    Raises ConfigError for another kind of file, damage, or a wrong password.
     """
     body, digest = sealed[:-_DIGEST], sealed[-_DIGEST:]
     if not sealed.startswith(_MAGIC[:-1]):
-        raise ConfigError("it is no key file")
+        raise ConfigError("it is not a key file")
     if len(body) < _HEAD + _TAG or sha256(body).digest() != digest:
-        raise ConfigError("it is damaged: put a copy in its place, or remove it and add the keys anew")
+        raise ConfigError("it is damaged: put a copy in its place, or remove it and add the keys again")
     if not sealed.startswith(_MAGIC) or sealed[_SALT - 1] not in COSTS:
         raise ConfigError("it was written by a newer release")
     return _decrypted(body[:_HEAD], password(), body[_HEAD:])
@@ -71,7 +70,7 @@ def _decrypted(head: bytes, password: str, data: bytes) -> bytes:
 
 
 def _cipher(head: bytes, password: str) -> tuple[AESGCM, type[Exception]]:
-    """AES-GCM with the key that the password makes with the head's salt, and the error of a wrong one."""
+    """Return AES-GCM with the key derived from the password and the head's salt, and its error for a wrong key."""
     try:
         from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM

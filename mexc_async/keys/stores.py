@@ -1,4 +1,4 @@
-"""Which store, and where its password comes from."""
+"""Choice of the key store, and of the source of its password."""
 
 from __future__ import annotations
 
@@ -23,51 +23,51 @@ _LONGEST = 4096
 
 
 class KeyStore(Protocol):
-    """Keeps a book of keys: `KeyFile`, `OsKeyring`, or one of your own."""
+    """Key store: `KeyFile`, `OsKeyring`, or one of your own."""
 
     def read(self) -> KeyBook:
-        """The keys. Raises ConfigError."""
+        """Read the keys. Raises ConfigError."""
         ...
 
     def change(self, edit: Callable[[KeyBook], KeyBook]) -> KeyBook:
-        """Read, edit and write, or leave everything as it was. Raises ConfigError."""
+        """Read, edit and write the keys, all or nothing. Raises ConfigError."""
         ...
 
     def stamp(self) -> Hashable:
-        """Differs whenever the keys were changed in between; cheap."""
+        """Return a value that differs after every change; cheap to call."""
         ...
 
 
 class NamedKey:
-    """One key of a store, read anew whenever it is asked for."""
+    """One key of a store, read at each access."""
 
     def __init__(self, store: KeyStore, name: str | None = None) -> None:
         self.store = store
         self.name = name
 
     def load(self) -> Credentials:
-        """The key as it is stored now. Raises ConfigError."""
+        """Read the key from the store. Raises ConfigError."""
         return self.store.read()[self.name].credentials()
 
     def follows(self, api_key: str) -> bool:
-        """Whether a rotation put what is stored now in place of this access key. Raises ConfigError."""
+        """Return True if the stored key replaced this access key in a rotation. Raises ConfigError."""
         return self.store.read()[self.name].follows == api_key
 
     def stamp(self) -> Hashable:
-        """Differs whenever the store was changed in between."""
+        """Return a value that differs after every change of the store."""
         return self.store.stamp()
 
 
 def open_store(
     where: str | None = None, *, password: Password | None = None, environ: Mapping[str, str] | None = None
 ) -> KeyStore:
-    """The store that `where` names, else MEXC_KEYS, else the key file in the user's configuration folder.
+    """Open the store that `where` names, else MEXC_KEYS, else the key file in the user's configuration folder.
 
     Args:
         where: `keyring` for the system's keyring, or the path of a key file.
-        password: of the key file; by default MEXC_KEYS_PASSWORD, the file descriptor that MEXC_KEYS_PASSWORD_FD
-            names, or the terminal.
-        environ: instead of the process's environment.
+        password: source of the key file's password; default: MEXC_KEYS_PASSWORD, the file descriptor that
+            MEXC_KEYS_PASSWORD_FD names, or the terminal.
+        environ: variables to use instead of the process's environment.
 
     Raises ConfigError.
     """
@@ -81,7 +81,7 @@ def open_store(
 
 
 def password_from(environ: Mapping[str, str], fd: int | None = None) -> Password:
-    """Who gives the password: a file descriptor, the environment, or who sits at the terminal."""
+    """Return a function that gets the password from a file descriptor, the environment, or the terminal."""
 
     def ask(is_new: bool) -> str:
         if fd is not None:
@@ -109,11 +109,11 @@ def _from_terminal(is_new: bool) -> str:
         os.close(os.open(os.ctermid(), os.O_RDWR | os.O_NOCTTY))
     except OSError:
         raise ConfigError(
-            f"it needs its password: set {PASSWORD_VARIABLE} or {FD_VARIABLE}, or run this at a terminal"
+            f"the password is missing: set {PASSWORD_VARIABLE} or {FD_VARIABLE}, or run this at a terminal"
         ) from None
     try:
         password = getpass.getpass("Password of the key file: ")
-        if is_new and getpass.getpass("The same again: ") != password:
+        if is_new and getpass.getpass("Repeat the password: ") != password:
             raise ConfigError("the two passwords differ")
     except EOFError:
         raise ConfigError("no password was given") from None

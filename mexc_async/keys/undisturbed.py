@@ -1,4 +1,4 @@
-"""Work that is to be done to its end although whoever waits for it is cancelled."""
+"""Work that a cancellation does not stop."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 async def undisturbed(work: Coroutine[Any, Any, T]) -> T:
-    """Do `work` and return its result; a cancellation meanwhile is raised afterwards."""
+    """Run `work` to its end and return its result; raise a cancellation only afterwards."""
     task = asyncio.get_running_loop().create_task(work)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
