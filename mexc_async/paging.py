@@ -1,12 +1,12 @@
-"""Whole histories, page by page: plain async generators over the endpoints, oldest first, each item once.
+"""Complete histories, page by page: async generators over the endpoints, oldest first, each item once.
 
     async for bar in paging.klines(mexc.spot, symbol="BTCUSDT", interval="1m", start_time=start_ms):
         ...
 
-Pages are fetched as the items are consumed and wait for the rate limits like every call. Nothing is kept between
-runs: to go on after the last item that you have, start from its time and leave out what you have of it, as each
-function says. Times are milliseconds UTC, both ends included; without `end_time` a history ends now. Each raises
-InvalidRequest for a start that is further back than MEXC tells of, and what its endpoint raises.
+Each generator fetches pages as the items are consumed, and waits for the rate limits like every call. Generators store
+no position: to resume, start from the time of your last item and skip the items that you have, as each function says.
+Times are milliseconds UTC, both ends included; without `end_time` a history ends now. Each function raises
+InvalidRequest for a start further back than MEXC's history, and the errors of its endpoint.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ T = TypeVar("T")
 SECOND: Final = 1000
 HOUR: Final = 3600 * SECOND
 DAY: Final = 24 * HOUR
-_WEEK: Final = 7 * DAY - 10 * SECOND  # what one call may ask for, with room for the second that spans overlap by
+_WEEK: Final = 7 * DAY - 10 * SECOND  # the longest span of one call, less room for overlaps of a second
 STEP_MS: Final[dict[str, int]] = {
     "1m": 60 * SECOND,
     "5m": 300 * SECOND,
@@ -41,13 +41,13 @@ STEP_MS: Final[dict[str, int]] = {
     "1W": 7 * DAY,
     "1M": 28 * DAY,
 }
-"""Length of a bar, at least."""
+"""Minimum length of a bar in milliseconds, by interval."""
 BARS: Final = 500
-"""Bars of one answer, by the documents of 2026."""
+"""Maximum number of bars per answer, by the documents of 2026."""
 ROWS: Final = 1000
-"""Rows of one answer."""
+"""Maximum number of rows per answer."""
 _FILLS: Final = 100
-"""Fills of one answer by the documents; newer measurements say 1000."""
+"""Maximum number of fills per answer by the documents; newer measurements say 1000."""
 
 
 async def klines(
@@ -59,9 +59,9 @@ async def klines(
     end_time: int | None = None,
     at_once: int = 4,
 ) -> AsyncIterator[Kline]:
-    """Bars that opened at `start_time` or later and have closed by `end_time`; one that still runs is left out.
+    """Yield the klines that opened at `start_time` or later and have closed by `end_time`, without the current one.
 
-    To go on, start from the `close_time` of the last bar that you have. `at_once`: pages that are fetched together.
+    To resume, start from the `close_time` of your last bar. `at_once`: number of pages to fetch concurrently, 1 to 100.
     """
 
     async def ask(low: int, high: int) -> list[Kline]:
@@ -70,7 +70,7 @@ async def klines(
 
     async def span(low: int, high: int) -> list[Kline]:
         found: list[Kline] = []
-        while page := await ask(low, high):  # again where the end is missing: it may have been cut off
+        while page := await ask(low, high):  # ask again if the end is missing: the answer may have been cut off
             found += page
             last = max(bar.open_time for bar in page)
             if last + step > high:
@@ -78,14 +78,16 @@ async def klines(
             low = last + 1
         return found
 
-    KlinesQuery(symbol=symbol, interval=interval, start_time=start_time, end_time=end_time)  # refuses what is wrong
+    KlinesQuery(symbol=symbol, interval=interval, start_time=start_time, end_time=end_time)  # validates them
     between(1, 100)("at_once", at_once)
     step = STEP_MS[interval]
     end_ms = await _end(spot, start_time, end_time)
     width = BARS * step - 1
     cursor, is_listed = start_time, step >= DAY
     while cursor < end_ms:
-        lows = range(cursor, min(cursor + at_once * width, end_ms), width)  # spans touch, be their ends included or not
+        lows = range(
+            cursor, min(cursor + at_once * width, end_ms), width
+        )  # spans touch, so the exchange may include their ends or not
         calls = [span(low, min(low + width, end_ms)) for low in lows]
         bars = sorted((bar for page in await _together(calls) for bar in page), key=lambda bar: bar.open_time)
         for bar in bars:
@@ -99,8 +101,8 @@ async def klines(
 
 
 async def _first_day(spot: Spot, symbol: str, start_ms: int, end_ms: int) -> int:
-    """When a symbol began to trade, to the day before; `end_ms` if it did not."""
-    start_ms = max(start_ms - DAY, 0)  # the day that it falls into has begun earlier
+    """Return the day before a symbol's first bar, milliseconds UTC; `end_ms` if it has none."""
+    start_ms = max(start_ms - DAY, 0)  # its day began earlier
     while start_ms < end_ms:
         high = min(start_ms + BARS * DAY - 1, end_ms)
         days = await spot.klines(symbol=symbol, interval="1d", start_time=start_ms, end_time=high, limit=BARS)
@@ -111,7 +113,7 @@ async def _first_day(spot: Spot, symbol: str, start_ms: int, end_ms: int) -> int
 
 
 async def _together(calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
-    """All of them at the same time; the first failure ends the others."""
+    """Await the calls concurrently; the first failure cancels the others and is raised."""
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(call) for call in calls]
@@ -123,10 +125,10 @@ async def _together(calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
 async def agg_trades(
     spot: Spot, *, symbol: str, start_time: int, end_time: int | None = None, skip: int = 0
 ) -> AsyncIterator[AggTrade]:
-    """Aggregated trades; their times and the ends of the span are whole seconds, at most the one before now.
+    """Yield aggregated trades up to the last full second; their times and the period's ends are whole seconds.
 
-    To go on, start from the time of the last trade that you have, with `skip` the number of trades that you have of
-    that second. Raises ProtocolError for a second with more trades than one answer holds: MEXC tells of no more.
+    To resume, start from the time of your last trade, with `skip` the number of trades that you have of that second.
+    Raises ProtocolError for a second with more trades than one answer holds: MEXC does not return the rest.
     """
 
     async def fetch(low: int, high: int) -> list[AggTrade]:
@@ -149,10 +151,10 @@ async def my_trades(
     end_time: int | None = None,
     seen: Collection[str] = (),
 ) -> AsyncIterator[Fill]:
-    """The account's fills of a symbol, up to 30 days back; their times are whole seconds, and they may come late.
+    """Yield the account's fills of a symbol, up to 30 days back; times are whole seconds, and MEXC may list fills late.
 
-    To go on, start a while before the last fill that you have, with `seen` the ids that you have since then. Raises
-    ProtocolError for a second with more fills than one answer holds.
+    To resume, start a while before your last fill, with `seen` the ids that you have since then. Raises ProtocolError
+    for a second with more fills than one answer holds.
     """
 
     async def fetch(low: int, high: int) -> list[Fill]:
@@ -174,9 +176,9 @@ async def all_orders(
     end_time: int | None = None,
     seen: Collection[str] = (),
 ) -> AsyncIterator[Order]:
-    """Orders of a symbol in any state, up to 7 days back.
+    """Yield the orders of a symbol in any state, up to 7 days back.
 
-    To go on, start from the time of the last order that you have, with `seen` the order ids that you have since then.
+    To resume, start from the time of your last order, with `seen` the order ids that you have since then.
     """
 
     async def fetch(low: int, high: int) -> list[Order]:
@@ -196,7 +198,7 @@ async def deposits(
     coin: str | None = None,
     status: DepositStatusCode | None = None,
 ) -> AsyncIterator[Deposit]:
-    """Deposits, up to 90 days back. To go on, start from the second after the last one that you have."""
+    """Yield deposits, up to 90 days back. To resume, start from the second after your last deposit."""
 
     async def fetch(low: int, high: int) -> list[Deposit]:
         return await spot.deposit_history(coin=coin, status=status, start_time=low, end_time=high, limit=ROWS)
@@ -218,9 +220,9 @@ async def withdrawals(
     status: WithdrawStatusCode | None = None,
     seen: Collection[str] = (),
 ) -> AsyncIterator[Withdrawal]:
-    """Withdrawals, up to 90 days back.
+    """Yield withdrawals, up to 90 days back.
 
-    To go on, start from the time of the last one that you have, with `seen` the ids that you have since then.
+    To resume, start from the time of your last withdrawal, with `seen` the ids that you have since then.
     """
 
     async def fetch(low: int, high: int) -> list[Withdrawal]:
@@ -241,9 +243,9 @@ async def transfers(
     end_time: int | None = None,
     seen: Collection[str] = (),
 ) -> AsyncIterator[Transfer]:
-    """Transfers between the account's own wallets, up to 180 days back.
+    """Yield transfers between the account's own wallets, up to 180 days back.
 
-    To go on, start from the time of the last one that you have, with `seen` the ids that you have since then.
+    To resume, start from the time of your last transfer, with `seen` the ids that you have since then.
     """
     types: dict[str, AccountTypeName] = {"from_account_type": from_account_type, "to_account_type": to_account_type}
 
@@ -268,7 +270,7 @@ async def sub_transfers(
     to_account: str | None = None,
     seen: Collection[str] = (),
 ) -> AsyncIterator[Transfer]:
-    """Transfers between the main account and sub-accounts; the rest as for `transfers`."""
+    """Yield transfers between the main account and sub-accounts; otherwise as `transfers`."""
 
     async def fetch(low: int, high: int, page: int) -> tuple[list[Transfer], int | None]:
         found = await spot.sub_universal_transfer_history(
@@ -292,7 +294,7 @@ async def sub_transfers(
 async def internal_transfers(
     spot: Spot, *, start_time: int, end_time: int | None = None, seen: Collection[str] = ()
 ) -> AsyncIterator[InternalTransfer]:
-    """Transfers to and from others on the exchange; the rest as for `transfers`."""
+    """Yield transfers to and from other users of the exchange; otherwise as `transfers`."""
 
     async def fetch(low: int, high: int, page: int) -> tuple[list[InternalTransfer], int | None]:
         found = await spot.internal_transfer_history(start_time=low, end_time=high, page=page, limit=100)
@@ -307,14 +309,14 @@ async def internal_transfers(
 
 
 async def _end(spot: Spot, start_ms: int, end_ms: int | None, *, days: int | None = None, margin_ms: int = 0) -> int:
-    """The end of a history: now, by the exchange's clock, at the latest. Raises InvalidRequest."""
+    """Return the end of a history: `end_ms`, at most now by the exchange's clock. Raises InvalidRequest."""
     for name, value in (("start_time", start_ms), ("end_time", start_ms if end_ms is None else end_ms)):
         whole(name, value)
         if value < start_ms:
             raise InvalidRequest(f"start_time {start_ms} is after end_time {end_ms}")
     now_ms = (await spot.server_time()).server_time
     if days is not None and start_ms < now_ms - days * DAY:
-        raise InvalidRequest(f"start_time {start_ms} is more than {days} days back, the most that MEXC tells of")
+        raise InvalidRequest(f"start_time {start_ms} is more than {days} days back, the limit of MEXC's history")
     if margin_ms:
         now_ms = now_ms // margin_ms * margin_ms - 1
     return now_ms if end_ms is None else min(end_ms, now_ms)
@@ -329,11 +331,11 @@ async def _spans(
     key: Callable[[T], Hashable] | None = None,
     full: Collection[int] = (),
 ) -> AsyncIterator[T]:
-    """Rows of endpoints that are asked by time only: a span whose rows may not have fitted into its answer is narrowed.
+    """Yield rows of endpoints that page by time; halve a span whose answer may have been cut off.
 
-    Spans begin at whole seconds. Where rows have a key, spans overlap by a second, so that nothing falls between them
-    if the exchange reads their ends to the second or leaves the last one out; rows that two answers hold are told by
-    their key, and equal ones counted. `full` holds further sizes that an answer may be cut to, while none was larger.
+    Spans begin at whole seconds. If rows have a key, spans overlap by a second, so that no row is lost if the exchange
+    cuts a span's ends to the second or excludes the last one. The key finds rows that are in two answers, and equal
+    rows are counted. `full` holds further sizes that an answer may be cut to, as long as no answer was larger.
     """
     low, width, most = start_ms // SECOND * SECOND, longest_ms, 0
     before: Counter[Hashable] = Counter()
@@ -347,13 +349,13 @@ async def _spans(
         else:
             if width == SECOND:
                 raise ProtocolError(
-                    f"the second at {low} has {len(rows)} rows or more, and the exchange tells of no more; "
-                    f"to do without them go on from {low + SECOND}"
+                    f"the second at {low} has {len(rows)} rows or more, and the exchange returns no more; "
+                    f"to skip them, resume from {low + SECOND}"
                 )
             width = max(SECOND, width // 2 // SECOND * SECOND)
             continue
         now: Counter[Hashable] = Counter()
-        rows.reverse()  # they come newest first; rows of one second keep their order
+        rows.reverse()  # MEXC sends newest first; rows of one second stay in order
         rows.sort(key=time_of)
         for row in rows:
             if key is not None:
@@ -364,7 +366,7 @@ async def _spans(
 
 
 def _overlaps(is_keyed: bool, width: int) -> tuple[int, ...]:
-    """By how much to ask beyond the end of a span; in turn, while the answer may be cut."""
+    """Return the milliseconds to ask beyond a span's end, to try in turn while the answer may be cut off."""
     if not is_keyed:
         return (0,)
     return (SECOND,) if width > SECOND else (SECOND, 1, 0)
@@ -378,7 +380,7 @@ async def _pages(
     time_of: Callable[[T], int],
     key: Callable[[T], Hashable],
 ) -> AsyncIterator[T]:
-    """Rows of endpoints that number their pages, week by week; a row that comes twice is told by its key."""
+    """Yield rows of endpoints with page numbers, week by week; the key finds rows that come twice."""
     low = start_ms // SECOND * SECOND
     before: set[Hashable] = set()
     while low <= end_ms:

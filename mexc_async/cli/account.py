@@ -38,7 +38,9 @@ def balances(
 
 def orders(
     symbol: Annotated[str | None, typer.Argument(help="A symbol, such as BTCUSDT; default: all.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="Orders in any state of the last 24 hours; needs a symbol.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Orders in any state of the last 24 hours; needs a symbol.")
+    ] = False,
     json: AsJson = False,
     sim: Sim = False,
     rest: Rest = None,

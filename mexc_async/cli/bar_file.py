@@ -67,7 +67,9 @@ class BarFile:
             try:
                 begun = msgspec.json.decode(self._marker.read_bytes(), type=Download)
             except msgspec.MsgspecError:
-                raise ConfigError(f"{self._marker} is not the marker of a download; remove it and {self.path}") from None
+                raise ConfigError(
+                    f"{self._marker} is not the marker of a download; remove it and {self.path}"
+                ) from None
             if begun != download:
                 raise ConfigError(f"--out {self.path}: it is a download of {begun}; name another file, or remove both")
             return

@@ -26,9 +26,7 @@ _NAMED = re.compile(r"(GET|POST|PUT|DELETE) /\S+")
 
 LogPath = Annotated[Path, typer.Argument(metavar="PATH", help="A call log, one of its rotated files, or their folder.")]
 Endpoint = Annotated[str | None, typer.Option(help="An endpoint: new_order, or 'POST /api/v3/order'.")]
-Error = Annotated[
-    str | None, typer.Option(help="An error class or code; refused, failed or unknown; or any.")
-]
+Error = Annotated[str | None, typer.Option(help="An error class or code; refused, failed or unknown; or any.")]
 Moment = "2026-11-25, 2026-11-25T09:30 (UTC unless it has an offset), or 90s, 15m, 2h, 7d ago"
 Since = Annotated[str | None, typer.Option(help=f"Start, inclusive: {Moment}.")]
 Until = Annotated[str | None, typer.Option(help="End, exclusive, in the same form.")]

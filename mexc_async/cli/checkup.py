@@ -193,7 +193,9 @@ def _permissions(info: ApiKeyInfo) -> list[Finding]:
     found = [Finding("permissions", OK, ", ".join(has) or "none")]
     if WITHDRAW in has:
         found.append(
-            Finding("withdrawals", WARNING, "THE KEY MAY WITHDRAW: anyone who holds it can take the money", ADVICE_WITHDRAW)
+            Finding(
+                "withdrawals", WARNING, "THE KEY MAY WITHDRAW: anyone who holds it can take the money", ADVICE_WITHDRAW
+            )
         )
     if lacking := [name for name in FOR_TRADING if name not in has]:
         found.append(
@@ -207,7 +209,9 @@ def _permissions(info: ApiKeyInfo) -> list[Finding]:
 def _ip_list(info: ApiKeyInfo, is_sim: bool) -> list[Finding]:
     listed = addresses(info.ip_white_list)
     if not listed:
-        return [Finding("IP list", WARNING, "EVERY ADDRESS MAY USE THE KEY, and it expires after 90 days", ADVICE_IP_LIST)]
+        return [
+            Finding("IP list", WARNING, "EVERY ADDRESS MAY USE THE KEY, and it expires after 90 days", ADVICE_IP_LIST)
+        ]
     found = [Finding("IP list", OK, ", ".join(listed)), Finding("this machine", OK, "is on the IP list")]
     never = [address for address in listed if not is_public(address)]
     if never and not is_sim:

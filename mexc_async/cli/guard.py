@@ -22,7 +22,9 @@ HeartbeatFile = Annotated[
     Path | None, typer.Option(help="File to watch; the client touches it: mexc.orders.heartbeat(FILE).")
 ]
 MaxAge = Annotated[float, typer.Option(help="Seconds without a heartbeat until the client counts as gone.")]
-Prefix = Annotated[str | None, typer.Option(help="Cancel orders whose client order id starts with this order_id_prefix.")]
+Prefix = Annotated[
+    str | None, typer.Option(help="Cancel orders whose client order id starts with this order_id_prefix.")
+]
 All = Annotated[bool, typer.Option("--all", help="Cancel every open order of the account.")]
 Window = Annotated[int, typer.Option(help="Largest recv_window_ms that the client uses.")]
 GiveUp = Annotated[float, typer.Option(help="Seconds until the guard gives up cancelling.")]
@@ -90,5 +92,7 @@ def _task(prefix: str | None, every: bool, recv_window_ms: int, give_up_s: float
         raise ConfigError(f"--recv-window-ms {recv_window_ms} must be from 1 to {MAX_RECV_WINDOW_MS}")
     least_s = (recv_window_ms + MARGIN_MS) / 1000
     if not least_s <= give_up_s <= 1e6:
-        raise ConfigError(f"--give-up-s {give_up_s:g} must be from {least_s:g}, when no order can be accepted any more, to 1e6")
+        raise ConfigError(
+            f"--give-up-s {give_up_s:g} must be from {least_s:g}, when no order can be accepted any more, to 1e6"
+        )
     return Task(prefix, recv_window_ms, give_up_s)

@@ -26,10 +26,17 @@ _LONGEST_S = 24 * 3600
 
 def rotate(
     name: Name,
-    through: Annotated[str | None, typer.Option(help="Name of the main account's key, for a sub-account's key.")] = None,
-    wait: Annotated[int, typer.Option(help="Seconds for running clients to switch, before the old key is deleted.")] = 60,
+    through: Annotated[
+        str | None, typer.Option(help="Name of the main account's key, for a sub-account's key.")
+    ] = None,
+    wait: Annotated[
+        int, typer.Option(help="Seconds for running clients to switch, before the old key is deleted.")
+    ] = 60,
     same_account: Annotated[
-        bool, typer.Option("--same-account", help="The old key has expired; confirm that the new one is of the same account.")
+        bool,
+        typer.Option(
+            "--same-account", help="The old key has expired; confirm that the new one is of the same account."
+        ),
     ] = False,
     created: Created = None,
     rest: Rest = None,
@@ -107,7 +114,10 @@ async def _rotate(keys: KeyStore, name: str, through: str, wait: int, rest: str 
         unfinished = rotation.old.replaces
         if unfinished is None:
             new = await rotation.switch()
-            print(f"{name} is {masked(new.api_key)} now; {masked(rotation.old.api_key)} will be deleted in {wait} s", flush=True)
+            print(
+                f"{name} is {masked(new.api_key)} now; {masked(rotation.old.api_key)} will be deleted in {wait} s",
+                flush=True,
+            )
             await asyncio.sleep(wait)
         await rotation.finish()
         print(f"{masked(unfinished or rotation.old.api_key)} is deleted at the exchange")

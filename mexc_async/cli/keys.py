@@ -28,7 +28,9 @@ Where = Annotated[
 PasswordFd = Annotated[
     int | None, typer.Option(help="File descriptor to read the key file's password from, instead of a prompt.")
 ]
-Created = Annotated[str | None, typer.Option(help="Date of the key's creation at MEXC, such as 2026-09-01; default: now.")]
+Created = Annotated[
+    str | None, typer.Option(help="Date of the key's creation at MEXC, such as 2026-09-01; default: now.")
+]
 _LONGEST_LINE = 4096
 
 

@@ -81,9 +81,7 @@ def _command(side: SideName) -> Callable[..., None]:
 
         carry_out(mexc, work)
 
-    order.__doc__ = (
-        f"{side.title()}, and show the result. Ctrl-C before the exchange confirms the order cancels it."
-    )
+    order.__doc__ = f"{side.title()}, and show the result. Ctrl-C before the exchange confirms the order cancels it."
     return order
 
 

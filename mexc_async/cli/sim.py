@@ -31,7 +31,8 @@ ApiKey = Annotated[
 ApiSecret = Annotated[
     str | None,
     typer.Option(
-        envvar="MEXC_SIM_API_SECRET", help="Secret of the main account; default: a public demo pair (docs/simulator.md)."
+        envvar="MEXC_SIM_API_SECRET",
+        help="Secret of the main account; default: a public demo pair (docs/simulator.md).",
     ),
 ]
 LimitProfile = Annotated[str, typer.Option(help="Rate limits: default, guide or none.")]

@@ -82,4 +82,6 @@ async def _take_out(spot: Spot, api_key: str, address: str) -> None:
                 ) from error
             await asyncio.sleep(pause_s)
             pause_s *= 2
-    raise MexcError(f"{address} stays: it is the last on the key's IP list, and without it every address could use the key")
+    raise MexcError(
+        f"{address} stays: it is the last on the key's IP list, and without it every address could use the key"
+    )

@@ -1,1 +1,1 @@
-"""The spot API, declared."""
+"""Declarations of the spot API: endpoints, answers and pushes."""

@@ -15,29 +15,29 @@ from mexc_async.spot.parameters import IpList, PageLimit, Period, Symbol
 
 
 class KycLevel(Answer, frozen=True, kw_only=True):
-    """How far the identity check went."""
+    """The account's level of identity verification."""
 
     status: Coded[KycStatus]
 
 
 class Uid(Answer, frozen=True, kw_only=True):
-    """The account's number."""
+    """The account's uid."""
 
     uid: Text
 
 
 class ApiKeyInfo(Answer, frozen=True, kw_only=True):
-    """What a key may do and how long it lasts."""
+    """A key's permissions, IP list and remaining days."""
 
     note: str | None = None
     access_key: str
     create_time: TimeMs
     permissions: str
-    """Joined by commas."""
+    """Permissions, separated by commas."""
     remaining_validity: int
-    """Days; 0 ended, -999 permanent."""
+    """Days until the key expires; 0 expired, -999 permanent."""
     ip_white_list: str | None = None
-    """Joined by commas; empty allows every address."""
+    """Addresses, separated by commas; empty allows every address."""
     status: KeyStatus | None = None
 
 
@@ -47,7 +47,7 @@ class ApiKeyChange(Answer, frozen=True, kw_only=True):
     note: str | None = None
     api_key: str = ""
     access_key: str = field(name="apikey", default="")
-    """The same, as the exchange spells it here."""
+    """`api_key` under the exchange's other spelling."""
     ip_white_list: str | None = None
 
     def __post_init__(self) -> None:
@@ -55,7 +55,7 @@ class ApiKeyChange(Answer, frozen=True, kw_only=True):
 
 
 class MxDeduct(Answer, frozen=True, kw_only=True):
-    """Whether fees are paid in MX."""
+    """The setting to pay fees in MX."""
 
     mx_deduct_enable: bool
 
@@ -77,26 +77,26 @@ def _write(path: str, permission: str) -> Route:
 
 
 class KycStatusQuery(Request[KycLevel], frozen=True, kw_only=True):
-    """How far the identity check went."""
+    """Get the account's level of identity verification."""
 
     route = _read("/api/v3/kyc/status", 1)
 
 
 class UidQuery(Request[Uid], frozen=True, kw_only=True):
-    """The account's number."""
+    """Get the account's uid."""
 
     route = _read("/api/v3/uid", 1)
 
 
 class ApiKeyInfoQuery(Request[ApiKeyInfo], frozen=True, kw_only=True):
-    """Permissions, IP list and remaining days of a key. Known from secondary sources (2026)."""
+    """Get a key's permissions, IP list and remaining days. Known from secondary sources (2026)."""
 
     route = _read("/api/v3/apiKeyInfo", 1)
     access_key: str
 
 
 class SetApiKeyInfo(Request[ApiKeyChange], frozen=True, kw_only=True):
-    """Replace the IP list (up to 20 addresses, joined by commas) and note of a key.
+    """Replace a key's note and IP list (up to 20 addresses, separated by commas).
 
     Known from secondary sources (2026-06); the permission is inferred.
     """
@@ -108,21 +108,21 @@ class SetApiKeyInfo(Request[ApiKeyChange], frozen=True, kw_only=True):
 
 
 class SelfSymbolsQuery(Request[Wrapped[list[str]]], frozen=True, kw_only=True):
-    """Symbols that this account may trade by API."""
+    """List the symbols that this account may trade by API."""
 
     route = _read("/api/v3/selfSymbols", 1)
 
 
 class AccountQuery(Request[AccountAnswer], frozen=True, kw_only=True):
-    """Balances and what the account may do; 2 requests a second."""
+    """Get the account's balances and permissions; 2 requests per second."""
 
     route = _read("/api/v3/account", 10, Cost("account"))
 
 
 class MyTradesQuery(Period[list[Fill]], frozen=True, kw_only=True):
-    """The account's trades of a symbol, newest first, one month back; fills may lag behind an order's state.
+    """List the account's trades of a symbol, newest first, one month back; fills may lag behind an order's state.
 
-    `limit`: MEXC's documents say 100 by default and at most; the newest measurements say 10 and 1000.
+    `limit`: 100 by default and at most by MEXC's documents; 10 and 1000 by the newest measurements.
     """
 
     route = _read("/api/v3/myTrades", 10)
@@ -134,27 +134,27 @@ class MyTradesQuery(Period[list[Fill]], frozen=True, kw_only=True):
 
 
 class SetMxDeduct(Request[Wrapped[MxDeduct]], frozen=True, kw_only=True):
-    """Pay fees in MX, or stop doing so."""
+    """Switch the payment of fees in MX on or off."""
 
     route = _write("/api/v3/mxDeduct/enable", "SPOT_DEAL_WRITE")
     mx_deduct_enable: bool
 
 
 class MxDeductQuery(Request[Wrapped[MxDeduct]], frozen=True, kw_only=True):
-    """Whether fees are paid in MX."""
+    """Get the setting to pay fees in MX."""
 
     route = _read("/api/v3/mxDeduct/enable", 1, permission="SPOT_DEAL_READ")
 
 
 class TradeFeeQuery(Request[Wrapped[TradeFee]], frozen=True, kw_only=True):
-    """The account's maker and taker fees on a symbol, as ratios."""
+    """Get the account's maker and taker fees on a symbol, as ratios."""
 
     route = _read("/api/v3/tradeFee", 20)
     symbol: Symbol
 
 
 class Account(Resource):
-    """The account."""
+    """Endpoints of the account."""
 
     kyc_status = call(KycStatusQuery)
     uid = call(UidQuery)

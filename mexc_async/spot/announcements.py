@@ -1,4 +1,4 @@
-"""Notices of the exchange, such as listings. MEXC's page "Announcements"."""
+"""Announcements of the exchange, such as listings. MEXC's page "Announcements"."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mexc_async.errors import InvalidRequest
 from mexc_async.spot.models import Answer, Wrapped
 from mexc_async.spot.parameters import Count
 
-Language: TypeAlias = Annotated[str, Rule(matching("[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})+", "a locale, as in en-US"))]
+Language: TypeAlias = Annotated[str, Rule(matching("[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})+", "a locale, such as en-US"))]
 
 
 def _multiple_of_5(name: str, value: object) -> None:
@@ -21,7 +21,7 @@ def _multiple_of_5(name: str, value: object) -> None:
 
 
 class Announcement(Answer, frozen=True, kw_only=True):
-    """A notice."""
+    """One announcement."""
 
     title: str
     url: str
@@ -30,7 +30,7 @@ class Announcement(Answer, frozen=True, kw_only=True):
 
 
 class AnnouncementPage(Answer, frozen=True, kw_only=True):
-    """One page of notices."""
+    """One page of announcements."""
 
     list_field: ClassVar[str] = "details"
     details: list[Announcement]
@@ -38,16 +38,16 @@ class AnnouncementPage(Answer, frozen=True, kw_only=True):
 
 
 class AnnouncementsQuery(Request[Wrapped[list[AnnouncementPage]]], frozen=True, kw_only=True):
-    """Notices: 20 a page by default, 100 at most; `data` holds one page. 5 requests in 2 seconds."""
+    """List announcements, 20 per page by default, 100 at most; `data` holds one page. 5 requests per 2 seconds."""
 
     route = Route("GET", "/api/v3/announcements", costs=(Cost("ip"), Cost("announcements")), safe=True)
     language: Language | None = None
-    """en-US by default."""
+    """Locale of the texts; default en-US."""
     page: Count | None = None
     limit: Annotated[int, Rule(_multiple_of_5)] | None = None
 
 
 class Announcements(Resource):
-    """Notices."""
+    """Endpoints of announcements."""
 
     announcements = call(AnnouncementsQuery)

@@ -17,12 +17,12 @@ from mexc_async.spot.wallet import Wallet
 
 
 class Endpoints(Market, Trading, Account, SubAccountEndpoints, Wallet, UserStreams, Rebates, Broker, Announcements):
-    """The endpoints of every group."""
+    """All spot endpoints."""
 
 
 class Spot(Preparing[OrderAck], Endpoints):
-    """Every spot endpoint: `await mexc.spot.depth(symbol="BTCUSDT")`."""
+    """All spot endpoints with typed answers: `await mexc.spot.depth(symbol="BTCUSDT")`."""
 
 
 class RawSpot(RawAnswers, Preparing[Json], Endpoints):
-    """The same endpoints; answers come as the exchange sent them, undecoded."""
+    """All spot endpoints with answers as the exchange sends them, undecoded."""

@@ -1,7 +1,7 @@
-"""For brokers: sub-accounts of their customers, keys, deposits, transfers. MEXC's broker document; weights are assumed.
+"""Endpoints for brokers: customers' sub-accounts, keys, deposits and transfers. MEXC's broker document.
 
-What changes something goes in a JSON body, signed together with the query. Several permissions are as the document
-prints them, which may not be what the exchange asks for.
+Calls that change something send a JSON body, signed together with the query. The weights are assumed. Several
+permissions follow the document and may differ from the exchange's own.
 """
 
 from __future__ import annotations
@@ -35,12 +35,14 @@ BROKER_KEY_PERMISSIONS = (
     "SPOT_DEPOSIT_WRITE",
 )
 Permissions: TypeAlias = Annotated[str, Rule(listed(one_of(BROKER_KEY_PERMISSIONS)), BROKER_KEY_PERMISSIONS)]
-"""Permissions joined by commas."""
+"""Permissions, separated by commas."""
 
 
 def _md5(name: str, value: object) -> None:
     if not isinstance(value, str) or not re.fullmatch("[0-9a-fA-F]{32}", value):
-        raise InvalidRequest(f"{name} must be 32 hex digits, the MD5 of the password")  # which is not repeated here
+        raise InvalidRequest(
+            f"{name} must be 32 hex digits, the MD5 of the password"
+        )  # the message must not repeat the value
 
 
 PasswordMd5: TypeAlias = Annotated[str, Rule(_md5)]
@@ -55,25 +57,25 @@ class BrokerSubAccount(Answer, frozen=True, kw_only=True):
 
 
 class BrokerSubAccountStatus(Answer, frozen=True, kw_only=True):
-    """Whether a sub-account may be used."""
+    """Status of a sub-account."""
 
     status: Coded[SubAccountStatus]
 
 
 class BrokerRebate(Answer, frozen=True, kw_only=True):
-    """A day's rebate from one customer."""
+    """One customer's rebate of one day."""
 
     asset: str
     amount: Decimal
     type: str
-    """spot or futures."""
+    """Market: spot or futures."""
     uid: Text
     time: TimeMs
-    """The exchange sends a date here."""
+    """The day, milliseconds UTC; the exchange sends a date."""
 
 
 class OnceToken(Hiding, Answer, frozen=True, kw_only=True):
-    """A token that logs a customer in once."""
+    """A token for a single login of a customer."""
 
     hidden = ("once_token",)
     once_token: str
@@ -90,7 +92,7 @@ def _write(path: str, permission: str | None = None, money: Money | None = None,
 
 
 class BrokerUniversalTransferHistoryQuery(Period[list[Transfer]], frozen=True, kw_only=True):
-    """Transfers between the broker's account and sub-accounts, 500 a page by default and at most."""
+    """List transfers between the broker's account and sub-accounts, 500 per page by default and at most."""
 
     route = _read("sub-account/universalTransfer", "SPOT_TRANSFER_READ")
     from_account: str | None = None
@@ -104,7 +106,7 @@ class BrokerUniversalTransferHistoryQuery(Period[list[Transfer]], frozen=True, k
 
 
 class BrokerCreateSubAccount(Hiding, Request[Wrapped[list[BrokerSubAccount]]], frozen=True, kw_only=True):
-    """Make a sub-account for a customer."""
+    """Create a sub-account for a customer."""
 
     route = _write("sub-account/virtualSubAccount")
     hidden = ("password",)
@@ -114,7 +116,7 @@ class BrokerCreateSubAccount(Hiding, Request[Wrapped[list[BrokerSubAccount]]], f
 
 
 class BrokerSubAccountsQuery(Request[Wrapped[list[BrokerSubAccount]]], frozen=True, kw_only=True):
-    """Sub-accounts, 10 a page by default and 200 at most."""
+    """List sub-accounts, 10 per page by default, 200 at most."""
 
     route = _read("sub-account/list")
     sub_account: str | None = None
@@ -123,25 +125,25 @@ class BrokerSubAccountsQuery(Request[Wrapped[list[BrokerSubAccount]]], frozen=Tr
 
 
 class BrokerSubAccountStatusQuery(Request[BrokerSubAccountStatus], frozen=True, kw_only=True):
-    """Whether a sub-account may be used."""
+    """Get the status of a sub-account."""
 
     route = _read("sub-account/status")
     sub_account: str
 
 
 class BrokerCreateApiKey(Request[SubAccountKey], frozen=True, kw_only=True):
-    """Make a key for a sub-account; the answer is the only one that ever holds its secret."""
+    """Create a key for a sub-account. Only this answer holds its secret."""
 
     route = _write("sub-account/apiKey")
     sub_account: str
     permissions: Permissions
     ip: Annotated[str, Rule(listed(ip_address, 4))] | None = None
-    """Up to 4 addresses joined by commas."""
+    """Up to 4 IP addresses, separated by commas."""
     note: str
 
 
 class BrokerApiKeysQuery(Request[SubAccountKeys], frozen=True, kw_only=True):
-    """The keys of a sub-account, without their secrets."""
+    """List the keys of a sub-account, without their secrets."""
 
     route = _read("sub-account/apiKey")
     sub_account: str
@@ -156,7 +158,7 @@ class BrokerDeleteApiKey(Request[SubAccountName], frozen=True, kw_only=True):
 
 
 class BrokerGenerateDepositAddress(Request[DepositAddress], frozen=True, kw_only=True):
-    """Make a deposit address for a sub-account."""
+    """Create a deposit address for a sub-account."""
 
     route = _write("capital/deposit/subAddress", "SPOT_DEPOSIT_WRITE")
     coin: str
@@ -164,19 +166,19 @@ class BrokerGenerateDepositAddress(Request[DepositAddress], frozen=True, kw_only
 
 
 class BrokerDepositAddressQuery(Request[list[DepositAddress]], frozen=True, kw_only=True):
-    """Deposit addresses of a sub-account."""
+    """List the deposit addresses of a sub-account."""
 
     route = _read("capital/deposit/subAddress", "SPOT_DEPOSIT_READ")
     coin: str
 
 
 class BrokerSubDepositHistoryQuery(Period[list[Deposit]], frozen=True, kw_only=True):
-    """Deposits of a sub-account, the last 10 days and 20 a page by default."""
+    """List deposits of a sub-account, the last 10 days and 20 per page by default."""
 
     route = _read("capital/deposit/subHisrec", "SPOT_DEPOSIT_READ")
     coin: str | None = None
     status: str | None = None
-    """Name or number of a `DepositStatus`."""
+    """A `DepositStatus`, by name or number."""
     start_time: int | None = None
     end_time: int | None = None
     limit: Count | None = None
@@ -184,12 +186,12 @@ class BrokerSubDepositHistoryQuery(Period[list[Deposit]], frozen=True, kw_only=T
 
 
 class BrokerAllDepositHistoryQuery(Period[list[Deposit]], frozen=True, kw_only=True):
-    """Deposits of every sub-account, the last 3 days; 100 a page by default."""
+    """List deposits of every sub-account in the last 3 days, 100 per page by default."""
 
     route = _read("capital/deposit/subHisrec/getall", "SPOT_DEPOSIT_READ")
     coin: str | None = None
     status: str | None = None
-    """Name or number of a `DepositStatus`."""
+    """A `DepositStatus`, by name or number."""
     start_time: int | None = None
     end_time: int | None = None
     limit: Count | None = None
@@ -197,9 +199,9 @@ class BrokerAllDepositHistoryQuery(Period[list[Deposit]], frozen=True, kw_only=T
 
 
 class BrokerWithdraw(Hiding, Request[WithdrawalId], frozen=True, kw_only=True):
-    """Withdraw from a sub-account; only with `Mexc(..., allow_withdraw=True)`.
+    """Withdraw from a sub-account; needs `Mexc(..., allow_withdraw=True)`.
 
-    MEXC takes no id of your own here, so that a withdrawal whose answer was lost can be looked up by hand only.
+    MEXC takes no client id here. After a lost answer, look the withdrawal up by hand.
     """
 
     route = _write("capital/withdraw/apply", "SPOT_TRANSFER_READ", Money.WITHDRAWAL)
@@ -219,14 +221,14 @@ class BrokerUniversalTransfer(BetweenAccounts[TransferId], frozen=True, kw_only=
 
 
 class BrokerEnableFutures(Request[Wrapped[list[FuturesEnabled]]], frozen=True, kw_only=True):
-    """Let a sub-account trade futures."""
+    """Enable futures trading for a sub-account."""
 
     route = _write("sub-account/futures")
     sub_account: str
 
 
 class BrokerRebateHistoryQuery(Period[Page[BrokerRebate]], frozen=True, kw_only=True):
-    """Rebates by day and customer, 10 a page by default."""
+    """List rebates by day and customer, 10 per page by default."""
 
     route = _read("rebate/taxQuery")
     start_time: int | None = None
@@ -236,14 +238,14 @@ class BrokerRebateHistoryQuery(Period[Page[BrokerRebate]], frozen=True, kw_only=
 
 
 class BrokerOnceTokenQuery(Request[OnceToken], frozen=True, kw_only=True):
-    """A token that logs a customer in once. Hidden: MEXC took it out of its documents."""
+    """Get a token for a single login of a customer. Hidden: no longer in MEXC's documents."""
 
     route = _read("sub-account/onceToken", "SPOT_TRANSFER_READ")
     sub_account: str
 
 
 class Broker(Resource):
-    """For brokers."""
+    """Endpoints for brokers."""
 
     broker_universal_transfer_history = call(BrokerUniversalTransferHistoryQuery)
     broker_create_sub_account = call(BrokerCreateSubAccount)

@@ -8,7 +8,7 @@ from mexc_async.core.checks import symbol as check_symbol
 from mexc_async.errors import InvalidRequest
 
 PushInterval: TypeAlias = Literal["100ms", "10ms"]
-"""How long MEXC gathers before it pushes."""
+"""Interval of MEXC's pushes."""
 KLINE_INTERVALS = {
     "1m": "Min1",
     "5m": "Min5",
@@ -21,7 +21,7 @@ KLINE_INTERVALS = {
     "1W": "Week1",
     "1M": "Month1",
 }
-"""The REST API's words and the channels'; either is taken."""
+"""Interval of the REST API -> interval of the channels; callers may use either."""
 DEPTH_LEVELS = (5, 10, 20)
 
 ACCOUNT = "spot@private.account.v3.api.pb"
@@ -31,44 +31,44 @@ PRIVATE = (ACCOUNT, FILLS, ORDERS)
 
 
 def trades(symbol: str, interval: str = "100ms") -> str:
-    """Public trades, gathered."""
+    """Name the channel of public trades, batched per interval."""
     return f"spot@public.aggre.deals.v3.api.pb@{_part(interval)}@{_symbol(symbol)}"
 
 
 def depth(symbol: str, interval: str = "100ms") -> str:
-    """Changes of the book, with versions."""
+    """Name the channel of order book changes, with versions."""
     return f"spot@public.aggre.depth.v3.api.pb@{_part(interval)}@{_symbol(symbol)}"
 
 
 def partial_depth(symbol: str, levels: int = 20) -> str:
-    """The best levels, whole each time."""
+    """Name the channel of the best levels, a full snapshot per push. Raises InvalidRequest for other `levels`."""
     if levels not in DEPTH_LEVELS:
         raise InvalidRequest(f"levels {levels!r} is not one of {', '.join(map(str, DEPTH_LEVELS))}")
     return f"spot@public.limit.depth.v3.api.pb@{_symbol(symbol)}@{levels}"
 
 
 def book_ticker(symbol: str, interval: str = "100ms") -> str:
-    """Best bid and ask, changed or not."""
+    """Name the channel of best bid and ask, pushed each interval, changed or not."""
     return f"spot@public.aggre.bookTicker.v3.api.pb@{_part(interval)}@{_symbol(symbol)}"
 
 
 def book_ticker_batch(symbol: str) -> str:
-    """Best bids and asks, several to a push."""
+    """Name the channel of best bids and asks, several per push."""
     return f"spot@public.bookTicker.batch.v3.api.pb@{_symbol(symbol)}"
 
 
 def klines(symbol: str, interval: str = "1m") -> str:
-    """The running bar, about every second."""
+    """Name the channel of the current kline, pushed about every second."""
     return f"spot@public.kline.v3.api.pb@{_symbol(symbol)}@{KLINE_INTERVALS.get(interval, _part(interval))}"
 
 
 def mini_ticker(symbol: str, timezone: str = "24H") -> str:
-    """The day of one symbol, in a time zone such as `UTC+8` or the last 24 hours."""
+    """Name the channel of a symbol's day, in a time zone such as `UTC+8`, or the last 24 hours."""
     return f"spot@public.miniTicker.v3.api.pb@{_symbol(symbol)}@{_part(timezone)}"
 
 
 def mini_tickers(timezone: str = "24H") -> str:
-    """The day of every symbol."""
+    """Name the channel of every symbol's day."""
     return f"spot@public.miniTickers.v3.api.pb@{_part(timezone)}"
 
 
@@ -78,7 +78,7 @@ def _symbol(symbol: str) -> str:
 
 
 def _part(text: str) -> str:
-    """A part of a name that the exchange judges; it must not break the name apart."""
+    """Return a part of a channel's name. Raises InvalidRequest for characters that would split the name."""
     if not text or not text.isascii() or not text.isprintable() or any(char in "@,[] " for char in text):
         raise InvalidRequest(f"{text!r} cannot be part of a channel's name")
     return text

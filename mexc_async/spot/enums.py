@@ -1,4 +1,4 @@
-"""The closed sets of the spot API, in the exchange's spelling. An unknown value in an answer keeps its text."""
+"""Enumerations of the spot API, in the exchange's spelling. An unknown value in an answer keeps its text."""
 
 from __future__ import annotations
 
@@ -8,64 +8,64 @@ from mexc_async.core.fields import OpenEnum
 
 
 class Side(OpenEnum):
-    """Which way an order trades."""
+    """Side of an order or trade."""
 
     BUY = "BUY"
     SELL = "SELL"
 
 
 class OrderType(OpenEnum):
-    """How an order meets the book; MEXC has no time-in-force parameter, IOC and FOK are types of their own."""
+    """Type of an order. MEXC has no time-in-force parameter; IOC and FOK are types of their own."""
 
     LIMIT = "LIMIT"
-    """Rests until filled or cancelled."""
+    """Limit order that rests until filled or cancelled."""
     MARKET = "MARKET"
-    """Sized by `quantity` or by `quote_order_qty`."""
+    """Market order, sized by `quantity` or by `quote_order_qty`."""
     LIMIT_MAKER = "LIMIT_MAKER"
-    """Refused if it would trade at once."""
+    """Post-only order, refused if it would trade at once."""
     IMMEDIATE_OR_CANCEL = "IMMEDIATE_OR_CANCEL"
-    """Fills what is possible at the price and cancels the rest."""
+    """IOC: fills as much as possible at the price and cancels the rest."""
     FILL_OR_KILL = "FILL_OR_KILL"
-    """All at once, or nothing."""
+    """FOK: fills completely at once, or not at all."""
     STOP_MARKET_ORDER = "STOP_MARKET_ORDER"
-    """Seen in answers only."""
+    """In answers only."""
     LIMIT_ORDER = "LIMIT_ORDER"
-    """Seen in answers only."""
+    """In answers only."""
     OCO_LIMIT_ORDER = "OCO_LIMIT_ORDER"
-    """Seen in answers only."""
+    """In answers only."""
     STOP_LIMIT_ORDER = "STOP_LIMIT_ORDER"
-    """Seen in answers only."""
+    """In answers only."""
 
 
 class OrderStatus(OpenEnum):
-    """Where an order stands."""
+    """State of an order."""
 
     NEW = "NEW"
     PARTIALLY_FILLED = "PARTIALLY_FILLED"
     FILLED = "FILLED"
     CANCELED = "CANCELED"
-    """Cancelled with nothing filled."""
+    """Cancelled without a fill."""
     PARTIALLY_CANCELED = "PARTIALLY_CANCELED"
-    """Partly filled, the rest cancelled."""
+    """Cancelled after a partial fill."""
 
     @property
     def is_open(self) -> bool:
-        """Whether the order can still trade."""
+        """True while the order can still trade."""
         return self in (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
 
 
 class SymbolStatus(OpenEnum):
-    """Whether a symbol trades at all."""
+    """Trading status of a symbol."""
 
     ONLINE = "1"
     PAUSED = "2"
     OFFLINE = "3"
     ENABLED = "ENABLED"
-    """Online, as written until August 2024."""
+    """Online, in the spelling used until August 2024."""
 
 
 class KycStatus(OpenEnum):
-    """How far the account's identity check went."""
+    """Level of the account's identity verification."""
 
     UNVERIFIED = "1"
     PRIMARY = "2"
@@ -82,11 +82,11 @@ class KeyStatus(OpenEnum):
 
 
 class AccountType(OpenEnum):
-    """Which of an account's wallets."""
+    """Wallet of an account."""
 
     SPOT = "SPOT"
     FUTURES = "FUTURES"
-    """Some answers spell it FUTURE."""
+    """FUTURE in some answers."""
 
     @classmethod
     def _missing_(cls, value: object) -> Self | None:
@@ -94,7 +94,7 @@ class AccountType(OpenEnum):
 
 
 class RecipientType(OpenEnum):
-    """By what the recipient of an internal transfer is named."""
+    """Kind of the recipient's identifier in an internal transfer."""
 
     EMAIL = "EMAIL"
     UID = "UID"
@@ -102,7 +102,7 @@ class RecipientType(OpenEnum):
 
 
 class TransferStatus(OpenEnum):
-    """How far a transfer got."""
+    """Status of a transfer."""
 
     SUCCESS = "SUCCESS"
     FAILED = "FAILED"
@@ -110,7 +110,7 @@ class TransferStatus(OpenEnum):
 
 
 class DepositStatus(OpenEnum):
-    """How far a deposit got."""
+    """Status of a deposit."""
 
     SMALL = "1"
     TIME_DELAY = "2"
@@ -127,7 +127,7 @@ class DepositStatus(OpenEnum):
 
 
 class WithdrawStatus(OpenEnum):
-    """How far a withdrawal got."""
+    """Status of a withdrawal."""
 
     APPLY = "1"
     AUDITING = "2"
@@ -142,12 +142,12 @@ class WithdrawStatus(OpenEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing more will become of it."""
+        """True once the status can change no more."""
         return self in (WithdrawStatus.SUCCESS, WithdrawStatus.FAILED, WithdrawStatus.CANCEL)
 
 
 class CommissionType(OpenEnum):
-    """Market that a commission comes from."""
+    """Market of a commission."""
 
     SPOT = "1"
     FUTURES = "2"
@@ -155,14 +155,14 @@ class CommissionType(OpenEnum):
 
 
 class SubAccountStatus(OpenEnum):
-    """Whether a sub-account may be used."""
+    """Status of a sub-account."""
 
     NORMAL = "1"
     FROZEN = "2"
 
 
 AccountTypeName: TypeAlias = AccountType | Literal["SPOT", "FUTURES"]
-"""Upper case only."""
+"""Wallet in upper case."""
 RecipientTypeName: TypeAlias = RecipientType | Literal["EMAIL", "UID", "MOBILE"]
 DepositStatusCode: TypeAlias = DepositStatus | Literal["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"]
 WithdrawStatusCode: TypeAlias = WithdrawStatus | Literal["1", "2", "3", "4", "5", "6", "7", "8", "9", "10"]
@@ -173,8 +173,8 @@ OrderTypeName: TypeAlias = (
     | Literal[OrderType.IMMEDIATE_OR_CANCEL, OrderType.FILL_OR_KILL]
     | Literal["LIMIT", "MARKET", "LIMIT_MAKER", "IMMEDIATE_OR_CANCEL", "FILL_OR_KILL"]
 )
-"""The types that can be placed."""
+"""Order types that MEXC accepts in new orders."""
 StpMode: TypeAlias = Literal["", "cancel_maker", "cancel_taker", "cancel_both"]
-"""Self-trade prevention; acts only when the main account has a strategy group. Empty is off."""
+"""Self-trade prevention; needs a strategy group of the main account. Empty switches it off."""
 Interval: TypeAlias = Literal["1m", "5m", "15m", "30m", "60m", "4h", "1d", "1W", "1M"]
 """Kline intervals of the REST API; case matters."""

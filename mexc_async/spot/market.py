@@ -1,4 +1,4 @@
-"""Market data: public, weighed per IP address. MEXC's page "Market Data Endpoints"."""
+"""Public market data, with weights per IP address. MEXC's page "Market Data Endpoints"."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ class OfflineSymbol(Answer, frozen=True, kw_only=True):
 
 
 class AveragePrice(Answer, frozen=True, kw_only=True):
-    """Average over the last `mins` minutes."""
+    """Average price over the last `mins` minutes."""
 
     mins: int
     price: Decimal
 
 
 class Ticker24h(Answer, frozen=True, kw_only=True):
-    """The last 24 hours of a symbol."""
+    """24-hour statistics of a symbol."""
 
     symbol: str
     price_change: MaybeDecimal = None
     price_change_percent: MaybeDecimal = None
-    """A ratio in spite of its name: 0.004 is 0.4 %."""
+    """A ratio, despite its name: 0.004 is 0.4 %."""
     prev_close_price: MaybeDecimal = None
     last_price: MaybeDecimal = None
     bid_price: MaybeDecimal = None
@@ -59,7 +59,7 @@ class Ticker24h(Answer, frozen=True, kw_only=True):
     low_price: MaybeDecimal = None
     last_quantity: MaybeDecimal = field(name="lastQty", default=None)
     volume: MaybeDecimal = None
-    """In base."""
+    """Volume in base."""
     quote_volume: MaybeDecimal = None
     open_time: int | None = None
     close_time: int | None = None
@@ -67,14 +67,14 @@ class Ticker24h(Answer, frozen=True, kw_only=True):
 
 
 class EtfInfo(Answer, frozen=True, kw_only=True):
-    """A leveraged token."""
+    """Figures of a leveraged token."""
 
     symbol: str
     net_value: MaybeDecimal = None
     fee_rate: MaybeDecimal = None
     """A ratio."""
     leverage: MaybeDecimal = None
-    """Intended; negative is short."""
+    """Target leverage; negative is short."""
     real_leverage: MaybeDecimal = None
     merged_times: int | None = None
     last_merged_time: MaybeTimeMs = None
@@ -87,31 +87,31 @@ def _get(path: str, weight: int = 1, *, cache_s: float = 0.0) -> Route:
 
 
 class Ping(Request[Empty], frozen=True, kw_only=True):
-    """Ask for a sign of life."""
+    """Test the connection to the exchange."""
 
     route = _get("/api/v3/ping")
 
 
 class ServerTimeQuery(Request[ServerTime], frozen=True, kw_only=True):
-    """The exchange's clock, milliseconds UTC."""
+    """Get the exchange's clock, milliseconds UTC."""
 
     route = _get("/api/v3/time")
 
 
 class DefaultSymbolsQuery(Request[Wrapped[list[str]]], frozen=True, kw_only=True):
-    """Symbols that everybody may trade by API."""
+    """List the symbols that every account may trade by API."""
 
     route = _get("/api/v3/defaultSymbols")
 
 
 class OfflineSymbolsQuery(Request[Wrapped[list[OfflineSymbol]]], frozen=True, kw_only=True):
-    """Symbols that are suspended or delisted."""
+    """List suspended and delisted symbols."""
 
     route = _get("/api/v3/symbol/offline", 10)
 
 
 class ExchangeInfoQuery(Request[ExchangeInfo], frozen=True, kw_only=True):
-    """Rules of one symbol, of some, or of all (about 1.6 MB); reused for five minutes."""
+    """Get the trading rules of one symbol, of several, or of all (about 1.6 MB); cached for five minutes."""
 
     route = _get("/api/v3/exchangeInfo", 25, cache_s=300.0)
     symbol: Symbol | None = None
@@ -119,7 +119,7 @@ class ExchangeInfoQuery(Request[ExchangeInfo], frozen=True, kw_only=True):
 
 
 class DepthQuery(Request[Depth], frozen=True, kw_only=True):
-    """Snapshot of a book: `limit` levels a side (default 100, at most 5000)."""
+    """Get an order book snapshot, `limit` levels per side (default 100, at most 5000)."""
 
     route = _get("/api/v3/depth", 3)
     symbol: Symbol
@@ -127,7 +127,7 @@ class DepthQuery(Request[Depth], frozen=True, kw_only=True):
 
 
 class TradesQuery(Request[list[Trade]], frozen=True, kw_only=True):
-    """Last public trades, newest first (default 500, at most 1000)."""
+    """List the latest public trades, newest first (`limit`: default 500, at most 1000)."""
 
     route = _get("/api/v3/trades", 5)
     symbol: Symbol
@@ -135,7 +135,7 @@ class TradesQuery(Request[list[Trade]], frozen=True, kw_only=True):
 
 
 class HistoricalTradesQuery(Request[list[Trade]], frozen=True, kw_only=True):
-    """Older name of `trades`, without the taker's side. Hidden: MEXC took it out of its documents."""
+    """List the latest public trades without the taker's side. Hidden: no longer in MEXC's documents; use `trades`."""
 
     route = _get("/api/v3/historicalTrades")
     symbol: Symbol
@@ -143,10 +143,10 @@ class HistoricalTradesQuery(Request[list[Trade]], frozen=True, kw_only=True):
 
 
 class AggTradesQuery(Period[list[AggTrade]], frozen=True, kw_only=True):
-    """Aggregated trades, newest first; `start_time` and `end_time` go together and span an hour at most.
+    """List aggregated trades, newest first; give both `start_time` and `end_time`, at most an hour apart, or neither.
 
-    Times are inclusive and read to the second, so several rows share one time. Raises InvalidParameter (-1127) beyond
-    an hour.
+    MEXC includes both ends and cuts times to the second, so several rows share one time. Raises InvalidParameter
+    (-1127) beyond an hour.
     """
 
     route = _get("/api/v3/aggTrades")
@@ -163,7 +163,7 @@ class AggTradesQuery(Period[list[AggTrade]], frozen=True, kw_only=True):
 
 
 class KlinesQuery(Period[list[Kline]], frozen=True, kw_only=True):
-    """Bars, oldest first. `limit`: default 500; MEXC's documents of 2026 allow 500, those of 2025 1000."""
+    """List klines, oldest first. `limit`: default 500; MEXC's documents of 2026 allow 500, those of 2025 1000."""
 
     route = _get("/api/v3/klines")
     symbol: Symbol
@@ -174,42 +174,42 @@ class KlinesQuery(Period[list[Kline]], frozen=True, kw_only=True):
 
 
 class AveragePriceQuery(Request[AveragePrice], frozen=True, kw_only=True):
-    """Average price of the last five minutes."""
+    """Get the average price of the last five minutes."""
 
     route = _get("/api/v3/avgPrice")
     symbol: Symbol
 
 
 class Ticker24hQuery(Request[Ticker24h | list[Ticker24h]], frozen=True, kw_only=True):
-    """The last 24 hours of one symbol, or of all without `symbol`."""
+    """Get 24-hour statistics of one symbol, or of all without `symbol`."""
 
     route = _get("/api/v3/ticker/24hr", 25)
     symbol: Symbol | None = None
 
 
 class PriceTickerQuery(Request[PriceTicker | list[PriceTicker]], frozen=True, kw_only=True):
-    """Last price of one symbol, or of all without `symbol`."""
+    """Get the last price of one symbol, or of all without `symbol`."""
 
     route = _get("/api/v3/ticker/price", 10)
     symbol: Symbol | None = None
 
 
 class BookTickerQuery(Request[BookTicker | list[BookTicker]], frozen=True, kw_only=True):
-    """Best bid and ask of one symbol, or of all without `symbol`."""
+    """Get best bid and ask of one symbol, or of all without `symbol`."""
 
     route = _get("/api/v3/ticker/bookTicker", 10)
     symbol: Symbol | None = None
 
 
 class EtfInfoQuery(Request[EtfInfo | list[EtfInfo]], frozen=True, kw_only=True):
-    """A leveraged token, or all without `symbol`. Hidden: MEXC took it out of its documents."""
+    """Get one leveraged token, or all without `symbol`. Hidden: no longer in MEXC's documents."""
 
     route = _get("/api/v3/etf/info")
     symbol: Symbol | None = None
 
 
 class Market(Resource):
-    """Market data."""
+    """Endpoints of market data."""
 
     ping = call(Ping)
     server_time = call(ServerTimeQuery)

@@ -1,6 +1,6 @@
-"""Answers of the spot API. Fields carry the field's words; where MEXC's differ, they stand in the docstring.
+"""Answers of the spot API. Fields use the trade's common terms; the declaration names MEXC's where they differ.
 
-Amounts are Decimal, times integer milliseconds UTC. What some answers leave out, or send as null or blank, is None.
+Amounts are Decimal, times integer milliseconds UTC. A value that is missing, null or blank is None.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class Answer(Struct, frozen=True, kw_only=True, rename="camel"):
-    """What every answer has in common: unknown fields are ignored (`using(raw=True)` shows them)."""
+    """Base of all answers. Decoding ignores unknown fields (`using(raw=True)` shows them)."""
 
 
 class Empty(Answer, frozen=True, kw_only=True):
@@ -34,7 +34,7 @@ class Wrapped(Answer, Generic[T], frozen=True, kw_only=True):
     msg: str | None = None
     timestamp: int | None = None
     message: str | None = None
-    """Stands for `msg` in answers to affiliates and brokers."""
+    """`msg` in answers to affiliates and brokers."""
     success: bool | None = None
 
 
@@ -55,7 +55,7 @@ class Page(Answer, Generic[T], frozen=True, kw_only=True):
     page: int | None = None
     total_page_num: int | None = None
     total_page: int | None = None
-    """The same, as some documents spell it."""
+    """`total_page_num` under another spelling of the documents."""
 
     def __post_init__(self) -> None:
         same_under(self, "total_page_num", "total_page")
@@ -71,17 +71,17 @@ class ServerTime(Answer, frozen=True, kw_only=True):
 
 
 class PriceFilter(Answer, frozen=True, kw_only=True):
-    """A symbol's filter. PERCENT_PRICE_BY_SIDE bounds prices around the last one by two ratios."""
+    """A symbol's filter. PERCENT_PRICE_BY_SIDE bounds prices by two ratios of the last price."""
 
     filter_type: str
     bid_multiplier_up: MaybeDecimal = None
-    """A buy may cost at most last x (1 + this)."""
+    """Ratio: highest price of a buy is last x (1 + this)."""
     ask_multiplier_down: MaybeDecimal = None
-    """A sale must bring at least last x (1 - this)."""
+    """Ratio: lowest price of a sell is last x (1 - this)."""
 
 
 class SymbolInfo(Answer, frozen=True, kw_only=True):
-    """A symbol's rules; several fields mean something else than MEXC's names say."""
+    """A symbol's trading rules. Several of MEXC's field names mislead, so fields here have other names."""
 
     symbol: str
     status: SymbolStatus
@@ -95,25 +95,25 @@ class SymbolInfo(Answer, frozen=True, kw_only=True):
     base_commission_precision: int
     quote_commission_precision: int
     order_types: list[OrderType]
-    """IMMEDIATE_OR_CANCEL and FILL_OR_KILL are never listed, and accepted all the same."""
+    """Listed order types; MEXC accepts IMMEDIATE_OR_CANCEL and FILL_OR_KILL although it never lists them."""
     is_spot_trading_allowed: bool
-    """Whether orders by API are allowed."""
+    """True if MEXC allows orders by API."""
     is_margin_trading_allowed: bool = False
     min_notional: Decimal = field(name="quoteAmountPrecision")
-    """Least value of a limit order, in quote."""
+    """Minimum value of a limit order, in quote."""
     quantity_step: Decimal = field(name="baseSizePrecision")
-    """Least quantity and its step; 0 leaves the step to `base_precision`."""
+    """Minimum quantity and its step; with 0 `base_precision` gives the step."""
     permissions: list[str] = []
     filters: list[PriceFilter] = []
     max_notional: Decimal = field(name="maxQuoteAmount")
-    """Greatest value of a limit order, in quote."""
+    """Maximum value of a limit order, in quote."""
     maker_commission: Decimal = Decimal(0)
     taker_commission: Decimal = Decimal(0)
     min_notional_market_text: str | None = field(name="quoteAmountPrecisionMarket", default=None)
     max_notional_market_text: str | None = field(name="maxQuoteAmountMarket", default=None)
     full_name: str | None = None
     trade_side_type: int | None = None
-    """1 both sides, 2 buy only, 3 sell only, 4 closed."""
+    """Tradable sides: 1 both, 2 buy only, 3 sell only, 4 none."""
     contract_address: str | None = None
     concept_plate_ids: list[int] | None = None
     st: bool | str | None = None
@@ -124,7 +124,7 @@ class SymbolInfo(Answer, frozen=True, kw_only=True):
 
 
 class ExchangeInfo(Answer, frozen=True, kw_only=True):
-    """Every symbol's rules."""
+    """Trading rules of symbols."""
 
     timezone: str
     server_time: int
@@ -134,9 +134,9 @@ class ExchangeInfo(Answer, frozen=True, kw_only=True):
 
 
 class Level(Struct, frozen=True, array_like=True, gc=False):
-    """Price and quantity of one level of a book; unpacks as `price, quantity`.
+    """Price and quantity of one level of an order book; unpacks as `price, quantity`.
 
-    The text is kept as it came and converted when read, since most levels of a deep book never are.
+    Stores the text as received and converts it at each read, since most levels of a deep book are never read.
     """
 
     price_text: str
@@ -158,10 +158,10 @@ class Level(Struct, frozen=True, array_like=True, gc=False):
 
 
 class Depth(Answer, frozen=True, kw_only=True):
-    """A snapshot of a book, best prices first."""
+    """A snapshot of an order book, best prices first."""
 
     last_update_id: int
-    """Version; counts in the same sequence as the depth stream."""
+    """Version, in the same sequence as the depth stream."""
     bids: list[Level]
     asks: list[Level]
     timestamp: int | None = None
@@ -171,7 +171,7 @@ class Trade(Answer, frozen=True, kw_only=True):
     """A public trade."""
 
     id: MaybeText = None
-    """Always null so far."""
+    """Always null as of 2026."""
     price: Decimal
     quantity: Decimal = field(name="qty")
     quote_quantity: Decimal = field(name="quoteQty")
@@ -179,11 +179,11 @@ class Trade(Answer, frozen=True, kw_only=True):
     is_buyer_maker: bool
     is_best_match: bool
     trade_type: str | None = None
-    """BID when the taker bought, ASK when it sold."""
+    """BID if the taker bought, ASK if it sold."""
 
 
 class AggTrade(Answer, frozen=True, kw_only=True):
-    """Trades of one price and moment; the time is cut to the whole second."""
+    """Trades of one price and time; MEXC cuts the time to the second."""
 
     id: MaybeText = field(name="a", default=None)
     first_id: MaybeText = field(name="f", default=None)
@@ -196,9 +196,9 @@ class AggTrade(Answer, frozen=True, kw_only=True):
 
 
 class Kline(Struct, frozen=True, array_like=True, gc=False):
-    """One bar.
+    """One kline (bar).
 
-    The text is kept as it came and converted when read; text that is no number then raises ProtocolError.
+    Stores amounts as text and converts them at each read. Reading raises ProtocolError if the text is not a number.
     """
 
     open_time: int
@@ -216,7 +216,7 @@ class Kline(Struct, frozen=True, array_like=True, gc=False):
     low = Exact(amount)
     close = Exact(amount)
     volume = Exact(amount)
-    """In base."""
+    """Volume in base."""
     quote_volume = Exact(amount)
 
 
@@ -241,13 +241,13 @@ class BookTicker(Answer, frozen=True, kw_only=True):
 
 
 class OrderAck(Answer, frozen=True, kw_only=True):
-    """The exchange took the order in; it does not say what became of it (`query_order` does).
+    """Acknowledgement of an order, without its state (`query_order` returns that).
 
-    The amounts are kept as they came and converted when read; text that is no number then raises ProtocolError.
+    Stores amounts as text and converts them at each read. Reading raises ProtocolError if the text is not a number.
     """
 
     is_hot: ClassVar[bool] = True
-    """Declared in plain types, which decode three times as fast; `core.reply` falls back to the lenient ones."""
+    """Fields have plain types, which decode three times as fast; the decoder falls back to lenient types."""
     symbol: str
     order_id: str
     order_list_id: int | None = None
@@ -258,33 +258,33 @@ class OrderAck(Answer, frozen=True, kw_only=True):
     stp_mode: str | None = None
     transact_time: int | None = None
     client_order_id: str | None = None
-    """Normally not echoed."""
+    """Client order id; MEXC normally does not return it."""
 
     price = ExactOrNone(amount)
-    """For a market order a reference price."""
+    """Limit price; a reference price for a market order."""
     quantity = ExactOrNone(amount)
-    """0 may stand here for an order sized by `quote_order_qty`."""
+    """Quantity in base; may be 0 for an order sized by `quote_order_qty`."""
 
 
 class BatchResult(Answer, frozen=True, kw_only=True):
-    """What became of one order of a batch, in the order they were given."""
+    """Result of one order of a batch, at the position of its order."""
 
     symbol: str | None = None
     order_id: MaybeText = None
     client_order_id: MaybeText = field(name="newClientOrderId", default=None)
     order_list_id: int | None = None
     code: int | None = None
-    """Why it was refused."""
+    """Error code of a refused order."""
     msg: str | None = None
 
     @property
     def is_accepted(self) -> bool:
-        """Whether the order was placed."""
+        """True if MEXC accepted the order."""
         return self.order_id is not None
 
 
 class CancelledOrder(Answer, frozen=True, kw_only=True):
-    """An order as its cancelling left it; some answers stop after `side`."""
+    """State of a cancelled order; some answers end after `side`."""
 
     is_hot: ClassVar[bool] = True
     symbol: str
@@ -294,9 +294,9 @@ class CancelledOrder(Answer, frozen=True, kw_only=True):
     type: OrderType | None = None
     side: Side | None = None
     orig_client_order_id: str | None = None
-    """The id that the order was placed under."""
+    """Client order id of the order."""
     client_order_id: str | None = None
-    """The id of the cancelling."""
+    """Client id of the cancel request."""
     executed_quantity: Decimal | None = field(name="executedQty", default=None)
     executed_quote_quantity: Decimal | None = field(name="cummulativeQuoteQty", default=None)
     status: OrderStatus | None = None
@@ -305,14 +305,14 @@ class CancelledOrder(Answer, frozen=True, kw_only=True):
 
 
 class Order(Answer, frozen=True, kw_only=True):
-    """An order and how far it got."""
+    """An order and its state."""
 
     symbol: str
     order_id: Text
     client_order_id: MaybeText = None
     order_list_id: int | None = None
     price: MaybeDecimal = None
-    """For a filled market order the price of its last trade; see `average_price`."""
+    """Limit price; for a filled market order the price of its last trade (see `average_price`)."""
     quantity: MaybeDecimal = field(name="origQty", default=None)
     executed_quantity: Decimal = field(name="executedQty")
     executed_quote_quantity: Decimal = field(name="cummulativeQuoteQty")
@@ -327,31 +327,31 @@ class Order(Answer, frozen=True, kw_only=True):
     is_working: bool | None = None
     stp_mode: str | None = None
     cancel_reason: str | None = None
-    """`stp_cancel` after self-trade prevention."""
+    """Reason of a cancel by MEXC, such as `stp_cancel` for self-trade prevention."""
     quote_order_qty: MaybeDecimal = field(name="origQuoteOrderQty", default=None)
 
     @property
     def average_price(self) -> Decimal | None:
-        """Average price of its fills; None while there is none."""
+        """Average price of the fills; None without fills."""
         return self.executed_quote_quantity / self.executed_quantity if self.executed_quantity else None
 
 
 class StpGroup(Answer, frozen=True, kw_only=True):
-    """A group of accounts whose orders do not trade with each other."""
+    """A self-trade-prevention group: accounts whose orders do not trade with each other."""
 
     trade_group_name: str
     trade_group_id: Text
     create_time: int | None = None
     update_time: int | None = None
     trade_group_uid: MaybeText = None
-    """Uids, joined by commas."""
+    """Uids of the members, separated by commas."""
 
 
 # --- account ---
 
 
 class Balance(Answer, frozen=True, kw_only=True):
-    """What the account holds of one asset."""
+    """An account's balance of one asset."""
 
     asset: str
     free: Decimal
@@ -361,7 +361,7 @@ class Balance(Answer, frozen=True, kw_only=True):
 
 
 class Account(Answer, frozen=True, kw_only=True):
-    """The account and its balances; an asset that is not listed is zero."""
+    """The account and its balances; unlisted assets have a zero balance."""
 
     maker_commission: MaybeDecimal = None
     taker_commission: MaybeDecimal = None
@@ -376,13 +376,13 @@ class Account(Answer, frozen=True, kw_only=True):
     permissions: list[str] = []
 
     def balance(self, asset: str) -> Balance:
-        """The balance of one asset; zero if it is not listed."""
+        """Return the balance of one asset; zero if it is not listed."""
         zero = Decimal(0)
         return next((b for b in self.balances if b.asset == asset), Balance(asset=asset, free=zero, locked=zero))
 
 
 class Fill(Answer, frozen=True, kw_only=True):
-    """One trade of the account; the time is cut to the second and ids do not sort by time."""
+    """One trade of the account. MEXC cuts the time to the second; ids do not sort by time."""
 
     symbol: str
     id: Text

@@ -1,4 +1,4 @@
-"""Parameter types that several requests share, each with its rule."""
+"""Parameter types shared by several requests, each with its validation rule."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ T_co = TypeVar("T_co", covariant=True)
 DAY_MS = 86_400_000
 
 Symbol: TypeAlias = Annotated[str, Rule(symbol)]
-"""Upper case, no separator: BTCUSDT."""
+"""Symbol in upper case without separator: BTCUSDT."""
 SymbolList: TypeAlias = Annotated[str, Rule(listed(symbol))]
-"""Symbols joined by commas."""
+"""Symbols, separated by commas."""
 ClientOrderId: TypeAlias = Annotated[str, Rule(client_id)]
-"""1 to 32 visible ASCII characters."""
+"""Client order id: 1 to 32 visible ASCII characters."""
 DepthLimit: TypeAlias = Annotated[int, Rule(between(1, 5000))]
 PageLimit: TypeAlias = Annotated[int, Rule(between(1, 1000))]
-"""Rows of one answer. Where MEXC's sources differ on the maximum, the greater is allowed and the exchange decides."""
+"""Rows per answer. If MEXC's sources differ on the maximum, the larger passes here and the exchange decides."""
 Limit100: TypeAlias = Annotated[int, Rule(between(1, 100))]
 Limit200: TypeAlias = Annotated[int, Rule(between(1, 200))]
 Limit500: TypeAlias = Annotated[int, Rule(between(1, 500))]
 Count: TypeAlias = Annotated[int, Rule(between(1, 1_000_000))]
-"""Number of a page, from 1; or rows of one where no maximum is known."""
+"""Page number, from 1; or rows per page if no maximum is known."""
 AssetList: TypeAlias = Annotated[str, Rule(listed(text, 15))]
-"""Up to 15 assets joined by commas."""
+"""Up to 15 assets, separated by commas."""
 NewSubAccount: TypeAlias = Annotated[str, Rule(matching("[A-Za-z0-9]{8,32}", "8 to 32 letters and digits"))]
-"""Name of a sub-account that is to be made; older ones may have other names."""
+"""Name of a new sub-account; older ones may have other names."""
 IpList: TypeAlias = Annotated[str, Rule(listed(ip_address, 20))]
-"""Up to 20 IP addresses joined by commas."""
+"""Up to 20 IP addresses, separated by commas."""
 
 
 class Period(Request[T_co], Generic[T_co], frozen=True, kw_only=True):
-    """A request with `start_time` and `end_time`: they are in order and no further apart than `max_days`."""
+    """A request with `start_time` and `end_time`, in order and at most `max_days` apart. Raises InvalidRequest."""
 
     max_days: ClassVar[int | None] = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        start: int | None = getattr(self, "start_time")  # noqa: B009 - declared below, where the documents have it
+        start: int | None = getattr(self, "start_time")  # noqa: B009 - subclasses declare it, in the documents' order
         end: int | None = getattr(self, "end_time")  # noqa: B009
         if start is None or end is None:
             return

@@ -1,4 +1,4 @@
-"""Orders of which all but the amounts is known ahead: checked, rendered and, if wanted, signed before they are sent."""
+"""Orders prepared before their amounts are known: checked, rendered and optionally signed ahead of sending."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from mexc_async.spot.trading import NewOrder
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-_copy: Callable[[NewOrder], NewOrder] = NewOrder.__copy__  # type: ignore[attr-defined]  # what `copy.copy` calls
+_copy: Callable[[NewOrder], NewOrder] = NewOrder.__copy__  # type: ignore[attr-defined]  # `copy.copy` calls it
 _ONE = Decimal(1)
 _Filler: TypeAlias = Callable[[Decimal | None, Decimal | None], NewOrder | None]
 
 
 def _pure_filler(pattern: NewOrder, new_id: Callable[[], str | None]) -> _Filler:
-    """What makes orders like this one, of a price and a quantity; None of those that are to be checked."""
+    """Return a function that copies the pattern with a price and a quantity; None if they need the full check."""
 
     def filled(price: Decimal | None, quantity: Decimal | None) -> NewOrder | None:
         if not (is_amount(price) and is_amount(quantity)):
@@ -38,73 +38,73 @@ def _pure_filler(pattern: NewOrder, new_id: Callable[[], str | None]) -> _Filler
 
 
 def _nothing(price: Decimal | None, quantity: Decimal | None) -> None:
-    """Of a market order."""
+    """Return None: a market order always takes the full check."""
 
 
 def _no_id() -> None:
-    """Its sender gives it one."""
+    """Return None: the sender generates the client order id."""
 
 
 _filler = compiled.Filler if compiled else _pure_filler
 
 
 class Outcome(Protocol[T_co]):
-    """What becomes of an order that goes on by itself; an `asyncio.Future`."""
+    """Future result of an order sent in the background; an `asyncio.Future`."""
 
     def __await__(self) -> Generator[Any, None, T_co]:
-        """Wait for the answer, and return it. Raises the error that came in its place."""
+        """Wait for the answer and return it. Raises the order's error."""
         ...
 
     def done(self) -> bool:
-        """Whether it is known."""
+        """Return True once the answer or error is here."""
         ...
 
     def result(self) -> T_co:
-        """The answer, once it is known. Raises the error that came in its place."""
+        """Return the answer once it is here. Raises the order's error."""
         ...
 
     def exception(self) -> BaseException | None:
-        """That error, once it is known."""
+        """Return the order's error once it is here; None after success."""
         ...
 
     def cancel(self) -> bool:
-        """Be told nothing more; the order goes on."""
+        """Stop waiting; the order itself continues."""
         ...
 
     def add_done_callback(self, fn: Callable[[Any], object], /) -> object:
-        """Call `fn` with this once it is known."""
+        """Call `fn` with this future once the answer or error is here."""
         ...
 
 
 class OrderSender(Protocol[T_co]):
-    """What takes orders; its answers are OrderAck, or, in a view of raw answers, Json."""
+    """A sender of orders. Its answers are OrderAck, or Json in a view of raw answers."""
 
     async def send(self, request: NewOrder, /) -> T_co:
         """Send one order and return its answer."""
         ...
 
     def start(self, request: NewOrder, /) -> Outcome[T_co]:
-        """Begin to send one order, which goes on by itself."""
+        """Send one order in the background and return its future."""
         ...
 
 
 class SigningSender(OrderSender[T_co], Protocol):
-    """A sender that can sign an order before it is sent."""
+    """A sender that can sign orders ahead of sending."""
 
     @property
     def new_order_id(self) -> Callable[[], str] | None:
-        """Makes client order ids; None leaves that to `send`."""
+        """Generator of client order ids; None leaves them to `send`."""
 
     async def sign_ahead(self, order: NewOrder, /) -> NewOrder:
-        """Sign an order; returns it with its client order id."""
+        """Sign an order and return it with its client order id."""
         ...
 
 
 class PreparedOrder(Generic[T]):
-    """Orders of one symbol, side and type: `await buy.send(price=Decimal("93387.28"), quantity=Decimal("0.0005"))`.
+    """Template for orders: `await buy.send(price=Decimal("93387.28"), quantity=Decimal("0.0005"))`.
 
-    Each is a new order with a client order id of its own, and passes every check that `new_order` makes. What they
-    have in common was checked and written once.
+    Each call sends a new order with its own client order id, after all checks of `new_order`. Symbol, side and type
+    are checked and rendered once.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class PreparedOrder(Generic[T]):
     ) -> None:
         price = None if type == "MARKET" else _ONE
         self.pattern = NewOrder(symbol=symbol, side=side, type=type, quantity=_ONE, price=price, stp_mode=stp_mode)
-        """What the orders have in common; its amounts mean nothing."""
+        """Order with the common parameters; ignore its amounts."""
         self._send, self._start = sender.send, sender.start
         self._filled = _filler(self.pattern, new_id or _no_id) if price else _nothing
 
@@ -130,7 +130,7 @@ class PreparedOrder(Generic[T]):
         quote_order_qty: Decimal | None = None,
         new_client_order_id: str | None = None,
     ) -> NewOrder:
-        """An order with these amounts, for `mexc.orders.place` and `mexc.spot.presign`. Raises InvalidRequest."""
+        """Create an order with these amounts for `mexc.orders.place` or `mexc.spot.presign`. Raises InvalidRequest."""
         pattern = self.pattern
         return NewOrder(
             symbol=pattern.symbol,
@@ -155,7 +155,7 @@ class PreparedOrder(Generic[T]):
         if new_client_order_id is None and quote_order_qty is None:
             order = self._filled(price, quantity)
             if order is not None:
-                return self._send(order)  # nearly always; a tenth of making and checking it anew
+                return self._send(order)  # the usual case, at a tenth of the cost of a new order with all checks
         return self._send(
             self.order(
                 price=price,
@@ -173,11 +173,11 @@ class PreparedOrder(Generic[T]):
         quote_order_qty: Decimal | None = None,
         new_client_order_id: str | None = None,
     ) -> Outcome[T]:
-        """The quickest way from a callback: the order is written before this returns, without a task.
+        """Send an order from a callback, the fastest way: it is on the wire before this returns, without a task.
 
-        Where it has to wait, for the limits or a connection, it does so by itself. The future gets the answer, or
-        what `send` raises; InvalidRequest for amounts that are none is raised here. Cancelling the future does not
-        cancel the order, which goes on and is kept account of.
+        If a limit or a connection is not free, the order waits in the background. The future gets the answer, or the
+        error that `send` would raise; invalid amounts raise InvalidRequest here. Cancelling the future does not
+        cancel the order: the client sends and tracks it all the same.
         """
         if new_client_order_id is None and quote_order_qty is None:
             order = self._filled(price, quantity)
@@ -198,22 +198,22 @@ class PreparedOrder(Generic[T]):
 
 
 class PresignedOrder(Generic[T]):
-    """An order that is signed already: `await order.send()`, once.
+    """A signed order, ready to send once: `await order.send()`.
 
-    Within four fifths of its recvWindow it goes out as it was signed, later it is signed anew first.
+    Within four fifths of its recvWindow the existing signature is used; later the client signs the order again.
     """
 
     def __init__(self, sender: OrderSender[T], order: NewOrder) -> None:
         self.order = order
-        """With its client order id."""
+        """The order, with its client order id."""
         self._sender = sender
 
     def send(self) -> Coroutine[Any, Any, T]:
-        """Place it. Raises what `new_order` raises; InvalidRequest where it was sent before."""
+        """Place the order. Raises what `new_order` raises, and InvalidRequest the second time."""
         return self._sender.send(self.order)
 
     def start(self) -> Outcome[T]:
-        """The same from a callback; see `PreparedOrder.start`."""
+        """Place the order from a callback; see `PreparedOrder.start`."""
         return self._sender.start(self.order)
 
     def __repr__(self) -> str:
@@ -221,20 +221,20 @@ class PresignedOrder(Generic[T]):
 
 
 class Preparing(Resource, Generic[T]):
-    """How orders are prepared; a part of `mexc.spot`. T is what sending one answers."""
+    """Methods of `mexc.spot` that prepare orders. T is the type of an order's answer."""
 
     def prepare(
         self, *, symbol: str, side: SideName, type: OrderTypeName, stp_mode: StpMode | None = None
     ) -> PreparedOrder[T]:
-        """Orders of which only the amounts are given when they are sent. Raises InvalidRequest."""
-        sender = cast("SigningSender[T]", self._sender)  # as every client's is
+        """Return a template for orders that differ in their amounts only. Raises InvalidRequest."""
+        sender = cast("SigningSender[T]", self._sender)  # every client's sender can sign
         return PreparedOrder(sender, symbol, side, type, stp_mode, sender.new_order_id)
 
     async def presign(self, orders: Sequence[NewOrder]) -> list[PresignedOrder[T]]:
-        """Sign orders that are known ahead, such as a ladder, so that sending one is a single write.
+        """Sign orders ahead, such as a ladder, so that sending one is a single write.
 
-        Each is sent once, by its own `send`, within four fifths of its recvWindow; later it is signed anew. At most
-        500 are kept signed. Nothing is sent here but, the first time, the question for the exchange's clock.
+        Send each order once, with its own `send`. After four fifths of its recvWindow, `send` signs it again first.
+        The client holds at most 500 signed orders. The first call asks for the exchange's clock; it sends no order.
 
         Raises InvalidRequest, MissingCredentials, ReadOnlyError.
         """

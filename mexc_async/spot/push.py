@@ -1,4 +1,4 @@
-"""A frame of the spot WebSocket to a `Push` and back. One binary frame holds one push (MEXC: PushDataV3ApiWrapper)."""
+"""Codec between spot WebSocket frames and `Push`: one push per binary frame (MEXC: PushDataV3ApiWrapper)."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ B_co = TypeVar("B_co", covariant=True)
 Dispatch: TypeAlias = Callable[[bytes, float], bool]
 
 MAX_FRAME_BYTES = 4 << 20
-"""A larger frame is refused unread; the largest known, the days of all symbols, have some 200 kB."""
+"""Maximum size of a frame. The largest known, the mini tickers of all symbols, have about 200 kB."""
 FIRST_BODY = 301
-"""Field numbers of bodies in the wrapper begin here."""
+"""First field number of bodies in the wrapper."""
 
 _BODIES = OneOf(
     Field(301, "publicDeals", message_of(LegacyTrades)),
@@ -58,17 +58,17 @@ _BODIES = OneOf(
 
 
 class Push(Struct, Generic[B_co], frozen=True, gc=False):
-    """One message of a channel; `Push[TradesPush]` is one whose body is known to be trades."""
+    """One message of a channel; `Push[TradesPush]` has trades as its body."""
 
     channel: Annotated[str, Field(1, "channel")]
-    """As it was subscribed."""
+    """Channel name, as subscribed."""
     body: Annotated[B_co, _BODIES]
     symbol: Annotated[str | None, Field(3, "symbol")] = None
     symbol_id: Annotated[str | None, Field(4, "symbolId")] = None
     create_time: Annotated[int | None, Field(5, "createTime")] = None
     send_time: Annotated[int | None, Field(6, "sendTime")] = None
     unknown_fields: int = 0
-    """How many fields this release does not know, at any depth; they were skipped."""
+    """Number of skipped fields that this release does not know, at any depth."""
 
 
 _PUSH: Message[Push[Body]] = message_of(Push)
@@ -77,10 +77,10 @@ _read_packed = compiled.Reader(_PUSH, packs=True).decode if compiled else _PUSH.
 
 
 def decode_push(frame: bytes | bytearray | memoryview, packs: bool = False) -> Push[Body]:
-    """Read one binary frame. Raises ProtocolError, and nothing else, for one that is truncated, malformed or too large.
+    """Decode one binary frame. Raises only ProtocolError: truncated, malformed or too large.
 
-    A body of an unknown number becomes `Unknown`, unknown fields are skipped and counted. With `packs` the compiled
-    core leaves levels as they came, in a sequence that makes them when it is asked: a book takes them in without.
+    A body with an unknown number becomes `Unknown`; unknown fields are skipped and counted. With `packs` the compiled
+    core leaves levels encoded, in a sequence that decodes them at access; an order book applies them without.
     """
     data = frame if type(frame) is bytes else bytes(frame)
     if len(data) > MAX_FRAME_BYTES:
@@ -95,9 +95,10 @@ def decode_push(frame: bytes | bytearray | memoryview, packs: bool = False) -> P
 def dispatcher(
     inboxes: dict[str, Any], packed: set[bytes], on_error: Callable[[Any, Any, Exception], None]
 ) -> Dispatch | None:
-    """What decodes a frame and calls `put(push, now)` of each of the `inboxes` of its channel; None in Python.
+    """Return the compiled function that decodes a frame and calls `put(push, now)` of its channel's `inboxes`.
 
-    It returns False, and has done nothing, for a frame that is not wholly known, of another channel, or `packed`.
+    None in the pure core. The function returns False, without effect, for a frame with unknown parts, of another
+    channel, or of a `packed` channel.
     """
     if not compiled:
         return None
@@ -106,12 +107,12 @@ def dispatcher(
 
 
 def encode_push(push: Push[Body]) -> bytes:
-    """The frame of a push, fields in the order of their numbers. Raises ValueError for a number out of its range."""
+    """Encode a push as a frame, fields in the order of their numbers. Raises ValueError for a number out of range."""
     frame, body = _PUSH.encode(push), push.body
     return frame + delimited(body.number, body.data) if isinstance(body, Unknown) and body.number else frame
 
 
 def _unknown_body(data: bytes) -> Unknown:
-    """The last field of an unknown number where bodies have theirs."""
+    """Return the last unknown field in the range of bodies."""
     bodies = [Unknown(number, content) for number, content in unknown_bytes(_PUSH, data) if number >= FIRST_BODY]
     return bodies[-1] if bodies else Unknown()

@@ -1,11 +1,11 @@
-"""Bodies of the spot WebSocket pushes. Fields carry the field's words; MEXC's stand beside their number.
+"""Bodies of the spot WebSocket pushes. Fields use the trade's common terms, with MEXC's name beside their number.
 
-What the exchange sends as text stays as it came, in a field named `..._text`, and becomes a number each time it is
-read: `trade.price` is Decimal, `update.to_version` int; text that is no number then raises ProtocolError. Times are
-integer milliseconds UTC. Protobuf does not send what is blank, zero or false: a text or time that did not come is ""
-or 0, and None only where the schema can tell the difference.
+A number that the exchange sends as text is stored in a field named `..._text` and converted at each read:
+`trade.price` is Decimal, `update.to_version` int. Reading raises ProtocolError if the text is not a number. Times are
+integer milliseconds UTC. Protobuf omits blank, zero and false values: an omitted text or time is "" or 0, and None
+only if the schema distinguishes the two.
 
-One push goes to every subscriber of its channel, so nothing here can be changed.
+Every subscriber of a channel gets the same object, so all bodies are immutable.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mexc_async.spot.exact import Exact, ExactOrNone, amount
 from mexc_async.spot.models import Level
 
 LEVEL = Message(Level, {"price_text": Field(1, "price"), "quantity_text": Field(2, "quantity")})
-"""A level of a book; the schema has three equal messages for it."""
+"""A level of an order book; the schema has three equal messages for it."""
 SIDES = Names(Side, {1: Side.BUY, 2: Side.SELL})
 ORDER_TYPES = Names(
     OrderType,
@@ -32,7 +32,7 @@ ORDER_TYPES = Names(
         5: OrderType.MARKET,
     },
 )
-"""Stop orders (100) and the two legs of an OCO order (101, 102) keep their number: no source ties them to a name."""
+"""Stop orders (100) and the legs of an OCO order (101, 102) appear by number: no source gives their names."""
 ORDER_STATUSES = Names(
     OrderStatus,
     {
@@ -54,7 +54,7 @@ class TradePush(Struct, frozen=True, gc=False):
     price_text: Annotated[str, Field(1, "price")]
     quantity_text: Annotated[str, Field(2, "quantity")]
     side: Annotated[Side, Field(3, "tradeType", SIDES)]
-    """The taker's."""
+    """The taker's side."""
     time: Annotated[int, Field(4, "time")]
     trade_id: Annotated[str, Field(5, "tradeId")] = ""
 
@@ -70,7 +70,7 @@ class TradesPush(Struct, frozen=True, gc=False):
 
 
 class DepthUpdate(Struct, frozen=True, gc=False):
-    """What changed in a book (MEXC: aggre depths). A level's quantity is absolute; zero removes the level."""
+    """Changes of an order book (MEXC: aggre depths). A level's quantity is absolute; zero removes the level."""
 
     asks: Annotated[tuple[Level, ...], Field(1, "asks", LEVEL)]
     bids: Annotated[tuple[Level, ...], Field(2, "bids", LEVEL)]
@@ -82,11 +82,11 @@ class DepthUpdate(Struct, frozen=True, gc=False):
     from_version = Exact(int)
     """First version that this update covers."""
     to_version = Exact(int)
-    """Last version that it covers."""
+    """Last version that this update covers."""
 
 
 class DepthSnapshot(Struct, frozen=True, gc=False):
-    """The top of a book, best prices first (MEXC: limit depths)."""
+    """The best levels of an order book, best prices first (MEXC: limit depths)."""
 
     asks: Annotated[tuple[Level, ...], Field(1, "asks", LEVEL)]
     bids: Annotated[tuple[Level, ...], Field(2, "bids", LEVEL)]
@@ -98,7 +98,7 @@ class DepthSnapshot(Struct, frozen=True, gc=False):
 
 
 class BookTickerPush(Struct, frozen=True, gc=False):
-    """Best bid and ask (MEXC: aggre book ticker); sent every interval, changed or not. An empty side is None."""
+    """Best bid and ask (MEXC: aggre book ticker), pushed every interval, changed or not. An empty side is None."""
 
     bid_price_text: Annotated[str, Field(1, "bidPrice")] = ""
     bid_quantity_text: Annotated[str, Field(2, "bidQuantity")] = ""
@@ -139,12 +139,12 @@ class BookTickerBatch(Struct, frozen=True, gc=False):
 
 
 class KlinePush(Struct, frozen=True, gc=False):
-    """The running bar. None is marked as the last: a bar is closed when `open_time` moves on."""
+    """The current kline. No push is marked as a bar's last: a bar is closed when `open_time` moves on."""
 
     interval: Annotated[str, Field(1, "interval")]
-    """As in the channel: `Min15`."""
+    """Interval, spelt as in the channel: `Min15`."""
     open_time_s: Annotated[int, Field(2, "windowStart")]
-    """Seconds, as they come."""
+    """Start in seconds UTC, as sent."""
     open_text: Annotated[str, Field(3, "openingPrice")]
     close_text: Annotated[str, Field(4, "closingPrice")]
     high_text: Annotated[str, Field(5, "highestPrice")]
@@ -158,22 +158,22 @@ class KlinePush(Struct, frozen=True, gc=False):
     high = Exact(amount)
     low = Exact(amount)
     volume = Exact(amount)
-    """In base."""
+    """Volume in base."""
     quote_volume = Exact(amount)
 
     @property
     def open_time(self) -> int:
-        """Milliseconds."""
+        """Start in milliseconds UTC."""
         return self.open_time_s * 1000
 
     @property
     def close_time(self) -> int:
-        """Milliseconds; `open_time` plus the interval."""
+        """End in milliseconds UTC: `open_time` plus the interval."""
         return self.close_time_s * 1000
 
 
 class MiniTicker(Struct, frozen=True, gc=False):
-    """A symbol's day. Rates are ratios: 0.0766 is 7.66 %; the zoned ones take the day of the channel's time zone."""
+    """A symbol's day. Rates are ratios: 0.0766 is 7.66 %. Zoned rates use the day of the channel's time zone."""
 
     symbol: Annotated[str, Field(1, "symbol")]
     price_text: Annotated[str, Field(2, "price")]
@@ -195,9 +195,9 @@ class MiniTicker(Struct, frozen=True, gc=False):
     high = ExactOrNone(amount)
     low = ExactOrNone(amount)
     quote_volume = ExactOrNone(amount)
-    """MEXC's `volume` is in quote."""
+    """Volume in quote; MEXC's `volume`."""
     volume = ExactOrNone(amount)
-    """In base; MEXC's `quantity`."""
+    """Volume in base; MEXC's `quantity`."""
     last_close_rate = ExactOrNone(amount)
     """Change since the previous close."""
     last_close_zoned_rate = ExactOrNone(amount)
@@ -206,7 +206,7 @@ class MiniTicker(Struct, frozen=True, gc=False):
 
 
 class MiniTickers(Struct, frozen=True, gc=False):
-    """The days of all symbols, or of some of them where MEXC splits the list over pushes."""
+    """The mini tickers of all symbols; MEXC may split the list over several pushes."""
 
     items: Annotated[tuple[MiniTicker, ...], Field(1, "items")]
 
@@ -215,7 +215,7 @@ class MiniTickers(Struct, frozen=True, gc=False):
 
 
 class BalanceChange(Struct, frozen=True, gc=False, omit_defaults=True):
-    """A balance and what changed it (MEXC: private account)."""
+    """A balance after a change, and the change (MEXC: private account)."""
 
     asset: Annotated[str, Field(1, "vcoinName")]
     free_text: Annotated[str, Field(3, "balanceAmount")]
@@ -223,15 +223,15 @@ class BalanceChange(Struct, frozen=True, gc=False, omit_defaults=True):
     locked_text: Annotated[str, Field(5, "frozenAmount")]
     locked_change_text: Annotated[str, Field(6, "frozenAmountChange")]
     type: Annotated[str, Field(7, "type")]
-    """Why: `ENTRUST_PLACE`, `DEPOSIT`, ..., an open set."""
+    """Reason of the change: `ENTRUST_PLACE`, `DEPOSIT`, ..., an open set."""
     time: Annotated[int, Field(8, "time")]
     coin_id: Annotated[str, Field(2, "coinId")] = ""
 
     free = Exact(amount)
-    """Available after the change."""
+    """Available balance after the change."""
     free_change = Exact(amount)
     locked = Exact(amount)
-    """Held by open orders after the change."""
+    """Balance held by open orders after the change."""
     locked_change = Exact(amount)
 
 
@@ -242,7 +242,7 @@ class FillPush(Struct, frozen=True, gc=False, omit_defaults=True):
     quantity_text: Annotated[str, Field(2, "quantity")]
     quote_quantity_text: Annotated[str, Field(3, "amount")]
     side: Annotated[Side, Field(4, "tradeType", SIDES)]
-    """The account's own."""
+    """The account's own side."""
     trade_id: Annotated[str, Field(7, "tradeId")]
     order_id: Annotated[str, Field(9, "orderId")]
     time: Annotated[int, Field(12, "time")]
@@ -259,7 +259,7 @@ class FillPush(Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class OrderPush(Struct, frozen=True, gc=False, omit_defaults=True):
-    """An order of the account and how far it got (MEXC: private orders). What it has no figure for is None."""
+    """An order of the account and its state (MEXC: private orders). A missing figure is None."""
 
     order_id: Annotated[str, Field(1, "id")]
     status: Annotated[OrderStatus, Field(15, "status", ORDER_STATUSES)]
@@ -291,7 +291,7 @@ class OrderPush(Struct, frozen=True, gc=False, omit_defaults=True):
     price = ExactOrNone(amount)
     quantity = ExactOrNone(amount)
     quote_quantity = ExactOrNone(amount)
-    """The order's whole value in quote; 0 for market sells in MEXC's sample."""
+    """Total value of the order in quote; 0 for market sells in MEXC's sample."""
     average_price = ExactOrNone(amount)
     remaining_quote_quantity = ExactOrNone(amount)
     remaining_quantity = ExactOrNone(amount)
@@ -310,7 +310,7 @@ class LegacyTrade(Struct, frozen=True, gc=False):
     price_text: Annotated[str, Field(1, "price")]
     quantity_text: Annotated[str, Field(2, "quantity")]
     side: Annotated[Side, Field(3, "tradeType", SIDES)]
-    """The taker's."""
+    """The taker's side."""
     time: Annotated[int, Field(4, "time")]
 
     price = Exact(amount)
@@ -318,14 +318,14 @@ class LegacyTrade(Struct, frozen=True, gc=False):
 
 
 class LegacyTrades(Struct, frozen=True, gc=False):
-    """Public trades, not gathered by interval."""
+    """Public trades, not batched by interval."""
 
     trades: Annotated[tuple[LegacyTrade, ...], Field(1, "deals")]
     event_type: Annotated[str, Field(2, "eventType")] = ""
 
 
 class LegacyDepthUpdate(Struct, frozen=True, gc=False):
-    """What changed in a book, with a single version (MEXC: increase depths)."""
+    """Changes of an order book, with a single version (MEXC: increase depths)."""
 
     asks: Annotated[tuple[Level, ...], Field(1, "asks", LEVEL)]
     bids: Annotated[tuple[Level, ...], Field(2, "bids", LEVEL)]
@@ -336,17 +336,17 @@ class LegacyDepthUpdate(Struct, frozen=True, gc=False):
 
 
 class LegacyDepthUpdates(Struct, frozen=True, gc=False):
-    """Several such changes."""
+    """A batch of `LegacyDepthUpdate`."""
 
     items: Annotated[tuple[LegacyDepthUpdate, ...], Field(1, "items")]
     event_type: Annotated[str, Field(2, "eventType")] = ""
 
 
 class Unknown(Struct, frozen=True, gc=False):
-    """A body that this release does not know; `number` 0 and no data where none came."""
+    """A body that this release does not know; `number` 0 and no data for a push without a body."""
 
     number: int = 0
-    """Its field number in the wrapper."""
+    """The body's field number in the wrapper."""
     data: bytes = b""
 
 
@@ -368,4 +368,4 @@ Body: TypeAlias = (
     | BookTickerItem
     | Unknown
 )
-"""What a push can carry."""
+"""All types of a push's body."""

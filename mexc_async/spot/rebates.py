@@ -1,7 +1,7 @@
-"""Rebates for invited users, and what affiliates see. MEXC's page "Rebate Endpoints".
+"""Rebates for invited users, and reports for affiliates. MEXC's page "Rebate Endpoints".
 
-Times default to the last year for rebates, to half a year or 7 days for affiliates. Affiliate calls need an affiliate's
-account.
+Periods default to the last year for rebates, to half a year or 7 days for affiliates. Affiliate calls need the account
+of an affiliate.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ T = TypeVar("T")
 
 
 class Rebate(Answer, frozen=True, kw_only=True):
-    """What one invited user brought, in USDT."""
+    """Rebates from one invited user, in USDT."""
 
     uid: Text
     account: MaybeText = None
-    """Masked."""
+    """Masked account name."""
     spot: Decimal
     futures: Decimal
     total: Decimal
@@ -37,25 +37,25 @@ class RebateDetail(Answer, frozen=True, kw_only=True):
 
     asset: str
     type: str
-    """spot or futures."""
+    """Market: spot or futures."""
     rate: MaybeDecimal = None
-    """A ratio."""
+    """Rebate rate, as a ratio."""
     amount: Decimal
     uid: MaybeText = None
     account: MaybeText = None
-    """Masked."""
+    """Masked account name."""
     trade_time: MaybeTimeMs = None
     update_time: MaybeTimeMs = None
 
 
 class ReferCode(Answer, frozen=True, kw_only=True):
-    """The account's code for inviting others."""
+    """The account's referral code."""
 
     refer_code: Text
 
 
 class AffiliatePage(Answer, Generic[T], frozen=True, kw_only=True):
-    """One page of an affiliate's rows; the totals stand in some answers only."""
+    """One page of an affiliate's rows; some answers lack the totals."""
 
     list_field: ClassVar[str] = "resultList"
     result_list: list[T]
@@ -70,24 +70,24 @@ class AffiliatePage(Answer, Generic[T], frozen=True, kw_only=True):
 
 
 class AffiliateCommission(Answer, frozen=True, kw_only=True):
-    """What one invited user brought, in USDT."""
+    """Commissions from one invited user, in USDT."""
 
     uid: Text
     account: MaybeText = None
     invite_code: MaybeText = None
     invite_time: MaybeTimeMs = None
-    """The exchange sends seconds here; milliseconds like every time."""
+    """Milliseconds UTC, converted from the exchange's seconds."""
     spot: MaybeDecimal = None
     etf: MaybeDecimal = None
     futures: MaybeDecimal = None
     total: MaybeDecimal = None
     deposit: MaybeDecimal = None
     first_deposit_time: MaybeTimeMs = None
-    """The exchange sends a date here."""
+    """Milliseconds UTC, converted from the exchange's date."""
 
 
 class AffiliateWithdrawal(Answer, frozen=True, kw_only=True):
-    """One payment of commissions."""
+    """One payout of commissions."""
 
     withdraw_time: TimeMs
     asset: str
@@ -95,16 +95,16 @@ class AffiliateWithdrawal(Answer, frozen=True, kw_only=True):
 
 
 class AffiliateCommissionDetail(Answer, frozen=True, kw_only=True):
-    """Commissions of a day from one user and market."""
+    """Commissions of one day from one user and market."""
 
     uid: Text
     type: Coded[CommissionType] | None = None
     source_type: int | None = None
-    """1 referral, 2 sub-affiliate."""
+    """Source: 1 referral, 2 sub-affiliate."""
     state: int | None = None
     date: TimeMs
     rate: MaybeDecimal = None
-    """A ratio."""
+    """Commission rate, as a ratio."""
     symbol: MaybeText = None
     taker_amount: MaybeDecimal = None
     maker_amount: MaybeDecimal = None
@@ -115,12 +115,12 @@ class AffiliateCommissionDetail(Answer, frozen=True, kw_only=True):
 
 
 class AffiliateCampaign(Answer, frozen=True, kw_only=True):
-    """What one invitation code brought."""
+    """Results of one invitation code."""
 
     campaign: MaybeText = None
     invite_code: MaybeText = None
     clicks: int | None = field(name="clickTime", default=None)
-    """A count, whatever `clickTime` may sound like."""
+    """Number of clicks, MEXC's `clickTime`."""
     create_time: MaybeTimeMs = None
     signup: int | None = None
     traded: int | None = None
@@ -131,7 +131,7 @@ class AffiliateCampaign(Answer, frozen=True, kw_only=True):
 
 
 class AffiliateReferral(Answer, frozen=True, kw_only=True):
-    """One invited user; table and example of the documents name three fields differently, and either is read."""
+    """One invited user. The documents' table and example name three fields differently; decoding reads both."""
 
     uid: Text
     nick_name: MaybeText = None
@@ -150,7 +150,7 @@ class AffiliateReferral(Answer, frozen=True, kw_only=True):
     last_deposit_time: MaybeTimeMs = None
     last_trade_time: MaybeTimeMs = None
     asset: MaybeText = None
-    """A label, such as `0 USDT`."""
+    """Assets as a label, such as `0 USDT`."""
     identification: Coded[KycStatus] | None = None
 
     def __post_init__(self) -> None:
@@ -178,7 +178,7 @@ def _read(path: str, permission: str | None = "SPOT_ACCOUNT_READ") -> Route:
 
 
 class RebateHistoryQuery(Period[Page[Rebate]], frozen=True, kw_only=True):
-    """What each invited user brought."""
+    """List rebates by invited user."""
 
     route = _read("taxQuery")
     start_time: int | None = None
@@ -187,7 +187,7 @@ class RebateHistoryQuery(Period[Page[Rebate]], frozen=True, kw_only=True):
 
 
 class RebateDetailQuery(Period[Page[RebateDetail]], frozen=True, kw_only=True):
-    """Rebates from invited users, one by one."""
+    """List rebates from invited users, one by one."""
 
     route = _read("detail")
     start_time: int | None = None
@@ -196,7 +196,7 @@ class RebateDetailQuery(Period[Page[RebateDetail]], frozen=True, kw_only=True):
 
 
 class RebateSelfDetailQuery(Period[Page[RebateDetail]], frozen=True, kw_only=True):
-    """Rebates of the account's own fees, one by one."""
+    """List rebates of the account's own fees, one by one."""
 
     route = _read("detail/kickback")
     start_time: int | None = None
@@ -205,13 +205,13 @@ class RebateSelfDetailQuery(Period[Page[RebateDetail]], frozen=True, kw_only=Tru
 
 
 class ReferCodeQuery(Request[ReferCode], frozen=True, kw_only=True):
-    """The account's code for inviting others."""
+    """Get the account's referral code."""
 
     route = _read("referCode")
 
 
 class AffiliateCommissionQuery(Period[Wrapped[AffiliatePage[AffiliateCommission]]], frozen=True, kw_only=True):
-    """What each invited user brought, the last half year by default."""
+    """List commissions by invited user, the last half year by default."""
 
     route = _read("affiliate/commission")
     start_time: int | None = None
@@ -222,7 +222,7 @@ class AffiliateCommissionQuery(Period[Wrapped[AffiliatePage[AffiliateCommission]
 
 
 class AffiliateWithdrawQuery(Period[Wrapped[AffiliatePage[AffiliateWithdrawal]]], frozen=True, kw_only=True):
-    """Payments of commissions, the last half year by default."""
+    """List payouts of commissions, the last half year by default."""
 
     route = _read("affiliate/withdraw")
     start_time: int | None = None
@@ -234,7 +234,7 @@ class AffiliateWithdrawQuery(Period[Wrapped[AffiliatePage[AffiliateWithdrawal]]]
 class AffiliateCommissionDetailQuery(
     Period[Wrapped[AffiliatePage[AffiliateCommissionDetail]]], frozen=True, kw_only=True
 ):
-    """Commissions one by one: the last 7 days by default, 30 days in one call."""
+    """List commissions one by one: the last 7 days by default, at most 30 days per call."""
 
     route = _read("affiliate/commission/detail")
     max_days: ClassVar[int | None] = 30
@@ -247,7 +247,7 @@ class AffiliateCommissionDetailQuery(
 
 
 class AffiliateCampaignQuery(Period[Wrapped[AffiliatePage[AffiliateCampaign]]], frozen=True, kw_only=True):
-    """What each invitation code brought, the last 7 days by default."""
+    """List results by invitation code, the last 7 days by default."""
 
     route = _read("affiliate/campaign")
     start_time: int | None = None
@@ -257,7 +257,7 @@ class AffiliateCampaignQuery(Period[Wrapped[AffiliatePage[AffiliateCampaign]]], 
 
 
 class AffiliateReferralQuery(Period[Wrapped[AffiliatePage[AffiliateReferral]]], frozen=True, kw_only=True):
-    """Invited users."""
+    """List invited users."""
 
     route = _read("affiliate/referral")
     start_time: int | None = None
@@ -269,7 +269,7 @@ class AffiliateReferralQuery(Period[Wrapped[AffiliatePage[AffiliateReferral]]], 
 
 
 class AffiliateSubaffiliatesQuery(Period[Wrapped[AffiliatePage[SubAffiliate]]], frozen=True, kw_only=True):
-    """Sub-affiliates, the last 7 days by default."""
+    """List sub-affiliates, the last 7 days by default."""
 
     route = _read("affiliate/subaffiliates")
     start_time: int | None = None
@@ -280,13 +280,13 @@ class AffiliateSubaffiliatesQuery(Period[Wrapped[AffiliatePage[SubAffiliate]]], 
 
 
 class AffiliateListQuery(Request[Unspecified], frozen=True, kw_only=True):
-    """Undocumented: known by its name only, parameters and answer are not; the answer comes as it came."""
+    """Undocumented: only the name is known. Takes no parameters, and the answer stays undecoded."""
 
     route = _read("affiliate/list", None)
 
 
 class Rebates(Resource):
-    """Rebates and affiliates."""
+    """Endpoints of rebates and affiliates."""
 
     rebate_history = call(RebateHistoryQuery)
     rebate_detail = call(RebateDetailQuery)

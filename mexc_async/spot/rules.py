@@ -1,4 +1,4 @@
-"""A symbol's trading rules: rounding to them, and refusing an order that breaks one before it is sent."""
+"""A symbol's trading rules: rounding to ticks and steps, and pre-trade checks of price, quantity and value."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ _WIDE = Context(prec=100)  # amounts have up to 40 digits, steps up to 20
 
 
 class SymbolRules:
-    """The rules of one symbol, as `exchange_info` gave them."""
+    """Trading rules of one symbol, from `exchange_info`."""
 
     def __init__(self, info: SymbolInfo) -> None:
         self.info = info
         self.symbol = info.symbol
         self.tick = Decimal(1).scaleb(-info.quote_precision)
-        """Step of a price."""
+        """Price step, in quote."""
         self.step = info.quantity_step if info.quantity_step > 0 else Decimal(1).scaleb(-info.base_precision)
-        """Step of a quantity, and the least one."""
+        """Quantity step and minimum quantity, in base."""
         self._surely_enough = info.min_notional * 2
         self._surely_allowed = info.max_notional / 2
         self._has_decimal_step = self.step.as_tuple().digits == (1,)
 
     def price(self, value: Decimal, round: Rounding = "down") -> Decimal:
-        """The price on the symbol's ticks. Raises InvalidRequest if nothing is left of it."""
+        """Round a price to the symbol's tick. Raises InvalidRequest if the result is zero."""
         return self._rounded("price", value, self.tick, round)
 
     def quantity(self, value: Decimal, round: Rounding = "down") -> Decimal:
-        """The quantity in the symbol's steps. Raises InvalidRequest if nothing is left of it."""
+        """Round a quantity to the symbol's step. Raises InvalidRequest if the result is zero."""
         return self._rounded("quantity", value, self.step, round)
 
     def _rounded(self, name: str, value: Decimal, step: Decimal, mode: Rounding) -> Decimal:
@@ -51,10 +51,9 @@ class SymbolRules:
         return rounded
 
     def rounded(self, order: Terms) -> Terms:
-        """The order on the symbol's steps, never more or worse than was asked.
+        """Round an order to the symbol's tick and step, never to more quantity or a worse price.
 
-        That is less quantity, a lower price for a buy and a higher one for a sell. Raises InvalidRequest if nothing is
-        left of it.
+        The quantity goes down, a buy's price down and a sell's price up. Raises InvalidRequest if a result is zero.
         """
         price, quantity = order.price, order.quantity
         if price is not None and _WIDE.remainder(price, self.tick):
@@ -63,15 +62,15 @@ class SymbolRules:
             quantity = self.quantity(quantity, "down")
         if price is order.price and quantity is order.quantity:
             return order
-        rounded = copy(order)  # `replace` would check every field a second time
+        rounded = copy(order)  # `replace` would validate every field again
         force_setattr(rounded, "price", price)
         force_setattr(rounded, "quantity", quantity)
         return rounded
 
     def is_on_steps(self, order: OrderParameters[Any]) -> bool:
-        """Whether price and quantity are on the symbol's steps."""
+        """Return True if price and quantity are multiples of the symbol's tick and step."""
         price, quantity = order.price, order.quantity
-        # Steps are nearly always powers of ten, and then an equal number of decimals settles it at a third of the cost.
+        # Most steps are powers of ten; then an equal number of decimals is proof, at a third of the cost.
         if price is not None and not price.same_quantum(self.tick) and _WIDE.remainder(price, self.tick):
             return False
         if quantity is None or (self._has_decimal_step and quantity.same_quantum(self.step)):
@@ -79,21 +78,21 @@ class SymbolRules:
         return not _WIDE.remainder(quantity, self.step)
 
     def check_steps(self, order: OrderParameters[Any]) -> None:
-        """Refuse a price or quantity off the symbol's steps. Raises InvalidRequest."""
+        """Raise InvalidRequest if price or quantity is off the symbol's tick or step."""
         if order.price is not None:
             self._on_step("price", order.price, self.tick)
         if order.quantity is not None:
             self._on_step("quantity", order.quantity, self.step)
 
     def check(self, order: OrderParameters[Any]) -> None:
-        """Refuse an order that breaks a rule of value; whether the symbol trades now is the exchange's to say.
+        """Check an order's price, quantity and value. The exchange decides if the symbol trades at the moment.
 
-        Raises InvalidRequest naming the value and the rule.
+        Raises InvalidRequest, which names the value and the rule.
         """
         price, quantity = order.price, order.quantity
         try:
-            # Operators cost a third of a context's methods. They are exact up to the 28 digits of the usual context,
-            # which is more than the slack that is left here; what is nearer to a limit is looked at below.
+            # Operators cost a third of a context's methods. They are exact up to the default context's 28 digits, far
+            # more than the slack left here; the code below checks values closer to a limit.
             if (
                 price is not None
                 and quantity is not None
@@ -101,9 +100,9 @@ class SymbolRules:
                 and not quantity % self.step
                 and self._surely_enough < price * quantity < self._surely_allowed
             ):
-                return  # nearly all
+                return  # the usual case
         except ArithmeticError:
-            pass  # more digits than that, or a context of the user's own
+            pass  # more digits, or a context set by the user
         self.check_steps(order)
         if order.type == "MARKET":
             low, high = self.info.min_notional_market, self.info.max_notional_market
@@ -112,15 +111,15 @@ class SymbolRules:
             low, high = self.info.min_notional, self.info.max_notional
             notional = _WIDE.multiply(order.price, order.quantity) if order.price and order.quantity else None
         if notional is not None and low is not None and notional < low:
-            raise InvalidRequest(f"value {notional:f} {self.info.quote} is below the least of {self.symbol}, {low:f}")
+            raise InvalidRequest(f"value {notional:f} {self.info.quote} is below the minimum of {self.symbol}, {low:f}")
         if notional is not None and high is not None and notional > high:
             raise InvalidRequest(
-                f"value {notional:f} {self.info.quote} is above the greatest of {self.symbol}, {high:f}"
+                f"value {notional:f} {self.info.quote} is above the maximum of {self.symbol}, {high:f}"
             )
 
     def _on_step(self, name: str, value: Decimal, step: Decimal) -> None:
         if _WIDE.remainder(value, step):
-            raise InvalidRequest(f"{name} {value:f} is off the steps of {self.symbol}, {step:f}")
+            raise InvalidRequest(f"{name} {value:f} is not a multiple of the step of {self.symbol}, {step:f}")
 
     def __repr__(self) -> str:
         return f"SymbolRules({self.symbol}, tick {self.tick:f}, step {self.step:f})"

@@ -1,4 +1,4 @@
-"""Sub-accounts, their keys and transfers between them; for keys of the main account. MEXC's page "Sub-Account"."""
+"""Sub-accounts, their keys and transfers. The calls need a key of the main account. MEXC's page "Sub-Account"."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ KEY_PERMISSIONS = (
     "SPOT_TRANSFER_READ",
     "SPOT_TRANSFER_WRITE",
 )
-"""What a key of a sub-account may be given; never to withdraw."""
+"""Permissions of a sub-account's key; withdrawals are not among them."""
 Permissions: TypeAlias = Annotated[str, Rule(listed(one_of(KEY_PERMISSIONS)), KEY_PERMISSIONS)]
-"""Permissions joined by commas."""
+"""Permissions, separated by commas."""
 
 
 class NewSubAccountAnswer(Answer, frozen=True, kw_only=True):
-    """A sub-account that was made."""
+    """A new sub-account."""
 
     sub_account: str
     note: MaybeText = None
@@ -57,22 +57,22 @@ class SubAccounts(Answer, frozen=True, kw_only=True):
 
 
 class SubAccountKey(Hiding, Answer, frozen=True, kw_only=True):
-    """A key of a sub-account; the secret is there once, in the answer to its making, and never in a `repr`."""
+    """A key of a sub-account. The secret is in the answer to its creation only, and never in a `repr`."""
 
     hidden = ("secret_key",)
     sub_account: MaybeText = None
     note: MaybeText = None
     api_key: str = ""
     apikey: str = ""
-    """The same, as answers to brokers spell it."""
+    """`api_key` in answers to brokers."""
     secret_key: MaybeText = None
     permissions: str
-    """Joined by commas."""
+    """Permissions, separated by commas."""
     ip: MaybeText = None
-    """Addresses joined by commas; blank allows every one."""
+    """IP addresses, separated by commas; blank allows every address."""
     create_time: MaybeTimeMs = None
     creat_time: MaybeTimeMs = None
-    """The same, as some documents spell it."""
+    """`create_time` under another spelling of the documents."""
 
     def __post_init__(self) -> None:
         same_under(self, "api_key", "apikey")
@@ -93,13 +93,13 @@ class SubAccountName(Answer, frozen=True, kw_only=True):
 
 
 class SubAccountBalances(Answer, frozen=True, kw_only=True):
-    """What a sub-account holds."""
+    """A sub-account's balances."""
 
     balances: list[Balance]
 
 
 class FuturesEnabled(Answer, frozen=True, kw_only=True):
-    """Whether a sub-account may trade futures."""
+    """Futures trading of a sub-account, on or off."""
 
     sub_account: str
     is_futures_enabled: bool
@@ -107,7 +107,7 @@ class FuturesEnabled(Answer, frozen=True, kw_only=True):
 
 
 class MarginEnabled(Answer, frozen=True, kw_only=True):
-    """Whether a sub-account may trade on margin."""
+    """Margin trading of a sub-account, on or off."""
 
     sub_account: str
     is_margin_enabled: bool
@@ -119,7 +119,7 @@ def _route(method: str, path: str, permission: str = "SPOT_ACCOUNT_READ") -> Rou
 
 
 class CreateSubAccount(Request[NewSubAccountAnswer], frozen=True, kw_only=True):
-    """Make a sub-account; a main account may have 30, and those made here cannot log in on the web site."""
+    """Create a sub-account; at most 30 per main account. It cannot log in on the web site."""
 
     route = _route("POST", "/api/v3/sub-account/virtualSubAccount")
     sub_account: NewSubAccount
@@ -127,7 +127,7 @@ class CreateSubAccount(Request[NewSubAccountAnswer], frozen=True, kw_only=True):
 
 
 class SubAccountsQuery(Request[SubAccounts], frozen=True, kw_only=True):
-    """Sub-accounts, 10 a page by default and 200 at most."""
+    """List sub-accounts, 10 per page by default, 200 at most."""
 
     route = _route("GET", "/api/v3/sub-account/list")
     sub_account: str | None = None
@@ -137,18 +137,18 @@ class SubAccountsQuery(Request[SubAccounts], frozen=True, kw_only=True):
 
 
 class CreateSubAccountApiKey(Request[SubAccountKey], frozen=True, kw_only=True):
-    """Make a key for a sub-account; the answer is the only one that ever holds its secret."""
+    """Create a key for a sub-account. Only this answer holds its secret."""
 
     route = _route("POST", "/api/v3/sub-account/apiKey")
     sub_account: str
     note: str
     permissions: Permissions
     ip: IpList | None = None
-    """Addresses that it may be used from, up to 20 (code 730703 says 10); without any it ends after 90 days."""
+    """IP list, up to 20 addresses (10 by code 730703); a key without one expires after 90 days."""
 
 
 class SubAccountApiKeysQuery(Request[SubAccountKeys], frozen=True, kw_only=True):
-    """The keys of a sub-account, without their secrets."""
+    """List the keys of a sub-account, without their secrets."""
 
     route = _route("GET", "/api/v3/sub-account/apiKey")
     sub_account: str
@@ -163,7 +163,7 @@ class DeleteSubAccountApiKey(Request[SubAccountName], frozen=True, kw_only=True)
 
 
 class BetweenAccounts(Request[T_co], Generic[T_co], frozen=True, kw_only=True):
-    """A transfer between the wallets of the main account and its sub-accounts; no name stands for the main account."""
+    """A transfer between wallets of the main account and its sub-accounts; an account of None is the main account."""
 
     from_account: str | None = None
     to_account: str | None = None
@@ -197,7 +197,7 @@ class SubUniversalTransfer(BetweenAccounts[TransferId], frozen=True, kw_only=Tru
 
 
 class SubUniversalTransferHistoryQuery(Period[SubTransferPage], frozen=True, kw_only=True):
-    """Transfers between the main account and sub-accounts, 500 a page by default and at most."""
+    """List transfers between the main account and sub-accounts, 500 per page by default and at most."""
 
     route = _route("GET", "/api/v3/capital/sub-account/universalTransfer", "SPOT_TRANSFER_READ")
     from_account: str | None = None
@@ -211,7 +211,7 @@ class SubUniversalTransferHistoryQuery(Period[SubTransferPage], frozen=True, kw_
 
 
 class SubAccountAssetQuery(Request[SubAccountBalances], frozen=True, kw_only=True):
-    """What a sub-account holds. MEXC answers for SPOT only."""
+    """Get a sub-account's balances. MEXC answers for SPOT only."""
 
     route = _route("GET", "/api/v3/sub-account/asset", "SPOT_TRANSFER_READ")
     sub_account: str
@@ -219,21 +219,21 @@ class SubAccountAssetQuery(Request[SubAccountBalances], frozen=True, kw_only=Tru
 
 
 class EnableSubAccountFutures(Request[Wrapped[list[FuturesEnabled]]], frozen=True, kw_only=True):
-    """Let a sub-account trade futures. Hidden: MEXC took it out of its documents."""
+    """Enable futures trading for a sub-account. Hidden: no longer in MEXC's documents."""
 
     route = _route("POST", "/api/v3/sub-account/futures")
     sub_account: str
 
 
 class EnableSubAccountMargin(Request[Wrapped[list[MarginEnabled]]], frozen=True, kw_only=True):
-    """Let a sub-account trade on margin. Hidden: MEXC took it out of its documents, and withdrew spot margin."""
+    """Enable margin trading for a sub-account. Hidden: no longer in MEXC's documents; MEXC ended spot margin."""
 
     route = _route("POST", "/api/v3/sub-account/margin")
     sub_account: str
 
 
 class SubAccountEndpoints(Resource):
-    """Sub-accounts."""
+    """Endpoints of sub-accounts."""
 
     create_sub_account = call(CreateSubAccount)
     list_sub_accounts = call(SubAccountsQuery)

@@ -8,43 +8,43 @@ from mexc_async.spot.models import Answer
 
 
 class ListenKey(Hiding, Answer, frozen=True, kw_only=True):
-    """A key for a private stream; who has it can read the account's pushes, so it is kept out of logs."""
+    """A key for a private stream. Anyone who holds it can read the account's pushes, so logs and `repr` hide it."""
 
     hidden = ("listen_key",)
     listen_key: str
 
 
 class ListenKeys(Hiding, Answer, frozen=True, kw_only=True):
-    """The account's keys that are in force."""
+    """The account's valid listen keys."""
 
     hidden = ("listen_key",)
     listen_key: list[str]
     total: int | None = None
-    """How many there may be."""
+    """Maximum number of listen keys."""
     available: int | None = None
-    """How many more."""
+    """Number of listen keys that can still be created."""
 
 
 def _route(method: str) -> Route:
-    """None of these calls changes anything of the account, and each may be repeated."""
+    """Create a route; every call is safe to repeat, since none changes the account."""
     permission, costs = "SPOT_ACCOUNT_READ", (Cost("ip"),)
     return Route(method, "/api/v3/userDataStream", Auth.SIGNED, permission, costs, Priority.ACCOUNT, safe=True)
 
 
 class CreateListenKey(Request[ListenKey], frozen=True, kw_only=True):
-    """A listen key, valid for 60 minutes; it may be one that is already in force."""
+    """Create a listen key, valid for 60 minutes; MEXC may return an existing one."""
 
     route = _route("POST")
 
 
 class ListenKeysQuery(Request[ListenKeys], frozen=True, kw_only=True):
-    """The listen keys in force."""
+    """List the valid listen keys."""
 
     route = _route("GET")
 
 
 class KeepAliveListenKey(Hiding, Request[ListenKey], frozen=True, kw_only=True):
-    """Make a listen key valid for 60 minutes from now. Raises ListenKeyInvalid for one that ran out."""
+    """Extend a listen key to 60 minutes from now. Raises ListenKeyInvalid for an expired one."""
 
     route = _route("PUT")
     hidden = ("listen_key",)
@@ -52,7 +52,7 @@ class KeepAliveListenKey(Hiding, Request[ListenKey], frozen=True, kw_only=True):
 
 
 class CloseListenKey(Hiding, Request[ListenKey], frozen=True, kw_only=True):
-    """End a listen key and its stream. Raises ListenKeyInvalid for one that ran out."""
+    """Close a listen key and its stream. Raises ListenKeyInvalid for an expired one."""
 
     route = _route("DELETE")
     hidden = ("listen_key",)
@@ -60,7 +60,7 @@ class CloseListenKey(Hiding, Request[ListenKey], frozen=True, kw_only=True):
 
 
 class UserStreams(Resource):
-    """Listen keys."""
+    """Endpoints of listen keys."""
 
     create_listen_key = call(CreateListenKey)
     list_listen_keys = call(ListenKeysQuery)

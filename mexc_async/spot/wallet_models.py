@@ -13,7 +13,7 @@ from mexc_async.spot.models import Answer
 
 
 class _Named(Answer, frozen=True, kw_only=True):
-    """Has a `name`, which older answers spell `Name`."""
+    """An answer with a `name`, which older answers spell `Name`."""
 
     name: MaybeText = None
     capital_name: MaybeText = field(name="Name", default=None)
@@ -27,17 +27,17 @@ class Network(_Named, frozen=True, kw_only=True):
 
     coin: str
     network: str
-    """The long label that deposit calls take: BEP20(BSC)."""
+    """Long label of the chain, for deposit calls: BEP20(BSC)."""
     net_work: MaybeText = None
-    """The short id that `withdraw` takes: BSC."""
+    """Short id of the chain, for `withdraw`: BSC."""
     deposit_enable: bool
     withdraw_enable: bool
     withdraw_fee: MaybeDecimal = None
-    """Taken out of the amount withdrawn."""
+    """Fee, deducted from the amount withdrawn."""
     withdraw_min: MaybeDecimal = None
     withdraw_max: MaybeDecimal = None
     withdraw_integer_multiple: MaybeDecimal = None
-    """Step of an amount."""
+    """Step of a withdrawal's amount."""
     min_confirm: int | None = None
     same_address: bool | None = None
     contract: MaybeText = None
@@ -47,7 +47,7 @@ class Network(_Named, frozen=True, kw_only=True):
 
 
 class Currency(_Named, frozen=True, kw_only=True):
-    """A currency and the chains that it can be deposited and withdrawn on."""
+    """A currency and its chains for deposits and withdrawals."""
 
     coin: str
     network_list: list[Network]
@@ -60,20 +60,20 @@ class WithdrawalId(Answer, frozen=True, kw_only=True):
 
 
 class Deposit(Answer, frozen=True, kw_only=True):
-    """A deposit; the last fields stand in newer answers only."""
+    """A deposit; older answers lack the last fields."""
 
     amount: Decimal
     coin: str
-    """May have the chain behind it: USDC-TRX."""
+    """Currency, sometimes with its chain: USDC-TRX."""
     network: MaybeText = None
     status: Coded[DepositStatus]
     address: MaybeText = None
     tx_id: MaybeText = None
     insert_time: MaybeTimeMs = None
     unlock_confirm: MaybeText = None
-    """Confirmations after which it can be used."""
+    """Confirmations required before the amount is available."""
     confirm_times: MaybeText = None
-    """Confirmations so far: a count, or `n/m`."""
+    """Confirmations so far, as a count or `n/m`."""
     memo: MaybeText = None
     address_tag: MaybeText = None
     sub_account: MaybeText = None
@@ -88,16 +88,16 @@ class Withdrawal(Answer, frozen=True, kw_only=True):
 
     id: Text
     withdraw_order_id: MaybeText = None
-    """The id that it was sent with."""
+    """Client id of the withdrawal."""
     coin: str
     network: MaybeText = None
     address: MaybeText = None
     amount: Decimal
-    """The fee is inside."""
+    """Amount, fee included."""
     transaction_fee: MaybeDecimal = None
     status: Coded[WithdrawStatus]
     transfer_type: int | None = None
-    """0 to the chain, 1 to another account of the exchange."""
+    """Destination: 0 the chain, 1 another account of the exchange."""
     apply_time: MaybeTimeMs = None
     update_time: MaybeTimeMs = None
     tx_id: MaybeText = None
@@ -110,14 +110,14 @@ class Withdrawal(Answer, frozen=True, kw_only=True):
 
 
 class DepositAddress(Answer, frozen=True, kw_only=True):
-    """Where to send a currency to; without the memo, where there is one, it may be lost."""
+    """Deposit address of a currency. If it has a memo, a deposit without the memo may be lost."""
 
     coin: str
     network: MaybeText = None
     address: str
     memo: MaybeText = None
     tag: MaybeText = None
-    """The same, as some answers spell it."""
+    """`memo` in some answers."""
 
     def __post_init__(self) -> None:
         same_under(self, "memo", "tag")
@@ -131,9 +131,9 @@ class WithdrawAddress(Answer, frozen=True, kw_only=True):
     net_work: MaybeText = None
     address: str
     address_tag: MaybeText = None
-    """Its label."""
+    """Label of the address."""
     memo: MaybeText = None
-    """The chain's tag."""
+    """Memo or tag of the chain."""
 
 
 class TransferId(Answer, frozen=True, kw_only=True):
@@ -150,7 +150,7 @@ class Transfer(Answer, frozen=True, kw_only=True):
     asset: str
     amount: Decimal
     from_account: MaybeText = None
-    """Name of the sub-account; missing or blank is the main account."""
+    """Name of the sub-account; None for the main account."""
     to_account: MaybeText = None
     from_account_type: AccountType | None = None
     to_account_type: AccountType | None = None
@@ -178,10 +178,10 @@ class SubTransferPage(Answer, frozen=True, kw_only=True):
 
 
 class InternalTransfer(Answer, frozen=True, kw_only=True):
-    """A transfer to somebody else on the exchange."""
+    """A transfer to another user of the exchange."""
 
     tran_id: Text
-    """May be blank."""
+    """MEXC's id of the transfer; may be blank."""
     asset: str
     amount: Decimal
     to_account_type: RecipientType | None = None
@@ -192,19 +192,19 @@ class InternalTransfer(Answer, frozen=True, kw_only=True):
 
 
 class AssetTransfer(Answer, frozen=True, kw_only=True):
-    """A transfer as the second version of the API told it."""
+    """A transfer, as the API's second version reports it."""
 
     currency: str
     amount: Decimal
     transact_id: Text = field(name="transact_id")
     from_account: MaybeText = field(name="from", default=None)
-    """MAIN or CONTRACT."""
+    """Wallet: MAIN or CONTRACT."""
     to_account: MaybeText = field(name="to", default=None)
     transact_state: TransferStatus = field(name="transact_state")
 
 
 class Convertible(Answer, frozen=True, kw_only=True):
-    """A small balance that can be converted to MX, or why it cannot."""
+    """A small balance and its value in MX, or the reason why MEXC does not convert it."""
 
     asset: str
     balance: Decimal
@@ -216,7 +216,7 @@ class Convertible(Answer, frozen=True, kw_only=True):
 
 
 class DustFailure(Answer, frozen=True, kw_only=True):
-    """An asset that was not converted."""
+    """An asset that MEXC did not convert."""
 
     asset: str
     code: MaybeText = None
@@ -224,7 +224,7 @@ class DustFailure(Answer, frozen=True, kw_only=True):
 
 
 class DustResult(Answer, frozen=True, kw_only=True):
-    """What was converted to MX."""
+    """Result of a conversion to MX."""
 
     success_list: list[str]
     failed_list: list[DustFailure] = field(default_factory=list)
@@ -239,7 +239,7 @@ class DustDetail(Answer, frozen=True, kw_only=True):
     asset: str
     amount: Decimal
     convert: MaybeDecimal = None
-    """What it gave, in MX."""
+    """Proceeds in MX."""
     fee: MaybeDecimal = None
     time: TimeMs
 
