@@ -1,5 +1,5 @@
-"""What the SDK costs beside the obvious alternatives: `python -m benchmarks NAME`.
+"""Cost of the SDK compared with the obvious alternatives: `python -m benchmarks NAME`.
 
-Subjects run in shuffled, interleaved rounds. A machine that others share changes its speed within seconds, so figures
-of different runs are not comparable; the median of same-round ratios is.
+Subjects run in shuffled, interleaved rounds. A shared machine changes its speed within seconds, so figures of
+different runs are not comparable. Medians of same-round ratios are.
 """

@@ -36,11 +36,11 @@ MODULES = {
     "rest": "rest",
 }
 LATENCY = "latency"
-"""Measures an exchange instead of this SDK, and has a command line of its own."""
+"""Benchmark of an exchange instead of this SDK, with a command line of its own."""
 MAX_ROUNDS = 1000
 MAX_MINUTES = 1440
 SOAK_MINUTES = 20.0
-"""With `all`, one minute shows that it runs; memory needs longer to tell something."""
+"""Minutes with `all`, enough to show that it runs; memory figures need longer."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -67,7 +67,7 @@ def _minutes(text: str) -> float:
 def _parser() -> _Parser:
     parser = _Parser(
         prog="python -m benchmarks",
-        description="Measure the SDK beside the obvious alternatives, in shuffled, interleaved rounds.",
+        description="Compare the SDK with the obvious alternatives, in shuffled, interleaved rounds.",
         epilog="Ratios are medians of same-round ratios. Goals are reported; a missed one is not a failure. Other "
         "clients of MEXC are measured where they are installed; `make bench-peers` sees to that.",
     )
@@ -95,7 +95,7 @@ def _parser() -> _Parser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the benchmarks that the command line names; the exit status."""
+    """Run the benchmarks that the command line names and return the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments[:1] == [LATENCY]:
         return import_module("benchmarks.latency").main(arguments[1:])  # type: ignore[no-any-return]  # a late import

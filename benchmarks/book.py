@@ -1,7 +1,7 @@
-"""Order books: a 30-level delta and a read, on books of 1,000 and 5,000 levels a side, and what a thousand books hold.
+"""Order books: a 30-level delta and a read, on 1,000 and 5,000 levels per side, and the memory of 1,000 books.
 
-Every subject gets the same messages of wire text, made anew for each run, because texts off the wire are new each time
-and know no hash yet. Deltas are near the best price, half of them removals where there is something to remove.
+Every subject gets the same messages of wire text, created again for each run, because texts off the wire are new each
+time and have no cached hash. Deltas are near the best price, half of them removals as far as levels exist.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ OWN_FLOAT, OWN_SMALL = f"{OWN} float", f"{OWN} 1000 levels"
 DEPTHS = (1000, 5000)
 TOP = 20
 MESSAGES = 64
-"""Deltas in a pass of what instructions are counted of: from the second pass on, all change the same."""
+"""Deltas per pass of the instruction count; from the second pass on, every pass makes the same changes."""
 FLAT = "30-level delta and best, 5000 levels beside 1000"
 MEMORY = "memory, {} books of {} levels a side"
 
 
 class Subject(Protocol):
-    """A book under test."""
+    """An order book to measure."""
 
     def load(self, bids: Pairs, asks: Pairs) -> None: ...
     def apply(self, bids: Pairs, asks: Pairs) -> None: ...
@@ -62,7 +62,7 @@ class Subject(Protocol):
 
 
 class Own:
-    """Read as Decimal."""
+    """The SDK's order book, read as Decimal."""
 
     def __init__(self) -> None:
         self.book = OrderBook()
@@ -94,7 +94,7 @@ class OwnFloat(Own):
 
 
 class Sorted:
-    """A SortedDict a side; bids by their negative price, so that the best comes first."""
+    """One SortedDict per side; bids by their negative price, so that the best is first."""
 
     number: Callable[[str], Any] = float
 
@@ -131,7 +131,7 @@ class SortedDecimal(Sorted):
 
 
 class Ccxt:
-    """ccxt's book as its exchange classes use it: one `store` a level, of floats."""
+    """ccxt's book as its exchange classes use it: one `store` per level, of floats."""
 
     def __init__(self, make: Callable[[dict[str, Any]], Any]) -> None:
         self.make = make
@@ -163,13 +163,13 @@ def _makers() -> dict[str, Callable[[], Subject]]:
 
 
 def run(settings: Settings) -> Report:
-    """Deltas with both reads, and memory."""
+    """Measure deltas with both reads, and memory."""
     depths = (50, 100) if settings.quick else DEPTHS
     messages = 20 if settings.quick else 400
     makers = _makers()
     notes = [
         f"{OWN}: the {core_kind} core",
-        f"{OWN}: read as Decimal; every subject is given the same text and turns it into its own numbers",
+        f"{OWN}: read as Decimal; every subject gets the same text and converts it to its own numbers",
         "goals: 1,000 books of 1,000 levels in at most 250 MB; load: a snapshot of that many levels on both sides",
     ]
     if CCXT not in makers:
@@ -206,7 +206,7 @@ def run(settings: Settings) -> Report:
 
 
 def work() -> Works:
-    """What instructions are counted of: deltas, each followed by a look at the best prices."""
+    """Return the work for the instruction count: deltas, each followed by a read of the best prices."""
     flows = {depth: Flow(depth, MESSAGES) for depth in DEPTHS}
     return {
         f"30-level delta and best, {depth} levels": {name: _passes(make(), flow) for name, make in _makers().items()}
@@ -216,7 +216,7 @@ def work() -> Works:
 
 def _passes(subject: Subject, flow: Flow) -> Work:
     subject.load(*flow.snapshot)
-    texts = [flow.texts() for _ in range((MANY + FEW + MANY) // MESSAGES)]  # new ones each time
+    texts = [flow.texts() for _ in range((MANY + FEW + MANY) // MESSAGES)]  # a new book each time
 
     def apply(times: int) -> None:
         for _ in range(times // MESSAGES):
@@ -228,7 +228,7 @@ def _passes(subject: Subject, flow: Flow) -> Work:
 
 
 class Flow:
-    """A snapshot and the deltas that follow it, always the same."""
+    """A snapshot and its deltas, the same in every run."""
 
     def __init__(self, depth: int, messages: int, seed: int = 5) -> None:
         self._random = random.Random(seed)
@@ -259,12 +259,12 @@ class Flow:
         return pairs
 
     def texts(self) -> list[Message]:
-        """The deltas in texts of their own."""
+        """Copy the deltas into new strings."""
         return [(_renewed(bids), _renewed(asks)) for bids, asks in self.deltas]
 
 
 def _check(makers: Iterable[Callable[[], Subject]], flow: Flow) -> None:
-    """Raise unless every subject ends with the same best levels."""
+    """Raise AssertionError unless every subject ends with the same best levels."""
     tops = []
     for make in makers:
         subject = make()
@@ -288,7 +288,7 @@ def _measured(subject: Subject, flow: Flow, read: str) -> Callable[[], Sample]:
 
     def measure() -> Sample:
         messages = flow.texts()
-        warming = len(messages) // 4  # the first ones meet cold caches
+        warming = len(messages) // 4  # the first deltas run with cold caches
         gc.disable()
         started = process_time()
         subject.load(*flow.snapshot)
@@ -307,7 +307,7 @@ def _measured(subject: Subject, flow: Flow, read: str) -> Callable[[], Sample]:
 
 
 def memory(name: str, books: int, levels: int) -> Sample:
-    """Growth of a process of its own that makes the books."""
+    """Measure the growth of a separate process that creates the books."""
     code = f"from benchmarks.book import grow; print(grow({name!r}, {books}, {levels}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)
     if done.returncode:
@@ -316,7 +316,7 @@ def memory(name: str, books: int, levels: int) -> Sample:
 
 
 def grow(name: str, books: int, levels: int) -> float:
-    """Make the books and keep them; megabytes that this process grew by."""
+    """Create the books and return the growth of this process in megabytes."""
     makers: dict[str, Callable[[], Subject]] = {OWN: Own, OWN_PURE: OwnPure, SORTED: Sorted}
     make = makers[name]
     kept: list[Subject] = []

@@ -1,4 +1,4 @@
-"""Runs clients and servers in processes of their own and takes what they print; counts instructions."""
+"""Clients and servers in separate processes, their output, and instruction counts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NO_VALGRIND = "absent: instructions_per_op: valgrind is not installed"
 def run_client(
     module: str, arguments: Sequence[str], timeout_s: float, prefix: Sequence[str] = ()
 ) -> subprocess.CompletedProcess[str]:
-    """Run a module to its end; its first argument names the subject. Raises SubjectFailed with its last line."""
+    """Run a module to its end; the first argument names the subject. Raises SubjectFailed with the last line."""
     command = [*prefix, sys.executable, "-m", module, *arguments]
     environment = {**os.environ, "PYTHONHASHSEED": "0"}
     if OWN_PURE in arguments:
@@ -37,7 +37,7 @@ def run_client(
 
 @contextmanager
 def running(module: str, core: int | None, pure: bool = False) -> Iterator[subprocess.Popen[str]]:
-    """A module that runs meanwhile, if asked for by the pure core; it ends when its standard input is closed."""
+    """Run a module during the block, optionally with the pure core; closing its standard input ends it."""
     command = [sys.executable, "-m", module, *([] if core is None else ["--core", str(core)])]
     with subprocess.Popen(
         command,
@@ -60,7 +60,7 @@ def running(module: str, core: int | None, pure: bool = False) -> Iterator[subpr
 
 
 def line_of(process: subprocess.Popen[str], name: str) -> str:
-    """The next line that a process prints. Raises SubjectFailed if it ended."""
+    """Return the next line that a process prints. Raises SubjectFailed if it ended."""
     assert process.stdout is not None
     line = process.stdout.readline()
     if not line:
@@ -69,7 +69,7 @@ def line_of(process: subprocess.Popen[str], name: str) -> str:
 
 
 def failure_of(measure: Callable[[], object]) -> str | None:
-    """Why a subject cannot be measured; None if it can."""
+    """Return the reason why a subject cannot be measured; None if it can."""
     try:
         measure()
     except SubjectFailed as failure:
@@ -78,10 +78,10 @@ def failure_of(measure: Callable[[], object]) -> str | None:
 
 
 def instructions_of(module: str, arguments: Sequence[str]) -> int:
-    """User instructions of a whole run, counted by cachegrind. Raises SubjectFailed."""
+    """Count the user instructions of a whole run with cachegrind. Raises SubjectFailed."""
     valgrind = ["valgrind", "--tool=cachegrind", "--cache-sim=no", f"--cachegrind-out-file={os.devnull}"]
     done = run_client(module, arguments, timeout_s=600, prefix=valgrind)
     found = re.search(r"I\s+refs:\s+([\d,]+)", done.stderr)
     if found is None:
-        raise SubjectFailed(f"{arguments[0]}: valgrind told no instruction count")
+        raise SubjectFailed(f"{arguments[0]}: valgrind printed no instruction count")
     return int(found[1].replace(",", ""))

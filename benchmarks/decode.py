@@ -1,4 +1,4 @@
-"""Frames of the spot WebSocket to values. Every subject gets the same frames; each says what its prices are."""
+"""Decoding of spot WebSocket frames. Every subject gets the same frames and states the type of its prices."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ BARE, AS_CCXT = "protobuf bare", "protobuf + MessageToDict text"
 CCXT_BLOCKS, UPB_BLOCKS = "ccxt's parts", "protobuf + Structs, pure book"
 CCXT, PYMEXC, AIOMEXC, TYPED_MEXC = "ccxt", "pymexc bare", "aiomexc", "typed-mexc"
 GOALS = {"book ticker": 3.0, "depth, 30 levels": 1.0, "limit depth, 20 levels": 1.0, "deals": 3.0, "kline": 4.0}
-"""Of the pure core, in terms of protobuf + Structs text; the compiled one has one goal for all."""
+"""Goals of the pure core relative to protobuf + Structs text; the compiled core has one goal for all frames."""
 COMPILED_GOAL = 0.35
 TO_BOOK = "depth, 30 levels, to a book and its best prices"
 NOW = 1763719200123
 FRAMES = 64
-"""Different frames of each kind."""
+"""Number of different frames of each kind."""
 
 parse: Decode = oracle.message_class(oracle.WRAPPER).FromString
 _SIDES = {1: Side.BUY, 2: Side.SELL}
@@ -69,13 +69,13 @@ def _subjects(notes: list[str]) -> dict[str, Decode]:
     for name, decode in PEERS.items():
         try:
             subjects[name] = decode()
-        except Exception as error:  # a peer may fail to import in ways of its own
+        except Exception as error:  # a peer's import may raise anything
             notes.append(f"absent: {name} ({type(error).__name__})")
     return subjects
 
 
 def run(settings: Settings) -> Report:
-    """The five kinds of frames that come by far the most."""
+    """Measure the five most frequent kinds of frames."""
     notes = [
         f"{OWN}: the {core_kind} core",
         f"{OWN}: prices are text until they are read, as in {STRUCTS}, which makes the same values; Decimal: all read",
@@ -105,7 +105,7 @@ def run(settings: Settings) -> Report:
 
 
 def _to_book(settings: Settings) -> list[Row]:
-    """From a frame's bytes to a book of 1,000 levels a side, and its best prices."""
+    """Measure a frame's bytes to an updated book of 1,000 levels per side and its best prices."""
     frames = frames_by_case()["depth, 30 levels"]
     subjects = {name: make() for name, make in book_feeders().items()}
     for frame in frames:
@@ -118,7 +118,7 @@ def _to_book(settings: Settings) -> list[Row]:
 
 
 def book_feeders() -> dict[str, Callable[[], Feed]]:
-    """What takes a frame into a book of 1,000 levels a side, and then reads its best prices."""
+    """Return functions that apply a frame to a book of 1,000 levels per side and read its best prices."""
     feeders: dict[str, Callable[[], Feed]] = {
         OWN: lambda: _own_feed(OrderBook(), partial(decode_push, packs=True)),
         OWN_PURE: lambda: _own_feed(OrderBook(PureSide), _decode_pure),
@@ -151,7 +151,7 @@ def _own_feed(book: OrderBook, decode: Callable[[bytes], Push[Body]]) -> Feed:
 
 
 def _ccxt_feed(make: Callable[[dict[str, Any]], Any]) -> Feed:
-    """ccxt's own parts, as its exchange classes put them together."""
+    """Return ccxt's own parts, combined as in its exchange classes."""
     bids, asks = ([[float(p), float(q)] for p, q in side] for side in _deep_book())
     book = make({"bids": bids, "asks": asks})
 
@@ -171,7 +171,7 @@ def _as_floats(best: Best) -> list[list[float]]:
 
 
 def work() -> Works:
-    """What instructions are counted of: frames."""
+    """Return the work for the instruction count: frames."""
     subjects = _subjects([])
     return {
         case: {name: _every(decode, frames) for name, decode in subjects.items()}
@@ -188,7 +188,7 @@ def _every(decode: Decode, frames: list[bytes]) -> Work:
 
 
 class _Loop:
-    """CPU time a frame, over all frames of a case."""
+    """CPU time per frame, over all frames of a case."""
 
     def __init__(self, decode: Decode, frames: list[bytes], seconds: float) -> None:
         self._frames = len(frames)
@@ -198,7 +198,7 @@ class _Loop:
         return {"cpu_us_per_op": self._loop()["cpu_ns_per_op"] / self._frames / 1000}
 
 
-# --- the same values by way of Google's runtime, in C ---
+# --- the same values through Google's runtime, in C ---
 
 
 def structs(frame: bytes) -> Push[Body]:
@@ -260,7 +260,7 @@ _BODIES: dict[str, Callable[[Any], Body]] = {
 
 
 def decimals(body: Body) -> list[Decimal | None]:
-    """Every price and quantity read once."""
+    """Read every price and quantity once."""
     match body:
         case DepthUpdate() | DepthSnapshot():
             return [number for side in (body.asks, body.bids) for level in side for number in level]
@@ -282,7 +282,7 @@ def _ccxt() -> Decode:
 
 
 def _pymexc() -> Decode:
-    sys.modules.setdefault("pymexc._async.web", ModuleType("web"))  # imported by the package, but not in its wheel
+    sys.modules.setdefault("pymexc._async.web", ModuleType("web"))  # the package imports it, but its wheel lacks it
     wrapper: Any = import_module("pymexc.proto").PushDataV3ApiWrapper
 
     def decode(frame: bytes) -> object:
@@ -312,14 +312,14 @@ PEERS: dict[str, Callable[[], Decode]] = {
     TYPED_MEXC: _typed_mexc,
 }
 PEER_GOALS = {CCXT: 0.5, AIOMEXC: 0.1, TYPED_MEXC: 0.1}
-"""pymexc's has none: it reads nothing."""
+"""Goals relative to other clients; pymexc has none, since it reads no field."""
 
 
 # --- frames ---
 
 
 def frames_by_case(seed: int = 7) -> dict[str, list[bytes]]:
-    """Frames of the shapes that MEXC sends, always the same."""
+    """Create frames of the shapes that MEXC sends, the same in every run."""
     rng = random.Random(seed)
     makers = {
         "book ticker": _book_ticker,
@@ -336,7 +336,7 @@ def _price(cents: int) -> str:
 
 
 def _quantity(rng: random.Random) -> str:
-    """Eight decimals, or without its zeros: both come."""
+    """Format a quantity with eight decimals or without trailing zeros: MEXC sends both."""
     text = f"{rng.uniform(0.0001, 90):.{rng.choice((4, 6, 8, 8))}f}"
     return text if rng.random() < 0.5 else text.rstrip("0").rstrip(".")
 

@@ -1,4 +1,4 @@
-"""Rounds, ratios, the printed table and the JSON file. Nothing here knows what is measured."""
+"""Rounds, ratios, the printed table and the JSON file, independent of the benchmark."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import orjson
 from msgspec import Struct
 
-if TYPE_CHECKING:  # clients under test import this module too, and have no use for tables
+if TYPE_CHECKING:  # clients under test import this module too, and need no tables
     from rich.console import Console
     from rich.table import Table
 
 T = TypeVar("T")
 Sample: TypeAlias = dict[str, float]
-"""What one run of one subject measured, by metric."""
+"""Figures of one run of one subject, by metric."""
 
 OWN = "mexc_async"
 """The name of our own subject in every case."""
 OWN_PURE = f"{OWN} pure"
-"""The same by the pure core, where the compiled one is in use."""
+"""Name of our own subject on the pure core, while the compiled core is in use."""
 _PACKAGES = (
     "mexc-async", "aiohttp", "aiolimiter", "aiomexc", "ccxt", "httptools", "msgspec", "orjson", "picows", "protobuf",
     "pymexc", "python-binance", "sortedcontainers", "typed-mexc", "uvloop", "yarl",
@@ -41,19 +41,19 @@ _PACKAGES = (
 
 
 class SubjectFailed(Exception):
-    """A subject could not be measured; the text says why, on one line."""
+    """A subject could not be measured; the text gives the reason, on one line."""
 
 
 class Settings(Struct, frozen=True):
-    """How much to measure."""
+    """Amount of measuring."""
 
     rounds: int = 7
     minutes: float = 1.0
-    """How long the soak takes."""
+    """Minutes of the soak."""
     quick: bool = False
-    """Only shows that everything runs: the figures mean nothing."""
+    """True to show only that everything runs; the figures mean nothing."""
     instructions: bool = False
-    """Count user instructions too, where a benchmark can and valgrind is installed."""
+    """True to count user instructions too, if a benchmark supports it and valgrind is installed."""
 
 
 class Row(Struct, frozen=True):
@@ -69,27 +69,27 @@ class Row(Struct, frozen=True):
 
 
 class Goal(Struct, frozen=True):
-    """What our own subject is held to; reported, never a failure, since machines differ."""
+    """A target for our own subject; reported, never a failure, since machines differ."""
 
     case: str
     metric: str
     baseline: str | None
-    """What the figure is compared with; None if it is held to `at_most` itself."""
+    """Subject to compare the figure with; None to compare it with `at_most` itself."""
     at_most: float
     subject: str = OWN
 
 
 class Report(Struct, frozen=True):
-    """What a benchmark found."""
+    """Results of a benchmark."""
 
     rows: list[Row]
     goals: list[Goal] = []
     notes: list[str] = []
-    """What was left out and why, and how to read the figures."""
+    """Omissions and their reasons, and hints for reading the figures."""
 
 
 def interleave(subjects: Mapping[str, Callable[[], T]], rounds: int, seed: int = 1) -> dict[str, list[T]]:
-    """Run every subject once a round, each round in a fresh random order; index i of every list is round i."""
+    """Run every subject once per round, in a new random order each; index i of every list is round i."""
     results: dict[str, list[T]] = {name: [] for name in subjects}
     order, rng = list(subjects), random.Random(seed)
     for _ in range(rounds):
@@ -102,7 +102,7 @@ def interleave(subjects: Mapping[str, Callable[[], T]], rounds: int, seed: int =
 def summarise(
     case: str, results: Mapping[str, Sequence[Sample]], baselines: Sequence[str] = (), compared: Sequence[str] = ()
 ) -> list[Row]:
-    """Each metric's median and spread, then the same-round ratios of the compared metrics to each baseline.
+    """Compute each metric's median and spread, then same-round ratios of the compared metrics to each baseline.
 
     A ratio is a metric of its own: `cpu_us_per_op_ratio_to_raw`.
     """
@@ -122,7 +122,7 @@ def ratio_name(metric: str, baseline: str) -> str:
 
 
 def ratios(samples: Sequence[Sample], baseline: Sequence[Sample], metric: str) -> list[float]:
-    """Same-round ratios; rounds in which one of the two has no such figure, or the baseline's is 0, are left out."""
+    """Compute same-round ratios, without rounds in which a figure is missing or the baseline's is 0."""
     return [a[metric] / b[metric] for a, b in zip(samples, baseline, strict=True) if metric in a and b.get(metric)]
 
 
@@ -131,14 +131,14 @@ def _row(case: str, subject: str, metric: str, values: Sequence[float]) -> Row:
 
 
 def percentile(values: Iterable[float], share: float) -> float:
-    """The smallest value that at least `share` of all values do not exceed."""
+    """Return the smallest value that at least `share` of all values do not exceed."""
     ordered = sorted(values)
     rank = -int(-len(ordered) * share // 1)  # rounded up
     return ordered[min(max(rank, 1), len(ordered)) - 1]
 
 
 def most_in_window(times: Iterable[float], window_s: float) -> int:
-    """The most moments that any half-open window of this length holds."""
+    """Return the largest number of moments in any half-open window of this length."""
     ordered = sorted(times)
     most = first = 0
     for last, moment in enumerate(ordered):
@@ -149,9 +149,9 @@ def most_in_window(times: Iterable[float], window_s: float) -> int:
 
 
 class CpuLoop:
-    """Calls a function often enough to time it; each run gives its CPU nanoseconds a call, garbage collection off.
+    """Timing loop of a function; each run gives CPU nanoseconds per call, with garbage collection off.
 
-    CPU time instead of wall time: what else runs on the machine takes its turn in between.
+    CPU time, because other processes of the machine add to wall time.
     """
 
     def __init__(self, function: Callable[[], object], seconds: float) -> None:
@@ -166,7 +166,7 @@ class CpuLoop:
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    """uvloop where there is one."""
+    """Return uvloop's loop factory, or asyncio's if uvloop is not installed."""
     try:
         from uvloop import new_event_loop
     except ImportError:
@@ -175,9 +175,9 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 
 
 def pinning(settings: Settings) -> tuple[int | None, int | None]:
-    """A core for the client and another one for its server; None where there are not two, or no way to pin.
+    """Return a core for the client and one for its server; None without two cores or a way to pin.
 
-    None for a quick run, too: servers that have a core never sleep.
+    None for a quick run, too: a server with a core of its own never sleeps.
     """
     if settings.quick or not hasattr(os, "sched_getaffinity"):
         return None, None
@@ -191,7 +191,7 @@ def pin(core: int | None) -> None:
 
 
 def resident_mb(process: int | str = "self") -> float:
-    """Memory that a process holds now; Linux only, elsewhere the most that this one ever held."""
+    """Return the memory of a process in megabytes; on systems other than Linux, this process's peak."""
     try:
         pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
     except OSError:
@@ -200,7 +200,7 @@ def resident_mb(process: int | str = "self") -> float:
 
 
 class ForeignLoad:
-    """How many CPUs other processes used meanwhile, this process and its ended children left out; Linux only."""
+    """CPUs used by other processes meanwhile, without this process and its ended children; Linux only."""
 
     def __init__(self) -> None:
         self._at, self._others = time.monotonic(), _others_cpu_s()
@@ -224,7 +224,7 @@ def _others_cpu_s() -> float | None:
 
 
 def machine() -> dict[str, Any]:
-    """Where and with what the figures were taken."""
+    """Describe the machine and the versions behind the figures."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "cpu": _cpu_model(),
@@ -252,7 +252,7 @@ def _version(package: str) -> str | None:
 
 
 def refuse_unwritable(path: Path) -> None:
-    """Raise OSError now instead of after minutes of measuring."""
+    """Raise OSError now, instead of after minutes of measuring, if the file cannot be written."""
     is_new = not path.exists()
     path.open("ab").close()
     if is_new:
@@ -272,7 +272,7 @@ def _as_dict(row: object) -> dict[str, Any]:
 
 
 def show(console: Console, benchmark: str, report: Report, machine: Mapping[str, Any]) -> None:
-    """Print one table a case, the goals and the notes."""
+    """Print one table per case, the goals and the notes."""
     for case in dict.fromkeys(row.case for row in report.rows):
         console.print(_table(benchmark, case, [row for row in report.rows if row.case == case]))
     for goal in report.goals:
@@ -314,7 +314,7 @@ def _figure(value: float) -> str:
 
 
 def _verdict(goal: Goal, rows: Sequence[Row]) -> str:
-    """The median of same-round ratios where they were taken, else the ratio of the medians."""
+    """Compare a goal with the median of same-round ratios if there are any, else with the ratio of the medians."""
     of_baseline = "" if goal.baseline is None else f" x {goal.baseline}"
     claim = f"goal: {goal.case}, {goal.metric}{_of(goal)} at most {goal.at_most:.3g}{of_baseline}"
     found = {(row.subject, row.metric): row.median for row in rows if row.case == goal.case}
@@ -334,14 +334,14 @@ def _of(goal: Goal) -> str:
 
 
 def serve_mock(protocol: Callable[[], asyncio.BaseProtocol]) -> None:
-    """Run a mock server as a process of its own: print its port, serve on `--core N`, end with standard input."""
+    """Run a mock server as a process: print its port, serve on `--core N`, end when standard input closes."""
 
     async def serve() -> None:
         loop = asyncio.get_running_loop()
         server = await loop.create_server(protocol, "127.0.0.1", 0)
         print(server.sockets[0].getsockname()[1], flush=True)
         gone = asyncio.Event()
-        loop.add_reader(sys.stdin.fileno(), gone.set)  # nothing is ever written to it: it is readable once it is closed
+        loop.add_reader(sys.stdin.fileno(), gone.set)  # no one writes to it: it turns readable when it is closed
         await gone.wait()
         server.close()
 

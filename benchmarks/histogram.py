@@ -1,4 +1,4 @@
-"""Latencies in bounded memory: counts in buckets whose width grows with the value, as HdrHistogram has them."""
+"""Latencies in bounded memory: counts in buckets whose width grows with the value, as in HdrHistogram."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from math import ceil
 from benchmarks.harness import Sample
 
 _BITS = 9
-"""Of a value, so many bits tell its bucket: it is reported at most 1/256 too high."""
+"""Leading bits of a value that select its bucket: figures are at most 1/256 too high."""
 _HALF = 1 << (_BITS - 1)
 _MOST_BITS = 40
-"""Values are from 0 to some 18 minutes; what is longer is counted as that."""
+"""Bits of the largest value, about 18 minutes in nanoseconds; longer ones count as that."""
 SHARES = {"p50_us": 0.5, "p90_us": 0.9, "p99_us": 0.99, "p999_us": 0.999, "max_us": 1.0}
 
 
 class Histogram:
-    """Takes nanoseconds. Percentiles are nearest ranks, told as the highest value of their bucket."""
+    """Histogram of nanoseconds. Percentiles are nearest ranks, as the highest value of their bucket."""
 
     def __init__(self, values_ns: Iterable[int] = ()) -> None:
         self._counts = array("Q", bytes(8 * _HALF * (_MOST_BITS - _BITS + 2)))
@@ -34,7 +34,7 @@ class Histogram:
         self.max_ns = max(self.max_ns, value_ns)
 
     def percentile_ns(self, share: float) -> int:
-        """The smallest value that at least `share` of all do not exceed; 0 of none."""
+        """Return the smallest value that at least `share` of all do not exceed; 0 without values."""
         rank, seen = max(ceil(self.count * share), 1), 0
         for index, count in enumerate(self._counts):
             seen += count
@@ -44,5 +44,5 @@ class Histogram:
         return 0
 
     def sample(self, names: Iterable[str] = ("p50_us", "p99_us", "p999_us")) -> Sample:
-        """Percentiles in microseconds."""
+        """Return percentiles in microseconds."""
         return {name: self.percentile_ns(SHARES[name]) / 1000 for name in names}

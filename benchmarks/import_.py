@@ -1,6 +1,6 @@
-"""What a program pays before its first call: importing the package, and opening a first client.
+"""Cost before a program's first call: importing the package, and opening a first client.
 
-Every run is a process of its own that times itself, so the interpreter's start is not in the figures; it is shown.
+Every run is a separate process that times itself, so the figures exclude the interpreter's start, which has its own.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PEERS = {
     "typed_mexc": "import typed_mexc",
     "binance": "import binance",
 }
-"""Measured where they are installed."""
+"""Other clients, measured if installed."""
 FIRST_CLIENTS = {
     OWN: """
         import asyncio
@@ -63,7 +63,7 @@ print('{{"wall_ms": %.3f, "cpu_ms": %.3f, "rss_mib": %.2f}}' % (wall * 1e3, cpu 
 
 
 def run(settings: Settings) -> Report:
-    """Import time and memory beside aiohttp's, which every alternative imports."""
+    """Measure import time and memory, compared with aiohttp's, which every alternative imports."""
     imports, notes = dict(IMPORTS), ["wall_ms, cpu_ms: inside the process; process_ms: with the interpreter's start"]
     for package, code in PEERS.items():
         if find_spec(package) is None:
@@ -79,7 +79,7 @@ def run(settings: Settings) -> Report:
     for case, codes in {"import": imports, "first client": FIRST_CLIENTS}.items():
         subjects = {name: _process(code) for name, code in codes.items()}
         if not settings.quick:
-            for warm in subjects.values():  # compiles what was never imported, fills the page cache
+            for warm in subjects.values():  # compiles modules for the first time, fills the page cache
                 warm()
         compared = ["wall_ms", "cpu_ms", "rss_mib"]
         rows += summarise(case, interleave(subjects, settings.rounds), ["aiohttp"], compared)

@@ -1,10 +1,10 @@
-"""User instructions of an operation, counted by valgrind: they repeat to a fraction of a percent, whatever else runs.
+"""User instructions per operation, counted by valgrind: repeatable to a fraction of a percent on a busy machine.
 
-What is counted tells where an operation's work begins and ends by calling `mark`, which callgrind writes its count at.
-Few operations are done, then many: the difference holds nothing that is done once. System calls' share is not in it,
-and valgrind knows no SHA instructions, so signing weighs more than it does in time.
+The work marks its begin and end with `mark`, at which callgrind writes its count. It runs few operations, then many;
+the difference excludes one-time work. System calls are not counted. Valgrind has no SHA instructions, so signing
+weighs more here than it does in time.
 
-`python -m benchmarks.instructions NAME` does the work of a benchmark's `work()`; it is what `rows` runs.
+`python -m benchmarks.instructions NAME` does the work of a benchmark's `work()`; `rows` runs it.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from benchmarks.clients import NO_VALGRIND, run_client
 from benchmarks.harness import Row, Sample, Settings, SubjectFailed, summarise
 
 Work: TypeAlias = Callable[[int], object]
-"""Does an operation so many times, a multiple of 64."""
+"""Function that does an operation n times, n a multiple of 64."""
 Works: TypeAlias = Mapping[str, Mapping[str, Work]]
-"""By case and subject."""
+"""(case, subject) -> work."""
 
 METRIC = "instructions_per_op"
 FEW, MANY = 64, 256
 mark = os.getppid
-"""Callgrind stops at this call of the C library, which nothing else makes."""
+"""Make a call of the C library that no other code makes; callgrind stops at it."""
 _TIMEOUT_S = 900
 
 
 def repeated(function: Callable[[], object]) -> Work:
-    """The work of calling a function."""
+    """Return the work of calling a function repeatedly."""
 
     def work(times: int) -> None:
         for _ in range(times):
@@ -46,7 +46,7 @@ def repeated(function: Callable[[], object]) -> Work:
 
 
 def marked(work: Work) -> None:
-    """Do the work with marks around it, warm."""
+    """Do the work between marks, after a warm-up."""
     work(MANY)
     for times in (FEW, MANY):
         mark()
@@ -55,7 +55,7 @@ def marked(work: Work) -> None:
 
 
 def rows(benchmark: str, settings: Settings, notes: list[str], baselines: Sequence[str] = ()) -> list[Row]:
-    """Count what a benchmark's `work()` offers, if that is asked for; the notes say why not."""
+    """Count a benchmark's `work()` if the settings ask for it; notes give the reasons for omissions."""
     if not settings.instructions:
         return []
     if shutil.which("valgrind") is None:
@@ -68,7 +68,7 @@ def rows(benchmark: str, settings: Settings, notes: list[str], baselines: Sequen
 
 
 def _counted(benchmark: str) -> Iterator[tuple[str, str, float]]:
-    """Case, subject and instructions an operation. Raises SubjectFailed."""
+    """Return case, subject and instructions per operation. Raises SubjectFailed."""
     with TemporaryDirectory(prefix="instructions-") as folder:
         out = Path(folder, "out")
         prefix = ["valgrind", "--tool=callgrind", f"--dump-before={mark.__name__}", f"--callgrind-out-file={out}"]
@@ -80,10 +80,10 @@ def _counted(benchmark: str) -> Iterator[tuple[str, str, float]]:
 
 
 def _total(part: Path) -> int:
-    """What callgrind counted up to a mark, from the one before."""
+    """Read callgrind's count between a mark and the one before."""
     found = re.search(r"^totals: (\d+)", part.read_text(), re.MULTILINE)
     if found is None:
-        raise SubjectFailed("valgrind told no instruction count")
+        raise SubjectFailed("valgrind printed no instruction count")
     return int(found[1])
 
 

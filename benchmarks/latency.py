@@ -1,8 +1,8 @@
-"""`python -m benchmarks latency --rest URL --ws URL`: how far away an exchange is, address by address.
+"""`python -m benchmarks latency --rest URL --ws URL`: network latency to an exchange, address by address.
 
-Every address of both hosts: TCP, TLS, the first byte of an answer, the WebSocket's upgrade and echo. Then this SDK:
-from a tick to the answer of what it sets off. Without `--orders` only public paths are asked, and nothing is signed.
-One request at a time, with a pause between any two; `--count` and `--seconds` bound the whole.
+For every address of both hosts: TCP, TLS, the first byte of an answer, the WebSocket's upgrade and echo. Then this SDK:
+from a tick to the answer to the request that it triggers. Without `--orders` it calls only public paths and signs no
+request. One request at a time, with a pause between two; `--count` and `--seconds` bound the whole.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ REST, WS = "https://api.mexc.com", "wss://wbs-api.mexc.com/ws"
 PING, TIME, TEST = "/api/v3/ping", "/api/v3/time", "/api/v3/order/test"
 ENOUGH_FOR_P99 = 100
 ORDER_PAUSE_S = 0.5
-"""Real orders, and the cancels that follow, stay far below what the exchange lets through."""
+"""Seconds between real orders, so that they and their cancels stay far below the rate limits."""
 MOST_COUNT, MOST_SECONDS, LEAST_PAUSE_S = 1000, 600.0, 0.02
 Times: TypeAlias = dict[tuple[str, str], list[float]]
-"""Seconds, by (case, subject)."""
+"""(case, subject) -> seconds."""
 Act: TypeAlias = Callable[[], Awaitable[float]]
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """What the command line asks for."""
+    """Options of the command line."""
 
     rest: Target
     ws: Target | None
@@ -51,7 +51,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     pause_s: float
     seconds: float
     orders: str
-    """`no`, `test` or `real`."""
+    """Kind of orders: `no`, `test` or `real`."""
     price: Decimal | None
     quantity: Decimal | None
     json: Path | None
@@ -94,7 +94,7 @@ def _between(low: float, high: float) -> Callable[[str], float]:
 def _plan(arguments: list[str]) -> Plan:
     parser = _Parser(
         prog="python -m benchmarks latency",
-        description="Measure the way to an exchange, for each address of its names, and what this SDK adds.",
+        description="Measure the latency to an exchange, for each address of its host names, and the SDK's share.",
         epilog="Only public paths are asked without --orders. With it the key is taken from MEXC_API_KEY and "
         "MEXC_API_SECRET, and orders go to the exchange's own test path, which places nothing; only "
         "`--orders real --price P --quantity Q` places orders, LIMIT_MAKER to buy, each cancelled at once.",
@@ -139,7 +139,7 @@ def _plan(arguments: list[str]) -> Plan:
 
 
 def main(arguments: list[str]) -> int:
-    """Measure; the exit status: 0, 1 when nothing could be measured, 2 for wrong use."""
+    """Measure and return the exit status: 0, 1 without any measurement, 2 for wrong use."""
     plan = _plan(arguments)
     try:
         if plan.json is not None:
@@ -168,7 +168,7 @@ def main(arguments: list[str]) -> int:
 
 
 async def measure(plan: Plan, credentials: Credentials | None) -> Report:
-    """Everything in turn; what fails is a note, and what was measured until then counts."""
+    """Run all measurements in turn; a failure becomes a note, and earlier figures count."""
     times: Times = {}
     notes: list[str] = []
     try:
@@ -197,7 +197,7 @@ def _rows(case: str, subject: str, taken: list[float]) -> list[Row]:
 
 @asynccontextmanager
 async def _noted(what: str, notes: list[str]) -> AsyncIterator[None]:
-    """A failure inside is a note; that time is up for everything comes as a cancellation, and passes."""
+    """Turn a failure inside into a note; the end of the time is a cancellation and passes through."""
     try:
         yield
     except MexcError as error:
@@ -225,7 +225,7 @@ async def _every_address(
 
 
 async def _connects(plan: Plan, where: Target, address: str, case: str, times: Times) -> None:
-    """A few connections: each costs the exchange more than a request."""
+    """Time a few connections, as each costs the exchange more than a request."""
     for _ in range(min(plan.count, 5)):
         probe = Probe(where)
         try:
@@ -239,7 +239,7 @@ async def _connects(plan: Plan, where: Target, address: str, case: str, times: T
 
 
 async def _requests(plan: Plan, address: str, case: str, times: Times, credentials: Credentials | None) -> None:
-    """On a warm connection: the first byte and the whole of a ping, and of a signed order where that is asked for."""
+    """Time pings on a warm connection, first byte and whole answer, and signed orders if the plan has any."""
     probe = Probe(plan.rest)
     try:
         await probe.open(address)
@@ -296,7 +296,7 @@ async def _echoes(plan: Plan, where: Target, address: str, case: str, times: Tim
 
 
 async def _client(plan: Plan, credentials: Credentials | None, times: Times) -> None:
-    """The SDK as users have it: round trips on its warm connections, then from the arrival of a tick to the answer."""
+    """Time the SDK as users run it: round trips on warm connections, then from a tick's arrival to the answer."""
     rest, ws = plan.urls
     case = f"{OWN} ({plan.rest.host}:{plan.rest.port})"
     settings: Settings = {"rest": rest, "ws": ws} if ws else {"rest": rest}
@@ -314,7 +314,7 @@ async def _client(plan: Plan, credentials: Credentials | None, times: Times) -> 
 
 
 def _act(plan: Plan, mexc: Mexc) -> tuple[str, Act]:
-    """What a tick sets off, and its name; it returns the moment of the answer."""
+    """Return the action for a tick, and its name; the action returns the time of the answer."""
 
     async def ping() -> float:
         await mexc.spot.ping()
@@ -329,7 +329,7 @@ def _act(plan: Plan, mexc: Mexc) -> tuple[str, Act]:
             NewOrder(symbol=plan.symbol, side="BUY", type="LIMIT_MAKER", price=plan.price, quantity=plan.quantity)
         )
         answered = perf_counter()
-        await order.cancel()  # and the session cancels whatever is left
+        await order.cancel()  # and the session cancels any open order
         return answered
 
     acts: dict[str, tuple[str, Act]] = {"no": ("ping", ping), "test": ("test order", test), "real": ("order", real)}

@@ -1,4 +1,4 @@
-"""The rate limiter beside aiolimiter: what passing costs, and what a crowd of waiters gets."""
+"""The rate limiter compared with aiolimiter: cost of a pass, and throughput of many waiters."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ ONE = Route("GET", "/api/v3/time")
 THREE = Route("POST", "/api/v3/order", costs=(Cost("uid"), Cost("orders")))
 _AMPLE = 10**9
 _BUDGET, _STEP_S = 100, 0.0105
-"""Requests of a client near its full rate of 100 per second: nobody waits, and a token comes back for each taken."""
+"""A client near its full rate of 100 requests per second: none waits, and each token taken comes back."""
 
 
 def run(settings: Settings) -> Report:
-    """Uncontended cost, and 1,000 waiters on 100 per second."""
+    """Measure the uncontended cost, and 1,000 waiters on 100 per second."""
     acquires = 300 if settings.quick else 20_000
     waiters, budget, window_s, margin_s = (40, 20, 0.05, 0.01) if settings.quick else (1000, 100, 1.0, 0.02)
     case = f"{waiters} waiters, {budget} per {window_s:g} s"
@@ -74,12 +74,12 @@ def run(settings: Settings) -> Report:
 
 
 def work() -> Works:
-    """What instructions are counted of."""
+    """Return the work for the instruction count."""
     return _uncontended(asyncio.Runner(loop_factory=loop_factory()))
 
 
 def _uncontended(runner: asyncio.Runner) -> dict[str, dict[str, Work]]:
-    """Acquires in a row, a route's or those of as many aiolimiters as it has limits."""
+    """Time acquires in a row, of a route or of as many aiolimiters as it has limits."""
     limiters = [AsyncLimiter(_AMPLE, 1.0) for _ in range(3)]
 
     async def all_of_them() -> None:
@@ -105,7 +105,7 @@ def _timed(work: Work, times: int) -> Sample:
 
 
 def _near_full_rate() -> tuple[Limits, Callable[[], float]]:
-    """Limits and a clock that moves on by one step each time it is read; that costs what reading the real one does."""
+    """Return limits, and a clock that advances one step per read, at the cost of reading the real one."""
     table = [Limit(name, _BUDGET, 1.0, "client", "benchmark") for name in ("client", "uid", "orders")]
     return Limits("benchmark", tuple(table), margin_s=0.0, max_in_flight=_AMPLE), count(0.0, _STEP_S).__next__
 
@@ -142,7 +142,7 @@ def _theirs(budget: int, window_s: float) -> Callable[[], Awaitable[None]]:
     limiters: list[AsyncLimiter] = []
 
     async def acquire() -> None:
-        if not limiters:  # made inside the loop that it waits in
+        if not limiters:  # created inside the loop that it waits in
             limiters.append(AsyncLimiter(budget, window_s))
         await limiters[0].acquire()
 
@@ -165,7 +165,7 @@ async def _crowd(
 
 
 def crowd_sample(times: Sequence[float], budget: int, window_s: float, margin_s: float) -> Sample:
-    """What the moments at which a crowd passed say about the limiter."""
+    """Compute figures of the limiter from the times at which the waiters passed."""
     total = max(times) - min(times)
     ideal = (ceil(len(times) / budget) - 1) * (window_s + margin_s)
     return {

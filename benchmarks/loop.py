@@ -1,6 +1,6 @@
-"""What the settings of `mexc_async.run` cost and gain: tick to trade under each, and the collector's pauses.
+"""Settings of `mexc_async.run`: tick to trade under each, and the garbage collector's pauses.
 
-One setting is changed at a time, from uvloop, asleep when idle, on a core of its own, with Python's own collector.
+Each subject changes one setting of the default: uvloop, asleep when idle, pinned to a core, with Python's collector.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ GOALS = [Goal(TICKS, "p50_us", OWN, 0.65, SPIN), Goal(PAUSES, "longest_ms", OWN,
 
 
 def run(settings: Settings) -> Report:
-    """Latency and CPU an order, then how long the collector stops everything while market data gathers."""
+    """Measure latency and CPU per order, then the collector's pauses while market data accumulates."""
     core, server_core = pinning(settings)
     ticks, warm_up = (60, 10) if settings.quick else (1200, 200)
     rows = []

@@ -1,4 +1,4 @@
-"""The collector's pauses while market data gathers: `python -m benchmarks.loop_client none|freeze`; one JSON line."""
+"""Garbage collector's pauses as market data grows: `python -m benchmarks.loop_client none|freeze`; one JSON line."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from mexc_async.net.loop import run
 from mexc_async.spot.push import decode_push
 
 KEPT = 60_000
-"""Pushes that are held, as by whoever keeps a history."""
+"""Pushes in memory, as in a program with a history."""
 
 
 async def gather(frames: int) -> Sample:
-    """Decode so many depth pushes, their prices read into a list each; the longest pause, and all of them together."""
+    """Decode depth pushes, their prices read into a list each; return the longest pause and the sum of all."""
     pushes = frames_by_case()["depth, 30 levels"]
     kept: deque[object] = deque(maxlen=KEPT)
     pauses: list[float] = []

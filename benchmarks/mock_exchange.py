@@ -1,7 +1,7 @@
-"""The native mock exchange (`mock_exchange.c`): compiled where it is used, run on a core of its own.
+"""The native mock exchange (`mock_exchange.c`), compiled on use and run on its own core.
 
-A mock in Python would cap what the quickest clients can do. Nothing is checked by it; `GET /last` gives back the last
-order as it came. Its streams (`mock_ticks.h`) push at their time and take the time until each tick's order arrives.
+A mock in Python would limit the fastest clients. This one checks nothing; `GET /last` returns the last order as it
+came. Its streams (`mock_ticks.h`) push on schedule and time each tick's order until it arrives.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ ROUTES: dict[str, object] = {
 
 
 def compiler() -> str | None:
-    """A C compiler, if there is one."""
+    """Find a C compiler, if there is one."""
     return shutil.which(os.environ.get("CC") or "cc") or shutil.which("gcc") or shutil.which("clang")
 
 
@@ -74,10 +74,10 @@ def compiler() -> str | None:
 def mock_exchange(
     core: int | None, routes: Mapping[str, object] = ROUTES, pushes: Iterable[tuple[str, bytes]] = ()
 ) -> Iterator[int]:
-    """The port of a mock exchange that runs meanwhile; with a core it never sleeps.
+    """Run a mock exchange during the block and yield its port; with a core it never sleeps.
 
-    `routes` are what it answers with, by method and path; `pushes` the frames of its streams, each with the part of a
-    channel's name that it belongs to. Raises SubjectFailed.
+    `routes` holds its answers by method and path; `pushes` the frames of its streams, each with the part of a
+    channel's name that selects it. Raises SubjectFailed.
     """
     with TemporaryDirectory(prefix="mock-exchange-") as folder:
         program, served = _built(), Path(folder, "routes")
@@ -103,7 +103,7 @@ def mock_exchange(
 
 @cache
 def _built() -> TemporaryDirectory[str]:
-    """Where the program is: compiled once, and removed when this process ends."""
+    """Return the program's path: compiled once, and removed when this process ends."""
     compile_with = compiler()
     if compile_with is None:
         raise SubjectFailed("the mock exchange needs a C compiler")

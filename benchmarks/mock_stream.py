@@ -1,8 +1,7 @@
-"""A WebSocket server that floods frames made beforehand; a process: `python -m benchmarks.mock_stream`.
+"""A WebSocket server that floods prepared frames, as a process: `python -m benchmarks.mock_stream`.
 
-The path says how many: a subscription on `/ws/6400` is acknowledged and followed by 6400 frames of its channel, as fast
-as the client takes them; on `/ws/6400@3200`, so many a second. It prints its port and ends when its standard input
-does.
+The path gives the number: a subscription on `/ws/6400` is acknowledged, then gets 6400 frames of its channel, as fast
+as the client reads; on `/ws/6400@3200`, 3200 per second. The server prints its port and ends with its standard input.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ from benchmarks.decode import FRAMES, frames_by_case
 from benchmarks.harness import serve_mock
 
 CASES = {"bookTicker": "book ticker", "aggre.depth": "depth, 30 levels"}
-"""What a channel's name holds, and the frames that it brings."""
+"""Part of a channel's name -> case of its frames."""
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _WRITE_BYTES = 256 << 10
 
 
 def frame(opcode: int, payload: bytes) -> bytes:
-    """A whole message as a server sends it."""
+    """Encode a whole message as a server sends it."""
     size = len(payload)
     if size < 126:
         return bytes((0x80 | opcode, size)) + payload
@@ -35,7 +34,7 @@ def frame(opcode: int, payload: bytes) -> bytes:
 
 
 _BLOCKS = {case: b"".join(frame(BINARY, push) for push in frames_by_case()[case]) for case in CASES.values()}
-"""Every frame of a case once."""
+"""Case -> every frame once, joined."""
 
 
 class Flood(asyncio.Protocol):
@@ -50,7 +49,7 @@ class Flood(asyncio.Protocol):
         self._block = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's do not derive from it
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's transports do not derive from it
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._left = 0
@@ -85,7 +84,7 @@ class Flood(asyncio.Protocol):
         self._transport.write(answer + b"Sec-WebSocket-Accept: %s\r\n\r\n" % accept)
 
     def _next(self) -> tuple[int, bytes] | None:
-        """The next message of the client, as (opcode, payload): masked, and no longer than 64 kB."""
+        """Read the client's next message, as (opcode, payload): masked, and no longer than 64 kB."""
         data = self._data
         if len(data) < 2:
             return None

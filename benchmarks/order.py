@@ -1,8 +1,8 @@
-"""A signed order, from the call to the typed answer, against a native mock exchange on a core of its own.
+"""A signed order, from the call to the typed answer, against a native mock exchange on its own core.
 
-`raw` is the floor: what a Python process must spend to get bytes out and in. CPU and instructions are the client's
-alone. Instructions are counted of fixed work, as the difference of two runs, and repeat to a fraction of a percent:
-they are what to hold a change against on a noisy machine.
+`raw` is the floor: the least that a Python process spends to get bytes out and in. CPU and instructions are the
+client's alone. Instructions come from fixed work, as the difference of two runs, and repeat to a fraction of a percent:
+judge a change by them on a noisy machine.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ _CLIENT = "benchmarks.order_client"
 BASELINES = ("raw", "aiohttp tuned")
 IN_FLIGHT = 50
 RATE = 2000
-"""Orders a second of the open loop: all of its subjects keep up with that."""
+"""Orders per second of the open loop: all of its subjects keep up with this rate."""
 OPEN_LOOP = ("raw", OWN, LANE, "aiohttp tuned")
 _TAIL = ("p99_us", "p999_us")
 _FEW, _MANY = 200, 2200
-"""Orders of the two runs whose difference counts instructions."""
+"""Orders of the two runs whose difference gives the instructions."""
 
 
 _RAW_INSTRUCTIONS = 20_000
-"""What `raw` spends an order with 50 in flight on CPython 3.11, uvloop 0.22 and this mock (22,300 one at a time).
+"""Instructions of `raw` per order with 50 in flight on CPython 3.11, uvloop 0.22 and this mock (22,300 one at a time).
 
-It is the protocol of the first prototypes. A run in which it is far off says nothing about the rest.
+This is the protocol of the first prototypes. A run with a figure far off says nothing about the rest.
 """
 _SLACK = 0.10
 CASE = f"concurrent-{IN_FLIGHT}"
@@ -65,7 +65,7 @@ GOALS = [
 
 
 def run(settings: Settings) -> Report:
-    """One at a time and 50 in flight: latency, CPU, requests a second; with `instructions` those too."""
+    """Measure latency, CPU and requests per second, one at a time and 50 in flight; optionally instructions."""
     if compiler() is None:
         return Report([], GOALS, ["absent: everything: the mock exchange needs a C compiler"])
     client_core, server_core = pinning(settings)
@@ -76,7 +76,7 @@ def run(settings: Settings) -> Report:
     with mock_exchange(server_core) as port:
         measure = partial(_measure, port=port, core=client_core)
         subjects = {name: partial(_alone, measure, name, seconds) for name in SUBJECTS if name not in absent}
-        if settings.quick:  # starting processes would be most of the time
+        if settings.quick:  # starting processes would take most of the time
             ours = [name for name in SUBJECTS if name not in PEERS]
             for name, found in zip(ours, measure(ours, seconds), strict=True):
                 subjects[name] = partial(dict, found)
@@ -110,7 +110,7 @@ def run(settings: Settings) -> Report:
 
 
 def _measure(names: Sequence[str], seconds: float, port: int, core: int | None) -> list[dict[str, Sample]]:
-    """Subjects one after the other in a process."""
+    """Measure subjects one after the other in one process."""
     arguments = [*names, "--port", str(port), "--seconds", str(seconds), "--in-flight", str(IN_FLIGHT)]
     if any(name in OPEN_LOOP for name in names):
         arguments += ["--rate", str(RATE)]
@@ -138,7 +138,7 @@ def _instructions(names: list[str], port: int, settings: Settings, notes: list[s
 
         return measure
 
-    # Counts repeat to a fraction of a percent, so two rounds tell as much as many.
+    # Counts repeat to a fraction of a percent, so two rounds are as good as many.
     results = interleave({name: count(name) for name in names}, min(settings.rounds, 2))
     if not settings.quick:
         notes.append(_validity([sample["instructions_per_op"] for sample in results["raw"]]))
@@ -146,7 +146,7 @@ def _instructions(names: list[str], port: int, settings: Settings, notes: list[s
 
 
 def _validity(counts: list[float], python: tuple[int, ...] = sys.version_info[:2]) -> str:
-    """Whether the floor is what it is known to be. Raises SubjectFailed if it is not: then no ratio means anything."""
+    """Compare the floor with its known figure. Raises SubjectFailed if it is far off: then no ratio means anything."""
     claim = f"raw spends {min(counts):,.0f} instructions an order; the prototype's protocol {_RAW_INSTRUCTIONS:,}"
     if python != (3, 11):
         return f"{claim} on Python 3.11, which this is not: not held against it"

@@ -1,6 +1,6 @@
-"""A subject in a process of its own: `python -m benchmarks.order_client SUBJECT... --port N`; a JSON line each.
+"""A subject in a separate process: `python -m benchmarks.order_client SUBJECT... --port N`; a JSON line each.
 
-The process's CPU time is then the client's alone, and a library that changes global state disturbs no other.
+The process's CPU time is the client's alone, and a library that changes global state disturbs no other.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ORDER = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "quantity": Decim
 
 
 async def measure(subject: Subject, port: int, seconds: float, in_flight: int, rate: int) -> dict[str, Sample]:
-    """Latency and CPU one at a time, then with `in_flight` workers; at `rate` a second, if that is not 0, latency."""
+    """Measure latency and CPU one at a time and with `in_flight` workers; then latency at `rate` per second, if any."""
     await subject.open(port, in_flight)
     try:
         await check_order(subject, port)
@@ -34,7 +34,7 @@ async def measure(subject: Subject, port: int, seconds: float, in_flight: int, r
         await _together(subject, seconds / 4, in_flight, None)
         alone = await _one_at_a_time(subject, seconds)
         crowd = await _together(subject, seconds, in_flight, None)
-        latencies: list[int] = []  # apart, because taking them costs as much as some subjects' tenth
+        latencies: list[int] = []  # separate, because timing them costs up to a tenth of some subjects
         await _together(subject, seconds / 2, in_flight, latencies)
         found = {"sequential": alone, f"concurrent-{in_flight}": crowd | Histogram(latencies).sample()}
         if rate:
@@ -45,12 +45,12 @@ async def measure(subject: Subject, port: int, seconds: float, in_flight: int, r
 
 
 async def fixed_work(subject: Subject, port: int, orders: int, in_flight: int) -> None:
-    """So many orders and nothing else, for counting instructions."""
+    """Send a number of orders without timing, to count instructions."""
     await subject.open(port, in_flight)
     try:
         left = iter(range(orders))
         gc.collect()
-        gc.freeze()  # a collection of what was loaded at the start would fall into one run and not into another
+        gc.freeze()  # or a collection of the start's objects would fall into some runs only
 
         async def worker() -> None:
             for index in left:
@@ -92,9 +92,9 @@ async def _together(subject: Subject, seconds: float, in_flight: int, latencies:
 
 
 async def _at_a_pace(subject: Subject, orders: int, in_flight: int, rate: int) -> Sample:
-    """Each order at its moment, whether or not answers keep up, and its latency from that moment on.
+    """Send each order on schedule, even if answers lag, and time its latency from that moment.
 
-    An order that could not go out in time has waited already: nothing is left out where the client falls behind.
+    An order sent late has waited already, so a client that falls behind hides nothing.
     """
     latencies, open_orders = Histogram(), set[asyncio.Task[None]]()
     loop, started = asyncio.get_running_loop(), perf_counter_ns()
@@ -106,7 +106,7 @@ async def _at_a_pace(subject: Subject, orders: int, in_flight: int, rate: int) -
     for index in range(orders):
         due = started + index * 1_000_000_000 // rate
         while perf_counter_ns() < due or len(open_orders) >= in_flight:  # noqa: ASYNC110 - polls on purpose
-            await asyncio.sleep(0)  # a timer of uvloop's would be late by up to a millisecond
+            await asyncio.sleep(0)  # uvloop's timers are late by up to a millisecond
         task = loop.create_task(one(index, due))
         open_orders.add(task)
         task.add_done_callback(open_orders.discard)
@@ -115,7 +115,7 @@ async def _at_a_pace(subject: Subject, orders: int, in_flight: int, rate: int) -
 
 
 async def check_order(subject: Subject, port: int) -> None:
-    """Send one order and hold what arrived against what was asked for: nobody wins by doing less."""
+    """Send one order and check the parameters that arrive: no subject wins by doing less."""
     answer = await subject.order(1)
     assert "C02__342252993005" in str(answer), f"not the exchange's answer: {answer!r}"
     sent = await last_order(port)
@@ -125,7 +125,7 @@ async def check_order(subject: Subject, port: int) -> None:
 
 
 async def last_order(port: int) -> dict[str, str]:
-    """What the last order said. Raises AssertionError if the standard library's hmac signs it otherwise."""
+    """Return the last order's parameters. Raises AssertionError unless the standard library signs it alike."""
     reader, writer = await asyncio.open_connection(HOST, port)
     writer.write(b"GET /last HTTP/1.1\r\n\r\n")
     head = await reader.readuntil(b"\r\n\r\n")

@@ -1,7 +1,7 @@
-"""Ways to send one signed limit order; each answers with what the exchange acknowledged.
+"""Subjects that send one signed limit order and return the exchange's acknowledgement.
 
-All send the same order: `POST /api/v3/order` with every parameter in the query, as MEXC's guides show it (one peer puts
-them in the body). Peers are imported where they are used, so that one is measured only where it is installed.
+All send the same order: `POST /api/v3/order` with every parameter in the query, as in MEXC's guides (one peer puts them
+in the body). Each subject imports its library, so the benchmark measures the installed ones only.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ FULL = f"{OWN} guarded and logged"
 
 
 class Subject(Protocol):
-    """A client with `connections` warm connections, or as many as it opens by itself."""
+    """A client with `connections` warm connections, or its own number of them."""
 
     async def open(self, port: int, connections: int) -> None: ...
 
@@ -59,7 +59,7 @@ class Subject(Protocol):
 
 
 class Sdk:
-    """The SDK as users have it: limiter (no budget binds), clock, rules, tracking, signing, typed answer."""
+    """The SDK as users run it: limiter (no limit binds), clock, rules, tracking, signing, typed answer."""
 
     order_transport: Literal["lane", "pool"] = "lane"
     call_log: Path | None = None
@@ -88,7 +88,7 @@ class Sdk:
 
 
 class SdkFull(Sdk):
-    """The same with every order held against limits and written to a call log."""
+    """The SDK with pre-trade limits on every order, and a call log."""
 
     async def open(self, port: int, connections: int) -> None:
         self._folder = TemporaryDirectory()
@@ -110,13 +110,13 @@ class SdkFull(Sdk):
 
 
 class SdkByPool(Sdk):
-    """The same by the pool."""
+    """The SDK over the connection pool."""
 
     order_transport = "pool"
 
 
 class SdkPrepared(Sdk):
-    """The same by an order prepared ahead."""
+    """The SDK with a prepared order."""
 
     async def open(self, port: int, connections: int) -> None:
         await super().open(port, connections)
@@ -127,9 +127,9 @@ class SdkPrepared(Sdk):
 
 
 class SdkLane(Sdk):
-    """What the goals speak of: limiter, clock, signing, typed answer, hooks, time-out; neither rules nor tracking.
+    """Subject of the goals: a prepared order with limiter, clock, signing, typed answer, hooks and time-out.
 
-    The order is prepared ahead.
+    Without rules and tracking.
     """
 
     async def open(self, port: int, connections: int) -> None:
@@ -141,13 +141,13 @@ class SdkLane(Sdk):
 
 
 class Delivery:
-    """Sends what nobody keeps account of."""
+    """Sender of untracked orders."""
 
     def __init__(self, api: Api) -> None:
         self._api, self._options, self._ids = api, Options(), OrderIds()
 
     def prepare(self) -> PreparedOrder[OrderAck]:
-        """The order that the subjects send, but for its amounts."""
+        """Prepare the order that the subjects send, without its amounts."""
         return PreparedOrder(self, "BTCUSDT", "BUY", "LIMIT", new_id=self._ids.next)
 
     def send(self, request: Request[T], /) -> Coroutine[Any, Any, T]:
@@ -155,7 +155,7 @@ class Delivery:
 
     def start(self, request: Request[T], /) -> asyncio.Future[T]:
         started = self._api.begin(call_of(request, self._options), self._options)
-        if started is None:  # every connection is in use
+        if started is None:  # every connection is busy
             return asyncio.ensure_future(self.send(request))
         outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         reply = started.write()
@@ -165,7 +165,7 @@ class Delivery:
 
 
 class Raw:
-    """The floor: bytes made beforehand, an answer found by two searches, one future. Signs and decodes nothing."""
+    """The floor: prepared bytes, two searches in the answer, one future. Neither signs nor decodes."""
 
     async def open(self, port: int, connections: int) -> None:
         self._loop = asyncio.get_running_loop()
@@ -196,7 +196,7 @@ class _RawProtocol(asyncio.Protocol):
     answer: asyncio.Future[bytes]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's do not derive from it
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's transports do not derive from it
         self._data = b""
 
     def data_received(self, data: bytes) -> None:
@@ -212,7 +212,7 @@ class _RawProtocol(asyncio.Protocol):
 
 
 class Ack(msgspec.Struct, gc=False):
-    """What the tuned clients decode into."""
+    """Answer of the tuned clients."""
 
     symbol: str
     orderId: str
@@ -222,7 +222,7 @@ class Ack(msgspec.Struct, gc=False):
 
 
 class TunedAiohttp:
-    """What can be had from aiohttp by hand: the URL left alone, no cookies, no time-outs, a cheap signature."""
+    """aiohttp tuned by hand: no URL quoting, no cookies, no time-outs, a cheap signature."""
 
     async def open(self, port: int, connections: int) -> None:
         self._url = f"http://{HOST}:{port}{PATH}?"
@@ -248,7 +248,7 @@ class TunedAiohttp:
 
 
 class DefaultAiohttp:
-    """What the documentation's first examples lead to."""
+    """aiohttp as in its documentation's first examples."""
 
     async def open(self, port: int, connections: int) -> None:
         self._url = f"http://{HOST}:{port}{PATH}"
@@ -273,7 +273,7 @@ class DefaultAiohttp:
 
 
 class Ccxt:
-    """ccxt with its limiter off, pointed at this machine; markets loaded beforehand."""
+    """ccxt without its limiter, pointed at this machine, with markets loaded."""
 
     module = "ccxt.async_support"
 
@@ -320,7 +320,7 @@ class Aiomexc:
 
 
 class Pymexc:
-    """pymexc's asynchronous client; 1.3.1 cannot be imported without a module that it does not ship."""
+    """pymexc's asynchronous client; 1.3.1 imports a module that its wheel lacks."""
 
     async def open(self, port: int, connections: int) -> None:
         sys.modules.setdefault("pymexc._async.web", ModuleType("pymexc._async.web"))
@@ -338,7 +338,7 @@ class Pymexc:
 
 
 class TypedMexc:
-    """typed-mexc; slower still where sniffio is not installed, which it does not ask for."""
+    """typed-mexc; slower still without sniffio, which it does not require."""
 
     async def open(self, port: int, connections: int) -> None:
         client: Any = import_module("typed_mexc").MEXC
@@ -351,11 +351,11 @@ class TypedMexc:
         return answer
 
     async def close(self) -> None:
-        """It has no way to close what it opened."""
+        """Do nothing: the client cannot close its connections."""
 
 
 class PythonBinance:
-    """python-binance, whose orders differ in `timeInForce` alone; in a form body."""
+    """python-binance, whose orders differ in `timeInForce` only; parameters in a form body."""
 
     async def open(self, port: int, connections: int) -> None:
         self._client: Any = import_module("binance").AsyncClient(KEY, SECRET)
@@ -378,7 +378,7 @@ class PythonBinance:
 
 
 def order_bytes(port: int, price: str = PRICE) -> bytes:
-    """A whole request, made beforehand."""
+    """Build a whole request."""
     query = _text(0, price)
     return (
         f"POST {PATH}?{query}&signature={_sign(query)} HTTP/1.1\r\nHost: {HOST}:{port}\r\n"
@@ -420,9 +420,9 @@ PEERS = {
     "typed-mexc": "typed_mexc",
     "python-binance": "binance",
 }
-"""Other clients, and the module of each."""
+"""Other client -> its module."""
 
 
 def absent_peers() -> list[str]:
-    """Peers that are not installed."""
+    """List the peers that are not installed."""
     return [name for name, module in PEERS.items() if find_spec(module) is None]

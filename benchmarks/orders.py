@@ -1,9 +1,9 @@
-"""What following orders costs on top of sending them: client CPU an order, on a transport that answers at once.
+"""Cost of order tracking on top of sending: client CPU per order, on a transport that answers at once.
 
-`untracked` is the request pipeline alone, `mexc_async` the same through the order desk, which is what `new_order` does.
-`with pushes` adds what becomes known of the order afterwards: its pushes NEW, fill and FILLED, decoded already.
-`with rules` holds each order against its symbol's rules, as a client does by itself. `guarded` does so with every limit
-of `mexc.orders.limits` on as well, against a live book; `guard_us_per_op` is the difference between the two.
+`untracked` is the request pipeline alone; `mexc_async` adds order execution and tracking, as in `new_order`.
+`with pushes` adds the order's pushes NEW, fill and FILLED, decoded in advance. `with rules` checks each order against
+its symbol's rules, as a client does by default. `guarded` adds every pre-trade limit of `mexc.orders.limits`, against a
+live book; `guard_us_per_op` is the difference between the two.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ RULED = f"{OWN} with rules"
 GUARDED = f"{OWN} guarded"
 LOGGED = f"{OWN} with call log"
 NEW_BOOK_EVERY = 10
-"""Orders between two updates of the book: what is worked out of a book is kept until it changes."""
+"""Orders between two updates of the book, since figures derived from a book are cached until it changes."""
 CASE = "an order"
 ORDER = NewOrder(symbol="BTCUSDT", side="BUY", type="LIMIT", quantity=Decimal("0.0005"), price=Decimal("93387.28"))
 OPTIONS = Options()
@@ -71,7 +71,7 @@ RULES = {
 
 
 class Instant:
-    """A transport that answers every order at once, each with an id of its own."""
+    """A transport that answers every order at once, each with its own id."""
 
     def __init__(self) -> None:
         self._numbers = count(1)
@@ -97,11 +97,11 @@ class Instant:
         return Reply(200, {}, (ack % f"C02__{next(self._numbers)}").encode())
 
     async def aclose(self) -> None:
-        """Nothing to close."""
+        """Do nothing: there is no connection."""
 
 
 def run(settings: Settings) -> Report:
-    """CPU an order of each subject, and how much more that is than `untracked` in the same round."""
+    """Measure CPU per order of each subject, and the excess over `untracked` in the same round."""
     orders = 50 if settings.quick else 4000
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         subjects = {name: _measured(runner, place, orders) for name, place in SUBJECTS.items()}
@@ -151,7 +151,7 @@ async def _tracked(orders: int, with_pushes: bool = False, with_rules: bool = Fa
 
 
 async def _logged(orders: int) -> Sample:
-    """The same with both lines of every order in a call log."""
+    """Return the client with both lines of every order in a call log."""
     api = _wired()
     ledger = OrderLedger(api, OrderSettings())
     OrderDesk(api, ledger, OrderIds(), check_rules=False)
@@ -202,7 +202,7 @@ async def _guarded(orders: int) -> Sample:
 
 
 class _StandingBooks(Books):
-    """One book that is in step."""
+    """A stand-in for live books: one book, in sync."""
 
     def __init__(self) -> None:
         self._book = OrderBook()
@@ -212,7 +212,7 @@ class _StandingBooks(Books):
         return self._book
 
     def move(self) -> None:
-        """An update, as the stream brings them."""
+        """Apply an update as from the stream."""
         self._book.apply([("93387.28", "2")], [], self._book.version + 1)
 
 
@@ -235,7 +235,7 @@ def _wired() -> Api:
 
 
 def _pushes(order_id: str) -> tuple[Push[OrderPush], Push[FillPush], Push[OrderPush]]:
-    """What the exchange pushes of an order that fills at once; the decoder is measured elsewhere."""
+    """Create the pushes of an order that fills at once, decoded; another benchmark measures the decoder."""
 
     def order(status: OrderStatus, executed: str, quote: str) -> Push[OrderPush]:
         body = OrderPush(

@@ -1,6 +1,6 @@
-"""One connection to one address, with every step timed: TCP, TLS, the first byte, the whole answer, a WebSocket's echo.
+"""One connection to one address, every step timed: TCP, TLS, the first byte, the whole answer, a WebSocket's echo.
 
-Deliberately plain: no pool, no retries, one request at a time. Nothing here knows what is asked for.
+Deliberately plain: no pool, no retries, one request at a time, any request.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from urllib.parse import SplitResult, urlsplit
 
 MOST_BYTES = 1 << 20
 STEP_S = 5.0
-"""How long one step may take."""
+"""Time-out of one step, in seconds."""
 
 
 class ProbeFailed(Exception):
-    """What went wrong with an address, on one line."""
+    """Failure at an address; the text is one line."""
 
 
 class Target(NamedTuple):
-    """Where a URL leads, and over what."""
+    """Host, port and scheme of a URL."""
 
     host: str
     port: int
@@ -32,7 +32,7 @@ class Target(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """An answer, and how many seconds after the request its first byte and its last one came."""
+    """An answer, with the seconds from the request to its first and last byte."""
 
     status: int
     body: bytes
@@ -41,7 +41,7 @@ class Answer(NamedTuple):
 
 
 def target(url: str, schemes: tuple[str, str]) -> Target:
-    """What a URL names; `schemes` are the plain and the encrypted one. Raises ValueError, which repeats no password."""
+    """Parse a URL; `schemes` are the plain and the encrypted one. Raises ValueError, whose text hides passwords."""
     parts: SplitResult = urlsplit(url)
     is_tls = parts.scheme == schemes[1]
     try:
@@ -55,7 +55,7 @@ def target(url: str, schemes: tuple[str, str]) -> Target:
 
 
 async def addresses(where: Target) -> list[str]:
-    """Every address that the host's name has. Raises ProbeFailed."""
+    """Resolve a host name to all its addresses. Raises ProbeFailed."""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(where.host, where.port, type=1)
     except OSError as error:
@@ -64,7 +64,7 @@ async def addresses(where: Target) -> list[str]:
 
 
 class Probe:
-    """A connection; `connect_s` and `tls_s` are what opening it took."""
+    """A connection; `connect_s` and `tls_s` are the seconds that opening took."""
 
     def __init__(self, where: Target) -> None:
         self._where = where
@@ -86,7 +86,7 @@ class Probe:
             self._writer.close()
 
     async def ask(self, method: str, path: str, fields: str = "") -> Answer:
-        """Send one request and read its answer; `fields` are further header lines, each with its end."""
+        """Send one request and read its answer; `fields` are more header lines, each with its line end."""
         async with asyncio.timeout(STEP_S):
             head = f"{method} {self._where.path.rstrip('/')}{path} HTTP/1.1\r\nHost: {self._where.host}"
             length = "" if method == "GET" else "Content-Length: 0\r\n"
@@ -109,7 +109,7 @@ class Probe:
         return body
 
     async def upgrade(self) -> float:
-        """Make it a WebSocket; the seconds that took. Raises ProbeFailed."""
+        """Upgrade to a WebSocket and return the seconds taken. Raises ProbeFailed."""
         key = b64encode(os.urandom(16)).decode()
         fields = (
             f"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n"
@@ -120,7 +120,7 @@ class Probe:
         return answer.whole_s
 
     async def echo(self, text: str) -> float:
-        """Send a text and wait for the next message; the seconds that took."""
+        """Send a text, wait for the next message, and return the seconds taken."""
         async with asyncio.timeout(STEP_S):
             payload, mask = text.encode(), os.urandom(4)
             masked = bytes(byte ^ mask[at & 3] for at, byte in enumerate(payload))

@@ -1,4 +1,4 @@
-"""The floor of tick to trade: picows, protobuf's runtime in C, the raw protocol, and every order made beforehand."""
+"""The floor of tick to trade: picows, protobuf's runtime in C, the raw protocol, and prepared orders."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from benchmarks.tick_subjects import Orders
 
 _CONNECTIONS = 200
-"""It waits for nothing: after half a second in which something else had its core, so many orders go out at once.
+"""Connections for orders. After half a second without CPU, all late orders go out at once and need one each.
 
-A tick that finds none free is left out, and counts as late.
+A tick without a free connection gets no order and counts as late.
 """
 
 
 class RawTrader(Raw):
-    """Reads both prices of a tick and writes the order that was made for its bid, in the call that read the frame."""
+    """A trader that reads both prices of a tick and writes the order prepared for its bid, in the frame's own call."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -41,7 +41,7 @@ class RawTrader(Raw):
                     return
                 ticker = parse(frame.get_payload_as_bytes()).publicAggreBookTicker
                 bid = ticker.bidPrice
-                if ticker.askPrice <= bid or not free:  # text of the same length
+                if ticker.askPrice <= bid or not free:  # texts of equal length compare like numbers
                     return
                 protocol = free.pop()
                 protocol.answer = answer = loop.create_future()

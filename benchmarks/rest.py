@@ -1,4 +1,4 @@
-"""Market data by REST: fetched and decoded into what each library hands to its user, one call at a time."""
+"""Market data over REST: one call at a time, fetched and decoded into each library's own form."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GOALS = [Goal(case, "cpu_us_per_op", CCXT, 1 / times) for case, times in [(INFO,
 
 
 def run(settings: Settings) -> Report:
-    """CPU and time a call."""
+    """Measure CPU and time per call."""
     if compiler() is None:
         return Report([], GOALS, ["absent: everything: the mock exchange needs a C compiler"])
     client_core, server_core = pinning(settings)
@@ -54,7 +54,7 @@ def _read(name: str, port: int, core: int | None, seconds: float) -> dict[str, S
 
 
 def bodies(seed: int = 7) -> dict[str, object]:
-    """What the exchange answers with, by method and path; always the same."""
+    """Create the exchange's answers by method and path, the same in every run."""
     rng = random.Random(seed)
     names = ["BTC", "ETH", "MX", *(f"TK{number:04d}" for number in range(SIZES[INFO] - 3))]
     symbols = [SYMBOL | {"symbol": f"{name}USDT", "baseAsset": name, "fullName": name} for name in names]

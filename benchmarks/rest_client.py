@@ -1,6 +1,6 @@
-"""One reader in a process of its own: `python -m benchmarks.rest_client READER --port N`; prints one JSON line.
+"""One reader in a separate process: `python -m benchmarks.rest_client READER --port N`; prints one JSON line.
 
-Every reader fetches the same bodies and hands out what its library hands out: see `READERS`.
+Every reader fetches the same bodies and returns its library's own values: see `READERS`.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ class Reader(Protocol):
     async def open(self, port: int, connections: int) -> None: ...
 
     def reads(self) -> dict[str, Read]:
-        """Each case's call."""
+        """Return the call of each case."""
         ...
 
     async def close(self) -> None: ...
 
 
 class Sdk:
-    """Structs; prices are text until they are read."""
+    """The SDK: Structs whose prices are text until they are read."""
 
     async def open(self, port: int, connections: int) -> None:
         self._mexc = Mexc(rest=f"http://{HOST}:{port}", limits="unlimited")
         await self._mexc.__aenter__()
 
     def reads(self) -> dict[str, Read]:
-        spot = self._mexc.using(cached=False).spot  # the exchange's rules are kept for five minutes otherwise
+        spot = self._mexc.using(cached=False).spot  # or the client would cache the exchange's rules for five minutes
         return {
             INFO: spot.exchange_info,
             DEPTH: lambda: spot.depth(symbol="BTCUSDT", limit=1000),
@@ -57,7 +57,7 @@ class Sdk:
 
 
 class Aiohttp:
-    """What JSON holds, by the standard library's parser."""
+    """aiohttp with the standard library's JSON parser."""
 
     async def open(self, port: int, connections: int) -> None:
         self._url = f"http://{HOST}:{port}/api/v3"
@@ -79,7 +79,7 @@ class Aiohttp:
 
 
 class CcxtReader(Ccxt):
-    """Unified markets, a book of floats, lists of floats."""
+    """ccxt: unified markets, a book of floats, lists of floats."""
 
     def reads(self) -> dict[str, Read]:
         exchange = self._exchange
@@ -91,7 +91,7 @@ class CcxtReader(Ccxt):
 
 
 class PymexcReader(Pymexc):
-    """What JSON holds."""
+    """pymexc: plain JSON values."""
 
     def reads(self) -> dict[str, Read]:
         client = self._client
@@ -103,7 +103,7 @@ class PymexcReader(Pymexc):
 
 
 class TypedMexcReader(TypedMexc):
-    """What JSON holds, checked field by field."""
+    """typed-mexc: JSON values, validated field by field."""
 
     def reads(self) -> dict[str, Read]:
         market = self._spot.http.market
@@ -126,12 +126,12 @@ NEEDED = {CCXT: PEERS["ccxt"], PYMEXC: PEERS["pymexc"], TYPED_MEXC: PEERS["typed
 
 
 def absent_readers() -> list[str]:
-    """Readers whose package is not installed."""
+    """List the readers whose package is not installed."""
     return [name for name, module in NEEDED.items() if find_spec(module) is None]
 
 
 def size(case: str, found: Any) -> int:
-    """How many symbols, bids or bars were handed out, in whatever form."""
+    """Count the symbols, bids or bars in an answer of any form."""
     inner = {INFO: "symbols", DEPTH: "bids"}.get(case)
     if isinstance(found, dict):
         found = found.get(inner, found)
@@ -139,7 +139,7 @@ def size(case: str, found: Any) -> int:
 
 
 async def measure(reader: Reader, port: int, seconds: float) -> dict[str, Sample]:
-    """CPU and time of each case's call, one at a time. Raises what goes wrong."""
+    """Measure CPU and time of each case's call, one at a time. Raises the library's errors."""
     await reader.open(port, 1)
     try:
         return {case: await _repeat(case, read, seconds) for case, read in reader.reads().items()}
@@ -170,7 +170,7 @@ def main() -> int:
     parser.add_argument("--core", type=int)
     options = parser.parse_args()
     pin(options.core)
-    answers, sys.stdout = sys.stdout, sys.stderr  # what a library prints is no answer
+    answers, sys.stdout = sys.stdout, sys.stderr  # keep the libraries' output out of the answer
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         found = runner.run(measure(READERS[options.reader](), options.port, options.seconds))
     print(orjson.dumps(found).decode(), file=answers)

@@ -1,4 +1,4 @@
-"""Signing one order, and everything from the order's values to the signed text on the wire."""
+"""Signing of one order, and the whole way from an order's values to the signed wire text."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FIELDS = {
 
 
 def run(settings: Settings) -> Report:
-    """Our signer and wire text beside the standard library's."""
+    """Compare our signer and wire text with the standard library's."""
     rows: list[Row] = []
     for case, functions in _cases().items():
         seconds = 0.0005 if settings.quick else 0.025
@@ -52,7 +52,7 @@ def run(settings: Settings) -> Report:
 
 
 def work() -> Works:
-    """What instructions are counted of."""
+    """Return the work for the instruction count."""
     return {case: {name: repeated(call) for name, call in of_case.items()} for case, of_case in _cases().items()}
 
 
@@ -61,7 +61,7 @@ def _cases() -> dict[str, dict[str, Callable[[], str]]]:
 
 
 def _signers() -> dict[str, Callable[[], str]]:
-    """Equal results by five ways."""
+    """Return five signers with equal results."""
     key, text = SECRET.encode(), urlencode({**FIELDS, "timestamp": TIMESTAMP}).encode()
     sign, sign_pure, keyed = Signer(key).sign, pure_hmac(*blocks(key)), hmac.new(key, digestmod=hashlib.sha256)
 

@@ -1,8 +1,8 @@
-"""A client that trades and listens for a long time: whether memory, tails and pauses stay as they are.
+"""Soak test of a client that trades and listens for a long time: stability of memory, tail latency and pauses.
 
-Orders go to `mexc-async sim`, a process of its own, as many as it answers; frames come from there and, at a fixed pace,
-from a mock exchange. The client is run as recommended, `mexc_async.run(main(), gc="freeze")`, with tracking, books,
-guard and call log. Figures are of the tenths of the time after the warm-up: their median, least and most.
+Orders go to `mexc-async sim`, a separate process, as fast as it answers; frames come from there and, at a fixed rate,
+from a mock exchange. The client runs as recommended, `mexc_async.run(main(), gc="freeze")`, with tracking, books,
+guard and call log. Figures are per tenth of the time after the warm-up: median, minimum and maximum.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from benchmarks.harness import OWN, Goal, Report, Sample, Settings, summarise
 
 TENTHS, WHOLE = "tenths of the time", "the whole"
 FLOOD_PER_S = 16_000
-"""Frames that the mock exchange pushes a second: twenty million take 21 minutes."""
+"""Frames per second from the mock exchange: twenty million take 21 minutes."""
 GOALS = [
     Goal(WHOLE, "rss_last_to_first", None, 1.05),
     Goal(WHOLE, "p99_last_to_first", None, 1.10),
@@ -29,14 +29,14 @@ _EVER = 10**12
 
 
 class Found(TypedDict):
-    """What the client prints."""
+    """The client's output."""
 
     tenths: list[Sample]
     left: Sample
 
 
 def run(settings: Settings) -> Report:
-    """One run of `settings.minutes`."""
+    """Run the client once, for `settings.minutes`."""
     seconds = 1.0 if settings.quick else settings.minutes * 60
     with running("benchmarks.mock_stream", None) as server:
         flood = f"ws://127.0.0.1:{int(line_of(server, 'the mock exchange'))}/ws/{_EVER}@{FLOOD_PER_S}"
@@ -45,17 +45,17 @@ def run(settings: Settings) -> Report:
     found: Found = orjson.loads(done.stdout.splitlines()[-1])
     rows = summarise(TENTHS, {OWN: found["tenths"]}) + summarise(WHOLE, {OWN: [whole(found)]})
     notes = [
-        f"{seconds / 60:g} minutes; the tenths begin when 200,000 orders have filled what is remembered of finished "
-        "ones, or after half of the time",
-        "latency: of orders and cancels, 8 at a time; most of it is the simulator's; how noisy p99 is, its least and "
-        "most of the tenths tell",
-        "collector's pauses: in wall time, which holds what else the machine did meanwhile, and in CPU",
+        f"{seconds / 60:g} minutes; the tenths begin when 200,000 orders have filled the table of finished orders, "
+        "or after half of the time",
+        "latency: of orders and cancels, 8 at a time; most of it is the simulator's; the tenths' minimum and maximum "
+        "show the noise of p99",
+        "collector's pauses: in wall time, which includes other processes' share, and in CPU time",
     ]
     return Report(rows, GOALS, notes)
 
 
 def whole(found: Found) -> Sample:
-    """What the goals speak of."""
+    """Compute the figures of the whole run, for the goals."""
     tenths = found["tenths"]
     first, last = tenths[0], tenths[-1]
     return {

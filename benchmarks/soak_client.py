@@ -1,6 +1,6 @@
 """A client that trades for a long time: `python -m benchmarks.soak_client mexc_async --seconds N --flood URL`.
 
-It prints one JSON line: what each tenth of the time after the warm-up measured, and the whole.
+Prints one JSON line: the figures of each tenth of the time after the warm-up, and of the whole.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ T = TypeVar("T")
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT")
 TENTHS = 10
 WARM_UP_ORDERS = 200_000
-"""What a client remembers of finished orders, two ids each, is bounded at 200,000; its table grows last at 350,000."""
+"""Orders of the warm-up: the client's table of finished orders, 200,000 with two ids each, grows last at 350,000."""
 WORKERS = 8
 TRADES_EVERY = 16
-"""One order in so many trades at once; the others rest and are cancelled."""
+"""One order in this many trades at once; the others rest and are cancelled."""
 _AMPLE = Decimal(10**12)
 _LOOKS = 20
-"""How often memory is looked at in a tenth."""
+"""Memory readings per tenth."""
 
 
 class Tenth:
-    """What was seen in a tenth of the time."""
+    """Measurements of a tenth of the time."""
 
     def __init__(self) -> None:
         self.latencies = Histogram()
@@ -52,7 +52,7 @@ class Tenth:
         self.others: list[float] = []
 
     def sample(self, seconds: float) -> Sample:
-        """The figures of the tenth."""
+        """Return the figures of the tenth."""
         return self.latencies.sample() | {
             "seconds": seconds,
             "rss_mb": median(self.resident),
@@ -65,7 +65,7 @@ class Tenth:
 
 
 class Soak:
-    """One run; `now` is the tenth that goes on."""
+    """One run; `now` is the current tenth."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -76,7 +76,7 @@ class Soak:
         self.now.frames += 1
 
     async def timed(self, call: Awaitable[T]) -> T:
-        """An order or a cancel, from the call to the answer."""
+        """Time an order or a cancel, from the call to the answer."""
         started = perf_counter_ns()
         answer = await call
         self.now.latencies.record(perf_counter_ns() - started)
@@ -103,7 +103,7 @@ class Soak:
             self.now.orders += 1
 
     async def warm_up(self) -> float:
-        """A tenth of the time, then on until memory is to stay as it is, half of the time at most; seconds it took."""
+        """Run until the tables are full, from a tenth to half of the time; return the seconds taken."""
         started, parts = monotonic(), 100
         for part in range(parts):
             await asyncio.sleep(self.seconds / 2 / parts)
@@ -112,7 +112,7 @@ class Soak:
         return monotonic() - started
 
     async def look(self) -> list[Sample]:
-        """Warm up, then go through the tenths of what is left of the time."""
+        """Warm up, then measure the rest of the time in tenths."""
         tenths, each = [], (self.seconds - await self.warm_up()) / TENTHS
         for _ in range(TENTHS):
             tenth = self.now = Tenth()
@@ -127,7 +127,7 @@ class Soak:
 
     @contextmanager
     def pauses(self) -> Iterator[None]:
-        """Take the garbage collector's times meanwhile."""
+        """Time the garbage collector during the block."""
         started = used = 0
 
         def told(phase: str, info: dict[str, int]) -> None:
@@ -147,7 +147,7 @@ class Soak:
 
 
 async def soak(seconds: float, flood: str) -> list[Sample]:
-    """Trade on a simulated exchange, everything switched on, while frames come from there and from `flood`."""
+    """Trade on a simulated exchange with all features on, while frames come from there and from `flood`."""
     run_of = Soak(seconds)
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="soak-")))
@@ -184,16 +184,16 @@ async def soak(seconds: float, flood: str) -> list[Sample]:
 
 
 async def measure(seconds: float, flood: str) -> dict[str, object]:
-    """The tenths, and what is left when everything is closed."""
+    """Measure the tenths, and the resources left after the client has closed."""
     sockets = _sockets()
     tenths = await soak(seconds, flood)
-    await asyncio.sleep(0)  # transports end in the loop's next round
+    await asyncio.sleep(0)  # transports close in the loop's next round
     left = {"sockets_left": _sockets() - sockets, "tasks_left": len(asyncio.all_tasks()) - 1}
     return {"tenths": tenths, "left": left}
 
 
 def _sockets() -> int:
-    """Open sockets of this process; Linux only."""
+    """Count the open sockets of this process; Linux only."""
     if not os.path.isdir("/proc/self/fd"):
         return 0
     return sum(_points_to_socket(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd"))
@@ -202,12 +202,12 @@ def _sockets() -> int:
 def _points_to_socket(path: str) -> bool:
     try:
         return os.readlink(path).startswith("socket:")
-    except OSError:  # what listed the folder
+    except OSError:  # the descriptor that listed the folder
         return False
 
 
 def _children() -> list[str]:
-    """Process ids of children; Linux only."""
+    """List the process ids of children; Linux only."""
     return [pid for path in Path("/proc/self/task").glob("*/children") for pid in path.read_text().split()]
 
 

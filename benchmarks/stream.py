@@ -1,6 +1,6 @@
-"""Pushes from the socket to a callback, against a flood from another process.
+"""Pushes from the socket to a callback, under a flood from another process.
 
-The server writes many frames at once, so a read brings many: what is measured is what a frame costs, not a wake-up.
+The server writes many frames at once, so each read brings many: the figures are the cost of a frame, not of a wake-up.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ GOALS_PER_S = {
     "compiled": {TICKER: 400_000, DEPTH: 100_000},
     "pure": {TICKER: 100_000},
 }
-"""Frames that a processor's core keeps up with in a second, by the kind of our core."""
+"""Goals in frames per second on one CPU core, by the kind of our own core."""
 _SECONDS = 0.5
-"""How long one run is to take."""
+"""Target length of one run, in seconds."""
 _PROBE = 64 * FRAMES
 _MOST_FRAMES = 1 << 21
 
 
 def run(settings: Settings) -> Report:
-    """Frames a second, and what a frame costs the client's core."""
+    """Measure frames per second, and the client's CPU per frame."""
     client_core, server_core = pinning(settings)
     missing = absent()
     notes = [f"absent: {package}: {why}" for package, why in missing.items()]
@@ -56,7 +56,7 @@ def run(settings: Settings) -> Report:
                 clients[name] = stack.enter_context(running("benchmarks.stream_client", core=client_core, pure=True))
             elif name not in PEERS:
                 clients[name] = shared
-            elif PEERS[name] not in missing:  # what it does to its process, it does to no other
+            elif PEERS[name] not in missing:  # its effects on its process reach no other
                 clients[name] = stack.enter_context(running("benchmarks.stream_client", core=client_core))
         port = int(line_of(server, "the mock exchange"))
         for case in (TICKER, DEPTH):
@@ -77,8 +77,8 @@ def run(settings: Settings) -> Report:
         f"{OWN}: the {core_kind} core",
         *verdicts(rows),
         f"{OWN}: picows, to a callback; prices are text until they are read, as in every subject named text",
-        "bare: nothing decoded; there the mock exchange may be what takes the time, so CPU is what compares",
-        "no client and mock are pinned: there are not two cores, or no way to pin"
+        "bare: nothing decoded; there the mock exchange may be the bottleneck, so compare CPU",
+        "client and mock are not pinned: there are not two cores, or no way to pin"
         if client_core is None
         else f"client pinned to core {client_core}, mock to core {server_core}; without TLS",
     ]
@@ -91,9 +91,9 @@ def run(settings: Settings) -> Report:
 
 
 def verdicts(rows: list[Row]) -> list[str]:
-    """The goals that are a number of frames, not a ratio; reported, never a failure.
+    """Report the goals that are a number of frames, not a ratio; never a failure.
 
-    By the processor time that was used: what others on the machine do does not count.
+    They use CPU time, so that other processes do not count.
     """
     used = {row.case: row.median for row in rows if (row.subject, row.metric) == (OWN, "cpu_us_per_frame")}
     verdicts = []
@@ -107,7 +107,7 @@ def verdicts(rows: list[Row]) -> list[str]:
 
 
 def _enough(ask: Callable[[int], Sample], quick: bool, most: int) -> int:
-    """How many frames make a run long enough; the first run shows that the subject works."""
+    """Find the number of frames that makes a run long enough; the first run shows that the subject works."""
     few = 4 * FRAMES
     if quick:
         ask(few)
@@ -117,7 +117,7 @@ def _enough(ask: Callable[[int], Sample], quick: bool, most: int) -> int:
 
 
 def _ask(client: subprocess.Popen[str], name: str, port: int, case: str, frames: int) -> Sample:
-    """One run. Raises SubjectFailed."""
+    """Do one run. Raises SubjectFailed."""
     assert client.stdin is not None
     asked = {"subject": name, "port": port, "case": case, "frames": frames}
     try:

@@ -1,7 +1,7 @@
-"""Subjects in a process of their own: `python -m benchmarks.stream_client`.
+"""Subjects in a separate process: `python -m benchmarks.stream_client`.
 
-A line of standard input, `{"subject": ..., "port": ..., "case": ..., "frames": ...}`, is one run; a line of standard
-output is what it measured, or `{"error": ...}`. The process's CPU time is then the client's alone.
+Each line of standard input, `{"subject": ..., "port": ..., "case": ..., "frames": ...}`, starts one run. Its line of
+standard output holds the figures, or `{"error": ...}`. The process's CPU time is the client's alone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TIMEOUT_S = 20.0
 
 
 async def measure(subject: str, port: int, case: str, frames: int) -> Sample:
-    """Receive so many frames. Raises what goes wrong."""
+    """Receive a number of frames. Raises the subject's errors."""
     meter = Meter(frames)
     async with SUBJECTS[subject](f"ws://127.0.0.1:{port}/ws/{frames}", case, meter):
         try:
@@ -34,13 +34,13 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--core", type=int)
     pin(parser.parse_args().core)
-    answers, sys.stdout = sys.stdout, sys.stderr  # what a library prints is no answer
+    answers, sys.stdout = sys.stdout, sys.stderr  # keep the libraries' output out of the answer
     for line in sys.stdin:
         asked, answer = orjson.loads(line), dict[str, float | str]()
         try:
             with asyncio.Runner(loop_factory=loop_factory()) as runner:
                 answer |= runner.run(measure(**asked))
-        except Exception as error:  # a peer may fail in ways of its own
+        except Exception as error:  # a peer may raise anything
             answer["error"] = f"{type(error).__name__}: {error}".splitlines()[0]
         print(orjson.dumps(answer).decode(), file=answers, flush=True)
 

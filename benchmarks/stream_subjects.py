@@ -1,6 +1,6 @@
-"""Ways to receive pushes; each hands every push of a channel to a meter.
+"""Subjects that receive pushes and hand every push of a channel to a meter.
 
-Peers are imported where they are used, so that one is measured only where it is installed.
+Each subject imports its library, so the benchmark measures the installed ones only.
 """
 
 from __future__ import annotations
@@ -30,25 +30,25 @@ TICKER, DEPTH = "book ticker", "depth, 30 levels"
 CHANNELS = {TICKER: channels.book_ticker("BTCUSDT"), DEPTH: channels.depth("BTCUSDT")}
 BARE, HAND_MADE = "picows bare", "aiohttp + protobuf + Structs text"
 AIOMEXC = "aiomexc"
-"""Known, but it has neither channel."""
+"""A known client that offers neither channel."""
 
 
 class Meter:
-    """Counts pushes and takes the time from the subscription to the last push.
+    """Counter of pushes and timer from the subscription to the last push.
 
-    It would not do to begin with the first push: who queues pushes may have read all of them by then.
+    Timing from the first push would favour clients that queue: they may have read all pushes by then.
     """
 
     def __init__(self, frames: int) -> None:
         self.done: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        """The last push."""
+        """Future of the last push."""
         self.sample: Sample = {}
         self._frames = frames
         self._count = 0
         self._started = self._used = 0.0
 
     def start(self) -> None:
-        """To be called right before subscribing; a library that connects no sooner does so on its own time."""
+        """Start the timer, right before subscribing; a library that connects only then pays for it."""
         self._started, self._used = perf_counter(), process_time()
 
     def heard(self, push: object) -> None:
@@ -60,11 +60,11 @@ class Meter:
 
 
 Subject: TypeAlias = Callable[[str, str, Meter], AbstractAsyncContextManager[None]]
-"""Subscribes a case's channel at a URL; leaving it gives everything up."""
+"""Function that returns a context manager: it subscribes a case's channel at a URL, and closes all at its end."""
 
 
 def check(last: object, case: str) -> None:
-    """Hold the last push against the last frame: nobody wins by doing less. Raises AssertionError."""
+    """Compare the last push with the last frame: no subject wins by doing less. Raises AssertionError."""
     sent = _last_frame(case)
     if isinstance(last, Push | bytes):
         assert last == (sent if isinstance(last, bytes) else structs(sent)), "not what was sent"
@@ -82,7 +82,7 @@ def request(case: str) -> str:
 
 @asynccontextmanager
 async def _sdk(url: str, case: str, meter: Meter, library: Library) -> AsyncIterator[None]:
-    """As users have it: session, reconnects, counts, lag, and a callback."""
+    """Run the SDK as users do: session, reconnects, counts, lag, and a callback."""
     async with Mexc(ws=url, limits="unlimited", ws_library=library) as mexc:
         stream: Any = mexc.streams.book_ticker if case == TICKER else mexc.streams.depth
         meter.start()
@@ -92,7 +92,7 @@ async def _sdk(url: str, case: str, meter: Meter, library: Library) -> AsyncIter
 
 @asynccontextmanager
 async def _picows(url: str, case: str, meter: Meter, decode: Callable[[bytes], object] | None) -> AsyncIterator[None]:
-    """The library, and nothing around it."""
+    """Run picows alone."""
     import picows
 
     binary, heard = picows.WSMsgType.BINARY, meter.heard
@@ -119,7 +119,7 @@ async def _picows(url: str, case: str, meter: Meter, decode: Callable[[bytes], o
 
 @asynccontextmanager
 async def _aiohttp(url: str, case: str, meter: Meter) -> AsyncIterator[None]:
-    """By hand: aiohttp, protobuf's C runtime, and its values in the same Structs as ours."""
+    """Run aiohttp with protobuf's C runtime, its values in the same Structs as ours."""
     async with aiohttp.ClientSession() as session, session.ws_connect(url, compress=0) as socket:
 
         async def read() -> None:
@@ -136,7 +136,7 @@ async def _aiohttp(url: str, case: str, meter: Meter) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _ccxt(url: str, case: str, meter: Meter) -> AsyncIterator[None]:
-    """ccxt.pro with its one market known; counted where it has handed a ticker on."""
+    """Run ccxt.pro with its one market loaded; count each ticker that it returns."""
     exchange: Any = import_module("ccxt.pro").mexc({"enableRateLimit": False})
     market = {"id": "BTCUSDT", "symbol": "BTC/USDT", "base": "BTC", "quote": "USDT", "type": "spot", "spot": True}
     exchange.set_markets([exchange.safe_market_structure(market)])
@@ -162,8 +162,8 @@ async def _ccxt(url: str, case: str, meter: Meter) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _pymexc(url: str, case: str, meter: Meter) -> AsyncIterator[None]:
-    """pymexc's asyncio client; it hands out protobuf's message, no field of which is read."""
-    sys.modules.setdefault("pymexc._async.web", ModuleType("web"))  # imported by the package, but not in its wheel
+    """Run pymexc's asyncio client; it returns protobuf's message with no field read."""
+    sys.modules.setdefault("pymexc._async.web", ModuleType("web"))  # the package imports it, but its wheel lacks it
     spot = import_module("pymexc._async.spot")
     client: Any = type("Local", (spot.WebSocket,), {"is_spot": True})()
     client.endpoint = url
@@ -183,7 +183,7 @@ async def _pymexc(url: str, case: str, meter: Meter) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _typed_mexc(url: str, case: str, meter: Meter) -> AsyncIterator[None]:
-    """typed-mexc's stream of one channel."""
+    """Run typed-mexc's stream of one channel."""
     market: Any = import_module("typed_mexc").MEXC.new("key", "secret", spot_ws_url=url).spot.streams.market
     subscribe = market.book_ticker if case == TICKER else market.depth_updates
 
@@ -199,7 +199,7 @@ async def _typed_mexc(url: str, case: str, meter: Meter) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _meanwhile(work: Any) -> AsyncIterator[None]:
-    """Run a coroutine while the block does; its own failure shows as pushes that do not come."""
+    """Run a coroutine during the block; its failure shows as missing pushes."""
     task = asyncio.get_running_loop().create_task(work)
     try:
         yield
@@ -211,7 +211,7 @@ async def _meanwhile(work: Any) -> AsyncIterator[None]:
 
 SUBJECTS: dict[str, Subject] = {
     OWN: partial(_sdk, library="picows"),
-    OWN_PURE: partial(_sdk, library="picows"),  # in a process that is told so
+    OWN_PURE: partial(_sdk, library="picows"),  # in a process on the pure core
     f"{OWN} aiohttp text": partial(_sdk, library="aiohttp"),
     "picows + decode_push text": partial(_picows, decode=decode_push),
     BARE: partial(_picows, decode=None),
@@ -221,16 +221,16 @@ SUBJECTS: dict[str, Subject] = {
     "typed-mexc own objects": _typed_mexc,
 }
 PEERS = {"ccxt float": "ccxt", "pymexc bare protobuf": "pymexc", "typed-mexc own objects": "typed_mexc"}
-"""Subjects that need a package, and which."""
+"""Subject -> the package that it needs."""
 PEER_GOALS = {"ccxt float": 1 / 14, "typed-mexc own objects": 1 / 12}
-"""At most so much of a peer's processor time, by the pure core."""
+"""Largest share of a peer's CPU time that the pure core may take."""
 ONLY = {"ccxt float": (TICKER,)}
-"""Subjects that hand out the pushes of some cases only: of depth, ccxt hands out a book instead."""
+"""Subjects for some cases only: for depth, ccxt returns a book instead of pushes."""
 MOST = {"ccxt float": 2048}
-"""Longer floods stall ccxt: it empties aiohttp's buffer behind its back, and newer ones then never read on."""
+"""Most frames of a run: ccxt empties aiohttp's buffer itself, and then newer aiohttp never reads again."""
 
 
 def absent() -> dict[str, str]:
-    """Peers that cannot be measured, by package, and why."""
+    """List the peers that cannot be measured, with the reasons."""
     missing = {package: "not installed" for package in (*PEERS.values(), AIOMEXC) if find_spec(package) is None}
     return {AIOMEXC: "has neither channel"} | missing

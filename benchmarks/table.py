@@ -1,6 +1,6 @@
-"""`python -m benchmarks.table NAME.json [PAGE]`: the figures of a run as Markdown, printed or put into a page.
+"""`python -m benchmarks.table NAME.json [PAGE]`: the figures of a run as Markdown, printed or written into a page.
 
-In a page they stand between `<!-- measured: NAME -->` and `<!-- end of measured -->`, NAME being the benchmark's.
+In a page the table goes between `<!-- measured: NAME -->` and `<!-- end of measured -->`, with the benchmark's name.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from benchmarks.harness import OWN, ratio_name
 
 
 class Layout(NamedTuple):
-    """What of a benchmark is shown: columns as (case, metric, heading); the brackets compare to the floor."""
+    """Columns of a benchmark's table, as (case, metric, heading), and the floor for the ratios in brackets."""
 
     floor: str
     columns: Sequence[tuple[str, str, str]]
@@ -69,7 +69,7 @@ LAYOUTS = {
 
 
 def markdown(document: dict[str, Any]) -> str:
-    """One row a subject: each figure, and in brackets what it is of the floor's."""
+    """Write one row per subject: each figure, with its ratio to the floor in brackets."""
     found = {(case["case"], case["metric"], case["subject"]): case["median"] for case in document["cases"]}
     name, layout = document["benchmark"], _layout(document)
     columns = [column for column in layout.columns if any(key[:2] == column[:2] for key in found)]
@@ -88,7 +88,7 @@ def markdown(document: dict[str, Any]) -> str:
 
 
 def _layout(document: dict[str, Any]) -> Layout:
-    """The benchmark's own; of any other, every figure there is."""
+    """Return the benchmark's layout, or one with every figure."""
     if layout := LAYOUTS.get(document["benchmark"]):
         return layout
     cases = [case for case in document["cases"] if "_ratio_to_" not in case["metric"]]

@@ -1,6 +1,6 @@
-"""One trader in a process of its own: `python -m benchmarks.tick_client TRADER --port N`; prints one JSON line.
+"""One trader in a separate process: `python -m benchmarks.tick_client TRADER --port N`; prints one JSON line.
 
-Latency is not taken here: the mock exchange takes it, from the push to the order.
+The mock exchange times the latency, from the push to the order.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from mexc_async.net.loop import run
 from mexc_async.spot.prepared import Outcome
 
 GRACE_S = 1.5
-"""How long orders may still come after the last push: whoever left ticks out never gets to the last order."""
+"""Seconds to wait for orders after the last push: a trader that skipped ticks never sends its last order."""
 CONNECTIONS = 8
 
 
 class Meter:
-    """Sends orders, counts those that were answered, and takes the CPU time from the first one after the warm-up."""
+    """Sender of orders that counts the answers and measures CPU time from the first order after the warm-up."""
 
     def __init__(self, warm_up: int, most: int) -> None:
         self.done = asyncio.Event()
@@ -42,22 +42,22 @@ class Meter:
         self._loop = asyncio.get_running_loop()
 
     def fire(self, order: Coroutine[Any, Any, object]) -> None:
-        """Send an order in a task of its own."""
+        """Send an order in its own task."""
         self.sent(self._loop.create_task(order))
 
     def sent(self, order: Outcome[Any]) -> None:
-        """One is on its way already."""
+        """Count an order that the trader has sent itself."""
         self._under_way.add(order)
         order.add_done_callback(self._answered)
 
     def _answered(self, task: asyncio.Future[Any]) -> None:
         self._under_way.discard(task)
         if not task.cancelled():
-            task.result()  # one that failed is not counted, and its error is shown
+            task.result()  # a failed order does not count, and its error is shown
             self.traded()
 
     async def aclose(self) -> None:
-        """Give up what is not answered yet."""
+        """Cancel the orders without an answer."""
         for task in self._under_way:
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
@@ -70,13 +70,13 @@ class Meter:
             self.done.set()
 
     def sample(self) -> Sample:
-        """CPU time an order. Raises AssertionError if there was none to take it of."""
+        """Return CPU time per order. Raises AssertionError without any order."""
         assert self.count > self._warm_up, f"only {self.count} orders"
         return {"cpu_us_per_op": (process_time() - self._used) / (self.count - self._warm_up) * 1e6}
 
 
 async def measure(trader: Trader, port: int, rate: float, ticks: int, warm_up: int) -> Sample:
-    """Answer every tick of a run. Raises what goes wrong."""
+    """Answer every tick of a run. Raises the trader's errors."""
     await trader.open(port, CONNECTIONS)
     try:
         meter = Meter(warm_up, ticks)
@@ -92,7 +92,7 @@ async def measure(trader: Trader, port: int, rate: float, ticks: int, warm_up: i
             trading.result()
         for task in (trading, ended):
             task.cancel()
-        with suppress(asyncio.CancelledError, Exception):  # how a peer's stream ends is not what is measured
+        with suppress(asyncio.CancelledError, Exception):  # the end of a peer's stream does not matter
             await trading
         await meter.aclose()
         sent = await last_order(port)
@@ -118,7 +118,7 @@ def main() -> int:
     options = parser.parse_args()
     trader = TRADERS[options.trader](f"ws://{HOST}:{options.port}/ws/{options.rate:g}/{options.ticks}")
     measured = measure(trader, options.port, options.rate, options.ticks, options.warm_up)
-    answers, sys.stdout = sys.stdout, sys.stderr  # what a library prints is no answer
+    answers, sys.stdout = sys.stdout, sys.stderr  # keep the libraries' output out of the answer
     found = run(measured, loop=options.loop, spin=options.spin, pin_cpu=options.core, gc=options.gc)
     print(orjson.dumps(found).decode(), file=answers)
     return 0

@@ -1,8 +1,7 @@
-"""Ways to answer every tick with a signed order at its bid; the order is sent as in `order_subjects`.
+"""Subjects that answer every tick with a signed order at its bid; each sends orders as in `order_subjects`.
 
-Nobody waits for the answer to one order before the next tick's: each order of a peer is a task of its own, those of
-the SDK are begun in the callback.
-Peers are imported where they are used, so that one is measured only where it is installed.
+No order waits for the answer to an earlier one: each order of a peer is a task, the SDK starts its orders in the
+callback. Each subject imports its library, so the benchmark measures the installed ones only.
 """
 
 from __future__ import annotations
@@ -43,37 +42,37 @@ from mexc_async.spot.trading import NewOrder
 
 
 class Orders(Protocol):
-    """Takes what was ordered: counts it once it is answered."""
+    """Receiver of orders, which counts each once it is answered."""
 
     def fire(self, order: Coroutine[Any, Any, object]) -> None:
-        """Send an order in a task of its own."""
+        """Send an order in its own task."""
         ...
 
     def sent(self, order: Outcome[Any]) -> None:
-        """One is on its way already."""
+        """Count an order that the trader has sent itself."""
         ...
 
     def traded(self) -> None:
-        """One was answered that was sent otherwise."""
+        """Count the answer to an order that was sent another way."""
         ...
 
 
 class Trader(Protocol):
-    """A client with warm connections for its orders, which subscribes at `url`."""
+    """A client with warm connections for orders, which subscribes at `url`."""
 
     def __init__(self, url: str) -> None: ...
 
     async def open(self, port: int, connections: int) -> None: ...
 
     async def trade(self, orders: Orders) -> None:
-        """Subscribe and order until cancelled."""
+        """Subscribe and send orders until cancelled."""
         ...
 
     async def close(self) -> None: ...
 
 
 class SdkTrader:
-    """The SDK as users have it: a stream to a callback, which begins orders with rules and tracking."""
+    """The SDK as users run it: a stream to a callback, which starts orders with rules and tracking."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -97,7 +96,7 @@ class SdkTrader:
             await ticks.wait()
 
     def _order(self, orders: Orders) -> Callable[[Decimal], None]:
-        """What sends an order at a price."""
+        """Return a function that sends an order at a price."""
         start, quantity = self._mexc.start, self._quantity
         return lambda bid: orders.sent(
             start(NewOrder(symbol="BTCUSDT", side="BUY", type="LIMIT", quantity=quantity, price=bid))
@@ -108,7 +107,7 @@ class SdkTrader:
 
 
 class PreparedTrader(SdkTrader):
-    """The same by an order prepared ahead."""
+    """The SDK with a prepared order."""
 
     def _order(self, orders: Orders) -> Callable[[Decimal], None]:
         start, quantity = self._mexc.spot.prepare(symbol="BTCUSDT", side="BUY", type="LIMIT").start, self._quantity
@@ -116,7 +115,7 @@ class PreparedTrader(SdkTrader):
 
 
 class LaneTrader(SdkTrader):
-    """The same without rules and tracking."""
+    """The SDK with a prepared order, without rules and tracking."""
 
     def _order(self, orders: Orders) -> Callable[[Decimal], None]:
         start, quantity = Delivery(self._mexc._api).prepare().start, self._quantity
@@ -137,7 +136,7 @@ class AiohttpTrader(TunedAiohttp):
                 if message.type is not binary:
                     continue
                 ticker = parse(message.data).publicAggreBookTicker
-                if ticker.askPrice > ticker.bidPrice:  # text of the same length
+                if ticker.askPrice > ticker.bidPrice:  # texts of equal length compare like numbers
                     index += 1
                     orders.fire(self.order(index, ticker.bidPrice))
 
@@ -164,7 +163,7 @@ class CcxtTrader(Ccxt):
 
 
 class AiomexcTrader(Aiomexc):
-    """aiomexc, on deals: it has no book ticker."""
+    """aiomexc, on public trades: it has no book ticker."""
 
     def __init__(self, url: str) -> None:
         self._ws = url
@@ -183,7 +182,7 @@ class AiomexcTrader(Aiomexc):
                     )
                 )
 
-            stream.aggre_deals("BTCUSDT", "100ms", handle_as_task=False)(on_deals)  # as a task it asks for a key
+            stream.aggre_deals("BTCUSDT", "100ms", handle_as_task=False)(on_deals)  # run as a task it requires a key
             await stream.start_listening()
 
 
@@ -215,7 +214,7 @@ class PymexcTrader(Pymexc):
 
 
 class TypedMexcTrader(TypedMexc):
-    """typed-mexc for both; one order at a time, or it runs out of connections once it falls behind."""
+    """typed-mexc for both; one order at a time, since it runs out of connections once it falls behind."""
 
     def __init__(self, url: str) -> None:
         self._ws = url
@@ -245,6 +244,6 @@ TRADERS: dict[str, type[Trader]] = {
 
 
 def absent_traders() -> dict[str, str]:
-    """Clients that cannot be measured, and why."""
+    """List the clients that cannot be measured, with the reasons."""
     missing = {name: "not installed" for name in TRADERS if name in PEERS and find_spec(PEERS[name]) is None}
     return missing | {"python-binance": "has no stream of MEXC's"}

@@ -1,7 +1,7 @@
-"""From a tick to the order that answers it, as the exchange sees it: push written to order received.
+"""Tick to trade as the exchange sees it: from a written push to the order received for it.
 
-The mock exchange pushes at its own pace, whether or not orders keep up, and takes every time itself: a client that
-falls behind is late for each tick that waited meanwhile (no coordinated omission). `raw` is the floor.
+The mock exchange pushes on schedule, even if orders lag, and times each order itself: a client that falls behind is
+late for every tick that waited meanwhile (no coordinated omission). `raw` is the floor.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from benchmarks.ticks import pushes
 SPIN = f"{OWN} spin"
 CASE = "book ticker"
 RATE = 400
-"""Ticks a second."""
+"""Ticks per second."""
 BASELINES = ("raw", AIOHTTP, "ccxt")
 COMPARED = ("p10_us", "p50_us", "cpu_us_per_op")
 SHARES = {"p10_us": 0.1, "p50_us": 0.5, "p99_us": 0.99, "p999_us": 0.999}
@@ -48,11 +48,11 @@ GOALS = [
 ]
 _CLIENT = "benchmarks.tick_client"
 _FEW, _MANY = 200, 1200
-"""Ticks of the two runs whose difference counts instructions."""
+"""Ticks of the two runs whose difference gives the instructions."""
 
 
 def run(settings: Settings) -> Report:
-    """Latency of every tick after the warm-up, CPU an order; with `instructions` those too."""
+    """Measure the latency of every tick after the warm-up, and CPU per order; optionally instructions."""
     if compiler() is None:
         return Report([], GOALS, ["absent: everything: the mock exchange needs a C compiler"])
     client_core, server_core = pinning(settings)
@@ -68,16 +68,16 @@ def run(settings: Settings) -> Report:
                 del subjects[peer]
         rows = summarise(CASE, interleave(subjects, settings.rounds), BASELINES, COMPARED)
     if settings.instructions:
-        with mock_exchange(None, pushes=pushes()) as port:  # nothing is timed here: it may sleep
+        with mock_exchange(None, pushes=pushes()) as port:  # this run is not timed, so the mock may sleep
             rows += _instructions([name for name in subjects if name != SPIN], port, settings, notes)
     notes += [
-        f"{RATE} ticks a second, {ticks - warm_up} of them measured a round; an order that never came is taken for one "
-        "that comes when the run ends, and answered_share tells how many came",
+        f"{RATE} ticks a second, {ticks - warm_up} of them measured per round; a missing order counts as one at the "
+        "end of the run, and answered_share is the share of the others",
         f"{OWN}: a stream to a callback, orders with rules and tracking; {LANE}: prepared, without those two; {SPIN}: "
         "mexc_async.run(spin=True), whose CPU is all there is",
         "aiomexc has no book ticker: it answers deals",
         "p99 and p99.9 are reported, not compared: on a shared machine they show the neighbours, and on a busy one p50 "
-        "does too; p10 is what the ticks took that nothing disturbed",
+        "does too; p10 shows the undisturbed ticks",
         "client and mock are not pinned to a core each: there are not two, or no way to pin"
         if client_core is None
         else f"client pinned to core {client_core}, mock to core {server_core}; without TLS",
@@ -86,7 +86,7 @@ def run(settings: Settings) -> Report:
 
 
 def trader(name: str, port: int, core: int | None, ticks: int, warm_up: int, *settings: str) -> Callable[[], Sample]:
-    """What measures one trader: its latency and its CPU an order; `settings` are further ones of its loop."""
+    """Return a function that measures one trader's latency and CPU per order; `settings` go to its loop."""
     arguments = [name, "--port", str(port), "--rate", str(RATE), "--ticks", str(ticks), "--warm-up", str(warm_up)]
     arguments += settings
     if core is not None:
@@ -101,7 +101,7 @@ def trader(name: str, port: int, core: int | None, ticks: int, warm_up: int, *se
 
 
 def waits_ns(port: int) -> list[int]:
-    """What the mock exchange took: nanoseconds from every tick of the last run to its order, -1 where none came."""
+    """Read the mock exchange's times: nanoseconds from each tick of the last run to its order, -1 without one."""
     return asyncio.run(_fetch_waits(port))
 
 
@@ -118,7 +118,7 @@ async def _fetch_waits(port: int) -> list[int]:
 
 
 def latency(waits: list[int]) -> Sample:
-    """Percentiles over every tick; the i-th from the end has waited i ticks and the grace if its order never came."""
+    """Compute percentiles over every tick; without an order, the i-th from the end has waited i ticks and the grace."""
     last = len(waits) - 1
     taken_us = [wait / 1000 if wait >= 0 else ((last - at) / RATE + GRACE_S) * 1e6 for at, wait in enumerate(waits)]
     answered = sum(wait >= 0 for wait in waits) / len(waits)
@@ -141,6 +141,6 @@ def _instructions(names: list[str], port: int, settings: Settings, notes: list[s
 
         return measure
 
-    # Counts repeat to a fraction of a percent, so two rounds tell as much as many.
+    # Counts repeat to a fraction of a percent, so two rounds are as good as many.
     results = interleave({name: count(name) for name in names}, min(settings.rounds, 2))
     return summarise(CASE, results, BASELINES, ["instructions_per_op"])

@@ -1,4 +1,4 @@
-"""What the mock exchange pushes in `tick_to_trade`: ticks whose bid tells them apart."""
+"""Pushes of the mock exchange in `tick_to_trade`: ticks with different bids."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from mexc_async.spot.push import Push, encode_push
 from mexc_async.spot.push_models import Body, BookTickerPush, TradePush, TradesPush
 
 RING = 1000
-"""Ticks before a bid comes again: 2.5 s at 400 a second."""
+"""Ticks before a bid repeats: 2.5 s at 400 per second."""
 NOW = 1763719200123
 PRICES = [f"{cents // 100}.{cents % 100:02}" for cents in range(9_338_000, 9_338_000 + RING)]
-"""The bids in their order; the mock exchange knows a tick by its bid in cents, modulo their number."""
+"""The bids in their order; the mock exchange identifies a tick by its bid in cents, modulo their number."""
 SUBSCRIPTION = orjson.dumps({"method": "SUBSCRIPTION", "params": [channels.book_ticker("BTCUSDT")], "id": 1}).decode()
 
 
 def pushes() -> list[tuple[str, bytes]]:
-    """Book tickers, and deals at the same prices for a client that has no book ticker."""
+    """Create book tickers, and public trades at the same prices for a client without book tickers."""
     return [("bookTicker", _ticker(price)) for price in PRICES] + [("deals", _deals(price)) for price in PRICES]
 
 
