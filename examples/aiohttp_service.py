@@ -1,4 +1,4 @@
-"""A small trading service with aiohttp: balances, and orders that are placed once however often they are asked for.
+"""A small trading service with aiohttp: balances, and orders with idempotency keys.
 
     python examples/aiohttp_service.py                                        # on a simulated exchange of its own
     MEXC_API_KEY=... MEXC_API_SECRET=... python examples/aiohttp_service.py --live
@@ -8,7 +8,7 @@
         -d '{"symbol": "BTCUSDT", "side": "BUY", "quantity": "0.001", "price": "20000"}'
     curl -X DELETE http://127.0.0.1:8000/orders/BTCUSDT/my-first
 
-It asks nobody who they are and listens on this machine only: put your own authentication in front of it.
+It has no authentication and listens on this machine only: put your own authentication in front of it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ routes = web.RouteTableDef()
 
 
 class OrderRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """What a caller wants to trade; without a price at the market's."""
+    """Body of an order request; without a price the order is a MARKET order."""
 
     symbol: str
     side: Literal["BUY", "SELL"]
@@ -38,18 +38,18 @@ class OrderRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 @routes.get("/balances")
 async def balances(request: web.Request) -> web.Response:
-    """What the account holds."""
+    """Return the account's balances."""
     account = await mexc_of(request).spot.account()
     return answer([one for one in account.balances if one.free or one.locked])
 
 
 @routes.post("/orders")
 async def place(request: web.Request) -> web.Response:
-    """Place an order; the same key again gives the same order."""
+    """Place an order; the same key again returns the same order."""
     try:
         wanted = msgspec.json.decode(await request.read(), type=OrderRequest)
     except msgspec.MsgspecError as error:
-        raise InvalidRequest(f"the body is no order: {error}") from None
+        raise InvalidRequest(f"the body is not an order: {error}") from None
     order = NewOrder(
         symbol=wanted.symbol,
         side=wanted.side,
@@ -63,14 +63,14 @@ async def place(request: web.Request) -> web.Response:
 
 @routes.get("/orders/{symbol}/{key}")
 async def look(request: web.Request) -> web.Response:
-    """How far an order got."""
+    """Return an order's state."""
     found = await orders_of(request).find(request.match_info["key"], request.match_info["symbol"])
     return answer(OrderAnswer.of(found))
 
 
 @routes.delete("/orders/{symbol}/{key}")
 async def cancel(request: web.Request) -> web.Response:
-    """Cancel an order; one that has ended already is answered with its end."""
+    """Cancel an order; if it has ended already, return its final state."""
     found = await orders_of(request).find(request.match_info["key"], request.match_info["symbol"])
     return answer(OrderAnswer.of(await found.cancel()))
 

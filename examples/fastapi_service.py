@@ -1,4 +1,4 @@
-"""A small trading service with FastAPI: balances, and orders that are placed once however often they are asked for.
+"""A small trading service with FastAPI: balances, and orders with idempotency keys.
 
     python examples/fastapi_service.py                                        # on a simulated exchange of its own
     MEXC_API_KEY=... MEXC_API_SECRET=... python examples/fastapi_service.py --live
@@ -8,7 +8,7 @@
         -d '{"symbol": "BTCUSDT", "side": "BUY", "quantity": "0.001", "price": "20000"}'
     curl -X DELETE http://127.0.0.1:8000/orders/BTCUSDT/my-first
 
-It asks nobody who they are and listens on this machine only: put your own authentication in front of it.
+It has no authentication and listens on this machine only: put your own authentication in front of it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ app = FastAPI(title="Orders on MEXC")
 
 
 class OrderRequest(BaseModel):
-    """What a caller wants to trade; without a price at the market's."""
+    """Body of an order request; without a price the order is a MARKET order."""
 
     symbol: str
     side: Literal["BUY", "SELL"]
@@ -39,13 +39,13 @@ class OrderRequest(BaseModel):
 
 @app.get("/balances")
 async def balances(mexc: Client) -> Response:
-    """What the account holds."""
+    """Return the account's balances."""
     return answer([one for one in (await mexc.spot.account()).balances if one.free or one.locked])
 
 
 @app.post("/orders")
 async def place(wanted: OrderRequest, orders: Orders, idempotency_key: Annotated[str, Header()]) -> Response:
-    """Place an order; the same key again gives the same order."""
+    """Place an order; the same key again returns the same order."""
     order = NewOrder(
         symbol=wanted.symbol,
         side=wanted.side,
@@ -58,13 +58,13 @@ async def place(wanted: OrderRequest, orders: Orders, idempotency_key: Annotated
 
 @app.get("/orders/{symbol}/{key}")
 async def look(symbol: str, key: str, orders: Orders) -> Response:
-    """How far an order got."""
+    """Return an order's state."""
     return answer(OrderAnswer.of(await orders.find(key, symbol)))
 
 
 @app.delete("/orders/{symbol}/{key}")
 async def cancel(symbol: str, key: str, orders: Orders) -> Response:
-    """Cancel an order; one that has ended already is answered with its end."""
+    """Cancel an order; if it has ended already, return its final state."""
     return answer(OrderAnswer.of(await (await orders.find(key, symbol)).cancel()))
 
 

@@ -1,10 +1,10 @@
-"""Triangular arbitrage: three live books, three orders, back to the asset it began with.
+"""Triangular arbitrage: three live order books, three orders, back to the first asset.
 
     python examples/triangular_arbitrage.py                  # on a simulated exchange, which opens a gap by itself
     MEXC_API_KEY=... MEXC_API_SECRET=... python examples/triangular_arbitrage.py --live --seconds 3600
 
-It watches USDT -> BTC -> ETH -> USDT. When the round pays more than its fees, each leg is an IMMEDIATE_OR_CANCEL
-order at the price that the book shows, sized by what the leg before it brought.
+It watches USDT -> BTC -> ETH -> USDT. When a round gains more than its fees, it sends an IMMEDIATE_OR_CANCEL order per
+leg, at the book's price and with the proceeds of the leg before.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mexc_async import BookNotSynced, Mexc, Side
 from mexc_async.net.book import LiveBook
 
 FEE = Decimal("0.0005")
-"""Taker fee of one leg; `mexc.spot.trade_fee` tells yours."""
+"""Taker fee of one leg, as a ratio; `mexc.spot.trade_fee` returns yours."""
 
 
 class Leg(NamedTuple):
@@ -29,7 +29,7 @@ class Leg(NamedTuple):
     side: Literal[Side.BUY, Side.SELL]
 
     def quote(self) -> tuple[Decimal, Decimal] | None:
-        """Best price to take, and its quantity in base; None while the book is not in step or empty."""
+        """Return the best price to take and its quantity in base; None while the book is empty or out of sync."""
         with suppress(BookNotSynced):
             level = self.book.best_ask if self.side is Side.BUY else self.book.best_bid
             return (level.price, level.quantity) if level else None
@@ -37,7 +37,7 @@ class Leg(NamedTuple):
 
 
 def weigh(quotes: list[tuple[Decimal, Decimal]], legs: list[Leg], stake: Decimal) -> tuple[Decimal, bool]:
-    """(gain of a round after fees as a ratio, whether every level shown is good for the stake)."""
+    """Return a round's gain after fees, as a ratio, and True if every level holds enough for the stake."""
     amount, is_enough = stake, True
     for (price, quantity), leg in zip(quotes, legs, strict=True):
         needed = amount / price / (1 + FEE) if leg.side is Side.BUY else amount
@@ -47,7 +47,7 @@ def weigh(quotes: list[tuple[Decimal, Decimal]], legs: list[Leg], stake: Decimal
 
 
 async def trade(mexc: Mexc, legs: list[Leg], prices: list[Decimal], amount: Decimal) -> tuple[Decimal, bool]:
-    """Send the three orders, each with what the last one brought; returns what came back, and whether all did."""
+    """Send the three orders, each with the proceeds of the last; return the amount, and True if all filled."""
     is_whole = True
     for price, leg in zip(prices, legs, strict=True):
         rules = mexc.rules(leg.book.symbol)
@@ -56,7 +56,7 @@ async def trade(mexc: Mexc, legs: list[Leg], prices: list[Decimal], amount: Deci
         order = await place(leg.book.symbol, quantity=quantity, price=price)
         await order.closed()
         if order.filled_quantity < quantity:
-            print(f"{leg.book.symbol}: filled {order.filled_quantity:f} of {quantity:f}; the round goes on with that")
+            print(f"{leg.book.symbol}: filled {order.filled_quantity:f} of {quantity:f}; the round continues with that")
             is_whole = False
         if not order.filled_quantity:
             return Decimal(0), False
@@ -65,7 +65,7 @@ async def trade(mexc: Mexc, legs: list[Leg], prices: list[Decimal], amount: Deci
 
 
 async def run(mexc: Mexc, seconds: float, stake: Decimal, least: Decimal) -> int:
-    """Watch for so long; returns how many rounds were traded."""
+    """Trade for a number of seconds; return the number of rounds."""
     rounds = 0
     await mexc.warm_up()
     await mexc.orders.follow(10)
@@ -86,9 +86,9 @@ async def run(mexc: Mexc, seconds: float, stake: Decimal, least: Decimal) -> int
                         if is_worth_it:
                             back, is_whole = await trade(mexc, legs, [price for price, _ in quotes], stake)
                             rounds += 1
-                            gained = f"{(back / stake - 1) * 100:+.3f} %" if is_whole else "the rest stays as it is"
+                            gained = f"{(back / stake - 1) * 100:+.3f} %" if is_whole else "the rest is left as it is"
                             print(f"round {rounds}: {stake:f} became {back:.4f} USDT, {gained}")
-                        # after a round, wait until every book shows it; otherwise for the next change of any
+                        # after a round wait for a change of every book, else of any
                         when = asyncio.ALL_COMPLETED if is_worth_it else asyncio.FIRST_COMPLETED
                         await asyncio.wait(changes, return_when=when)
                     finally:
@@ -98,12 +98,12 @@ async def run(mexc: Mexc, seconds: float, stake: Decimal, least: Decimal) -> int
 
 
 async def main() -> None:
-    """Read the command line and run."""
+    """Read the command line and trade."""
     parser = argparse.ArgumentParser(description="Triangular arbitrage over BTCUSDT, ETHBTC and ETHUSDT.")
     parser.add_argument("--live", action="store_true", help="trade on MEXC with the key in the environment")
     parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--stake", type=Decimal, default=Decimal(200), help="USDT to put into a round")
-    parser.add_argument("--least", type=Decimal, default=Decimal("0.001"), help="gain to trade for, as a ratio")
+    parser.add_argument("--stake", type=Decimal, default=Decimal(200), help="USDT to invest in a round")
+    parser.add_argument("--least", type=Decimal, default=Decimal("0.001"), help="minimum gain of a round, as a ratio")
     options = parser.parse_args()
     client = Mexc.from_env() if options.live else Mexc.sim(sim_faults=True)
     async with client as mexc:
