@@ -325,7 +325,7 @@ async def test_a_second_with_more_fills_than_an_answer_is_told_and_not_passed_ov
         rows = [Row(DAY_ONE + 5, fill(number, DAY_ONE + 5)) for number in range(count)]
         with pytest.raises(ProtocolError, match=f"the second at {DAY_ONE} has {most} rows or more") as caught:
             await all_of(paging.my_trades(Exchange(rows, most=most).spot, symbol="BTCUSDT", start_time=DAY_ONE))
-        assert f"go on from {DAY_ONE + SECOND}" in str(caught.value)
+        assert f"resume from {DAY_ONE + SECOND}" in str(caught.value)
 
 
 @pytest.mark.parametrize("is_cut", [False, True])

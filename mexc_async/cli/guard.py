@@ -67,7 +67,7 @@ def _watch(pid: int | None, heartbeat: Path | None, max_age_s: float) -> Watch:
     from mexc_async.errors import ConfigError
 
     if (pid is None) == (heartbeat is None):
-        raise ConfigError(f"give one of --pid and --heartbeat, not {'both' if pid is not None else 'neither'}")
+        raise ConfigError(f"give one of --pid and --heartbeat; {'both' if pid is not None else 'neither'} given")
     if not 0.1 <= max_age_s <= 86_400:
         raise ConfigError(f"--max-age {max_age_s:g} must be a number of seconds from 0.1 to 86400")
     if pid is not None:
@@ -82,7 +82,7 @@ def _task(prefix: str | None, every: bool, recv_window_ms: int, give_up_s: float
     from mexc_async.errors import ConfigError, InvalidRequest
 
     if (prefix is None) == (not every):
-        raise ConfigError(f"give one of --prefix and --all, not {'both' if every else 'neither'}")
+        raise ConfigError(f"give one of --prefix and --all; {'both' if every else 'neither'} given")
     if prefix is not None:
         try:
             client_id("--prefix", prefix)

@@ -172,7 +172,7 @@ def created_ms(text: str | None) -> int:
 
 
 def read_key(made_ms: int, sub_account: str | None = None) -> StoredKey:
-    """Read a key's parts from the terminal, the secret hidden, or from standard input, a line each. Raises ConfigError."""
+    """Read key and secret from the terminal, the secret hidden, or from two lines of input. Raises ConfigError."""
     import getpass
 
     from mexc_async.errors import ConfigError

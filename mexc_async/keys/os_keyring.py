@@ -1,4 +1,4 @@
-"""Keys in the system's keyring: one entry that holds them all, so that a change is whole or not at all."""
+"""Keys in the system's keyring, in a single entry, so that a change is atomic."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _PLAIN = ("plaintext", "keyring.backends.null")
 
 
 class Backend(Protocol):
-    """What is used of the library `keyring`."""
+    """The part of the library `keyring` in use."""
 
     def get_password(self, service: str, username: str) -> str | None:
-        """The entry, if there is one."""
+        """Return the entry, if there is one."""
         ...
 
     def set_password(self, service: str, username: str, password: str) -> None:
@@ -27,22 +27,22 @@ class Backend(Protocol):
 
 
 class OsKeyring:
-    """Keys in the keyring that the library `keyring` finds on this system."""
+    """Key store in the keyring that the library `keyring` finds on this system."""
 
     def __init__(self) -> None:
-        """Raises ConfigError when the library is missing, or the keyring it finds would not protect anything."""
+        """Find the keyring. Raises ConfigError without the library, or for a keyring that stores plain text."""
         self._backend, self._error = _found()
 
     def __repr__(self) -> str:
         return "OsKeyring()"
 
     def read(self) -> KeyBook:
-        """The keys. Raises ConfigError."""
+        """Read the keys. Raises ConfigError."""
         text = self._text()
         return KeyBook() if text is None else KeyBook.decode(text)
 
     def change(self, edit: Callable[[KeyBook], KeyBook]) -> KeyBook:
-        """Read, edit and write. Two processes that do so at once are not told. Raises ConfigError."""
+        """Read, edit and write, without a lock: of two processes at once the later write wins. Raises ConfigError."""
         book = edit(self.read())
         try:
             self._backend.set_password(SERVICE, ENTRY, book.encode().decode())
@@ -51,7 +51,7 @@ class OsKeyring:
         return book
 
     def stamp(self) -> Hashable:
-        """Differs whenever the entry was changed in between."""
+        """Return a value that differs after every change of the entry."""
         return sha256((self._text() or "").encode()).digest()
 
     def _text(self) -> str | None:
@@ -66,7 +66,7 @@ def _refused(error: Exception) -> ConfigError:
 
 
 def _found() -> tuple[Backend, type[Exception]]:
-    """The keyring and its kind of error."""
+    """Return the keyring and its error class. Raises ConfigError."""
     try:
         import keyring
         import keyring.errors
@@ -77,5 +77,5 @@ def _found() -> tuple[Backend, type[Exception]]:
     if kind.startswith("keyring.backends.fail"):
         raise ConfigError("this system has no keyring; use the encrypted key file instead")
     if any(word in kind.lower() for word in _PLAIN):
-        raise ConfigError(f"the keyring {kind} keeps secrets in plain text; use the encrypted key file instead")
+        raise ConfigError(f"the keyring {kind} stores secrets in plain text; use the encrypted key file instead")
     return backend, keyring.errors.KeyringError

@@ -1,7 +1,7 @@
-"""A sub-account's key replaced by a new one with the same permissions and addresses, through the main account.
+"""Rotation of a sub-account's key through the main account: a new key with the same permissions and IP list.
 
-At no point is the only working key gone: the new one is made, tried and stored before the old one is deleted. What
-fails before it is stored is undone; what is interrupted afterwards is finished by the next rotation.
+A working key exists at all times: the new one is created, tested and stored before the old one is deleted. A failure
+before the new key is stored deletes it; the next rotation completes one that was interrupted later.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from mexc_async.spot.api import Spot
 from mexc_async.spot.subaccounts import SubAccountKey
 
 TRIES = 5
-"""A new key may take a moment until it is in force."""
+"""Attempts with a new key, which may take a moment to become valid."""
 PAUSE_S = 1.0
 LATEST_S = 7.0
-"""A request can be accepted until its time stamp is 5 s old; a key made by one without an answer shows by then."""
+"""Seconds after which a request without an answer has taken effect or never will: its time stamp is valid for 5 s."""
 
 
 class Rotation:
@@ -31,9 +31,9 @@ class Rotation:
 
     Args:
         main: the spot endpoints of a client with a key of the main account.
-        store: where the key is.
-        name: of the key in the store.
-        try_key: makes a signed call with credentials; raises what the exchange says.
+        store: the key store.
+        name: name of the key in the store.
+        try_key: makes a signed call with credentials; raises the exchange's error.
     """
 
     def __init__(
@@ -45,12 +45,12 @@ class Rotation:
         self._try_key = try_key
         old = store.read()[name]
         if old.sub_account is None:
-            raise ConfigError(f"key {name!r} is of no sub-account: make its successor on MEXC's key page")
+            raise ConfigError(f"key {name!r} belongs to no sub-account: create its successor on MEXC's key page")
         self._sub_account: str = old.sub_account
         self.old = old
 
     async def switch(self) -> StoredKey:
-        """Make a key, try it and store it in place of the old one, which stays in force. Raises MexcError."""
+        """Create a key, test it and store it in place of the old one, which stays valid. Raises MexcError."""
         row = await self._listed(self.old.api_key)
         if row is None:
             raise ConfigError(
@@ -74,7 +74,7 @@ class Rotation:
         return new
 
     async def finish(self) -> None:
-        """Delete the key that was replaced, and forget it. Raises MexcError; may be repeated."""
+        """Delete the replaced key at the exchange and in the store. Raises MexcError; safe to repeat."""
         current = self._store.read()[self._name]
         if current.replaces is None:
             return
@@ -84,14 +84,14 @@ class Rotation:
     def _in_place_of_old(self, new: StoredKey) -> Callable[[KeyBook], KeyBook]:
         def edit(book: KeyBook) -> KeyBook:
             if book[self._name].api_key != self.old.api_key:
-                raise ConfigError(f"key {self._name!r} was changed by somebody else meanwhile")
+                raise ConfigError(f"key {self._name!r} was changed by another process meanwhile")
             return book.changed(self._name, new)
 
         return edit
 
     async def _make(self, like: SubAccountKey) -> SubAccountKey:
-        """A new key; one that was made without its secret having arrived is of no use, and is deleted."""
-        note = f"{self._name}-{secrets.token_hex(4)}"  # tells it from every other if no answer comes
+        """Create a key; after a lost answer, delete it, since its secret is lost too."""
+        note = f"{self._name}-{secrets.token_hex(4)}"  # identifies the key after a lost answer
         try:
             return await self._main.create_sub_account_api_key(
                 sub_account=self._sub_account, note=note, permissions=like.permissions, ip=like.ip or None
@@ -122,15 +122,15 @@ class Rotation:
         return next((row for row in await self._rows() if row.api_key == api_key), None)
 
     async def _delete(self, api_key: str) -> None:
-        """Delete a key; that it is gone is what counts. Raises MexcError."""
+        """Delete a key, and retry until the exchange no longer lists it. Raises MexcError."""
         for left in reversed(range(TRIES)):
-            with suppress(ApiError):  # such as one that says that it is gone: the list tells
+            with suppress(ApiError):  # the key may be gone already: check the list below
                 await self._delete_once(api_key)
             if await self._listed(api_key) is None:
                 return
             if left:
                 await asyncio.sleep(PAUSE_S)
-        raise MexcError(f"key {masked(api_key)} is still in force: delete it on MEXC's key page")
+        raise MexcError(f"key {masked(api_key)} is still valid: delete it on MEXC's key page")
 
     async def _delete_once(self, api_key: str) -> None:
         try:

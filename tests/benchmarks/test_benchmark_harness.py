@@ -1,4 +1,4 @@
-"""The benchmarks' arithmetic and files, without timing anything."""
+"""The benchmarks' arithmetic and files, without timing."""
 
 from __future__ import annotations
 

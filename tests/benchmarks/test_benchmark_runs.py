@@ -1,4 +1,4 @@
-"""Every benchmark runs, in its tiny form, and writes what it promises; wrong input ends with status 2 and one line."""
+"""Every benchmark runs in its quick form and writes its figures; wrong input ends with status 2 and one line."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def read(path: Path, name: str) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def figures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """What every benchmark wrote. Several run at a time, since most of each is waiting for its processes."""
+    """Run every benchmark and read its file. Several run at a time, since most of each is waiting for processes."""
     folder = tmp_path_factory.mktemp("figures")
     paths = {name: folder / f"{name}.json" for name in MODULES}
 
@@ -101,7 +101,7 @@ def test_one_benchmark_writes_the_file_that_was_named(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def mock_port() -> Iterator[int]:
-    """A mock exchange for every test that needs no more than one."""
+    """Run one mock exchange for all tests that need one."""
     with mock_exchange(None) as port:
         yield port
 
@@ -115,7 +115,7 @@ def test_every_subject_sends_a_good_order(name: str, mock_port: int) -> None:
             await check_order(subject, mock_port)
         finally:
             await subject.close()
-            await asyncio.sleep(0)  # transports end in the loop's next round
+            await asyncio.sleep(0)  # transports close in the loop's next round
 
     asyncio.run(one())
 
@@ -131,7 +131,7 @@ def test_a_subject_that_fails_is_named(monkeypatch: pytest.MonkeyPatch, capsys: 
 
 
 class Process:
-    """What `_process` gives, without one: it prints what it is given."""
+    """Stand-in for a process of `_process`: it prints the given lines."""
 
     def __init__(self, printed: str) -> None:
         self.stdin, self.stdout = StringIO(), StringIO(printed)
@@ -165,7 +165,7 @@ def test_a_client_answers_for_a_subject_that_fails(
     asked = {"subject": "no such subject", "port": 1, "case": TICKER, "frames": 64}
     monkeypatch.setattr("sys.stdin", StringIO(msgspec.json.encode(asked).decode() + "\n"))
     monkeypatch.setattr("sys.argv", ["stream_client"])
-    monkeypatch.setattr("sys.stdout", sys.stdout)  # put back what it turns aside
+    monkeypatch.setattr("sys.stdout", sys.stdout)  # restores the original afterwards
     stream_client.main()
     assert msgspec.json.decode(capsys.readouterr().out) == {"error": "KeyError: 'no such subject'"}
 
@@ -187,7 +187,7 @@ def test_stream_goal_is_reported(rows: list[Row], said: str, monkeypatch: pytest
     ("waits", "expected"),
     [
         ([1000, 3000, 2000], (2.0, 3.0, 1.0)),
-        # An order that never came has been waited for until the end: two further ticks, and the grace.
+        # A missing order has waited until the end: two more ticks, and the grace.
         ([-1, 1000, 2000], (2.0, 1.505e6, 2 / 3)),
     ],
 )

@@ -1,4 +1,4 @@
-"""The recorder of latencies beside sorted lists."""
+"""The latency histogram compared with sorted lists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counting instructions, without valgrind: what is done between the marks, and what is made of their counts."""
+"""Instruction counts without valgrind: the work between the marks, and the arithmetic of the counts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_pure_functions_do_their_work(name: str) -> None:
 
 
 def test_counts_are_the_difference_of_few_and_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of each subject callgrind leaves what came before its first mark, few operations, and many."""
+    """Read three counts per subject: before the first mark, of few operations, and of many."""
 
     def run_client(
         module: str, arguments: Sequence[str], timeout_s: float, prefix: Sequence[str] = ()

@@ -1,4 +1,4 @@
-"""The way to an exchange, measured against the simulator; wrong use ends with status 2 and one line."""
+"""Latency to an exchange, measured on the simulator; wrong use ends with status 2 and one line."""
 
 from __future__ import annotations
 

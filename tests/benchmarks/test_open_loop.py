@@ -1,4 +1,4 @@
-"""Orders at a fixed pace, on a clock of their own."""
+"""Orders at a fixed rate, on a fake clock."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MS = 1_000_000
 
 
 class Clock:
-    """Nanoseconds that go on by a thousand each time somebody looks."""
+    """A clock in nanoseconds that advances by a thousand per read."""
 
     def __init__(self) -> None:
         self.now = 0
@@ -23,7 +23,7 @@ class Clock:
 
 
 class Stalling:
-    """Answers at once, but for one order that stops everything for 50 ms."""
+    """A subject that answers at once, except one order that blocks for 50 ms."""
 
     def __init__(self, clock: Clock, stalls_at: int) -> None:
         self.clock = clock
@@ -31,7 +31,7 @@ class Stalling:
         self.sent: list[tuple[int, int]] = []
 
     async def open(self, port: int, connections: int) -> None:
-        """Nothing to open."""
+        """Do nothing: there is no connection."""
 
     async def order(self, index: int) -> object:
         self.sent.append((index, self.clock.now))
@@ -40,7 +40,7 @@ class Stalling:
         return index
 
     async def close(self) -> None:
-        """Nothing to close."""
+        """Do nothing, as `open` does."""
 
 
 def paced(monkeypatch: pytest.MonkeyPatch, stalls_at: int) -> tuple[Stalling, dict[str, float]]:
@@ -58,7 +58,7 @@ def test_orders_go_out_when_they_are_due(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_stall_is_late_for_every_order_that_it_delayed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The stalled order and the 49 that were due meanwhile waited for 50, 49, ... 1 ms: half of all."""
+    """Half of all orders waited: the stalled one and the 49 due meanwhile, for 50, 49, ... 1 ms."""
     _, sample = paced(monkeypatch, stalls_at=20)
     assert sample["p50_us"] < 1500
     assert sample["p99_us"] == pytest.approx(49_000, rel=0.05)

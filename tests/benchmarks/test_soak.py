@@ -1,4 +1,4 @@
-"""What is made of a soak's tenths, and the paced frames that it listens to."""
+"""Figures from a soak's tenths, and its frames at a fixed rate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs a command of the command line in this process, as `mexc-async` would."""
+"""Commands of the command line, run in this process as `mexc-async` would."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mexc_async.cli.app import main
 
 
 class Ended(NamedTuple):
-    """How a command ended."""
+    """Result of a command: status and output."""
 
     status: int
     out: str
@@ -23,13 +23,13 @@ class Ended(NamedTuple):
 
     @property
     def json(self) -> object:
-        """What it printed, decoded."""
+        """The printed JSON, decoded."""
         assert self.status == 0, self.err
         value: object = orjson.loads(self.out)
         return value
 
     def error(self, status: int) -> str:
-        """The one line that it failed with."""
+        """The one line of its error."""
         assert self.status == status, self
         assert self.out == ""
         *asked, line = self.err.splitlines()
@@ -42,19 +42,19 @@ Run: TypeAlias = Callable[..., Ended]
 
 
 class Terminal(io.StringIO):
-    """Standard input with somebody at it."""
+    """Standard input that claims to be a terminal."""
 
     def isatty(self) -> bool:
         return True
 
 
 def invoke(*arguments: str, stdin: io.StringIO | None = None) -> Ended:
-    """Run it; nobody is there to answer unless `stdin` says so."""
+    """Run a command; prompts have no one to answer them unless `stdin` is given."""
     out, err, status = io.StringIO(), io.StringIO(), 0
     with (
         patch.object(sys, "argv", ["mexc-async", *arguments]),
         patch.object(sys, "stdin", stdin or io.StringIO()),
-        patch.dict(sys.modules, {"uvloop": None}),  # its loops are collected too late for warnings that are errors
+        patch.dict(sys.modules, {"uvloop": None}),  # its loops are collected too late when warnings are errors
         redirect_stdout(out),
         redirect_stderr(err),
     ):

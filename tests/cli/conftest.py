@@ -1,4 +1,4 @@
-"""A simulated exchange for the commands, and the command line pointed at it."""
+"""A simulated exchange for the commands, and commands that use it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tests.cli.command import Ended, Run, invoke
 
 @pytest.fixture(scope="module")
 def exchange() -> Iterator[BackgroundSimulator]:
-    """A simulator with books that stand still."""
+    """Run a simulator with static order books."""
     with BackgroundSimulator(SimConfig(limits="none", flow=0)) as simulator:
         yield simulator
 
 
 @pytest.fixture
 def run(exchange: BackgroundSimulator, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs commands against it, with the key in the environment."""
+    """Return a function that runs commands on the simulator, with the key in the environment."""
     monkeypatch.setenv("MEXC_API_KEY", exchange.api_key)
     monkeypatch.setenv("MEXC_API_SECRET", exchange.api_secret)
 
@@ -34,7 +34,7 @@ def run(exchange: BackgroundSimulator, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 @pytest.fixture(scope="session", autouse=True)
 def ctrl_c_counts() -> Iterator[None]:
-    """Processes that tests start see Ctrl-C, also where whoever started pytest ignores it, as a shell's `&` does."""
+    """Restore SIGINT for the tests' child processes, since a shell's `&` makes pytest ignore it."""
     before = signal.getsignal(signal.SIGINT)
     if before is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -27,7 +27,7 @@ from tests.cli.command import Run, Terminal, invoke
 
 
 def words_of(request: Request[object]) -> list[str]:
-    """The command line that describes a request."""
+    """Return the command line of a request."""
     words = []
     for flag in flags_of(type(request)):
         value = getattr(request, flag.name)
@@ -72,7 +72,7 @@ def test_help_says_what_a_parameter_is_for() -> None:
     shown = " ".join(invoke("call", "new-order", "--help").out.split())
     assert "Place an order." in shown
     assert "--side BUY|SELL required" in shown
-    assert "--quantity DECIMAL In base." in shown
+    assert "--quantity DECIMAL Quantity in base." in shown
 
 
 def test_the_list_names_every_endpoint() -> None:
@@ -105,7 +105,7 @@ def test_amounts_in_json_stay_exact() -> None:
     ("arguments", "words"),
     [
         (["deth", "--symbol", "A"], "'deth' is no endpoint; near it: depth"),
-        (["depth"], "--symbol is needed and not given"),
+        (["depth"], "--symbol is required"),
         (["depth", "--symbol", "BTCUSDT", "--limit", "ten"], "--limit 'ten' is not a whole number"),
         (["depth", "--symbol", "BTCUSDT", "--limit", "0"], "limit 0 must be from 1 to 5000"),
         (["depth", "--symbol", "btc_usdt"], "as in BTCUSDT"),
@@ -125,7 +125,7 @@ def test_amounts_in_json_stay_exact() -> None:
             "side 'UP' is not one of",
         ),
         (["batch_orders", "--orders", "{}"], "--orders is not a JSON list of objects"),
-        (["batch_orders", "--orders", '[{"symbol": "A"}]'], "--side, --type are needed"),
+        (["batch_orders", "--orders", '[{"symbol": "A"}]'], "--side, --type are required"),
         (["ping", "--rest", "http://203.0.113.7"], "is not encrypted"),
         (["ping", "--sim", "--rest", "http://127.0.0.1:1"], "exclude each other"),
     ],
@@ -175,7 +175,7 @@ WITHDRAW = ["call", "withdraw", "--coin", "USDT", "--net-work", "TRX", "--addres
 
 
 def count(exchange: BackgroundSimulator) -> int:
-    """Orders that the exchange ever took."""
+    """Count all orders that the exchange accepted."""
     return exchange.call(lambda simulator: len(simulator.statement().orders))
 
 
@@ -208,7 +208,7 @@ def test_live_is_said_where_real_money_moves(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_withdrawals_are_off_even_with_yes(run: Run) -> None:
     assert "give --allow-withdraw as well" in run(*WITHDRAW, "--yes").error(2)
-    assert "MEXC" not in run(*WITHDRAW, "--allow-withdraw").error(2)  # nobody can be asked
+    assert "MEXC" not in run(*WITHDRAW, "--allow-withdraw").error(2)  # no terminal to confirm at
     assert "POST /api/v3/capital/withdraw" in run(*WITHDRAW, "--allow-withdraw", "--yes").error(1)
 
 

@@ -1,4 +1,4 @@
-"""`mexc-async calls` as a user meets it: tables, JSON, sums, and a log that was tampered with."""
+"""`mexc-async calls` end to end: tables, JSON, sums, and a log that was tampered with."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ENTRIES: list[AnyEntry] = [
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
-    """A log that spans a finished file and the present one."""
+    """Write a log that spans a rotated file and the current one."""
     first, last = chained(START, ENTRIES[:4])
     second, end = chained(last, ENTRIES[4:])
     (tmp_path / "calls-000000000001-20250105T230424Z.jsonl").write_bytes(first)
@@ -51,7 +51,7 @@ def write_head(path: Path, last: Link) -> None:
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command, without the time that a process of its own takes to start."""
+    """Run the command in this process, which saves the start of a new one."""
     out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
         app(list(arguments))
@@ -67,7 +67,7 @@ def ok(*arguments: str) -> str:
 
 
 def picked(*arguments: str) -> list[int]:
-    """Numbers of the lines that come as JSON."""
+    """Return the sequence numbers of the lines printed as JSON."""
     return [json.loads(line)["seq"] for line in ok(*arguments, "--json").splitlines()]
 
 
@@ -188,7 +188,7 @@ def test_lines_that_cannot_be_read_are_counted(log: Path) -> None:
     result = run("calls", str(log), "--json")
     assert result.returncode == 0
     assert len(result.stdout.splitlines()) == 7
-    assert result.stderr == "1 lines could not be read; --verify says more\n"
+    assert result.stderr == "1 lines could not be read; --verify gives details\n"
 
 
 @pytest.mark.parametrize(
@@ -197,13 +197,13 @@ def test_lines_that_cannot_be_read_are_counted(log: Path) -> None:
         (["--endpoint", "nope"], "--endpoint 'nope' is neither an endpoint's name nor a method and a path"),
         (["--error", "NoSuchError"], "--error 'NoSuchError' is no error's class or code"),
         (["--error", "Exception"], "--error 'Exception'"),
-        (["--since", "yesterday"], "--since 'yesterday' is no time"),
-        (["--until", "2026-13-01"], "--until '2026-13-01' is no time"),
+        (["--since", "yesterday"], "--since 'yesterday' is not a time"),
+        (["--until", "2026-13-01"], "--until '2026-13-01' is not a time"),
         (["--since", "2h", "--until", "3h"], "--since '2h' is not before --until '3h'"),
         (["--symbol", "btcusdt"], "--symbol 'btcusdt' has 'b'"),
         (["--kind", "what"], "--kind 'what' is not one of opened, closed, lost"),
         (["--last", "0"], "--last 0 must be at least 1"),
-        (["--verify", "--symbol", "BTCUSDT"], "--verify looks at every line"),
+        (["--verify", "--symbol", "BTCUSDT"], "--verify checks every line"),
     ],
 )
 def test_wrong_option_is_one_line_and_status_2(log: Path, options: list[str], words: str) -> None:

@@ -1,4 +1,4 @@
-"""The demo's counting and its summary, without an exchange."""
+"""The demo's counters and summary, without an exchange."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mexc-async doctor` as a user meets it: what is wrong shows, with what to do, and in the exit status."""
+"""`mexc-async doctor` end to end: problems are shown with advice, and set the exit status."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_a_key_that_may_not_read_the_account_is_told(sim: BackgroundSimulator) -
 def test_old_and_ended_keys_are_told(sim: BackgroundSimulator) -> None:
     found = diagnosis(sim, "old")
     assert found["age"] == ("warning", "80 days, 10 left: rotate it", errors.ADVICE_ENDED_KEY)
-    assert found["IP list"][:2] == ("warning", "EVERY ADDRESS MAY USE THE KEY, and it ends after 90 days")
+    assert found["IP list"][:2] == ("warning", "EVERY ADDRESS MAY USE THE KEY, and it expires after 90 days")
     found = diagnosis(sim, "ended")
     assert found.failed == ["signature"]
     assert "keys without an IP list end after 90 days" in (found["signature"][2] or "")

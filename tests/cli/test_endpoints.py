@@ -1,4 +1,4 @@
-"""`mexc-async endpoints` as a user meets it: the list, and the check against a reference."""
+"""`mexc-async endpoints` end to end: the list, and the check against a reference."""
 
 from __future__ import annotations
 

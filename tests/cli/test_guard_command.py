@@ -1,4 +1,4 @@
-"""`mexc-async guard` beside real processes that are killed, stopped or held up while they trade on the simulator."""
+"""`mexc-async guard` with real processes that are killed, stopped or suspended while they trade on the simulator."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def ended(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
 def client(
     sim: BackgroundSimulator, prefix: str = "bot", count: int = 3, beat: Path | str = ""
 ) -> Iterator[subprocess.Popen[str]]:
-    """A process that has placed its orders."""
+    """Start a process and wait until it has placed its orders."""
     program = textwrap.dedent(PROGRAM).replace("WINDOW", str(WINDOW_MS))
     arguments = [sim.rest, sim.spot_ws, sim.api_key, sim.api_secret, prefix, str(count), str(beat)]
     pipe = subprocess.PIPE
@@ -88,7 +88,7 @@ def client(
 
 @contextmanager
 def guarding(sim: BackgroundSimulator, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """A guard that watches already."""
+    """Start a guard and wait until it watches."""
     environment = {**os.environ, "MEXC_API_KEY": sim.api_key, "MEXC_API_SECRET": sim.api_secret}
     command = [*COMMAND, "guard", "--rest", sim.rest, "--recv-window-ms", str(WINDOW_MS), *arguments]
     pipe = subprocess.PIPE
@@ -117,7 +117,7 @@ def until(sim: BackgroundSimulator, is_so: Any, timeout_s: float = 20.0) -> None
 
 
 def result(guard: subprocess.Popen[str]) -> tuple[list[str], int]:
-    """What it printed after it began to watch, and its status."""
+    """Return the guard's output after the start of the watch, and its status."""
     out, err = guard.communicate(timeout=60)
     assert err == ""
     return out.splitlines(), guard.returncode
@@ -129,7 +129,7 @@ def test_a_killed_clients_orders_are_cancelled_and_nobody_elses(sim: BackgroundS
         client(sim) as dead,
         guarding(sim, "--pid", str(dead.pid), "--prefix", "bot") as guard,
     ):
-        dead.send_signal(signal.SIGKILL)  # not waited for: a zombie is dead too
+        dead.send_signal(signal.SIGKILL)  # not waited for: a zombie counts as ended
         lines, status = result(guard)
         assert status == 0
         assert statuses(sim) == {"CANCELED"}
@@ -138,14 +138,14 @@ def test_a_killed_clients_orders_are_cancelled_and_nobody_elses(sim: BackgroundS
     assert lines[0] == f"process {dead.pid} has ended: cancelling orders whose id begins with 'bot'"
     assert sorted(line.split()[0] for line in lines[1:-1]) == sorted(str(line.client_id) for line in orders(sim))
     assert all(line.endswith(" XRPUSDT: CANCELED, 0 filled") for line in lines[1:-1])
-    assert lines[-1] == "3 orders have ended, none is left and none can be accepted any more"
+    assert lines[-1] == "3 orders have ended, none is open and none can be accepted any more"
 
 
 @pytest.mark.parametrize("held_ms", [WINDOW_MS - 200, WINDOW_MS + 500])
 def test_an_order_that_was_on_its_way_when_its_client_died_is_cancelled_too(
     sim: BackgroundSimulator, held_ms: int
 ) -> None:
-    """The exchange has it, but looks at it only after everything else was cancelled; or too late to accept it."""
+    """Hold an order at the exchange until all others are cancelled, or until it is too late to accept it."""
     sim.call(lambda simulator: simulator.inject(Fault(kind="hold", on="new_order", delay_ms=held_ms)))
     with client(sim, count=0) as dead, guarding(sim, "--pid", str(dead.pid), "--prefix", "bot") as guard:
         assert dead.stdin is not None
@@ -156,7 +156,7 @@ def test_an_order_that_was_on_its_way_when_its_client_died_is_cancelled_too(
     assert status == 0
     found = [line.status for line in orders(sim)]
     assert found == (["CANCELED"] if held_ms < WINDOW_MS else [])
-    assert lines[-1].startswith(f"{len(found)} orders have ended, none is left")
+    assert lines[-1].startswith(f"{len(found)} orders have ended, none is open")
 
 
 def test_every_order_of_the_account_may_be_cancelled(sim: BackgroundSimulator) -> None:
@@ -175,7 +175,7 @@ def test_a_client_that_hangs_is_noticed_by_its_heartbeat(sim: BackgroundSimulato
         guarding(sim, "--heartbeat", str(beat), "--max-age", "3", "--prefix", "bot", "--json") as guard,
     ):
         beats = set[int]()
-        while len(beats) < 35:  # for longer than the age allowed: a client that beats is left alone
+        while len(beats) < 35:  # longer than the maximum age: the guard ignores a client that beats
             beats.add(beat.stat().st_mtime_ns)
             time.sleep(0.01)
         assert statuses(sim) == {"NEW"}
@@ -210,8 +210,8 @@ def test_what_cannot_be_cancelled_shows_in_the_status(sim: BackgroundSimulator) 
         dead.kill()
         lines, status = result(guard)
     assert (status, statuses(sim)) == (1, {"NEW"})
-    assert any(line.startswith("not yet: ") for line in lines)
-    assert lines[-1].startswith("given up after 3.5 s: 3 orders may still be open: bot")
+    assert any(line.startswith("failed, trying again: ") for line in lines)
+    assert lines[-1].startswith("gave up after 3.5 s: 3 orders may still be open: bot")
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
@@ -244,10 +244,10 @@ def test_a_key_that_does_not_serve_shows_before_there_is_anything_to_cancel(
 
 HERE = str(os.getppid())
 WRONG: list[tuple[list[str], str]] = [
-    (["--prefix", "m"], "one of --pid and --heartbeat is needed, neither given"),
-    (["--pid", HERE, "--heartbeat", __file__, "--prefix", "m"], "one of --pid and --heartbeat is needed, both given"),
-    (["--pid", HERE], "one of --prefix and --all is needed, neither given"),
-    (["--pid", HERE, "--prefix", "m", "--all"], "one of --prefix and --all is needed, both given"),
+    (["--prefix", "m"], "give one of --pid and --heartbeat; neither given"),
+    (["--pid", HERE, "--heartbeat", __file__, "--prefix", "m"], "give one of --pid and --heartbeat; both given"),
+    (["--pid", HERE], "give one of --prefix and --all; neither given"),
+    (["--pid", HERE, "--prefix", "m", "--all"], "give one of --prefix and --all; both given"),
     (["--pid", HERE, "--prefix", ""], "--prefix '' is empty"),
     (["--pid", HERE, "--prefix", "a b"], "--prefix 'a b' must be 1 to 32 visible ASCII characters"),
     (["--pid", "4194305", "--prefix", "m"], "--pid 4194305: there is no such process"),
@@ -284,14 +284,14 @@ def test_without_a_key_nothing_is_watched(monkeypatch: pytest.MonkeyPatch, tmp_p
     )
 
 
-# --- who is watched ---
+# --- the watched process or file ---
 
 
 def test_a_process_is_known_by_its_start_and_not_only_by_its_number() -> None:
     starts: list[str | None] = ["100", "100", "101", None]
     watch = ProcessWatch(7, lambda _: starts.pop(0))
     assert watch.gone(0.0) is None
-    assert watch.gone(1.0) == "process 7 has ended, and another one has its number now"
+    assert watch.gone(1.0) == "process 7 has ended, and another process has its id now"
     assert watch.gone(2.0) == "process 7 has ended"
 
 
@@ -314,11 +314,11 @@ def test_when_a_process_was_started_can_be_told_whatever_it_is_called(tmp_path: 
 def test_a_heartbeat_is_judged_by_how_long_it_stays_the_same(tmp_path: Path) -> None:
     beat = tmp_path / "beat"
     beat.touch()
-    os.utime(beat, (1, 1))  # however old it says that it is
+    os.utime(beat, (1, 1))  # whatever age its time stamp shows
     watch = HeartbeatWatch(beat, 1.0, 100.0)
     for now_s in (100.4, 100.8, 101.0):
         assert watch.gone(now_s) is None
-    os.utime(beat, (2**40, 2**40))  # a clock that was set is no matter
+    os.utime(beat, (2**40, 2**40))  # a changed system clock does not matter
     assert watch.gone(101.2) is None
     for now_s in (101.6, 102.0, 102.2):
         assert watch.gone(now_s) is None
@@ -337,7 +337,7 @@ def test_a_guard_that_was_held_up_itself_gives_the_client_time_to_beat(tmp_path:
     beat = tmp_path / "beat"
     beat.touch()
     watch = HeartbeatWatch(beat, 1.0, 100.0)
-    assert watch.gone(200.0) is None  # nobody looked for a hundred seconds
+    assert watch.gone(200.0) is None  # the guard itself was suspended for a hundred seconds
     assert watch.gone(200.4) is None
     assert watch.gone(200.6) is not None
 

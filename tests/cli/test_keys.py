@@ -1,4 +1,4 @@
-"""`mexc-async keys` as a user meets it: secrets come by standard input, and every refusal is one line."""
+"""`mexc-async keys` end to end: secrets come from standard input, and every refusal is one line."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def refused(environ: dict[str, str], *arguments: str, stdin: str = "", status: i
 
 
 def add(environ: dict[str, str], name: str, key: str, secret: str, sub_account: str | None = None) -> None:
-    """Store a key without the command, whose processes and passwords take their time."""
+    """Store a key without the command, which would be slow."""
     made = StoredKey(api_key=key, api_secret=secret, created_ms=time.time_ns() // 1_000_000, sub_account=sub_account)
     KeyFile(Path(environ["MEXC_KEYS"]), lambda _: PASSWORD, cost=10).change(lambda book: book.added(name, made))
 
@@ -89,7 +89,7 @@ def test_keys_are_added_listed_used_and_removed(environ: dict[str, str]) -> None
     assert "rotate it now" in table.stderr
     assert ok(environ, "use", "b") == "b is in use\n"
     assert refused(environ, "remove", "b", stdin="n\n", status=1).endswith("nothing was removed")
-    assert ok(environ, "remove", "b", "--yes").startswith("b is forgotten")
+    assert ok(environ, "remove", "b", "--yes").startswith("b is removed")
     assert [row["name"] for row in json.loads(ok(environ, "list", "--json"))] == ["a"]
     data = Path(environ["MEXC_KEYS"]).read_bytes()
     assert not {part for part in (KEY, SECRET, "mx0") if part.encode() in data}
@@ -117,12 +117,12 @@ def test_what_was_pasted_wrongly_is_refused(environ: dict[str, str], stdin: str,
         (["remove", "nobody", "--yes"], "there is no key 'nobody'"),
         (["add", "a"], "there is a key 'a' already"),
         (["add", "b c"], "name 'b c' must be"),
-        (["add", "b", "--created", "soon"], "--created 'soon' is no day"),
+        (["add", "b", "--created", "soon"], "--created 'soon' is not a date"),
         (["add", "b", "--created", "2999-01-01"], "is not in the past"),
         (["rotate", "nobody"], "there is no key 'nobody'"),
-        (["rotate", "a", "--through", "a"], "is of no sub-account"),
+        (["rotate", "a", "--through", "a"], "belongs to no sub-account"),
         (["rotate", "a", "--wait", "-1"], "--wait -1 must be from 0"),
-        (["allow-ip", "a", "--through", "a", "--for", "soon"], "--for 'soon' is no time of up to a day"),
+        (["allow-ip", "a", "--through", "a", "--for", "soon"], "--for 'soon' is not a duration of up to a day"),
         (["allow-ip", "a", "--through", "a", "--for", "25h"], "--for '25h'"),
         (["allow-ip", "a", "--through", "a", "--for", ""], "--for ''"),
         (["allow-ip", "a", "--through", "nobody", "--for", "1h"], "there is no key 'nobody'"),
@@ -164,7 +164,7 @@ def test_a_file_that_cannot_be_trusted_is_one_line(environ: dict[str, str]) -> N
     path = Path(environ["MEXC_KEYS"])
     assert "wrong password" in refused({**environ, "MEXC_KEYS_PASSWORD": "another one"}, "list")
     path.chmod(0o640)
-    assert "its mode 0640 lets others in; close it with: chmod 600" in refused(environ, "list")
+    assert "its mode 0640 lets other users read it; close it with: chmod 600" in refused(environ, "list")
     path.chmod(0o600)
     data = bytearray(path.read_bytes())
     data[60] ^= 1
@@ -202,7 +202,7 @@ def test_at_a_terminal_the_secret_and_the_password_are_not_shown(environ: dict[s
         (b"Access key: ", KEY),
         (b"Secret (not shown): ", SECRET),
         (b"Password of the key file: ", PASSWORD),
-        (b"The same again: ", PASSWORD),
+        (b"Repeat the password: ", PASSWORD),
     ):
         while not shown.endswith(question):
             shown += os.read(terminal, 1024)
@@ -210,7 +210,7 @@ def test_at_a_terminal_the_secret_and_the_password_are_not_shown(environ: dict[s
     try:
         while part := os.read(terminal, 1024):
             shown += part
-    except OSError:  # how a terminal ends on Linux
+    except OSError:  # the error of a closed terminal on Linux
         pass
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     os.close(terminal)
@@ -235,7 +235,7 @@ def test_an_own_key_is_rotated_to_one_of_the_same_account_only(
     assert "white space" in refused(environ, *rotate, stdin=f"{new.key} \n{new.secret}\n")
     assert Path(environ["MEXC_KEYS"]).read_bytes() == data
     said = ok(environ, *rotate, stdin=f"{new.key}\n{new.secret}\n")
-    assert "on MEXC's key page once your programs follow" in said
+    assert "on MEXC's key page once your programs use it" in said
     assert old.secret not in said
     assert new.secret not in said
     assert KeyFile(Path(environ["MEXC_KEYS"]), lambda _: PASSWORD).read()["grid"].api_key == new.key
@@ -293,7 +293,7 @@ def test_an_address_is_taken_out_when_the_command_is_interrupted(
         assert bound.ips == ("192.0.2.1", "127.0.0.1")
         process.send_signal(number)
         out, err = process.communicate(timeout=60)
-    assert (process.returncode, out, err) == (128 + number, "127.0.0.1 was taken out again\n", "")
+    assert (process.returncode, out, err) == (128 + number, "127.0.0.1 was removed again\n", "")
     assert list(bound.ips) == ["192.0.2.1"]
 
 
@@ -302,6 +302,6 @@ def test_an_address_is_taken_out_when_the_time_is_over(environ: dict[str, str], 
     add(environ, "bound", bound.key, bound.secret)
     add(environ, "main", main.key, main.secret)
     allow = ("--through", "main", "--for", "1s", "--rest", sim.rest)
-    assert ok(environ, "allow-ip", "bound", *allow).endswith("127.0.0.1 was taken out again\n")
+    assert ok(environ, "allow-ip", "bound", *allow).endswith("127.0.0.1 was removed again\n")
     assert bound.ips == ("192.0.2.1",)
-    assert "may be used from here already" in ok(environ, "allow-ip", "main", *allow)
+    assert "accepts this machine's address already" in ok(environ, "allow-ip", "main", *allow)

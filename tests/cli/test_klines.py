@@ -1,4 +1,4 @@
-"""`mexc-async klines` as a user meets it: whole files, kills in the middle, and wrong input."""
+"""`mexc-async klines` end to end: complete files, kills in the middle, and wrong input."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from tests.cli.test_commands import one_line_error, run
 
 MINUTE = 60_000
 SINCE = 1_735_689_600_000
-"""2025-01-01."""
+"""2025-01-01, milliseconds UTC."""
 COUNT = 12_000
 UNTIL = SINCE + COUNT * MINUTE
 GAP = range(5000, 5750)
-"""Minutes without a bar: nothing traded."""
+"""Minutes without a trade, and so without a bar."""
 COMMAND = [sys.executable, "-m", "mexc_async.cli", "klines", "BTCUSDT", "--since", "2025-01-01"]
 
 
@@ -39,7 +39,7 @@ def row(minute: int) -> list[Any]:
 
 @dataclass
 class Exchange:
-    """Answers klines; keeps the request back that `hold` numbers."""
+    """An exchange for klines; holds back the request with the number `hold`."""
 
     asked: int = 0
     hold: int | None = None
@@ -145,7 +145,7 @@ async def test_a_download_that_was_killed_goes_on_and_ends_the_same(tmp_path: Pa
         text = await downloaded(exchange, tmp_path / name)
     assert (tmp_path / name).read_bytes() == (tmp_path / f"whole-{name}").read_bytes()
     assert not (tmp_path / f"{name}.part").exists()
-    if hold > 8:  # a bunch was written before
+    if hold > 8:  # after the first write
         assert "after those before 2025-01-0" in text
         assert exchange.asked + again < 40
 
@@ -172,7 +172,7 @@ async def test_an_interrupted_download_keeps_what_it_has(tmp_path: Path, number:
             await exchange.held.wait()
         process.send_signal(number)
         status, out, err = await ended(process)
-        assert (status, out, err) == (128 + number, "", "error: interrupted; the same command goes on from there\n")
+        assert (status, out, err) == (128 + number, "", "error: interrupted; the same command resumes\n")
         exchange.hold = None
         await downloaded(exchange, tmp_path / "a.csv")
     assert len((tmp_path / "a.csv").read_text().splitlines()) == len(EXPECTED) + 1
@@ -185,7 +185,7 @@ async def test_an_exchange_that_fails_in_the_middle_is_told_and_what_was_read_is
         assert (status, out) == (1, "")
         (line,) = err.splitlines()
         assert line.startswith("error: GET /api/v3/klines: 10007 bad symbol")
-        assert line.endswith("what was read is kept: the same command goes on from there")
+        assert line.endswith("the file holds the bars so far: the same command resumes")
         exchange.fail = 1
         status, _, err = await ended(await started(exchange, tmp_path / "b.csv"))
         assert (status, "kept" in err) == (1, False)
@@ -236,11 +236,11 @@ def test_bars_of_a_simulated_exchange(tmp_path: Path) -> None:
     [
         (["btcusdt"], "symbol 'btcusdt' has 'b'"),
         (["BTCUSDT", "--interval", "1h"], "interval '1h' is not one of '1m'"),
-        (["BTCUSDT", "--since", "yesterday"], "--since 'yesterday' is no time, as in 2025-01-01"),
+        (["BTCUSDT", "--since", "yesterday"], "--since 'yesterday' is not a time, such as 2025-01-01"),
         (["BTCUSDT", "--since", "12"], "or milliseconds"),
         (["BTCUSDT", "--since", "2999-01-01"], "--since '2999-01-01' is not before --until 'now'"),
         (["BTCUSDT", "--until", "2024-12-31"], "--since '2025-01-01' is not before --until '2024-12-31'"),
-        (["BTCUSDT", "--until", "tomorrow"], "--until 'tomorrow' is no time"),
+        (["BTCUSDT", "--until", "tomorrow"], "--until 'tomorrow' is not a time"),
         (["BTCUSDT", "--out", "bars.txt"], "the name must end in .csv or .jsonl"),
         (["BTCUSDT", "--out", "no/such/folder/bars.csv"], "bars.csv: No such file or directory"),
         (["BTCUSDT", "--limits", "fast"], "unknown limit profile 'fast'"),
@@ -262,11 +262,11 @@ def test_a_file_whose_end_is_no_bar_is_not_touched(tmp_path: Path) -> None:
     for name, text in (("a.csv", "1,2\n"), ("b.jsonl", "{}\n"), ("c.jsonl", "[1]\n"), ("d.csv", "x" * 5000)):
         (tmp_path / name).write_text(text)
         (tmp_path / f"{name}.part").write_text(json.dumps({"symbol": "BTCUSDT", "interval": "1m", "since_ms": SINCE}))
-        with pytest.raises(ConfigError, match=r"no bar|no line of a bar"):
+        with pytest.raises(ConfigError, match=r"not a bar|does not end with a bar"):
             BarFile(tmp_path / name, download)
         assert (tmp_path / name).read_text() == text
     (tmp_path / "e.csv.part").write_text("{")
-    with pytest.raises(ConfigError, match="is no note of a download"):
+    with pytest.raises(ConfigError, match="is not the marker of a download"):
         BarFile(tmp_path / "e.csv", download)
 
 

@@ -1,4 +1,4 @@
-"""The short forms as a user meets them: a look at the market and the account, orders, transfers, and Ctrl-C."""
+"""The short commands end to end: market data, account, orders, transfers, and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def truth(exchange: BackgroundSimulator) -> Statement:
 
 
 def order(exchange: BackgroundSimulator, client_id: str) -> OrderLine | None:
-    """What the exchange has under this id."""
+    """Return the exchange's order with this id."""
     return next((line for line in truth(exchange).orders if line.client_id == client_id), None)
 
 
@@ -122,8 +122,11 @@ def test_an_order_that_cannot_be_filled_whole_says_so(run: Run) -> None:
         (["buy", "BTCUSDT", "--quantity", "0.0000000001", "--price", "20000", "--yes"], "quantity"),
         (["buy", "BTCUSDT", "--quantity", "1"], "BUY 1 BTCUSDT at the market's price: not done"),
         (["sell", "BTCUSDT", "--quantity", "2", "--price", "30000"], "SELL 2 BTCUSDT at 30000 (LIMIT), worth 60000"),
-        (["cancel", "BTCUSDT"], "one of --order-id, --client-order-id and --all is needed"),
-        (["cancel", "BTCUSDT", "--all", "--order-id", "1"], "and one only"),
+        (["cancel", "BTCUSDT"], "give exactly one of --order-id, --client-order-id and --all"),
+        (
+            ["cancel", "BTCUSDT", "--all", "--order-id", "1"],
+            "give exactly one of --order-id, --client-order-id and --all",
+        ),
         (["cancel", "BTCUSDT", "--all"], "cancel every open order of BTCUSDT: not done"),
         (["orders", "--all"], "--all needs a symbol"),
         (["transfer", "USDT", "5"], "from_account_type and to_account_type are both SPOT"),
@@ -165,7 +168,7 @@ def test_a_simulated_exchange_is_started_for_one_call() -> None:
 
 @contextmanager
 def started(exchange: BackgroundSimulator, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """A command in a process of its own."""
+    """Start a command in a separate process."""
     environment = {**os.environ, "MEXC_API_KEY": exchange.api_key, "MEXC_API_SECRET": exchange.api_secret}
     command = [sys.executable, "-m", "mexc_async.cli", *arguments, "--rest", exchange.rest]
     pipe = subprocess.PIPE
@@ -175,7 +178,7 @@ def started(exchange: BackgroundSimulator, *arguments: str) -> Iterator[subproce
 
 
 def until(is_so: Callable[[], bool]) -> None:
-    """Wait for what a process does."""
+    """Wait until a process has an effect."""
     give_up = time.monotonic() + 30
     while not is_so():
         assert time.monotonic() < give_up
@@ -184,7 +187,7 @@ def until(is_so: Callable[[], bool]) -> None:
 
 @pytest.fixture
 def struck(exchange: BackgroundSimulator) -> Iterator[Callable[[Fault], Callable[[], bool]]]:
-    """Orders a fault; returns what tells whether it has struck."""
+    """Order a fault; return a function that is True once it has occurred."""
 
     def order(fault: Fault) -> Callable[[], bool]:
         exchange.call(lambda simulator: simulator.inject(fault))
@@ -218,7 +221,7 @@ def test_ctrl_c_while_an_order_is_waited_for_leaves_it_and_tells_its_state(excha
     words = ["--quantity", "0.001", "--price", "20000", "--client-order-id", "waited", "--wait", "60", "--yes"]
     with started(exchange, "buy", "BTCUSDT", *words) as process:
         assert process.stderr is not None
-        assert process.stderr.readline() == "waited stands; waiting 60 s for its end\n"
+        assert process.stderr.readline() == "waited is open; waiting 60 s for its end\n"
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
     assert process.returncode == 130

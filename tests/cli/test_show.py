@@ -1,4 +1,4 @@
-"""How answers are printed for people."""
+"""Answers printed for people."""
 
 from __future__ import annotations
 

@@ -15,14 +15,14 @@ from tests.contrib.serving import KINDS
 
 @pytest.fixture
 def exchange() -> Iterator[BackgroundSimulator]:
-    """Books that stand still, and no limits."""
+    """Run a simulator with static order books and no rate limits."""
     with BackgroundSimulator(SimConfig(limits="none", flow=0)) as simulator:
         yield simulator
 
 
 @pytest.fixture
 def strike(exchange: BackgroundSimulator) -> Callable[[Fault], Callable[[], bool]]:
-    """Orders a fault; returns what tells whether it has struck."""
+    """Return a function that orders a fault; its result is True once the fault has occurred."""
 
     def order(fault: Fault) -> Callable[[], bool]:
         exchange.call(lambda simulator: simulator.inject(fault))
@@ -33,7 +33,7 @@ def strike(exchange: BackgroundSimulator) -> Callable[[Fault], Callable[[], bool
 
 @pytest.fixture
 async def user() -> AsyncIterator[aiohttp.ClientSession]:
-    """Any number of users at once."""
+    """Open an HTTP client for any number of concurrent users."""
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(60)) as session:
         yield session
@@ -41,6 +41,6 @@ async def user() -> AsyncIterator[aiohttp.ClientSession]:
 
 @pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest) -> str:
-    """Which framework."""
+    """Return the framework of the service."""
     name: str = request.param
     return name

@@ -1,6 +1,6 @@
-"""Serves the example services in this process, on a port of their own, with a client of the test's making.
+"""The example services, served in this process on a free port, with the test's own client.
 
-`python -m tests.contrib.serving KIND REST WS KEY`, with SECRET in the environment, does so in a process of its own.
+`python -m tests.contrib.serving KIND REST WS KEY`, with SECRET in the environment, serves in a separate process.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from mexc_async.sim.background import BackgroundSimulator
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 KINDS = ("fastapi", "aiohttp")
 SOON_S = 0.1
-"""In place of the six seconds in which a key may be one that an earlier run has just used."""
+"""Test value for the six seconds in which an earlier run may have used a key."""
 
 
 def example(kind: str) -> ModuleType:
-    """The example, loaded anew: its application serves once."""
+    """Load the example again, since its application serves once."""
     name = f"{kind}_service"
     spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
     assert spec is not None
@@ -44,7 +44,7 @@ def example(kind: str) -> ModuleType:
 
 
 def application(kind: str, make: Callable[[], Mexc], **options: Any) -> tuple[Any, MexcService]:
-    """The example's application with its client."""
+    """Return the example's application with a client."""
     module = example(kind)
     if kind == "fastapi":
         return module.app, fastapi.use_mexc(module.app, make, **options)
@@ -54,7 +54,7 @@ def application(kind: str, make: Callable[[], Mexc], **options: Any) -> tuple[An
 
 
 def maker(simulator: BackgroundSimulator, **settings: Any) -> Callable[[], Mexc]:
-    """What makes clients of a simulator."""
+    """Return a function that creates clients of a simulator."""
     credentials = Credentials(simulator.api_key, simulator.api_secret)
     usual = {"rest": simulator.rest, "ws": simulator.spot_ws, "limits": "unlimited"}
     return lambda: Mexc(credentials, **usual | settings)
@@ -62,7 +62,7 @@ def maker(simulator: BackgroundSimulator, **settings: Any) -> Callable[[], Mexc]
 
 @asynccontextmanager
 async def serving(kind: str, make: Callable[[], Mexc], **options: Any) -> AsyncIterator[tuple[str, MexcService]]:
-    """(URL, service) while it serves."""
+    """Serve during the block; yield the URL and the service."""
     app, service = application(kind, make, **{"earlier_s": SOON_S} | options)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -91,7 +91,7 @@ async def serving(kind: str, make: Callable[[], Mexc], **options: Any) -> AsyncI
 
 
 def main(kind: str, rest: str, ws: str, key: str) -> None:
-    """Serve until a signal comes; the first line printed is the URL."""
+    """Serve until a signal; print the URL as the first line."""
 
     def make() -> Mexc:
         return Mexc(Credentials(key, os.environ["SECRET"]), rest=rest, ws=ws, timeouts=Timeouts(read_s=30, total_s=30))

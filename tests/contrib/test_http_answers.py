@@ -1,4 +1,4 @@
-"""What each error becomes in HTTP."""
+"""HTTP answers to each error."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_there_is_no_retry_after_where_asking_again_does_not_help() -> None:
 
 def test_an_order_that_is_still_looked_for_is_accepted() -> None:
     order = OutcomeUnknown("no answer", client_order_id="mine")
-    assert status_of(order) == 504  # a cancel: nobody looks for it
+    assert status_of(order) == 504  # a cancel, which needs no look-up
     order.accepted_until_ms = 1
     assert status_of(order) == 202
     assert body_of(order).client_order_id == "mine"

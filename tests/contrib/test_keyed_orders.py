@@ -1,4 +1,4 @@
-"""One key, one order: whatever becomes of callers, clients and answers."""
+"""One key, one order, despite failing callers, clients and answers."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def test_an_order_that_an_earlier_run_sent_and_that_arrives_late_is_not_pl
     await earlier.aclose()
     with pytest.raises(MexcError):
         await sent
-    assert count(exchange) == 0  # the exchange has it in hand and has not looked at it yet
+    assert count(exchange) == 0  # the exchange has received it but not processed it
     async with make() as mexc:
         placed = await KeyedOrders(mexc, earlier_s=2.5).place("late", order())
         assert placed.client_order_id == "late"

@@ -31,18 +31,18 @@ Strike = Callable[[Fault], Callable[[], bool]]
 
 
 def taken(exchange: BackgroundSimulator) -> tuple[OrderLine, ...]:
-    """Every order that the exchange ever took."""
+    """List all orders that the exchange accepted."""
     return exchange.call(lambda simulator: simulator.statement().orders)
 
 
 async def post(user: aiohttp.ClientSession, url: str, key: str, **changes: str) -> tuple[int, dict[str, Any]]:
-    """Ask for an order."""
+    """Post an order."""
     async with user.post(f"{url}/orders", json=RESTING | changes, headers={"Idempotency-Key": key}) as answer:
         return answer.status, await answer.json()
 
 
 async def get(user: aiohttp.ClientSession, url: str) -> tuple[int, Any]:
-    """Ask for anything."""
+    """Get a path."""
     async with user.get(url) as answer:
         return answer.status, await answer.json()
 
@@ -65,14 +65,14 @@ async def test_200_users_trade_at_once_and_none_waits_for_another(
         return order_id
 
     async with serving(kind, maker(exchange, timeouts=PATIENT)) as (url, service):
-        has_struck = strike(Fault(kind="mute", on="query_order", times=1))  # balances the client asks for by itself too
+        has_struck = strike(Fault(kind="mute", on="query_order", times=1))  # the client itself queries balances too
         held = asyncio.create_task(get(user, f"{url}/orders/BTCUSDT/nobodys"))  # the exchange never answers this one
         await until(has_struck)
         order_ids = await asyncio.gather(*map(trade, range(USERS)))
         assert not held.done()
         assert service.orders.under_way == 0
         exchange.call(lambda simulator: simulator.restart(0))  # its connection ends
-        assert (await held)[0] in (404, 504)  # asked again, unless that took the others longer than retries may
+        assert (await held)[0] in (404, 504)  # retried, unless the others used up the retries' time
     lines = taken(exchange)
     assert {line.order_id for line in lines} == set(order_ids)
     assert len(lines) == USERS
@@ -194,7 +194,7 @@ async def test_a_service_starts_without_its_exchange_and_says_that_it_is_not_rea
 ) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        rest = f"http://127.0.0.1:{closed.getsockname()[1]}"  # nobody listens there
+        rest = f"http://127.0.0.1:{closed.getsockname()[1]}"  # no server listens there
 
         def make() -> Mexc:
             return Mexc(Credentials("key-of-nobody", "secret-of-nobody"), rest=rest, ws=f"ws{rest[4:]}/ws")
@@ -207,7 +207,7 @@ async def test_a_service_starts_without_its_exchange_and_says_that_it_is_not_rea
 
 @asynccontextmanager
 async def started(*command: str, **environment: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A service in a process of its own."""
+    """Start a service in a separate process."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-W", "error", *command),
         env={**os.environ, **environment},
@@ -223,7 +223,7 @@ async def started(*command: str, **environment: str) -> AsyncIterator[asyncio.su
 
 
 async def ended_well(process: asyncio.subprocess.Process) -> None:
-    """It ends by the signal that it was sent, and nothing was left lying about."""
+    """Check that a service ends by its signal and leaves no warning behind."""
     _, err = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode in (0, -signal.SIGTERM), err.decode()
     assert not {b"Traceback", b"Unclosed", b"destroyed", b"never awaited", b"doubt"} & set(err.split()), err.decode()

@@ -1,4 +1,4 @@
-"""The pages of the documentation and the fenced blocks in them."""
+"""The documentation's pages and their fenced blocks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Block(NamedTuple):
 
     page: Path
     line: int
-    """Of its first line in the page."""
+    """Number of the block's first line in the page."""
     kind: str
     text: str
     compiled_only: bool
@@ -28,7 +28,7 @@ class Block(NamedTuple):
 
 
 def blocks(kind: str) -> list[Block]:
-    """Every fenced block of a kind, page by page."""
+    """Yield every fenced block of a kind, page by page."""
     found = []
     for page in PAGES:
         text = page.read_text(encoding="utf-8")

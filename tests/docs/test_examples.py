@@ -1,4 +1,4 @@
-"""Every example in the documentation does what it says: Python is run against the simulator, commands are parsed."""
+"""Examples in the documentation: Python runs on the simulator, commands are parsed."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def simulator() -> Iterator[BackgroundSimulator]:
 
 @pytest.fixture
 def deadline() -> Iterator[None]:
-    """A program that does not end fails, rather than holding everything up."""
+    """Fail a program that does not end, so that it blocks no other test."""
 
     def give_up(*_: object) -> None:
         raise TimeoutError(f"the example did not end within {DEADLINE_S} s")
@@ -70,7 +70,7 @@ def deadline() -> Iterator[None]:
 
 @pytest.fixture
 def simulated_mexc(simulator: BackgroundSimulator, monkeypatch: pytest.MonkeyPatch) -> BackgroundSimulator:
-    """Where `Mexc.from_env()` would reach MEXC, it reaches the simulator."""
+    """Point `Mexc.from_env()` at the simulator."""
     monkeypatch.setenv("MEXC_API_KEY", simulator.api_key)
     monkeypatch.setenv("MEXC_API_SECRET", simulator.api_secret)
     defaults = Mexc.__init__.__kwdefaults__

@@ -1,4 +1,4 @@
-"""What the pages say agrees with the package; links resolve; no secret stands in them."""
+"""The pages agree with the package, their links resolve, and they contain no secret."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors of a page's headings, as Markdown viewers make them."""
+    """Return the anchors of a page's headings, as Markdown viewers build them."""
     text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
     heads = re.findall(r"^#+ (.+)$", text, flags=re.M)
     return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}

@@ -1,4 +1,4 @@
-"""What a store holds, and which changes of it are refused."""
+"""Content of a key store, and the changes that it refuses."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_missing_key_is_named_with_those_that_there_are() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"keys": {"a": {}}}', b"\xff\xfe", '{"keys": 3}'])
 def test_what_is_no_book_is_refused_and_not_repeated(data: bytes | str) -> None:
-    with pytest.raises(ConfigError, match=r"^the stored keys are in no form that this release knows$"):
+    with pytest.raises(ConfigError, match=r"^this release cannot read the format of the stored keys$"):
         KeyBook.decode(data)
 
 

@@ -1,4 +1,4 @@
-"""An address is on a key's IP list for a while, and out of it afterwards whatever happens."""
+"""An address is on a key's IP list for a while, and off it afterwards in every case."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def bound(sim: Simulator) -> ApiKey:
 
 
 def listed_of(key: ApiKey) -> tuple[str, ...]:
-    """Asked for anew each time: an attribute would be taken to be what it was before."""
+    """Query the list each time; mypy would narrow an attribute to its earlier value."""
     return key.ips
 
 
@@ -95,7 +95,7 @@ async def test_lost_answers_leave_nothing_on_the_list(sim: Simulator, main: Mexc
 
 
 async def test_an_address_that_cannot_be_taken_out_is_told(sim: Simulator, main: Mexc, bound: ApiKey) -> None:
-    with pytest.raises(MexcError, match=f"{HERE} is still on the IP list of the key: take it out on MEXC's key page"):
+    with pytest.raises(MexcError, match=f"{HERE} is still on the IP list of the key: remove it on MEXC's key page"):
         async with on_list(main.spot, bound.key, HERE):
             sim.inject(Fault(kind="error", on="set_api_key_info", at="read"))
     assert listed_of(bound) == (ELSEWHERE, HERE)

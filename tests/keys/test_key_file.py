@@ -1,4 +1,4 @@
-"""The encrypted file: nothing of it is readable, every change of it is noticed, and nobody else may read it."""
+"""The encrypted file: its content is unreadable, changes are detected, and only its owner may read it."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_a_changed_byte_is_noticed(position: int, change: int) -> None:
 def test_a_changed_byte_is_noticed_by_the_cipher_when_the_digest_was_made_to_fit(position: int, change: int) -> None:
     body = bytearray(SEALED[:-32])
     body[position] ^= change
-    if position == 10 and body[10] > COST + 4:  # would be refused, at a cost
+    if position == 10 and body[10] > COST + 4:  # wrong, and slow to refuse
         body[10] = 9
     with pytest.raises(ConfigError):
         unseal(with_digest(bytes(body)), lambda: PASSWORD)
@@ -93,8 +93,8 @@ def test_a_cut_file_is_noticed(length: int) -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"", "it is no key file"),
-        (b"MEXC_API_KEY=...", "it is no key file"),
+        (b"", "it is not a key file"),
+        (b"MEXC_API_KEY=...", "it is not a key file"),
         (SEALED + b"\n", "it is damaged"),
         (SEALED[:20], "it is damaged"),
         (with_digest(b"mexc-keys\x02" + SEALED[10:-32]), "newer release"),
@@ -149,7 +149,9 @@ def test_an_open_mode_is_refused_on_reading_and_on_writing(tmp_path: Path, mode:
     before = file.path.read_bytes()
     file.path.chmod(mode)
     for attempt in (file.read, lambda: file.change(lambda book: book.without("a"))):
-        with pytest.raises(ConfigError, match=f"its mode {mode:04o} lets others in; close it with: chmod 600 "):
+        with pytest.raises(
+            ConfigError, match=f"its mode {mode:04o} lets other users read it; close it with: chmod 600 "
+        ):
             attempt()
     assert file.path.read_bytes() == before
 
@@ -163,8 +165,8 @@ def test_what_is_no_plain_file_is_refused(tmp_path: Path) -> None:
     os.truncate(tmp_path / "large", 2 << 20)
     for name, words in (
         ("link", "symbolic link"),
-        ("folder", "no plain file"),
-        ("pipe", "no plain file"),
+        ("folder", "not a regular file"),
+        ("pipe", "not a regular file"),
         ("large", "too large"),
     ):
         with pytest.raises(ConfigError, match=words):

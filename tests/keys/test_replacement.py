@@ -1,4 +1,4 @@
-"""A key is replaced in a client that runs: nothing fails, nothing is lost, and no key of another account gets in."""
+"""Replacement of a running client's key: no call fails, no order is lost, another account's key is refused."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def test_requests_go_on_while_the_key_is_replaced_and_the_old_one_ends(sim
             await until(lambda: answers > 20)
             await mexc.replace_credentials(credentials(new))
             count = answers
-            await until(lambda: answers > count + 20)  # what was under way with the old key has ended
+            await until(lambda: answers > count + 20)  # calls with the old key have ended
             sim.exchange.keys.delete(main_uid(sim), MAIN.api_key)
             count = answers
             await until(lambda: answers > count + 50)

@@ -1,4 +1,4 @@
-"""A sub-account's key is replaced at the exchange and in the store, whatever goes wrong in between."""
+"""Rotation of a sub-account's key at the exchange and in the store, with failures in between."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ async def test_a_new_key_that_does_not_work_is_deleted_again(sim: Simulator, mai
 async def test_a_new_key_that_cannot_be_stored_is_deleted_again(sim: Simulator, main: Mexc, keys: KeyFile) -> None:
     before, rotated = await at_exchange(main), rotating(sim, main, keys)
     keys.path.chmod(0o644)
-    with pytest.raises(ConfigError, match="lets others in"):
+    with pytest.raises(ConfigError, match="lets other users read it"):
         await rotated.switch()
     assert await at_exchange(main) == before
 
@@ -159,7 +159,7 @@ async def test_a_key_that_somebody_else_changed_meanwhile_is_left_to_them(
     rotated, other = rotating(sim, main, keys), await sub_account_key(main)
     keys.change(lambda book: book.changed("grid", other))
     before = await at_exchange(main)
-    with pytest.raises(ConfigError, match="changed by somebody else"):
+    with pytest.raises(ConfigError, match="changed by another process"):
         await rotated.switch()
     assert await at_exchange(main) == before
     assert keys.read()["grid"] == other
@@ -167,7 +167,7 @@ async def test_a_key_that_somebody_else_changed_meanwhile_is_left_to_them(
 
 async def test_what_cannot_be_rotated_is_refused(sim: Simulator, main: Mexc, keys: KeyFile) -> None:
     keys.change(lambda book: book.added("own", stored(second_key(sim))))
-    with pytest.raises(ConfigError, match="is of no sub-account"):
+    with pytest.raises(ConfigError, match="belongs to no sub-account"):
         Rotation(main.spot, keys, "own", lambda _: asyncio.sleep(0))
     await main.spot.delete_sub_account_api_key(sub_account=SUB, api_key=keys.read()["grid"].api_key)
     with pytest.raises(ConfigError, match=f"sub-account '{SUB}' has no key"):

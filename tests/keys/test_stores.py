@@ -1,4 +1,4 @@
-"""Which store is opened, where passwords come from, and the system's keyring behind a stand-in."""
+"""Choice of the store, sources of passwords, and the system's keyring behind a stand-in."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KEY = StoredKey(api_key="mx0abcdefghijkl", api_secret="0123456789abcdef", create
 
 
 class Memory(keyring.backend.KeyringBackend):
-    """A keyring that forgets."""
+    """A keyring in memory."""
 
     priority = 1
 
@@ -42,7 +42,7 @@ class Memory(keyring.backend.KeyringBackend):
 
 
 class PlaintextKeyring(Memory):
-    """Says by its name that it protects nothing."""
+    """A keyring whose name says that it stores plain text."""
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_a_keyring_that_refuses_is_one_line(memory: Memory) -> None:
     memory.is_locked = False
     assert store.read()["a"] == KEY
     memory.entries["mexc-async", "keys"] = "{"
-    with pytest.raises(ConfigError, match="in no form that this release knows"):
+    with pytest.raises(ConfigError, match="cannot read the format of the stored keys"):
         store.read()
 
 
@@ -81,7 +81,7 @@ def test_a_keyring_that_refuses_is_one_line(memory: Memory) -> None:
     ("backend", "words"),
     [
         (keyring.backends.fail.Keyring, "this system has no keyring"),
-        (PlaintextKeyring, "keeps secrets in plain text"),
+        (PlaintextKeyring, "stores secrets in plain text"),
     ],
 )
 def test_a_keyring_that_would_not_protect_is_refused(

@@ -1,4 +1,4 @@
-"""A simulated exchange with keys to play with, and stores that are quick."""
+"""A simulated exchange with keys for tests, and fast stores."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def main_uid(sim: Simulator) -> str:
 
 
 def second_key(sim: Simulator, permissions: Iterable[str] = ALL_PERMISSIONS, ips: Iterable[str] = ()) -> ApiKey:
-    """One more key of the main account."""
+    """Create one more key of the main account."""
     return sim.exchange.keys.issue(
         main_uid(sim), permissions=tuple(permissions), ips=tuple(ips), note="second", now_ms=now_ms(sim)
     )
@@ -53,7 +53,7 @@ def client(sim: Simulator, key: Credentials | None = MAIN, read_only: bool = Fal
 
 
 async def sub_account_key(mexc: Mexc, ip: str | None = HERE) -> StoredKey:
-    """A sub-account with a key, made by a client of the main account."""
+    """Create a sub-account with a key, through a client of the main account."""
     if not (await mexc.spot.list_sub_accounts(sub_account=SUB)).sub_accounts:
         await mexc.spot.create_sub_account(sub_account=SUB, note="for tests")
     made = await mexc.spot.create_sub_account_api_key(

@@ -207,7 +207,7 @@ async def test_what_is_off_the_steps_may_be_refused_instead(mexc: Mexc) -> None:
     rules = mexc.rules(XRP)
     error = await refusal(mexc.orders.limit_buy(XRP, quantity=20 + rules.step / 2, price=D(1)))
     assert str(error).startswith("round: quantity 20.")
-    assert "off the steps of XRPUSDT" in str(error)
+    assert "not a multiple of the step of XRPUSDT" in str(error)
 
 
 # --- the collar and its book ---

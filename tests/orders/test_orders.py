@@ -351,7 +351,7 @@ async def test_what_is_wrong_with_the_new_order_is_seen_before_the_old_one_goes(
     mexc: Mexc, sim: Simulator, on_fail: Literal["keep", "cancel"]
 ) -> None:
     order = await resting(mexc)
-    with pytest.raises(InvalidRequest, match="off the steps"):
+    with pytest.raises(InvalidRequest, match="not a multiple of the step"):
         await order.replace(price=D("0.123456789"), on_fail=on_fail)
     assert order.status is (OrderState.NEW if on_fail == "keep" else OrderState.CANCELED)
     assert agrees(sim, order)

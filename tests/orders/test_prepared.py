@@ -163,7 +163,7 @@ async def test_bad_amounts_are_refused_as_by_new_order(terms: Any) -> None:
 async def test_a_prepared_order_is_held_against_the_symbols_rules_and_a_halt() -> None:
     async with desk(check_rules=True) as d:
         prepared = d.view.spot.prepare(**LIMIT)
-        with pytest.raises(InvalidRequest, match="off the steps"):
+        with pytest.raises(InvalidRequest, match="not a multiple of the step"):
             await prepared.send(price=Decimal("60000.001"), quantity=Decimal(1))
         d.desk.halted = "tested"
         with pytest.raises(GuardRefused, match="halted"):

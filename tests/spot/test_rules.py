@@ -164,22 +164,22 @@ def order(**changes: Any) -> NewOrder:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"price": Decimal("65000.123")}, "price 65000.123 is off the steps of BTCUSDT, 0.01"),
-        ({"price": Decimal("1E-7")}, "price 0.0000001 is off the steps of BTCUSDT, 0.01"),
-        ({"quantity": Decimal("0.0000015")}, "quantity 0.0000015 is off the steps of BTCUSDT, 0.000001"),
-        ({"price": Decimal("0.01"), "quantity": Decimal(1)}, "value 0.01 USDT is below the least of BTCUSDT, 1"),
-        ({"quantity": Decimal(1000)}, "value 65000120.00 USDT is above the greatest of BTCUSDT, 4000000"),
+        ({"price": Decimal("65000.123")}, "price 65000.123 is not a multiple of the step of BTCUSDT, 0.01"),
+        ({"price": Decimal("1E-7")}, "price 0.0000001 is not a multiple of the step of BTCUSDT, 0.01"),
+        ({"quantity": Decimal("0.0000015")}, "quantity 0.0000015 is not a multiple of the step of BTCUSDT, 0.000001"),
+        ({"price": Decimal("0.01"), "quantity": Decimal(1)}, "value 0.01 USDT is below the minimum of BTCUSDT, 1"),
+        ({"quantity": Decimal(1000)}, "value 65000120.00 USDT is above the maximum of BTCUSDT, 4000000"),
         (
             {"type": "MARKET", "price": None, "quantity": None, "quote_order_qty": Decimal("4.99")},
-            "value 4.99 USDT is below the least of BTCUSDT, 5",
+            "value 4.99 USDT is below the minimum of BTCUSDT, 5",
         ),
         (
             {"type": "MARKET", "price": None, "quantity": None, "quote_order_qty": Decimal(100_001)},
-            "value 100001 USDT is above the greatest of BTCUSDT, 100000",
+            "value 100001 USDT is above the maximum of BTCUSDT, 100000",
         ),
         (
             {"type": "MARKET", "price": None, "quantity": Decimal("0.00000001")},
-            "quantity 0.00000001 is off the steps of BTCUSDT, 0.000001",
+            "quantity 0.00000001 is not a multiple of the step of BTCUSDT, 0.000001",
         ),
     ],
 )
@@ -190,7 +190,7 @@ def test_order_that_breaks_a_rule_is_refused_naming_value_and_rule(changes: dict
 
 
 def test_quantity_below_the_least_is_refused() -> None:
-    with pytest.raises(InvalidRequest, match=r"quantity 0\.5 is off the steps of BTCUSDT, 1"):
+    with pytest.raises(InvalidRequest, match=r"quantity 0\.5 is not a multiple of the step of BTCUSDT, 1"):
         rules(quantity_step=Decimal(1)).check(order(quantity=Decimal("0.5")))
 
 
@@ -217,7 +217,7 @@ def test_bounds_that_the_exchange_does_not_give_are_not_checked() -> None:
 def test_value_is_compared_exactly_however_many_digits_it_has() -> None:
     """28 digits, the default of decimal arithmetic, would round this up to the least value."""
     symbol = rules(quote_precision=15, quantity_step=Decimal(0), base_precision=15)
-    with pytest.raises(InvalidRequest, match="is below the least of BTCUSDT, 1"):
+    with pytest.raises(InvalidRequest, match="is below the minimum of BTCUSDT, 1"):
         symbol.check(order(price=Decimal(1) + Decimal("1E-15"), quantity=Decimal(1) - Decimal("1E-15")))
 
 
