@@ -65,7 +65,7 @@ class Withdraw(Request[WithdrawalId], frozen=True, kw_only=True):
     contract_address: str | None = None
     address: str
     memo: str | None = None
-    """Memo or tag; required on chains with tags, where money without one may be lost."""
+    """Memo or tag, for chains that use one; without it the money may be lost."""
     amount: Decimal
     remark: str | None = None
 
@@ -186,7 +186,7 @@ class InternalTransferRequest(Request[TransferId], frozen=True, kw_only=True):
     to_account: str
     """E-mail address, uid or mobile number of the recipient, per `to_account_type`."""
     area_code: str | None = None
-    """Area code of the mobile number; required with MOBILE."""
+    """Area code of the mobile number, for MOBILE."""
     asset: str
     amount: Decimal
 
