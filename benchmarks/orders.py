@@ -37,6 +37,7 @@ from mexc_async.net.journal import Journal
 from mexc_async.net.ledger import OrderLedger, OrderSettings
 from mexc_async.net.limiter import RateLimiter
 from mexc_async.net.order_ids import OrderIds
+from mexc_async.net.pool import OnConnected
 from mexc_async.net.tasks import Tasks
 from mexc_async.spot.enums import OrderStatus, OrderType, Side
 from mexc_async.spot.push import Push
@@ -82,10 +83,10 @@ class Instant:
         target: str,
         headers: Mapping[str, str],
         timeout_s: float | None,
-        on_connected: Callable[[], None],
+        on_connected: OnConnected,
         body: bytes = b"",
     ) -> Reply:
-        on_connected()
+        on_connected(None)
         if target.startswith("/api/v3/exchangeInfo"):
             return Reply(200, {}, orjson.dumps({"timezone": "CST", "serverTime": 1, "symbols": [RULES]}))
         if target.startswith("/api/v3/time"):

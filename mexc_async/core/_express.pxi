@@ -8,7 +8,7 @@ from mexc_async.errors import MexcError as _MexcError
 cdef class Call:
     """`PureCall` of `call.py`."""
 
-    cdef public object route, given, kind, client_order_id, via, gate, done
+    cdef public object route, given, kind, client_order_id, via, gate, done, carrier
     cdef public long long stamped_ms, number
     cdef public double asked_s, sent_s, ended_s
 
@@ -36,7 +36,8 @@ cdef class _Connected:
     def __cinit__(self, Call call, Gate gate, double taken_at):
         self.call, self.gate, self.taken_at = call, gate, taken_at
 
-    def __call__(self):
+    def __call__(self, carrier):
+        self.call.carrier = carrier
         self.call.sent_s = self.gate.sent(self.taken_at)
 
 
@@ -56,7 +57,7 @@ cdef class Started:
 
     def give_up(self):
         """It is not written after all."""
-        self.line.gate.put_back(self.taken_at)
+        self.line.gate.put_back()
 
     def answer(self, reply):
         """The typed answer in what `reply()` returns. Raises the error that it stands for."""
@@ -66,11 +67,10 @@ cdef class Started:
         try:
             try:
                 reply = reply()
-            finally:
-                if call.sent_s:
-                    call.ended_s = gate.release(call.sent_s)
-                else:
-                    gate.put_back(self.taken_at)
+            except BaseException:
+                self.express.api.unanswered(call, gate)
+                raise
+            call.ended_s = gate.release(call.sent_s)
             status = _slot(reply, self.express.status_at)
             answer = self.express.value(self.line, call, reply)
             return answer
@@ -130,11 +130,10 @@ cdef class Express:
             try:
                 try:
                     reply = await self.sent(line, call, options, now)
-                finally:
-                    if call.sent_s:
-                        call.ended_s = gate.release(call.sent_s)
-                    else:
-                        gate.put_back(now)
+                except BaseException:
+                    self.api.unanswered(call, gate)
+                    raise
+                call.ended_s = gate.release(call.sent_s)
                 status = _slot(reply, self.status_at)
                 answer = self.value(line, call, reply)
                 return answer
@@ -225,7 +224,7 @@ cdef class Express:
                         self.idle.pop()
                     else:
                         self.idle.remove(wire)
-                    call.stamped_ms, call.sent_s = stamped_ms, now
+                    call.stamped_ms, call.sent_s, call.carrier = stamped_ms, now, wire
                     return wire.request(data, self.patience_s, now)
         target = self.api.target(call, options, 1, line.way)
         return self.lane.send(line.way.method, target, line.way.headers, self.timeout_s, _Connected(call, line.gate, now))

@@ -11,7 +11,7 @@ cdef class Wire:
     """`PureWire` of `connection.py`, which reads what is no whole ordinary answer."""
 
     cdef public double nearness, used_at, checked_at, heard_at, timeout_s, patience_s
-    cdef public object answer, timer, transport
+    cdef public object answer, on_end, timer, transport
     cdef public bint is_partial
     cdef readonly list idle
     cdef object new_future, write, reply_type
@@ -47,6 +47,8 @@ cdef class Wire:
         if not answer.done():  # or else its caller was cancelled
             answer.set_result(self.reply(<bytes>data, body))
         self.free()
+        if self.on_end is not None:
+            self.ended(True)
 
     cdef inline reply(self, bytes data, body):
         """A `Reply` of the status 200."""

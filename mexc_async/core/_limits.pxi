@@ -21,6 +21,8 @@ cdef enum:
     UNCLAIMED = 99
     FEW = 20
 
+cdef double USUAL_S = 0.5
+
 cdef struct Toll:
     _Object* bucket
     Py_ssize_t weight
@@ -35,6 +37,7 @@ cdef class Bucket:
     cdef public double closed_until
     cdef public int claimed_by
     cdef double most
+    cdef readonly Py_ssize_t held
     cdef double* ring  # the next to come back is at `first`; `room` is a power of two
     cdef Py_ssize_t first, size, room
 
@@ -48,7 +51,7 @@ cdef class Bucket:
 
     @property
     def used(self):
-        return self.size
+        return self.held + self.size
 
     cdef inline double* at(self, Py_ssize_t i) noexcept:
         return self.ring + ((self.first + i) & (self.room - 1))
@@ -72,58 +75,54 @@ cdef class Bucket:
 
     cdef inline bint fits(self, Py_ssize_t weight, double now) noexcept:
         """Whether `weight` does now; puts back only what this needs."""
-        while self.size + weight > self.most:
+        while self.held + self.size + weight > self.most:
             if self.size == 0 or self.at(0)[0] > now:
                 return False
             self.first = (self.first + 1) & (self.room - 1)
             self.size -= 1
         return True
 
-    cdef Py_ssize_t not_below(self, double back_at, bint or_equal) noexcept:
-        """Index of the first that comes back at that time or later; with `or_equal` later only."""
-        cdef Py_ssize_t low = 0, high = self.size, middle
-        while low < high:
-            middle = (low + high) // 2
-            if self.at(middle)[0] < back_at or (or_equal and self.at(middle)[0] == back_at):
-                low = middle + 1
-            else:
-                high = middle
-        return low
-
-    cdef inline int spend(self, Py_ssize_t weight, double now) except -1:
+    cdef inline void hold(self, Py_ssize_t weight) noexcept:
         """`take`."""
-        cdef double back_at = now + self.period_s
-        cdef Py_ssize_t i, index
-        if self.most == INFINITY:
-            return 0
-        if self.size + weight > self.room:
-            self.reserve(weight)
-        index = self.size
-        if index and self.at(index - 1)[0] > back_at:
-            index = self.not_below(back_at, True)
-            for i in range(self.size - 1, index - 1, -1):
-                self.at(i + weight)[0] = self.at(i)[0]
-        for i in range(index, index + weight):
-            self.at(i)[0] = back_at
-        self.size += weight
+        if self.most != INFINITY:
+            self.held += weight
+
+    cdef inline int give_back(self, Py_ssize_t weight) except -1:
+        """`put_back`."""
+        if self.most != INFINITY:
+            if self.held < weight:
+                raise ValueError(f"more of limit {self.name} comes back than was taken")
+            self.held -= weight
         return 0
 
-    cdef inline bint vacate(self) except -1:
-        """`free`."""
-        if self.size == 0:
-            raise IndexError("pop from empty list")
-        self.size -= 1
-        return self.claimed_by != UNCLAIMED
+    cdef inline double over(self, Py_ssize_t weight, double counts_at) except? -1:
+        """`end`."""
+        cdef double back_at = counts_at + self.period_s
+        cdef Py_ssize_t i, index
+        self.give_back(weight)
+        if self.period_s == INFINITY:
+            back_at = -INFINITY
+        elif self.most != INFINITY:
+            if self.size + weight > self.room:
+                self.reserve(weight)
+            index = self.size
+            while index and self.at(index - 1)[0] > back_at:  # it took longer than others that were sent after it
+                index -= 1
+                self.at(index + weight)[0] = self.at(index)[0]
+            for i in range(index, index + weight):
+                self.at(i)[0] = back_at
+            self.size += weight
+        return INFINITY if self.claimed_by == UNCLAIMED else back_at
 
     def wait(self, Py_ssize_t weight, double now):
         cdef double closed = self.closed_until - now, until
         cdef Py_ssize_t missing
         self.settle(now)
-        if self.size + weight <= self.most:
+        if self.held + self.size + weight <= self.most:
             return max(closed, 0.0)
-        missing = self.size + weight - <Py_ssize_t>self.most
+        missing = self.held + self.size + weight - <Py_ssize_t>self.most
         if missing > self.size:
-            raise IndexError("list index out of range")
+            return INFINITY
         until = self.at(missing - 1)[0] - now
         return max(closed, until)
 
@@ -132,21 +131,14 @@ cdef class Bucket:
             self.first = (self.first + 1) & (self.room - 1)
             self.size -= 1
 
-    def take(self, Py_ssize_t weight, double now):
-        self.spend(weight, now)
+    def take(self, Py_ssize_t weight):
+        self.hold(weight)
 
-    def put_back(self, Py_ssize_t weight, double taken_at):
-        cdef double back_at = taken_at + self.period_s
-        cdef Py_ssize_t i, index = self.not_below(back_at, False), gone = 0
-        while gone < weight and index + gone < self.size and self.at(index + gone)[0] == back_at:
-            gone += 1
-        if gone:
-            self.size -= gone
-            for i in range(index, self.size):
-                self.at(i)[0] = self.at(i + gone)[0]
+    def put_back(self, Py_ssize_t weight):
+        self.give_back(weight)
 
-    def free(self):
-        return self.vacate()
+    def end(self, Py_ssize_t weight, double counts_at):
+        return self.over(weight, counts_at)
 
 
 @final
@@ -164,7 +156,10 @@ cdef class Duration:
         if took_s < self.least_s:
             self.least_s = took_s
         else:
-            self.least_s += (took_s - self.least_s) * 0.001
+            self.least_s += min((took_s - self.least_s) * 0.001, 0.000_01)
+
+    cdef inline double usual_s(self) noexcept:
+        return self.least_s if self.known > FEW and self.least_s <= USUAL_S else 0.0
 
 
 @final
@@ -176,9 +171,8 @@ cdef class Gate:
     cdef public double waited_s
     cdef object ledger, clock, keeper
     cdef bint is_monotonic
-    cdef double margin_s, late_s
+    cdef double margin_s, late_s, longest_way_s
     cdef Duration own, all_of
-    cdef Bucket connections
     cdef int priority
     cdef tuple costs  # holds the tolls' buckets
     cdef Toll* tolls
@@ -190,8 +184,8 @@ cdef class Gate:
         self.is_monotonic = clock is _monotonic
         self.margin_s = ledger.limits.margin_s
         self.late_s = self.margin_s / 4
+        self.longest_way_s = ledger.limits.longest_way_s
         self.own = Duration()
-        self.connections = ledger.connections
         self.priority = self.plan.priority
         self.costs = self.plan.costs
         self.tolls = <Toll*>PyMem_Malloc(len(self.costs) * sizeof(Toll))
@@ -221,26 +215,28 @@ cdef class Gate:
             ):
                 return False
         for i in range(self.count):
-            (<Bucket>self.tolls[i].bucket).spend(self.tolls[i].weight, now)
+            (<Bucket>self.tolls[i].bucket).hold(self.tolls[i].weight)
         self.requests += 1
         return True
 
     cpdef double sent(self, double taken_at) except? -1:
         cdef double now = self.now()
-        if now - taken_at <= self.late_s:
-            return taken_at
-        self.ledger.sent_late(self.plan, taken_at, now)
-        return now
+        return taken_at if now - taken_at <= self.late_s else now
 
-    cpdef double release(self, double sent_at) except? -1:
-        cdef double now = self.now(), took_s = now - sent_at, late_s
-        cdef Duration known = self.own if self.own.known > FEW else self.all_of
-        late_s = took_s - (known.least_s if known.known > FEW else 0.0) - self.margin_s / 2
-        if late_s > 0:
-            self.ledger.sent_late(self.plan, sent_at, sent_at + late_s)
-        self.own.count(took_s)
-        self.all_of.count(took_s)
-        if self.connections.vacate():
+    cpdef double release(self, double sent_at, bint is_answered=True) except? -1:
+        cdef double now = self.now(), counts_at, took_s, soonest = INFINITY
+        cdef Py_ssize_t i
+        if not is_answered:
+            counts_at = max(now, sent_at + self.longest_way_s)
+        else:
+            took_s = now - sent_at
+            counts_at = took_s - (self.own if self.own.known > FEW else self.all_of).usual_s() - self.margin_s / 2
+            counts_at = sent_at + max(counts_at, 0.0)
+            self.own.count(took_s)
+            self.all_of.count(took_s)
+        for i in range(self.count):
+            soonest = min(soonest, (<Bucket>self.tolls[i].bucket).over(self.tolls[i].weight, counts_at))
+        if soonest != INFINITY and soonest < <double>self.ledger.wake_at:
             self.keeper.serve()
         return now
 
@@ -255,8 +251,8 @@ cdef class Gate:
         self.requests += 1
         return granted_at
 
-    cpdef put_back(self, double taken_at):
+    cpdef put_back(self):
         self.requests -= 1
-        self.ledger.put_back(self.plan, taken_at)
+        self.ledger.put_back(self.plan)
         if self.ledger.waiting:
             self.keeper.serve()

@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING, Protocol
 
-from mexc_async.core.bucket import UNCLAIMED
+from mexc_async.core.bucket import Bucket
 from mexc_async.core.endpoint import Route
 from mexc_async.core.kind import compiled
 from mexc_async.core.limiter import Ledger, Plan
@@ -18,7 +17,11 @@ from mexc_async.core.limiter import Ledger, Plan
 _FEW = 20
 """With fewer requests of a kind, what is known of all kinds tells more about how long one takes at least."""
 _FORGET = 0.001
-"""How fast a least duration grows towards what is seen."""
+"""How fast a least duration grows towards what is seen,"""
+_FORGET_S = 0.000_01
+"""and by how much at most with each request: a stall of hundreds must not pass for the usual."""
+_USUAL_S = 0.5
+"""More is no usual round trip: all of it may have been the way."""
 
 
 class LimitKeeper(Protocol):
@@ -40,13 +43,21 @@ class PureDuration:
         self.known = 0
         self.least_s = inf
 
+    def count(self, took_s: float) -> None:
+        """Take in how long a request took."""
+        self.known += 1
+        if took_s < self.least_s:
+            self.least_s = took_s
+        else:  # the way may have become longer for good
+            self.least_s += min((took_s - self.least_s) * _FORGET, _FORGET_S)
+
 
 class PureGate:
     """Each acquire ends with one `release` or one `put_back`."""
 
     __slots__ = (
-        "_connections", "_keeper", "_late_s", "_ledger", "_margin_s", "_most_slots", "_now", "_quick", "_seen",
-        "_slots", "plan", "requests", "route", "waited", "waited_s",
+        "_connections", "_keeper", "_late_s", "_ledger", "_longest_way_s", "_margin_s", "_most_slots", "_now", "_quick",
+        "_seen", "plan", "requests", "route", "waited", "waited_s",
     )  # fmt: skip
 
     def __init__(
@@ -64,40 +75,38 @@ class PureGate:
         self._keeper = keeper
         self._margin_s = ledger.limits.margin_s
         self._late_s = self._margin_s / 4
+        self._longest_way_s = ledger.limits.longest_way_s
         self._seen = PureDuration(), all_of
         """Of this route and of all."""
         self._connections = ledger.connections
-        self._slots, self._most_slots = ledger.connections.spent, ledger.connections.budget
-        self._quick = [(b.spent, b.budget - weight, b.period_s, weight) for b, weight in self.plan.windows]
-        """(spent, most that this may hold before, window, weight)."""
+        self._most_slots = ledger.connections.budget
+        self._quick = [(b, b.budget - weight, weight) for b, weight in self.plan.windows]
+        """(limit, most that this may hold before, weight)."""
 
     def try_acquire(self, now: float) -> bool:
         """Take what the route costs if there is room at `now`, which the clock just told, and nobody waits for it."""
-        slots = self._slots
-        if now < self._ledger.clear_from or len(slots) >= self._most_slots:
+        connections = self._connections
+        if now < self._ledger.clear_from or connections.held >= self._most_slots:
             if self._ledger.try_acquire(self.plan, now) > 0:
                 return False
             self.requests += 1
             return True
-        for spent, most, period_s, weight in self._quick:
-            if len(spent) > most:  # looked at only when it seems used up
-                del spent[: bisect_right(spent, now)]
-                if len(spent) > most:
-                    return self._refuse(spent, now)
-            if weight == 1:
-                spent.append(now + period_s)
-            else:
-                spent.extend((now + period_s,) * weight)
-        slots.append(inf)
+        for bucket, most, weight in self._quick:
+            if bucket.held + len(bucket.spent) > most:  # looked at only when it seems used up
+                bucket.settle(now)
+                if bucket.held + len(bucket.spent) > most:
+                    return self._refuse(bucket)
+            bucket.held += weight
+        connections.held += 1
         self.requests += 1
         return True
 
-    def _refuse(self, used_up: list[float], now: float) -> bool:
+    def _refuse(self, used_up: Bucket) -> bool:
         """Put back what was taken before a limit turned out to be used up."""
         for bucket, weight in self.plan.windows:
-            if bucket.spent is used_up:
+            if bucket is used_up:
                 break
-            bucket.put_back(weight, now)
+            bucket.put_back(weight)
         return False
 
     async def acquire(self, max_wait_s: float | None = None) -> float:
@@ -114,41 +123,37 @@ class PureGate:
     def sent(self, taken_at: float) -> float:
         """The request goes out now; returns when it counts from: now, if it was let go noticeably earlier."""
         now = self._now()
-        if now - taken_at <= self._late_s:
-            return taken_at
-        self._ledger.sent_late(self.plan, taken_at, now)
-        return now
+        return taken_at if now - taken_at <= self._late_s else now
 
-    def release(self, sent_at: float) -> float:
-        """The request that counts from `sent_at` ended, whatever its outcome: its connection is free. Returns now.
+    def release(self, sent_at: float, is_answered: bool = True) -> float:
+        """End the request that was sent at `sent_at`: its connection is free, and its tokens come back. Returns now.
 
-        What it took longer than others of its kind, it may have spent on its way to the exchange, which counts it on
-        arrival. Beyond half of the margin (the rest is for what this cannot tell) it is therefore counted from the
-        latest moment at which a request of the usual, least duration would have been sent. As long as that is not
-        known, all of the time may have been the way.
+        What an answered one took longer than others of its kind, it may have spent on its way to the exchange, which
+        counts it on arrival. Beyond half of the margin (the rest is for what this cannot tell) it is therefore counted
+        from the latest moment at which a request of the usual, least duration would have been sent. As long as that is
+        not known, all of the time may have been the way.
+
+        One without an answer may still arrive, until the longest time that a way takes is over.
         """
         now = self._now()
-        took_s = now - sent_at
-        own, all_of = self._seen
-        known = own if own.known > _FEW else all_of
-        late_s = took_s - (known.least_s if known.known > _FEW else 0.0) - self._margin_s / 2
-        if late_s > 0:
-            self._ledger.sent_late(self.plan, sent_at, sent_at + late_s)
-        for seen in self._seen:
-            seen.known += 1
-            if took_s < seen.least_s:
-                seen.least_s = took_s
-            else:  # the way may have become longer for good
-                seen.least_s += (took_s - seen.least_s) * _FORGET
-        self._slots.pop()
-        if self._connections.claimed_by != UNCLAIMED:
+        if not is_answered:
+            counts_at = max(now, sent_at + self._longest_way_s)
+        else:
+            took_s = now - sent_at
+            own, all_of = self._seen
+            known = own if own.known > _FEW else all_of
+            usual_s = known.least_s if known.known > _FEW and known.least_s <= _USUAL_S else 0.0
+            counts_at = sent_at + max(took_s - usual_s - self._margin_s / 2, 0.0)
+            own.count(took_s)
+            all_of.count(took_s)
+        if self._ledger.end(self.plan, counts_at):
             self._keeper.serve()
         return now
 
-    def put_back(self, taken_at: float) -> None:
+    def put_back(self) -> None:
         """The request ended before any of it was sent: what it took is free again."""
         self.requests -= 1
-        self._ledger.put_back(self.plan, taken_at)
+        self._ledger.put_back(self.plan)
         if self._ledger.waiting:
             self._keeper.serve()
 

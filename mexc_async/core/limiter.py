@@ -63,7 +63,7 @@ class Ledger:
         # Every request pays these two, so that a ban or a full pool holds back everything in any profile.
         self._client = self.buckets.setdefault("client", bucket("client", inf, 0.0))
         self.connections = self.buckets[CONNECTIONS] = bucket(CONNECTIONS, limits.max_in_flight, inf)
-        """One slot for each request on the wire; who ends one calls its `free`."""
+        """One slot for each request on the wire."""
         self._plans: dict[tuple[tuple[Cost, ...], Priority], Plan] = {}
         self._seq = 0
         self._closed_until = -inf
@@ -99,11 +99,11 @@ class Ledger:
             if bucket.claimed_by <= plan.priority or bucket.wait(weight, now) > 0:
                 return self.wait(plan, now)
         for bucket, weight in plan.costs:
-            bucket.take(weight, now)
+            bucket.take(weight)
         return 0.0
 
     def wait(self, plan: Plan, now: float) -> float:
-        """Seconds until it is worth asking again, for who tried in vain."""
+        """Seconds until it is worth asking again, for who tried in vain; inf if only the end of a request can tell."""
         own = max(bucket.wait(weight, now) for bucket, weight in plan.costs)
         if any(bucket.claimed_by <= plan.priority for bucket, _ in plan.costs):
             return max(own, self.wake_at - now, 1e-9)
@@ -145,7 +145,7 @@ class Ledger:
             longest = max(wait for wait, _ in waits)
             if free and longest <= 0:
                 for bucket, weight in plan.costs:
-                    bucket.take(weight, now)
+                    bucket.take(weight)
                 self.leave(head)
                 served.append(head)
                 if following := self._head(plan):
@@ -171,16 +171,17 @@ class Ledger:
             queue.popleft()
         return queue[0] if queue else None
 
-    def put_back(self, plan: Plan, taken_at: float) -> None:
-        """A request was given up before anything was sent: what it took at `taken_at` is as if never taken."""
+    def put_back(self, plan: Plan) -> None:
+        """Give back what a request took of which nothing was sent. Call `serve` next."""
         for bucket, weight in plan.costs:
-            bucket.put_back(weight, taken_at)
+            bucket.put_back(weight)
 
-    def sent_late(self, plan: Plan, taken_at: float, sent_at: float) -> None:
-        """A request that passed at `taken_at` counts from `sent_at`, later, because that is how the exchange counts."""
-        for bucket, weight in plan.windows:
-            bucket.put_back(weight, taken_at)
-            bucket.take(weight, sent_at)
+    def end(self, plan: Plan, counts_at: float) -> bool:
+        """End a request, which counts from `counts_at`. True if somebody may go sooner by it: call `serve` next."""
+        soonest = inf
+        for bucket, weight in plan.costs:
+            soonest = min(soonest, bucket.end(weight, counts_at))
+        return soonest < self.wake_at
 
     def close(self, names: Iterable[str], until: float) -> None:
         """Let nothing through these limits before `until`; the client-wide one stands for everything."""

@@ -59,10 +59,14 @@ class Limits(Struct, frozen=True):
     max_in_flight: int = MAX_IN_FLIGHT
     max_waiting: int = 10_000
     """Requests that may wait; one more is refused with RateLimited."""
+    longest_way_s: float = 10.0
+    """How long after its sending a request that ended without an answer may still arrive."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.margin_s <= 10:
             raise ConfigError(f"margin_s {self.margin_s!r} must be from 0 to 10")
+        if not 0 <= self.longest_way_s <= 600:
+            raise ConfigError(f"longest_way_s {self.longest_way_s!r} must be from 0 to 600")
         if self.max_in_flight < 1 or self.max_waiting < 0:
             raise ConfigError("max_in_flight must be at least 1 and max_waiting at least 0")
 
@@ -122,6 +126,7 @@ class Limits(Struct, frozen=True):
         *,
         margin_s: float = 0.020,
         max_in_flight: int = MAX_IN_FLIGHT,
+        longest_way_s: float = 10.0,
         **budgets: int | tuple[int, float] | None,
     ) -> Limits:
         """A profile with other budgets: `custom(orders=24, ip=(600, 10.0), uid=None)`; None takes a limit away."""
@@ -138,7 +143,13 @@ class Limits(Struct, frozen=True):
                 raise ConfigError(f"limit {name}: {budget!r} must be a budget or (budget, seconds)")
             amount, window_s = budget if isinstance(budget, tuple) else (budget, row.window_s)
             table[name] = Limit(name, amount, window_s, row.scope, "set by the user")
-        return cls("custom", tuple(table.values()), margin_s, max_in_flight)
+        return cls(
+            "custom",
+            tuple(table.values()),
+            margin_s=margin_s,
+            max_in_flight=max_in_flight,
+            longest_way_s=longest_way_s,
+        )
 
 
 PROFILES = {

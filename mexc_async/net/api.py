@@ -10,6 +10,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
+from functools import partial
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from msgspec.structs import replace
@@ -17,6 +18,7 @@ from msgspec.structs import replace
 from mexc_async.core.clock import Sample
 from mexc_async.core.credentials import Credentials
 from mexc_async.core.endpoint import Auth, Money, Priority, Request, Route, result_type
+from mexc_async.core.gate import Gate
 from mexc_async.core.kind import compiled
 from mexc_async.core.reply import Reply, decode, decode_json, decoder, error_of
 from mexc_async.core.retry import RetryPolicy
@@ -37,7 +39,7 @@ from mexc_async.net.hooks import Hooks, OddItems, RequestDone, logger
 from mexc_async.net.journal import Journal
 from mexc_async.net.lane import Lane
 from mexc_async.net.limiter import RateLimiter
-from mexc_async.net.pool import Transport
+from mexc_async.net.pool import Carrier, Transport
 from mexc_async.net.rules import RuleBook
 from mexc_async.net.tasks import Tasks
 from mexc_async.net.way import Ahead, Way, signed
@@ -305,13 +307,14 @@ class Api:
         status: int | None = None
         failure: MexcError | None = None
         answer: object = None
-        call.sent_s = 0.0
+        call.sent_s, call.carrier = 0.0, None
         call.asked_s = asked_at = taken_at = self.limiter.now()
         has_waited = not gate.try_acquire(asked_at)
         if has_waited:
             taken_at = await gate.acquire(options.max_wait_s)
 
-        def on_connected() -> None:
+        def on_connected(carrier: Carrier | None) -> None:
+            call.carrier = carrier
             call.sent_s = gate.sent(taken_at)
 
         try:
@@ -321,11 +324,10 @@ class Api:
                 target = self.target(call, options, attempt, way)
                 send, body = (call.via or way.transport).send, body_of(call) if route.json_body else b""
                 reply = await send(way.method, target, way.headers, options.timeout_s, on_connected, body)
-            finally:
-                if call.sent_s:
-                    call.ended_s = gate.release(call.sent_s)
-                else:
-                    gate.put_back(taken_at)
+            except BaseException:
+                self.unanswered(call, gate)
+                raise
+            call.ended_s = gate.release(call.sent_s)
             status = reply.status
             answer = self.value(call, reply)
             return answer
@@ -335,6 +337,15 @@ class Api:
         finally:
             if self.journal is not None or self.hooks.listeners:
                 self.tell(call, attempt, (asked_at, taken_at), status, failure, answer)
+
+    def unanswered(self, call: Call, gate: Gate) -> None:
+        """Give back what an attempt took whose caller got no answer; what is still under way keeps it until it ends."""
+        if not call.sent_s:
+            gate.put_back()
+        elif call.carrier is None:
+            gate.release(call.sent_s, is_answered=False)
+        else:
+            call.carrier.when_ended(partial(gate.release, call.sent_s))
 
     def tell(
         self,

@@ -13,7 +13,7 @@ from mexc_async.core.endpoint import Request, Route, result_type
 from mexc_async.core.kind import compiled
 from mexc_async.core.query import encode
 from mexc_async.errors import ConfigError, MexcError, OutcomeUnknown
-from mexc_async.net.pool import Transport
+from mexc_async.net.pool import Carrier, Transport
 
 RECV_WINDOW_MS = 5_000
 """MEXC's default."""
@@ -69,7 +69,9 @@ class PureCall(Struct):
     sent_s: float = 0.0
     """When its latest attempt was sent, by the monotonic clock; 0 if it was not."""
     ended_s: float = 0.0
-    """When that ended."""
+    """When that was answered."""
+    carrier: Carrier | None = None
+    """The connection that carries it, where that can tell its end."""
 
 
 if TYPE_CHECKING:

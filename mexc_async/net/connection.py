@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import select
+import socket
+import struct
 from bisect import insort
 from collections.abc import Callable
 from math import inf
@@ -27,6 +29,8 @@ _PATIENCE_S = 0.5
 """An address that lets a request wait for so long is passed over until it has proven itself again."""
 _LOOK_S = 1.0
 """Before a connection that was unused for so long is used, it is looked at: the loop may not have seen its end yet."""
+_AT_ONCE = struct.pack("ii", 1, 0)
+"""To close without lingering, by a reset."""
 nearness_of = attrgetter("nearness")
 
 
@@ -56,6 +60,8 @@ class PureWire:
         """Of the request under way."""
         self.answer: asyncio.Future[Reply] | None = None
         """What waits for the answer."""
+        self.on_end: Callable[[bool], object] | None = None
+        """Whom the end of the request under way concerns beside that."""
         self.is_partial = False
         """Whether a part of it has come."""
         self.timer: asyncio.TimerHandle | None = None
@@ -89,6 +95,10 @@ class PureWire:
 
     def read(self, data: bytes) -> None:
         """Take in what is no whole ordinary answer, or any."""
+        raise NotImplementedError
+
+    def ended(self, is_answered: bool) -> None:
+        """The request under way ended."""
         raise NotImplementedError
 
     def watch(self, seconds: float) -> None:
@@ -141,6 +151,7 @@ class Connection(Wire, asyncio.Protocol):
         self.answer = None
         if not answer.done():  # or else its caller was cancelled
             answer.set_result(reply)
+        self.ended(True)
         if self._reader.is_reusable:
             self.free()
         else:
@@ -168,6 +179,7 @@ class Connection(Wire, asyncio.Protocol):
                     text = f"the connection ended before the answer was complete ({kind})"
                     answer.set_exception(ConnectionLost(text))
         self._lane.gone(self)
+        self.ended(False)
 
     # What the lane calls
 
@@ -188,10 +200,31 @@ class Connection(Wire, asyncio.Protocol):
     def close(self, error: MexcError | None = None) -> None:
         """End it; whoever waits for an answer gets `error`."""
         answer, self.answer = self.answer, None
-        if answer is not None and not answer.done() and error is not None:
-            answer.set_exception(error)
+        if answer is not None:
+            self._drop_unsent()
+            if not answer.done() and error is not None:
+                answer.set_exception(error)
         self._lane.forget(self)
         self.transport.abort()
+        self.ended(False)
+
+    def _drop_unsent(self) -> None:
+        """Have the kernel forget what it has not got through: it would try for minutes after the connection's end."""
+        if not self.transport.is_closing():
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+
+    def when_ended(self, on_end: Callable[[bool], object]) -> None:
+        """Call `on_end`, once, when the request under way ends, or now if it has: with True if it was answered."""
+        if self.answer is not None and self.on_end is None:
+            self.on_end = on_end
+        else:  # what is open and waits for nothing has its answers
+            on_end(self.answer is None and not self.transport.is_closing())
+
+    def ended(self, is_answered: bool) -> None:
+        """The request under way ended."""
+        on_end, self.on_end = self.on_end, None
+        if on_end is not None:
+            on_end(is_answered)
 
     def watch(self, seconds: float) -> None:
         """One timer, which outlives requests that are answered in time."""

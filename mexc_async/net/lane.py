@@ -26,7 +26,7 @@ from mexc_async.errors import (
 )
 from mexc_async.net.addresses import Address, Addresses
 from mexc_async.net.connection import Connection, nearness_of
-from mexc_async.net.pool import PoolConfig
+from mexc_async.net.pool import OnConnected, PoolConfig
 from mexc_async.net.tasks import Tasks
 
 _HEAD_START_S = 0.25
@@ -65,7 +65,7 @@ class Lane:
         target: str,
         headers: Mapping[str, str],
         timeout_s: float | None,
-        on_connected: Callable[[], None],
+        on_connected: OnConnected,
         body: bytes = b"",
     ) -> Awaitable[Reply]:
         """Send one request, once, and read its whole answer.
@@ -79,7 +79,7 @@ class Lane:
         connection = self._take(now)
         if connection is None:
             return self._send_cold(data, timeout_s, on_connected)
-        on_connected()
+        on_connected(connection)
         return connection.request(data, timeout_s, now)
 
     def written(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> bytes:
@@ -95,14 +95,14 @@ class Lane:
             self._headers, self._frames = headers, {}
         return self._frames.get(method) or self._frame(method)
 
-    async def _send_cold(self, data: bytes, timeout_s: float, on_connected: Callable[[], None]) -> Reply:
+    async def _send_cold(self, data: bytes, timeout_s: float, on_connected: OnConnected) -> Reply:
         now = monotonic()
         deadline = now + timeout_s
         self.on_cold()
         while (connection := self._take(now)) is None:
             await self.open(deadline - now)
             now = monotonic()
-        on_connected()
+        on_connected(connection)
         return await connection.request(data, max(deadline - now, 0.001), now)
 
     def _take(self, now: float) -> Connection | None:
@@ -287,14 +287,14 @@ class Over:
         target: str,
         headers: Mapping[str, str],
         timeout_s: float | None,
-        on_connected: Callable[[], None],
+        on_connected: OnConnected,
         body: bytes = b"",
     ) -> Reply:
         """Send one request over the connection. Raises ConnectFailed if it is not free."""
         lane, connection = self._lane, self._connection
         data = lane.written(method, target, headers, body)
         lane.claim(connection)
-        on_connected()
+        on_connected(connection)
         sent_at = monotonic()
         reply = await connection.request(data, timeout_s or lane.config.timeouts.total_s, sent_at)
         lane.measured(connection, monotonic() - sent_at)

@@ -106,13 +106,13 @@ class RateLimiter:
         """What `Gate.sent` does."""
         return self.gate(route).sent(taken_at)
 
-    def release(self, route: Route, sent_at: float) -> float:
+    def release(self, route: Route, sent_at: float, is_answered: bool = True) -> float:
         """What `Gate.release` does."""
-        return self.gate(route).release(sent_at)
+        return self.gate(route).release(sent_at, is_answered)
 
-    def put_back(self, route: Route, taken_at: float) -> None:
+    def put_back(self, route: Route) -> None:
         """What `Gate.put_back` does."""
-        self.gate(route).put_back(taken_at)
+        self.gate(route).put_back()
 
     def penalise(self, route: Route, status: int, seconds: float) -> None:
         """The exchange answered 429 or 418: let nothing through for `seconds`.
@@ -198,7 +198,7 @@ class RateLimiter:
                 granted_at = await future
         except BaseException as error:
             if waiter.gone and future.done() and not future.cancelled() and not future.exception():
-                ledger.put_back(plan, future.result())
+                ledger.put_back(plan)
             ledger.leave(waiter)
             self.serve()
             if isinstance(error, TimeoutError):
@@ -221,7 +221,7 @@ class RateLimiter:
         for waiter in self._ledger.serve(now):
             future = self._futures[waiter]
             if future.done():  # cancelled in this very moment
-                self._ledger.put_back(waiter.plan, now)
+                self._ledger.put_back(waiter.plan)
             else:
                 future.set_result(now)
         if self._timer is not None:

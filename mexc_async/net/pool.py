@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from math import inf
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import aiohttp
 from msgspec import Struct
@@ -36,6 +36,18 @@ _UNASKED = 100
 _on_connected: ContextVar[Callable[[], None]] = ContextVar("on_connected")
 
 
+class Carrier(Protocol):
+    """A connection that carries a request to its end, also when its caller is cancelled."""
+
+    def when_ended(self, on_end: Callable[[bool], object]) -> None:
+        """Call `on_end`, once, when the request under way ends, or now if it has: with True if it was answered."""
+        ...
+
+
+OnConnected: TypeAlias = Callable[[Carrier | None], object]
+"""Called right before a request's first byte may leave, with its connection if that can tell when the request ends."""
+
+
 class Transport(Protocol):
     """What the request pipeline needs of a way onto the wire."""
 
@@ -45,7 +57,7 @@ class Transport(Protocol):
         target: str,
         headers: Mapping[str, str],
         timeout_s: float | None,
-        on_connected: Callable[[], None],
+        on_connected: OnConnected,
         body: bytes = b"",
     ) -> Awaitable[Reply]:
         """Send one request, once. `on_connected` is called right before its first byte may leave."""
@@ -158,7 +170,7 @@ class Pool:
         target: str,
         headers: Mapping[str, str],
         timeout_s: float | None,
-        on_connected: Callable[[], None],
+        on_connected: OnConnected,
         body: bytes = b"",
     ) -> Reply:
         """Send one request, once, and read its whole answer.
@@ -170,7 +182,7 @@ class Pool:
         def mark() -> None:
             nonlocal connected
             connected = True
-            on_connected()
+            on_connected(None)  # aiohttp closes a cancelled request's connection
 
         session = self._session or self._open()
         token = _on_connected.set(mark)

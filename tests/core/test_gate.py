@@ -81,7 +81,7 @@ class Player:
 
     def end(self, pick: int) -> None:
         gate, at, was_sent = self.live.pop(pick % len(self.live))
-        self.seen.append(gate.release(at) if was_sent else gate.put_back(at))
+        self.seen.append(gate.release(at, pick % 4 > 0) if was_sent else gate.put_back())
 
     def leave(self, pick: int) -> None:
         waiter, _ = self.waiting.pop(pick % len(self.waiting))
@@ -144,7 +144,7 @@ def test_both_kinds_count_long_calls_from_the_same_moment(calls: list[tuple[int,
     st.integers(1, 40),
     st.lists(
         st.tuples(
-            st.sampled_from(["take", "take", "put_back", "settle", "free"]), st.integers(1, 9), st.integers(0, 9)
+            st.sampled_from(["take", "take", "put_back", "settle", "end", "end"]), st.integers(1, 9), st.integers(0, 9)
         ),
         max_size=150,
     ),
@@ -153,22 +153,25 @@ def test_both_kinds_count_long_calls_from_the_same_moment(calls: list[tuple[int,
 def test_both_kinds_of_bucket_count_the_same_in_any_order_of_time(
     budget: int, steps: list[tuple[str, int, int]], period_s: float
 ) -> None:
-    """Time goes back, too; `used` is what was settled, so that it tells what is kept."""
+    """Requests end in any order; `used` is what was settled, so that it tells what is kept."""
     pure, other = PureBucket("x", budget, period_s), Bucket("x", budget, period_s)
+    outcomes: list[float] = []
     for number, (what, weight, jitter) in enumerate(steps):
         now = number * 0.01 + jitter * 0.125
         for bucket in (pure, other):
             if what == "settle":
                 bucket.settle(now)
-            elif what != "free":
-                getattr(bucket, what)(weight, now)
-            elif bucket.used:
-                bucket.free()
-        assert pure.used == other.used
+            elif what == "take":
+                bucket.take(weight)
+            elif what == "put_back" and bucket.held >= weight:
+                bucket.put_back(weight)
+            elif what == "end" and bucket.held >= weight:
+                outcomes.append(bucket.end(weight, now))
+        assert outcomes[::2] == outcomes[1::2]
+        assert (pure.used, pure.held) == (other.used, other.held)
         for weight in range(1, min(budget, 9) + 1):
             at = pure.spent[0] - 1e-3 if pure.spent else now  # nothing is put back by looking
-            if pure.used + weight - budget <= pure.used:
-                assert pure.wait(weight, at) == other.wait(weight, at)
+            assert pure.wait(weight, at) == other.wait(weight, at)
 
 
 @both_kinds
@@ -177,6 +180,9 @@ def test_a_token_is_back_exactly_one_window_and_the_margin_later(kind: Any, marg
     player = Player(limits(limit("a", 3), limit("b", 2), limit("c", 2), margin_s=margin_s), kind)
     gate = player.gates[6]
     assert [gate.try_acquire(START + later) for later in (0.0, 0.5, 0.5)] == [True, True, False]
+    assert not gate.try_acquire(START + 100.0), "neither has ended"
+    player.ledger.end(gate.plan, START + 0.5)
+    player.ledger.end(gate.plan, START)
     assert not gate.try_acquire(START + 0.999 + margin_s)
     assert [gate.try_acquire(START + later + margin_s) for later in (1.0, 1.0, 1.5)] == [True, False, True]
 
@@ -217,8 +223,10 @@ def test_the_end_of_a_request_lets_go_who_waits_for_its_connection(kind: Any) ->
 
 @both_kinds
 def test_freeing_more_than_was_taken_is_refused(kind: Any) -> None:
-    with pytest.raises(IndexError):
-        kind[0]("connections", 5, inf).free()
+    bucket = kind[0]("connections", 5, inf)
+    for back, given in ((bucket.put_back, (1,)), (bucket.end, (1, START))):
+        with pytest.raises(ValueError, match="more of limit connections comes back than was taken"):
+            back(*given)
 
 
 @both_kinds
@@ -259,7 +267,10 @@ def test_awaiting_room_that_is_there_suspends_nobody_and_else_asks_who_keeps_the
     assert outcome(gate.acquire()) == START
     assert (gate.requests, player.seen) == (1, [])
     assert outcome(gate.acquire(2.5)) == START + 7.0
-    assert (gate.requests, player.seen) == (2, [(gate.route, pytest.approx(1.02), START, 2.5)])
+    assert (gate.requests, player.seen) == (2, [(gate.route, inf, START, 2.5)])
+    gate.release(START)
+    assert outcome(gate.acquire(2.5)) == START + 7.0
+    assert player.seen[1:] == [(gate.route, pytest.approx(1.02), START, 2.5)]
 
 
 @both_kinds

@@ -1,4 +1,4 @@
-"""The ledger in simulated time: whatever is asked, given up, counted late or closed, its promises hold."""
+"""The ledger in simulated time: whatever is asked, given up, ended late or never, or closed, its promises hold."""
 
 from __future__ import annotations
 
@@ -64,6 +64,8 @@ class World:
     """Plays the edge's part: asks, waits in line, wakes the ledger when it says so, and ends requests."""
 
     limits: Limits
+    ends_at_once: bool = False
+    """Whether requests end in the moment in which they pass."""
     now: float = START
     waiting: list[Asked] = field(default_factory=list)
     live: list[Asked] = field(default_factory=list)
@@ -79,7 +81,8 @@ class World:
         plan = self.ledger.plan(what)
         wait = self.ledger.try_acquire(plan, self.now)
         if wait == 0:
-            self._grant(asked)
+            if self._grant(asked):
+                self.serve()
         else:
             assert wait > 0
             asked.waiter = self.ledger.join(plan, self.now)
@@ -90,10 +93,13 @@ class World:
 
     def serve(self) -> None:
         by_waiter = {asked.waiter: asked for asked in self.waiting}
+        is_sooner = False
         for waiter in self.ledger.serve(self.now):
             asked = by_waiter[waiter]
             self.waiting.remove(asked)
-            self._grant(asked)
+            is_sooner |= self._grant(asked)
+        if is_sooner:
+            self.serve()
         assert self.ledger.waiting == len(self.waiting)
         if not self.waiting:
             assert self.ledger.wake_at == inf
@@ -114,24 +120,29 @@ class World:
         self.serve()
 
     def end(self, asked: Asked) -> None:
-        self.live.remove(asked)
-        if self.ledger.connections.free():
+        if self._end(asked):
             self.serve()
+
+    def end_late(self, asked: Asked) -> None:
+        """It may have been on its way until now."""
+        asked.counts_at = self.now
+        self.end(asked)
+
+    def lose(self, asked: Asked) -> None:
+        """It ends without an answer and may be on its way for long."""
+        asked.counts_at = self.now + 1.5
+        self.end(asked)
 
     def put_back(self, asked: Asked) -> None:
-        assert asked.taken_at is not None
         self.live.remove(asked)
         asked.is_void = True
-        self.ledger.put_back(self.ledger.plan(asked.route), asked.taken_at)
+        self.ledger.put_back(self.ledger.plan(asked.route))
         self.serve()
 
-    def send_late(self, asked: Asked) -> None:
-        """Count from now, unless that happened before."""
-        assert asked.taken_at is not None
-        if asked.counts_at == asked.taken_at:
-            self.ledger.sent_late(self.ledger.plan(asked.route), asked.taken_at, self.now)
-            asked.counts_at = self.now
-            self.serve()
+    def _end(self, asked: Asked) -> bool:
+        assert asked.counts_at is not None
+        self.live.remove(asked)
+        return self.ledger.end(self.ledger.plan(asked.route), asked.counts_at)
 
     def close(self, names: list[str], seconds: float) -> None:
         for name in names:
@@ -152,7 +163,8 @@ class World:
                 self.serve()
         raise AssertionError(f"{len(self.waiting)} requests are never served")
 
-    def _grant(self, asked: Asked) -> None:
+    def _grant(self, asked: Asked) -> bool:
+        """It passes. True if it ended at once and somebody may go sooner by that."""
         asked.taken_at = asked.counts_at = self.now
         self.live.append(asked)
         self.log.append(asked)
@@ -162,6 +174,7 @@ class World:
         for other in self.waiting:
             if other.order < asked.order and other.limits == asked.limits:
                 raise AssertionError(f"request {asked.number} passed request {other.number} of the same limits")
+        return self.ends_at_once and self._end(asked)
 
     def check_windows(self) -> None:
         """No half-open window [t, t + window) of any limit holds more than its budget."""
@@ -179,9 +192,12 @@ class World:
     def check_books_balance(self) -> None:
         """Once every window is over, nothing is lost and nothing is left."""
         self.now += 100.0
+        for asked in list(self.live):
+            self.end(asked)
+        self.now += 100.0
         for bucket in self.ledger.buckets.values():
             bucket.settle(self.now)
-            assert bucket.used == (len(self.live) if bucket.name == CONNECTIONS else 0)
+            assert bucket.used == 0
 
 
 ROUTES = [
@@ -224,7 +240,7 @@ OPERATIONS: st.SearchStrategy[list[tuple[str, Any]]] = st.lists(
         ASK,
         ASK,
         ADVANCE,
-        st.tuples(st.sampled_from(["leave", "end", "put_back"]), PICK),
+        st.tuples(st.sampled_from(["leave", "end", "end", "end_late", "lose", "put_back"]), PICK),
         CLOSE,
     ),
     max_size=60,
@@ -241,7 +257,7 @@ def play(world: World, operations: list[tuple[str, Any]]) -> None:
             world.close([how[0]], how[1])
         elif what == "leave" and world.waiting:
             world.leave(world.waiting[how % len(world.waiting)])
-        elif what in ("end", "put_back", "send_late") and world.live:
+        elif what in ("end", "end_late", "lose", "put_back") and world.live:
             getattr(world, what)(world.live[how % len(world.live)])
 
 
@@ -257,44 +273,6 @@ def test_no_window_overflows_nobody_is_forgotten_and_the_books_balance(
     world.check_books_balance()
 
 
-@settings(max_examples=150, deadline=None)
-@given(
-    TABLES,
-    st.lists(
-        st.one_of(ASK, ASK, ASK, st.tuples(st.just("advance"), st.sampled_from([0.001, 0.02, 0.1, 0.25]))), max_size=60
-    ),
-)
-def test_windows_hold_for_requests_that_are_sent_some_time_after_they_were_let_go(
-    table: Limits, operations: list[tuple[str, Any]]
-) -> None:
-    world = World(table)
-    for operation in operations:
-        for asked in list(world.live):
-            if world.now - asked.at > 0.2 and asked.number % 2:
-                world.send_late(asked)
-        play(world, [operation])
-        for asked in list(world.live):  # what is still unsent when its shortest window ends goes now
-            if asked.taken_at is not None and world.now - asked.taken_at >= 0.02:
-                world.send_late(asked)
-    world.drain()
-    world.check_windows()
-    world.check_books_balance()
-
-
-@settings(max_examples=100, deadline=None)
-@given(TABLES, st.lists(st.one_of(ASK, ADVANCE, st.tuples(st.sampled_from(["end", "put_back", "send_late"]), PICK))))
-def test_counting_late_never_forgets_anybody_or_leaves_anything_behind(
-    table: Limits, operations: list[tuple[str, Any]]
-) -> None:
-    world = World(table)
-    for what, how in operations:
-        if what == "put_back" and world.live and world.live[how % len(world.live)].counts_at != START:
-            continue  # what is on its way is not put back
-        play(world, [(what, how)])
-    world.drain()
-    world.check_books_balance()
-
-
 @given(st.integers(1, 50), st.sampled_from([0.5, 1.0, 10.0]), st.sampled_from([0.0, 0.02]))
 def test_idle_client_sends_its_whole_budget_at_once_and_each_token_returns_after_one_window(
     budget: int, window_s: float, margin_s: float
@@ -303,16 +281,20 @@ def test_idle_client_sends_its_whole_budget_at_once_and_each_token_returns_after
     plan = ledger.plan(ORDER)
     spent = [START + i * 0.001 for i in range(budget)]
     assert [ledger.try_acquire(plan, at) for at in spent] == [0.0] * budget
+    assert ledger.try_acquire(plan, START + 100.0) == inf, "as long as none has ended, none comes back"
+    for at in spent:
+        ledger.end(plan, at)
     for at in spent:
         just_before = at + window_s + margin_s - 1e-6
         assert ledger.try_acquire(plan, just_before) == pytest.approx(1e-6, abs=1e-9)
         assert ledger.try_acquire(plan, at + window_s + margin_s) == 0.0
+        ledger.end(plan, at + 1e6)
 
 
 @pytest.mark.parametrize("margin_s", [0.0, 0.02])
 @pytest.mark.parametrize(("budget", "window_s"), [(1, 1.0), (12, 1.0), (100, 1.0), (300, 10.0)])
 def test_full_rate_is_sustained_while_requests_queue(budget: int, window_s: float, margin_s: float) -> None:
-    world = World(limits(limit("orders", budget, window_s), margin_s=margin_s))
+    world = World(limits(limit("orders", budget, window_s), margin_s=margin_s), ends_at_once=True)
     windows = 5
     for _ in range(budget * (windows + 1)):
         world.ask(ORDER)
@@ -322,7 +304,7 @@ def test_full_rate_is_sustained_while_requests_queue(budget: int, window_s: floa
 
 
 def test_full_rate_is_sustained_when_requests_arrive_one_by_one() -> None:
-    world = World(limits(limit("orders", 12), margin_s=0.02))
+    world = World(limits(limit("orders", 12), margin_s=0.02), ends_at_once=True)
     for _ in range(1015):
         world.ask(ORDER)
         world.advance(0.01)
@@ -335,7 +317,7 @@ def test_full_rate_is_sustained_when_requests_arrive_one_by_one() -> None:
 def test_heavy_request_is_served_within_a_window_although_light_ones_keep_coming(
     budget: int, light: int, gaps: list[float]
 ) -> None:
-    world = World(limits(limit("ip", budget)))
+    world = World(limits(limit("ip", budget)), ends_at_once=True)
     for _ in range(budget):
         world.ask(route(Cost("ip", 1)))
     heavy = world.ask(route(Cost("ip", budget)))
@@ -350,7 +332,7 @@ def test_heavy_request_is_served_within_a_window_although_light_ones_keep_coming
 
 def test_heavy_request_of_two_limits_is_not_overtaken_for_ever_by_light_ones_of_either() -> None:
     """Its limits are never both free at the same moment by chance: it has to keep what it claimed."""
-    world = World(limits(limit("a", 2), limit("b", 2)))
+    world = World(limits(limit("a", 2), limit("b", 2)), ends_at_once=True)
     a, b = route(Cost("a")), route(Cost("b"))
     world.ask(a), world.ask(a)
     world.advance(0.5)
@@ -365,7 +347,7 @@ def test_heavy_request_of_two_limits_is_not_overtaken_for_ever_by_light_ones_of_
 
 @given(st.lists(st.sampled_from([0.0, 0.01, 0.3, 1.0]), max_size=60), st.integers(1, 4))
 def test_requests_of_one_kind_are_served_first_come_first(gaps: list[float], budget: int) -> None:
-    world = World(limits(limit("ip", budget)))
+    world = World(limits(limit("ip", budget)), ends_at_once=True)
     for gap in gaps:
         world.ask(MARKET)
         world.advance(gap)
@@ -404,7 +386,9 @@ def test_request_that_shares_no_exhausted_limit_is_not_delayed() -> None:
 @pytest.mark.parametrize("status", ["orders", "uid"])
 def test_waiter_whose_limit_is_closed_gives_up_its_claim_on_limits_that_have_room(status: str) -> None:
     """An order waits for the client-wide limit; a 429 then closes the order limit: market data must go on."""
-    world = World(limits(limit("client", 2), limit("orders", 12), limit("uid", 500), limit("ip", 300)))
+    world = World(
+        limits(limit("client", 2), limit("orders", 12), limit("uid", 500), limit("ip", 300)), ends_at_once=True
+    )
     costs = (Cost("uid"), Cost("orders"))
     world.ask(MARKET), world.ask(MARKET)
     held = [world.ask(route(*costs, priority=priority)) for priority in (Priority.ORDER, Priority.CANCEL)]
@@ -417,7 +401,7 @@ def test_waiter_whose_limit_is_closed_gives_up_its_claim_on_limits_that_have_roo
 
 
 def test_waiter_is_served_first_when_its_closed_limit_opens() -> None:
-    world = World(limits(limit("ip", 10)))
+    world = World(limits(limit("ip", 10)), ends_at_once=True)
     world.close(["ip"], 5.0)
     heavy = world.ask(route(Cost("ip", 10)))
     light = world.ask(MARKET)
@@ -471,52 +455,65 @@ def test_what_is_put_back_can_be_taken_at_once() -> None:
     assert second.taken_at == START
 
 
-def test_putting_back_what_has_come_back_by_itself_invents_nothing() -> None:
+def test_more_than_was_taken_does_not_come_back() -> None:
+    bucket = Bucket("ip", 2, 1.0)
+    bucket.take(1)
+    with pytest.raises(ValueError, match="more of limit ip comes back than was taken"):
+        bucket.put_back(2)
+    with pytest.raises(ValueError, match="more of limit ip comes back than was taken"):
+        bucket.end(2, START)
+    assert bucket.used == 1
+
+
+def test_request_that_has_not_ended_keeps_its_token() -> None:
+    world = World(limits(limit("ip", 1)))
+    stalled = world.ask(MARKET)
+    second = world.ask(MARKET)
+    assert world.ledger.wake_at == inf, "only its end can tell"
+    world.advance(50.0)
+    assert second.taken_at is None
+    world.end(stalled)
+    assert second.taken_at == START + 50.0, "it counts from long ago"
+
+
+def test_request_that_counts_from_its_end_holds_its_token_for_a_window_from_then() -> None:
+    world = World(limits(limit("ip", 1)))
+    stalled = world.ask(MARKET)
+    second = world.ask(MARKET)
+    world.advance(50.0)
+    world.end_late(stalled)
+    assert world.ledger.wake_at == START + 51.0
+    world.advance(1.0)
+    assert second.taken_at == START + 51.0
+
+
+def test_earlier_end_of_a_later_request_sets_the_alarm_and_the_earlier_one_sets_it_forward() -> None:
     world = World(limits(limit("ip", 2)))
     first = world.ask(MARKET)
+    world.advance(0.5)
+    later = world.ask(MARKET)
+    waiting = [world.ask(MARKET), world.ask(MARKET)]
+    world.end(later)
+    assert world.ledger.wake_at == START + 1.5
+    world.end(first)
+    assert world.ledger.wake_at == START + 1.0
     world.advance(1.0)
-    world.ask(MARKET), world.ask(MARKET)
-    world.put_back(first)
-    assert world.ledger.buckets["ip"].used == 2
-    assert world.ledger.try_acquire(world.ledger.plan(MARKET), world.now) == 1.0
+    assert [asked.taken_at for asked in waiting] == [START + 1.0, START + 1.5]
 
 
-def test_putting_back_what_is_due_but_not_settled_yet_counts_once() -> None:
-    bucket = Bucket("ip", 2, 1.0)
-    bucket.take(1, START)
-    bucket.put_back(1, START)
-    bucket.settle(START + 5.0)
-    assert bucket.used == 0
-
-
-def test_request_counted_late_holds_its_token_for_a_window_from_then() -> None:
-    ledger = Ledger(limits(limit("ip", 1)))
+def test_order_of_ends_does_not_change_when_tokens_come_back() -> None:
+    ledger = Ledger(limits(limit("ip", 3)))
     plan = ledger.plan(MARKET)
-    assert ledger.try_acquire(plan, START) == 0.0
-    ledger.sent_late(plan, START, START + 0.4)
-    assert ledger.try_acquire(plan, START + 1.0) == pytest.approx(0.4)
-    assert ledger.try_acquire(plan, START + 1.4) == 0.0
-
-
-def test_request_counted_late_keeps_the_order_in_which_tokens_come_back() -> None:
-    ledger = Ledger(limits(limit("ip", 2)))
-    plan = ledger.plan(MARKET)
-    ledger.try_acquire(plan, START)
-    ledger.try_acquire(plan, START + 0.8)
-    ledger.sent_late(plan, START, START + 0.5)
-    assert ledger.try_acquire(plan, START + 1.2) == pytest.approx(0.3)
-    assert ledger.try_acquire(plan, START + 1.5) == 0.0
-    assert ledger.try_acquire(plan, START + 1.6) == pytest.approx(0.2)
-
-
-def test_request_whose_token_came_back_before_it_was_sent_is_counted_all_the_same() -> None:
-    ledger = Ledger(limits(limit("ip", 1)))
-    plan = ledger.plan(MARKET)
-    ledger.try_acquire(plan, START)
-    ledger.try_acquire(plan, START + 1.0)
-    ledger.sent_late(plan, START, START + 1.5)
-    assert ledger.try_acquire(plan, START + 2.0) == pytest.approx(0.5)
-    assert ledger.try_acquire(plan, START + 2.5) == 0.0
+    for later in (0.0, 0.3, 0.6):
+        assert ledger.try_acquire(plan, START + later) == 0.0
+    for counts_at in (0.3, 0.6, 0.0):
+        ledger.end(plan, START + counts_at)
+    assert [ledger.try_acquire(plan, START + at) for at in (1.0, 1.0, 1.3, 1.6)] == [
+        0.0,
+        pytest.approx(0.3),
+        0.0,
+        0.0,
+    ]
 
 
 def test_free_connections_are_a_limit_of_their_own() -> None:
@@ -533,19 +530,20 @@ def test_free_connections_are_a_limit_of_their_own() -> None:
     assert fourth.taken_at is None
 
 
-def test_end_of_a_request_says_whether_somebody_waits_for_its_connection() -> None:
-    ledger = Ledger(limits(limit("ip", 1), in_flight=2))
-    plan = ledger.plan(MARKET)
-    ledger.try_acquire(plan, START)
+def test_end_of_a_request_says_whether_somebody_may_go_sooner_by_it() -> None:
+    ledger = Ledger(limits(limit("ip", 1), in_flight=3))
+    plan, free = ledger.plan(MARKET), ledger.plan(route())
+    ledger.try_acquire(plan, START), ledger.try_acquire(free, START)
     ledger.join(plan, START)
     ledger.serve(START)
-    assert ledger.connections.free() is False  # the one in line waits for the other limit
+    assert ledger.end(free, START) is False  # the one in line waits for the other limit
+    assert ledger.end(plan, START) is True
     ledger = Ledger(limits(in_flight=1))
     plan = ledger.plan(MARKET)
     ledger.try_acquire(plan, START)
     ledger.join(plan, START)
     ledger.serve(START)
-    assert ledger.connections.free() is True
+    assert ledger.end(plan, START) is True
     assert len(ledger.serve(START)) == 1
 
 
@@ -562,7 +560,7 @@ def test_limits_of_a_route_that_the_profile_does_not_have_cost_nothing() -> None
 
 
 def test_trying_behind_a_line_tells_when_it_is_worth_asking_again() -> None:
-    world = World(limits(limit("ip", 10)))
+    world = World(limits(limit("ip", 10)), ends_at_once=True)
     world.ask(route(Cost("ip", 8)))
     world.advance(0.25)
     world.ask(route(Cost("ip", 5)))
@@ -576,8 +574,7 @@ def test_without_a_budget_nothing_is_remembered_of_requests_that_went_out_late()
     plan = ledger.plan(Route("GET", "/api/v3/depth", costs=(Cost("ip", 3),)))
     for number in range(1000):
         assert ledger.try_acquire(plan, float(number)) == 0.0
-        ledger.sent_late(plan, float(number), number + 0.5)
-        ledger.connections.free()
+        ledger.end(plan, number + 0.5)
     assert [bucket.used for bucket in ledger.buckets.values()] == [0, 0]
 
 
@@ -585,7 +582,7 @@ def test_what_a_request_took_is_put_back_when_another_limit_is_used_up() -> None
     ledger = Ledger(limits(limit("client", 10), limit("ip", 6), limit("orders", 1)))
     both = ledger.plan(route(Cost("ip", 2), Cost("orders")))
     assert ledger.try_acquire(both, START) == 0.0
-    assert ledger.try_acquire(both, START + 0.25) == 0.75
+    assert ledger.try_acquire(both, START + 0.25) == inf
     used = {name: bucket.used for name, bucket in ledger.buckets.items()}
     assert used == {"client": 1, "ip": 2, "orders": 1, CONNECTIONS: 1}
 
@@ -595,6 +592,8 @@ def test_costs_of_the_same_limit_add_up() -> None:
     plan = ledger.plan(route(Cost("ip"), Cost("ip", 2), Cost("client")))
     assert {bucket.name: weight for bucket, weight in plan.costs} == {"client": 2, CONNECTIONS: 1, "ip": 3}
     assert ledger.try_acquire(plan, START) == 0.0
+    assert ledger.try_acquire(plan, START) == inf
+    ledger.end(plan, START)
     assert ledger.try_acquire(plan, START) == 1.0
     with pytest.raises(ConfigError, match="weighs 5; limit ip is 4"):
         ledger.plan(route(Cost("ip", 2), Cost("ip", 3)))

@@ -24,7 +24,7 @@ from mexc_async.net.hooks import Event, Hooks
 from mexc_async.net.hub import StreamSettings
 from mexc_async.net.ledger import OrderSettings
 from mexc_async.net.limiter import RateLimiter
-from mexc_async.net.pool import PoolConfig
+from mexc_async.net.pool import OnConnected, PoolConfig
 from mexc_async.net.tasks import Tasks
 from mexc_async.view import RawView, View
 from mexc_async.wiring import wire_hub, wire_journal, wire_orders
@@ -118,18 +118,18 @@ class FakeTransport:
         target: str,
         headers: Mapping[str, str],
         timeout_s: float | None,
-        on_connected: Callable[[], None],
+        on_connected: OnConnected,
         body: bytes = b"",
     ) -> Reply:
         sent = Sent(method, target, dict(headers), timeout_s, time.monotonic(), body)
         self.sent.append(sent)
         script = self.scripts.get(f"{method} {sent.path}") or self.scripts.get(sent.path)
         if script is None:
-            on_connected()
+            on_connected(None)
             return self._usual(sent)
         answer = script.pop(0) if len(script) > 1 else script[0]
         if not isinstance(answer, ConnectFailed):
-            on_connected()
+            on_connected(None)
         if isinstance(answer, Exception):
             raise answer
         return answer if isinstance(answer, Reply) else await answer(sent)

@@ -53,7 +53,7 @@ async def lane_to(rest: str, **config: Any) -> AsyncIterator[Lane]:
 
 async def send(lane: Lane | Over, target: str = "/x", timeout_s: float | None = None, body: bytes = b"") -> Reply:
     async with asyncio.timeout(10):
-        return await lane.send("POST", target, {}, timeout_s, lambda: None, body)
+        return await lane.send("POST", target, {}, timeout_s, lambda carrier: None, body)
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -171,7 +171,7 @@ async def test_a_short_time_out_is_kept_although_a_long_one_is_being_watched() -
 async def test_a_header_with_a_line_break_is_refused(headers: dict[str, str]) -> None:
     async with lane_to("http://127.0.0.1:1") as lane:
         with pytest.raises(ConfigError, match="line break"):
-            await lane.send("POST", "/x", headers, None, lambda: None)
+            await lane.send("POST", "/x", headers, None, lambda carrier: None)
 
 
 async def test_the_path_of_the_base_url_goes_before_every_target() -> None:

@@ -20,7 +20,7 @@ from mexc_async.errors import (
     ConnectFailed,
     MexcError,
 )
-from mexc_async.net.pool import Pool, PoolConfig, Timeouts
+from mexc_async.net.pool import OnConnected, Pool, PoolConfig, Timeouts
 from mexc_async.net.reach import is_loopback, proxy_for
 from tests.net import raw_server as server
 from tests.net.conftest import Mocked
@@ -50,7 +50,7 @@ async def send(
     *,
     headers: Mapping[str, str] | None = None,
     timeout_s: float | None = None,
-    on_connected: Callable[[], None] = lambda: None,
+    on_connected: OnConnected = lambda carrier: None,
 ) -> Reply:
     async with asyncio.timeout(10):  # a hang is a failure, not a test that never ends
         return await pool.send(method, target, headers or {}, timeout_s, on_connected)

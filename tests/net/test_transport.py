@@ -34,7 +34,7 @@ from mexc_async.errors import (
     TransportError,
 )
 from mexc_async.net.lane import Lane
-from mexc_async.net.pool import Pool, PoolConfig, Timeouts
+from mexc_async.net.pool import OnConnected, Pool, PoolConfig, Timeouts
 from tests.net import raw_server as server
 from tests.net.raw_server import Arrival, Behaviour, RawServer, Way
 
@@ -73,7 +73,7 @@ async def send(
     *,
     headers: Mapping[str, str] | None = None,
     timeout_s: float | None = None,
-    on_connected: Callable[[], None] = lambda: None,
+    on_connected: OnConnected = lambda carrier: None,
 ) -> Reply:
     async with asyncio.timeout(10):  # a hang is a failure, not a test that never ends
         return await pool.send(method, target, headers or {}, timeout_s, on_connected)
@@ -343,7 +343,7 @@ async def test_a_closed_port_is_a_failed_connection() -> None:
         async with pool_to(f"http://127.0.0.1:{taken.getsockname()[1]}") as pool:
             connected: list[bool] = []
             with pytest.raises(ConnectFailed) as caught:
-                await send(pool, on_connected=lambda: connected.append(True))
+                await send(pool, on_connected=lambda carrier: connected.append(True))
     assert caught.value.outcome_known
     assert not connected
 
@@ -363,7 +363,7 @@ async def test_the_transport_says_when_the_first_byte_may_leave() -> None:
     async with RawServer() as raw, pool_to(raw.url) as pool:
         arrived: list[int] = []
         for _ in range(2):
-            await send(pool, on_connected=lambda: arrived.append(len(raw.arrivals)))
+            await send(pool, on_connected=lambda carrier: arrived.append(len(raw.arrivals)))
         assert arrived == [0, 1]
 
 

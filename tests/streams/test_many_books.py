@@ -18,6 +18,7 @@ from mexc_async.core.session import Timing
 from mexc_async.net import sockets
 from mexc_async.net.book import FETCHES, LiveBook
 from mexc_async.net.hub import StreamSettings
+from mexc_async.net.pool import OnConnected
 from mexc_async.net.websocket import Listener, Socket, SocketConfig
 from mexc_async.sim.limits import LIMITS, SlidingWindow
 from mexc_async.spot.channels import depth
@@ -74,10 +75,10 @@ class Exchange:
         target: str,
         headers: Mapping[str, str],
         timeout_s: float | None,
-        on_connected: Callable[[], None],
+        on_connected: OnConnected,
         body: bytes = b"",
     ) -> Reply:
-        on_connected()
+        on_connected(None)
         path, params = urlsplit(target).path, dict(parse_qsl(urlsplit(target).query))
         if path == "/api/v3/depth":
             self.fetched.append(params["symbol"])
