@@ -224,9 +224,9 @@ def test_the_end_of_a_request_lets_go_who_waits_for_its_connection(kind: Any) ->
 @both_kinds
 def test_freeing_more_than_was_taken_is_refused(kind: Any) -> None:
     bucket = kind[0]("connections", 5, inf)
-    for back, given in ((bucket.put_back, (1,)), (bucket.end, (1, START))):
+    for back, arguments in ((bucket.put_back, (1,)), (bucket.end, (1, START))):
         with pytest.raises(ValueError, match="more of limit connections comes back than was taken"):
-            back(*given)
+            back(*arguments)
 
 
 @both_kinds

@@ -361,7 +361,7 @@ def test_who_waits_while_the_bucket_is_closed_goes_on_when_it_opens(run: Run) ->
 async def test_what_was_never_sent_is_free_again() -> None:
     clock = Clock()
     limiter = RateLimiter(table(in_flight=5, a=(1, 60.0)), clock)
-    taken_at = await limiter.acquire(route())
+    await limiter.acquire(route())
     waiting = asyncio.create_task(limiter.acquire(route()))
     await settle()
     clock.now += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import traceback
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
