@@ -1,6 +1,8 @@
 """Orders under a caller's key: the same key gives the same order, also after a time-out, a cancellation or a restart.
 
-The key becomes the client order id, so that the exchange itself remembers which keys were used.
+The key becomes the client order id, so that the exchange itself remembers which keys were used. A repeat must ask for
+the same order in every term; one that does not is refused, by the names of the terms that differ and never by the
+first order's values, which may be another caller's.
 """
 
 from __future__ import annotations
@@ -8,16 +10,18 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from decimal import Decimal
+from typing import NamedTuple
 
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from mexc_async.client import Mexc
 from mexc_async.core.checks import client_id
-from mexc_async.core.orders import OrderState
-from mexc_async.errors import ClientClosed, InvalidRequest, OrderNotFound, OutcomeUnknown, WaitTimeout
+from mexc_async.core.orders import OrderRecord, OrderState
+from mexc_async.errors import ClientClosed, InvalidRequest, MexcError, OrderNotFound, OutcomeUnknown, WaitTimeout
 from mexc_async.net.tracked_order import TrackedOrder
 from mexc_async.spot.trading import NewOrder
 
@@ -25,6 +29,8 @@ EARLIER_S = 6.0
 """How long what an earlier run sent may still be accepted or invisible: MEXC's recvWindow of 5 s, and a lag of 1 s."""
 LONGEST_WAIT_S = 10.0
 MAX_KEY = 255
+MOST_ASKED = 10_000
+"""Orders whose terms are remembered as they were asked for; of earlier ones those count that were sent."""
 
 
 class OrderAnswer(Struct, frozen=True):
@@ -72,6 +78,13 @@ def client_order_id_of(key: str) -> str:
     return key
 
 
+class _Placing(NamedTuple):
+    """An order under way, and what brings it to the exchange."""
+
+    order: NewOrder
+    task: asyncio.Task[TrackedOrder]
+
+
 class KeyedOrders:
     """Places orders under keys. A caller that goes away does not stop its order half-way; the key finds it again."""
 
@@ -79,7 +92,11 @@ class KeyedOrders:
         self._mexc = mexc
         self._is_alone_at = time.monotonic() + earlier_s
         """From then on nothing that an earlier run sent can come to be."""
-        self._placing: dict[str, asyncio.Task[TrackedOrder]] = {}
+        self._placing: dict[str, _Placing] = {}
+        self._asked: dict[str, NewOrder] = {}
+        """What was sent under each key, before it was rounded; the oldest first."""
+        self._reading: asyncio.Task[frozenset[str]] | None = None
+        """Reads the client order ids of what an earlier run left open."""
 
     @property
     def under_way(self) -> int:
@@ -91,7 +108,8 @@ class KeyedOrders:
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 waits = [order.accepted() for order in self._doubtful()]
-                await asyncio.gather(*self._placing.values(), *waits, return_exceptions=True)
+                tasks = [placing.task for placing in self._placing.values()]
+                await asyncio.gather(*tasks, *waits, return_exceptions=True)
         return not self.under_way
 
     def _doubtful(self) -> list[TrackedOrder]:
@@ -104,21 +122,20 @@ class KeyedOrders:
         Two callers with one key at the same time get one order. A key whose order was refused is free again. The
         first orders after a start wait until nothing of an earlier run can be on its way any more.
 
-        Raises InvalidRequest if the key stands for another order, and what placing raises.
+        Raises InvalidRequest if the key stands for an order that differs in any term, and what placing raises.
         """
-        order = replace(order, new_client_order_id=client_order_id_of(key))
-        task = self._placing.get(order.new_client_order_id or "")
-        if task is None:
-            task = self._start(order)
+        name = client_order_id_of(key)
+        order = replace(order, new_client_order_id=name)
+        while (placing := self._placing.get(name)) is not None and _differing(_terms(placing.order), order):
+            await asyncio.wait([placing.task])  # what becomes of that order decides about this one
+        task = self._start(key, order) if placing is None else placing.task
         try:
-            placed = await asyncio.shield(task)
+            return await asyncio.shield(task)
         except asyncio.CancelledError:
             waiter = asyncio.current_task()
             if task.cancelled() and not (waiter and waiter.cancelling()):
                 raise ClientClosed("the client was closed while this order was under way") from None
             raise
-        _check_same(key, placed, order)
-        return placed
 
     async def find(self, key: str, symbol: str) -> TrackedOrder:
         """The order that was placed under this key. Raises OrderNotFound, InvalidRequest."""
@@ -127,16 +144,19 @@ class KeyedOrders:
             raise OrderNotFound(f"no order of {symbol} has the key {key!r}")
         return found
 
-    def _start(self, order: NewOrder) -> asyncio.Task[TrackedOrder]:
+    def _start(self, key: str, order: NewOrder) -> asyncio.Task[TrackedOrder]:
         name = order.new_client_order_id or ""
-        task = self._placing[name] = self._mexc.orders.spawn(self._place(order, name))
+        task = self._mexc.orders.spawn(self._place(key, order, name))
+        self._placing[name] = _Placing(order, task)
         task.add_done_callback(lambda _: self._placing.pop(name, None))
         return task
 
-    async def _place(self, order: NewOrder, name: str) -> TrackedOrder:
-        known = self._mexc.orders.get(name) or await self._from_earlier(order.symbol, name)
+    async def _place(self, key: str, order: NewOrder, name: str) -> TrackedOrder:
+        known = self._mexc.orders.get(name) or await self._from_earlier(key, order.symbol, name)
         if known is None or known.error is not None:  # refused or never there: its id is free
-            return await self._mexc.orders.place(order)
+            return await self._send(name, order)
+        if differing := await self._differing(known.record, order):
+            raise _other_order(key, differing)
         try:
             return await known.accepted(LONGEST_WAIT_S)
         except WaitTimeout as error:
@@ -144,23 +164,85 @@ class KeyedOrders:
             unknown.accepted_until_ms = known.record.accepted_until_ms
             raise unknown from error
 
-    async def _from_earlier(self, symbol: str, name: str) -> TrackedOrder | None:
-        """The order of an earlier run, or one that this client forgot; None once it is certain that there is none."""
+    async def _send(self, name: str, order: NewOrder) -> TrackedOrder:
+        try:
+            placed = await self._mexc.orders.place(order)
+        except MexcError as error:
+            if not error.outcome_known:
+                self._remember(name, order)
+            raise
+        self._remember(name, order)
+        return placed
+
+    def _remember(self, name: str, order: NewOrder) -> None:
+        self._asked.pop(name, None)
+        self._asked[name] = order
+        if len(self._asked) > MOST_ASKED:
+            del self._asked[next(iter(self._asked))]
+
+    async def _differing(self, record: OrderRecord, wanted: NewOrder) -> list[str]:
+        """Names of the terms that differ from what was asked for, or from what the exchange has where that is lost."""
+        asked = self._asked.get(record.client_order_id)
+        if asked is not None:
+            return _differing(_terms(asked), wanted)
+        with suppress(InvalidRequest):  # where rounding leaves nothing of it, it is compared as it is
+            wanted = await self._mexc.orders.as_sent(wanted)
+        return _differing(terms_of_record(record), wanted)
+
+    async def _from_earlier(self, key: str, symbol: str, name: str) -> TrackedOrder | None:
+        """The order of an earlier run, or one that this client forgot; None once it is certain that there is none.
+
+        The exchange looks an order up by its symbol: of another symbol only those are found that are open.
+        """
         while True:
             asked_at = time.monotonic()
             try:
                 return await self._mexc.orders.find(symbol, name)
             except OrderNotFound:
                 if asked_at >= self._is_alone_at:
-                    return None
+                    break
             await asyncio.sleep(self._is_alone_at - time.monotonic())
+        if name in await self._left_open():
+            raise _other_order(key, ["symbol"])
+        return None
+
+    async def _left_open(self) -> frozenset[str]:
+        """Client order ids of what an earlier run left open, read once: nothing can be added to them."""
+        reading = self._reading
+        if reading is None or (reading.done() and (reading.cancelled() or reading.exception() is not None)):
+            reading = self._reading = self._mexc.orders.spawn(self._read_open())
+        return await asyncio.shield(reading)
+
+    async def _read_open(self) -> frozenset[str]:
+        return frozenset(order.client_order_id or "" for order in await self._mexc.spot.open_orders())
 
 
-def _check_same(key: str, placed: TrackedOrder, wanted: NewOrder) -> None:
-    """Refuse a key that is used again for something else."""
-    same = (placed.symbol, placed.side, placed.type) == (wanted.symbol, wanted.side, wanted.type) and all(
-        None in pair or pair[0] == pair[1]
-        for pair in ((placed.quantity, wanted.quantity), (placed.price, wanted.price))
+def _terms(order: NewOrder) -> dict[str, object]:
+    """What an order asks for; no self-trade prevention is the same whether it is left out or empty."""
+    terms = asdict(order) | {"stp_mode": order.stp_mode or None}
+    del terms["new_client_order_id"]
+    return terms
+
+
+def terms_of_record(record: OrderRecord) -> dict[str, object]:
+    """What is known of an order's terms, under the names that they have in `NewOrder`."""
+    return {
+        "symbol": record.symbol,
+        "side": record.side,
+        "type": record.type,
+        "quantity": record.quantity,
+        "quote_order_qty": record.quote_quantity,
+        "price": record.price,
+        "stp_mode": record.stp_mode or None,  # an exchange that leaves it out knows of none
+    }
+
+
+def _differing(told: Mapping[str, object], wanted: NewOrder) -> list[str]:
+    """Names of the terms in which an order is not what is wanted; a term that nobody told differs from any."""
+    return [name for name, value in _terms(wanted).items() if told.get(name) != value]
+
+
+def _other_order(key: str, differing: list[str]) -> InvalidRequest:
+    return InvalidRequest(
+        f"idempotency key {key!r} stands for another order already; what differs: {', '.join(differing)}"
     )
-    if not same:
-        raise InvalidRequest(f"idempotency key {key!r} stands for another order already: {placed!r}")

@@ -64,3 +64,5 @@ class OrderFacts(Struct, frozen=True, omit_defaults=True, gc=False):
     error: RecordedError | None = None
     is_named: bool = False
     """Whether the exchange told both ids together."""
+    stp_mode: str | None = None
+    """Self-trade prevention as asked, empty for none; None where nobody told."""

@@ -121,4 +121,5 @@ def _asked(order: Mapping[str, str]) -> OrderRecord:
         amount("quantity"),
         amount("price"),
         amount("quoteOrderQty"),
+        order.get("stpMode", ""),
     )

@@ -97,6 +97,8 @@ class OrderRecord(Struct, eq=False):
     price: Decimal | None
     quote_quantity: Decimal | None = None
     """Asked, in quote, by a market order."""
+    stp_mode: str | None = None
+    """Self-trade prevention as asked, empty for none; None where nobody told."""
     order_id: str | None = None
     """The exchange's id."""
     is_named: bool = False
@@ -238,6 +240,7 @@ class OrderRecord(Struct, eq=False):
             self._is_given_up,
             None if self.error is None else RecordedError.of(self.error),
             self.is_named,
+            self.stp_mode,
         )
 
     @classmethod
@@ -251,6 +254,7 @@ class OrderRecord(Struct, eq=False):
             facts.quantity,
             facts.price,
             facts.quote_quantity,
+            facts.stp_mode,
         )
         record.recall(facts)
         return record

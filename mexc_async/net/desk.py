@@ -80,6 +80,10 @@ class Guard(Protocol):
         """The order as it is to be sent; `instead_of` is one that goes before. Raises GuardRefused."""
         ...
 
+    def as_sent(self, order: NewOrder, rules: SymbolRules) -> NewOrder:
+        """The order as it is sent where limits only round it. Raises InvalidRequest if rounding leaves nothing."""
+        ...
+
 
 class OrderDesk:
     """What carries every order through, keeps its record, and settles what is in doubt."""
@@ -323,6 +327,12 @@ class OrderDesk:
         if self._check_rules:
             rules.check(order)
         return order
+
+    async def as_sent(self, order: NewOrder) -> NewOrder:
+        """The order as it is sent where the guard's limits only round it. Raises InvalidRequest."""
+        if self.guard is None:
+            return order
+        return self.guard.as_sent(order, self.api.rules.fresh(order.symbol) or await self.api.rules.find(order.symbol))
 
     def check_halt(self) -> None:
         """Raise GuardRefused while trading is halted; asked again when an order has passed the limits."""

@@ -122,6 +122,10 @@ class OrderGuard:
             raise GuardRefused.of("round", error.message) from None
         return order
 
+    def as_sent(self, order: NewOrder, rules: SymbolRules) -> NewOrder:
+        """The order as it is sent where limits only round it. Raises InvalidRequest if rounding leaves nothing."""
+        return rules.rounded(order) if self._guard.limits.round == "down" else order
+
     # What becomes known of orders
 
     def _start(self) -> None:

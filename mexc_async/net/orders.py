@@ -301,6 +301,13 @@ class Orders(Placing, Guarded):
             record = self.desk.take_in(order, client_order_id)
         return TrackedOrder(self, record)
 
+    async def as_sent(self, order: NewOrder) -> NewOrder:
+        """Round an order as the guard does before it sends it, where `limits(round="down")` is in force.
+
+        Raises InvalidRequest if nothing is left of it.
+        """
+        return await self.desk.as_sent(order)
+
     async def restore(self, path: str | os.PathLike[str] | None = None) -> list[TrackedOrder]:
         """Bring back, after a restart, what a call log tells of this client's orders, and find out how they stand.
 

@@ -31,12 +31,13 @@ def record_of(order: NewOrder) -> OrderRecord:
         order.quantity,
         order.price,
         order.quote_order_qty,
+        order.stp_mode or "",
     )
 
 
 def adopted(order: Order, client_order_id: str) -> OrderRecord:
     """The record of an order that the exchange told of, as after a restart; how far it got is to be learnt."""
-    is_sized_in_quote = order.type == OrderType.MARKET and not order.quantity
+    is_sized_in_quote = order.type == OrderType.MARKET and bool(order.quote_order_qty or not order.quantity)
     return OrderRecord(
         client_order_id,
         order.symbol,
@@ -45,6 +46,7 @@ def adopted(order: Order, client_order_id: str) -> OrderRecord:
         None if is_sized_in_quote else order.quantity,
         None if order.type == OrderType.MARKET else order.price,
         order.quote_order_qty if is_sized_in_quote else None,
+        order.stp_mode,
     )
 
 

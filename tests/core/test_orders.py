@@ -131,6 +131,13 @@ def test_facts_and_fills_are_all_that_a_record_knows(facts: list[Fact], is_refus
     assert again.facts == it.facts
 
 
+@pytest.mark.parametrize("stp_mode", [None, "", "cancel_both"])
+def test_facts_hold_how_self_trades_are_prevented(stp_mode: str | None) -> None:
+    it = OrderRecord("m-1", "BTCUSDT", "BUY", "LIMIT", Decimal(1), PRICE, stp_mode=stp_mode)
+    kept = msgspec.json.decode(msgspec.json.encode(it.facts), type=OrderFacts)
+    assert OrderRecord.of(kept).stp_mode == stp_mode
+
+
 @given(histories())
 def test_what_was_filled_never_falls_and_an_end_never_reopens(facts: list[Fact]) -> None:
     it = record()
