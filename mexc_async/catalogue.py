@@ -15,8 +15,8 @@ def endpoints() -> Iterator[Endpoint]:
 
 
 def money_of(method: str, path: str) -> Money | None:
-    """How a path moves money, if a declared endpoint says that it does."""
-    return _moving().get((method, path.rstrip("/")))
+    """How a path moves money, if a declared endpoint of exactly this path says that it does."""
+    return _moving().get((method, path))
 
 
 @cache

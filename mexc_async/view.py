@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Literal, TypeVar, cast, overload
 
-from mexc_async.catalogue import money_of
+from mexc_async.catalogue import endpoints, money_of
 from mexc_async.core.endpoint import Auth, Cost, Json, Priority, Request, Route
 from mexc_async.core.query import Scalar, render
 from mexc_async.errors import InvalidRequest
-from mexc_async.net.api import Api
+from mexc_async.net.api import GUIDE_PATHS, Api
 from mexc_async.net.call import Call, Options
 from mexc_async.net.channel import Channel
 from mexc_async.net.orders import Orders
@@ -20,7 +21,24 @@ from mexc_async.spot.api import RawSpot, Spot
 T = TypeVar("T")
 STAMPED = frozenset({"timestamp", "recvWindow", "signature"})
 METHODS = ("GET", "POST", "PUT", "DELETE")
-_PLAIN_PATH = re.compile(r"/[!\"$->@-~]*")  # visible ASCII but # and ?
+_PLAIN_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)+")  # RFC 3986: segments, none a dot segment
+
+
+def _exact(path: str) -> str:
+    """The path as it is sent, in the one spelling that the switches and the guard know. Raises InvalidRequest."""
+    if not isinstance(path, str) or not _PLAIN_PATH.fullmatch(path):
+        raise InvalidRequest(
+            f"path {path!r} must be a plain path such as /api/v3/time: letters, digits and -._~ between single "
+            "slashes, no dot segment, no slash at its end; parameters go in params"
+        )
+    return _known_paths().get(path.lower(), path)
+
+
+@cache
+def _known_paths() -> dict[str, str]:
+    """Every declared path, and those that stand for one in a client with `paths="guide"`, by lower case."""
+    paths = [one.path for one in endpoints()] + [path for _, path in GUIDE_PATHS.values()]
+    return {path.lower(): path for path in paths}
 
 
 class RawView:
@@ -80,11 +98,13 @@ class View:
 
         `params` carry wire names; `weight` is taken from the IP budget. The answer comes undecoded. A GET may be
         repeated after a fault, everything else is never.
+
+        A path that a server might read otherwise than it is written here is refused: it is segments of letters,
+        digits and `-._~`, each behind one `/`. A declared path in other letter case is sent as it is declared.
         """
         if method not in METHODS:
             raise InvalidRequest(f"method {method!r} is not one of {', '.join(METHODS)}")
-        if not _PLAIN_PATH.fullmatch(path):
-            raise InvalidRequest(f"path {path!r} must be a plain path such as /api/v3/time, its parameters in params")
+        path = _exact(path)
         if type(weight) is not int or weight < 0:
             raise InvalidRequest(f"weight {weight!r} must be a whole number that is not negative")
         route = Route(

@@ -251,7 +251,10 @@ class Guarded:
 
     def resume(self) -> None:
         """Trade again after `halt`."""
-        self._guard.desk.halted = None
+        desk = self._guard.desk
+        desk.halted = None
+        if desk.guard is None:
+            desk.api.kept_paths = frozenset()
 
     @property
     def halted(self) -> str | None:

@@ -105,6 +105,10 @@ def test_amounts_in_json_stay_exact() -> None:
     ("arguments", "words"),
     [
         (["deth", "--symbol", "A"], "'deth' is no endpoint; near it: depth"),
+        (["/api/v3/order"], "'/api/v3/order' is no endpoint"),
+        (["/api/v3/capital//withdraw", "--coin", "USDT"], "is no endpoint"),
+        (["NEW-ORDER"], "'NEW-ORDER' is no endpoint"),
+        (["withdraw "], "'withdraw ' is no endpoint"),
         (["depth"], "--symbol is required"),
         (["depth", "--symbol", "BTCUSDT", "--limit", "ten"], "--limit 'ten' is not a whole number"),
         (["depth", "--symbol", "BTCUSDT", "--limit", "0"], "limit 0 must be from 1 to 5000"),

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from decimal import Decimal
+from typing import Literal
 
 import pytest
 
@@ -136,12 +137,26 @@ async def test_an_order_is_held_by_whatever_method_it_is_placed(mexc: Mexc, sim:
     assert placed(sim) == 1
 
 
-@pytest.mark.parametrize("path", ["/api/v3/order", "/api/v3/order/place", "/api/v3/batchOrders"])
+@pytest.mark.parametrize("path", ["/api/v3/order", "/api/v3/order/place", "/api/v3/batchOrders", "/API/v3/Order"])
 async def test_no_path_leads_past_the_guard(mexc: Mexc, path: str) -> None:
     mexc.orders.limits(max_open_orders=1)
     with pytest.raises(InvalidRequest, match="would pass the guard by"):
         await mexc.request("POST", path, {"symbol": XRP}, signed=True)
     assert isinstance(await mexc.request("GET", "/api/v3/openOrders", signed=True), list)
+
+
+@pytest.mark.parametrize("transport", ["lane", "pool"])
+@pytest.mark.parametrize("path", ["/api/v3/order/", "//api/v3/order", "/api/v3/x/../order", "/api/v3/%6Frder"])
+async def test_no_spelling_of_a_path_leads_past_the_guard(
+    sim: Simulator, path: str, transport: Literal["lane", "pool"]
+) -> None:
+    async with trader(sim, order_transport=transport) as mexc:
+        await mexc.load_rules()
+        order = await an_order(mexc)
+        mexc.orders.limits(max_order_notional=D(1))
+        with pytest.raises(InvalidRequest, match="must be a plain path"):
+            await mexc.request("POST", path, dict(order.params()), signed=True)
+    assert placed(sim) == 0
 
 
 async def test_checking_of_rules_may_be_off_and_the_guard_still_knows_them(sim: Simulator) -> None:
