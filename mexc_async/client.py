@@ -31,14 +31,14 @@ from mexc_async.net.lane import Lane
 from mexc_async.net.ledger import OrderSettings
 from mexc_async.net.limiter import RateLimiter
 from mexc_async.net.pool import Pool, PoolConfig, Timeouts
-from mexc_async.net.reach import is_loopback, proxy_for
+from mexc_async.net.reach import REST, WS, is_loopback, proxy_for
 from mexc_async.net.simulator import SimulatorProcess
 from mexc_async.net.streams import Streams
 from mexc_async.net.tasks import Tasks
 from mexc_async.net.upkeep import Upkeep
 from mexc_async.net.user_stream import UserStream
 from mexc_async.net.websocket import Library
-from mexc_async.settings import REST, WS, Settings, Shared, check_settings, limits_of
+from mexc_async.settings import Settings, Shared, check_settings, limits_of
 from mexc_async.spot.rules import SymbolRules
 from mexc_async.view import RawView, View
 from mexc_async.wiring import wire_hub, wire_journal, wire_orders, wire_user_stream
@@ -60,7 +60,7 @@ class Mexc(View):
         credentials: Credentials | None = None,
         *,
         rest: str = REST,
-        ws: str = WS,
+        ws: str | None = None,
         limits: str | Limits = "default",
         paths: Literal["default", "guide"] = "default",
         read_only: bool = False,
@@ -88,8 +88,10 @@ class Mexc(View):
 
         Args:
             credentials: key and secret; without them public calls work.
-            rest: base URL of the REST API.
-            ws: URL of the spot push streams.
+            rest: base URL of the REST API. On this machine (loopback) it is a simulated exchange, and so must be `ws`.
+            ws: URL of the spot push streams. Without it they are MEXC's for MEXC's own `rest`, and `/ws` on the same
+                host and port for one on this machine; of another host they have to be named before anything needs
+                them: `streams`, `books`, `orders` and its limits then raise ConfigError.
             limits: a profile (`default`, `conservative`, `guide`, `market_maker(N)`, `unlimited`) or `Limits`.
             paths: `guide` sends orders to the paths that some guides name.
             read_only: refuse every call that changes something.
@@ -256,7 +258,7 @@ class Mexc(View):
             raise ConfigError(
                 "Mexc.sim() starts an exchange of its own; for another one use Mexc(..., rest=..., ws=...)"
             )
-        here: Settings = {"rest": "http://127.0.0.1", "ws": "ws://127.0.0.1/ws"}  # its port is known when it serves
+        here: Settings = {"rest": "http://127.0.0.1"}  # its port is known when it serves
         placeholder: Settings = {**settings, **here}
         mexc = cls(simulator.credentials, **placeholder)
         mexc._simulator = simulator
@@ -273,14 +275,20 @@ class Mexc(View):
         return self._pool.base
 
     @property
+    def ws(self) -> str | None:
+        """URL of the push streams; None where they were not named and cannot be known."""
+        return self._hub.url
+
+    @property
     def credentials(self) -> Credentials | None:
         """The key that signs; its secret cannot be read from it."""
         return self._api.credentials
 
     @property
     def is_sim(self) -> bool:
-        """Whether the exchange is on this machine, so that no real money moves."""
-        return is_loopback(self._pool.base)
+        """Whether the exchange is on this machine, so that no real money moves: for requests, orders and streams."""
+        ways = (self._pool.base, None if self._lane is None else self._lane.base, self._hub.url)
+        return all(is_loopback(url) for url in ways if url is not None)
 
     async def replace_credentials(self, credentials: Credentials, *, same_account: bool = False) -> None:
         """Sign with another key of the same account from now on, without a restart.

@@ -19,15 +19,12 @@ from mexc_async.net.ledger import OrderSettings
 from mexc_async.net.pool import Pool, Timeouts
 from mexc_async.net.websocket import Library
 
-REST = "https://api.mexc.com"
-WS = "wss://wbs-api.mexc.com/ws"
-
 
 class Settings(TypedDict, total=False):
     """What `Mexc` takes beside the credentials; its docstring says what each means."""
 
     rest: str
-    ws: str
+    ws: str | None
     limits: str | Limits
     paths: Literal["default", "guide"]
     read_only: bool

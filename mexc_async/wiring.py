@@ -17,17 +17,17 @@ from mexc_async.net.order_follower import OrderFollower
 from mexc_async.net.order_ids import OrderIds
 from mexc_async.net.orders import Orders
 from mexc_async.net.pool import PoolConfig
-from mexc_async.net.reach import check_url, proxy_for
+from mexc_async.net.reach import proxy_for, stream_beside
 from mexc_async.net.user_stream import UserStream
 from mexc_async.net.websocket import Library, SocketConfig
 
 
-def wire_hub(api: Api, config: PoolConfig, ws: str, streams: StreamSettings, library: Library) -> Hub:
+def wire_hub(api: Api, config: PoolConfig, ws: str | None, streams: StreamSettings, library: Library) -> Hub:
     """What push streams share: sockets that reach the exchange as its REST API is reached. Raises ConfigError."""
-    check_url("ws", ws, "wss")
-    route = proxy_for(ws, config.proxy, config.trust_env)
+    url = stream_beside(config.rest, ws)
+    route = None if url is None else proxy_for(url, config.proxy, config.trust_env)
     return Hub(
-        ws,
+        url,
         SocketConfig(proxy=route, tls=config.tls, library=library, connect_s=config.timeouts.connect_s),
         streams,
         tasks=api.tasks,

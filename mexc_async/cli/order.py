@@ -13,7 +13,7 @@ import typer
 from mexc_async.cli.acts import confirm
 from mexc_async.cli.outcome import carry_out, fail
 from mexc_async.cli.show import show
-from mexc_async.cli.target import AsJson, Rest, Sim, Symbol, Yes, connect
+from mexc_async.cli.target import AsJson, Rest, Sim, Symbol, Ws, Yes, connect
 
 if TYPE_CHECKING:
     from mexc_async.client import Mexc
@@ -49,6 +49,7 @@ def _command(side: SideName) -> Callable[..., None]:
         json: AsJson = False,
         sim: Sim = False,
         rest: Rest = None,
+        ws: Ws = None,
     ) -> None:
         from mexc_async.cli.flags import build
         from mexc_async.errors import ConfigError, InvalidRequest
@@ -67,7 +68,7 @@ def _command(side: SideName) -> Callable[..., None]:
             if wait is not None and not 0 <= wait <= 86_400:
                 raise InvalidRequest(f"--wait {wait:g} must be from 0 to 86400 seconds")
             request = build(NewOrder, {name: text for name, text in given.items() if text is not None})
-            mexc = connect(rest, sim, signed=True, changes=True)
+            mexc = connect(rest, sim, ws=ws, signed=True, changes=True)
         except (ConfigError, InvalidRequest) as error:
             fail(error)
         confirm(mexc, _described(request), yes)

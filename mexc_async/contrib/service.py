@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from mexc_async.client import Mexc
 from mexc_async.contrib.keyed_orders import EARLIER_S, KeyedOrders
-from mexc_async.errors import ClientClosed, MexcError, MissingCredentials, ReadOnlyError, TransportError
+from mexc_async.errors import ClientClosed, ConfigError, MexcError, MissingCredentials, ReadOnlyError, TransportError
 from mexc_async.net.hooks import Event, RequestDone
 
 logger = logging.getLogger("mexc_async.contrib")
@@ -147,3 +147,5 @@ class MexcService:
             await mexc.orders.follow()
         except (MissingCredentials, ReadOnlyError):
             self._follows = False
+        except ConfigError as error:  # nobody named the streams: not ready, and its log says why
+            logger.error("orders cannot be followed: %s", error.message)

@@ -62,6 +62,7 @@ class OrderGuard:
 
     def limit(self, changes: Mapping[str, object]) -> GuardLimits:
         """Change limits, and return those that are in force then. Raises ConfigError and changes nothing."""
+        self._books.hub.check()  # by which orders are followed
         limits = self._guard.limits.changed(changes)
         if "symbols" in changes and limits.symbols is not None and self._api.rules.age_s is not None:
             for symbol in sorted(limits.symbols):

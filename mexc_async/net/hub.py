@@ -143,7 +143,7 @@ class Hub:
 
     def __init__(
         self,
-        url: str,
+        url: str | None,
         config: SocketConfig,
         settings: StreamSettings,
         *,
@@ -176,8 +176,17 @@ class Hub:
         self._shards: list[_Shard] = []
         self._loop: asyncio.AbstractEventLoop | None = None
 
+    def check(self) -> None:
+        """Raise ConfigError where it is not known where the streams are."""
+        if self.url is None:
+            raise ConfigError(
+                "this needs push streams, and only MEXC's own address and this machine are known to have them: "
+                'name those of another exchange, Mexc(..., rest=..., ws="wss://...")'
+            )
+
     async def _public_url(self) -> str:
-        return self.url
+        self.check()
+        return self.url or ""
 
     def now_ms(self) -> int:
         """The exchange's time."""
@@ -190,6 +199,7 @@ class Hub:
 
         What no attempt can mend, such as a key without the permission, is raised as it came.
         """
+        self.check()
         self._on_use()
         self._loop = asyncio.get_running_loop()
         fresh: dict[_Shard, list[str]] = {}

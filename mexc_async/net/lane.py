@@ -202,7 +202,7 @@ class Lane:
 
     async def _dial(self, address: Address) -> None:
         """Open one connection; it is free for whoever comes first."""
-        config, is_tls = self.config, self._tls is not None and self.base.startswith("https")
+        config, is_tls = self.config, self._url().scheme == "https"
         connection = Connection(self, self.ready, address)
         started = monotonic()
         try:

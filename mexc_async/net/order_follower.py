@@ -66,6 +66,7 @@ class OrderFollower:
         """From the first order on, follow the private stream and look at REST where that is silent."""
         self._api.admit(NewOrder.route)
         if not self._is_started:
+            self._hub.check()
             self._is_started = self._desk.is_strict = True
             self._api.tasks.spawn(self._follow())
             self._api.tasks.spawn(self._watch())

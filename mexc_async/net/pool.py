@@ -27,7 +27,7 @@ from mexc_async.errors import (
     ProtocolError,
     RequestTimeout,
 )
-from mexc_async.net.reach import check_proxy, check_url, proxy_for
+from mexc_async.net.reach import check_proxy, check_url, check_way, proxy_for
 
 _READ_AT_ONCE = 1 << 16
 _UNASKED = 100
@@ -107,6 +107,7 @@ class PoolConfig(Struct, frozen=True, kw_only=True):
             raise ConfigError("tls must verify certificates and host names")
         if self.proxy is not None:
             check_proxy(self.proxy)
+            check_way(self.rest, self.proxy)
         if self.max_response_bytes < 1024:
             raise ConfigError(f"max_response_bytes {self.max_response_bytes} must be at least 1024")
 

@@ -1,15 +1,17 @@
-"""What a URL must be to be reached, and through which proxy: the same rules for requests and for streams."""
+"""Where requests and streams go, and through which proxy: all of a client to this machine, or all of it elsewhere."""
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from mexc_async.errors import ConfigError
 
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+REST = "https://api.mexc.com"
+WS = "wss://wbs-api.mexc.com/ws"
 _PLAIN = {"https": "http", "wss": "ws"}
-_EXAMPLE = {"https": "https://api.mexc.com", "wss": "wss://wbs-api.mexc.com/ws"}
+_EXAMPLE = {"https": REST, "wss": WS}
 
 
 def check_url(name: str, text: str, scheme: str) -> None:
@@ -23,13 +25,44 @@ def check_url(name: str, text: str, scheme: str) -> None:
     plain = _PLAIN[scheme]
     if url is None or url.scheme not in (scheme, plain) or url.query:
         raise ConfigError(f"{name} {text!r} is not a URL such as {_EXAMPLE[scheme]}")
-    if url.scheme == plain and url.hostname not in LOOPBACK:
+    if url.scheme == plain and not is_loopback(text):
         raise ConfigError(f"{name} {text!r} is not encrypted: plain {plain} goes to this machine itself only")
 
 
 def is_loopback(url: str) -> bool:
     """Whether the host is this machine."""
-    return urlsplit(url).hostname in LOOPBACK
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def stream_beside(rest: str, ws: str | None) -> str | None:
+    """Where the streams of an exchange are: `ws` if given; else MEXC's own for MEXC's own `rest`, and `/ws` on the
+    same host and port for one on this machine. None for any other, whose streams only its owner can name.
+
+    Raises ConfigError where one of the two is on this machine and the other is not.
+    """
+    url = urlsplit(rest)
+    if ws is not None:
+        check_url("ws", ws, "wss")
+        if is_loopback(rest) != is_loopback(ws):
+            here, there = ("rest", "ws") if is_loopback(rest) else ("ws", "rest")
+            raise ConfigError(
+                f"rest {rest!r} and ws {ws!r} are two exchanges: {here} is on this machine and {there} is not"
+            )
+        return ws
+    if is_loopback(rest):
+        return f"{'wss' if url.scheme == 'https' else 'ws'}://{url.netloc}/ws"
+    is_own = (url.scheme, url.hostname) == ("https", urlsplit(REST).hostname) and url.port in (None, 443)
+    return WS if is_own else None
+
+
+def check_way(rest: str, proxy: str) -> None:
+    """Refuse a proxy elsewhere before an exchange on this machine: it would reach its own. Raises ConfigError."""
+    if is_loopback(rest) and not is_loopback(proxy):
+        raise ConfigError(f"rest {rest!r} is on this machine and the proxy is not: it would look for it on its own")
 
 
 def proxy_for(url: str, proxy: str | None, trust_env: bool) -> str | None:

@@ -62,6 +62,13 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.001)
 
 
+async def test_a_scheme_in_capitals_is_not_sent_in_the_clear() -> None:
+    async with RawServer() as raw, lane_to(raw.url.replace("http", "HTTPS")) as lane:
+        with pytest.raises(ConnectFailed):
+            await send(lane)
+        assert not raw.arrivals
+
+
 # --- never twice ---
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from mexc_async.client import Mexc
 from mexc_async.errors import ConfigError
+from mexc_async.net import reach
 from mexc_async.net.websocket import Library
 from tests.streams.proxy import Proxy
 from tests.streams.support import Script, Told, client, nothing_left, until
@@ -37,6 +38,12 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.lower(), raising=False)
 
 
+@pytest.fixture(autouse=True)
+def _elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Addresses of this machine stand for addresses elsewhere, which alone are reached through a proxy unasked."""
+    monkeypatch.setattr(reach, "is_loopback", lambda url: False)
+
+
 def serving() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(TLS / "server.pem")
@@ -45,14 +52,14 @@ def serving() -> ssl.SSLContext:
 
 @pytest.fixture
 async def script() -> AsyncIterator[Script]:
-    """The exchange, at an address that is not taken for this machine itself."""
+    """The exchange."""
     async with nothing_left(), Script(tls=serving(), host="127.0.0.2") as server:
         yield server
 
 
 def trading(script: Script, library: Library, **settings: Any) -> Mexc:
     trusting = ssl.create_default_context(cafile=str(TLS / "authority.pem"))
-    return client(script.url, ws_library=library, tls=trusting, **settings)
+    return client(script.url, "https://127.0.0.2:9", ws_library=library, tls=trusting, **settings)
 
 
 async def receives(mexc: Mexc, script: Script) -> None:
@@ -76,7 +83,7 @@ async def test_a_named_proxy(script: Script, library: Library, login: bool, sche
         url = f"{scheme}://{LOGIN if login else ''}{proxy.address}"
         async with trading(script, library, proxy=url) as mexc:
             await receives(mexc, script)
-        assert set(proxy.asked) == {target(script)}
+        assert target(script) in proxy.asked
         await until(lambda: not proxy.tunnels)
 
 
@@ -102,7 +109,7 @@ async def test_a_proxy_of_the_environment(
         monkeypatch.setenv(name, f"http://{LOGIN}{proxy.address}")
         async with trading(script, library) as mexc:
             await receives(mexc, script)
-        assert set(proxy.asked) == {target(script)}
+        assert target(script) in proxy.asked
 
 
 @pytest.mark.parametrize("way", ["NO_PROXY", "trust_env", "named"])
