@@ -139,6 +139,22 @@ def test_wrong_input_is_one_line_and_status_2(run: Run, arguments: list[str], wo
     assert words in run(*arguments).error(2)
 
 
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        (["--sim", "--ws", "ws://127.0.0.1:1/ws"], "--sim and --ws exclude each other"),
+        (["--rest", "http://127.0.0.1:1", "--ws", "wss://gateway.example/ws"], "two exchanges"),
+        (["--ws", "ws://127.0.0.1:1/ws"], "two exchanges"),
+        (["--rest", "http://gateway.example", "--ws", "wss://gateway.example/ws"], "is not encrypted"),
+    ],
+)
+def test_an_order_goes_to_one_exchange(target: list[str], words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEXC_API_KEY", "key-of-nobody")
+    monkeypatch.setenv("MEXC_API_SECRET", "secret-of-nobody")
+    ended = invoke("buy", "BTCUSDT", "--quantity", "0.001", "--price", "20000", "--yes", *target)
+    assert words in ended.error(2)
+
+
 def test_more_than_there_is_is_refused_with_status_1(run: Run) -> None:
     assert "InsufficientBalance" in run("buy", "BTCUSDT", "--quantity", "30", "--price", "60000", "--yes").error(1)
     assert "InsufficientBalance" in run("transfer", "USDT", "90000000", "--to", "FUTURES", "--yes").error(1)
