@@ -12,7 +12,7 @@ cdef class Wire:
 
     cdef public double nearness, used_at, checked_at, heard_at, timeout_s, patience_s
     cdef public object answer, on_end, timer, transport
-    cdef public bint is_partial
+    cdef public bint is_watched
     cdef readonly list idle
     cdef object new_future, write, reply_type
     cdef Py_ssize_t usual_bytes, status_at, head_at, body_at
@@ -24,7 +24,7 @@ cdef class Wire:
         self.nearness = self.checked_at = -float("inf")
         self.used_at = monotonic_s()
         self.heard_at = self.timeout_s = 0.0
-        self.is_partial = False
+        self.is_watched = False
         self.status_at = slot_offset(reply_type.status)
         self.head_at = slot_offset(reply_type.head)
         self.body_at = slot_offset(reply_type.body)
@@ -36,11 +36,11 @@ cdef class Wire:
     def data_received(self, data):
         """Bytes came: of the answer, or unasked."""
         answer = self.answer
-        if answer is None or self.is_partial or type(data) is not bytes or len(<bytes>data) > self.usual_bytes:
+        if answer is None or self.is_watched or type(data) is not bytes or len(<bytes>data) > self.usual_bytes:
             self.read(data)
             return
         body = ordinary_body(<bytes>data)
-        if body is None:
+        if body is None or names_code(<bytes>body):
             self.read(data)
             return
         self.answer = None

@@ -106,6 +106,18 @@ def names_code_pure(body: bytes) -> bool:
 names_code = compiled.names_code if compiled else names_code_pure
 
 
+def is_refusal(reply: Reply) -> bool:
+    """Return whether an answer says no to whatever was asked, or to one item of a batch."""
+    if not 200 <= reply.status < 300:
+        return True
+    if not names_code(reply.body):
+        return False
+    if reply.body.lstrip()[:1] == b"[":
+        return True
+    refusal = _refusal_of(reply.body)
+    return refusal is not None and refusal.code is not None and _code(refusal) not in SUCCESS_CODES
+
+
 def error_of(route: Route, reply: Reply) -> MexcError | None:
     """The error that a reply stands for, None if it is a success."""
     status, body = reply.status, reply.body

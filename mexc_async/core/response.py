@@ -95,6 +95,7 @@ class ResponseReader:
         "_size",
         "_status",
         "_usual_bytes",
+        "is_followed",
         "is_reusable",
     )
 
@@ -106,6 +107,8 @@ class ResponseReader:
         self._parser = HttpResponseParser(self)
         self._feed = self._parser.feed_data
         self._clear()
+        self.is_followed = False
+        """Whether more came behind an answer, which nobody asked for."""
         self.is_reusable = True
         """Whether another answer may follow: nothing came unasked, nothing is broken, the server does not close."""
 
@@ -125,6 +128,7 @@ class ResponseReader:
             self._feed(data)
         except (HttpParserError, HttpParserUpgrade) as error:
             self.is_reusable = False
+            self.is_followed = self._is_done
             if not self._is_done:
                 raise ProtocolError(f"not HTTP: {type(error).__name__}") from error
         if not self._is_done:
@@ -202,7 +206,7 @@ class ResponseReader:
     def on_message_begin(self) -> None:
         """The first byte of a message: of a second one, nobody asked for it."""
         if self._is_done:
-            self.is_reusable = False
+            self.is_reusable, self.is_followed = False, True
         else:
             self._is_begun = True
 

@@ -17,10 +17,11 @@ from time import monotonic
 from typing import TYPE_CHECKING, cast
 
 from mexc_async.core.kind import compiled
-from mexc_async.core.reply import Reply
+from mexc_async.core.reply import Reply, is_refusal, names_code
 from mexc_async.core.response import MAX_HEAD_BYTES, ResponseReader
 from mexc_async.errors import ConnectionLost, MexcError, ProtocolError, RequestTimeout
 from mexc_async.net.addresses import Address
+from mexc_async.net.delivery import is_undelivered
 
 if TYPE_CHECKING:
     from mexc_async.net.lane import Lane
@@ -62,8 +63,8 @@ class PureWire:
         """What waits for the answer."""
         self.on_end: Callable[[bool], object] | None = None
         """Whom the end of the request under way concerns beside that."""
-        self.is_partial = False
-        """Whether a part of it has come."""
+        self.is_watched = False
+        """Whether `read` is to see what comes: a part of an answer has come, or the connection is held."""
         self.timer: asyncio.TimerHandle | None = None
         self.transport: asyncio.Transport
         self._new_future = new_future
@@ -118,6 +119,8 @@ class Connection(Wire, asyncio.Protocol):
     def __init__(self, lane: Lane, idle: list[Connection], address: Address) -> None:
         config = lane.config
         self.address = address
+        self.is_held = False
+        """Whether it carries nothing but a ping: its last answer was a refusal, or that ping is under way."""
         self._lane = lane
         self._loop = asyncio.get_running_loop()
         self._reader = ResponseReader(config.max_response_bytes, lane.heads)
@@ -144,18 +147,32 @@ class Connection(Wire, asyncio.Protocol):
         except ProtocolError as error:
             self.close(error)
             return
-        self.is_partial = reply is None
+        self.is_watched = reply is None or self.is_held
         if reply is None:
             self.heard_at = monotonic()
+            return
+        is_refused = (reply.status != 200 or names_code(reply.body)) and is_refusal(reply)
+        if is_refused and self._is_foreign(reply, data):
+            self.close(ConnectionLost("a refusal came that may be the answer to another request"))
             return
         self.answer = None
         if not answer.done():  # or else its caller was cancelled
             answer.set_result(reply)
         self.ended(True)
-        if self._reader.is_reusable:
-            self.free()
-        else:
+        if not self._reader.is_reusable:
             self.close()
+        elif is_refused and not self.is_held:
+            self.hold()
+            self._lane.refused.put_nowait(self)
+        elif not self.is_held:
+            self.free()
+
+    def _is_foreign(self, reply: Reply, data: bytes) -> bool:
+        """Whether a refusal may answer something else: it came too soon, or with another answer behind it."""
+        if self._reader.is_followed:
+            more = data[data.find(b"\r\n\r\n") + 4 + len(reply.body) :]
+            return not data.startswith(more)  # the same answer twice says the same, whichever is this request's
+        return is_undelivered(self.transport)
 
     def eof_received(self) -> None:
         """The host sends nothing more."""
@@ -196,6 +213,15 @@ class Connection(Wire, asyncio.Protocol):
         look = select.poll()
         look.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
         return bool(look.poll(0))
+
+    def hold(self) -> None:
+        """Take nothing but a ping from now on, whose answer goes through `read`."""
+        self.is_held = self.is_watched = True
+
+    def release(self) -> None:
+        """Take requests again."""
+        self.is_held = self.is_watched = False
+        self.free()
 
     def close(self, error: MexcError | None = None) -> None:
         """End it; whoever waits for an answer gets `error`."""

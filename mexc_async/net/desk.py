@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec.structs import replace
 
+from mexc_async.core.foreign import NEVER_OF_A_CANCEL, NEVER_OF_AN_ORDER
 from mexc_async.core.orders import ZERO, OrderRecord
 from mexc_async.error_codes import CODES
 from mexc_async.errors import (
@@ -196,7 +197,9 @@ class OrderDesk:
         self, error: BaseException, call: Call, options: Options, records: Sequence[OrderRecord]
     ) -> BaseException:
         """What a call that places orders failed with; the orders' records say what that means for them."""
-        if isinstance(error, OrderNotFound):  # no answer to placing: another question's answer came in its place
+        if (
+            isinstance(error, ApiError) and error.code in NEVER_OF_AN_ORDER
+        ):  # another request's answer came in its place
             unknown = OutcomeUnknown(error.message, client_order_id=call.client_order_id)
             unknown.__cause__ = error
             error = unknown
@@ -281,7 +284,7 @@ class OrderDesk:
                 self.ledger.doubt(record, until_ms)
             elif result.is_accepted:
                 self.ledger.note(record, record.place(result.order_id), by=call)
-            elif (refusal := _refusal(result)).outcome_known:
+            elif (refusal := _refusal(result)).outcome_known and refusal.code not in NEVER_OF_AN_ORDER:
                 self._refused(record, refusal)
             else:
                 self.ledger.doubt(record, until_ms)
@@ -387,9 +390,10 @@ class OrderDesk:
             except (ClientClosed, ConfigError, RateLimited):
                 raise
             except MexcError as error:
-                if error.outcome_known and not error.retryable and not isinstance(error, ProtocolError):
+                makes_sense = not isinstance(error, ProtocolError) and error.code not in NEVER_OF_A_CANCEL
+                if error.outcome_known and not error.retryable and makes_sense:
                     raise
-                failure = error  # an answer that makes no sense, to the cancel or to its look-up, proves nothing
+                failure = error  # what makes no sense, as an answer to the cancel or to its look-up, proves nothing
             left_s = started + self.ledger.settings.settle_s - time.monotonic()
             if left_s <= 0:
                 raise self._unknown(request, failure) from failure

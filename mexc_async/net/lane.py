@@ -50,6 +50,8 @@ class Lane:
         """What is known of the heads of answers; shared by the connections."""
         self.ready: list[Connection] = []
         """Connections that can take a request, the nearest last."""
+        self.refused: asyncio.Queue[Connection] = asyncio.Queue()
+        """Connections on which a refusal came: a second answer may follow, so each is held until it is proven."""
         self.timeout_s = config.timeouts.total_s
         """For a request that names none."""
         self._tasks = Tasks()
@@ -259,10 +261,12 @@ class Lane:
         return sorted(self.ready, key=attrgetter("used_at"))
 
     def claim(self, connection: Connection) -> None:
-        """Take this very connection. Raises ConnectFailed if it is not free."""
-        if connection not in self.ready:
+        """Take this very connection for a ping. Raises ConnectFailed if it is neither free nor held."""
+        if connection in self.ready:
+            self.ready.remove(connection)
+            connection.hold()
+        elif not connection.is_held or connection.answer is not None or connection.transport.is_closing():
             raise ConnectFailed("the connection is in use, or gone")
-        self.ready.remove(connection)
 
     async def aclose(self) -> None:
         """Close every connection; idempotent."""
@@ -275,7 +279,7 @@ class Lane:
 
 
 class Over:
-    """A way onto the wire by one connection of the lane, which is measured by it."""
+    """A ping's way onto the wire by one connection of the lane: measured by it, or closed if anything else comes."""
 
     def __init__(self, lane: Lane, connection: Connection) -> None:
         self._lane = lane
@@ -290,15 +294,27 @@ class Over:
         on_connected: OnConnected,
         body: bytes = b"",
     ) -> Reply:
-        """Send one request over the connection. Raises ConnectFailed if it is not free."""
+        """Send one ping over the connection. Raises ConnectFailed if it is neither free nor held."""
         lane, connection = self._lane, self._connection
         data = lane.written(method, target, headers, body)
         lane.claim(connection)
         on_connected(connection)
         sent_at = monotonic()
-        reply = await connection.request(data, timeout_s or lane.config.timeouts.total_s, sent_at)
-        lane.measured(connection, monotonic() - sent_at)
+        reply: Reply | None = None
+        try:
+            reply = await connection.request(data, timeout_s or lane.config.timeouts.total_s, sent_at)
+        finally:
+            if reply is not None and _is_pong(reply) and not connection.transport.is_closing():
+                lane.measured(connection, monotonic() - sent_at)
+                connection.release()
+            else:
+                connection.close()
         return reply
 
     async def aclose(self) -> None:
         """Nothing: the lane closes its connections."""
+
+
+def _is_pong(reply: Reply) -> bool:
+    """Whether this is what a ping is answered with, and nothing else is."""
+    return reply.status == 200 and reply.body.strip() == b"{}"

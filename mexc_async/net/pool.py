@@ -11,13 +11,15 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from math import inf
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
 from msgspec import Struct
 from yarl import URL
 
-from mexc_async.core.reply import Reply, first_bytes
+from mexc_async.core.reply import Reply, first_bytes, is_refusal
 from mexc_async.errors import (
     ClientClosed,
     ConfigError,
@@ -27,13 +29,14 @@ from mexc_async.errors import (
     ProtocolError,
     RequestTimeout,
 )
+from mexc_async.net.delivery import is_undelivered
 from mexc_async.net.reach import check_proxy, check_url, check_way, proxy_for
 
 _READ_AT_ONCE = 1 << 16
 _UNASKED = 100
 """Connections that are thrown away for one call because bytes came on them before it."""
 
-_on_connected: ContextVar[Callable[[], None]] = ContextVar("on_connected")
+_attempt: ContextVar[_Attempt] = ContextVar("attempt")
 
 
 class Carrier(Protocol):
@@ -115,8 +118,33 @@ class PoolConfig(Struct, frozen=True, kw_only=True):
         return f"PoolConfig({self.rest})"  # a proxy's URL may hold a password
 
 
+class _Attempt:
+    """One request's connection."""
+
+    __slots__ = ("is_connected", "on_connected", "protocol")
+
+    def __init__(self, on_connected: OnConnected) -> None:
+        self.on_connected = on_connected
+        self.is_connected = False
+        self.protocol: ResponseHandler | None = None
+
+    def connected(self, protocol: ResponseHandler | None) -> None:
+        """Its first byte may leave."""
+        self.is_connected, self.protocol = True, protocol
+        self.on_connected(None)  # aiohttp closes a cancelled request's connection
+
+
 class _Connector(aiohttp.TCPConnector):
-    """Tells the call that waits for a connection when it has one; hands out none on which bytes came unasked."""
+    """Hands out no connection on which bytes came unasked, and takes none back on which a refusal came.
+
+    aiohttp gives a connection back when the last byte of an answer has come, before anybody has read it; here it waits
+    until the answer is known not to be a refusal, behind which a second answer might follow.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._unread: dict[ResponseHandler, ConnectionKey | None] = {}
+        """Connections in use, with aiohttp's key once it has given them back."""
 
     async def connect(
         self, req: aiohttp.ClientRequest, traces: list[aiohttp.tracing.Trace], timeout: aiohttp.ClientTimeout
@@ -124,10 +152,24 @@ class _Connector(aiohttp.TCPConnector):
         for _ in range(_UNASKED):
             connection = await super().connect(req, traces, timeout)
             if connection.protocol is None or not connection.protocol.should_close:
-                _on_connected.get()()
+                if connection.protocol is not None:
+                    self._unread[connection.protocol] = None
+                _attempt.get().connected(connection.protocol)
                 return connection
             connection.close()  # aiohttp would take those bytes for the answer to the next request
         raise aiohttp.ClientConnectionError("the host talks before it is asked")
+
+    def _release(self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False) -> None:
+        if protocol in self._unread and not should_close:
+            self._unread[protocol] = key
+        else:
+            super()._release(key, protocol, should_close=should_close)
+
+    def finish(self, protocol: ResponseHandler, *, is_refused: bool) -> None:
+        """Keep a connection for the next call, or close it where its answer was a refusal."""
+        key = self._unread.pop(protocol, None)
+        if key is not None:
+            super()._release(key, protocol, should_close=is_refused)
 
 
 class Pool:
@@ -145,7 +187,7 @@ class Pool:
         config = self._config
         if self._closed:
             raise ClientClosed("the client is closed")
-        connector = _Connector(
+        self._connector = connector = _Connector(
             limit=0,  # the limiter bounds what is in flight, by priority
             ttl_dns_cache=config.dns_cache_s,
             keepalive_timeout=config.keepalive_s,
@@ -178,15 +220,9 @@ class Pool:
 
         Raises ConnectFailed, ConnectionLost, RequestTimeout, ProtocolError, ClientClosed.
         """
-        connected = False
-
-        def mark() -> None:
-            nonlocal connected
-            connected = True
-            on_connected(None)  # aiohttp closes a cancelled request's connection
-
         session = self._session or self._open()
-        token = _on_connected.set(mark)
+        attempt, is_refused = _Attempt(on_connected), False
+        token = _attempt.set(attempt)
         try:
             async with session.request(
                 method,
@@ -198,20 +234,26 @@ class Pool:
                 # None would mean no time-out at all.
                 timeout=self._timeout if timeout_s is None else _client_timeout(self._config.timeouts, timeout_s),
             ) as response:
-                return Reply(response.status, response.headers, await self._read(response))
+                reply = Reply(response.status, response.headers, await self._read(response))
+                is_refused = is_refusal(reply)
+                if is_refused and attempt.protocol is not None and is_undelivered(attempt.protocol.transport):
+                    raise ConnectionLost("a refusal came that may be the answer to another request")
+                return reply
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             # A traceback must show neither a signed URL nor the login of a proxy's.
             quotes_url = "?" in str(error) or "://" in str(error)
-            raise _translate(error, connected) from (None if quotes_url else error)
+            raise _translate(error, attempt.is_connected) from (None if quotes_url else error)
         except asyncio.CancelledError:
             # aiohttp cancels who resolves a host when it closes; that must not look like a cancellation by the user.
             task = asyncio.current_task()
             if not self._closed or task is None or task.cancelling():
                 raise
             text = "the client was closed while this call was under way"
-            raise (ConnectionLost(text) if connected else ClientClosed(text)) from None
+            raise (ConnectionLost(text) if attempt.is_connected else ClientClosed(text)) from None
         finally:
-            _on_connected.reset(token)
+            _attempt.reset(token)
+            if attempt.protocol is not None:
+                self._connector.finish(attempt.protocol, is_refused=is_refused)
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         bound = self._config.max_response_bytes

@@ -29,6 +29,10 @@ MOST_ADDRESSES = 4
 _PING = Options(max_wait_s=5.0, timeout_s=2.0, repeat=False)
 MOST_SPENT = 0.5
 """Of any budget that pings draw on; beyond that they wait: many accounts behind one address must not ping it away."""
+_PROOF = Options(max_wait_s=0.0, timeout_s=2.0, repeat=False)
+QUIET_S = 0.05
+"""A connection on which a refusal came is left alone for so long before a ping proves it: an answer that is repeated by
+a timer may come behind the answer to that ping."""
 FAR = 1.25
 """An address whose round trip is so many times that of the nearest keeps one connection only."""
 
@@ -65,6 +69,7 @@ class Upkeep:
         if not self._is_running:
             self._is_running = True
             self._tasks.spawn(self._run())
+            self._tasks.spawn(self._prove_refused())
 
     async def _run(self) -> None:
         while True:
@@ -84,8 +89,7 @@ class Upkeep:
     async def _turn(self) -> None:
         self._shed()
         await self._fill()
-        spent = self._api.limiter.spent(Ping.route)
-        if spent is not None and spent > MOST_SPENT:
+        if not self._may_ping():
             return  # a connection that its host closes meanwhile is replaced in the next turn
         now = monotonic()
         several = len({connection.address for connection in self._lane.connections}) > 1
@@ -134,6 +138,27 @@ class Upkeep:
         for result in results:
             if isinstance(result, BaseException) and (not lane.connections or not isinstance(result, MexcError)):
                 raise result
+
+    def _may_ping(self) -> bool:
+        spent = self._api.limiter.spent(Ping.route)
+        return spent is None or spent <= MOST_SPENT
+
+    async def _prove_refused(self) -> None:
+        while True:
+            self._tasks.spawn(self._prove(await self._lane.refused.get()))
+
+    async def _prove(self, connection: Connection) -> None:
+        """Free a connection on which a refusal came, once a ping shows that no second answer follows; else close it."""
+        await asyncio.sleep(QUIET_S)
+        try:
+            if self._may_ping():
+                await self._api.ping(Over(self._lane, connection), _PROOF)
+        except MexcError as error:
+            logger.debug("a connection could not be proven after a refusal: %s", error)
+        finally:
+            if connection.is_held:
+                connection.close()
+                self._stirred.set()  # another is opened in its place
 
     async def _check(self, connections: list[Connection]) -> None:
         """Ping these connections, all at the same time; one that fails is closed by its failure."""
