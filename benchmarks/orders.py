@@ -97,6 +97,9 @@ class Instant:
         )
         return Reply(200, {}, (ack % f"C02__{next(self._numbers)}").encode())
 
+    def distrust(self) -> None:
+        """Nothing is kept."""
+
     async def aclose(self) -> None:
         """Do nothing: there is no connection."""
 

@@ -430,6 +430,12 @@ class Api:
         answer = await self.carry_out(call, Options())
         return Sample(call.sent_s, answer.server_time, call.ended_s)
 
+    def distrust(self) -> None:
+        """An answer was found to be another request's: no connection is used again before it is proven."""
+        self._order_transport.distrust()
+        if self.transport is not self._order_transport:
+            self.transport.distrust()
+
     async def ping(self, via: Transport, options: Options) -> None:
         """Send one ping by this way onto the wire, as the limits allow."""
         await self.carry_out(Call(Ping.route, [], None, via=via), options)

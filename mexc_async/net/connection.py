@@ -162,13 +162,14 @@ class Connection(Wire, asyncio.Protocol):
         if not self._reader.is_reusable:
             self.close()
         elif is_refused and not self.is_held:
-            self.hold()
-            self._lane.refused.put_nowait(self)
+            self._lane.doubt(self)
         elif not self.is_held:
             self.free()
 
     def _is_foreign(self, reply: Reply, data: bytes) -> bool:
-        """Whether a refusal may answer something else: it came too soon, or with another answer behind it."""
+        """Whether a refusal may answer something else: answers have shifted, or it came with another, or too soon."""
+        if self.used_at <= self._lane.distrusted_at:
+            return True
         if self._reader.is_followed:
             more = data[data.find(b"\r\n\r\n") + 4 + len(reply.body) :]
             return not data.startswith(more)  # the same answer twice says the same, whichever is this request's

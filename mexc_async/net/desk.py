@@ -182,6 +182,7 @@ class OrderDesk:
         """Take in that the exchange has an order; False, and nothing else, where its answer is to another."""
         order_id = answer.order_id if type(answer) is OrderAck else _order_id(answer)
         if (self.is_strict or record.is_named) and not self._is_own(record, order_id, answer):
+            self.api.distrust()
             return False
         record.accepted_until_ms = accepted_until_ms(call, options)  # should the ack turn out to be another order's
         self.ledger.note(record, record.place(order_id), by=call)
@@ -277,6 +278,7 @@ class OrderDesk:
             if result is None and len(results) == len(records) and results[index].client_order_id is None:
                 result = results[index]  # refused items may lack their id; the answer keeps the order of the request
             if result is not None and self.is_strict and not self._is_own(record, result.order_id, result):
+                self.api.distrust()
                 result = None
             record.accepted_until_ms = until_ms
             found.append(result)
@@ -446,6 +448,7 @@ class OrderDesk:
         by_name = request.orig_client_order_id is not None
         is_own = record is None or is_about(record, answer) if by_name else answer.order_id == request.order_id
         if self.is_strict and not is_own:
+            self.api.distrust()
             name = request.orig_client_order_id or request.order_id
             raise ConnectionLost(f"the cancel or look-up of {name} was answered with {answer.order_id}")
         return self.ledger.learn(answer, record if by_name or not self.is_strict else None)

@@ -50,8 +50,10 @@ class Lane:
         """What is known of the heads of answers; shared by the connections."""
         self.ready: list[Connection] = []
         """Connections that can take a request, the nearest last."""
-        self.refused: asyncio.Queue[Connection] = asyncio.Queue()
-        """Connections on which a refusal came: a second answer may follow, so each is held until it is proven."""
+        self.doubtful: asyncio.Queue[Connection] = asyncio.Queue()
+        """Connections on which another answer may follow, as behind a refusal: each is held until it is proven."""
+        self.distrusted_at = -inf
+        """When an answer was found to be another request's, by the monotonic clock."""
         self.timeout_s = config.timeouts.total_s
         """For a request that names none."""
         self._tasks = Tasks()
@@ -256,6 +258,18 @@ class Lane:
         connection.address.round_trip_s = round_trip_s
         self.ready.sort(key=nearness_of)
 
+    def doubt(self, connection: Connection) -> None:
+        """Let this free connection carry nothing until it is proven."""
+        connection.hold()
+        self.doubtful.put_nowait(connection)
+
+    def distrust(self) -> None:
+        """An answer was another request's: have all connections proven, and believe no refusal of what is under way."""
+        self.distrusted_at = monotonic()
+        for connection in self.ready:
+            self.doubt(connection)
+        self.ready.clear()
+
     def idle(self) -> list[Connection]:
         """Connections that are free, the least used first."""
         return sorted(self.ready, key=attrgetter("used_at"))
@@ -310,6 +324,9 @@ class Over:
             else:
                 connection.close()
         return reply
+
+    def distrust(self) -> None:
+        """Nothing: what is no ping's answer closes the connection."""
 
     async def aclose(self) -> None:
         """Nothing: the lane closes its connections."""

@@ -262,6 +262,7 @@ class OrderLedger:
         try:
             order: Order = await self._api.deliver(OrderQuery(symbol=symbol, orig_client_order_id=name), LOOK_UP)
             if not is_about(record, order):
+                self._api.distrust()
                 raise ConnectionLost(f"the look-up of {name} was answered with {order.order_id}")
             self.learn(order, record)
         except OrderNotFound:

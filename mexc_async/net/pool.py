@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from math import inf
+from time import monotonic
 from typing import Any, Protocol, TypeAlias
 
 import aiohttp
@@ -64,6 +65,10 @@ class Transport(Protocol):
         body: bytes = b"",
     ) -> Awaitable[Reply]:
         """Send one request, once. `on_connected` is called right before its first byte may leave."""
+        ...
+
+    def distrust(self) -> None:
+        """An answer was another request's: prove or close what is idle, and believe no refusal of what is under way."""
         ...
 
     async def aclose(self) -> None:
@@ -121,16 +126,17 @@ class PoolConfig(Struct, frozen=True, kw_only=True):
 class _Attempt:
     """One request's connection."""
 
-    __slots__ = ("is_connected", "on_connected", "protocol")
+    __slots__ = ("is_connected", "on_connected", "protocol", "sent_at")
 
     def __init__(self, on_connected: OnConnected) -> None:
         self.on_connected = on_connected
         self.is_connected = False
+        self.sent_at = inf
         self.protocol: ResponseHandler | None = None
 
     def connected(self, protocol: ResponseHandler | None) -> None:
         """Its first byte may leave."""
-        self.is_connected, self.protocol = True, protocol
+        self.is_connected, self.protocol, self.sent_at = True, protocol, monotonic()
         self.on_connected(None)  # aiohttp closes a cancelled request's connection
 
 
@@ -182,6 +188,7 @@ class Pool:
         self._timeout = _client_timeout(config.timeouts, None)
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
+        self._distrusted_at = -inf
 
     def _open(self) -> aiohttp.ClientSession:
         config = self._config
@@ -236,7 +243,7 @@ class Pool:
             ) as response:
                 reply = Reply(response.status, response.headers, await self._read(response))
                 is_refused = is_refusal(reply)
-                if is_refused and attempt.protocol is not None and is_undelivered(attempt.protocol.transport):
+                if is_refused and self._is_foreign(attempt):
                     raise ConnectionLost("a refusal came that may be the answer to another request")
                 return reply
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -254,6 +261,19 @@ class Pool:
             _attempt.reset(token)
             if attempt.protocol is not None:
                 self._connector.finish(attempt.protocol, is_refused=is_refused)
+
+    def _is_foreign(self, attempt: _Attempt) -> bool:
+        """Whether a refusal may answer something else: answers have shifted, or it came too soon."""
+        protocol = attempt.protocol
+        return attempt.sent_at <= self._distrusted_at or (protocol is not None and is_undelivered(protocol.transport))
+
+    def distrust(self) -> None:
+        """Close what is idle, and believe no refusal of what is under way: an answer was another request's."""
+        self._distrusted_at = monotonic()
+        if self._session is not None:
+            for idle in self._connector._conns.values():
+                for protocol, _ in idle:
+                    protocol.close()
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         bound = self._config.max_response_bytes

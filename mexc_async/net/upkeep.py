@@ -69,7 +69,7 @@ class Upkeep:
         if not self._is_running:
             self._is_running = True
             self._tasks.spawn(self._run())
-            self._tasks.spawn(self._prove_refused())
+            self._tasks.spawn(self._prove_doubtful())
 
     async def _run(self) -> None:
         while True:
@@ -143,18 +143,18 @@ class Upkeep:
         spent = self._api.limiter.spent(Ping.route)
         return spent is None or spent <= MOST_SPENT
 
-    async def _prove_refused(self) -> None:
+    async def _prove_doubtful(self) -> None:
         while True:
-            self._tasks.spawn(self._prove(await self._lane.refused.get()))
+            self._tasks.spawn(self._prove(await self._lane.doubtful.get()))
 
     async def _prove(self, connection: Connection) -> None:
-        """Free a connection on which a refusal came, once a ping shows that no second answer follows; else close it."""
+        """Free a connection once a ping shows that no other answer comes before that ping's; else close it."""
         await asyncio.sleep(QUIET_S)
         try:
             if self._may_ping():
                 await self._api.ping(Over(self._lane, connection), _PROOF)
         except MexcError as error:
-            logger.debug("a connection could not be proven after a refusal: %s", error)
+            logger.debug("a connection of the order lane could not be proven: %s", error)
         finally:
             if connection.is_held:
                 connection.close()

@@ -11,9 +11,10 @@ import pytest
 
 from mexc_async import errors
 from mexc_async.core.endpoint import Route, result_type
+from mexc_async.core.foreign import NEVER_OF_A_CANCEL, NEVER_OF_AN_ORDER
 from mexc_async.core.orders import OrderRecord
 from mexc_async.core.plain import plain
-from mexc_async.core.reply import Reply, decode, decode_json, error_of, first_bytes, scrub
+from mexc_async.core.reply import Reply, decode, decode_json, error_of, first_bytes, is_refusal, scrub
 from mexc_async.error_codes import SPOT_CODES
 from mexc_async.errors import MexcError, ProtocolError
 from mexc_async.spot.models import (
@@ -420,3 +421,34 @@ def test_header_fields_are_read_from_the_head_when_asked_for() -> None:
     assert dict(reply.headers) == {"retry-after": "7", "a": "b:c"}
     assert reply.headers["RETRY-AFTER"] == "7"
     assert Reply(200, {"A": "b"}, b"").headers == {"A": "b"}
+
+
+# --- refusals ---
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (200, b"{}", False),
+        (200, b'{"symbol":"BTCUSDT","orderId":"C02__1"}', False),
+        (200, b'{"code":0,"data":[]}', False),
+        (200, b'{"code":"200","msg":"success"}', False),
+        (200, b'{"code":600,"msg":"parameter error"}', True),
+        (200, b'{"code":"10101"}', True),
+        (200, b'{"coin":"BTC","data":{"code":7}}', False),
+        (200, b'[{"symbol":"BTCUSDT","orderId":"C02__1"}]', False),
+        (200, b'[{"symbol":"BTCUSDT","orderId":"C02__1"},{"code":30002,"msg":"less"}]', True),
+        (400, b'{"code":-2013,"msg":"no such order"}', True),
+        (403, b"<html>", True),
+        (429, b"", True),
+        (503, b"", True),
+    ],
+)
+def test_a_refusal_is_known_without_its_question(status: int, body: bytes, expected: bool) -> None:
+    assert is_refusal(Reply(status, {}, body)) is expected
+
+
+def test_what_no_cancel_and_no_order_can_get_are_codes_of_the_exchange() -> None:
+    assert set(SPOT_CODES) >= NEVER_OF_A_CANCEL | NEVER_OF_AN_ORDER
+    assert not NEVER_OF_A_CANCEL & {-2011, -2013, -1121, 10007, 30000, 30016, 30026, 700003, 700007}
+    assert not NEVER_OF_AN_ORDER & {10101, 30002, 30004, 30005, 30016, 30029, 30087, 700003, 700007}

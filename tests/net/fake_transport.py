@@ -103,6 +103,8 @@ class FakeTransport:
     skew_ms: int = 0
     sent: list[Sent] = field(default_factory=list)
     is_closed: bool = False
+    distrusted: int = 0
+    """How often an answer was found to be another request's."""
 
     def on(self, where: str, *answers: Answer) -> None:
         """Answer so on a path, or on "METHOD path"."""
@@ -142,6 +144,9 @@ class FakeTransport:
         if sent.path == ORDER:
             return refusal(-2013) if sent.method == "GET" else ACK
         return reply()
+
+    def distrust(self) -> None:
+        self.distrusted += 1
 
     async def aclose(self) -> None:
         self.is_closed = True

@@ -446,6 +446,14 @@ async def test_a_refusal_of_a_cancel_that_repeating_cannot_mend_is_raised_at_onc
         assert len(d.transport.of(CANCEL)) == 1
 
 
+@pytest.mark.parametrize("code", [10101, 30002, 30005, 30087, 30069, 10206, 730708])
+async def test_a_cancel_is_asked_again_after_a_refusal_that_no_cancel_can_get(code: int) -> None:
+    async with desk(orders=QUICK) as d:
+        d.transport.on(CANCEL, refusal(code), reply(told(status="CANCELED")))
+        assert (await cancel(d)).status is OrderStatus.CANCELED
+        assert len(d.transport.of(CANCEL)) == 2
+
+
 async def test_an_order_found_open_after_its_cancel_found_nothing_is_cancelled_again() -> None:
     async with desk(orders=QUICK) as d:
         d.transport.on(CANCEL, GONE, reply(told(status="CANCELED")))
@@ -488,6 +496,7 @@ async def test_an_ack_with_other_terms_is_not_taken_for_this_orders() -> None:
         d.transport.on(PLACE, reply({"symbol": "BTCUSDT", "orderId": "C02__other", "price": "59999", "origQty": "0.5"}))
         d.transport.on(QUERY, reply(told()))
         assert (await place(d)).order_id == "C02__mine"
+        assert d.transport.distrusted == 1
 
 
 @pytest.mark.parametrize("raw", [False, True])
@@ -498,6 +507,14 @@ async def test_an_ack_with_the_id_of_another_order_is_not_taken_for_this_orders(
         await place(d, order("first"))
         answer: Any = await (d.raw if raw else d.view).send(order())
         assert (answer["orderId"] if raw else answer.order_id) == "C02__mine"
+
+
+async def test_an_item_with_a_refusal_that_no_order_can_get_is_looked_up() -> None:
+    async with desk(orders=QUICK) as d:
+        d.transport.on(BATCH, reply([{"newClientOrderId": "a", "code": -2011, "msg": "unknown order"}]))
+        d.transport.on(QUERY, reply(told("a")))
+        (result,) = await batch(d, "a")
+        assert result.order_id == "C02__a"
 
 
 async def test_a_look_up_answered_with_another_order_is_repeated() -> None:
@@ -547,9 +564,10 @@ async def test_a_canned_answer_is_taken_as_it_is_while_orders_are_not_followed()
         assert d.transport.of(QUERY) == []
 
 
-async def test_a_refusal_that_cannot_be_one_of_placing_settles_nothing() -> None:
+@pytest.mark.parametrize("code", [-2013, -2011, 10206, 140001, 730708])
+async def test_a_refusal_that_cannot_be_one_of_placing_settles_nothing(code: int) -> None:
     async with desk(orders=QUICK) as d:
-        d.transport.on(PLACE, refusal(-2013))
+        d.transport.on(PLACE, refusal(code))
         d.transport.on(QUERY, reply(told()))
         assert (await place(d)).order_id == "C02__mine"
 

@@ -115,6 +115,9 @@ class Exchange:
         for listener in {id(listener): listener for listener in self.listeners.values()}.values():
             listener.on_closed()
 
+    def distrust(self) -> None:
+        pass
+
     async def aclose(self) -> None:
         pass
 
