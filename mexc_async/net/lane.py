@@ -16,7 +16,7 @@ from time import monotonic
 from urllib.parse import SplitResult, urlsplit
 
 from mexc_async.core.kind import compiled
-from mexc_async.core.reply import Reply, first_bytes
+from mexc_async.core.reply import Reply, first_bytes, is_refusal
 from mexc_async.core.response import KnownHeads
 from mexc_async.errors import (
     ClientClosed,
@@ -293,7 +293,10 @@ class Lane:
 
 
 class Over:
-    """A ping's way onto the wire by one connection of the lane: measured by it, or closed if anything else comes."""
+    """A ping's way onto the wire by one connection of the lane, which it measures, and closes if it fails.
+
+    One that is held is proven by it: what is not exactly a ping's answer closes it too.
+    """
 
     def __init__(self, lane: Lane, connection: Connection) -> None:
         self._lane = lane
@@ -311,6 +314,7 @@ class Over:
         """Send one ping over the connection. Raises ConnectFailed if it is neither free nor held."""
         lane, connection = self._lane, self._connection
         data = lane.written(method, target, headers, body)
+        is_fit = _is_pong if connection.is_held else _is_success
         lane.claim(connection)
         on_connected(connection)
         sent_at = monotonic()
@@ -318,7 +322,7 @@ class Over:
         try:
             reply = await connection.request(data, timeout_s or lane.config.timeouts.total_s, sent_at)
         finally:
-            if reply is not None and _is_pong(reply) and not connection.transport.is_closing():
+            if reply is not None and is_fit(reply) and not connection.transport.is_closing():
                 lane.measured(connection, monotonic() - sent_at)
                 connection.release()
             else:
@@ -326,10 +330,14 @@ class Over:
         return reply
 
     def distrust(self) -> None:
-        """Nothing: what is no ping's answer closes the connection."""
+        """Nothing: pings prove connections."""
 
     async def aclose(self) -> None:
         """Nothing: the lane closes its connections."""
+
+
+def _is_success(reply: Reply) -> bool:
+    return not is_refusal(reply)
 
 
 def _is_pong(reply: Reply) -> bool:
