@@ -304,7 +304,7 @@ async def way_to(kind: type[Lane | Pool], raw: RawServer) -> AsyncIterator[Lane 
 
 
 def send(way: Lane | Pool) -> Awaitable[Reply]:
-    return way.send("POST", "/api/v3/order", {}, 5.0, lambda: None)
+    return way.send("POST", "/api/v3/order", {}, 5.0, lambda _: None)
 
 
 BOTH = pytest.mark.parametrize("kind", [Lane, Pool])
