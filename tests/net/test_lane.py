@@ -311,10 +311,14 @@ async def test_a_name_that_cannot_be_resolved_any_more_stands_for_what_it_did(mo
 # --- warm ---
 
 
+CANCELLED = b'{"symbol":"BTCUSDT","orderId":"1","status":"CANCELED","executedQty":"0"}'
+
+
 def exchange(delay_s: float = 0.0) -> Behaviour:
     async def behave(arrival: Arrival, way: Way) -> bool:
         await asyncio.sleep(delay_s)
-        return await server.answer(BODIES.get(arrival.path, b"{}"))(arrival, way)
+        body = CANCELLED if arrival.method == "DELETE" else BODIES.get(arrival.path, b"{}")
+        return await server.answer(body)(arrival, way)
 
     return behave
 
