@@ -11,7 +11,7 @@ BENCH_ARGS ?=
 
 .PHONY: demo test lint types unit pure coverage wheel chaos bench bench-peers docs clean
 
-CORE := hatch_build.py $(wildcard mexc_async/core/*.pyx mexc_async/core/*.pxi)
+CORE := hatch_build.py $(wildcard mexc_async/native/*.pyx mexc_async/*/*.pxi mexc_async/*/*.pxd)
 
 # Make reads these stamps: a second run starts at once, a changed pyproject.toml or compiled core installs anew.
 $(VENV)/.created:
@@ -43,8 +43,26 @@ unit: $(VENV)/.dev
 	@$(BIN)/python -m pytest
 
 # What the compiled core does, by the pure one as well.
-PURE_TESTS := $(addprefix tests/,$(addsuffix .py,$(addprefix core/test_,book book_sync endpoint gate limiter protobuf query reply response signing) \
-	chaos/test_hostile_proxy net/test_lane net/test_limiter net/test_transport orders/test_orders orders/test_prepared orders/test_started spot/test_push streams/test_books streams/test_streams))
+PURE_TESTS := $(addprefix tests/,$(addsuffix .py,books/test_book \
+	books/test_live_book \
+	books/test_sync \
+	chaos/test_hostile_proxy \
+	limits/test_gate \
+	limits/test_limiter \
+	limits/test_queue \
+	orders/test_orders \
+	orders/test_prepared \
+	orders/test_started \
+	rest/test_signing \
+	schema/test_answers \
+	schema/test_endpoint \
+	schema/test_protobuf \
+	schema/test_query \
+	spot/test_push \
+	streams/test_streams \
+	transport/test_http1 \
+	transport/test_lane \
+	transport/test_transport))
 
 pure: $(VENV)/.dev
 	@MEXC_ASYNC_PURE=1 $(BIN)/python -m pytest $(PURE_TESTS)
@@ -88,5 +106,5 @@ bench-peers: $(PEERS)/.installed
 	@$(PEERS)/bin/python -m benchmarks all $(BENCH_ARGS)
 
 clean:
-	rm -f mexc_async/core/_compiled.*.so mexc_async/core/_compiled.*.pyd
+	rm -f mexc_async/native/_compiled.*.so mexc_async/native/_compiled.*.pyd
 	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist build

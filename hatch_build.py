@@ -11,7 +11,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SOURCE = Path("mexc_async", "core", "_compiled.pyx")
+SOURCE = Path("mexc_async", "native", "_compiled.pyx")
 
 
 class CompiledCore(BuildHookInterface[Any]):
@@ -51,7 +51,7 @@ def compile_core(root: Path, scratch: Path) -> Path:
     from setuptools import Distribution, Extension
 
     no_debugging = [] if os.name == "nt" else ["-g0"]
-    extension = Extension("mexc_async.core._compiled", [str(root / SOURCE)], extra_compile_args=no_debugging)
+    extension = Extension("mexc_async.native._compiled", [str(root / SOURCE)], extra_compile_args=no_debugging)
     modules = cythonize([extension], build_dir=str(scratch), quiet=True)
     build = Distribution({"ext_modules": modules}).get_command_obj("build_ext")
     build.build_temp, build.build_lib = str(scratch), str(scratch / "lib")

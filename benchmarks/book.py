@@ -34,9 +34,9 @@ from benchmarks.harness import (
     summarise,
 )
 from benchmarks.instructions import FEW, MANY, Work, Works
-from mexc_async.core.book import BookView, OrderBook
-from mexc_async.core.book_side import PureSide
-from mexc_async.core.kind import core_kind
+from mexc_async.books.book import BookView, OrderBook
+from mexc_async.books.side import PureSide
+from mexc_async.native.loader import core_kind
 
 Pairs: TypeAlias = list[tuple[str, str]]
 Message: TypeAlias = tuple[Pairs, Pairs]

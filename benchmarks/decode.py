@@ -18,10 +18,10 @@ from google.protobuf.json_format import MessageToDict  # type: ignore[import-unt
 from benchmarks import instructions
 from benchmarks.harness import OWN, OWN_PURE, CpuLoop, Goal, Report, Row, Settings, interleave, summarise
 from benchmarks.instructions import Work, Works
-from mexc_async.core.book import OrderBook
-from mexc_async.core.book_side import PureSide
-from mexc_async.core.kind import core_kind
-from mexc_async.core.protobuf import message_of
+from mexc_async.books.book import OrderBook
+from mexc_async.books.side import PureSide
+from mexc_async.native.loader import core_kind
+from mexc_async.schema.protobuf import message_of
 from mexc_async.spot.enums import Side
 from mexc_async.spot.models import Level
 from mexc_async.spot.push import Push, decode_push, encode_push
@@ -34,7 +34,7 @@ from mexc_async.spot.push_models import (
     TradePush,
     TradesPush,
 )
-from tests.proto import oracle
+from tests.support import protobuf_oracle
 
 Best: TypeAlias = tuple[Sequence[Any] | None, Sequence[Any] | None]
 Feed: TypeAlias = Callable[[bytes], Best]
@@ -52,7 +52,7 @@ NOW = 1763719200123
 FRAMES = 64
 """Number of different frames of each kind."""
 
-parse: Decode = oracle.message_class(oracle.WRAPPER).FromString
+parse: Decode = protobuf_oracle.message_class(protobuf_oracle.WRAPPER).FromString
 _SIDES = {1: Side.BUY, 2: Side.SELL}
 
 

@@ -23,10 +23,10 @@ from rich.console import Console
 
 from benchmarks.harness import OWN, Report, Row, loop_factory, machine, percentile, refuse_unwritable, show, write_json
 from benchmarks.probe import Probe, ProbeFailed, Target, addresses, target
-from mexc_async.client import Mexc, Settings
-from mexc_async.core.credentials import Credentials
+from mexc_async.client.mexc import Mexc, Settings
 from mexc_async.errors import MexcError
 from mexc_async.keys.environment import from_environment
+from mexc_async.rest.credentials import Credentials
 from mexc_async.spot.trading import NewOrder
 
 REST, WS = "https://api.mexc.com", "wss://wbs-api.mexc.com/ws"

@@ -26,9 +26,9 @@ from benchmarks.harness import (
     summarise,
 )
 from benchmarks.instructions import Work, Works
-from mexc_async.core.endpoint import Cost, Route
-from mexc_async.core.limits import Limit, Limits
-from mexc_async.net.limiter import RateLimiter
+from mexc_async.limits.limiter import RateLimiter
+from mexc_async.limits.profiles import Limit, Limits
+from mexc_async.schema.endpoint import Cost, Route
 
 THEIRS = "aiolimiter"
 ONE = Route("GET", "/api/v3/time")

@@ -14,7 +14,7 @@ import orjson
 
 from benchmarks.decode import frames_by_case
 from benchmarks.harness import Sample
-from mexc_async.net.loop import run
+from mexc_async.runtime.runner import run
 from mexc_async.spot.push import decode_push
 
 KEPT = 60_000

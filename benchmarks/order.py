@@ -30,7 +30,7 @@ from benchmarks.harness import (
 )
 from benchmarks.mock_exchange import compiler, mock_exchange
 from benchmarks.order_subjects import FULL, LANE, PEERS, SUBJECTS, absent_peers
-from mexc_async.core.kind import core_kind
+from mexc_async.native.loader import core_kind
 
 _CLIENT = "benchmarks.order_client"
 BASELINES = ("raw", "aiohttp tuned")

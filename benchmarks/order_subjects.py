@@ -28,12 +28,12 @@ import msgspec
 from yarl import URL
 
 from benchmarks.harness import OWN, OWN_PURE
-from mexc_async.client import Mexc
-from mexc_async.core.credentials import Credentials
-from mexc_async.core.endpoint import Request
-from mexc_async.net.api import Api
-from mexc_async.net.call import Options, call_of
-from mexc_async.net.order_ids import OrderIds
+from mexc_async.client.mexc import Mexc
+from mexc_async.orders.ids import OrderIds
+from mexc_async.rest.call import Options, call_of
+from mexc_async.rest.credentials import Credentials
+from mexc_async.rest.pipeline import Api
+from mexc_async.schema.endpoint import Request
 from mexc_async.spot.models import OrderAck
 from mexc_async.spot.prepared import PreparedOrder
 

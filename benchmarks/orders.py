@@ -20,29 +20,29 @@ from time import process_time, time_ns
 import orjson
 
 from benchmarks.harness import OWN, Report, Row, Sample, Settings, interleave, loop_factory, summarise
-from mexc_async.core.book import OrderBook
-from mexc_async.core.credentials import Credentials
-from mexc_async.core.limits import Limits
-from mexc_async.core.orders import OrderState
-from mexc_async.core.reply import Reply
-from mexc_async.core.retry import RetryPolicy
-from mexc_async.net.api import Api
-from mexc_async.net.book import Books
-from mexc_async.net.call import Options
-from mexc_async.net.call_log import CallLog
-from mexc_async.net.desk import OrderDesk
-from mexc_async.net.guard import OrderGuard
-from mexc_async.net.hooks import Hooks
-from mexc_async.net.journal import Journal
-from mexc_async.net.ledger import OrderLedger, OrderSettings
-from mexc_async.net.limiter import RateLimiter
-from mexc_async.net.order_ids import OrderIds
-from mexc_async.net.pool import OnConnected
-from mexc_async.net.tasks import Tasks
+from mexc_async.books.book import OrderBook
+from mexc_async.books.live_book import Books
+from mexc_async.call_log.client_log import Journal
+from mexc_async.call_log.log import CallLog
+from mexc_async.limits.limiter import RateLimiter
+from mexc_async.limits.profiles import Limits
+from mexc_async.orders.execution import OrderDesk
+from mexc_async.orders.ids import OrderIds
+from mexc_async.orders.record import OrderState
+from mexc_async.orders.tracker import OrderLedger, OrderSettings
+from mexc_async.rest.call import Options
+from mexc_async.rest.credentials import Credentials
+from mexc_async.rest.pipeline import Api
+from mexc_async.rest.retry import RetryPolicy
+from mexc_async.risk.guard import OrderGuard
+from mexc_async.runtime.events import Hooks
+from mexc_async.runtime.tasks import Tasks
+from mexc_async.schema.answers import Reply
 from mexc_async.spot.enums import OrderStatus, OrderType, Side
 from mexc_async.spot.push import Push
 from mexc_async.spot.push_models import FillPush, OrderPush
 from mexc_async.spot.trading import NewOrder
+from mexc_async.transport.pool import OnConnected
 
 UNTRACKED = "untracked"
 RULED = f"{OWN} with rules"

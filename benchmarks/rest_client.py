@@ -18,7 +18,7 @@ import orjson
 
 from benchmarks.harness import OWN, Sample, loop_factory, percentile, pin
 from benchmarks.order_subjects import HOST, PEERS, Ccxt, Pymexc, TypedMexc
-from mexc_async.client import Mexc
+from mexc_async.client.mexc import Mexc
 
 INFO, DEPTH, KLINES = "exchange_info, 2,000 symbols", "depth, 1,000 levels", "500 klines"
 SIZES = {INFO: 2000, DEPTH: 1000, KLINES: 500}

@@ -11,9 +11,9 @@ from urllib.parse import urlencode
 from benchmarks import instructions
 from benchmarks.harness import OWN, OWN_PURE, CpuLoop, Goal, Report, Row, Settings, interleave, summarise
 from benchmarks.instructions import Works, repeated
-from mexc_async.core.kind import core_kind
-from mexc_async.core.signing import Signer, blocks
-from mexc_async.core.signing import hmac as pure_hmac
+from mexc_async.native.loader import core_kind
+from mexc_async.rest.signing import Signer, blocks
+from mexc_async.rest.signing import hmac as pure_hmac
 from mexc_async.spot.trading import NewOrder
 
 HMAC, NAIVE = "hmac.new", "urlencode + hmac.new"

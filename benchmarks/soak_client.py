@@ -23,10 +23,10 @@ import orjson
 
 from benchmarks.harness import OWN, Sample, resident_mb
 from benchmarks.histogram import Histogram
-from mexc_async.client import Mexc
-from mexc_async.net.book import LiveBook
-from mexc_async.net.call_log import CallLog
-from mexc_async.net.loop import run
+from mexc_async.books.live_book import LiveBook
+from mexc_async.call_log.log import CallLog
+from mexc_async.client.mexc import Mexc
+from mexc_async.runtime.runner import run
 
 T = TypeVar("T")
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT")

@@ -28,7 +28,7 @@ from benchmarks.harness import (
     summarise,
 )
 from benchmarks.stream_subjects import BARE, DEPTH, HAND_MADE, MOST, ONLY, PEER_GOALS, PEERS, SUBJECTS, TICKER, absent
-from mexc_async.core.kind import core_kind
+from mexc_async.native.loader import core_kind
 
 GOALS_PER_S = {
     "compiled": {TICKER: 400_000, DEPTH: 100_000},

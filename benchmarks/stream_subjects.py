@@ -21,10 +21,10 @@ import orjson
 
 from benchmarks.decode import frames_by_case, structs
 from benchmarks.harness import OWN, OWN_PURE, Sample
-from mexc_async.client import Mexc
-from mexc_async.net.websocket import Library
+from mexc_async.client.mexc import Mexc
 from mexc_async.spot import channels
 from mexc_async.spot.push import Push, decode_push
+from mexc_async.streams.websocket import Library
 
 TICKER, DEPTH = "book ticker", "depth, 30 levels"
 CHANNELS = {TICKER: channels.book_ticker("BTCUSDT"), DEPTH: channels.depth("BTCUSDT")}

@@ -21,7 +21,7 @@ from benchmarks.order_client import last_order
 from benchmarks.order_subjects import HOST, QUANTITY
 from benchmarks.tick_subjects import TRADERS, Trader
 from benchmarks.ticks import PRICES
-from mexc_async.net.loop import run
+from mexc_async.runtime.runner import run
 from mexc_async.spot.prepared import Outcome
 
 GRACE_S = 1.5

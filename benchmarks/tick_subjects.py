@@ -33,8 +33,8 @@ from benchmarks.order_subjects import (
 )
 from benchmarks.raw import RawTrader
 from benchmarks.ticks import SUBSCRIPTION
-from mexc_async.client import Mexc
-from mexc_async.core.credentials import Credentials
+from mexc_async.client.mexc import Mexc
+from mexc_async.rest.credentials import Credentials
 from mexc_async.spot.prepared import Outcome
 from mexc_async.spot.push import Push
 from mexc_async.spot.push_models import BookTickerPush

@@ -18,10 +18,10 @@ from pathlib import Path
 import msgspec
 
 from mexc_async import errors
-from mexc_async.catalogue import endpoints
-from mexc_async.core.endpoint import Auth, Endpoint
-from mexc_async.core.limits import PROFILES, TABLE
+from mexc_async.client.catalogue import endpoints
 from mexc_async.error_codes import SPOT_CODES
+from mexc_async.limits.profiles import PROFILES, TABLE
+from mexc_async.schema.endpoint import Auth, Endpoint
 
 DOCS = Path(__file__).resolve().parent
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)

@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Literal, NamedTuple
 
 from mexc_async import BookNotSynced, Mexc, Side
-from mexc_async.net.book import LiveBook
+from mexc_async.books.live_book import LiveBook
 
 FEE = Decimal("0.0005")
 """Taker fee of one leg, as a ratio; `mexc.spot.trade_fee` returns yours."""

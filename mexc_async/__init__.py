@@ -12,18 +12,11 @@ __version__ = "0.1.0"
 TYPE_CHECKING = False  # type checkers take it for True; importing it from typing would be most of the import's cost
 
 if TYPE_CHECKING:
-    from mexc_async.catalogue import endpoints
-    from mexc_async.client import Mexc
-    from mexc_async.core.credentials import Credentials
-    from mexc_async.core.endpoint import Auth, Cost, Endpoint, Json, Priority, Request, Resource, Route, call
-    from mexc_async.core.explain import SignatureReport, explain_signature
-    from mexc_async.core.exposure import ExposureReport, SymbolStake
-    from mexc_async.core.guard_limits import GuardLimits
-    from mexc_async.core.kind import core_kind
-    from mexc_async.core.limits import Limit, Limits
-    from mexc_async.core.orders import OrderFill, OrderState
-    from mexc_async.core.retry import RetryPolicy
-    from mexc_async.core.signing import Signer
+    from mexc_async.accounts.accounts import Accounts, Moved
+    from mexc_async.call_log.log import CallLog
+    from mexc_async.client.catalogue import endpoints
+    from mexc_async.client.mexc import Mexc
+    from mexc_async.client.view import RawView, View
     from mexc_async.errors import (
         AccountRestricted,
         ApiError,
@@ -71,10 +64,19 @@ if TYPE_CHECKING:
     )
     from mexc_async.keys.key_file import KeyFile
     from mexc_async.keys.os_keyring import OsKeyring
-    from mexc_async.net.accounts import Accounts, Moved
-    from mexc_async.net.alarms import AlarmSettings
-    from mexc_async.net.call_log import CallLog
-    from mexc_async.net.hooks import (
+    from mexc_async.limits.profiles import Limit, Limits
+    from mexc_async.native.loader import core_kind
+    from mexc_async.orders.handle import TrackedOrder
+    from mexc_async.orders.record import OrderFill, OrderState
+    from mexc_async.orders.tracker import OrderSettings
+    from mexc_async.rest.credentials import Credentials
+    from mexc_async.rest.retry import RetryPolicy
+    from mexc_async.rest.signature_report import SignatureReport, explain_signature
+    from mexc_async.rest.signing import Signer
+    from mexc_async.risk.alarms import AlarmSettings
+    from mexc_async.risk.exposure import ExposureReport, SymbolStake
+    from mexc_async.risk.risk_limits import GuardLimits
+    from mexc_async.runtime.events import (
         BadFrame,
         BulkProgress,
         CallLogState,
@@ -91,15 +93,13 @@ if TYPE_CHECKING:
         UnknownFields,
         UnusualActivity,
     )
-    from mexc_async.net.hub import StreamSettings
-    from mexc_async.net.ledger import OrderSettings
-    from mexc_async.net.loop import run
-    from mexc_async.net.pool import Timeouts
-    from mexc_async.net.tracked_order import TrackedOrder
+    from mexc_async.runtime.runner import run
+    from mexc_async.schema.endpoint import Auth, Cost, Endpoint, Json, Priority, Request, Resource, Route, call
     from mexc_async.spot.enums import OrderStatus, OrderType, Side
     from mexc_async.spot.prepared import PreparedOrder, PresignedOrder
     from mexc_async.spot.trading import NewOrder
-    from mexc_async.view import RawView, View
+    from mexc_async.streams.router import StreamSettings
+    from mexc_async.transport.pool import Timeouts
 
 __all__ = [
     "AccountRestricted",
@@ -207,18 +207,18 @@ __all__ = [
 ]
 
 _HOME = {
-    "catalogue": "endpoints",
-    "client": "Mexc",
-    "core.credentials": "Credentials",
-    "core.explain": "SignatureReport explain_signature",
-    "core.endpoint": "Auth Cost Endpoint Json Priority Request Resource Route call",
-    "core.exposure": "ExposureReport SymbolStake",
-    "core.guard_limits": "GuardLimits",
-    "core.kind": "core_kind",
-    "core.limits": "Limit Limits",
-    "core.orders": "OrderFill OrderState",
-    "core.retry": "RetryPolicy",
-    "core.signing": "Signer",
+    "client.catalogue": "endpoints",
+    "client.mexc": "Mexc",
+    "rest.credentials": "Credentials",
+    "rest.signature_report": "SignatureReport explain_signature",
+    "schema.endpoint": "Auth Cost Endpoint Json Priority Request Resource Route call",
+    "risk.exposure": "ExposureReport SymbolStake",
+    "risk.risk_limits": "GuardLimits",
+    "native.loader": "core_kind",
+    "limits.profiles": "Limit Limits",
+    "orders.record": "OrderFill OrderState",
+    "rest.retry": "RetryPolicy",
+    "rest.signing": "Signer",
     "errors": (
         "AccountRestricted ApiError BookNotSynced CallLogFailed ClientClosed ConfigError ConnectFailed ConnectionLost "
         "ExchangeUnavailable GuardRefused InsufficientBalance InvalidKey InvalidParameter InvalidRequest "
@@ -230,22 +230,22 @@ _HOME = {
     ),
     "keys.key_file": "KeyFile",
     "keys.os_keyring": "OsKeyring",
-    "net.accounts": "Accounts Moved",
-    "net.alarms": "AlarmSettings",
-    "net.call_log": "CallLog",
-    "net.hooks": (
+    "accounts.accounts": "Accounts Moved",
+    "risk.alarms": "AlarmSettings",
+    "call_log.log": "CallLog",
+    "runtime.events": (
         "BadFrame BulkProgress CallLogState ClockFailed ClockSynced KeyAged KeyNotReplaced KeyReplaced ListenKeyFailed "
         "OddItems OrderSettled RequestDone StreamState UnknownFields UnusualActivity"
     ),
-    "net.hub": "StreamSettings",
-    "net.ledger": "OrderSettings",
-    "net.loop": "run",
-    "net.pool": "Timeouts",
-    "net.tracked_order": "TrackedOrder",
+    "streams.router": "StreamSettings",
+    "orders.tracker": "OrderSettings",
+    "runtime.runner": "run",
+    "transport.pool": "Timeouts",
+    "orders.handle": "TrackedOrder",
     "spot.enums": "OrderStatus OrderType Side",
     "spot.prepared": "PreparedOrder PresignedOrder",
     "spot.trading": "NewOrder",
-    "view": "RawView View",
+    "client.view": "RawView View",
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names.split()}
 

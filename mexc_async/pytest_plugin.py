@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from mexc_async.sim.background import BackgroundSimulator
-    from mexc_async.sim.server import SimConfig
+    from mexc_async.sim.rest.background import BackgroundSimulator
+    from mexc_async.sim.rest.server import SimConfig
 
 
 @pytest.fixture
 def mexc_sim_config() -> SimConfig:
     """Configure `mexc_sim`; override it in a test module or conftest to change seed, limits, accounts or tape."""
-    from mexc_async.sim.server import SimConfig
+    from mexc_async.sim.rest.server import SimConfig
 
     return SimConfig()
 
@@ -30,7 +30,7 @@ def mexc_sim_config() -> SimConfig:
 @pytest.fixture
 def mexc_sim(mexc_sim_config: SimConfig) -> Iterator[BackgroundSimulator]:
     """Start a simulated exchange with `.rest`, `.spot_ws`, `.api_key`, `.api_secret` and `.exchange`."""
-    from mexc_async.sim.background import BackgroundSimulator
+    from mexc_async.sim.rest.background import BackgroundSimulator
 
     with BackgroundSimulator(mexc_sim_config) as simulator:
         yield simulator

@@ -101,7 +101,7 @@ def test_package_says_that_it_is_typed() -> None:
 
 
 def test_endpoints_yields_every_declared_one_once() -> None:
-    from mexc_async.core.endpoint import Request
+    from mexc_async.schema.endpoint import Request
     from mexc_async.spot import (
         account,
         announcements,
@@ -183,7 +183,7 @@ REVEALED = [
     "list[mexc_async.spot.models.Kline]",
     "mexc_async.spot.models.OrderAck",
     "list[mexc_async.spot.prepared.PresignedOrder[mexc_async.spot.models.OrderAck]]",
-    "mexc_async.net.tracked_order.TrackedOrder",
+    "mexc_async.orders.handle.TrackedOrder",
     None,  # Json, a recursive union that mypy prints at length
 ]
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mexc_async.cli.acts import confirm, to_its_end
-from mexc_async.cli.outcome import carry_out, fail
-from mexc_async.cli.show import show
-from mexc_async.cli.target import AsJson, Rest, Sim, Symbol, Yes, connect
+from mexc_async.cli.confirm import confirm, to_its_end
+from mexc_async.cli.connection_options import AsJson, Rest, Sim, Symbol, Yes, connect
+from mexc_async.cli.exit_status import carry_out, fail
+from mexc_async.cli.output import show
 
 if TYPE_CHECKING:
-    from mexc_async.client import Mexc
-    from mexc_async.core.endpoint import Request
+    from mexc_async.client.mexc import Mexc
+    from mexc_async.schema.endpoint import Request
 
 ORDER = (
     "symbol", "side", "type", "price", "quantity", "executed_quantity", "status", "order_id", "client_order_id",
@@ -106,7 +106,7 @@ def transfer(
     rest: Rest = None,
 ) -> None:
     """Transfer between the account's wallets, or between the main account and its sub-accounts."""
-    from mexc_async.cli.flags import build
+    from mexc_async.cli.endpoints.flags import build
     from mexc_async.errors import InvalidRequest
     from mexc_async.spot.subaccounts import SubUniversalTransfer
     from mexc_async.spot.wallet import UniversalTransfer

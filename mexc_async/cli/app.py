@@ -11,14 +11,14 @@ import typer
 
 from mexc_async import __version__
 from mexc_async.cli.account import balances, cancel, orders, transfer
-from mexc_async.cli.call import call
-from mexc_async.cli.calls import calls
-from mexc_async.cli.demo import demo
-from mexc_async.cli.doctor import doctor
-from mexc_async.cli.endpoints import endpoints
-from mexc_async.cli.guard import guard
-from mexc_async.cli.key_changes import allow_ip, rotate
-from mexc_async.cli.keys import add, list_keys, remove, use
+from mexc_async.cli.calls.command import calls
+from mexc_async.cli.demo.command import demo
+from mexc_async.cli.doctor.command import doctor
+from mexc_async.cli.endpoints.call import call
+from mexc_async.cli.endpoints.command import endpoints
+from mexc_async.cli.guard.command import guard
+from mexc_async.cli.keys.change import allow_ip, rotate
+from mexc_async.cli.keys.command import add, list_keys, remove, use
 from mexc_async.cli.klines import klines
 from mexc_async.cli.market import book, ticker, trades
 from mexc_async.cli.order import buy, sell

@@ -15,8 +15,8 @@ from typing import Self
 
 import msgspec
 
-from mexc_async.core.plain import field_names
 from mexc_async.errors import ConfigError
+from mexc_async.schema.json_values import field_names
 from mexc_async.spot.models import Kline
 
 COLUMNS = field_names(Kline)

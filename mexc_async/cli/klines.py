@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from mexc_async.cli.moment import moment_ms
-from mexc_async.cli.outcome import REFUSED, fail
-from mexc_async.cli.target import Rest, Sim
-from mexc_async.net.loop import run
+from mexc_async.cli.connection_options import Rest, Sim
+from mexc_async.cli.exit_status import REFUSED, fail
+from mexc_async.cli.time_argument import moment_ms
+from mexc_async.runtime.runner import run
 
 if TYPE_CHECKING:
     from mexc_async.cli.bar_file import BarFile, Download
-    from mexc_async.client import Mexc
+    from mexc_async.client.mexc import Mexc
     from mexc_async.spot.enums import Interval
     from mexc_async.spot.models import Kline
 
@@ -70,9 +70,9 @@ def klines(
 
 
 def _client(rest: str | None, sim: bool, limits: str) -> Mexc:
-    from mexc_async.client import REST, Mexc
-    from mexc_async.core.retry import RetryPolicy
+    from mexc_async.client.mexc import REST, Mexc
     from mexc_async.errors import ConfigError
+    from mexc_async.rest.retry import RetryPolicy
 
     if sim and rest is not None:
         raise ConfigError("--sim and --rest exclude each other")
@@ -83,7 +83,7 @@ def _client(rest: str | None, sim: bool, limits: str) -> Mexc:
 
 
 async def _download(mexc: Mexc, file: BarFile, download: Download, end_ms: int | None) -> None:
-    from mexc_async import paging
+    from mexc_async.data import paging
 
     began, start_ms = time.monotonic(), file.next_ms
     async with mexc:

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mexc_async.cli.outcome import carry_out, fail
-from mexc_async.cli.show import show
-from mexc_async.cli.target import AsJson, Rest, Sim, Symbol, connect
+from mexc_async.cli.connection_options import AsJson, Rest, Sim, Symbol, connect
+from mexc_async.cli.exit_status import carry_out, fail
+from mexc_async.cli.output import show
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mexc_async.client import Mexc
-    from mexc_async.core.endpoint import Request
+    from mexc_async.client.mexc import Mexc
+    from mexc_async.schema.endpoint import Request
 
 TICKER = (
     "symbol", "last_price", "price_change_percent", "bid_price", "ask_price", "high_price", "low_price", "volume",

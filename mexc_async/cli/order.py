@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mexc_async.cli.acts import confirm
-from mexc_async.cli.outcome import carry_out, fail
-from mexc_async.cli.show import show
-from mexc_async.cli.target import AsJson, Rest, Sim, Symbol, Ws, Yes, connect
+from mexc_async.cli.confirm import confirm
+from mexc_async.cli.connection_options import AsJson, Rest, Sim, Symbol, Ws, Yes, connect
+from mexc_async.cli.exit_status import carry_out, fail
+from mexc_async.cli.output import show
 
 if TYPE_CHECKING:
-    from mexc_async.client import Mexc
-    from mexc_async.net.tracked_order import TrackedOrder
+    from mexc_async.client.mexc import Mexc
+    from mexc_async.orders.handle import TrackedOrder
     from mexc_async.spot.enums import SideName
     from mexc_async.spot.trading import NewOrder
 
@@ -51,7 +51,7 @@ def _command(side: SideName) -> Callable[..., None]:
         rest: Rest = None,
         ws: Ws = None,
     ) -> None:
-        from mexc_async.cli.flags import build
+        from mexc_async.cli.endpoints.flags import build
         from mexc_async.errors import ConfigError, InvalidRequest
         from mexc_async.spot.trading import NewOrder
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, cast
 import orjson
 import typer
 
-from mexc_async.net.loop import run
+from mexc_async.runtime.runner import run
 
 if TYPE_CHECKING:
-    from mexc_async.sim.accounts import AccountSpec
-    from mexc_async.sim.limits import Profile, Windows
-    from mexc_async.sim.server import SimConfig
+    from mexc_async.sim.accounts.accounts import AccountSpec
+    from mexc_async.sim.rest.limits import Profile, Windows
+    from mexc_async.sim.rest.server import SimConfig
 
 HOST = "127.0.0.1"
 
@@ -76,10 +76,10 @@ def sim(
     with_parent: WithParent = False,
 ) -> None:
     """Serve a simulated MEXC exchange; prints one JSON line with its URLs when it is ready."""
-    from mexc_async.sim.faults import parse_fault
-    from mexc_async.sim.server import SimConfig
-    from mexc_async.sim.socket_rules import SocketRules
-    from mexc_async.sim.wallet import WalletRules
+    from mexc_async.sim.faults.faults import parse_fault
+    from mexc_async.sim.rest.server import SimConfig
+    from mexc_async.sim.stream.socket_lifetime import SocketRules
+    from mexc_async.sim.wallet.wallet import WalletRules
 
     try:
         config = SimConfig(
@@ -108,8 +108,8 @@ def _fail(error: ValueError) -> NoReturn:
 def _accounts(
     api_key: str | None, api_secret: str | None, balance: list[str], further: Path | None
 ) -> tuple[AccountSpec, ...]:
-    from mexc_async.sim.accounts import DEMO_KEY, DEMO_SECRET, parse_balance, read_accounts
-    from mexc_async.sim.server import main_account
+    from mexc_async.sim.accounts.accounts import DEMO_KEY, DEMO_SECRET, parse_balance, read_accounts
+    from mexc_async.sim.rest.server import main_account
 
     if bool(api_key) != bool(api_secret):
         raise ValueError(f"--{'api-key' if api_key else 'api-secret'} is given alone; key and secret go together")
@@ -119,7 +119,7 @@ def _accounts(
 
 
 async def _serve(config: SimConfig, with_parent: bool) -> None:
-    from mexc_async.sim.server import Simulator
+    from mexc_async.sim.rest.server import Simulator
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -19,7 +19,7 @@ from typing import Annotated, Any, TypeAlias
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.requests import HTTPConnection
 
-from mexc_async.client import Mexc
+from mexc_async.client.mexc import Mexc
 from mexc_async.contrib.http_answers import JSON, Answer, answer_of, failure_of, health_of, readiness_of
 from mexc_async.contrib.keyed_orders import EARLIER_S, KeyedOrders
 from mexc_async.contrib.service import CLOSING_S, MexcService

@@ -11,7 +11,6 @@ import orjson
 from msgspec import Struct
 
 from mexc_async.contrib.service import MexcService
-from mexc_async.core.plain import plain
 from mexc_async.errors import (
     AccountRestricted,
     ApiError,
@@ -52,6 +51,7 @@ from mexc_async.errors import (
     WaitTimeout,
     WithdrawalsOff,
 )
+from mexc_async.schema.json_values import plain
 
 logger = logging.getLogger("mexc_async.contrib")
 

@@ -18,11 +18,11 @@ from typing import NamedTuple
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
-from mexc_async.client import Mexc
-from mexc_async.core.checks import client_id
-from mexc_async.core.orders import OrderRecord, OrderState
+from mexc_async.client.mexc import Mexc
 from mexc_async.errors import ClientClosed, InvalidRequest, MexcError, OrderNotFound, OutcomeUnknown, WaitTimeout
-from mexc_async.net.tracked_order import TrackedOrder
+from mexc_async.orders.handle import TrackedOrder
+from mexc_async.orders.record import OrderRecord, OrderState
+from mexc_async.schema.validation import client_id
 from mexc_async.spot.trading import NewOrder
 
 EARLIER_S = 6.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from mexc_async.core.credentials import Credentials
 from mexc_async.errors import MissingCredentials
+from mexc_async.rest.credentials import Credentials
 
 KEY_VARIABLE = "MEXC_API_KEY"
 SECRET_VARIABLE = "MEXC_API_SECRET"  # noqa: S105 - the variable's name

@@ -10,8 +10,8 @@ from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
 
 from mexc_async.errors import ConfigError
-from mexc_async.keys.book import KeyBook
-from mexc_async.keys.sealed import COST, Password, seal, unseal
+from mexc_async.keys.encryption import COST, Password, seal, unseal
+from mexc_async.keys.key_ring import KeyBook
 
 _LARGEST = 1 << 20
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO

@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Protocol
 
 from mexc_async.errors import ConfigError
-from mexc_async.keys.book import KeyBook
+from mexc_async.keys.key_ring import KeyBook
 
 SERVICE = "mexc-async"
 ENTRY = "keys"

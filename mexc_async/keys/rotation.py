@@ -11,11 +11,11 @@ import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from mexc_async.core.credentials import Credentials, masked
 from mexc_async.errors import ApiError, ConfigError, MexcError
-from mexc_async.keys.book import KeyBook, StoredKey, renewed
+from mexc_async.keys.key_ring import KeyBook, StoredKey, renewed
+from mexc_async.keys.shielded import undisturbed
 from mexc_async.keys.stores import KeyStore
-from mexc_async.keys.undisturbed import undisturbed
+from mexc_async.rest.credentials import Credentials, masked
 from mexc_async.spot.api import Spot
 from mexc_async.spot.subaccounts import SubAccountKey
 

@@ -8,12 +8,12 @@ from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from mexc_async.core.credentials import Credentials
 from mexc_async.errors import ConfigError
-from mexc_async.keys.book import KeyBook
+from mexc_async.keys.encryption import Password
 from mexc_async.keys.key_file import KeyFile
+from mexc_async.keys.key_ring import KeyBook
 from mexc_async.keys.os_keyring import OsKeyring
-from mexc_async.keys.sealed import Password
+from mexc_async.rest.credentials import Credentials
 
 STORE_VARIABLE = "MEXC_KEYS"
 PASSWORD_VARIABLE = "MEXC_KEYS_PASSWORD"  # noqa: S105 - the variable's name

@@ -6,8 +6,8 @@ from decimal import Decimal
 
 from msgspec import field
 
-from mexc_async.core.endpoint import Auth, Cost, Priority, Request, Resource, Route, call
-from mexc_async.core.fields import Coded, MaybeDecimal, Text, TimeMs, same_under
+from mexc_async.schema.endpoint import Auth, Cost, Priority, Request, Resource, Route, call
+from mexc_async.schema.fields import Coded, MaybeDecimal, Text, TimeMs, same_under
 from mexc_async.spot.enums import KeyStatus, KycStatus
 from mexc_async.spot.models import Account as AccountAnswer
 from mexc_async.spot.models import Answer, Fill, Wrapped

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, TypeAlias
 
-from mexc_async.core.checks import Rule, between, matching
-from mexc_async.core.endpoint import Cost, Request, Resource, Route, call
-from mexc_async.core.fields import MaybeText, TimeMs
 from mexc_async.errors import InvalidRequest
+from mexc_async.schema.endpoint import Cost, Request, Resource, Route, call
+from mexc_async.schema.fields import MaybeText, TimeMs
+from mexc_async.schema.validation import Rule, between, matching
 from mexc_async.spot.models import Answer, Wrapped
 from mexc_async.spot.parameters import Count
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mexc_async.core.endpoint import Json, RawAnswers
+from mexc_async.schema.endpoint import Json, RawAnswers
 from mexc_async.spot.account import Account
 from mexc_async.spot.announcements import Announcements
 from mexc_async.spot.broker import Broker

@@ -10,10 +10,10 @@ import re
 from decimal import Decimal
 from typing import Annotated, TypeAlias
 
-from mexc_async.core.checks import Rule, ip_address, listed, one_of
-from mexc_async.core.endpoint import Auth, Cost, Money, Priority, Request, Resource, Route, call
-from mexc_async.core.fields import Coded, Hiding, MaybeText, MaybeTimeMs, Text, TimeMs
 from mexc_async.errors import InvalidRequest
+from mexc_async.schema.endpoint import Auth, Cost, Money, Priority, Request, Resource, Route, call
+from mexc_async.schema.fields import Coded, Hiding, MaybeText, MaybeTimeMs, Text, TimeMs
+from mexc_async.schema.validation import Rule, ip_address, listed, one_of
 from mexc_async.spot.enums import AccountTypeName, SubAccountStatus
 from mexc_async.spot.models import Answer, Page, Wrapped
 from mexc_async.spot.parameters import Count, Limit200, Limit500, Period

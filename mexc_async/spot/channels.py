@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from mexc_async.core.checks import symbol as check_symbol
 from mexc_async.errors import InvalidRequest
+from mexc_async.schema.validation import symbol as check_symbol
 
 PushInterval: TypeAlias = Literal["100ms", "10ms"]
 """Interval of MEXC's pushes."""

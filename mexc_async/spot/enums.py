@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Self, TypeAlias
 
-from mexc_async.core.fields import OpenEnum
+from mexc_async.schema.fields import OpenEnum
 
 
 class Side(OpenEnum):

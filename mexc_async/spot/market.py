@@ -6,9 +6,9 @@ from decimal import Decimal
 
 from msgspec import field
 
-from mexc_async.core.endpoint import Cost, Request, Resource, Route, call, call_one_or_all
-from mexc_async.core.fields import MaybeDecimal, MaybeTimeMs
 from mexc_async.errors import InvalidRequest
+from mexc_async.schema.endpoint import Cost, Request, Resource, Route, call, call_one_or_all
+from mexc_async.schema.fields import MaybeDecimal, MaybeTimeMs
 from mexc_async.spot.enums import Interval
 from mexc_async.spot.models import (
     AggTrade,

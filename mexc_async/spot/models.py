@@ -11,9 +11,9 @@ from typing import ClassVar, Generic, TypeVar
 
 from msgspec import Struct, field
 
-from mexc_async.core.fields import MaybeDecimal, MaybeText, Text, same_under
+from mexc_async.schema.fields import MaybeDecimal, MaybeText, Text, same_under
+from mexc_async.schema.lazy_numbers import Exact, ExactOrNone, amount
 from mexc_async.spot.enums import OrderStatus, OrderType, Side, SymbolStatus
-from mexc_async.spot.exact import Exact, ExactOrNone, amount
 
 T = TypeVar("T")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Generic, TypeAlias, TypeVar
 
-from mexc_async.core.checks import Rule, between, client_id, ip_address, listed, matching, symbol, text
-from mexc_async.core.endpoint import Request
 from mexc_async.errors import InvalidRequest
+from mexc_async.schema.endpoint import Request
+from mexc_async.schema.validation import Rule, between, client_id, ip_address, listed, matching, symbol, text
 
 T_co = TypeVar("T_co", covariant=True)
 DAY_MS = 86_400_000

@@ -8,10 +8,10 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast
 
 from msgspec.structs import force_setattr
 
-from mexc_async.core.checks import is_amount
-from mexc_async.core.endpoint import Resource
-from mexc_async.core.kind import compiled
 from mexc_async.errors import InvalidRequest
+from mexc_async.native.loader import compiled
+from mexc_async.schema.endpoint import Resource
+from mexc_async.schema.validation import is_amount
 from mexc_async.spot.enums import OrderTypeName, SideName, StpMode
 from mexc_async.spot.trading import NewOrder
 

@@ -14,9 +14,9 @@ from typing import Annotated, TypeAlias
 
 from msgspec import Struct
 
-from mexc_async.core.protobuf import Field, Kind, Message, Names
+from mexc_async.schema.lazy_numbers import Exact, ExactOrNone, amount
+from mexc_async.schema.protobuf import Field, Kind, Message, Names
 from mexc_async.spot.enums import OrderStatus, OrderType, Side
-from mexc_async.spot.exact import Exact, ExactOrNone, amount
 from mexc_async.spot.models import Level
 
 LEVEL = Message(Level, {"price_text": Field(1, "price"), "quantity_text": Field(2, "quantity")})

@@ -11,8 +11,8 @@ from typing import ClassVar, Generic, TypeVar
 
 from msgspec import field
 
-from mexc_async.core.endpoint import Auth, Cost, Priority, Request, Resource, Route, call
-from mexc_async.core.fields import Coded, MaybeDecimal, MaybeText, MaybeTimeMs, Text, TimeMs, Unspecified, same_under
+from mexc_async.schema.endpoint import Auth, Cost, Priority, Request, Resource, Route, call
+from mexc_async.schema.fields import Coded, MaybeDecimal, MaybeText, MaybeTimeMs, Text, TimeMs, Unspecified, same_under
 from mexc_async.spot.enums import CommissionType, CommissionTypeCode, KycStatus
 from mexc_async.spot.models import Answer, Page, Wrapped
 from mexc_async.spot.parameters import Count, Period

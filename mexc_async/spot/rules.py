@@ -8,8 +8,8 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 from msgspec.structs import force_setattr
 
-from mexc_async.core.checks import positive
 from mexc_async.errors import InvalidRequest
+from mexc_async.schema.validation import positive
 from mexc_async.spot.models import SymbolInfo
 from mexc_async.spot.trading import OrderParameters
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, ClassVar, Generic, TypeAlias, TypeVar
 
-from mexc_async.core.checks import Rule, listed, one_of
-from mexc_async.core.endpoint import Auth, Cost, Money, Priority, Request, Resource, Route, call
-from mexc_async.core.fields import Hiding, MaybeText, MaybeTimeMs, same_under
 from mexc_async.errors import InvalidRequest
+from mexc_async.schema.endpoint import Auth, Cost, Money, Priority, Request, Resource, Route, call
+from mexc_async.schema.fields import Hiding, MaybeText, MaybeTimeMs, same_under
+from mexc_async.schema.validation import Rule, listed, one_of
 from mexc_async.spot.enums import AccountTypeName
 from mexc_async.spot.models import Answer, Balance, Wrapped
 from mexc_async.spot.parameters import Count, IpList, Limit200, Limit500, NewSubAccount, Period

@@ -12,10 +12,10 @@ from typing import Annotated, ClassVar, Generic, TypeVar
 
 from msgspec import field
 
-from mexc_async.core.checks import Rule, is_amount, text
-from mexc_async.core.endpoint import Auth, Cost, Priority, Request, Resource, Route, call
-from mexc_async.core.kind import compiled
 from mexc_async.errors import InvalidRequest
+from mexc_async.native.loader import compiled
+from mexc_async.schema.endpoint import Auth, Cost, Priority, Request, Resource, Route, call
+from mexc_async.schema.validation import Rule, is_amount, text
 from mexc_async.spot.enums import OrderTypeName, SideName, StpMode
 from mexc_async.spot.models import BatchResult, CancelledOrder, Done, Empty, Order, OrderAck, StpGroup, Wrapped
 from mexc_async.spot.parameters import ClientOrderId, PageLimit, Period, Symbol, SymbolList

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mexc_async.core.endpoint import Auth, Cost, Priority, Request, Resource, Route, call
-from mexc_async.core.fields import Hiding
+from mexc_async.schema.endpoint import Auth, Cost, Priority, Request, Resource, Route, call
+from mexc_async.schema.fields import Hiding
 from mexc_async.spot.models import Answer
 
 

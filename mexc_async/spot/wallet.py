@@ -10,8 +10,8 @@ from typing import ClassVar
 
 from msgspec import field
 
-from mexc_async.core.endpoint import Auth, Cost, Money, Priority, Request, Resource, Route, call
 from mexc_async.errors import InvalidRequest
+from mexc_async.schema.endpoint import Auth, Cost, Money, Priority, Request, Resource, Route, call
 from mexc_async.spot.enums import AccountTypeName, DepositStatusCode, RecipientTypeName, WithdrawStatusCode
 from mexc_async.spot.models import Page, Wrapped
 from mexc_async.spot.parameters import AssetList, Count, Limit100, PageLimit, Period

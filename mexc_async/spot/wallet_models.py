@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from msgspec import field
 
-from mexc_async.core.fields import Coded, MaybeDecimal, MaybeText, MaybeTimeMs, Text, TimeMs, same_under
+from mexc_async.schema.fields import Coded, MaybeDecimal, MaybeText, MaybeTimeMs, Text, TimeMs, same_under
 from mexc_async.spot.enums import AccountType, DepositStatus, RecipientType, TransferStatus, WithdrawStatus
 from mexc_async.spot.models import Answer
 

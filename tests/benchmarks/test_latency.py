@@ -10,9 +10,9 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.probe import Target, target
-from mexc_async.client import Mexc
-from mexc_async.core.credentials import Credentials
-from mexc_async.sim.background import BackgroundSimulator
+from mexc_async.client.mexc import Mexc
+from mexc_async.rest.credentials import Credentials
+from mexc_async.sim.rest.background import BackgroundSimulator
 
 FAST = ["--count", "3", "--pause", "0.02"]
 

@@ -13,18 +13,18 @@ from random import Random
 
 import pytest
 
-from mexc_async.client import Mexc
-from mexc_async.core.session import Timing
+from mexc_async.books.live_book import LiveBook
+from mexc_async.client.mexc import Mexc
 from mexc_async.errors import BookNotSynced, MexcError, SubscriptionRefused
-from mexc_async.net import user_stream
-from mexc_async.net.book import LiveBook
-from mexc_async.sim.faults import Fault
-from mexc_async.sim.server import SimConfig, Simulator
+from mexc_async.sim.faults.faults import Fault
+from mexc_async.sim.rest.server import SimConfig, Simulator
 from mexc_async.spot.channels import PushInterval
 from mexc_async.spot.enums import OrderType, Side
 from mexc_async.spot.push import Push
 from mexc_async.spot.push_models import FillPush, OrderPush
-from tests.streams.support import Told, nothing_left, sim_client, until
+from mexc_async.streams import user_stream
+from mexc_async.streams.session import Timing
+from tests.support.streams import Told, nothing_left, sim_client, until
 
 SEEDS = [int(seed) for seed in os.environ.get("CHAOS_SEEDS", "7").split(",")]
 SECONDS = float(os.environ.get("CHAOS_S", "7"))

@@ -19,21 +19,21 @@ import aiohttp
 import msgspec
 import pytest
 
-from mexc_async.client import Mexc
-from mexc_async.core.credentials import Credentials
-from mexc_async.core.orders import OrderState
-from mexc_async.core.retry import RetryPolicy
-from mexc_async.core.session import Timing
+from mexc_async.client.mexc import Mexc
 from mexc_async.errors import ApiError, ConnectFailed, MexcError, OrderNotPlaced, OutcomeUnknown
-from mexc_async.net.ledger import OrderSettings
-from mexc_async.net.pool import Timeouts
-from mexc_async.net.tracked_order import TrackedOrder
-from mexc_async.sim.accounts import DEMO_KEY, DEMO_SECRET
-from mexc_async.sim.server import SimConfig, Simulator, main_account
-from mexc_async.sim.statement import Statement
+from mexc_async.orders.handle import TrackedOrder
+from mexc_async.orders.record import OrderState
+from mexc_async.orders.tracker import OrderSettings
+from mexc_async.rest.credentials import Credentials
+from mexc_async.rest.retry import RetryPolicy
+from mexc_async.sim.accounts.accounts import DEMO_KEY, DEMO_SECRET
+from mexc_async.sim.rest.server import SimConfig, Simulator, main_account
+from mexc_async.sim.wallet.account_audit import Statement
 from mexc_async.spot.trading import NewOrder
-from tests.streams.support import client, nothing_left, until
+from mexc_async.streams.session import Timing
+from mexc_async.transport.pool import Timeouts
 from tests.support.hostile_proxy import Fault, HostileProxy, Kind
+from tests.support.streams import client, nothing_left, until
 from tests.support.truth import compare, totals
 
 SEEDS = [int(seed) for seed in os.environ.get("CHAOS_SEEDS", "7").split(",")]

@@ -15,11 +15,11 @@ from random import Random
 import msgspec
 import pytest
 
-from mexc_async.net.call_log_files import archived, verified
-from mexc_async.sim.background import BackgroundSimulator
-from mexc_async.sim.faults import Fault
-from mexc_async.sim.server import SimConfig
-from tests.chaos.killed_trader import LAG_MS, WINDOW_MS
+from mexc_async.call_log.files import archived, verified
+from mexc_async.sim.faults.faults import Fault
+from mexc_async.sim.rest.background import BackgroundSimulator
+from mexc_async.sim.rest.server import SimConfig
+from tests.support.killed_trader import LAG_MS, WINDOW_MS
 
 SEEDS = [int(seed) for seed in os.environ.get("CHAOS_SEEDS", "7").split(",")]
 ORDERS = 300
@@ -50,7 +50,7 @@ class Restored(msgspec.Struct, frozen=True):
 
 
 def child(what: str, sim: BackgroundSimulator, log: Path, seed: int) -> list[str]:
-    return [sys.executable, "-m", "tests.chaos.killed_trader", what, sim.rest, sim.spot_ws, str(log), str(seed)]
+    return [sys.executable, "-m", "tests.support.killed_trader", what, sim.rest, sim.spot_ws, str(log), str(seed)]
 
 
 def kill_in_the_midst(sim: BackgroundSimulator, log: Path, seed: int, orders: int) -> None:

@@ -14,17 +14,17 @@ from typing import Any
 
 import pytest
 
-from mexc_async.client import Mexc
-from mexc_async.core.retry import RetryPolicy
+from mexc_async.client.mexc import Mexc
 from mexc_async.errors import ConnectFailed, MexcError, TransferNotMade
-from mexc_async.net.ledger import OrderSettings
-from mexc_async.net.pool import Timeouts
-from mexc_async.sim.faults import Fault
-from mexc_async.sim.server import SimConfig, Simulator
-from mexc_async.sim.wallet import WalletRules
+from mexc_async.orders.tracker import OrderSettings
+from mexc_async.rest.retry import RetryPolicy
+from mexc_async.sim.faults.faults import Fault
+from mexc_async.sim.rest.server import SimConfig, Simulator
+from mexc_async.sim.wallet.wallet import WalletRules
 from mexc_async.spot.subaccounts import SubUniversalTransfer
 from mexc_async.spot.wallet import UniversalTransfer, Withdraw
-from tests.streams.support import nothing_left, sim_client
+from mexc_async.transport.pool import Timeouts
+from tests.support.streams import nothing_left, sim_client
 
 SEEDS = [int(seed) for seed in os.environ.get("CHAOS_SEEDS", "7").split(",")]
 MOVES, MOVERS = 500, 25

@@ -15,21 +15,21 @@ from typing import Any
 
 import pytest
 
-from mexc_async.client import Mexc
-from mexc_async.core.credentials import Credentials
-from mexc_async.core.orders import OrderState
-from mexc_async.core.retry import RetryPolicy
-from mexc_async.core.session import Timing
+from mexc_async.client.mexc import Mexc
 from mexc_async.errors import ApiError, ConnectFailed, MexcError, OrderNotPlaced, OutcomeUnknown
-from mexc_async.net.ledger import OrderSettings
-from mexc_async.net.pool import Timeouts
-from mexc_async.net.tracked_order import TrackedOrder
-from mexc_async.sim.accounts import AccountSpec
-from mexc_async.sim.faults import Fault
-from mexc_async.sim.server import SimConfig, Simulator, main_account
+from mexc_async.orders.handle import TrackedOrder
+from mexc_async.orders.record import OrderState
+from mexc_async.orders.tracker import OrderSettings
+from mexc_async.rest.credentials import Credentials
+from mexc_async.rest.retry import RetryPolicy
+from mexc_async.sim.accounts.accounts import AccountSpec
+from mexc_async.sim.faults.faults import Fault
+from mexc_async.sim.rest.server import SimConfig, Simulator, main_account
 from mexc_async.spot.trading import NewOrder
+from mexc_async.streams.session import Timing
+from mexc_async.transport.pool import Timeouts
 from tests.orders.test_restore import known_by, past
-from tests.streams.support import nothing_left, sim_client, until
+from tests.support.streams import nothing_left, sim_client, until
 from tests.support.truth import compare, totals
 
 SEEDS = [int(seed) for seed in os.environ.get("CHAOS_SEEDS", "7").split(",")]

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from mexc_async.sim.background import BackgroundSimulator
-from mexc_async.sim.server import SimConfig
-from tests.cli.command import Ended, Run, invoke
+from mexc_async.sim.rest.background import BackgroundSimulator
+from mexc_async.sim.rest.server import SimConfig
+from tests.support.command import Ended, Run, invoke
 
 
 @pytest.fixture(scope="module")

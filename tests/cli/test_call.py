@@ -8,22 +8,22 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from mexc_async.catalogue import endpoints
-from mexc_async.cli.call import print_flags
-from mexc_async.cli.flags import build, flags_of, parse
-from mexc_async.cli.show import show
-from mexc_async.cli.tour import Tour
-from mexc_async.cli.tour import exchange as tour_exchange
-from mexc_async.client import Mexc
-from mexc_async.core.credentials import Credentials
-from mexc_async.core.endpoint import Request
-from mexc_async.core.plain import plain
+from mexc_async.cli.endpoints.call import print_flags
+from mexc_async.cli.endpoints.flags import build, flags_of, parse
+from mexc_async.cli.endpoints.samples import Tour
+from mexc_async.cli.endpoints.samples import exchange as tour_exchange
+from mexc_async.cli.output import show
+from mexc_async.client.catalogue import endpoints
+from mexc_async.client.mexc import Mexc
 from mexc_async.errors import InvalidRequest
-from mexc_async.sim.background import BackgroundSimulator
-from mexc_async.sim.server import Simulator
+from mexc_async.rest.credentials import Credentials
+from mexc_async.schema.endpoint import Request
+from mexc_async.schema.json_values import plain
+from mexc_async.sim.rest.background import BackgroundSimulator
+from mexc_async.sim.rest.server import Simulator
 from mexc_async.spot.market import DepthQuery
 from mexc_async.spot.trading import BatchOrders, NewOrder
-from tests.cli.command import Run, Terminal, invoke
+from tests.support.command import Run, Terminal, invoke
 
 
 def words_of(request: Request[object]) -> list[str]:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from mexc_async.call_log.entries import START, AnyEntry, Closed, Done, Link, Noted, Opened, Sending, chained
 from mexc_async.cli.app import app
-from mexc_async.core.call_log import START, AnyEntry, Closed, Done, Link, Noted, Opened, Sending, chained
-from mexc_async.core.order_facts import OrderFacts, RecordedError
+from mexc_async.orders.snapshot import OrderFacts, RecordedError
 from tests.cli.test_commands import COMMAND, one_line_error
 from tests.cli.test_commands import run as run_alone
 

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from mexc_async.cli.demo_market import Demo
-from mexc_async.cli.demo_summary import Counters
-from mexc_async.net.hooks import Event, RequestDone
-from mexc_async.sim.faults import Fault
-from mexc_async.sim.server import SimConfig, Simulator
-from tests.streams.support import nothing_left, sim_client, until
+from mexc_async.cli.demo.market import Demo
+from mexc_async.cli.demo.summary import Counters
+from mexc_async.runtime.events import Event, RequestDone
+from mexc_async.sim.faults.faults import Fault
+from mexc_async.sim.rest.server import SimConfig, Simulator
+from tests.support.streams import nothing_left, sim_client, until
 
 
 class Lookups:

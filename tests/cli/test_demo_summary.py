@@ -8,11 +8,11 @@ import orjson
 import pytest
 from rich.console import Console
 
-from mexc_async.cli.demo_summary import BUCKETS_MS, BalanceChange, Counters, Summary, bars, latency, render
-from mexc_async.core.limits import Limits
+from mexc_async.cli.demo.summary import BUCKETS_MS, BalanceChange, Counters, Summary, bars, latency, render
 from mexc_async.errors import MexcError, OrderNotFound, TooManyRequests
-from mexc_async.net.hooks import ClockSynced, RequestDone
-from mexc_async.net.limiter import RateLimiter
+from mexc_async.limits.limiter import RateLimiter
+from mexc_async.limits.profiles import Limits
+from mexc_async.runtime.events import ClockSynced, RequestDone
 
 
 def done(method: str, path: str, *, status: int | None = 200, error: MexcError | None = None) -> RequestDone:

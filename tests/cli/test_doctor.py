@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 from mexc_async import errors
-from mexc_async.cli.checkup import Finding, _ip_list, _permissions
-from mexc_async.keys.book import StoredKey
+from mexc_async.cli.doctor.checks import Finding, _ip_list, _permissions
 from mexc_async.keys.key_file import KeyFile
-from mexc_async.sim.accounts import AccountSpec
-from mexc_async.sim.background import BackgroundSimulator
-from mexc_async.sim.server import SimConfig, main_account
+from mexc_async.keys.key_ring import StoredKey
+from mexc_async.sim.accounts.accounts import AccountSpec
+from mexc_async.sim.rest.background import BackgroundSimulator
+from mexc_async.sim.rest.server import SimConfig, main_account
 from mexc_async.spot.account import ApiKeyInfo
 from mexc_async.spot.enums import KeyStatus
 

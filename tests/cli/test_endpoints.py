@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from mexc_async.sim.routes import ENDPOINTS
+from mexc_async.sim.rest.routes import ENDPOINTS
 from tests.cli.test_commands import one_line_error
-from tests.reference import FOLDER, spot_endpoints
+from tests.support.reference import FOLDER, spot_endpoints
 
 REFERENCE = FOLDER / "spot-rest.json"
 COMMAND = [sys.executable, "-m", "mexc_async.cli", "endpoints"]

@@ -18,12 +18,12 @@ import pytest
 from typer.testing import CliRunner
 
 from mexc_async.cli.app import app
-from mexc_async.cli.guard_watch import HeartbeatWatch, ProcessWatch, started_at
+from mexc_async.cli.guard.watch import HeartbeatWatch, ProcessWatch, started_at
 from mexc_async.errors import ConfigError
-from mexc_async.sim.background import BackgroundSimulator
-from mexc_async.sim.faults import Fault
-from mexc_async.sim.server import SimConfig
-from mexc_async.sim.statement import OrderLine
+from mexc_async.sim.faults.faults import Fault
+from mexc_async.sim.rest.background import BackgroundSimulator
+from mexc_async.sim.rest.server import SimConfig
+from mexc_async.sim.wallet.account_audit import OrderLine
 from tests.cli.test_commands import COMMAND, one_line_error, run
 
 WINDOW_MS = 1000

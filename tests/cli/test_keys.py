@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from mexc_async.keys.book import StoredKey
 from mexc_async.keys.key_file import KeyFile
-from mexc_async.sim.background import BackgroundSimulator
-from mexc_async.sim.keys import ALL_PERMISSIONS, ApiKey
-from tests.cli.command import Ended, invoke
-from tests.keys.world import CONFIG, OTHER, SUB, sub_account_key
-from tests.keys.world import client as client_of
+from mexc_async.keys.key_ring import StoredKey
+from mexc_async.sim.accounts.keys import ALL_PERMISSIONS, ApiKey
+from mexc_async.sim.rest.background import BackgroundSimulator
+from tests.support.command import Ended, invoke
+from tests.support.keys_world import CONFIG, OTHER, SUB, sub_account_key
+from tests.support.keys_world import client as client_of
 
 COMMAND = [sys.executable, "-m", "mexc_async.cli.app", "keys"]
 PASSWORD = "correct horse"

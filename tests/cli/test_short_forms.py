@@ -13,10 +13,10 @@ from decimal import Decimal
 
 import pytest
 
-from mexc_async.sim.background import BackgroundSimulator
-from mexc_async.sim.faults import Fault
-from mexc_async.sim.statement import OrderLine, Statement
-from tests.cli.command import Run, invoke
+from mexc_async.sim.faults.faults import Fault
+from mexc_async.sim.rest.background import BackgroundSimulator
+from mexc_async.sim.wallet.account_audit import OrderLine, Statement
+from tests.support.command import Run, invoke
 
 
 def truth(exchange: BackgroundSimulator) -> Statement:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from mexc_async.cli.outcome import carry_out
-from mexc_async.cli.show import show
-from mexc_async.client import Mexc
-from mexc_async.core.plain import Plain
+from mexc_async.cli.exit_status import carry_out
+from mexc_async.cli.output import show
+from mexc_async.client.mexc import Mexc
+from mexc_async.schema.json_values import Plain
 
 WIDE: dict[str, Plain] = {f"a_rather_long_name_{number}": f"value{number}" for number in range(20)}
 

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import aiohttp
 import pytest
 
-from mexc_async.sim.background import BackgroundSimulator
-from mexc_async.sim.faults import Fault
-from mexc_async.sim.server import SimConfig
-from tests.contrib.serving import KINDS
+from mexc_async.sim.faults.faults import Fault
+from mexc_async.sim.rest.background import BackgroundSimulator
+from mexc_async.sim.rest.server import SimConfig
+from tests.support.serving import KINDS
 
 
 @pytest.fixture

@@ -19,15 +19,15 @@ from mexc_async.errors import (
     OrderNotFound,
     OutcomeUnknown,
 )
-from mexc_async.net.ledger import OrderSettings
-from mexc_async.net.pool import Timeouts
-from mexc_async.sim.background import BackgroundSimulator
-from mexc_async.sim.faults import Fault
+from mexc_async.orders.from_spot import adopted, record_of
+from mexc_async.orders.tracker import OrderSettings
+from mexc_async.sim.faults.faults import Fault
+from mexc_async.sim.rest.background import BackgroundSimulator
 from mexc_async.spot.models import Order
-from mexc_async.spot.tracking import adopted, record_of
 from mexc_async.spot.trading import NewOrder
-from tests.contrib.serving import maker
-from tests.streams.support import until
+from mexc_async.transport.pool import Timeouts
+from tests.support.serving import maker
+from tests.support.streams import until
 
 Strike = Callable[[Fault], Callable[[], bool]]
 

@@ -14,15 +14,15 @@ from typing import Any
 
 import aiohttp
 
-from mexc_async.client import Mexc
-from mexc_async.core.credentials import Credentials
-from mexc_async.net.pool import Timeouts
-from mexc_async.sim.background import BackgroundSimulator
-from mexc_async.sim.faults import Fault
-from mexc_async.sim.statement import OrderLine
+from mexc_async.client.mexc import Mexc
+from mexc_async.rest.credentials import Credentials
+from mexc_async.sim.faults.faults import Fault
+from mexc_async.sim.rest.background import BackgroundSimulator
+from mexc_async.sim.wallet.account_audit import OrderLine
 from mexc_async.spot.market import Ping
-from tests.contrib.serving import EXAMPLES, maker, serving
-from tests.streams.support import until
+from mexc_async.transport.pool import Timeouts
+from tests.support.serving import EXAMPLES, maker, serving
+from tests.support.streams import until
 
 USERS = 200
 RESTING = {"symbol": "BTCUSDT", "side": "BUY", "quantity": "0.001", "price": "20000"}
@@ -233,7 +233,7 @@ async def ended_well(process: asyncio.subprocess.Process) -> None:
 async def test_sigterm_lets_an_order_under_way_come_to_its_end(
     kind: str, exchange: BackgroundSimulator, user: aiohttp.ClientSession, strike: Strike
 ) -> None:
-    words = ["-m", "tests.contrib.serving", kind, exchange.rest, exchange.spot_ws, exchange.api_key]
+    words = ["-m", "tests.support.serving", kind, exchange.rest, exchange.spot_ws, exchange.api_key]
     async with started(*words, SECRET=exchange.api_secret) as process:
         assert process.stdout is not None
         url = (await process.stdout.readline()).decode().strip()

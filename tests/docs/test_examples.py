@@ -18,15 +18,15 @@ import pytest
 from typer.main import get_group
 
 from benchmarks.__main__ import LATENCY, _parser
-from mexc_async.catalogue import endpoints
 from mexc_async.cli.app import app
-from mexc_async.cli.flags import build, parse
-from mexc_async.client import Mexc
-from mexc_async.sim.accounts import read_accounts
-from mexc_async.sim.background import BackgroundSimulator
-from mexc_async.sim.server import SimConfig
-from mexc_async.sim.tape import read_tape
-from tests.docs.documents import ROOT, Block, blocks
+from mexc_async.cli.endpoints.flags import build, parse
+from mexc_async.client.catalogue import endpoints
+from mexc_async.client.mexc import Mexc
+from mexc_async.sim.accounts.accounts import read_accounts
+from mexc_async.sim.market.tape import read_tape
+from mexc_async.sim.rest.background import BackgroundSimulator
+from mexc_async.sim.rest.server import SimConfig
+from tests.support.documents import ROOT, Block, blocks
 
 PYTHON = blocks("python")
 _RUNS = re.compile(r"\b(asyncio|mexc_async)\.run\(")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mexc_async import errors
-from tests.docs.documents import PAGES, ROOT
+from tests.support.documents import PAGES, ROOT
 
 _ADVICE = sorted(name for name in vars(errors) if name.startswith("ADVICE_"))
 _LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")

@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mexc_async.errors import ConfigError
-from mexc_async.keys import sealed
-from mexc_async.keys.book import KeyBook, StoredKey
+from mexc_async.keys import encryption
+from mexc_async.keys.encryption import seal, unseal
 from mexc_async.keys.key_file import KeyFile
-from mexc_async.keys.sealed import seal, unseal
+from mexc_async.keys.key_ring import KeyBook, StoredKey
 
 PASSWORD = "correct horse"
 COST = 10
@@ -123,7 +123,7 @@ def test_a_missing_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_usual_cost_is_that_of_128_megabytes() -> None:
-    assert 128 * 8 * 2**sealed.COST == 128 << 20
+    assert 128 * 8 * 2**encryption.COST == 128 << 20
 
 
 def test_the_file_is_its_owners_alone_from_its_first_moment(tmp_path: Path) -> None:

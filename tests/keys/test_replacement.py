@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from mexc_async.client import Mexc
-from mexc_async.core.credentials import DAY_MS, Credentials
+from mexc_async.client.mexc import Mexc
 from mexc_async.errors import ConfigError, IpNotAllowed, PermissionDenied, SignatureRejected
-from mexc_async.keys.book import renewed
-from mexc_async.net.hooks import Event, Hooks, KeyAged, KeyNotReplaced, KeyReplaced, RequestDone
-from mexc_async.net.key_watch import warn_of_age
-from mexc_async.sim.faults import Fault
-from mexc_async.sim.server import Simulator
-from tests.keys.world import CONFIG, MAIN, OTHER, client, credentials, main_uid, second_key, store, stored
-from tests.streams.support import nothing_left, until
+from mexc_async.keys.key_ring import renewed
+from mexc_async.keys.watch import warn_of_age
+from mexc_async.rest.credentials import DAY_MS, Credentials
+from mexc_async.runtime.events import Event, Hooks, KeyAged, KeyNotReplaced, KeyReplaced, RequestDone
+from mexc_async.sim.faults.faults import Fault
+from mexc_async.sim.rest.server import Simulator
+from tests.support.keys_world import CONFIG, MAIN, OTHER, client, credentials, main_uid, second_key, store, stored
+from tests.support.streams import nothing_left, until
 
 
 @pytest.fixture

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from mexc_async.client import Mexc
-from mexc_async.core.credentials import Credentials
+from mexc_async.client.mexc import Mexc
 from mexc_async.errors import ConfigError, OutcomeUnknown, PermissionDenied, SignatureRejected
 from mexc_async.keys import rotation
 from mexc_async.keys.key_file import KeyFile
 from mexc_async.keys.rotation import Rotation
-from mexc_async.sim.faults import Fault
-from mexc_async.sim.server import Simulator
+from mexc_async.rest.credentials import Credentials
+from mexc_async.sim.faults.faults import Fault
+from mexc_async.sim.rest.server import Simulator
 from mexc_async.spot.subaccounts import SubAccountKey
-from tests.keys.world import CONFIG, SUB, client, second_key, store, stored, sub_account_key
-from tests.streams.support import nothing_left
+from tests.support.keys_world import CONFIG, SUB, client, second_key, store, stored, sub_account_key
+from tests.support.streams import nothing_left
 
 
 @pytest.fixture(autouse=True)

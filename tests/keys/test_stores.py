@@ -13,8 +13,8 @@ import keyring.errors
 import pytest
 
 from mexc_async.errors import ConfigError
-from mexc_async.keys.book import KeyBook, StoredKey
 from mexc_async.keys.key_file import KeyFile
+from mexc_async.keys.key_ring import KeyBook, StoredKey
 from mexc_async.keys.os_keyring import OsKeyring
 from mexc_async.keys.stores import NamedKey, open_store, password_from
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from mexc_async.client import Mexc
+from mexc_async.client.mexc import Mexc
 from mexc_async.errors import ClientClosed, ConfigError
-from tests.streams.support import nothing_left, until
+from tests.support.streams import nothing_left, until
 
 
 def touched(path: Path) -> int:

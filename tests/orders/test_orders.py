@@ -10,8 +10,7 @@ from typing import Any, Literal
 
 import pytest
 
-from mexc_async.client import Mexc
-from mexc_async.core.orders import OrderState
+from mexc_async.client.mexc import Mexc
 from mexc_async.errors import (
     ApiError,
     ConfigError,
@@ -24,13 +23,14 @@ from mexc_async.errors import (
     ReadOnlyError,
     WaitTimeout,
 )
-from mexc_async.net.ledger import OrderSettings
-from mexc_async.net.pool import Timeouts
-from mexc_async.net.tracked_order import TrackedOrder
-from mexc_async.sim.faults import Fault
-from mexc_async.sim.server import SimConfig, Simulator
+from mexc_async.orders.handle import TrackedOrder
+from mexc_async.orders.record import OrderState
+from mexc_async.orders.tracker import OrderSettings
+from mexc_async.sim.faults.faults import Fault
+from mexc_async.sim.rest.server import SimConfig, Simulator
 from mexc_async.spot.trading import NewOrder
-from tests.streams.support import nothing_left, sim_client, until
+from mexc_async.transport.pool import Timeouts
+from tests.support.streams import nothing_left, sim_client, until
 
 D = Decimal
 XRP = "XRPUSDT"

@@ -11,9 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mexc_async.core.credentials import Credentials
-from mexc_async.core.endpoint import Request
-from mexc_async.core.reply import Reply
 from mexc_async.errors import (
     ConnectionLost,
     GuardRefused,
@@ -22,12 +19,15 @@ from mexc_async.errors import (
     MissingCredentials,
     ReadOnlyError,
 )
-from mexc_async.net import api
-from mexc_async.net.ledger import OrderSettings
+from mexc_async.orders.tracker import OrderSettings
+from mexc_async.rest import pipeline
+from mexc_async.rest.credentials import Credentials
+from mexc_async.schema.answers import Reply
+from mexc_async.schema.endpoint import Request
 from mexc_async.spot import trading
 from mexc_async.spot.trading import NewOrder
-from tests.net.fake_transport import ACK, PLACE, QUERY, SECRET, Desk, Sent, desk, refusal, reply
 from tests.orders.test_settling import told
+from tests.support.fake_transport import ACK, PLACE, QUERY, SECRET, Desk, Sent, desk, refusal, reply
 
 LIMIT: dict[str, Any] = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT"}
 TERMS: dict[str, Any] = {"price": Decimal("60000.5"), "quantity": Decimal("0.25")}
@@ -255,7 +255,7 @@ async def test_a_presigned_order_with_a_refused_stamp_is_stamped_anew() -> None:
 
 
 async def test_what_is_signed_ahead_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "MOST_AHEAD", 3)
+    monkeypatch.setattr(pipeline, "MOST_AHEAD", 3)
     async with desk() as d:
         ladder = await d.view.spot.presign([NewOrder(**LIMIT, **TERMS) for _ in range(5)])
         assert len(d.api.ahead) == 3

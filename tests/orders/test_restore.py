@@ -12,11 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mexc_async.client import Mexc
-from mexc_async.core.call_log import decode_entry
-from mexc_async.core.credentials import Credentials
-from mexc_async.core.order_replay import OrderReplay
-from mexc_async.core.orders import OrderRecord, OrderState, OrderTable
+from mexc_async.call_log.client_log import past_orders
+from mexc_async.call_log.entries import decode_entry
+from mexc_async.call_log.files import read_lines, verified
+from mexc_async.call_log.log import CallLog
+from mexc_async.call_log.replay import OrderReplay
+from mexc_async.client.mexc import Mexc
 from mexc_async.errors import (
     ConfigError,
     GuardRefused,
@@ -26,21 +27,20 @@ from mexc_async.errors import (
     OrderRejected,
     OutcomeUnknown,
 )
-from mexc_async.net.call_log import CallLog
-from mexc_async.net.call_log_files import read_lines, verified
-from mexc_async.net.journal import past_orders
-from mexc_async.net.ledger import OrderSettings
-from mexc_async.net.pool import Timeouts
-from mexc_async.sim.accounts import DEMO_KEY, AccountSpec
-from mexc_async.sim.faults import Fault
-from mexc_async.sim.server import SimConfig, Simulator, main_account
+from mexc_async.orders.from_spot import Told
+from mexc_async.orders.record import OrderRecord, OrderState, OrderTable
+from mexc_async.orders.tracker import OrderSettings
+from mexc_async.rest.credentials import Credentials
+from mexc_async.sim.accounts.accounts import DEMO_KEY, AccountSpec
+from mexc_async.sim.faults.faults import Fault
+from mexc_async.sim.rest.server import SimConfig, Simulator, main_account
 from mexc_async.spot.enums import OrderStatus, OrderType, Side
 from mexc_async.spot.models import CancelledOrder, Fill, Order
 from mexc_async.spot.push_models import FillPush, OrderPush
-from mexc_async.spot.tracking import Told
-from tests.keys.world import credentials, second_key
-from tests.net.fake_transport import desk
-from tests.streams.support import nothing_left, sim_client
+from mexc_async.transport.pool import Timeouts
+from tests.support.fake_transport import desk
+from tests.support.keys_world import credentials, second_key
+from tests.support.streams import nothing_left, sim_client
 
 D = Decimal
 XRP = "XRPUSDT"

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from mexc_async.core.reply import Reply
 from mexc_async.errors import (
     ConnectFailed,
     ConnectionLost,
@@ -24,12 +23,13 @@ from mexc_async.errors import (
     PermissionDenied,
     RequestTimeout,
 )
-from mexc_async.net.hooks import OrderSettled
-from mexc_async.net.ledger import OrderSettings
+from mexc_async.orders.tracker import OrderSettings
+from mexc_async.runtime.events import OrderSettled
+from mexc_async.schema.answers import Reply
 from mexc_async.spot.enums import OrderStatus
 from mexc_async.spot.trading import NewOrder
-from tests.net.fake_transport import CANCEL, PLACE, QUERY, Desk, Sent, desk, refusal, reply
-from tests.streams.support import until
+from tests.support.fake_transport import CANCEL, PLACE, QUERY, Desk, Sent, desk, refusal, reply
+from tests.support.streams import until
 
 OPEN, ALL, TRADES = "GET /api/v3/openOrders", "GET /api/v3/allOrders", "GET /api/v3/myTrades"
 BATCH = "POST /api/v3/batchOrders"

@@ -11,16 +11,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from mexc_async.client import Mexc
-from mexc_async.core.credentials import Credentials
-from mexc_async.core.kind import compiled
+from mexc_async.client.mexc import Mexc
 from mexc_async.errors import ClientClosed, GuardRefused, InvalidRequest, OutcomeUnknown
-from mexc_async.net.ledger import OrderSettings
+from mexc_async.native.loader import compiled
+from mexc_async.orders.tracker import OrderSettings
+from mexc_async.rest.credentials import Credentials
 from mexc_async.spot.market import ServerTimeQuery
 from mexc_async.spot.trading import NewOrder
-from tests.net import raw_server as server
-from tests.net.raw_server import Arrival, Behaviour, RawServer, Way
-from tests.net.test_transport import KEY, SECRET
+from tests.support import raw_server as server
+from tests.support.raw_server import Arrival, Behaviour, RawServer, Way
+from tests.transport.test_transport import KEY, SECRET
 
 LIMIT: dict[str, Any] = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT"}
 TERMS: dict[str, Any] = {"price": Decimal("9.5"), "quantity": Decimal(1)}

@@ -13,19 +13,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mexc_async.core.call_log import decode_entry
-from mexc_async.core.order_replay import OrderReplay
-from mexc_async.core.orders import OrderRecord, OrderState, OrderTable
-from mexc_async.core.reply import Reply
+from mexc_async.call_log.entries import decode_entry
+from mexc_async.call_log.files import read_lines
+from mexc_async.call_log.log import CallLog
+from mexc_async.call_log.replay import OrderReplay
 from mexc_async.errors import MexcError
-from mexc_async.net.call_log import CallLog
-from mexc_async.net.call_log_files import read_lines
-from mexc_async.net.ledger import OrderSettings
+from mexc_async.orders.record import OrderRecord, OrderState, OrderTable
+from mexc_async.orders.tracker import OrderSettings
+from mexc_async.schema.answers import Reply
 from mexc_async.spot.enums import OrderStatus, OrderType, Side
 from mexc_async.spot.push_models import FillPush, OrderPush
 from mexc_async.spot.trading import NewOrder
-from tests.net.fake_transport import CANCEL, PLACE, QUERY, Desk, Sent, desk, refusal, reply
-from tests.streams.support import until
+from tests.support.fake_transport import CANCEL, PLACE, QUERY, Desk, Sent, desk, refusal, reply
+from tests.support.streams import until
 
 D = Decimal
 BTC, PRICE, QUANTITY = "BTCUSDT", D(60000), D("0.5")

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from mexc_async.sim.accounts import AccountSpec
-from mexc_async.sim.background import BackgroundSimulator
-from mexc_async.sim.routes import ENDPOINTS
-from mexc_async.sim.server import SimConfig, main_account
-from tests.sim.naive_client import NaiveClient, encode, hmac_hex, now_ms
+from mexc_async.sim.accounts.accounts import AccountSpec
+from mexc_async.sim.rest.background import BackgroundSimulator
+from mexc_async.sim.rest.routes import ENDPOINTS
+from mexc_async.sim.rest.server import SimConfig, main_account
+from tests.support.naive_client import NaiveClient, encode, hmac_hex, now_ms
 
 READER = AccountSpec(name="reader", api_key="k-read", api_secret="s-read", permissions=("SPOT_ACCOUNT_READ",))
 POWERLESS = AccountSpec(name="powerless", api_key="k-none", api_secret="s-none", permissions=())

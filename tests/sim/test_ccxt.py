@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from mexc_async.sim.accounts import AccountSpec
-from mexc_async.sim.background import BackgroundSimulator
-from mexc_async.sim.server import SimConfig, main_account
-from mexc_async.sim.wallet import WalletRules
-from mexc_async.sim.wallet_control import DepositOrder
+from mexc_async.sim.accounts.accounts import AccountSpec
+from mexc_async.sim.rest.background import BackgroundSimulator
+from mexc_async.sim.rest.server import SimConfig, main_account
+from mexc_async.sim.wallet.back_office import DepositOrder
+from mexc_async.sim.wallet.wallet import WalletRules
 
 ccxt: Any = pytest.importorskip("ccxt", reason="ccxt is not installed")
 

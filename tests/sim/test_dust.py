@@ -7,9 +7,9 @@ from decimal import Decimal
 
 import pytest
 
-from mexc_async.sim.background import BackgroundSimulator
-from mexc_async.sim.server import SimConfig, main_account
-from tests.sim.naive_client import NaiveClient, Reply
+from mexc_async.sim.rest.background import BackgroundSimulator
+from mexc_async.sim.rest.server import SimConfig, main_account
+from tests.support.naive_client import NaiveClient, Reply
 
 D = Decimal
 CONVERT = "/api/v3/capital/convert"

@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 
-from mexc_async.sim.accounts import DEMO_KEY, DEMO_SECRET, AccountSpec
-from mexc_async.sim.endpoints import Endpoint
-from mexc_async.sim.fates import REQUEST_KINDS, UNHARMED, Fate, fate_of
-from mexc_async.sim.faults import BadFault, Fault, Faults, parse_fault
-from mexc_async.sim.routes import ENDPOINTS
-from mexc_async.sim.server import SimConfig, Simulator, main_account
-from tests.sim.faulty import market, placed, until
-from tests.sim.naive_client import NaiveClient
-from tests.sim.naive_trader import BATCH, BTC, FILLS, GOOD, OPEN, ORDER, Lost, NaiveTrader
-from tests.sim.stream_client import Stage
+from mexc_async.sim.accounts.accounts import DEMO_KEY, DEMO_SECRET, AccountSpec
+from mexc_async.sim.faults.faults import BadFault, Fault, Faults, parse_fault
+from mexc_async.sim.faults.request_faults import REQUEST_KINDS, UNHARMED, Fate, fate_of
+from mexc_async.sim.rest.endpoint import Endpoint
+from mexc_async.sim.rest.routes import ENDPOINTS
+from mexc_async.sim.rest.server import SimConfig, Simulator, main_account
 from tests.sim.test_server import start
+from tests.support.faulty import market, placed, until
+from tests.support.naive_client import NaiveClient
+from tests.support.naive_trader import BATCH, BTC, FILLS, GOOD, OPEN, ORDER, Lost, NaiveTrader
+from tests.support.stream_client import Stage
 
 BY_NAME = {endpoint.name: endpoint for endpoint in reversed(ENDPOINTS)}
 

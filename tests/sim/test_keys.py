@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from mexc_async.sim.accounts import AccountSpec, BadAccounts, WithdrawAddress, check_accounts
-from mexc_async.sim.background import BackgroundSimulator
-from mexc_async.sim.keys import MAX_KEYS, PERMANENT, KeyRing, read_ips, read_permissions
-from mexc_async.sim.refusals import Refusal
-from mexc_async.sim.server import SimConfig, Simulator, main_account
-from tests.sim.naive_client import NaiveClient
+from mexc_async.sim.accounts.accounts import AccountSpec, BadAccounts, WithdrawAddress, check_accounts
+from mexc_async.sim.accounts.keys import MAX_KEYS, PERMANENT, KeyRing, read_ips, read_permissions
+from mexc_async.sim.exchange.refusals import Refusal
+from mexc_async.sim.rest.background import BackgroundSimulator
+from mexc_async.sim.rest.server import SimConfig, Simulator, main_account
+from tests.support.naive_client import NaiveClient
 
 DAY = 86_400_000
 NOW = 1_700_000_000_000

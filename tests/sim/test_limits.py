@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mexc_async.sim.background import BackgroundSimulator
-from mexc_async.sim.limits import LIMITS, PROFILES, FixedWindow, Limit, Limits, SlidingWindow
-from mexc_async.sim.server import SimConfig
-from tests.sim.naive_client import NaiveClient
+from mexc_async.sim.rest.background import BackgroundSimulator
+from mexc_async.sim.rest.limits import LIMITS, PROFILES, FixedWindow, Limit, Limits, SlidingWindow
+from mexc_async.sim.rest.server import SimConfig
+from tests.support.naive_client import NaiveClient
 
 ORDER = (("uid", 1), ("orders", 1))
 

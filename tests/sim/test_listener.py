@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from aiohttp import web
 
-from mexc_async.sim.listener import Listener
+from mexc_async.sim.faults.port import Listener
 
 
 async def answer(request: web.BaseRequest) -> web.StreamResponse:

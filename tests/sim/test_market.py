@@ -8,16 +8,16 @@ from itertools import pairwise
 
 import pytest
 
-from mexc_async.sim.accounts import AccountSpec
-from mexc_async.sim.background import BackgroundSimulator
-from mexc_async.sim.events import BookEvent, Event, OrderEvent, TradeEvent
-from mexc_async.sim.exchange import Exchange
-from mexc_async.sim.history import DAY, INTERVALS, MINUTE, History, Trade, bar_close, bar_open
-from mexc_async.sim.liquidity import LEVELS, Liquidity
-from mexc_async.sim.orders import OrderRequest
-from mexc_async.sim.server import SimConfig
-from mexc_async.sim.symbols import ONLINE, SEEDED
-from tests.sim.naive_client import NaiveClient
+from mexc_async.sim.accounts.accounts import AccountSpec
+from mexc_async.sim.exchange.events import BookEvent, Event, OrderEvent, TradeEvent
+from mexc_async.sim.exchange.exchange import Exchange
+from mexc_async.sim.exchange.history import DAY, INTERVALS, MINUTE, History, Trade, bar_close, bar_open
+from mexc_async.sim.exchange.orders import OrderRequest
+from mexc_async.sim.exchange.symbols import ONLINE, SEEDED
+from mexc_async.sim.market.liquidity import LEVELS, Liquidity
+from mexc_async.sim.rest.background import BackgroundSimulator
+from mexc_async.sim.rest.server import SimConfig
+from tests.support.naive_client import NaiveClient
 
 NOW = 1_700_000_000_000
 BTC, PEPE = SEEDED[0], SEEDED[8]

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from mexc_async.sim.matching import Book, Entry, Plan, Prevention, Side
+from mexc_async.sim.exchange.matching import Book, Entry, Plan, Prevention, Side
 
 D = Decimal
 

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mexc_async.sim.accounts import Account, AccountSpec
-from mexc_async.sim.exchange import Exchange
-from mexc_async.sim.ledger import InsufficientBalance, Ledger
-from mexc_async.sim.matching import Side
-from mexc_async.sim.orders import ORDER_TYPES, OrderRequest
-from mexc_async.sim.refusals import Refusal
-from mexc_async.sim.settlement import FEES
-from mexc_async.sim.symbols import rules_of
-from tests.sim.consistency import check
+from mexc_async.sim.accounts.accounts import Account, AccountSpec
+from mexc_async.sim.exchange.balances import InsufficientBalance, Ledger
+from mexc_async.sim.exchange.exchange import Exchange
+from mexc_async.sim.exchange.matching import Side
+from mexc_async.sim.exchange.orders import ORDER_TYPES, OrderRequest
+from mexc_async.sim.exchange.refusals import Refusal
+from mexc_async.sim.exchange.settlement import FEES
+from mexc_async.sim.exchange.symbols import rules_of
+from tests.support.consistency import check
 
 D = Decimal
 NOW = 1_700_000_000_000

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from mexc_async.sim.fates import fate_of
-from mexc_async.sim.faults import Fault, Faults, Kind
-from mexc_async.sim.routes import ENDPOINTS
-from mexc_async.sim.statement import TransferLine, WithdrawalLine
-from mexc_async.sim.wallet import WalletRules
-from tests.sim.faulty import market, release_waiting, until
-from tests.sim.naive_trader import Lost, NaiveTrader
-from tests.sim.stream_client import Stage
+from mexc_async.sim.faults.faults import Fault, Faults, Kind
+from mexc_async.sim.faults.request_faults import fate_of
+from mexc_async.sim.rest.routes import ENDPOINTS
+from mexc_async.sim.wallet.account_audit import TransferLine, WithdrawalLine
+from mexc_async.sim.wallet.wallet import WalletRules
 from tests.sim.test_order_faults import LOST_ANSWERS, LOST_REQUESTS, labels
+from tests.support.faulty import market, release_waiting, until
+from tests.support.naive_trader import Lost, NaiveTrader
+from tests.support.stream_client import Stage
 
 OWN, SUB = "/api/v3/capital/transfer", "/api/v3/capital/sub-account/universalTransfer"
 SEND, SENT = "/api/v3/capital/withdraw", "/api/v3/capital/withdraw/history"

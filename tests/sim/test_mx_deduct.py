@@ -5,10 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from mexc_async.sim.background import BackgroundSimulator
-from mexc_async.sim.choices import MX_DISCOUNT
-from mexc_async.sim.server import SimConfig, main_account
-from tests.sim.naive_client import NaiveClient
+from mexc_async.sim.exchange.assumptions import MX_DISCOUNT
+from mexc_async.sim.rest.background import BackgroundSimulator
+from mexc_async.sim.rest.server import SimConfig, main_account
+from tests.support.naive_client import NaiveClient
 
 D = Decimal
 BUY: dict[str, Any] = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.001"}

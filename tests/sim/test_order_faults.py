@@ -8,13 +8,13 @@ from decimal import Decimal
 import orjson
 import pytest
 
-from mexc_async.sim.accounts import AccountSpec
-from mexc_async.sim.faults import Fault
-from mexc_async.sim.server import main_account
+from mexc_async.sim.accounts.accounts import AccountSpec
+from mexc_async.sim.faults.faults import Fault
+from mexc_async.sim.rest.server import main_account
 from mexc_async.spot.enums import OrderStatus
-from tests.sim.faulty import held, market, order_of, placed, release_waiting, until
-from tests.sim.naive_client import now_ms
-from tests.sim.naive_trader import BATCH, BTC, FILLS, GOOD, OPEN, ORDER, TRADES, Lost, NaiveTrader, line
+from tests.support.faulty import held, market, order_of, placed, release_waiting, until
+from tests.support.naive_client import now_ms
+from tests.support.naive_trader import BATCH, BTC, FILLS, GOOD, OPEN, ORDER, TRADES, Lost, NaiveTrader, line
 
 ORDERS, DEALS = "spot@private.orders.v3.api.pb", "spot@private.deals.v3.api.pb"
 NAMES = {ORDER: "new_order", BATCH: "batch_orders"}

@@ -9,10 +9,10 @@ from typing import Any
 import orjson
 import pytest
 
-from mexc_async.sim.accounts import AccountSpec
-from mexc_async.sim.background import BackgroundSimulator
-from mexc_async.sim.server import SimConfig, main_account
-from tests.sim.naive_client import NaiveClient
+from mexc_async.sim.accounts.accounts import AccountSpec
+from mexc_async.sim.rest.background import BackgroundSimulator
+from mexc_async.sim.rest.server import SimConfig, main_account
+from tests.support.naive_client import NaiveClient
 
 OTHER = AccountSpec(name="other", api_key="k-other", api_secret="s-other")
 POOR = AccountSpec(name="poor", api_key="k-poor", api_secret="s-poor", balances={"USDT": Decimal(50)})

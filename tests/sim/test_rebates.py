@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from mexc_async.sim.accounts import AccountSpec
-from mexc_async.sim.background import BackgroundSimulator
-from mexc_async.sim.server import SimConfig, main_account
-from mexc_async.sim.settlement import FEES
-from mexc_async.sim.wallet import WalletRules
-from mexc_async.sim.wallet_control import DepositOrder
-from tests.sim.naive_client import NaiveClient, Reply, now_ms
+from mexc_async.sim.accounts.accounts import AccountSpec
+from mexc_async.sim.exchange.settlement import FEES
+from mexc_async.sim.rest.background import BackgroundSimulator
+from mexc_async.sim.rest.server import SimConfig, main_account
+from mexc_async.sim.wallet.back_office import DepositOrder
+from mexc_async.sim.wallet.wallet import WalletRules
+from tests.support.naive_client import NaiveClient, Reply, now_ms
 
 D = Decimal
 FRIEND = AccountSpec(

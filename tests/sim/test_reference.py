@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from mexc_async.sim import futures_endpoints
-from mexc_async.sim.background import BackgroundSimulator
-from mexc_async.sim.endpoints import Endpoint
-from mexc_async.sim.routes import ENDPOINTS
-from mexc_async.sim.trade_endpoints import GUIDE_ENDPOINTS
-from tests.sim import wallet_world
-from tests.sim.naive_client import NaiveClient, now_ms
+from mexc_async.sim.rest.background import BackgroundSimulator
+from mexc_async.sim.rest.endpoint import Endpoint
+from mexc_async.sim.rest.endpoints import futures
+from mexc_async.sim.rest.endpoints.trade import GUIDE_ENDPOINTS
+from mexc_async.sim.rest.routes import ENDPOINTS
+from tests.support import wallet_world
+from tests.support.naive_client import NaiveClient, now_ms
 
 REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "reference" / "spot-rest.json"
 pytestmark = pytest.mark.skipif(not REFERENCE.is_file(), reason="the API reference is not beside the repository")
@@ -207,5 +207,5 @@ def test_nothing_is_served_that_the_reference_does_not_know() -> None:
     def key(endpoint: Endpoint) -> tuple[str, str]:
         return endpoint.method, endpoint.path
 
-    further = {key(each) for each in (*GUIDE_ENDPOINTS, *futures_endpoints.ENDPOINTS)}
+    further = {key(each) for each in (*GUIDE_ENDPOINTS, *futures.ENDPOINTS)}
     assert {key(each) for each in ENDPOINTS} - known == further

@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from mexc_async.sim.exchange import Exchange
-from mexc_async.sim.faults import Fault
-from mexc_async.sim.liquidity import Liquidity
-from mexc_async.sim.symbols import rules_of
-from tests.sim.faulty import held, market, order_of, placed, until
-from tests.sim.naive_trader import BTC, ORDER, Lost, NaiveTrader, line
-from tests.sim.stream_client import Closed, Stage
+from mexc_async.sim.exchange.exchange import Exchange
+from mexc_async.sim.exchange.symbols import rules_of
+from mexc_async.sim.faults.faults import Fault
+from mexc_async.sim.market.liquidity import Liquidity
+from tests.support.faulty import held, market, order_of, placed, until
+from tests.support.naive_trader import BTC, ORDER, Lost, NaiveTrader, line
+from tests.support.stream_client import Closed, Stage
 
 DEALS = "spot@private.deals.v3.api.pb"
 NOW = 1_700_000_000_000

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from mexc_async.sim.accounts import BadAccounts, parse_balance, read_accounts
-from mexc_async.sim.background import BackgroundSimulator
-from mexc_async.sim.server import SimConfig, Simulator, StartFailed, main_account
-from tests.sim.faulty import until
-from tests.sim.naive_client import NaiveClient
+from mexc_async.sim.accounts.accounts import BadAccounts, parse_balance, read_accounts
+from mexc_async.sim.rest.background import BackgroundSimulator
+from mexc_async.sim.rest.server import SimConfig, Simulator, StartFailed, main_account
+from tests.support.faulty import until
+from tests.support.naive_client import NaiveClient
 
 COMMAND = [sys.executable, "-c", "import typer; from mexc_async.cli.sim import sim; typer.run(sim)"]
 
@@ -247,12 +247,14 @@ def test_faults_can_be_ordered_from_a_running_command() -> None:
 
 
 def test_help_is_quick() -> None:
-    code = "import sys, mexc_async.cli.sim; assert not {'aiohttp', 'mexc_async.sim.server'} & set(sys.modules)"
+    code = "import sys, mexc_async.cli.sim; assert not {'aiohttp', 'mexc_async.sim.rest.server'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_the_plugin_is_light() -> None:
-    code = "import sys, mexc_async.pytest_plugin; assert not {'aiohttp', 'mexc_async.sim.server'} & set(sys.modules)"
+    code = (
+        "import sys, mexc_async.pytest_plugin; assert not {'aiohttp', 'mexc_async.sim.rest.server'} & set(sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

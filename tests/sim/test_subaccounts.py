@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from mexc_async.sim.background import BackgroundSimulator
-from mexc_async.sim.server import SimConfig
-from mexc_async.sim.wallet_control import FreezeOrder
-from tests.sim.naive_client import NaiveClient, Reply
+from mexc_async.sim.rest.background import BackgroundSimulator
+from mexc_async.sim.rest.server import SimConfig
+from mexc_async.sim.wallet.back_office import FreezeOrder
+from tests.support.naive_client import NaiveClient, Reply
 
 ACCOUNT, KEY = "/api/v3/sub-account/virtualSubAccount", "/api/v3/sub-account/apiKey"
 LIST, ASSET = "/api/v3/sub-account/list", "/api/v3/sub-account/asset"

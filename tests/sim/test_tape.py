@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from mexc_async.sim.accounts import Account, AccountSpec
-from mexc_async.sim.exchange import Exchange
-from mexc_async.sim.matching import Side
-from mexc_async.sim.orders import Order, OrderRequest
-from mexc_async.sim.server import SimConfig, Simulator
-from mexc_async.sim.tape import PAUSE_MS, BadTape, TapePlayer, read_tape
+from mexc_async.sim.accounts.accounts import Account, AccountSpec
+from mexc_async.sim.exchange.exchange import Exchange
+from mexc_async.sim.exchange.matching import Side
+from mexc_async.sim.exchange.orders import Order, OrderRequest
+from mexc_async.sim.market.tape import PAUSE_MS, BadTape, TapePlayer, read_tape
+from mexc_async.sim.rest.server import SimConfig, Simulator
 
 D = Decimal
 NOW = 1_700_000_000_000

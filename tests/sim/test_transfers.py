@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from mexc_async.sim.accounts import AccountSpec
-from mexc_async.sim.background import BackgroundSimulator
-from mexc_async.sim.server import SimConfig, main_account
-from tests.sim.naive_client import NaiveClient, Reply, now_ms
+from mexc_async.sim.accounts.accounts import AccountSpec
+from mexc_async.sim.rest.background import BackgroundSimulator
+from mexc_async.sim.rest.server import SimConfig, main_account
+from tests.support.naive_client import NaiveClient, Reply, now_ms
 
 OWN, INTERNAL = "/api/v3/capital/transfer", "/api/v3/capital/transfer/internal"
 WAY: dict[str, Any] = {"fromAccountType": "SPOT", "toAccountType": "FUTURES"}

@@ -8,11 +8,11 @@ from typing import Any
 import orjson
 import pytest
 
-from mexc_async.sim.background import BackgroundSimulator
-from mexc_async.sim.server import SimConfig
-from mexc_async.sim.wallet import WalletRules
-from tests.sim import wallet_world
-from tests.sim.naive_client import NaiveClient, Reply
+from mexc_async.sim.rest.background import BackgroundSimulator
+from mexc_async.sim.rest.server import SimConfig
+from mexc_async.sim.wallet.wallet import WalletRules
+from tests.support import wallet_world
+from tests.support.naive_client import NaiveClient, Reply
 
 
 @pytest.fixture

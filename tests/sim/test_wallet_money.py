@@ -7,17 +7,17 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mexc_async.sim.accounts import Account, AccountSpec, WithdrawAddress
-from mexc_async.sim.deposits import SUCCESS
-from mexc_async.sim.exchange import Exchange
-from mexc_async.sim.orders import OrderRequest
-from mexc_async.sim.refusals import Refusal
-from mexc_async.sim.settlement import CHAIN, FEES, HOUSE
-from mexc_async.sim.symbols import rules_of
-from mexc_async.sim.transfers import Side
-from mexc_async.sim.wallet import Wallet, WalletRules
-from mexc_async.sim.withdrawals import Status, WithdrawRequest
-from tests.sim import consistency
+from mexc_async.sim.accounts.accounts import Account, AccountSpec, WithdrawAddress
+from mexc_async.sim.exchange.exchange import Exchange
+from mexc_async.sim.exchange.orders import OrderRequest
+from mexc_async.sim.exchange.refusals import Refusal
+from mexc_async.sim.exchange.settlement import CHAIN, FEES, HOUSE
+from mexc_async.sim.exchange.symbols import rules_of
+from mexc_async.sim.wallet.deposits import SUCCESS
+from mexc_async.sim.wallet.transfers import Side
+from mexc_async.sim.wallet.wallet import Wallet, WalletRules
+from mexc_async.sim.wallet.withdrawals import Status, WithdrawRequest
+from tests.support import consistency
 
 D = Decimal
 NOW = 1_700_000_000_000

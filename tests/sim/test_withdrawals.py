@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from mexc_async.sim.accounts import AccountSpec, WithdrawAddress
-from mexc_async.sim.background import BackgroundSimulator
-from mexc_async.sim.currencies import SEEDED
-from mexc_async.sim.server import SimConfig, main_account
-from mexc_async.sim.wallet import WalletRules
-from mexc_async.sim.wallet_control import AddressOrder, DepositOrder, WithdrawalOrder
-from tests.sim import wallet_world
-from tests.sim.naive_client import NaiveClient, Reply, now_ms
+from mexc_async.sim.accounts.accounts import AccountSpec, WithdrawAddress
+from mexc_async.sim.rest.background import BackgroundSimulator
+from mexc_async.sim.rest.server import SimConfig, main_account
+from mexc_async.sim.wallet.back_office import AddressOrder, DepositOrder, WithdrawalOrder
+from mexc_async.sim.wallet.currencies import SEEDED
+from mexc_async.sim.wallet.wallet import WalletRules
+from tests.support import wallet_world
+from tests.support.naive_client import NaiveClient, Reply, now_ms
 
 D = Decimal
 DAY = 86_400_000

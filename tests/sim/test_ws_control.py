@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from mexc_async.sim.control import Subscriptions
-from mexc_async.sim.topics import KLINE_INTERVALS, ZONES, parse_topic
-from tests import reference
-from tests.sim.stream_client import stage
+from mexc_async.sim.stream.subscriptions import Subscriptions
+from mexc_async.sim.stream.topics import KLINE_INTERVALS, ZONES, parse_topic
+from tests.support import reference
+from tests.support.stream_client import stage
 
 SYMBOLS = {"BTCUSDT", "ETHUSDT", "MXUSDT"}
 BTC, ETH = (f"spot@public.aggre.depth.v3.api.pb@100ms@{symbol}" for symbol in ("BTCUSDT", "ETHUSDT"))

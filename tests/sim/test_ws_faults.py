@@ -12,11 +12,11 @@ import aiohttp
 import pytest
 
 from mexc_async.errors import ProtocolError
-from mexc_async.sim.faults import AT_ONCE, BadFault, Fault, Faults, Wire, corrupted, parse_fault
+from mexc_async.sim.faults.faults import AT_ONCE, BadFault, Fault, Faults, Wire, corrupted, parse_fault
 from mexc_async.spot.push import decode_push
 from mexc_async.spot.push_models import DepthUpdate, FillPush, TradesPush
-from tests import reference
-from tests.sim.stream_client import Closed, Stage, Stream, stage
+from tests.support import reference
+from tests.support.stream_client import Closed, Stage, Stream, stage
 
 D = Decimal
 BTC = "BTCUSDT"

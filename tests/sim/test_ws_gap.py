@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from mexc_async.sim.accounts import Account
-from mexc_async.sim.arbitrage import Gap, GapRequest
-from mexc_async.sim.exchange import Exchange
-from mexc_async.sim.orders import OrderRequest
-from mexc_async.sim.server import SimConfig, Simulator
-from tests.sim.stream_client import stage
+from mexc_async.sim.accounts.accounts import Account
+from mexc_async.sim.exchange.exchange import Exchange
+from mexc_async.sim.exchange.orders import OrderRequest
+from mexc_async.sim.market.arbitrage import Gap, GapRequest
+from mexc_async.sim.rest.server import SimConfig, Simulator
+from tests.support.stream_client import stage
 
 D = Decimal
 

@@ -6,12 +6,12 @@ import asyncio
 
 import pytest
 
-from mexc_async.sim.accounts import AccountSpec
-from mexc_async.sim.listen_keys import ListenKeys
-from mexc_async.sim.refusals import Refusal
-from mexc_async.sim.server import main_account
-from mexc_async.sim.socket_rules import SocketRules
-from tests.sim.stream_client import Closed, Stage, Stream, stage
+from mexc_async.sim.accounts.accounts import AccountSpec
+from mexc_async.sim.exchange.refusals import Refusal
+from mexc_async.sim.rest.server import main_account
+from mexc_async.sim.stream.listen_keys import ListenKeys
+from mexc_async.sim.stream.socket_lifetime import SocketRules
+from tests.support.stream_client import Closed, Stage, Stream, stage
 
 NOW = 1_700_000_000_000
 HOUR = 3_600_000

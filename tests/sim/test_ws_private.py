@@ -5,13 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from mexc_async.sim.accounts import AccountSpec
-from mexc_async.sim.orders import OrderRequest
-from mexc_async.sim.server import main_account
+from mexc_async.sim.accounts.accounts import AccountSpec
+from mexc_async.sim.exchange.orders import OrderRequest
+from mexc_async.sim.rest.server import main_account
 from mexc_async.spot.enums import OrderStatus, OrderType, Side
 from mexc_async.spot.push import Push
 from mexc_async.spot.push_models import BalanceChange, FillPush, OrderPush
-from tests.sim.stream_client import Stage, Stream, stage
+from tests.support.stream_client import Stage, Stream, stage
 
 D = Decimal
 BTC = "BTCUSDT"

@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 
-from mexc_async.sim.exchange import Exchange
-from mexc_async.sim.history import DAY
-from mexc_async.sim.market import Market
-from mexc_async.sim.matching import Side
-from mexc_async.sim.orders import Order, OrderRequest
-from mexc_async.sim.pushes import midnight
-from mexc_async.sim.server import Simulator
-from mexc_async.sim.topics import KLINE_INTERVALS, ZONES
+from mexc_async.sim.exchange.exchange import Exchange
+from mexc_async.sim.exchange.history import DAY
+from mexc_async.sim.exchange.market_state import Market
+from mexc_async.sim.exchange.matching import Side
+from mexc_async.sim.exchange.orders import Order, OrderRequest
+from mexc_async.sim.rest.server import Simulator
+from mexc_async.sim.stream.pushes import midnight
+from mexc_async.sim.stream.topics import KLINE_INTERVALS, ZONES
 from mexc_async.spot import push_models as bodies
 from mexc_async.spot.enums import Side as PushSide
 from mexc_async.spot.push import Push, decode_push
-from tests.sim.stream_client import Stage, stage
+from tests.support.stream_client import Stage, stage
 
 D = Decimal
 BTC = "BTCUSDT"

@@ -7,10 +7,10 @@ import asyncio
 import pytest
 from aiohttp import WSMsgType
 
-from mexc_async.sim.faults import Fault
-from mexc_async.sim.server import SimConfig
-from mexc_async.sim.socket_rules import Life, SocketRules
-from tests.sim.stream_client import Closed, Stream, stage
+from mexc_async.sim.faults.faults import Fault
+from mexc_async.sim.rest.server import SimConfig
+from mexc_async.sim.stream.socket_lifetime import Life, SocketRules
+from tests.support.stream_client import Closed, Stream, stage
 
 SLOW_TICKER = "spot@public.aggre.bookTicker.v3.api.pb@100ms@BTCUSDT"
 TICKER = "spot@public.aggre.bookTicker.v3.api.pb@10ms@BTCUSDT"

@@ -5,13 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from mexc_async.sim.accounts import AccountSpec
-from mexc_async.sim.server import main_account
-from mexc_async.sim.wallet import WalletRules
-from mexc_async.sim.wallet_control import DepositOrder, WithdrawalOrder
+from mexc_async.sim.accounts.accounts import AccountSpec
+from mexc_async.sim.rest.server import main_account
+from mexc_async.sim.wallet.back_office import DepositOrder, WithdrawalOrder
+from mexc_async.sim.wallet.wallet import WalletRules
 from mexc_async.spot.push_models import BalanceChange
-from tests.sim.stream_client import stage
 from tests.sim.test_ws_private import ACCOUNT, check_balances, of, pushes_so_far
+from tests.support.stream_client import stage
 
 D = Decimal
 SECOND = AccountSpec(name="second", api_key="k2", api_secret="s2", balances={})

@@ -13,8 +13,7 @@ import pytest
 from msgspec import Raw
 from msgspec.structs import replace
 
-from mexc_async.catalogue import endpoints
-from mexc_async.cli.reference import (
+from mexc_async.cli.endpoints.reference import (
     DIFFERENT,
     Bucket,
     losses,
@@ -22,9 +21,10 @@ from mexc_async.cli.reference import (
     wrong_in_declaration,
     wrong_in_decoding,
 )
-from mexc_async.core.endpoint import Auth, Cost, Endpoint, Money, Priority
-from mexc_async.core.limits import TABLE
-from mexc_async.core.reply import Reply, decode, error_of
+from mexc_async.client.catalogue import endpoints
+from mexc_async.limits.profiles import TABLE
+from mexc_async.schema.answers import Reply, decode, error_of
+from mexc_async.schema.endpoint import Auth, Cost, Endpoint, Money, Priority
 from mexc_async.spot.account import ApiKeyInfo, TradeFee
 from mexc_async.spot.enums import (
     AccountType,
@@ -48,7 +48,7 @@ from mexc_async.spot.models import (
     SymbolInfo,
     Wrapped,
 )
-from tests.reference import FOLDER, read, spot_endpoints
+from tests.support.reference import FOLDER, read, spot_endpoints
 
 read("spot-rest.json")
 REFERENCE = spot_endpoints()

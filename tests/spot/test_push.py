@@ -14,8 +14,8 @@ from google.protobuf.unknown_fields import UnknownFieldSet  # type: ignore[impor
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mexc_async.core.protobuf import Kind, Message, delimited, message_of
 from mexc_async.errors import ProtocolError
+from mexc_async.schema.protobuf import Kind, Message, delimited, message_of
 from mexc_async.spot.enums import OrderStatus, OrderType, Side
 from mexc_async.spot.models import Level
 from mexc_async.spot.push import MAX_FRAME_BYTES, Push, decode_push, encode_push
@@ -41,10 +41,9 @@ from mexc_async.spot.push_models import (
     TradesPush,
     Unknown,
 )
-from tests import reference
-from tests.proto import oracle
+from tests.support import protobuf_oracle, reference
 
-WRAPPER = oracle.WRAPPER
+WRAPPER = protobuf_oracle.WRAPPER
 MESSAGES: dict[str, Message[Any]] = {
     "PrivateAccountV3Api": message_of(BalanceChange),
     "PrivateDealsV3Api": message_of(FillPush),
@@ -80,7 +79,7 @@ def declared(name: str) -> dict[int, tuple[str, str, str]]:
     for slot in MESSAGES[name].slots:
         if slot.kind >= Kind.MANY:
             kinds = {kind for kind, message in MESSAGES.items() if message is slot.detail}
-            kind = next(row.type for row in oracle.schema()[name] if row.number == slot.field.number)
+            kind = next(row.type for row in protobuf_oracle.schema()[name] if row.number == slot.field.number)
             assert kind in kinds
             label = "repeated" if slot.kind == Kind.MANY else "singular"
         else:
@@ -90,13 +89,13 @@ def declared(name: str) -> dict[int, tuple[str, str, str]]:
 
 
 def test_every_message_of_the_schema_is_declared() -> None:
-    assert MESSAGES.keys() == oracle.schema().keys()
+    assert MESSAGES.keys() == protobuf_oracle.schema().keys()
     assert len(MESSAGES) == 21
 
 
 @pytest.mark.parametrize("name", MESSAGES)
 def test_declaration_is_the_oracles_schema(name: str) -> None:
-    assert declared(name) == {row.number: (row.name, row.type, row.label) for row in oracle.schema()[name]}
+    assert declared(name) == {row.number: (row.name, row.type, row.label) for row in protobuf_oracle.schema()[name]}
 
 
 @pytest.mark.parametrize("name", MESSAGES)
@@ -118,7 +117,9 @@ def test_reference_has_no_other_message() -> None:
 
 def of_oracle(message: Any) -> dict[int, Any]:
     values: dict[int, Any] = {}
-    for row, (_, value) in zip(oracle.schema()[message.DESCRIPTOR.name], oracle.known_fields(message), strict=True):
+    for row, (_, value) in zip(
+        protobuf_oracle.schema()[message.DESCRIPTOR.name], protobuf_oracle.known_fields(message), strict=True
+    ):
         if row.label == "repeated":
             values[row.number] = [of_oracle(item) for item in value]
         else:
@@ -191,23 +192,23 @@ SCALARS: dict[str, st.SearchStrategy[Any]] = {
 def messages(name: str) -> st.SearchStrategy[Any]:
     """Messages of the oracle with any of their fields set."""
     parts: dict[str, st.SearchStrategy[Any]] = {}
-    for row in oracle.schema()[name]:
+    for row in protobuf_oracle.schema()[name]:
         if row.oneof is None:
             part = SCALARS[row.type] if row.type in SCALARS else messages(row.type)
             parts[row.name] = st.lists(part, max_size=25 if name.endswith("DepthsV3Api") else 4)
             if row.label != "repeated":
                 parts[row.name] = part
     fields = st.fixed_dictionaries({}, optional=parts)
-    bodies = [row for row in oracle.schema()[name] if row.oneof]
+    bodies = [row for row in protobuf_oracle.schema()[name] if row.oneof]
     if bodies:
         body = st.one_of([st.fixed_dictionaries({row.name: messages(row.type)}) for row in bodies])
         fields = st.tuples(fields, body | st.just({})).map(lambda both: both[0] | both[1])
-    return fields.map(lambda values: oracle.message_class(name)(**values))
+    return fields.map(lambda values: protobuf_oracle.message_class(name)(**values))
 
 
 @pytest.mark.parametrize("name", MESSAGES)
 def test_reads_and_writes_as_the_oracle_does(name: str) -> None:
-    ours, theirs = MESSAGES[name], oracle.message_class(name)
+    ours, theirs = MESSAGES[name], protobuf_oracle.message_class(name)
 
     @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
     @given(messages(name))
@@ -234,7 +235,7 @@ def test_frame_there_and_back(message: Any) -> None:
 def test_values_of_ours_reach_the_oracle() -> None:
     for body in BODIES:
         push = Push("spot@x", body, "BTCUSDT", send_time=1736409765052)
-        message = oracle.message_class(WRAPPER).FromString(encode_push(push))
+        message = protobuf_oracle.message_class(WRAPPER).FromString(encode_push(push))
         assert of_oracle(message) == of_ours(MESSAGES[WRAPPER], push)
         assert decode_push(encode_push(push)) == push
 
@@ -267,10 +268,10 @@ FRAME_IDS = [type(body).__name__ for body in BODIES]
 
 def unlike_the_schema(message: Any) -> bool:
     """Whether the oracle passed over a group or a known field in another wire type, which we refuse."""
-    known = {row.number for row in oracle.schema()[message.DESCRIPTOR.name]}
+    known = {row.number for row in protobuf_oracle.schema()[message.DESCRIPTOR.name]}
     if any(field.wire_type == 3 or field.field_number in known for field in UnknownFieldSet(message)):
         return True
-    for _, value in oracle.known_fields(message):
+    for _, value in protobuf_oracle.known_fields(message):
         parts = value if hasattr(value, "add") else [value]
         if any(unlike_the_schema(part) for part in parts if hasattr(part, "DESCRIPTOR")):
             return True
@@ -288,7 +289,7 @@ def taken(frame: bytes) -> tuple[Push[Body] | None, str]:
 def judge(frame: bytes) -> bool:
     """Whether both take the frame, in the same way; fails where we differ from the oracle without intent."""
     try:
-        theirs = oracle.message_class(WRAPPER).FromString(frame)
+        theirs = protobuf_oracle.message_class(WRAPPER).FromString(frame)
     except DecodeError:
         theirs = None
     push, refusal = taken(frame)
@@ -448,7 +449,7 @@ def test_kline_times_are_milliseconds() -> None:
 
 @pytest.mark.parametrize("number", [0, 3, -1, 100])
 def test_unknown_side_type_and_status_keep_their_number(number: int) -> None:
-    message = oracle.message_class(WRAPPER)()
+    message = protobuf_oracle.message_class(WRAPPER)()
     order = message.privateOrders
     order.tradeType = order.orderType = order.status = 50 + number
     read = decode_push(message.SerializeToString()).body

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from mexc_async.core.endpoint import Request
 from mexc_async.errors import InvalidRequest
+from mexc_async.schema.endpoint import Request
 from mexc_async.spot.account import ApiKeyInfoQuery, MyTradesQuery, SetApiKeyInfo, SetMxDeduct, TradeFeeQuery
 from mexc_async.spot.announcements import AnnouncementsQuery
 from mexc_async.spot.broker import BrokerCreateApiKey, BrokerCreateSubAccount, BrokerUniversalTransfer, BrokerWithdraw

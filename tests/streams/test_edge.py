@@ -9,10 +9,10 @@ from typing import cast
 
 import pytest
 
-from mexc_async.core.session import Timing
 from mexc_async.errors import ConfigError, ConnectFailed, ConnectionLost
-from mexc_async.net.websocket import Library, SocketConfig, connect
-from tests.streams.support import (
+from mexc_async.streams.session import Timing
+from mexc_async.streams.websocket import Library, SocketConfig, connect
+from tests.support.streams import (
     BINARY,
     CLOSE,
     CONTINUATION,

@@ -12,12 +12,12 @@ from urllib.parse import quote
 
 import pytest
 
-from mexc_async.client import Mexc
+from mexc_async.client.mexc import Mexc
 from mexc_async.errors import ConfigError
-from mexc_async.net import reach
-from mexc_async.net.websocket import Library
-from tests.streams.proxy import Proxy
-from tests.streams.support import Script, Told, client, nothing_left, until
+from mexc_async.streams.websocket import Library
+from mexc_async.transport import urls
+from tests.support.connect_proxy import Proxy
+from tests.support.streams import Script, Told, client, nothing_left, until
 
 TLS = Path(__file__).parent / "tls"
 BTC = "spot@public.limit.depth.v3.api.pb@BTCUSDT@20"
@@ -41,7 +41,7 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """Addresses of this machine stand for addresses elsewhere, which alone are reached through a proxy unasked."""
-    monkeypatch.setattr(reach, "is_loopback", lambda url: False)
+    monkeypatch.setattr(urls, "is_loopback", lambda url: False)
 
 
 def serving() -> ssl.SSLContext:

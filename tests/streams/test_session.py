@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mexc_async.core.handover import Handover
-from mexc_async.core.session import MAX_MESSAGES, MAX_REQUEST_BYTES, Answer, Backoff, Session, Timing, Verdict
+from mexc_async.streams.handover import Handover
+from mexc_async.streams.session import MAX_MESSAGES, MAX_REQUEST_BYTES, Answer, Backoff, Session, Timing, Verdict
 
 A = "spot@public.aggre.deals.v3.api.pb@100ms@BTCUSDT"
 B = "spot@public.aggre.deals.v3.api.pb@100ms@ETHUSDT"

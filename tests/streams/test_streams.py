@@ -11,13 +11,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from mexc_async.client import Mexc
+from mexc_async.client.mexc import Mexc
 from mexc_async.errors import ClientClosed, ConnectionLost, InvalidRequest, StreamOverflow, SubscriptionRefused
-from mexc_async.net import sockets
-from mexc_async.net.hooks import BadFrame
-from mexc_async.net.streams import Stream
-from mexc_async.sim.server import SimConfig, Simulator
-from mexc_async.sim.socket_rules import SocketRules
+from mexc_async.runtime.events import BadFrame
+from mexc_async.sim.rest.server import SimConfig, Simulator
+from mexc_async.sim.stream.socket_lifetime import SocketRules
 from mexc_async.spot.push_models import (
     BookTickerBatch,
     BookTickerPush,
@@ -28,7 +26,9 @@ from mexc_async.spot.push_models import (
     MiniTickers,
     TradesPush,
 )
-from tests.streams.support import Script, Told, acknowledgement, client, nothing_left, sim_client, until
+from mexc_async.streams import reconnecting
+from mexc_async.streams.streams import Stream
+from tests.support.streams import Script, Told, acknowledgement, client, nothing_left, sim_client, until
 
 BTC = "spot@public.limit.depth.v3.api.pb@BTCUSDT@20"
 QUICK_RULES = SocketRules(kline_ms=50, mini_ticker_ms=50)
@@ -352,7 +352,7 @@ async def test_a_keeper_that_breaks_is_told(script: Script, monkeypatch: pytest.
             async def fail(*_: object) -> None:
                 raise RuntimeError("none should")
 
-            monkeypatch.setattr(sockets, "connect", fail)
+            monkeypatch.setattr(reconnecting, "connect", fail)
             script.last.drop()
             with pytest.raises(ConnectionLost, match="RuntimeError"):
                 await asyncio.wait_for(anext(stream), 5)

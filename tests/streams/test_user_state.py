@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from mexc_async.core import user_state
-from mexc_async.core.user_state import Balances, Movement, UserState, between
+from mexc_async.streams import user_state
+from mexc_async.streams.user_state import Balances, Movement, UserState, between
 
 D = Decimal
 SINCE = 1_000

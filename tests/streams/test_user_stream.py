@@ -11,19 +11,19 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from mexc_async.client import Mexc
+from mexc_async.client.mexc import Mexc
 from mexc_async.errors import MissingCredentials
-from mexc_async.net import user_stream
-from mexc_async.net.hooks import ListenKeyFailed, RequestDone
-from mexc_async.net.streams import Stream
-from mexc_async.sim.faults import Fault
-from mexc_async.sim.orders import OrderRequest
-from mexc_async.sim.server import SimConfig, Simulator
-from mexc_async.sim.socket_rules import SocketRules
+from mexc_async.runtime.events import ListenKeyFailed, RequestDone
+from mexc_async.sim.exchange.orders import OrderRequest
+from mexc_async.sim.faults.faults import Fault
+from mexc_async.sim.rest.server import SimConfig, Simulator
+from mexc_async.sim.stream.socket_lifetime import SocketRules
 from mexc_async.spot.enums import OrderStatus
 from mexc_async.spot.push import Push
 from mexc_async.spot.push_models import BalanceChange, FillPush, OrderPush
-from tests.streams.support import QUICK, Told, client, nothing_left, sim_client, until
+from mexc_async.streams import user_stream
+from mexc_async.streams.streams import Stream
+from tests.support.streams import QUICK, Told, client, nothing_left, sim_client, until
 
 XRP = "XRPUSDT"
 PATH = "/api/v3/userDataStream"
@@ -148,7 +148,7 @@ async def test_a_failed_renewal_is_reported_and_tried_again(sim: Simulator, monk
                 nonlocal failures
                 failures += 1
                 if failures < 3:
-                    from mexc_async.sim.refusals import Refusal
+                    from mexc_async.sim.exchange.refusals import Refusal
 
                     raise Refusal(700013, "Bad request")
                 extend(uid, name, now_ms)

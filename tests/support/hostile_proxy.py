@@ -31,9 +31,9 @@ from random import Random
 from typing import Literal, NamedTuple, Self, TypeAlias
 from urllib.parse import urlsplit
 
-from mexc_async.sim.faults import matcher
-from tests.net.raw_server import LINGER_RESET
+from mexc_async.sim.faults.faults import matcher
 from tests.support.http_messages import Answer, Question, read_answer, read_question
+from tests.support.raw_server import LINGER_RESET
 
 Kind: TypeAlias = Literal[
     "delay_request",

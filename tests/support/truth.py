@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from decimal import Decimal
 
-from mexc_async.client import Mexc
-from mexc_async.net.tracked_order import TrackedOrder
-from mexc_async.sim.statement import Statement
+from mexc_async.client.mexc import Mexc
+from mexc_async.orders.handle import TrackedOrder
+from mexc_async.sim.wallet.account_audit import Statement
 
 
 def compare(mexc: Mexc, truth: Statement, before: dict[str, Decimal]) -> None:

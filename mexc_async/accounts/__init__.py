@@ -1,0 +1,1 @@
+"""Several accounts, and transfers and withdrawals between them."""

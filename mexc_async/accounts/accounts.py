@@ -1,0 +1,182 @@
+"""Several accounts behind one address: `async with Mexc.accounts({"master": ..., "grid-1": ...}) as desk`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Generic, Protocol, Self, TypeAlias, TypeVar
+
+from msgspec import Struct
+
+from mexc_async.errors import InvalidRequest, MexcError, OutcomeUnknown
+from mexc_async.limits.limiter import RateLimiter
+from mexc_async.runtime.events import BulkProgress, Hooks
+from mexc_async.schema.endpoint import Request
+from mexc_async.spot.api import Spot
+from mexc_async.spot.models import Account, Done
+from mexc_async.spot.subaccounts import SubUniversalTransfer
+from mexc_async.spot.wallet import UniversalTransfer
+from mexc_async.transport.pool import Pool
+
+T = TypeVar("T")
+C = TypeVar("C", bound="Client")
+AnyTransfer: TypeAlias = UniversalTransfer | SubUniversalTransfer
+
+
+class Client(Protocol):
+    """What is needed of one account's client; `Mexc` is one."""
+
+    spot: Spot
+
+    async def send(self, request: Request[T], /) -> T:
+        """Send a request value and return its typed answer."""
+        ...
+
+    async def __aenter__(self) -> Self: ...
+
+    async def aclose(self) -> None:
+        """Close it; idempotent."""
+        ...
+
+
+class Moved(Struct, frozen=True):
+    """What became of one transfer of many."""
+
+    transfer: AnyTransfer
+    tran_id: str | None = None
+    """MEXC's id; None if it was not made, or that is not known."""
+    error: MexcError | None = None
+    """Why not; OutcomeUnknown if it may have been made."""
+    is_skipped: bool = False
+    """Whether it was not sent, because an earlier one between the same accounts has an unknown outcome."""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the money is where it was to go."""
+        return self.tran_id is not None
+
+
+class Accounts(Generic[C]):
+    """A client for each account; one pool and one IP budget for all, account budgets for each.
+
+    `desk["grid-1"]` is a `Mexc`. Operations on all accounts return partial results: what failed is an error in its
+    place, and the rest is done. `desk.hooks` tells their progress.
+    """
+
+    def __init__(self, clients: Mapping[str, C], pool: Pool, limits: RateLimiter) -> None:
+        self._clients = dict(clients)
+        self._pool = pool
+        self.limits = limits
+        """The limiter of all: `desk.limits.report()`; an account's limits are named `orders@grid-1`."""
+        self.hooks = Hooks()
+
+    def __getitem__(self, name: str) -> C:
+        """The client of an account. Raises KeyError."""
+        return self._clients[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._clients)
+
+    def __len__(self) -> int:
+        return len(self._clients)
+
+    async def __aenter__(self) -> Self:
+        try:
+            for client in self._clients.values():
+                await client.__aenter__()
+        except BaseException:
+            await self.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close every client; idempotent."""
+        await asyncio.gather(*(client.aclose() for client in self._clients.values()))
+        self.limits.close()
+        await self._pool.aclose()
+
+    async def each(
+        self, operation: str, act: Callable[[C], Coroutine[Any, Any, T]], names: Sequence[str] | None = None
+    ) -> dict[str, T | MexcError]:
+        """Do something with every account, or those named, at the same time; what failed is the error in its place.
+
+        `operation` is what the progress events call it.
+        """
+        chosen = list(self._clients) if names is None else [self._known(name) for name in names]
+        results: dict[str, T | MexcError] = {}
+
+        async def one(name: str) -> None:
+            try:
+                results[name] = await act(self._clients[name])
+            except MexcError as error:
+                results[name] = error
+            failed = sum(isinstance(result, MexcError) for result in results.values())
+            self.hooks.emit(BulkProgress(operation, len(results), len(chosen), failed))
+
+        async with asyncio.TaskGroup() as group:
+            for name in chosen:
+                group.create_task(one(name))
+        return {name: results[name] for name in chosen}
+
+    def _known(self, name: str) -> str:
+        if name not in self._clients:
+            raise InvalidRequest(f"account {name!r} is none of {', '.join(self._clients)}")
+        return name
+
+    async def balances(self, names: Sequence[str] | None = None) -> dict[str, Account | MexcError]:
+        """What every account holds."""
+        return await self.each("balances", lambda mexc: mexc.spot.account(), names)
+
+    async def cancel_everywhere(self, names: Sequence[str] | None = None) -> dict[str, Done | MexcError]:
+        """Cancel every open order of every account."""
+        return await self.each("cancel_everywhere", lambda mexc: mexc.spot.cancel_all_orders(), names)
+
+    async def transfer_many(self, transfers: Sequence[AnyTransfer], *, via: str) -> list[Moved]:
+        """Make many transfers with one account's key, in the order given between each pair of accounts.
+
+        Different pairs go on at the same time. A refused transfer is an error in its place and the next one follows;
+        after an unknown outcome the rest of that pair is skipped: nobody knows what is where.
+        """
+        mexc = self._clients[self._known(via)]
+        pairs: dict[object, list[int]] = defaultdict(list)
+        for index, transfer in enumerate(transfers):
+            pairs[_pair(transfer)].append(index)
+        moved: dict[int, Moved] = {}
+
+        async def one_pair(indices: list[int]) -> None:
+            unknown: OutcomeUnknown | None = None
+            for index in indices:
+                result = moved[index] = await _move(mexc, transfers[index], unknown)
+                if isinstance(result.error, OutcomeUnknown):
+                    unknown = result.error
+                failed = sum(not each.is_done for each in moved.values())
+                self.hooks.emit(BulkProgress("transfer_many", len(moved), len(transfers), failed))
+
+        async with asyncio.TaskGroup() as group:
+            for indices in pairs.values():
+                group.create_task(one_pair(indices))
+        return [moved[index] for index in range(len(transfers))]
+
+
+async def _move(mexc: Client, transfer: AnyTransfer, unknown: OutcomeUnknown | None) -> Moved:
+    if unknown is not None:
+        return Moved(transfer, error=unknown, is_skipped=True)
+    try:
+        answer = await mexc.send(transfer)
+    except MexcError as error:
+        return Moved(transfer, error=error)
+    return Moved(transfer, answer.tran_id)
+
+
+def _pair(transfer: AnyTransfer) -> object:
+    """The two accounts between which money moves, whichever way."""
+    own = (getattr(transfer, "from_account", None), transfer.from_account_type)
+    other = (getattr(transfer, "to_account", None), transfer.to_account_type)
+    return frozenset((own, other))

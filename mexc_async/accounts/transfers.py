@@ -1,0 +1,246 @@
+"""Transfers and withdrawals whose answer is missing: found out before their caller gets one, never sent a second time.
+
+A withdrawal carries an id of the client's own and is looked up by it. MEXC has no client id for transfers: equal ones
+in the history are counted before and after, equal ones of this client are sent one at a time, and where several new
+ones appear nobody can tell which is whose, which is then what the caller is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter, OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from functools import partial
+from typing import Any, TypeAlias
+
+import msgspec
+from msgspec.structs import replace
+
+from mexc_async.errors import (
+    ClientClosed,
+    MexcError,
+    OutcomeUnknown,
+    PermissionDenied,
+    TransferNotMade,
+    TransferRejected,
+)
+from mexc_async.orders.ids import OrderIds
+from mexc_async.orders.record import may_conclude
+from mexc_async.orders.tracker import FIRST_PAUSE_S, LONGEST_PAUSE_S, LOOK_UP, OrderSettings
+from mexc_async.rest.call import Call, Options, accepted_until_ms, call_of
+from mexc_async.rest.pipeline import Api
+from mexc_async.runtime.events import logger
+from mexc_async.spot.broker import BrokerUniversalTransfer, BrokerUniversalTransferHistoryQuery
+from mexc_async.spot.subaccounts import SubUniversalTransfer, SubUniversalTransferHistoryQuery
+from mexc_async.spot.wallet import (
+    InternalTransferHistoryQuery,
+    InternalTransferRequest,
+    UniversalTransfer,
+    UniversalTransferHistoryQuery,
+    Withdraw,
+    WithdrawApply,
+    WithdrawHistoryQuery,
+)
+from mexc_async.spot.wallet_models import InternalTransfer, Transfer, TransferId, WithdrawalId
+
+AnyTransfer: TypeAlias = UniversalTransfer | SubUniversalTransfer | BrokerUniversalTransfer | InternalTransferRequest
+AnyWithdrawal: TypeAlias = Withdraw | WithdrawApply
+Row: TypeAlias = Transfer | InternalTransfer
+Found: TypeAlias = WithdrawalId | TransferId
+REACH_MS = 60_000
+"""How far back from a transfer its equals are counted; histories may cut times to the second."""
+WITHDRAWALS_REACH_MS = 6 * 3600_000
+"""How far back a withdrawal is looked for; its own id tells it from others."""
+PAGE = 100
+MOST_PAGES = 20
+MOST_REMEMBERED = 10_000
+
+
+class MoneyDesk:
+    """Where every transfer and withdrawal of a client passes."""
+
+    def __init__(self, api: Api, ids: OrderIds, settings: OrderSettings) -> None:
+        self._api = api
+        self._ids = ids
+        self._settings = settings
+        self._turns: dict[Hashable, tuple[asyncio.Lock, list[None]]] = {}
+        self._made: OrderedDict[str, None] = OrderedDict()
+        """MEXC's ids of the transfers that this client made, the last ones."""
+        for transfer in (UniversalTransfer, SubUniversalTransfer, BrokerUniversalTransfer, InternalTransferRequest):
+            api.keepers[transfer] = self.transfer
+        for withdrawal in (Withdraw, WithdrawApply):
+            api.keepers[withdrawal] = self.withdraw
+
+    # Withdrawals
+
+    async def withdraw(self, request: AnyWithdrawal, options: Options) -> Any:
+        """Withdraw under an id of the client's own, the user's if he gave one.
+
+        Raises TransferNotMade if no answer came and it provably was not taken, OutcomeUnknown if that cannot be told.
+        """
+        self._api.admit(request.route)
+        if request.withdraw_order_id is None:
+            request = replace(request, withdraw_order_id=self._ids.next())
+        name = request.withdraw_order_id
+        assert name is not None
+        call = call_of(request, options, name)
+        try:
+            return await self._api.run(call, options)
+        except OutcomeUnknown as error:
+            found = await self._settle(call, options, error, partial(self._withdrawal, request.coin, name))
+        return msgspec.to_builtins(found) if options.raw else found
+
+    async def _withdrawal(self, coin: str, name: str) -> WithdrawalId | None:
+        since = self._api.clock.now_ms() - WITHDRAWALS_REACH_MS
+        query = WithdrawHistoryQuery(coin=coin, start_time=since, limit=1000)
+        for row in await self._api.deliver(query, LOOK_UP):
+            if row.withdraw_order_id == name:
+                return WithdrawalId(id=row.id)
+        return None
+
+    # Transfers
+
+    async def transfer(self, request: AnyTransfer, options: Options) -> Any:
+        """Transfer; equal transfers of this client wait for one another, so that each can be told from the next.
+
+        Raises TransferNotMade if no answer came and it provably was not made, OutcomeUnknown if that cannot be told.
+        """
+        self._api.admit(request.route)
+        key = (type(request), *msgspec.structs.astuple(request))
+        turn, waiting = self._turns.setdefault(key, (asyncio.Lock(), []))
+        waiting.append(None)
+        try:
+            async with turn:
+                return await self._transfer(request, options)
+        finally:
+            waiting.pop()
+            if not waiting:
+                self._turns.pop(key, None)
+
+    async def _transfer(self, request: AnyTransfer, options: Options) -> Any:
+        await self._api.clock.ensure()
+        since = self._api.clock.now_ms() - REACH_MS
+        try:
+            before: Counter[str] | None = Counter(row.tran_id for row in await self._equals(request, since))
+        except PermissionDenied:
+            before = None  # a key may be allowed to transfer and not to read about it: then nothing can be found out
+        call = call_of(request, options)
+        try:
+            answer = await self._api.run(call, options)
+        except OutcomeUnknown as error:
+            if before is None:
+                raise
+            found = await self._settle(call, options, error, partial(self._new_one, request, call, since, before))
+            answer = msgspec.to_builtins(found) if options.raw else found
+        self._note(answer)
+        return answer
+
+    def _note(self, answer: Any) -> None:
+        """Remember a transfer of this client's: histories may show it late, and it is no other transfer then."""
+        tran_id = answer.tran_id if isinstance(answer, TransferId) else _raw_id(answer)
+        self._made[tran_id] = None
+        if len(self._made) > MOST_REMEMBERED:
+            self._made.popitem(last=False)
+
+    async def _new_one(self, request: AnyTransfer, call: Call, since: int, before: Counter[str]) -> TransferId | None:
+        """The one equal transfer that was not there before. Raises OutcomeUnknown if there are several."""
+        earliest = (call.stamped_ms - (self._api.clock.error_ms or 0.0)) // 1000 * 1000  # histories cut to the second
+        rows = [row for row in await self._equals(request, since) if row.timestamp >= earliest]
+        new = Counter(row.tran_id for row in rows if row.tran_id not in self._made) - before
+        if new.total() > 1:
+            raise OutcomeUnknown(
+                f"no answer came, and {new.total()} equal transfers have appeared: nobody can tell which is whose",
+                method=call.route.method,
+                path=call.route.path,
+            )
+        for row in rows:
+            if row.tran_id in new:
+                if row.status == "FAILED":
+                    raise TransferRejected(f"transfer {row.tran_id} failed at the exchange")
+                return TransferId(tran_id=row.tran_id)
+        return None
+
+    async def _equals(self, request: AnyTransfer, since: int) -> list[Row]:
+        """What the history tells since then of transfers of this asset and amount between these accounts."""
+        return [row async for row in self._history(request, since) if _is_equal(request, row)]
+
+    async def _history(self, request: AnyTransfer, since: int) -> AsyncIterator[Row]:
+        for page in range(1, MOST_PAGES + 1):
+            answer = await self._api.deliver(_query(request, since, page), LOOK_UP)
+            rows: list[Row] = answer if isinstance(answer, list) else getattr(answer, answer.list_field)
+            for row in rows:
+                yield row
+            if len(rows) < PAGE:
+                return
+        raise OutcomeUnknown(f"more than {MOST_PAGES * PAGE} transfers in a minute: too many to look through")
+
+    # Finding out
+
+    async def _settle(
+        self, call: Call, options: Options, error: OutcomeUnknown, look_up: Callable[[], Awaitable[Found | None]]
+    ) -> Found:
+        """Look until it is found or provably was not taken. Raises TransferNotMade, OutcomeUnknown."""
+        clock, settings = self._api.clock, self._settings
+        until_ms = accepted_until_ms(call, options)
+        started, pause_s = time.monotonic(), FIRST_PAUSE_S
+        while not self._api.is_closed:
+            margin_ms = settings.lag_ms + (clock.error_ms or 0.0)
+            may_end = may_conclude(clock.now_ms(), until_ms, margin_ms)
+            try:
+                found = await look_up()
+            except (OutcomeUnknown, ClientClosed, TransferRejected, PermissionDenied) as failure:
+                raise failure if isinstance(failure, OutcomeUnknown | TransferRejected) else error from failure
+            except MexcError as failure:
+                logger.info("%s %s could not be looked up yet: %s", error.method, error.path, failure)
+            else:
+                if found is not None:
+                    return found
+                if may_end:
+                    text = "no answer came, and the exchange has no such transfer and cannot accept it any more"
+                    raise TransferNotMade(text, client_order_id=call.client_order_id) from error
+            if time.monotonic() - started >= settings.settle_s:
+                break
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+        raise error
+
+
+def _raw_id(answer: Any) -> str:
+    """The id in an undecoded answer, which may be an object or an array of one."""
+    if isinstance(answer, list) and answer:
+        answer = answer[0]
+    return str(answer.get("tranId", "")) if isinstance(answer, dict) else ""
+
+
+def _query(request: AnyTransfer, since: int, page: int) -> Any:
+    if isinstance(request, UniversalTransfer):
+        return UniversalTransferHistoryQuery(
+            from_account_type=request.from_account_type,
+            to_account_type=request.to_account_type,
+            start_time=since,
+            page=page,
+            size=PAGE,
+        )
+    if not isinstance(request, InternalTransferRequest):
+        is_brokers = isinstance(request, BrokerUniversalTransfer)
+        query = BrokerUniversalTransferHistoryQuery if is_brokers else SubUniversalTransferHistoryQuery
+        return query(
+            from_account=request.from_account,
+            to_account=request.to_account,
+            from_account_type=request.from_account_type,
+            to_account_type=request.to_account_type,
+            start_time=since,
+            page=page,
+            limit=PAGE,
+        )
+    return InternalTransferHistoryQuery(start_time=since, page=page, limit=PAGE)
+
+
+def _is_equal(request: AnyTransfer, row: Row) -> bool:
+    """Whether a row is such a transfer; between own accounts the query has named them already."""
+    if (row.asset, row.amount) != (request.asset, request.amount):
+        return False
+    if isinstance(request, InternalTransferRequest) and isinstance(row, InternalTransfer):
+        return row.to_account in (None, "", request.to_account)
+    return True

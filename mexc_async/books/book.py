@@ -1,0 +1,201 @@
+"""An order book: both its sides, updated from wire text and read as numbers; no float is ever stored or compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from decimal import Context, Decimal, localcontext
+from itertools import islice
+from math import inf
+from typing import Generic, NamedTuple
+
+from mexc_async.books.side import MAX_TEXT, POWERS, BookLevel, Levels, N, Numbers, PureSide, Side
+from mexc_async.errors import InvalidRequest
+from mexc_async.native.loader import compiled
+
+_EXACT = Context(prec=8 * MAX_TEXT)
+"""Whatever precision the caller works with, conversions are exact, and so are sums."""
+
+
+class Vwap(NamedTuple, Generic[N]):
+    """What taking a quantity at once would give."""
+
+    price: N | None
+    """Average price, weighted by quantity, in the caller's precision; None if there is nothing to take."""
+    quantity: N
+    """What there is of the quantity asked for."""
+    missing: N
+    """What the book is too thin for."""
+    worst: N | None
+    """Price of the last level touched."""
+
+
+class BookView(Generic[N]):
+    """Reads a book as one type of number; always shows its present state, and never changes it."""
+
+    __slots__ = ("_asks", "_bids", "_numbers")
+
+    def __init__(self, bids: Side, asks: Side, numbers: Numbers[N]) -> None:
+        self._bids = bids
+        self._asks = asks
+        self._numbers: Numbers[N] = numbers
+
+    @property
+    def best_bid(self) -> BookLevel[N] | None:
+        """Highest price that somebody buys at; None if nobody does. O(1)."""
+        return self._bids.best(self._numbers)
+
+    @property
+    def best_ask(self) -> BookLevel[N] | None:
+        """Lowest price that somebody sells at; None if nobody does. O(1)."""
+        return self._asks.best(self._numbers)
+
+    def bids(self, n: int | None = None) -> list[BookLevel[N]]:
+        """The best `n` levels, or all, best first."""
+        return _first(self._bids.read(self._numbers), n)
+
+    def asks(self, n: int | None = None) -> list[BookLevel[N]]:
+        """The best `n` levels, or all, best first."""
+        return _first(self._asks.read(self._numbers), n)
+
+    @property
+    def mid(self) -> N | None:
+        """Half-way between the best prices, exactly; None if a side is empty."""
+        touch = _touch(self._bids, self._asks)
+        return None if touch is None else self._numbers.from_int((touch.bid + touch.ask) * 5, -touch.scale - 1)
+
+    @property
+    def spread(self) -> N | None:
+        """Best ask minus best bid, exactly; None if a side is empty."""
+        touch = _touch(self._bids, self._asks)
+        return None if touch is None else self._numbers.from_int(touch.ask - touch.bid, -touch.scale)
+
+    def vwap(self, side: str, quantity: N) -> Vwap[N]:
+        """What a taker of `quantity` base pays (side "BUY") or gets ("SELL"), fees aside.
+
+        Raises InvalidRequest for another side or a quantity that is not above zero and finite.
+        """
+        zero, quantity = self._numbers.from_int(0, 0), self._number("quantity", quantity)
+        if not (quantity == quantity and zero < quantity < inf):
+            raise InvalidRequest(f"quantity {quantity} is not above zero and finite")
+        missing, paid, worst = quantity, zero, None
+        with localcontext(_EXACT):
+            for level in self._taken_by(side).read(self._numbers):
+                taken = min(level.quantity, missing)
+                paid += level.price * taken
+                missing -= taken
+                worst = level.price
+                if not missing:
+                    break
+            filled = quantity - missing
+        return Vwap(paid / filled if filled else None, filled, missing, worst)
+
+    def depth_within(self, side: str, price: N) -> N:
+        """All the base that a taker (side "BUY" or "SELL") finds at `price` or better. Raises InvalidRequest."""
+        taken, price = self._taken_by(side), self._number("price", price)
+        total = self._numbers.from_int(0, 0)
+        with localcontext(_EXACT):
+            for level in taken.read(self._numbers):
+                if level.price > price if taken is self._asks else level.price < price:
+                    break
+                total += level.quantity
+        return total
+
+    def _taken_by(self, side: str) -> Side:
+        if side == "BUY":
+            return self._asks
+        if side == "SELL":
+            return self._bids
+        raise InvalidRequest(f"side {side!r} is neither BUY nor SELL")
+
+    def _number(self, name: str, value: N) -> N:
+        """The value in this book's numbers; a float says nothing exact, so a book of Decimal refuses it."""
+        kind = type(self._numbers.from_int(0, 0))
+        if type(value) is kind:
+            return value
+        if type(value) in (int, Decimal):
+            return kind(value)
+        raise InvalidRequest(f"{name} {value!r} must be {kind.__name__}")
+
+
+class OrderBook(BookView[Decimal]):
+    """Both sides of a book, read as `Decimal`. Whether it may be believed is for `BookSync` to say.
+
+    An update costs the same in a book of 1,000 levels as in one of 5,000.
+    """
+
+    __slots__ = ("floats", "version")
+
+    def __init__(self, side: Callable[[int], Side] = compiled.Side if compiled else PureSide) -> None:
+        super().__init__(side(1), side(-1), _DECIMALS)
+        self.floats: BookView[float] = BookView(self._bids, self._asks, _FLOATS)
+        """The same book read as floats: for signals, never for an order."""
+        self.version = 0
+        """The exchange's version that the levels are of."""
+
+    def load(self, bids: Levels, asks: Levels, version: int) -> None:
+        """Replace everything by a snapshot.
+
+        Raises ProtocolError if something in it is no number; the book is void then.
+        """
+        self._bids.load(bids)
+        self._asks.load(asks)
+        self.version = version
+
+    def apply(self, bids: Levels, asks: Levels, to_version: int) -> None:
+        """Take in changed levels: absolute quantities, zero removes, an unknown level may be removed.
+
+        Raises ProtocolError if something in them is no number; the book is void then.
+        """
+        if bids:
+            self._bids.apply(bids)
+        if asks:
+            self._asks.apply(asks)
+        self.version = to_version
+
+    def clear(self) -> None:
+        """Forget all levels and the version."""
+        self.load((), (), 0)
+
+    @property
+    def is_crossed(self) -> bool:
+        """Whether somebody buys at a price at which somebody sells: no true book does."""
+        bid, ask = self._bids.best_price(), self._asks.best_price()
+        if bid is None or ask is None:
+            return False
+        if bid[1] == ask[1]:
+            return bid[0] >= ask[0]
+        touch = _touch(self._bids, self._asks)
+        return touch is not None and touch.bid >= touch.ask
+
+    def __repr__(self) -> str:
+        return f"<OrderBook {self.best_bid} {self.best_ask} at {self.version}>"
+
+
+class _Touch(NamedTuple):
+    """Best bid and best ask, as integers of one scale."""
+
+    bid: int
+    ask: int
+    scale: int
+
+
+def _touch(bids: Side, asks: Side) -> _Touch | None:
+    bid, ask = bids.best_price(), asks.best_price()
+    if bid is None or ask is None:
+        return None
+    scale = max(bid[1], ask[1])
+    return _Touch(bid[0] * POWERS[scale - bid[1]], ask[0] * POWERS[scale - ask[1]], scale)
+
+
+def _first(levels: Iterator[BookLevel[N]], n: int | None) -> list[BookLevel[N]]:
+    if n is not None and (type(n) is not int or n < 0):
+        raise InvalidRequest(f"n {n!r} must be a whole number that is not negative")
+    return list(levels if n is None else islice(levels, n))
+
+
+def _float(value: int, exponent: int) -> float:
+    return value / POWERS[-exponent]  # of two integers: correctly rounded
+
+
+_DECIMALS = Numbers(Decimal, _EXACT.scaleb)  # a third of the cost of parsing text
+_FLOATS = Numbers(float, _float)

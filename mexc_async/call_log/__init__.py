@@ -1,0 +1,1 @@
+"""The call log: entries, files, report and replay."""

@@ -1,0 +1,174 @@
+"""What one client writes into a call log, and how it reads there what it knew before it was started anew."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from time import time_ns
+from typing import Any
+
+import msgspec
+
+from mexc_async.call_log.entries import ChainCheck, Done, Noted, Pushed, Renamed, Sending, Unusual, decode_entry, public
+from mexc_async.call_log.files import read_lines
+from mexc_async.call_log.log import CallLog, wall_ms
+from mexc_async.call_log.replay import OrderReplay
+from mexc_async.errors import ApiError, ConfigError, MexcError
+from mexc_async.orders.record import OrderFill, OrderRecord, OrderTable
+from mexc_async.orders.snapshot import RecordedError
+from mexc_async.rest.call import Call, params_of
+from mexc_async.rest.credentials import Credentials
+from mexc_async.runtime.events import CallLogState, Hooks, logger
+from mexc_async.schema.endpoint import Priority, Route
+from mexc_async.spot.push import Push
+
+
+class Journal:
+    """The entries of one client."""
+
+    def __init__(
+        self, log: CallLog, credentials: Credentials, prefix: str, now_ms: Callable[[], int], hooks: Hooks
+    ) -> None:
+        self.client = client_name(credentials, prefix)
+        self.now_ms = now_ms
+        self.log = log
+        self._prefix = prefix
+        self._hooks = hooks
+        self._calls = count(1)
+        log.join(self)
+        self.hide(credentials)
+
+    def hide(self, credentials: Credentials) -> None:
+        """Let no line hold this key."""
+        self.log.hide(msgspec.json.encode(credentials.api_key)[1:-1])
+
+    def rename(self, credentials: Credentials) -> None:
+        """The client signs with another key from now on: what the log tells of it so far stays its own."""
+        self.hide(credentials)
+        old, self.client = self.client, client_name(credentials, self._prefix)
+        self.log.add(Renamed(self.now_ms(), wall_ms(), old, self.client))
+
+    def sending(self, call: Call, attempt: int, at: int, until: int) -> None:
+        """A call that changes something is about to be sent, with the time stamp `at`.
+
+        Raises CallLogFailed if that could not be written, and therefore nothing may be sent; a cancel always may.
+        """
+        call.number = call.number or next(self._calls)
+        route = call.route
+        entry = Sending(
+            at,
+            time_ns() // 1_000_000,
+            self.client,
+            call.number,
+            f"{route.method} {route.path}",
+            public(params_of(call)),
+            until,
+            call.client_order_id,
+            attempt,
+        )
+        self.log.write_ahead(entry, may_refuse=route.priority is not Priority.CANCEL)
+
+    def done(
+        self,
+        call: Call,
+        attempt: int,
+        wait_s: float,
+        latency_s: float,
+        status: int | None,
+        error: MexcError | None,
+        answer: object,
+    ) -> None:
+        """An attempt ended."""
+        route = call.route
+        entry = call.done = Done(
+            call.stamped_ms + int(latency_s * 1000) if call.stamped_ms else self.now_ms(),
+            time_ns() // 1_000_000,
+            self.client,
+            f"{route.method} {route.path}",
+            "ok" if status is not None and error is None else _outcome(route, error),
+            int(latency_s * 1e6),
+            int(wait_s * 1e6),
+            call.number,
+            status,
+            call.client_order_id,
+            getattr(answer, "order_id", None),
+            attempt,
+            {} if call.number else public(params_of(call)),
+            None if error is None else RecordedError.of(error),
+        )
+        self.log.add(entry)
+
+    def push(self, push: Push[Any]) -> None:
+        """A private push came, or REST told what one would have."""
+        body = push.body
+        order, order_id = getattr(body, "client_order_id", None) or None, getattr(body, "order_id", None)
+        self.log.add(
+            Pushed(
+                self.now_ms(), wall_ms(), self.client, push.channel, body, push.symbol, order, order_id, push.send_time
+            )
+        )
+
+    def placed(self, record: OrderRecord, call: Call) -> None:
+        """The answer to a call says that the exchange has an order."""
+        if call.done is not None and self.log.is_last(call.done):
+            call.done.placed[record.client_order_id] = record.order_id
+        else:
+            self.order(record)
+
+    def order(self, record: OrderRecord, fill: OrderFill | None = None) -> None:
+        """Something new is known of an order; `fill` is the trade, if it is one."""
+        self.log.add(Noted(self.now_ms(), wall_ms(), self.client, record.facts, fill))
+
+    def whole(self, record: OrderRecord) -> None:
+        """All that is known of an order, so that this log alone can tell it."""
+        for fill in record.fills or (None,):
+            self.order(record, fill)
+
+    def unusual(self, rule: str, text: str, order: str | None, order_id: str | None, symbol: str | None) -> None:
+        """Something that is not this client's own, or not like it, was seen."""
+        self.log.add(Unusual(self.now_ms(), wall_ms(), self.client, rule, text, order, order_id, symbol))
+
+    def on_log(self, reason: str | None, lost: int) -> None:
+        """Tell the client's listeners that its log fails, or works again."""
+        self._hooks.emit(CallLogState(reason is None, reason or "", lost))
+
+    def close(self) -> None:
+        """The client is closed. Idempotent."""
+        self.log.leave(self)
+
+
+def client_name(credentials: Credentials, prefix: str) -> str:
+    """Names a client's entries, after a restart too; another key or another prefix is another client."""
+    return f"{prefix}@{hashlib.sha256(credentials.api_key.encode()).hexdigest()[:8]}"
+
+
+async def past_orders(path: Path, client: str, keep_s: float) -> OrderTable:
+    """What a client's tracker knew when the last line of a log was written. Raises ConfigError.
+
+    A broken chain is reported, and what can be read is used: open orders are looked up in any case.
+    """
+    try:
+        return await asyncio.to_thread(_replayed, path, client, keep_s)
+    except OSError as error:
+        raise ConfigError(f"the call log {path} cannot be read: {error.strerror or error}") from error
+
+
+def _replayed(path: Path, client: str, keep_s: float) -> OrderTable:
+    replay, check = OrderReplay(keep_s), ChainCheck()
+    for where, line in read_lines(path):
+        check.take(line, where)
+        if (entry := decode_entry(line)) is not None:
+            replay.take(entry)
+    if check.problems:
+        logger.warning("call log: %s is broken in %d places, first %s", path, len(check.problems), check.problems[0])
+    return replay.of(client)
+
+
+def _outcome(route: Route, error: MexcError | None) -> str:
+    """How an attempt ended that brought no value; without an error its caller was cancelled."""
+    if route.safe or (error is not None and error.outcome_known):
+        return "refused" if isinstance(error, ApiError) and error.outcome_known else "failed"
+    return "unknown"

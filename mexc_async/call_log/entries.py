@@ -1,0 +1,284 @@
+"""The call log: what its lines say, how they are chained, and how the chain is checked.
+
+A line is one JSON object. It begins with its `kind` and what that kind says, and ends with `seq`, which counts from 1
+through all files and restarts, `prev`, the `hash` of the line before, and its own `hash`: the first 32 hex digits of
+the SHA-256 of the object without it. So a line that was changed, left out, put in or moved shows, and so does a missing
+end: a log that was closed ends with a line that says so, and a small file beside it holds the number and the hash of
+the last line written. A log that goes on after its end went missing counts on from there, so that the gap stays.
+
+What that proves: nothing was lost or altered by accident, and nobody altered a line who did not compute every later
+hash anew. It is no signature. There is no secret in it, so whoever may write the files can write another history
+whose chain is whole, or remove the oldest files as rotation does. To exclude that, keep the last hash where the writer
+cannot reach it, such as in a message to somebody else: a history with another last hash is another history.
+
+Nothing here opens a file or reads a clock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from typing import NamedTuple, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from mexc_async.orders.record import OrderFill
+from mexc_async.orders.snapshot import OrderFacts, RecordedError
+
+
+class _Placed(Struct, kw_only=True, gc=False, omit_defaults=True, tag_field="kind"):
+    """Where a line stands in the chain; set when it is written."""
+
+    seq: int = 0
+    prev: str = ""
+
+
+class Entry(_Placed, gc=False, omit_defaults=True):
+    """What every line says."""
+
+    at: int
+    """Milliseconds UTC by the exchange's clock, as far as it was known; of a call that is sent, its time stamp."""
+    wall: int
+    """Milliseconds UTC by the clock of the machine."""
+
+
+class Opened(Entry, gc=False, omit_defaults=True, tag="opened"):
+    """A process began to write."""
+
+    format: int
+    """Of the lines, 1 so far."""
+    pid: int
+    cut: int = 0
+    """Bytes of an incomplete last line that it found and took away."""
+
+
+class Closed(Entry, gc=False, omit_defaults=True, tag="closed"):
+    """The last client was closed."""
+
+
+class Lost(Entry, gc=False, omit_defaults=True, tag="lost"):
+    """Lines that could not be written, and were too many to keep until they could."""
+
+    count: int
+
+
+class Renamed(Entry, gc=False, omit_defaults=True, tag="renamed"):
+    """A client goes on under another name, because its key was replaced."""
+
+    client: str
+    now: str
+
+
+class Sending(Entry, gc=False, omit_defaults=True, tag="sending"):
+    """A call that changes something is about to be sent; its `done` tells how that ended."""
+
+    client: str
+    """Prefix of the order ids and a fingerprint of the key: the same after a restart."""
+    call: int
+    """Counts the calls of a client in one process."""
+    endpoint: str
+    """Method and path."""
+    params: dict[str, str]
+    """As sent, without what is secret."""
+    until: int
+    """The last moment, by the exchange's clock, at which it can still be accepted."""
+    order: str | None = None
+    """Client order id; of a batch those of its orders, joined by commas."""
+    attempt: int = 1
+
+
+class Done(Entry, gc=False, omit_defaults=True, tag="done"):
+    """An attempt of a call ended."""
+
+    client: str
+    endpoint: str
+    outcome: str
+    """`ok`, `refused` by the exchange, `failed` with nothing changed, or `unknown`."""
+    latency_us: int
+    """From signing to the decoded answer."""
+    waited_us: int
+    """In the limiter."""
+    call: int = 0
+    """Of its `sending` line; 0 if it has none, because it changes nothing or could not be sent."""
+    status: int | None = None
+    """HTTP status, if there was an answer."""
+    order: str | None = None
+    order_id: str | None = None
+    """The exchange's id of the order that the answer tells of."""
+    attempt: int = 1
+    params: dict[str, str] = {}
+    """Where no `sending` line has them."""
+    error: RecordedError | None = None
+    placed: dict[str, str | None] = {}
+    """Orders that the exchange has, by this answer: its ids by the client's."""
+
+
+class Pushed(Entry, gc=False, omit_defaults=True, tag="push"):
+    """A private push, or what REST told in its place."""
+
+    client: str
+    channel: str
+    body: object
+    symbol: str | None = None
+    order: str | None = None
+    """Client order id."""
+    order_id: str | None = None
+    sent: int | None = None
+    """When the exchange sent it; None where REST told it."""
+
+
+class Noted(Entry, gc=False, omit_defaults=True, tag="order"):
+    """Something new became known of an order, other than that it was `placed`: this is known now."""
+
+    client: str
+    facts: OrderFacts
+    fill: OrderFill | None = None
+    """The trade that is news, if one is."""
+
+
+class Unusual(Entry, gc=False, omit_defaults=True, tag="unusual"):
+    """Activity that is not this client's own, or not like it."""
+
+    client: str
+    rule: str
+    text: str
+    order: str | None = None
+    order_id: str | None = None
+    symbol: str | None = None
+
+
+AnyEntry: TypeAlias = Opened | Closed | Lost | Renamed | Sending | Done | Pushed | Noted | Unusual
+
+_SECRET = re.compile("key|secret|password|passphrase|token|signature", re.IGNORECASE)
+_HARMLESS = {"symbol", "side", "type", "quantity", "price", "quoteOrderQty", "newClientOrderId", "stpMode"}
+_HARMLESS |= {"orderId", "origClientOrderId"}
+"""Names that need no second look: those of orders, which are to cost little."""
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(AnyEntry).decode
+
+
+def public(params: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Parameters without the values of keys, listen keys, passwords and the like."""
+    found = dict(params)
+    if _HARMLESS.issuperset(found):
+        return found
+    return {name: "***" if _SECRET.search(name) else value for name, value in found.items()}
+
+
+def decode_entry(line: bytes) -> AnyEntry | None:
+    """What a line says; None if it is no line of a call log, or of a kind that this release does not know."""
+    try:
+        entry: AnyEntry = _decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    return entry
+
+
+# The chain
+
+
+class Link(Struct, frozen=True, gc=False):
+    """What the next line hangs on: number and hash of the last."""
+
+    seq: int
+    hash: str
+
+
+START = Link(0, "0" * 32)
+"""Before the first line."""
+_LINE = re.compile(
+    rb'(\{"kind":"[a-z]+",.*,"seq":([0-9]{1,18}),"prev":"([0-9a-f]{32})"),"hash":"([0-9a-f]{32})"\}\n?', re.DOTALL
+)
+
+
+def chained(last: Link, entries: Iterable[Entry], secrets: Iterable[bytes] = ()) -> tuple[bytes, Link]:
+    """The lines of entries that follow `last`, and what the next one hangs on; no `secrets` are left in them."""
+    seq, digest = last.seq, last.hash
+    encode, sha256 = _encode, hashlib.sha256
+    lines = []
+    for entry in entries:
+        seq += 1
+        entry.seq, entry.prev = seq, digest
+        text = encode(entry)
+        for secret in secrets:
+            if secret in text:
+                text = text.replace(secret, b"***")
+        digest = sha256(text).hexdigest()[:32]
+        lines.append(b'%b,"hash":"%b"}\n' % (text[:-1], digest.encode()))
+    return b"".join(lines), Link(seq, digest)
+
+
+def link_of(line: bytes) -> Link | None:
+    """Number and hash that a line gives itself; None if it is no whole line of a call log."""
+    found = _LINE.fullmatch(line)
+    return None if found is None else Link(int(found[2]), found[4].decode())
+
+
+def _lines(count: int) -> str:
+    return "1 line is" if count == 1 else f"{count} lines are"
+
+
+class Problem(NamedTuple):
+    """A place where the chain is broken."""
+
+    where: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.text}"
+
+
+class ChainCheck:
+    """Takes the lines of a log in their order and finds where they do not hang together."""
+
+    def __init__(self) -> None:
+        self.lines = 0
+        self.first: Link | None = None
+        """The first line; the lines before it were removed with their files, if its number is not 1."""
+        self.last = START
+        self.is_closed = False
+        """Whether the last line says that the log was closed."""
+        self.problems: list[Problem] = []
+
+    def take(self, line: bytes, where: str) -> None:
+        """The next line; `where` names it in the problems."""
+        self.lines += 1
+        self.is_closed = False
+        found = _LINE.fullmatch(line)
+        if found is None:
+            is_cut = not line.endswith(b"\n")
+            self._found(where, "the line is cut short" if is_cut else "this is no line of a call log")
+            return
+        text, seq, prev, digest = found[1], int(found[2]), found[3].decode(), found[4].decode()
+        if self.first is None:
+            self.first = Link(seq, digest)
+            if seq != 1:  # earlier files were removed, or are not looked at
+                self.last = Link(seq - 1, prev)
+        if hashlib.sha256(text + b"}").hexdigest()[:32] != digest:
+            self._found(where, f"line number {seq} was changed: its hash does not fit what it says")
+        elif seq > self.last.seq + 1:
+            self._found(where, f"{_lines(seq - self.last.seq - 1)} missing before line number {seq}")
+        elif seq <= self.last.seq:
+            self._found(where, f"line number {seq} is not in its place: number {self.last.seq} stands before it")
+            return
+        elif prev != self.last.hash:
+            self._found(where, f"line number {seq} does not follow the line before it, which is another than it was")
+        self.last = Link(seq, digest)
+        if b'"kind":"closed"' in line:
+            self.is_closed = isinstance(decode_entry(line), Closed)
+
+    def end(self, head: Link | None, where: str) -> None:
+        """No more lines. `head` is the last line written, where that is known."""
+        if head is not None and head.seq > self.last.seq:
+            missing = _lines(head.seq - self.last.seq)
+            self._found(where, f"{missing} missing at the end, after line number {self.last.seq}")
+        elif head is not None and head.seq == self.last.seq and head.hash != self.last.hash:
+            self._found(where, f"the last line is not the one that was written as number {head.seq}")
+        elif head is None and not self.is_closed:
+            text = "the log does not end as a closed one does, and nothing beside it tells its last line"
+            self._found(where, f"{text}: lines may be missing at the end")
+
+    def _found(self, where: str, text: str) -> None:
+        self.problems.append(Problem(where, text))

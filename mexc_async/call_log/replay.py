@@ -1,0 +1,125 @@
+"""From the lines of a call log back to what its client knew of its orders when the last line was written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+import msgspec
+
+from mexc_async.call_log.entries import AnyEntry, Done, Noted, Renamed, Sending
+from mexc_async.orders.record import OrderRecord, OrderTable
+
+_batch = msgspec.json.Decoder(list[dict[str, str]])
+
+
+class OrderReplay:
+    """Takes a log's entries in their order and keeps the orders of each client, as its tracker did.
+
+    Orders of which the log says no more than that they were about to be sent are in doubt: whether they reached the
+    exchange is for a look-up to tell. Finished orders leave the table as they left the tracker's, by the log's times.
+    """
+
+    def __init__(self, keep_s: float) -> None:
+        self._keep_s = keep_s
+        self._tables: dict[str, OrderTable] = {}
+
+    def of(self, client: str) -> OrderTable:
+        """The orders of a client, those included that it placed under a former name."""
+        table = self._tables.get(client)
+        if table is None:
+            table = self._tables[client] = OrderTable(self._keep_s)
+        return table
+
+    def take(self, entry: AnyEntry) -> None:
+        """The next entry."""
+        if isinstance(entry, Noted):
+            _note(self.of(entry.client), entry)
+        elif isinstance(entry, Done):
+            for name, order_id in entry.placed.items():
+                _place(self.of(entry.client), name, order_id)
+        elif isinstance(entry, Sending) and entry.order:
+            _send(self.of(entry.client), entry)
+        elif isinstance(entry, Renamed):
+            self._rename(entry.client, entry.now)
+
+    def _rename(self, old: str, new: str) -> None:
+        before, table = self._tables.pop(old, None), self.of(new)
+        if before is not None:
+            for record in before:
+                table.add(record)
+            table.remember(before.remembered)
+
+
+def _place(table: OrderTable, name: str, order_id: str | None) -> None:
+    record = table.find(None, name)
+    if record is not None:
+        record.place(order_id)
+        table.index(record)
+
+
+def _note(table: OrderTable, entry: Noted) -> None:
+    facts = entry.facts
+    record = _live(table, facts.client_order_id)
+    if record is None:
+        record = OrderRecord.of(facts)
+        table.add(record)
+    if facts.order_id is None and record.order_id is not None:
+        table.release(record)  # that id was another order's
+    elif facts.order_id is not None and facts.is_named:
+        table.claim(record, facts.order_id)
+    record.recall(facts)
+    if entry.fill is not None:
+        record.fill(facts.order_id, entry.fill)
+    table.index(record)
+    if record.is_final:
+        table.finish(record, entry.at / 1000)
+
+
+def _send(table: OrderTable, entry: Sending) -> None:
+    try:
+        asked = [_asked(order) for order in orders_in(entry.params)]
+    except ArithmeticError:  # somebody changed the line
+        return
+    for fresh in asked:
+        record = _live(table, fresh.client_order_id)
+        if record is None:
+            record = fresh
+            table.add(record)
+        record.doubt(entry.until)
+
+
+def _live(table: OrderTable, name: str) -> OrderRecord | None:
+    """The order of this name; none if nothing was ever placed under it, so that it was free again."""
+    record = table.find(None, name)
+    if record is not None and record.is_final and not record.is_placed:
+        table.discard(name)
+        return None
+    return record
+
+
+def orders_in(params: Mapping[str, str]) -> list[dict[str, str]]:
+    """The orders that a call with these parameters places, each with its own; a cancel places none."""
+    batch = params.get("batchOrders")
+    try:
+        orders = [dict(params)] if batch is None else _batch.decode(batch)
+    except msgspec.MsgspecError:
+        return []
+    return [order for order in orders if "newClientOrderId" in order and "type" in order]
+
+
+def _asked(order: Mapping[str, str]) -> OrderRecord:
+    def amount(wire: str) -> Decimal | None:
+        text = order.get(wire)
+        return None if text is None else Decimal(text)
+
+    return OrderRecord(
+        order["newClientOrderId"],
+        order.get("symbol", ""),
+        order.get("side", ""),
+        order["type"],
+        amount("quantity"),
+        amount("price"),
+        amount("quoteOrderQty"),
+        order.get("stpMode", ""),
+    )

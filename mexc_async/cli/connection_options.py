@@ -1,0 +1,49 @@
+"""Which exchange a command speaks to, and with which key: MEXC, another (`--rest`), or a simulated one (`--sim`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from mexc_async.client.mexc import Mexc, Settings
+
+Rest = Annotated[str | None, typer.Option(help="URL of another exchange, such as a simulator.")]
+Ws = Annotated[
+    str | None, typer.Option(help="URL of its push streams; needed with --rest of a host that is not MEXC's.")
+]
+Sim = Annotated[bool, typer.Option("--sim", help="Use a simulated exchange, started for this call.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs; amounts as text.")]
+Symbol = Annotated[str, typer.Argument(help="Such as BTCUSDT.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
+
+
+def connect(
+    rest: str | None,
+    sim: bool,
+    *,
+    ws: str | None = None,
+    signed: bool = False,
+    changes: bool = False,
+    allow_withdraw: bool = False,
+) -> Mexc:
+    """A client that is not open yet; a signed call takes the environment's key, or the stored one that is in use.
+
+    Raises ConfigError.
+    """
+    from mexc_async.cli.keys.command import needed_credentials
+    from mexc_async.client.mexc import Mexc
+    from mexc_async.errors import ConfigError
+
+    settings: Settings = {"read_only": not changes, "allow_withdraw": allow_withdraw}
+    for name, url in (("--rest", rest), ("--ws", ws)):
+        if sim and url is not None:
+            raise ConfigError(f"--sim and {name} exclude each other")
+    if sim:
+        return Mexc.sim(**settings)
+    if rest is not None:
+        settings["rest"] = rest
+    if ws is not None:
+        settings["ws"] = ws
+    return Mexc(needed_credentials() if signed else None, **settings)

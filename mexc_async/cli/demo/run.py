@@ -1,0 +1,169 @@
+"""The demo's two parts, one after the other, each on its own simulated exchange."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from mexc_async.cli.demo.market import Demo, burst
+from mexc_async.cli.demo.summary import BalanceChange, Counters, Phase, Summary, render
+from mexc_async.client.mexc import Mexc
+from mexc_async.errors import ConfigError, InvalidRequest, MexcError
+from mexc_async.runtime.runner import run
+
+BURST = "burst"
+BURST_S = 3.0
+BURST_RATE = 99.0
+"""Requests per second that the burst must reach on the profile `guide`, which allows 100."""
+
+
+def run_demo(seconds: float, symbols: list[str], seed: int, tape: Path | None) -> Summary:
+    """Run both parts and print the summary, also after Ctrl-C. Raises ConfigError or InvalidRequest for wrong input."""
+    return run(_demo(seconds, symbols, seed, tape))
+
+
+async def _demo(seconds: float, symbols: list[str], seed: int, tape: Path | None) -> Summary:
+    console = Console()
+    phases: list[Phase] = []
+    balances: list[BalanceChange] = []
+    problems: list[str] = []
+    interrupted = False
+    try:
+        await _trade(console, seconds, symbols, seed, tape, phases, balances)
+        await _burst(console, symbols[0], seed, tape, phases)
+    except asyncio.CancelledError:  # Ctrl-C or SIGTERM
+        interrupted = True
+    except (ConfigError, InvalidRequest):
+        raise
+    except (MexcError, ExceptionGroup) as error:
+        problems += _reasons(error)
+    problems += [f"{phase.name}: {name}, {count} x" for phase in phases for name, count in phase.errors.items()]
+    if phases and phases[-1].name == BURST and not interrupted and phases[-1].requests_per_s < BURST_RATE:
+        problems.append(f"burst: {phases[-1].requests_per_s:.1f} requests/s, expected at least {BURST_RATE:g}")
+    summary = Summary(
+        ok=not problems,
+        interrupted=interrupted,
+        symbols=symbols,
+        seed=seed,
+        tape=str(tape) if tape else None,
+        phases=phases,
+        balances=balances,
+        problems=problems,
+    )
+    console.print(render(summary))
+    return summary
+
+
+def _reasons(error: BaseException) -> list[str]:
+    if isinstance(error, BaseExceptionGroup):
+        return [reason for inner in error.exceptions for reason in _reasons(inner)]
+    return [f"{type(error).__name__}: {error}"]
+
+
+async def _trade(
+    console: Console,
+    seconds: float,
+    symbols: list[str],
+    seed: int,
+    tape: Path | None,
+    phases: list[Phase],
+    balances: list[BalanceChange],
+) -> None:
+    """Run the first part, and record its figures even if it fails."""
+    counters = Counters()
+    async with Mexc.sim(seed=seed, tape=str(tape) if tape else None) as mexc:
+        await mexc.warm_up()
+        for symbol in symbols:
+            mexc.rules(symbol)  # refuse an unknown symbol before trading
+        console.print(f"{mexc!r} {', '.join(symbols)} for {seconds:g} s")
+        before = await _holdings(mexc)
+        mexc.hooks.add(counters.listen)
+        demo = Demo(mexc, symbols, counters, seed)
+        started = time.monotonic()
+        try:
+            async with _shown(console, demo, counters, started, seconds):
+                await demo.run(seconds)
+        finally:
+            phases.append(counters.phase("market data and grid", time.monotonic() - started, mexc.limits.report()))
+            after = await _holdings(mexc)
+            balances += [
+                BalanceChange(asset, before.get(asset, Decimal(0)), after.get(asset, Decimal(0)))
+                for asset in sorted(before | after)
+                if before.get(asset) != after.get(asset)
+            ]
+
+
+async def _burst(console: Console, symbol: str, seed: int, tape: Path | None, phases: list[Phase]) -> None:
+    """Run the second part, on an exchange with the limit of MEXC's guides: 100 requests/s."""
+    counters = Counters()
+    path = str(tape) if tape else None
+    async with Mexc.sim(seed=seed, sim_limits="guide", tape=path, limits="guide", connections=40) as mexc:
+        await mexc.warm_up()
+        console.print(f"{mexc!r} {symbol}, a burst of {BURST_S:g} s")
+        seconds = 0.0
+        try:
+            seconds = await burst(mexc, symbol, BURST_S, counters)
+        finally:
+            phases.append(counters.phase(BURST, seconds, mexc.limits.report()))
+
+
+async def _holdings(mexc: Mexc) -> dict[str, Decimal]:
+    account = await mexc.spot.account()
+    return {balance.asset: balance.free + balance.locked for balance in account.balances}
+
+
+@asynccontextmanager
+async def _shown(
+    console: Console, demo: Demo, counters: Counters, started: float, seconds: float
+) -> AsyncIterator[None]:
+    """Show a live table while the body runs, on a terminal only."""
+    if not console.is_terminal:
+        yield
+        return
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+
+        async def refresh() -> None:
+            while True:
+                live.update(_live_table(demo, counters, time.monotonic() - started, seconds), refresh=True)
+                await asyncio.sleep(0.25)
+
+        task = asyncio.create_task(refresh())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+def _live_table(demo: Demo, counters: Counters, elapsed: float, seconds: float) -> Table:
+    report = demo.mexc.limits.report()
+    table = Table(
+        title=f"{elapsed:4.1f} of {seconds:g} s   {counters.requests} requests   {counters.pushes} pushes   "
+        f"{counters.orders} orders   {counters.fills} fills   {sum(counters.errors.values())} errors",
+        caption=f"{report.waiting} calls wait, most often for {report.binding or 'nothing'}",
+        title_justify="left",
+        caption_justify="left",
+    )
+    table.add_column("symbol")
+    for name in ("bid", "ask", "last", "hour", "book", "pushes/s", "lag ms", "open", "traded"):
+        table.add_column(name, justify="right")
+    for quote in demo.quotes.values():
+        table.add_row(
+            quote.symbol,
+            *("" if price is None else f"{price:f}" for price in (quote.bid, quote.ask, quote.last)),
+            "" if quote.change is None else f"{quote.change * 100:+.2f} %",
+            quote.book.state.value,
+            f"{quote.pushes / max(elapsed, 0.1):.0f}",
+            "" if quote.lag_ms is None else f"{quote.lag_ms:.0f}",
+            str(quote.open_orders),
+            f"{quote.filled:.2f}",
+        )
+    return table

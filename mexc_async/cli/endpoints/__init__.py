@@ -1,0 +1,1 @@
+"""`mexc-async call` and `endpoints`: commands made from the declarations."""

@@ -1,0 +1,1 @@
+"""`mexc-async keys`."""

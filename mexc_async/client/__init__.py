@@ -1,0 +1,1 @@
+"""The client, its settings and its views."""

@@ -1,0 +1,398 @@
+"""`Mexc`: the one place where the parts of the client are made and wired together."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Literal, Self, Unpack
+from urllib.parse import urlsplit
+
+from mexc_async.accounts.accounts import Accounts
+from mexc_async.books.live_book import Books
+from mexc_async.call_log.log import CallLog
+from mexc_async.client.settings import Settings, Shared, check_settings, limits_of
+from mexc_async.client.sim_process import SimulatorProcess
+from mexc_async.client.view import RawView, View
+from mexc_async.client.wiring import wire_hub, wire_journal, wire_orders, wire_user_stream
+from mexc_async.errors import ClientClosed, ConfigError
+from mexc_async.keys.environment import from_environment
+from mexc_async.keys.replace import change_key
+from mexc_async.keys.stores import KeyStore, NamedKey, open_store
+from mexc_async.keys.watch import Watched, follow, tell_age
+from mexc_async.limits.account_limiter import AccountLimiter
+from mexc_async.limits.limiter import RateLimiter
+from mexc_async.limits.profiles import Limits
+from mexc_async.orders.tracker import OrderSettings
+from mexc_async.rest.call import Options
+from mexc_async.rest.credentials import Credentials
+from mexc_async.rest.keep_warm import Upkeep
+from mexc_async.rest.pipeline import Api
+from mexc_async.rest.retry import RetryPolicy
+from mexc_async.rest.server_clock import ServerClock
+from mexc_async.risk.alarms import Alarms, AlarmSettings
+from mexc_async.runtime.events import Hooks, KeyReplaced
+from mexc_async.runtime.tasks import Tasks
+from mexc_async.spot.rules import SymbolRules
+from mexc_async.streams.router import StreamSettings
+from mexc_async.streams.streams import Streams
+from mexc_async.streams.user_stream import UserStream
+from mexc_async.streams.websocket import Library
+from mexc_async.transport.lane import Lane
+from mexc_async.transport.pool import Pool, PoolConfig, Timeouts
+from mexc_async.transport.urls import REST, WS, is_loopback, proxy_for
+
+__all__ = ["REST", "WS", "Mexc", "RawView", "Settings", "View"]
+
+
+class Mexc(View):
+    """A client of the MEXC exchange.
+
+        async with Mexc.from_env() as mexc:
+            book = await mexc.spot.depth(symbol="BTCUSDT", limit=5)
+
+    Several clients may live in one loop; nothing is global. `aclose` may be called twice and from any task.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials | None = None,
+        *,
+        rest: str = REST,
+        ws: str | None = None,
+        limits: str | Limits = "default",
+        paths: Literal["default", "guide"] = "default",
+        read_only: bool = False,
+        allow_withdraw: bool = False,
+        check_rules: bool = True,
+        connections: int = 8,
+        order_transport: Literal["lane", "pool"] = "lane",
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
+        recv_window_ms: int | None = None,
+        order_id_prefix: str = "m",
+        orders: OrderSettings = OrderSettings(),  # noqa: B008 - frozen
+        call_log: CallLog | str | os.PathLike[str] | None = None,
+        alarms: AlarmSettings = AlarmSettings(),  # noqa: B008 - frozen
+        proxy: str | None = None,
+        trust_env: bool = True,
+        local_address: str | None = None,
+        tls: ssl.SSLContext | None = None,
+        max_response_bytes: int = 32 << 20,
+        streams: StreamSettings = StreamSettings(),  # noqa: B008 - frozen
+        ws_library: Library = "auto",
+        shared: Shared | None = None,
+    ) -> None:
+        """Set up a client; nothing is sent before the first call.
+
+        Args:
+            credentials: key and secret; without them public calls work.
+            rest: base URL of the REST API. On this machine (loopback) it is a simulated exchange, and so must be `ws`.
+            ws: URL of the spot push streams. Without it they are MEXC's for MEXC's own `rest`, and `/ws` on the same
+                host and port for one on this machine; of another host they have to be named before anything needs
+                them: `streams`, `books`, `orders` and its limits then raise ConfigError.
+            limits: a profile (`default`, `conservative`, `guide`, `market_maker(N)`, `unlimited`) or `Limits`.
+            paths: `guide` sends orders to the paths that some guides name.
+            read_only: refuse every call that changes something.
+            allow_withdraw: let calls through that send money away: withdrawals, and transfers to somebody else on the
+                exchange. Without it they raise WithdrawalsOff before anything is sent.
+            check_rules: hold orders against the symbol's rules before sending them (loads them on first need).
+            connections: how many `warm_up` opens, and the order lane keeps open once it had to.
+            order_transport: what orders and cancels go by: `lane`, warm connections of their own with next to no
+                overhead, or `pool`, the connections of everything else. Behind a proxy it is the pool in any case.
+            timeouts: per phase of one attempt.
+            retry: what is tried again, and how long.
+            recv_window_ms: how old a signed call may be on arrival; None leaves MEXC's 5000.
+            order_id_prefix: begins every client order id that is made here.
+            orders: how long orders are looked for, followed and remembered.
+            call_log: where every private call and push is written, a `CallLog` or its path; see `orders.restore`.
+            alarms: what is reported as unusual activity, and whether it halts orders.
+            proxy: URL of an HTTP proxy; without one `trust_env` lets HTTPS_PROXY, ALL_PROXY and NO_PROXY decide.
+            trust_env: see `proxy`.
+            local_address: address of this machine to send from.
+            tls: own certificate authorities; verification stays on.
+            max_response_bytes: a larger answer is a ProtocolError.
+            streams: how push streams share sockets.
+            ws_library: `picows` or `aiohttp`; `auto` takes picows where it is installed.
+            shared: what this client has in common with those of other accounts; see `Mexc.accounts`.
+
+        Raises ConfigError.
+        """
+        switches = {"allow_withdraw": allow_withdraw, "check_rules": check_rules, "trust_env": trust_env}
+        check_settings(credentials, connections, paths, order_transport, read_only=read_only, **switches)
+        config = PoolConfig(
+            rest=rest,
+            proxy=proxy,
+            trust_env=trust_env,
+            local_address=local_address,
+            tls=tls,
+            timeouts=timeouts,
+            max_response_bytes=max_response_bytes,
+        )
+        self._connections = connections
+        self._read_only = read_only
+        self._allow_withdraw = allow_withdraw
+        self._tasks = Tasks()
+        self._simulator: SimulatorProcess | None = None
+        self._watched: Watched | None = None
+        self._is_open = False
+        self.hooks = Hooks()
+        """Events: `mexc.hooks.add(listener)`."""
+        self.limits = RateLimiter(limits_of(limits)) if shared is None else shared.limiter
+        """The limiter: `mexc.limits.report()`."""
+        self._is_alone = shared is None
+        pool = None if shared is None else shared.pool
+        self._pool = Pool(config) if pool is None else pool
+        uses_lane = order_transport == "lane" and proxy_for(rest, proxy, trust_env) is None
+        self._lane = Lane(config) if uses_lane else None
+        api = Api(
+            self._pool,
+            self.limits,
+            order_transport=self._lane,
+            credentials=credentials,
+            tasks=self._tasks,
+            hooks=self.hooks,
+            retry=retry,
+            guide_paths=paths == "guide",
+            read_only=read_only,
+            allow_withdraw=allow_withdraw,
+        )
+        self._upkeep = Upkeep(self._lane, api, self._tasks, connections) if self._lane is not None else None
+        options = Options(recv_window_ms=recv_window_ms)
+        self._hub = wire_hub(api, config, ws, streams, ws_library)
+        self.streams = Streams(self._hub)
+        """Push streams: `async with mexc.streams.trades("BTCUSDT") as trades`."""
+        self.books = Books(api, self._hub)
+        """Live books: `async with mexc.books("BTCUSDT") as book`."""
+        followed = wire_orders(api, self._hub, self.books, options, orders, order_id_prefix, check_rules)
+        super().__init__(api, options, followed)
+        self._user: UserStream | None = None
+        if credentials is not None:
+            self._user = wire_user_stream(api, self._hub, followed)
+            if call_log is not None:
+                log = call_log if isinstance(call_log, CallLog) else CallLog(call_log)
+                wire_journal(api, followed, log, credentials)
+        self._alarms = Alarms(alarms, followed.desk, self.orders.halt)
+
+    @classmethod
+    def from_env(cls, **settings: Unpack[Settings]) -> Self:
+        """A client with the key in MEXC_API_KEY and MEXC_API_SECRET. Raises MissingCredentials."""
+        return cls(from_environment(), **settings)
+
+    @classmethod
+    def accounts(cls, credentials: Mapping[str, Credentials], **settings: Unpack[Settings]) -> Accounts[Self]:
+        """Clients of several accounts behind this address: one pool, one IP budget, account budgets for each.
+
+            async with Mexc.accounts({"master": master, "grid-1": grid}) as desk:
+                await desk["grid-1"].spot.account()
+
+        The settings are those of `Mexc`, for all of them. Raises ConfigError.
+        """
+        names = list(credentials)
+        if not names or not all(
+            isinstance(name, str) and name.isprintable() and name and "@" not in name for name in names
+        ):
+            raise ConfigError(f"accounts {names!r} must be named by printable text without '@', and be one at least")
+        log = settings.get("call_log")
+        if log is not None and not isinstance(log, CallLog):  # one for all: a log has one writer
+            settings = {**settings, "call_log": CallLog(log)}
+        limiter = RateLimiter(limits_of(settings.get("limits", "default")).for_accounts(names))
+        clients: dict[str, Self] = {}
+        for name in names:
+            pool = clients[names[0]]._pool if clients else None
+            shared = Shared(pool, AccountLimiter(limiter, name))
+            clients[name] = cls(credentials[name], **settings, shared=shared)
+        return Accounts(clients, clients[names[0]]._pool, limiter)
+
+    @classmethod
+    def from_keys(
+        cls,
+        name: str | None = None,
+        *,
+        store: KeyStore | None = None,
+        watch_s: float = 15.0,
+        **settings: Unpack[Settings],
+    ) -> Self:
+        """A client with a stored key (`mexc-async keys add NAME`), which follows when that is rotated.
+
+        Args:
+            name: of the key; by default the one in use. What is taken stays: a later `keys use` does not change it.
+            store: a `KeyFile` or `OsKeyring`; by default what MEXC_KEYS names (see `docs/keys.md`).
+            watch_s: how often the store is looked at for another key under that name.
+            settings: those of `Mexc`.
+
+        Raises ConfigError: no such key, a wrong password, a damaged file or one that others may read.
+        """
+        if not isinstance(watch_s, int | float) or not 0 < watch_s < 1e9:
+            raise ConfigError(f"watch_s {watch_s!r} must be a number of seconds above 0")
+        store = open_store() if store is None else store
+        watched = Watched(NamedKey(store, name or store.read().in_use), watch_s)
+        mexc = cls(watched.credentials, **settings)
+        mexc._watched = watched
+        return mexc
+
+    @classmethod
+    def sim(
+        cls,
+        *,
+        seed: int = 7,
+        sim_limits: str = "default",
+        sim_faults: bool = False,
+        tape: str | None = None,
+        **settings: Unpack[Settings],
+    ) -> Self:
+        """A client of a simulated exchange of its own, started when it is opened and stopped when it is closed.
+
+        Args:
+            seed: of the simulated market; the same seed gives the same market.
+            sim_limits: what the simulated exchange enforces: `default`, `guide` or `none`.
+            sim_faults: let it take orders for faults and price gaps (`POST /sim/faults`, `/sim/gap`).
+            tape: a recorded market to play instead, see `mexc-async sim --help`.
+            settings: those of `Mexc`.
+        """
+        arguments = ["--seed", str(seed), "--limits", sim_limits]
+        arguments += [*(["--tape", tape] if tape else []), *(["--faults"] if sim_faults else [])]
+        simulator = SimulatorProcess(*arguments)
+        if "rest" in settings or "ws" in settings:
+            raise ConfigError(
+                "Mexc.sim() starts an exchange of its own; for another one use Mexc(..., rest=..., ws=...)"
+            )
+        here: Settings = {"rest": "http://127.0.0.1"}  # its port is known when it serves
+        placeholder: Settings = {**settings, **here}
+        mexc = cls(simulator.credentials, **placeholder)
+        mexc._simulator = simulator
+        return mexc
+
+    @property
+    def clock(self) -> ServerClock:
+        """The exchange's clock as far as it is known."""
+        return self._api.clock
+
+    @property
+    def rest(self) -> str:
+        """Base URL of the REST API."""
+        return self._pool.base
+
+    @property
+    def ws(self) -> str | None:
+        """URL of the push streams; None where they were not named and cannot be known."""
+        return self._hub.url
+
+    @property
+    def credentials(self) -> Credentials | None:
+        """The key that signs; its secret cannot be read from it."""
+        return self._api.credentials
+
+    @property
+    def is_sim(self) -> bool:
+        """Whether the exchange is on this machine, so that no real money moves: for requests, orders and streams."""
+        ways = (self._pool.base, None if self._lane is None else self._lane.base, self._hub.url)
+        return all(is_loopback(url) for url in ways if url is not None)
+
+    async def replace_credentials(self, credentials: Credentials, *, same_account: bool = False) -> None:
+        """Sign with another key of the same account from now on, without a restart.
+
+        The new key is tried first. Calls under way end with the old key; private streams move to a listen key of the
+        new one, and what they miss meanwhile is looked up.
+
+        Args:
+            credentials: the new key.
+            same_account: take it for granted that both belong to one account, where the exchange cannot be asked: the
+                old key has ended, or either may not read the account.
+
+        Raises ConfigError when they belong to different accounts (orders in doubt would be sought in the wrong one),
+        ApiError when the exchange refuses the new key, TransportError. The old key then stays.
+        """
+        old = await change_key(self._api, credentials, same_account)
+        if self._api.journal is not None:
+            self._api.journal.rename(credentials)
+        if self._user is not None:
+            self._user.replace_key(self._api.beside(old))
+        self.hooks.emit(KeyReplaced(old.masked_key, credentials.masked_key))
+
+    def rules(self, symbol: str) -> SymbolRules:
+        """A symbol's rules: `.price(...)` and `.quantity(...)` round by them.
+
+        Raises ConfigError before `load_rules` or a first order, InvalidRequest for an unknown symbol.
+        """
+        return self._api.rules(symbol)
+
+    async def load_rules(self) -> None:
+        """Load the rules of every symbol (one call of weight 25)."""
+        await self._api.rules.load()
+
+    async def warm_up(self, connections: int | None = None) -> None:
+        """Open connections ahead, measure the exchange's clock and load the symbols' rules.
+
+        A cold TLS connection costs an order about forty times what a warm one does. Each connection is opened by a
+        ping, which the limits count.
+        """
+        self._start()
+        count = connections or self._connections
+        await self._api.open_connections(count)
+        if self._upkeep is not None and self._api.credentials is not None and not self._read_only:
+            await self._upkeep.warm_up(count)
+        if self._api.credentials is not None:
+            await self.clock.ensure()
+        await self._api.rules.load()
+
+    def _start(self) -> None:
+        if self._api.is_closed:
+            raise ClientClosed("the client is closed; open a new one")
+        if self._api.credentials is not None:
+            self.clock.start()
+            self._alarms.start()
+        if self._api.journal is not None:
+            self._api.journal.log.open()
+
+    async def __aenter__(self) -> Self:
+        if self._api.is_closed:
+            raise ClientClosed("the client is closed; open a new one")
+        if self._simulator is not None and not self._is_open:
+            urls = await self._simulator.start()
+            self._pool.base, self._hub.url = urls.rest, urls.spot_ws
+            if self._lane is not None:
+                self._lane.base = urls.rest
+        self._start()
+        if not self._is_open:
+            self._is_open = True
+            self._tasks.spawn(tell_age(lambda: self.credentials, self.hooks))
+            if (watched := self._watched) is not None:
+                self._tasks.spawn(follow(watched, lambda: self.credentials, self.replace_credentials, self.hooks))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Stop background work, fail calls that wait, close connections; idempotent, from any task."""
+        await self._hub.aclose()
+        if self._user is not None and not self._api.is_closed:
+            await self._user.aclose()
+        self._api.is_closed = True
+        self.orders.desk.ledger.close()
+        self._alarms.close()
+        self.limits.close()
+        await self._tasks.aclose()
+        if self._is_alone:
+            await self._pool.aclose()
+        if self._lane is not None:
+            await self._lane.aclose()
+        if self._api.journal is not None:
+            self._api.journal.close()
+        if self._simulator is not None:
+            await self._simulator.stop()
+
+    def __repr__(self) -> str:
+        label = "SIM" if self.is_sim else "LIVE"
+        credentials = self._api.credentials
+        parts = [label, urlsplit(self._pool.base).netloc, self.limits.limits.profile]
+        parts.append(credentials.masked_key if credentials else "public")
+        if self._read_only:
+            parts.append("read-only")
+        elif self._allow_withdraw:
+            parts.append("may-withdraw")
+        return f"<Mexc {' '.join(parts)}>"

@@ -1,0 +1,86 @@
+"""A simulated exchange of this client's own: `mexc-async sim` as a child process, started and stopped with it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import sys
+import tempfile
+
+import msgspec
+
+from mexc_async.errors import ConfigError
+from mexc_async.rest.credentials import Credentials
+from mexc_async.schema.answers import first_bytes
+
+START_S = 30.0
+STOP_S = 5.0
+
+
+class Urls(msgspec.Struct):
+    """Where it serves."""
+
+    rest: str
+    spot_ws: str
+
+
+class SimulatorProcess:
+    """Owns the child. `arguments` are those of `mexc-async sim`."""
+
+    def __init__(self, *arguments: str) -> None:
+        self._arguments = arguments
+        self._process: asyncio.subprocess.Process | None = None
+        key, secret = f"mx0sim{secrets.token_hex(8)}", secrets.token_hex(16)
+        # By the environment, because everybody on the machine can read a command line.
+        self._login = {"MEXC_SIM_API_KEY": key, "MEXC_SIM_API_SECRET": secret}
+        self.credentials = Credentials(key, secret)
+
+    async def start(self) -> Urls:
+        """Start it and return its URLs. Raises ConfigError with the child's own words if it does not serve."""
+        with tempfile.TemporaryFile() as words:  # a pipe that nobody reads would fill, and hold the child up
+            process = self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-m", "mexc_async.cli.app", "sim", "--port", "0", "--with-parent", *self._arguments),
+                env={**os.environ, **self._login},
+                stdin=asyncio.subprocess.PIPE,  # closes with this process, however that ends, and ends the child
+                stdout=asyncio.subprocess.PIPE,
+                stderr=words,
+                start_new_session=True,  # Ctrl-C in a terminal is for the client, which still has orders to cancel
+            )
+            assert process.stdout is not None
+            try:
+                async with asyncio.timeout(START_S):
+                    line = await process.stdout.readline()
+                    if line:
+                        return msgspec.json.decode(line, type=Urls)
+                    await process.wait()
+            except TimeoutError:
+                await self.stop()
+                raise ConfigError(f"the simulated exchange did not start within {START_S:g} s") from None
+            except msgspec.MsgspecError:
+                await self.stop()
+                raise ConfigError(f"the simulated exchange did not start: {first_bytes(line)}") from None
+            except BaseException:
+                await self.stop()
+                raise
+            await self.stop()
+            words.seek(0)
+            last = words.read().decode("utf-8", "replace").strip().splitlines()[-1:]
+            raise ConfigError(f"the simulated exchange did not start: {last[0] if last else 'it said nothing'}")
+
+    async def stop(self) -> None:
+        """Stop it and wait for its end; idempotent."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+        try:
+            async with asyncio.timeout(STOP_S):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()

@@ -1,0 +1,178 @@
+"""A client's calls with one set of options: `mexc.using(...)`."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Literal, TypeVar, cast, overload
+
+from mexc_async.client.catalogue import endpoints, money_of
+from mexc_async.client.channel import Channel
+from mexc_async.errors import InvalidRequest
+from mexc_async.orders.orders import Orders
+from mexc_async.rest.call import Call, Options
+from mexc_async.rest.pipeline import GUIDE_PATHS, Api
+from mexc_async.schema.endpoint import Auth, Cost, Json, Priority, Request, Route
+from mexc_async.schema.query import Scalar, render
+from mexc_async.spot.api import RawSpot, Spot
+
+T = TypeVar("T")
+STAMPED = frozenset({"timestamp", "recvWindow", "signature"})
+METHODS = ("GET", "POST", "PUT", "DELETE")
+_PLAIN_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)+")  # RFC 3986: segments, none a dot segment
+
+
+def _exact(path: str) -> str:
+    """The path as it is sent, in the one spelling that the switches and the guard know. Raises InvalidRequest."""
+    if not isinstance(path, str) or not _PLAIN_PATH.fullmatch(path):
+        raise InvalidRequest(
+            f"path {path!r} must be a plain path such as /api/v3/time: letters, digits and -._~ between single "
+            "slashes, no dot segment, no slash at its end; parameters go in params"
+        )
+    return _known_paths().get(path.lower(), path)
+
+
+@cache
+def _known_paths() -> dict[str, str]:
+    """Every declared path, and those that stand for one in a client with `paths="guide"`, by lower case."""
+    paths = [one.path for one in endpoints()] + [path for _, path in GUIDE_PATHS.values()]
+    return {path.lower(): path for path in paths}
+
+
+class RawView:
+    """The client with answers as they came: `mexc.using(raw=True)`. Numbers with a fraction are Decimal."""
+
+    def __init__(self, api: Api, options: Options) -> None:
+        self._api = api
+        self._options = options
+        self.spot = RawSpot(Channel(api, options))
+
+    async def send(self, request: Request[object]) -> Json:
+        """Send a request value and return its answer undecoded."""
+        answer: object = await self._api.send(request, self._options)
+        return cast(Json, answer)
+
+    def start(self, request: Request[object]) -> asyncio.Future[Json]:
+        """Begin what `send` does, and have it go on by itself; see `View.start`."""
+        begun: asyncio.Future[object] = self._api.start(request, self._options)
+        return cast("asyncio.Future[Json]", begun)
+
+
+class View:
+    """The client with options for its calls: `mexc.using(timeout_s=2, max_wait_s=0)`."""
+
+    spot: Spot
+    """Every spot endpoint."""
+    orders: Orders
+    """Orders that are followed: `order = await mexc.orders.limit_buy("BTCUSDT", quantity=..., price=...)`."""
+
+    def __init__(self, api: Api, options: Options, orders: Orders) -> None:
+        self._api = api
+        self._options = options
+        self.spot = Spot(Channel(api, options))
+        self.orders = orders.using(options)
+
+    async def send(self, request: Request[T]) -> T:
+        """Send a request value, such as `DepthQuery(symbol="BTCUSDT")`, and return its typed answer."""
+        return await self._api.send(request, self._options)
+
+    def start(self, request: Request[T]) -> asyncio.Future[T]:
+        """Begin what `send` does, and have it go on by itself; a NewOrder is written before this returns, if it can be.
+
+        The future gets the answer, or what `send` raises. Cancelling it does not end what was begun.
+        """
+        return self._api.start(request, self._options)
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, Scalar] | None = None,
+        *,
+        signed: bool = False,
+        weight: int = 1,
+    ) -> Json:
+        """Reach an endpoint that is not declared, through the same limits, signing and errors.
+
+        `params` carry wire names; `weight` is taken from the IP budget. The answer comes undecoded. A GET may be
+        repeated after a fault, everything else is never.
+
+        A path that a server might read otherwise than it is written here is refused: it is segments of letters,
+        digits and `-._~`, each behind one `/`. A declared path in other letter case is sent as it is declared.
+        """
+        if method not in METHODS:
+            raise InvalidRequest(f"method {method!r} is not one of {', '.join(METHODS)}")
+        path = _exact(path)
+        if type(weight) is not int or weight < 0:
+            raise InvalidRequest(f"weight {weight!r} must be a whole number that is not negative")
+        route = Route(
+            method,
+            path,
+            Auth.SIGNED if signed else Auth.NONE,
+            costs=(Cost("ip", weight),) if weight else (),
+            priority=Priority.ACCOUNT if signed else Priority.MARKET,
+            safe=method == "GET",
+            money=money_of(method, path),
+        )
+        if (method, path) in self._api.kept_paths:
+            raise InvalidRequest(f"{method} {path} would pass the guard by: while it is on, place by orders or spot")
+        for name in STAMPED.intersection(params or ()) if signed else ():
+            raise InvalidRequest(f"parameter {name!r} is set by the client itself when a call is signed")
+        try:
+            pairs = [(name, render(value)) for name, value in (params or {}).items() if value is not None]
+        except TypeError as error:
+            raise InvalidRequest(f"parameter {error}") from None
+        answer: Json = await self._api.run(Call(route, pairs, None), self._options)
+        return answer
+
+    @overload
+    def using(
+        self,
+        *,
+        raw: Literal[True],
+        max_wait_s: float | None = None,
+        timeout_s: float | None = None,
+        recv_window_ms: int | None = None,
+        cached: bool | None = None,
+    ) -> RawView: ...
+    @overload
+    def using(
+        self,
+        *,
+        raw: Literal[False] = False,
+        max_wait_s: float | None = None,
+        timeout_s: float | None = None,
+        recv_window_ms: int | None = None,
+        cached: bool | None = None,
+    ) -> View: ...
+    def using(
+        self,
+        *,
+        raw: bool = False,
+        max_wait_s: float | None = None,
+        timeout_s: float | None = None,
+        recv_window_ms: int | None = None,
+        cached: bool | None = None,
+    ) -> View | RawView:
+        """The same client with other options; what is not given stays as it is here.
+
+        They are those of `spot`, `send` and `request`, and of what `orders` places, cancels and replaces.
+
+        Args:
+            raw: answers as they came, undecoded; such a view has no `orders`.
+            max_wait_s: how long a call may stand in line for the limits; 0 raises RateLimited at once.
+            timeout_s: seconds for one attempt.
+            recv_window_ms: how old a signed call may be on arrival, 1 to 60000.
+            cached: False asks again although an answer is kept (`exchange_info`, five minutes).
+        """
+        old = self._options
+        options = Options(
+            max_wait_s=old.max_wait_s if max_wait_s is None else max_wait_s,
+            timeout_s=old.timeout_s if timeout_s is None else timeout_s,
+            recv_window_ms=old.recv_window_ms if recv_window_ms is None else recv_window_ms,
+            cached=old.cached if cached is None else cached,
+            raw=raw,
+        )
+        return RawView(self._api, options) if raw else View(self._api, options, self.orders)

@@ -1,0 +1,42 @@
+"""Whether another key may take the place of a client's own: the exchange accepts it, and it is of the same account."""
+
+from __future__ import annotations
+
+from mexc_async.errors import ApiError, ConfigError, IpNotAllowed, PermissionDenied
+from mexc_async.rest.call import Options
+from mexc_async.rest.credentials import Credentials
+from mexc_async.rest.pipeline import Api
+from mexc_async.spot.account import UidQuery
+
+
+async def change_key(api: Api, new: Credentials, same_account: bool) -> Credentials:
+    """Try a key and sign with it from now on; returns the former one. See `Mexc.replace_credentials`."""
+    old = api.credentials
+    if old is None:
+        raise ConfigError("the client was opened without a key; open one with Mexc(credentials)")
+    uid = await _uid(api.beside(new), may_be_denied=same_account)
+    if not same_account and uid != await _old_uid(api):
+        raise ConfigError("the new key belongs to another account; open a client of its own for it")
+    if api.credentials is not old:
+        raise ConfigError("the key was replaced by somebody else meanwhile; this one was not taken")
+    api.sign_with(new)
+    return old
+
+
+async def _uid(api: Api, *, may_be_denied: bool) -> str | None:
+    try:
+        return (await api.send(UidQuery(), Options())).uid
+    except PermissionDenied as error:
+        if may_be_denied and not isinstance(error, IpNotAllowed):
+            return None  # its signature was accepted, and that is what had to be known
+        raise
+
+
+async def _old_uid(api: Api) -> str | None:
+    try:
+        return await _uid(api, may_be_denied=False)
+    except ApiError as error:
+        raise ConfigError(
+            f"the old key does not tell its account any more ({type(error).__name__}), so that it cannot be compared; "
+            "same_account=True (keys rotate --same-account) takes it for granted that both belong to one"
+        ) from error

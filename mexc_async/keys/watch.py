@@ -1,0 +1,106 @@
+"""A client's key: warned about while it grows old, and replaced when the store that it came from holds another."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Protocol
+
+from mexc_async.errors import ClientClosed, MexcError
+from mexc_async.rest.credentials import ENDS_DAYS, Credentials, age_advice
+from mexc_async.runtime.events import Hooks, KeyAged, KeyNotReplaced, logger
+
+AGE_CHECK_S = 24 * 3600.0
+
+
+class KeySource(Protocol):
+    """Where a key can be read anew."""
+
+    def load(self) -> Credentials:
+        """The key as it is now. Raises ConfigError."""
+        ...
+
+    def follows(self, api_key: str) -> bool:
+        """Whether the key was put in place of this one by somebody who made sure that both are of one account."""
+        ...
+
+    def stamp(self) -> Hashable:
+        """Differs whenever the source was changed in between; cheap. Raises ConfigError."""
+        ...
+
+
+class Replace(Protocol):
+    """`Mexc.replace_credentials`."""
+
+    def __call__(self, credentials: Credentials, *, same_account: bool) -> Awaitable[None]:
+        """Take another key. Raises MexcError."""
+        ...
+
+
+class Watched:
+    """A source whose changes are noticed."""
+
+    def __init__(self, source: KeySource, every_s: float) -> None:
+        """Read the source, whose stamp is taken first: a change in between is seen as one later."""
+        self._source = source
+        self._stamp = source.stamp()
+        self.every_s = every_s
+        self.credentials = source.load()
+
+    async def changed(self) -> Credentials | None:
+        """What the source holds, if it was changed since it was last asked; reads it in a thread."""
+        stamp = await asyncio.to_thread(self._source.stamp)
+        if stamp == self._stamp:
+            return None
+        found = await asyncio.to_thread(self._source.load)
+        self._stamp = stamp
+        return found
+
+    async def follows(self, old: Credentials) -> bool:
+        """Whether the source says that what it holds is of the same account."""
+        return await asyncio.to_thread(self._source.follows, old.api_key)
+
+
+async def follow(
+    watched: Watched,
+    current: Callable[[], Credentials | None],
+    replace: Replace,
+    hooks: Hooks,
+) -> None:
+    """Take every other key that the source comes to hold; what fails is reported and tried again."""
+    pending: Credentials | None = None
+    reported = ""
+    while True:
+        await asyncio.sleep(watched.every_s)
+        try:
+            pending = await watched.changed() or pending
+            if pending is not None and (key := current()) is not None and pending.api_key != key.api_key:
+                await replace(pending, same_account=await watched.follows(key))
+            pending, reported = None, ""
+        except ClientClosed:
+            return
+        except MexcError as error:
+            if str(error) != reported:  # once, not every few seconds
+                reported = str(error)
+                logger.error("the key in the store was not taken: %s", error)
+                hooks.emit(KeyNotReplaced(error))
+
+
+async def tell_age(credentials: Callable[[], Credentials | None], hooks: Hooks) -> None:
+    """Warn about an old key now and once a day."""
+    while True:
+        if (key := credentials()) is not None:
+            warn_of_age(key, time.time_ns() // 1_000_000, hooks)
+        await asyncio.sleep(AGE_CHECK_S)
+
+
+def warn_of_age(key: Credentials, now_ms: int, hooks: Hooks) -> None:
+    """A warning from 75 days, an error from 90."""
+    days = key.age_days(now_ms)
+    if days is None or (advice := age_advice(days)) is None:
+        return
+    has_reached_end = days >= ENDS_DAYS
+    logger.log(logging.ERROR if has_reached_end else logging.WARNING, "API key %s: %s", key.masked_key, advice)
+    hooks.emit(KeyAged(key.masked_key, days, has_reached_end))

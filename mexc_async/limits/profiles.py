@@ -1,0 +1,163 @@
+"""What the exchange allows, as data: one row a limit, each with its source; and the profiles made from them.
+
+A user with other terms changes one value: `Limits.custom(orders=24)`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from mexc_async.errors import ConfigError
+from mexc_async.schema.endpoint import Cost
+
+MAX_IN_FLIGHT = 256
+"""Requests on the wire at the same time; each has a connection of its own."""
+
+
+class Limit(Struct, frozen=True):
+    """At most `budget` in any half-open window of `window_s` seconds."""
+
+    name: str
+    """What a route's `Cost` names."""
+    budget: int
+    window_s: float
+    scope: str
+    """Who shares it: this client, everything behind one IP address, or one account (its sub-accounts not)."""
+    source: str
+
+    def __post_init__(self) -> None:
+        whole = type(self.budget) is int and type(self.window_s) in (int, float)
+        if not whole or self.budget < 1 or not 0 < self.window_s <= 86400:
+            window = f"{self.window_s:g}" if whole else repr(self.window_s)
+            raise ConfigError(f"limit {self.name}: {self.budget!r} per {window} s must be at least 1 in 0-86400 s")
+
+
+CLIENT = Limit("client", 100, 1.0, "client", "MEXC's guides: about 100 requests/s; every request counts one")
+IP = Limit("ip", 300, 10.0, "ip", "general info page 2026: 300 weight per 10 s per IP, read as one shared pool")
+UID = Limit("uid", 500, 10.0, "account", "general info page 2026: 500 weight per 10 s per account")
+ORDERS = Limit("orders", 12, 1.0, "account", "change log 2026-03-11: placing and cancelling share 12 requests/s")
+ACCOUNT = Limit("account", 2, 1.0, "account", "documents 2025-08 and 2026-04: GET /api/v3/account 2 requests/s")
+BATCH_ORDERS = Limit("batch_orders", 2, 1.0, "account", "documents 2025-08 and 2026-04: POST /api/v3/batchOrders 2/s")
+ANNOUNCEMENTS = Limit("announcements", 5, 2.0, "ip", "other SDKs of 2026: GET /api/v3/announcements 5 per 2 s")
+
+TABLE = (CLIENT, IP, UID, ORDERS, ACCOUNT, BATCH_ORDERS, ANNOUNCEMENTS)
+
+
+class Limits(Struct, frozen=True):
+    """The limits that a client keeps.
+
+    `margin_s` is added to every window: it covers what the time between sending and the exchange's count varies by.
+    """
+
+    profile: str
+    table: tuple[Limit, ...]
+    margin_s: float = 0.020
+    max_in_flight: int = MAX_IN_FLIGHT
+    max_waiting: int = 10_000
+    """Requests that may wait; one more is refused with RateLimited."""
+    longest_way_s: float = 10.0
+    """How long after its sending a request that ended without an answer may still arrive."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.margin_s <= 10:
+            raise ConfigError(f"margin_s {self.margin_s!r} must be from 0 to 10")
+        if not 0 <= self.longest_way_s <= 600:
+            raise ConfigError(f"longest_way_s {self.longest_way_s!r} must be from 0 to 600")
+        if self.max_in_flight < 1 or self.max_waiting < 0:
+            raise ConfigError("max_in_flight must be at least 1 and max_waiting at least 0")
+
+    def __getitem__(self, name: str) -> Limit:
+        return {limit.name: limit for limit in self.table}[name]
+
+    @property
+    def account_limits(self) -> tuple[str, ...]:
+        """Names of the limits that each account has for itself."""
+        return tuple(limit.name for limit in self.table if limit.scope == "account")
+
+    def for_accounts(self, names: Sequence[str]) -> Limits:
+        """The table of several accounts behind one address: account limits once for each, named `orders@NAME`."""
+        rows: list[Limit] = []
+        for limit in self.table:
+            own = [replace(limit, name=f"{limit.name}@{name}") for name in names]
+            rows += own if limit.scope == "account" else [limit]
+        return replace(self, table=tuple(rows))
+
+    def effective_rate(self, costs: Sequence[Cost]) -> tuple[float, str]:
+        """How many calls a second of these costs can be sustained, and the limit that says so (`none` if none does)."""
+        weights = {"client": 1} | {cost.limit: cost.weight for cost in costs}
+        rates = [
+            (limit.budget // weights[limit.name] / limit.window_s, limit.name)
+            for limit in self.table
+            if limit.name in weights
+        ]
+        return min(rates, default=(float("inf"), "none"))
+
+    @classmethod
+    def named(cls, profile: str) -> Limits:
+        """A profile by its name: default, conservative, guide, unlimited, or market_maker(N)."""
+        if maker := re.fullmatch(r"market_maker\((\d+)\)", profile):
+            return cls.market_maker(int(maker.group(1)))
+        try:
+            return PROFILES[profile]
+        except KeyError:
+            known = ", ".join([*PROFILES, "market_maker(N)"])
+            raise ConfigError(f"unknown limit profile {profile!r}; there are {known}") from None
+
+    @classmethod
+    def market_maker(cls, requests_per_s: int) -> Limits:
+        """A market-maker tier of 200, 300 or 400 requests/s, as agreed with MEXC (third-party profile, June 2026).
+
+        The source gives one figure; it is read as lifting the client, IP, UID and order budgets alike.
+        """
+        lifted = [
+            replace(limit, budget=int(requests_per_s * limit.window_s), source="market-maker tier (June 2026)")
+            for limit in (CLIENT, IP, UID, ORDERS)
+        ]
+        return cls(f"market_maker({requests_per_s})", (*lifted, *TABLE[len(lifted) :]))
+
+    @classmethod
+    def custom(
+        cls,
+        base: str = "default",
+        *,
+        margin_s: float = 0.020,
+        max_in_flight: int = MAX_IN_FLIGHT,
+        longest_way_s: float = 10.0,
+        **budgets: int | tuple[int, float] | None,
+    ) -> Limits:
+        """A profile with other budgets: `custom(orders=24, ip=(600, 10.0), uid=None)`; None takes a limit away."""
+        table = {limit.name: limit for limit in cls.named(base).table}
+        rows = {limit.name: limit for limit in TABLE}
+        for name, budget in budgets.items():
+            if name not in rows:
+                raise ConfigError(f"unknown limit {name!r}; there are {', '.join(rows)}")
+            if budget is None:
+                table.pop(name, None)
+                continue
+            row = table.get(name, rows[name])
+            if isinstance(budget, tuple) and len(budget) != 2:
+                raise ConfigError(f"limit {name}: {budget!r} must be a budget or (budget, seconds)")
+            amount, window_s = budget if isinstance(budget, tuple) else (budget, row.window_s)
+            table[name] = Limit(name, amount, window_s, row.scope, "set by the user")
+        return cls(
+            "custom",
+            tuple(table.values()),
+            margin_s=margin_s,
+            max_in_flight=max_in_flight,
+            longest_way_s=longest_way_s,
+        )
+
+
+PROFILES = {
+    "default": Limits("default", TABLE),
+    "conservative": Limits(
+        "conservative",
+        (replace(CLIENT, budget=20, source="support answer of 2026-01-07: at most 20 requests/s in total"), *TABLE[1:]),
+    ),
+    "guide": Limits("guide", (CLIENT,)),
+    "unlimited": Limits("unlimited", ()),
+}

@@ -1,0 +1,34 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, auto_pickle=False
+"""The hot functions once more, in C: each gives what its pure twin gives, and leaves to that one what is unusual.
+
+Where to read first: `signing.py`, `protobuf.py`, `side.py`, `query.py`, `http1.py`, `bucket.py`, `gate.py`,
+`connection.py`, `call.py` and `pipeline.py` say what is done here; this says only how.
+"""
+
+from cython cimport final
+from libc.stdlib cimport getenv
+from libc.string cimport memchr, memcmp, memcpy, memset
+
+if getenv("MEXC_ASYNC_PURE") != NULL and getenv("MEXC_ASYNC_PURE")[0]:
+    raise ImportError("MEXC_ASYNC_PURE is set")
+
+cdef extern from "Python.h":
+    object PyUnicode_New(Py_ssize_t size, Py_UCS4 highest)
+    unsigned char* PyUnicode_1BYTE_DATA(object text)
+
+cdef inline object _new_text(const unsigned char* at, Py_ssize_t size):
+    """ASCII as text."""
+    text = PyUnicode_New(size, 127)
+    memcpy(PyUnicode_1BYTE_DATA(text), at, size)
+    return text
+
+include "../rest/_hmac.pxi"
+include "../schema/_wire.pxi"
+include "../books/_number.pxi"
+include "../books/_side.pxi"
+include "../schema/_query.pxi"
+include "../rest/_order.pxi"
+include "../limits/_limits.pxi"
+include "../transport/_lane.pxi"
+include "../rest/_express.pxi"
+include "../streams/_stream.pxi"

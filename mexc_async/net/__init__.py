@@ -1,1 +1,0 @@
-"""The ring that opens sockets."""

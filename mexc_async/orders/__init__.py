@@ -1,0 +1,1 @@
+"""Orders: records, placing, tracking, sessions."""

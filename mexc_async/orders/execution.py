@@ -1,0 +1,512 @@
+"""The order desk: every order of a client passes here, whoever sends it. It is named, checked, recorded and settled.
+
+A call that places or cancels and ends without a proper answer is settled before its caller gets one: the ledger finds
+out what became of the order. Nothing is ever placed a second time; a cancel may be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol
+
+import msgspec
+from msgspec.structs import replace
+
+from mexc_async.error_codes import CODES
+from mexc_async.errors import (
+    ApiError,
+    CallLogFailed,
+    ClientClosed,
+    ConfigError,
+    ConnectFailed,
+    ConnectionLost,
+    GuardRefused,
+    InvalidRequest,
+    MexcError,
+    OrderNotFound,
+    OrderNotPlaced,
+    OutcomeUnknown,
+    PermissionDenied,
+    ProtocolError,
+    RateLimited,
+)
+from mexc_async.orders.foreign_refusals import NEVER_OF_A_CANCEL, NEVER_OF_AN_ORDER
+from mexc_async.orders.from_spot import (
+    ENDED,
+    ack_of,
+    adopted,
+    batch_result_of,
+    cancelled,
+    cancelled_of,
+    is_about,
+    record_of,
+)
+from mexc_async.orders.ids import OrderIds
+from mexc_async.orders.record import ZERO, OrderRecord
+from mexc_async.orders.started import StartedOrder
+from mexc_async.orders.tracker import FIRST_PAUSE_S, LONGEST_PAUSE_S, LOOK_UP, OrderLedger
+from mexc_async.rest.call import Call, Options, accepted_until_ms, call_of
+from mexc_async.rest.pipeline import Api, Started
+from mexc_async.runtime.tasks import CLOSED
+from mexc_async.spot.account import MyTradesQuery
+from mexc_async.spot.enums import OrderStatus
+from mexc_async.spot.models import BatchResult, CancelledOrder, Order, OrderAck
+from mexc_async.spot.rules import SymbolRules
+from mexc_async.spot.trading import (
+    AllOrdersQuery,
+    BatchOrders,
+    CancelOpenOrders,
+    CancelOrder,
+    NewOrder,
+    OpenOrdersQuery,
+    OrderQuery,
+    TestOrder,
+)
+
+BOOK_S = 5.0
+"""How long an order waits for a book that is being opened for it."""
+_RETURNS_ITEMS = (OrderQuery, OpenOrdersQuery, AllOrdersQuery, MyTradesQuery, CancelOpenOrders)
+
+
+class Guard(Protocol):
+    """Who may refuse or round an order before it is sent."""
+
+    def ready(self, order: NewOrder) -> asyncio.Future[None] | None:
+        """What to wait for, up to BOOK_S, before the order is judged; None if nothing. Raises GuardRefused."""
+        ...
+
+    def admit(self, order: NewOrder, rules: SymbolRules, instead_of: OrderRecord | None = None) -> NewOrder:
+        """The order as it is to be sent; `instead_of` is one that goes before. Raises GuardRefused."""
+        ...
+
+    def as_sent(self, order: NewOrder, rules: SymbolRules) -> NewOrder:
+        """The order as it is sent where limits only round it. Raises InvalidRequest if rounding leaves nothing."""
+        ...
+
+
+class OrderDesk:
+    """What carries every order through, keeps its record, and settles what is in doubt."""
+
+    def __init__(self, api: Api, ledger: OrderLedger, ids: OrderIds, *, check_rules: bool = True) -> None:
+        self.api = api
+        self.ledger = ledger
+        self.ids = ids
+        self.guard: Guard | None = None
+        self.halted: str | None = None
+        """Why nothing may be placed; None while trading goes on."""
+        self.on_open: Callable[[OrderRecord], None] | None = None
+        """Called with every order that is about to be sent."""
+        self.is_strict = False
+        """Whether answers that seem to be about another order are distrusted and asked for again."""
+        self._check_rules = check_rules
+        api.named, api.new_order_id = ids.named, ids.next
+        api.keepers[NewOrder] = self.place
+        api.starters[NewOrder] = self.start
+        api.keepers[TestOrder] = self._test
+        api.keepers[BatchOrders] = self.place_batch
+        api.keepers[CancelOrder] = self.cancel
+        for query in _RETURNS_ITEMS:
+            api.keepers[query] = self._read
+
+    # Placing
+
+    async def place(self, request: NewOrder, options: Options) -> Any:
+        """Place an order; where the answer is missing, find out what became of it first.
+
+        Raises OrderNotPlaced if it provably was not, OutcomeUnknown if that cannot be told within `settle_s`.
+        """
+        self.api.admit(request.route)
+        named = self.ids.named(request)
+        order = self._admitted(named) or await self._admit(named)
+        record = self._open(order)
+        call = self._call(order, options)
+        return await self.conclude(record, call, options, self.api.run(call, options))
+
+    def start(self, request: NewOrder, options: Options) -> asyncio.Future[Any]:
+        """`place`, written in this very call where it has to wait for nothing; all errors are the future's."""
+        outcome: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        started: Started | None = None
+        try:
+            self.api.admit(request.route)
+            named = self.ids.named(request)
+            order = self._admitted(named)
+            call = self._call(order or named, options)
+            if order is None or (started := self.api.begin(call, options)) is None:
+                return self.api.tasks.begin(self._place_alone(named, options))
+            record = self._open(order)
+        except MexcError as error:
+            if started is not None:
+                started.give_up()
+            outcome.set_exception(error)
+            return outcome
+        StartedOrder(self, outcome, started, record, call, options).write()
+        return outcome
+
+    async def _place_alone(self, order: NewOrder, options: Options) -> Any:
+        """`place` in a task that only the client's end cancels."""
+        try:
+            return await self.place(order, options)
+        except asyncio.CancelledError:
+            record = self.ledger.table.find(None, order.new_client_order_id)
+            if record is None or not record.is_in_doubt:
+                raise
+            raise OutcomeUnknown(
+                f"{CLOSED}; it may have been accepted", client_order_id=record.client_order_id
+            ) from None
+
+    def _call(self, order: NewOrder, options: Options) -> Call:
+        call = Call(NewOrder.route, order, None if options.raw else OrderAck, order.new_client_order_id)
+        call.gate = self.check_halt
+        return call
+
+    async def conclude(self, record: OrderRecord, call: Call, options: Options, answering: Awaitable[Any]) -> Any:
+        """The answer to an order that is on its way; see `place`."""
+        try:
+            try:
+                answer = await answering
+            except BaseException as error:
+                raise self.failed(error, call, options, [record])  # noqa: B904 - that error, or it is the cause
+            if not self.acknowledge(record, call, answer, options):
+                self.ledger.doubt(record, accepted_until_ms(call, options))
+                raise OutcomeUnknown(f"the answer is to another order, {_order_id(answer)}")
+        except OutcomeUnknown as error:
+            await self.ledger.settled([record], error)
+            if not record.is_placed and record.error is not None:
+                raise record.error from error
+            return _shaped(ack_of(record), options)
+        return answer
+
+    def acknowledge(self, record: OrderRecord, call: Call, answer: Any, options: Options) -> bool:
+        """Take in that the exchange has an order; False, and nothing else, where its answer is to another."""
+        order_id = answer.order_id if type(answer) is OrderAck else _order_id(answer)
+        if (self.is_strict or record.is_named) and not self._is_own(record, order_id, answer):
+            self.api.distrust()
+            return False
+        record.accepted_until_ms = accepted_until_ms(call, options)  # should the ack turn out to be another order's
+        self.ledger.note(record, record.place(order_id), by=call)
+        return True
+
+    def _is_own(self, record: OrderRecord, order_id: str | None, answer: object) -> bool:
+        """Whether an ack is this order's, as far as can be told: its terms, and an id that no other order has."""
+        if isinstance(answer, OrderAck) and not is_about(record, answer):
+            return False
+        return self.ledger.table.find(order_id, None) in (None, record)
+
+    def failed(
+        self, error: BaseException, call: Call, options: Options, records: Sequence[OrderRecord]
+    ) -> BaseException:
+        """What a call that places orders failed with; the orders' records say what that means for them."""
+        if (
+            isinstance(error, ApiError) and error.code in NEVER_OF_AN_ORDER
+        ):  # another request's answer came in its place
+            unknown = OutcomeUnknown(error.message, client_order_id=call.client_order_id)
+            unknown.__cause__ = error
+            error = unknown
+        for record in records:
+            if not call.stamped_ms:
+                self.ledger.note(record, record.give_up(_never_sent(error)))
+            elif isinstance(error, MexcError) and error.outcome_known:
+                self._refused(record, error)
+            else:  # no proper answer, or cancelled in the middle
+                self.ledger.doubt(record, accepted_until_ms(call, options))
+        return error
+
+    async def place_batch(self, request: BatchOrders, options: Options) -> Any:
+        """Place a batch; items whose fate the answer does not tell are settled one by one."""
+        self.api.admit(request.route)
+        orders: list[NewOrder] = []
+        records: list[OrderRecord] = []
+        try:
+            for wanted in request.orders:
+                orders.append(await self._admit(self.ids.named(wanted)))
+                records.append(self._open(orders[-1]))
+        except MexcError:
+            for record in records:
+                self._refused(record, OrderNotPlaced("its batch was not sent", client_order_id=record.client_order_id))
+            raise
+        return _shaped(await self.send_batch(orders, records, options), options)
+
+    async def enter(self, order: NewOrder) -> tuple[NewOrder | None, OrderRecord]:
+        """A named order as it is to be sent, with its record; None if it was refused, as the record then says."""
+        try:
+            admitted = await self._admit(order)
+            return admitted, self._open(admitted)
+        except MexcError as error:
+            record = record_of(order)
+            record.refuse(error)
+            return None, record
+
+    async def send_batch(
+        self, orders: Sequence[NewOrder], records: Sequence[OrderRecord], options: Options
+    ) -> list[BatchResult]:
+        """Send orders that were admitted, at most 20 of one symbol, and settle what the answer does not tell."""
+        ids = ",".join(record.client_order_id for record in records)
+        typed = replace(options, raw=False)
+        call = call_of(BatchOrders(orders=tuple(orders)), typed, ids)
+        call.gate = self.check_halt
+        try:
+            try:
+                answer: list[BatchResult] = await self.api.run(call, typed)
+            except BaseException as error:
+                raise self.failed(error, call, typed, records)  # noqa: B904 - that error, or it is the cause
+        except OutcomeUnknown as error:
+            await self.ledger.settled(records, error)
+            return [batch_result_of(record) for record in records]
+        return await self._matched(records, answer, call, accepted_until_ms(call, options))
+
+    async def check(self, order: NewOrder, instead_of: OrderRecord) -> None:
+        """Refuse an order that could not be sent in the place of another, without sending it."""
+        await self._admit(order, instead_of)
+
+    def take_in(self, order: Order, client_order_id: str) -> OrderRecord:
+        """Follow an order that this client did not send, or sent before it was started anew."""
+        record = adopted(order, client_order_id)
+        self.ledger.table.add(record)
+        self.ledger.learn(order, record)
+        return record
+
+    async def _matched(
+        self, records: Sequence[OrderRecord], results: Sequence[BatchResult], call: Call, until_ms: int
+    ) -> list[BatchResult]:
+        """The results in the order of the records; items that the answer lacks are looked up."""
+        named = {result.client_order_id: result for result in results if result.client_order_id is not None}
+        found: list[BatchResult | None] = []
+        for index, record in enumerate(records):
+            result = named.get(record.client_order_id)
+            if result is None and len(results) == len(records) and results[index].client_order_id is None:
+                result = results[index]  # refused items may lack their id; the answer keeps the order of the request
+            if result is not None and self.is_strict and not self._is_own(record, result.order_id, result):
+                self.api.distrust()
+                result = None
+            record.accepted_until_ms = until_ms
+            found.append(result)
+            if result is None:
+                self.ledger.doubt(record, until_ms)
+            elif result.is_accepted:
+                self.ledger.note(record, record.place(result.order_id), by=call)
+            elif (refusal := _refusal(result)).outcome_known and refusal.code not in NEVER_OF_AN_ORDER:
+                self._refused(record, refusal)
+            else:
+                self.ledger.doubt(record, until_ms)
+                found[-1] = None
+        lost = [record for record, result in zip(records, found, strict=True) if result is None]
+        if lost:
+            await self.ledger.settled(lost, MexcError("the batch's answer does not tell what became of every order"))
+        return [result or batch_result_of(record) for record, result in zip(records, found, strict=True)]
+
+    async def _test(self, request: TestOrder, options: Options) -> Any:
+        self.api.admit(request.route)
+        if self._check_rules:
+            (await self.api.rules.find(request.symbol)).check(request)
+        return await self.api.deliver(request, options)
+
+    def _admitted(self, order: NewOrder) -> NewOrder | None:
+        """What `_admit` returns, if it would have to wait for nothing."""
+        if self.halted is not None:
+            return None
+        if self.guard is None and not self._check_rules:
+            return order
+        rules = self.api.rules.fresh(order.symbol)
+        if rules is None:
+            return None
+        if self.guard is not None:
+            if self.guard.ready(order) is not None:
+                return None
+            order = self.guard.admit(order, rules)
+        if self._check_rules:
+            rules.check(order)
+        return order
+
+    async def _admit(self, order: NewOrder, instead_of: OrderRecord | None = None) -> NewOrder:
+        """The order as it is to be sent, held against the symbol's rules and the user's guard."""
+        self.check_halt()
+        if self.guard is None and not self._check_rules:
+            return order
+        rules = self.api.rules.fresh(order.symbol) or await self.api.rules.find(order.symbol)
+        if self.guard is not None:
+            if (ready := self.guard.ready(order)) is not None:
+                await asyncio.wait({ready}, timeout=BOOK_S)
+            order = self.guard.admit(order, rules, instead_of)  # recorded before anything else is admitted
+        if self._check_rules:
+            rules.check(order)
+        return order
+
+    async def as_sent(self, order: NewOrder) -> NewOrder:
+        """The order as it is sent where the guard's limits only round it. Raises InvalidRequest."""
+        if self.guard is None:
+            return order
+        return self.guard.as_sent(order, self.api.rules.fresh(order.symbol) or await self.api.rules.find(order.symbol))
+
+    def check_halt(self) -> None:
+        """Raise GuardRefused while trading is halted; asked again when an order has passed the limits."""
+        if self.halted is not None:
+            raise GuardRefused.of("halt", f"trading is halted: {self.halted}")
+
+    def _open(self, order: NewOrder) -> OrderRecord:
+        record, table = record_of(order), self.ledger.table
+        name = record.client_order_id
+        if table.knows(name):
+            known = table.find(None, name)
+            if known is None or known.is_placed or not known.is_final:
+                raise InvalidRequest(
+                    f"new_client_order_id {name!r} was used before: an order is looked up by it, so each needs its own"
+                )
+            table.discard(name)  # nothing was placed under it
+        table.add(record)
+        if self.on_open is not None:
+            self.on_open(record)
+        return record
+
+    def _refused(self, record: OrderRecord, error: MexcError) -> None:
+        """It is known that the exchange did not take it; `NOT_PLACED` where it was never asked."""
+        never_asked = isinstance(error, CallLogFailed | ConnectFailed | ClientClosed | OrderNotPlaced)
+        self.ledger.note(record, record.give_up(error) if never_asked else record.refuse(error))
+
+    # Cancelling
+
+    async def cancel(self, request: CancelOrder, options: Options) -> Any:
+        """Cancel an order, as often as it takes to know; one that has ended already is answered with its end.
+
+        Raises OrderNotFound if the exchange has no such order and none can be on its way, OutcomeUnknown if it
+        cannot be told within `settle_s` whether the order still stands.
+        """
+        record = self.ledger.table.find(request.order_id, request.orig_client_order_id)
+        if record is not None and record.symbol != request.symbol:
+            raise InvalidRequest(f"symbol {request.symbol!r} is not that of {record!r}")
+        started, pause_s, failure = time.monotonic(), FIRST_PAUSE_S, MexcError("not asked")
+        while True:
+            if request.orig_client_order_id is None:  # whose that id is may turn out meanwhile
+                record = self.ledger.table.find(request.order_id, None)
+            if record is not None and record.is_final:
+                if not record.is_placed:
+                    raise record.error or OrderNotFound("it was never placed")
+                return _shaped(cancelled_of(record), options)
+            try:
+                return await self._cancel_once(request, record, options)
+            except OrderNotFound as error:
+                if record is None and not error.retryable:
+                    raise
+                failure = error  # it may be on its way, or not visible yet
+            except (ClientClosed, ConfigError, RateLimited):
+                raise
+            except MexcError as error:
+                makes_sense = not isinstance(error, ProtocolError) and error.code not in NEVER_OF_A_CANCEL
+                if error.outcome_known and not error.retryable and makes_sense:
+                    raise
+                failure = error  # what makes no sense, as an answer to the cancel or to its look-up, proves nothing
+            left_s = started + self.ledger.settings.settle_s - time.monotonic()
+            if left_s <= 0:
+                raise self._unknown(request, failure) from failure
+            if record is not None:
+                await self.ledger.changed(record, min(pause_s, left_s))
+            else:
+                await asyncio.sleep(min(pause_s, left_s))
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+
+    async def _cancel_once(self, request: CancelOrder, record: OrderRecord | None, options: Options) -> Any:
+        """Cancel, and where that does not tell the order's end, ask for it."""
+        name = request.orig_client_order_id or (record.client_order_id if record else None)
+        try:
+            answer = await self.api.run(call_of(request, options, name), options)
+        except OrderNotFound as error:
+            order, record = await self._query(request, record)
+            if order.status.is_open:
+                error.retryable = True  # nothing to cancel, and yet it stands
+                raise
+            return _shaped(cancelled_of(record) if record is not None else cancelled(order), options)
+        if options.raw:
+            self._learn_raw(answer, record)
+            return answer
+        record = self._learn(request, answer, record)
+        if answer.status is not None and answer.executed_quantity is not None and not answer.status.is_open:
+            return answer
+        # Some answers stop before the state. So does an acknowledgement, which says the same and may come twice.
+        try:
+            order, _ = await self._query(request, record)
+        except PermissionDenied:  # a key that may trade need not be allowed to look
+            return answer
+        if order.status.is_open:
+            raise ConnectionLost(f"the cancel of {name} was answered, and yet the order stands")
+        return cancelled(order)
+
+    async def _query(self, request: CancelOrder, record: OrderRecord | None) -> tuple[Order, OrderRecord | None]:
+        query = OrderQuery(
+            symbol=request.symbol, order_id=request.order_id, orig_client_order_id=request.orig_client_order_id
+        )
+        order: Order = await self.api.deliver(query, LOOK_UP)
+        return order, self._learn(request, order, record)
+
+    def _learn(
+        self, request: CancelOrder, answer: CancelledOrder | Order, record: OrderRecord | None
+    ) -> OrderRecord | None:
+        """Learn from the answer about an order that is to be cancelled; returns its record.
+
+        Asked for by its order id, it may be another than the one that seemed to have that id.
+        """
+        by_name = request.orig_client_order_id is not None
+        is_own = record is None or is_about(record, answer) if by_name else answer.order_id == request.order_id
+        if self.is_strict and not is_own:
+            self.api.distrust()
+            name = request.orig_client_order_id or request.order_id
+            raise ConnectionLost(f"the cancel or look-up of {name} was answered with {answer.order_id}")
+        return self.ledger.learn(answer, record if by_name or not self.is_strict else None)
+
+    def _learn_raw(self, answer: Any, record: OrderRecord | None) -> None:
+        """Learn from a cancel's undecoded answer that says how the order ended; one that does not proves nothing."""
+        if not isinstance(answer, dict) or answer.get("status") not in ENDED:
+            return
+        order_id = _order_id(answer)
+        if order_id is not None:
+            symbol = record.symbol if record is not None else ""
+            status, name = OrderStatus(answer["status"]), answer.get("origClientOrderId")
+            self.ledger.learn(
+                CancelledOrder(symbol=symbol, order_id=order_id, orig_client_order_id=name, status=status), record
+            )
+        elif record is not None:
+            self.ledger.note(record, record.tell(None, ZERO, ZERO, is_cancelled=True, is_filled=False))
+
+    def _unknown(self, request: CancelOrder, failure: MexcError) -> OutcomeUnknown:
+        name = request.orig_client_order_id or request.order_id
+        route = request.route
+        return OutcomeUnknown(
+            f"the order {name} may still be open: {failure.message}",
+            code=failure.code,
+            status=failure.status,
+            method=route.method,
+            path=route.path,
+            client_order_id=request.orig_client_order_id,
+        )
+
+    async def _read(self, request: Any, options: Options) -> Any:
+        """A call that returns orders or fills: they are learnt from."""
+        answer = await self.api.deliver(request, options)
+        if not options.raw:
+            for item in answer if isinstance(answer, list) else (answer,):
+                self.ledger.learn(item)
+        return answer
+
+
+def _order_id(answer: Any) -> str | None:
+    """The exchange's id in the answer to a placed order, decoded or raw."""
+    if isinstance(answer, OrderAck):
+        return answer.order_id
+    order_id = answer.get("orderId") if isinstance(answer, dict) else None
+    return None if order_id is None else str(order_id)
+
+
+def _never_sent(error: BaseException) -> MexcError:
+    return error if isinstance(error, MexcError) else OrderNotPlaced("the call was cancelled before it was sent")
+
+
+def _refusal(result: BatchResult) -> MexcError:
+    known = CODES["spot"].get(result.code) if result.code is not None else None
+    return (known.error if known else ApiError)(
+        result.msg or "refused without a reason", code=result.code, client_order_id=result.client_order_id
+    )
+
+
+def _shaped(value: Any, options: Options) -> Any:
+    """The value, or what stands for it in a view of raw answers."""
+    return msgspec.to_builtins(value) if options.raw else value

@@ -1,0 +1,175 @@
+"""What each answer and push of the spot API says about an order, and what an order's record says in their shapes."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TypeAlias
+
+from mexc_async.errors import ProtocolError
+from mexc_async.orders.record import OrderFill, OrderRecord
+from mexc_async.spot.enums import OrderStatus, OrderType, Side
+from mexc_async.spot.models import BatchResult, CancelledOrder, Fill, Order, OrderAck
+from mexc_async.spot.push_models import FillPush, OrderPush
+from mexc_async.spot.trading import NewOrder
+
+Told: TypeAlias = Order | OrderPush | CancelledOrder | Fill | FillPush
+"""Whatever tells something about one order."""
+
+ZERO = Decimal(0)
+ENDED = frozenset({"CANCELED", "PARTIALLY_CANCELED", "REJECTED", "EXPIRED"})
+"""The last two are not in MEXC's documents; another connector lists them (reference: `order_status_extra`)."""
+
+
+def record_of(order: NewOrder) -> OrderRecord:
+    """The record of an order that is about to be sent; it must have its client order id."""
+    assert order.new_client_order_id is not None
+    return OrderRecord(
+        order.new_client_order_id,
+        order.symbol,
+        order.side,
+        order.type,
+        order.quantity,
+        order.price,
+        order.quote_order_qty,
+        order.stp_mode or "",
+    )
+
+
+def adopted(order: Order, client_order_id: str) -> OrderRecord:
+    """The record of an order that the exchange told of, as after a restart; how far it got is to be learnt."""
+    is_sized_in_quote = order.type == OrderType.MARKET and bool(order.quote_order_qty or not order.quantity)
+    return OrderRecord(
+        client_order_id,
+        order.symbol,
+        order.side,
+        order.type,
+        None if is_sized_in_quote else order.quantity,
+        None if order.type == OrderType.MARKET else order.price,
+        order.quote_order_qty if is_sized_in_quote else None,
+        order.stp_mode,
+    )
+
+
+def ids_of(told: Told) -> tuple[str, str | None]:
+    """The exchange's id of the order that this is about, and its client order id where that is given."""
+    if isinstance(told, CancelledOrder):
+        return told.order_id, told.orig_client_order_id
+    return told.order_id, told.client_order_id or None
+
+
+def _repeats(record: OrderRecord, ack: OrderAck) -> bool:
+    """Whether an ack says the terms of an order with an amount each, as they were written, and nothing against it."""
+    return (
+        ack.symbol == record.symbol
+        and ack.side == record.side
+        and record.order_id is None
+        and ack.client_order_id is None
+        and ack.price_text == str(record.price)
+        and ack.quantity_text == str(record.quantity)
+    )
+
+
+def is_about(record: OrderRecord, answer: OrderAck | Order | CancelledOrder) -> bool:
+    """Whether an answer can be about this order, as far as it repeats its ids and terms.
+
+    A host that answers twice makes every later answer on that connection the one to the question before. Its client
+    order id proves more than an order id, which the record may have from another order's ack.
+    """
+    if type(answer) is OrderAck and _repeats(record, answer):
+        return True  # nearly every ack
+    try:
+        if isinstance(answer, OrderAck):
+            name, price = answer.client_order_id, answer.price if record.type != OrderType.MARKET else None
+        else:
+            name, price = ids_of(answer)[1], None
+        quantity = answer.quantity
+    except ProtocolError:  # an amount that is no number
+        return False
+    return (
+        answer.symbol == record.symbol
+        and (name == record.client_order_id or (not name and record.order_id in (None, answer.order_id)))
+        and answer.side in (None, record.side)
+        and (None in (price, record.price) or price == record.price)
+        and (not record.quantity or quantity is None or quantity == record.quantity)
+    )
+
+
+def learn(record: OrderRecord, told: Told) -> bool:
+    """Add to an order's record what this says about it; False if it was known."""
+    if isinstance(told, Fill | FillPush):
+        return record.fill(told.order_id, fill_of(told))
+    status = told.status
+    executed = told.executed_quantity or ZERO
+    quote = told.executed_quote_quantity or ZERO
+    is_filled = status is OrderStatus.FILLED
+    is_cancelled = status in ENDED  # a cancel's answer without it may be the answer to placing, come twice
+    return record.tell(told.order_id, executed, quote, is_cancelled=is_cancelled and not is_filled, is_filled=is_filled)
+
+
+def fill_of(told: Fill | FillPush) -> OrderFill:
+    """A trade, whoever told it."""
+    return OrderFill(
+        trade_id=told.id if isinstance(told, Fill) else told.trade_id,
+        price=told.price,
+        quantity=told.quantity,
+        quote_quantity=told.quote_quantity,
+        fee=told.commission or ZERO,
+        fee_asset=told.commission_asset,
+        time=told.time,
+        is_maker=told.is_maker,
+    )
+
+
+def ack_of(record: OrderRecord) -> OrderAck:
+    """The answer that placing the order would have had."""
+    assert record.order_id is not None
+    return OrderAck(
+        symbol=record.symbol,
+        order_id=record.order_id,
+        price_text=None if record.price is None else f"{record.price:f}",
+        quantity_text=None if record.quantity is None else f"{record.quantity:f}",
+        type=OrderType(record.type),
+        side=Side(record.side),
+        client_order_id=record.client_order_id,
+    )
+
+
+def batch_result_of(record: OrderRecord) -> BatchResult:
+    """The item that the order would have had in a batch's answer."""
+    error = record.error
+    if record.is_placed or error is None:
+        return BatchResult(symbol=record.symbol, order_id=record.order_id, client_order_id=record.client_order_id)
+    return BatchResult(symbol=record.symbol, client_order_id=record.client_order_id, code=error.code, msg=error.message)
+
+
+def cancelled_of(record: OrderRecord) -> CancelledOrder:
+    """The answer that cancelling the order would have had, with its final state."""
+    assert record.order_id is not None
+    return CancelledOrder(
+        symbol=record.symbol,
+        order_id=record.order_id,
+        price=record.price,
+        quantity=record.quantity,
+        type=OrderType(record.type),
+        side=Side(record.side),
+        orig_client_order_id=record.client_order_id,
+        executed_quantity=record.filled_quantity,
+        executed_quote_quantity=record.filled_quote_quantity,
+        status=OrderStatus(record.state),
+    )
+
+
+def cancelled(order: Order) -> CancelledOrder:
+    """The same of an order that this client has no record of."""
+    return CancelledOrder(
+        symbol=order.symbol,
+        order_id=order.order_id,
+        price=order.price,
+        quantity=order.quantity,
+        type=order.type,
+        side=order.side,
+        orig_client_order_id=order.client_order_id,
+        executed_quantity=order.executed_quantity,
+        executed_quote_quantity=order.executed_quote_quantity,
+        status=order.status,
+    )

@@ -1,0 +1,63 @@
+"""A file that is touched as long as this client's event loop runs: a second process can tell by it that it does not."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine
+from types import TracebackType
+from typing import Any, Self
+
+from mexc_async.errors import ConfigError
+from mexc_async.runtime.events import logger
+
+Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
+
+
+class Heartbeat:
+    """Touches a file every so often, inside an `async with`."""
+
+    def __init__(self, path: str | os.PathLike[str], every_s: float, spawn: Spawn) -> None:
+        if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+            raise ConfigError(f"heartbeat {path!r} is not the path of a file")
+        if not (isinstance(every_s, int | float) and 0.01 <= every_s <= 3600):
+            raise ConfigError(f"every_s {every_s!r} must be a number of seconds from 0.01 to 3600")
+        self.path = os.fspath(path)
+        self._every_s = every_s
+        self._spawn = spawn
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        if self._task is not None:
+            raise ConfigError(f"the heartbeat {self.path} beats already")
+        try:
+            self._beat()
+        except OSError as error:
+            raise ConfigError(f"heartbeat {self.path}: {error.strerror or error}") from None
+        self._task = self._spawn(self._run())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    def _beat(self) -> None:
+        with open(self.path, "ab"):  # comes back if somebody took it away
+            pass
+        os.utime(self.path)
+
+    async def _run(self) -> None:
+        is_failing = False
+        while True:
+            await asyncio.sleep(self._every_s)
+            try:
+                self._beat()
+                is_failing = False
+            except OSError as error:  # whoever watches sees it stop, and that is the safe side
+                if not is_failing:
+                    logger.error("the heartbeat %s cannot be written: %s", self.path, error.strerror or error)
+                is_failing = True

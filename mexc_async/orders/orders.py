@@ -1,0 +1,345 @@
+"""`mexc.orders`: orders that know where they stand, followed by the private stream and, where that is silent, REST."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import defaultdict
+from collections.abc import Coroutine, Iterable, Sequence
+from contextlib import suppress
+from copy import copy
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal, Self, TypeVar
+
+from msgspec import structs
+
+from mexc_async.call_log.client_log import client_name, past_orders
+from mexc_async.errors import (
+    ConfigError,
+    InvalidRequest,
+    MexcError,
+    OrdersLeftOpen,
+    OutcomeUnknown,
+    ProtocolError,
+)
+from mexc_async.orders.execution import OrderDesk
+from mexc_async.orders.handle import TrackedOrder
+from mexc_async.orders.heartbeat import Heartbeat
+from mexc_async.orders.reconciler import OrderFollower
+from mexc_async.orders.record import OrderRecord
+from mexc_async.orders.session import EXIT_S, OrderSession
+from mexc_async.orders.shortcuts import Placing
+from mexc_async.rest.call import Options
+from mexc_async.rest.pipeline import Api
+from mexc_async.risk.guard import Guarded, OrderGuard
+from mexc_async.runtime.events import logger
+from mexc_async.schema.validation import positive
+from mexc_async.spot.trading import MAX_BATCH, CancelOrder, NewOrder, OpenOrdersQuery, OrderQuery
+
+T = TypeVar("T")
+
+_RESTING = ("LIMIT", "LIMIT_MAKER")
+
+
+class Orders(Placing, Guarded):
+    """`mexc.orders`: placing, following, replacing and cancelling orders that are never lost or doubled.
+
+    That of a view, `mexc.using(...).orders`, holds the same orders. What is placed by it, and what is done with the
+    objects that it returns, goes out with the view's options.
+    """
+
+    def __init__(self, api: Api, desk: OrderDesk, follower: OrderFollower, options: Options, guard: OrderGuard) -> None:
+        super().__init__(guard)
+        self.desk = desk
+        self._api = api
+        self._follower = follower
+        self._options = options
+        self._replacing: set[OrderRecord] = set()
+
+    def using(self, options: Options) -> Self:
+        """The same orders with other options."""
+        same = copy(self)  # all but the options is shared
+        same._options = options
+        return same
+
+    def patient(self) -> Self:
+        """The same orders, where a call waits for the limits as long as it takes: what must not be left undone."""
+        return self if self._options.max_wait_s is None else self.using(structs.replace(self._options, max_wait_s=None))
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether the private stream tells of orders at present; REST is asked where it does not."""
+        return self._follower.is_told
+
+    def __getitem__(self, client_order_id: str) -> TrackedOrder:
+        """An order of this client by its id. Raises KeyError; finished ones are kept for `keep_s`."""
+        if (order := self.get(client_order_id)) is None:
+            raise KeyError(client_order_id)
+        return order
+
+    def get(self, client_order_id: str | None) -> TrackedOrder | None:
+        """An order of this client by its id; None if there is none, or it ended a while ago."""
+        record = self.desk.ledger.table.find(None, client_order_id)
+        return None if record is None else TrackedOrder(self, record)
+
+    def all(self) -> list[TrackedOrder]:
+        """Every order of this client that is open or ended lately, the oldest first."""
+        return [TrackedOrder(self, record) for record in self.desk.ledger.table]
+
+    def live(self, symbol: str | None = None) -> list[TrackedOrder]:
+        """Those that are not final, of one symbol or of all."""
+        return [TrackedOrder(self, r) for r in self.desk.ledger.table.live() if symbol is None or r.symbol == symbol]
+
+    # Placing
+
+    async def place(self, order: NewOrder) -> TrackedOrder:
+        """Place any order and return once the exchange has it."""
+        self._follower.start()
+        named = self.desk.ids.named(order)
+        await self.desk.place(named, self._options)
+        placed = self[named.new_client_order_id or ""]
+        if not self.is_followed and placed.type not in _RESTING:
+            self._api.tasks.spawn(self._follower.look_up([placed.record]))  # it has ended by now, and no push will tell
+        return placed
+
+    async def place_many(self, orders: Iterable[NewOrder]) -> list[TrackedOrder]:
+        """Place any number of orders, in batches of 20 of one symbol; the result is in the order given.
+
+        One order's refusal is not raised: it is in that order's `error`. An order whose fate could not be told within
+        `settle_s` is `UNKNOWN`, and is still looked for.
+        """
+        self._follower.start()
+        wanted = [self.desk.ids.named(order) for order in orders]
+        records: dict[str, OrderRecord] = {}
+        by_symbol: dict[str, list[NewOrder]] = defaultdict(list)
+        for order in wanted:
+            if order.new_client_order_id in records:
+                raise InvalidRequest(f"new_client_order_id {order.new_client_order_id!r} is given to two orders")
+            admitted, record = await self.desk.enter(order)
+            records[record.client_order_id] = record
+            if admitted is not None:
+                by_symbol[order.symbol].append(admitted)
+        async with asyncio.TaskGroup() as group:
+            for same in by_symbol.values():
+                for first in range(0, len(same), MAX_BATCH):
+                    chunk = same[first : first + MAX_BATCH]
+                    group.create_task(self._place_chunk(chunk, [records[o.new_client_order_id or ""] for o in chunk]))
+        return [TrackedOrder(self, records[order.new_client_order_id or ""]) for order in wanted]
+
+    async def _place_chunk(self, orders: Sequence[NewOrder], records: Sequence[OrderRecord]) -> None:
+        try:
+            await self.desk.send_batch(orders, records, self._options)
+        except MexcError as error:
+            logger.info("of a batch of %d: %s", len(orders), error)  # each record says what became of its order
+
+    # Cancelling and replacing
+
+    async def cancel(self, record: OrderRecord) -> None:
+        """Cancel an order and know its end. Raises OutcomeUnknown."""
+        if record.is_final:
+            return
+        request = CancelOrder(symbol=record.symbol, orig_client_order_id=record.client_order_id)
+        try:
+            await self.desk.cancel(request, self._options)
+        except MexcError:
+            if not record.is_final:
+                raise
+
+    async def cancel_all(self, symbol: str | None = None) -> list[TrackedOrder]:
+        """Cancel every live order of this client, of one symbol or of all; returns them with their ends.
+
+        Raises OrdersLeftOpen naming those that may still stand.
+        """
+        records = [record for record in self.desk.ledger.table.live() if symbol is None or record.symbol == symbol]
+        await self.cancel_each(records)
+        left = tuple(record.client_order_id for record in records if not record.is_final)
+        if left:
+            raise OrdersLeftOpen.of(f"{len(left)} of {len(records)} orders may still be open: {', '.join(left)}", left)
+        return [TrackedOrder(self, record) for record in records]
+
+    async def cancel_each(self, records: Iterable[OrderRecord]) -> None:
+        """Cancel each of these, at the same time; their records say what came of it."""
+        results = await asyncio.gather(*map(self.cancel, records), return_exceptions=True)
+        for result in results:
+            if isinstance(result, MexcError):
+                logger.warning("not cancelled: %s", result)
+            elif isinstance(result, BaseException):
+                raise result
+
+    async def replace(
+        self, order: TrackedOrder, price: Decimal | None, quantity: Decimal | None, on_fail: Literal["keep", "cancel"]
+    ) -> TrackedOrder:
+        """What `TrackedOrder.replace` does."""
+        record = order.record
+        if on_fail not in ("keep", "cancel"):
+            raise InvalidRequest(f"on_fail {on_fail!r} is not one of 'keep', 'cancel'")
+        for name, value in (("price", price), ("quantity", quantity)):
+            if value is not None:
+                positive(name, value)
+        if price is None and quantity is None:
+            raise InvalidRequest("price or quantity is needed; neither given")
+        if record.type not in _RESTING or record.quantity is None:
+            raise InvalidRequest(f"{record!r} is of type {record.type}: only {' and '.join(_RESTING)} can be replaced")
+        if record.is_final:
+            raise InvalidRequest(f"{record!r} has ended: there is nothing to replace")
+        if record in self._replacing:
+            raise InvalidRequest(f"{record!r} is being replaced already")
+        self._replacing.add(record)
+        try:
+            return await self._replace(order, price or record.price, quantity or record.quantity, on_fail == "keep")
+        finally:
+            self._replacing.discard(record)
+
+    async def _replace(self, order: TrackedOrder, price: Decimal | None, total: Decimal, keep: bool) -> TrackedOrder:
+        record = order.record
+        kind: Any = record.type
+        side: Any = record.side
+
+        def rest(total: Decimal, price: Decimal | None) -> NewOrder:
+            left = total - record.filled_quantity
+            return NewOrder(symbol=record.symbol, side=side, type=kind, quantity=left, price=price)
+
+        try:
+            if total > record.filled_quantity:
+                await self.desk.check(rest(total, price), record)
+        except MexcError:
+            if not keep:
+                await self.cancel(record)
+            raise
+        await self.cancel(record)
+        if total <= record.filled_quantity:
+            return order
+        try:
+            replacement = await self.place(rest(total, price))
+        except OutcomeUnknown:
+            raise  # it may stand; another in its place could be one too many
+        except MexcError as error:
+            if keep and record.remaining_quantity and record.quantity is not None:
+                await self._restore(order, rest(record.quantity, record.price), error)
+            raise
+        replacement.replaces, order.replaced_by = order, replacement
+        return replacement
+
+    async def _restore(self, order: TrackedOrder, rest: NewOrder, error: MexcError) -> None:
+        """Put the rest of a cancelled order back, because what was to follow it was refused."""
+        try:
+            restored = await self.patient().place(rest)
+        except MexcError as failure:
+            error.add_note(f"the old order could not be put back: {failure}")
+        else:
+            restored.replaces, order.replaced_by = order, restored
+            error.add_note(f"the old order was put back as {restored!r}")
+
+    # Sessions
+
+    def session(self, *, cancel_on_exit: bool = True, timeout_s: float = EXIT_S) -> OrderSession:
+        """`async with mexc.orders.session() as session:` cancels, at its end, every order opened inside.
+
+        Inside means by this task, or by tasks started inside, through whatever method of the client. The end may be
+        normal, an exception or a cancellation; cancelling is shielded from further cancellation, for `timeout_s`.
+        Raises OrdersLeftOpen at a normal end if some may still stand; otherwise that is noted on what ended it.
+        """
+        if not (isinstance(timeout_s, int | float) and 0 < timeout_s < 1e9):
+            raise InvalidRequest(f"timeout_s {timeout_s!r} must be a number of seconds above 0")
+        return OrderSession(self, cancel_on_exit, timeout_s)
+
+    def heartbeat(self, path: str | os.PathLike[str], every_s: float = 1.0) -> Heartbeat:
+        """`async with mexc.orders.heartbeat("/run/bot.beat"):` touches the file as long as the event loop runs.
+
+        `mexc-async guard --heartbeat FILE` cancels the orders of a client that stops doing so. Raises ConfigError, on
+        entering if the file cannot be written.
+        """
+        return Heartbeat(path, every_s, self.spawn)
+
+    def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Run work that the client owns. Raises ClientClosed."""
+        return self._api.tasks.spawn(work)
+
+    # Following
+
+    async def follow(self, timeout_s: float | None = None) -> None:
+        """Subscribe to the private stream now, rather than with the first order. Raises WaitTimeout.
+
+        Without it the first order's progress may be asked for by REST, which takes a little longer.
+        """
+        self._follower.start()
+        await self._follower.told(timeout_s)
+
+    async def adopt(self, prefix: str | None = None) -> list[TrackedOrder]:
+        """Take in the account's open orders whose client order id begins with `prefix`, as after a restart.
+
+        Without one, those whose id has the form that this client gives its ids. Orders that are known already are
+        brought up to date.
+        """
+        self._follower.start()
+        taken = []
+        for order in await self._api.send(OpenOrdersQuery(), self._options):
+            name = order.client_order_id
+            if not name or not (self.desk.ids.makes(name) if prefix is None else name.startswith(prefix)):
+                continue
+            record = self.desk.ledger.table.find(order.order_id, name)
+            if record is None:
+                record = self.desk.take_in(order, name)
+            taken.append(TrackedOrder(self, record))
+        return taken
+
+    async def find(self, symbol: str, client_order_id: str) -> TrackedOrder:
+        """An order of the account by its client order id: one of this client, or of an earlier run, open or ended.
+
+        Raises OrderNotFound; within recvWindow after it was sent, an order may be there and not be found yet.
+        """
+        self._follower.start()
+        if (known := self.get(client_order_id)) is not None:
+            return known
+        query = OrderQuery(symbol=symbol, orig_client_order_id=client_order_id)
+        order = await self._api.send(query, self._options)
+        if order.client_order_id not in (None, "", client_order_id):
+            raise ProtocolError(f"the look-up of {client_order_id} was answered with {order.client_order_id}")
+        record = self.desk.ledger.table.find(order.order_id, client_order_id)
+        if record is None:
+            record = self.desk.take_in(order, client_order_id)
+        return TrackedOrder(self, record)
+
+    async def as_sent(self, order: NewOrder) -> NewOrder:
+        """Round an order as the guard does before it sends it, where `limits(round="down")` is in force.
+
+        Raises InvalidRequest if nothing is left of it.
+        """
+        return await self.desk.as_sent(order)
+
+    async def restore(self, path: str | os.PathLike[str] | None = None) -> list[TrackedOrder]:
+        """Bring back, after a restart, what a call log tells of this client's orders, and find out how they stand.
+
+        Orders that the log leaves open are looked up, and so are those of which it says no more than that they were
+        about to be sent; the account's open orders with this client's prefix are taken in as well. Nothing is placed.
+        Finished orders that the log tells of come back too, as long as the tracker would have kept them.
+
+        Returns the orders that had not ended, with their present state; one whose fate could not be told within
+        `settle_s` is `UNKNOWN`, and is still looked for.
+
+        Args:
+            path: the log; without one, that of this client. Only what this client's key and prefix wrote counts.
+
+        Raises ConfigError without a log that can be read, and whatever the exchange's answers raise.
+        """
+        self._follower.start()
+        await self._api.clock.ensure()  # what is concluded from an order's absence depends on it
+        ledger, journal, credentials = self.desk.ledger, self._api.journal, self._api.credentials
+        if path is None:
+            if journal is None:
+                raise ConfigError("there is no call log to restore from: Mexc(..., call_log=...), or name one")
+            path = journal.log.flushed()
+        assert credentials is not None
+        client = client_name(credentials, self.desk.ids.prefix)
+        unfinished = ledger.recall(await past_orders(Path(path), client, ledger.settings.keep_s))
+        if journal is not None and not journal.log.is_at(path):
+            for record in unfinished:
+                journal.whole(record)
+        self._follower.stir()
+        await self.adopt()
+        await self._follower.sweep()
+        with suppress(OutcomeUnknown):
+            await ledger.settled([r for r in unfinished if r.is_in_doubt], MexcError("orders of before the restart"))
+        ended = [record for record in unfinished if record.is_final]
+        return [TrackedOrder(self, record) for record in (*ended, *ledger.table.live())]

@@ -1,0 +1,167 @@
+"""What keeps the records of a client's orders true: the private stream and, where that is silent, REST."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+
+from mexc_async.errors import ClientClosed, MexcError, OrderNotFound, WaitTimeout
+from mexc_async.orders.execution import OrderDesk
+from mexc_async.orders.record import OrderRecord
+from mexc_async.orders.session import note_opened
+from mexc_async.rest.call import Options
+from mexc_async.rest.pipeline import Api
+from mexc_async.risk.guard import OrderGuard
+from mexc_async.runtime.events import logger
+from mexc_async.spot.account import MyTradesQuery
+from mexc_async.spot.channels import FILLS, ORDERS
+from mexc_async.spot.trading import NewOrder, OpenOrdersQuery, OrderQuery
+from mexc_async.streams.router import Hub
+from mexc_async.streams.subscriber import Inbox
+
+LATE_FILLS_S = 1.0
+"""How long a finished order's fills may be missing before REST is asked for them."""
+REJOIN_S = 60.0
+"""Between attempts to get the private stream after a refusal."""
+
+
+class OrderFollower:
+    """Follows every order of a client, from its first one on, and tells the guard and the sessions of them."""
+
+    def __init__(self, api: Api, desk: OrderDesk, hub: Hub, guard: OrderGuard) -> None:
+        self._api = api
+        self._desk = desk
+        self._hub = hub
+        self._guard = guard
+        self._is_started = False
+        self._swept_at = 0.0
+        self._lacking: dict[str, tuple[OrderRecord, float]] = {}
+        """Finished orders of which fills are missing, and since when."""
+        self._stirred = asyncio.Event()
+        self._told = asyncio.Event()
+        """Set while the private stream tells."""
+        desk.on_open = self._opened
+        desk.ledger.on_change = self._changed
+        hub.tap = desk.ledger.on_push
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the private stream tells of orders at present."""
+        return self._told.is_set()
+
+    async def told(self, timeout_s: float | None) -> None:
+        """Wait until the private stream tells. Raises WaitTimeout."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._told.wait()
+        except TimeoutError:
+            raise WaitTimeout(f"the private stream was not there in {timeout_s:g} s") from None
+
+    def stir(self) -> None:
+        """There are orders to look at."""
+        self._stirred.set()
+
+    def start(self) -> None:
+        """From the first order on, follow the private stream and look at REST where that is silent."""
+        self._api.admit(NewOrder.route)
+        if not self._is_started:
+            self._hub.check()
+            self._is_started = self._desk.is_strict = True
+            self._api.tasks.spawn(self._follow())
+            self._api.tasks.spawn(self._watch())
+
+    def _opened(self, record: OrderRecord) -> None:
+        if self._desk.guard is not None:
+            self._guard.opened(record)
+            self.start()  # by whatever method it is sent, what becomes of it has to be known
+        note_opened(self._desk, record)
+        if self._is_started:
+            self._stirred.set()
+
+    def _changed(self, record: OrderRecord) -> None:
+        if self._desk.guard is not None:
+            self._guard.changed(record)
+        if record.lacks and record.is_final:
+            self._lacking.setdefault(record.client_order_id, (record, time.monotonic()))
+        elif self._lacking:
+            self._lacking.pop(record.client_order_id, None)
+
+    async def _follow(self) -> None:
+        """Have the private stream tell of orders and fills; the desk learns from every private push."""
+        while True:
+            inbox = Inbox((ORDERS, FILLS), 1, "latest", lambda _: None, self._api.clock.server_ms)
+            inbox.on_gap = lambda: self._set_followed(False)
+            inbox.on_back = lambda: self._set_followed(True)
+            try:
+                await self._hub.join(inbox)
+                self._set_followed(True)
+                ended = asyncio.Event()
+                inbox.on_end = ended.set
+                if not inbox.is_closed:
+                    await ended.wait()
+            except ClientClosed:
+                return
+            except MexcError as error:
+                logger.warning("orders are followed by REST alone: %s", error)
+            finally:
+                self._told.clear()
+                self._hub.leave(inbox)
+            await asyncio.sleep(REJOIN_S)
+
+    def _set_followed(self, is_followed: bool) -> None:
+        """The stream came or went: what happened around that moment is looked up at once."""
+        (self._told.set if is_followed else self._told.clear)()
+        self._swept_at = 0.0
+        self._stirred.set()
+
+    async def _watch(self) -> None:
+        """Ask REST for what the stream did not tell, rarely while it is up, often while it is not."""
+        settings = self._desk.ledger.settings
+        while True:
+            if not self._lacking and next(self._desk.ledger.table.live(), None) is None:
+                self._stirred.clear()
+                await self._stirred.wait()
+            pause_s = settings.watch_s if self.is_told else settings.poll_s
+            is_due = time.monotonic() - self._swept_at >= pause_s
+            try:
+                if is_due:
+                    self._swept_at = time.monotonic()
+                    await self.sweep()
+                await self._fetch_fills()
+            except ClientClosed:
+                return
+            except MexcError as error:
+                logger.info("open orders could not be looked at: %s", error)
+            await asyncio.sleep(min(settings.poll_s, settings.watch_s))
+
+    async def sweep(self) -> None:
+        """Compare the live orders with the exchange's; the desk learns from every answer."""
+        live = [record for record in self._desk.ledger.table.live() if record.is_placed]
+        if not live:
+            return
+        standing = {order.order_id for order in await self._api.send(OpenOrdersQuery(), Options())}
+        await self.look_up([record for record in live if record.is_placed and record.order_id not in standing])
+
+    async def look_up(self, records: Iterable[OrderRecord]) -> None:
+        """Ask for orders one by one."""
+        for record in records:
+            if record.is_final:
+                continue
+            asked_ms = self._api.clock.now_ms()
+            try:
+                query = OrderQuery(symbol=record.symbol, orig_client_order_id=record.client_order_id)
+                await self._api.send(query, Options())
+            except OrderNotFound:
+                logger.info("%r is not visible yet", record)
+                self._desk.ledger.miss(record, asked_ms)
+
+    async def _fetch_fills(self) -> None:
+        """Fills that finished orders lack, once they have had time to come by themselves."""
+        now = time.monotonic()
+        for record, since in list(self._lacking.values()):
+            is_late = now - since >= LATE_FILLS_S or not self.is_told
+            if record.order_id is not None and is_late:
+                await self._api.send(
+                    MyTradesQuery(symbol=record.symbol, order_id=record.order_id, limit=1000), Options()
+                )

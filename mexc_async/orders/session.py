@@ -1,0 +1,115 @@
+"""A stretch of trading whose orders do not outlive it: `async with mexc.orders.session()`."""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import ContextVar
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from mexc_async.errors import ClientClosed, OrdersLeftOpen
+from mexc_async.orders.handle import TrackedOrder
+from mexc_async.orders.record import OrderRecord
+from mexc_async.orders.shortcuts import Placing
+from mexc_async.runtime.events import logger
+from mexc_async.spot.trading import NewOrder
+
+if TYPE_CHECKING:
+    from mexc_async.orders.execution import OrderDesk
+    from mexc_async.orders.orders import Orders
+
+EXIT_S = 30.0
+"""How long a session's exit may take to cancel its orders."""
+
+_current: ContextVar[OrderSession | None] = ContextVar("mexc_async_order_session", default=None)
+"""The innermost session that the present task is in."""
+
+
+def note_opened(desk: OrderDesk, record: OrderRecord) -> None:
+    """Tell every session of this desk's client that the present task is in of an order that is about to be sent."""
+    session = _current.get()
+    while session is not None:
+        if session.orders.desk is desk:
+            session.take(record)
+        session = session.outer
+
+
+class OrderSession(Placing):
+    """The orders opened inside an `async with`, cancelled at its end."""
+
+    def __init__(self, orders: Orders, cancel_on_exit: bool, timeout_s: float) -> None:
+        self.orders = orders
+        self.outer: OrderSession | None = None
+        self._cancel_on_exit = cancel_on_exit
+        self._timeout_s = timeout_s
+        self._records: list[OrderRecord] = []
+        self._prune_at = 1000
+
+    async def place(self, order: NewOrder) -> TrackedOrder:
+        """Place any order, as one of this session's."""
+        token = _current.set(self)
+        try:
+            return await self.orders.place(order)
+        finally:
+            _current.reset(token)
+
+    @property
+    def opened(self) -> list[TrackedOrder]:
+        """Its orders; of very many, those that have ended are forgotten."""
+        return [TrackedOrder(self.orders, record) for record in self._records]
+
+    def take(self, record: OrderRecord) -> None:
+        """One more order was opened inside."""
+        self._records.append(record)
+        if len(self._records) > self._prune_at:
+            self._records = [record for record in self._records if not record.is_final]
+            self._prune_at = 1000 + len(self._records)
+
+    async def __aenter__(self) -> Self:
+        self.outer = _current.get()
+        self._token = _current.set(self)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        _current.reset(self._token)
+        if not self._cancel_on_exit:
+            return
+        was_cancelled = await self._shielded()
+        left = tuple(record.client_order_id for record in self._records if not record.is_final)
+        text = f"{len(left)} orders of this session may still be open: {', '.join(left)}"
+        if left:
+            logger.error("%s", text)
+        if was_cancelled:
+            raise asyncio.CancelledError(*([text] if left else []))
+        if left and error is not None:
+            error.add_note(text)
+        elif left:
+            raise OrdersLeftOpen.of(text, left)
+
+    async def _shielded(self) -> bool:
+        """Cancel what is open, whoever cancels this task meanwhile; returns whether somebody did."""
+        if all(record.is_final for record in self._records):
+            return False
+        try:
+            task = self.orders.spawn(self._cancel_all())
+        except ClientClosed:
+            return False
+        was_cancelled = False
+        while not task.done():
+            try:
+                await asyncio.wait({task})
+            except asyncio.CancelledError:
+                was_cancelled = True
+        return was_cancelled
+
+    async def _cancel_all(self) -> None:
+        orders = self.orders.patient()
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                while live := [record for record in self._records if not record.is_final]:
+                    await orders.cancel_each(live)
+                    await asyncio.sleep(0)
+        except TimeoutError:
+            pass

@@ -1,0 +1,286 @@
+"""What is known of a client's orders, and finding out what is not: the private stream tells, or else REST is asked."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from math import inf
+from typing import Any
+
+from msgspec import Struct
+
+from mexc_async.call_log.client_log import Journal
+from mexc_async.errors import (
+    ClientClosed,
+    ConfigError,
+    ConnectionLost,
+    MexcError,
+    OrderNotFound,
+    OrderNotPlaced,
+    OutcomeUnknown,
+    PermissionDenied,
+)
+from mexc_async.orders.from_spot import Told, fill_of, ids_of, is_about, learn
+from mexc_async.orders.record import OrderRecord, OrderTable, may_conclude
+from mexc_async.rest.call import MAX_RECV_WINDOW_MS, Call, Options
+from mexc_async.rest.pipeline import Api
+from mexc_async.runtime.events import OrderSettled, logger
+from mexc_async.spot.account import MyTradesQuery
+from mexc_async.spot.models import Fill, Order
+from mexc_async.spot.push import Push
+from mexc_async.spot.push_models import FillPush, OrderPush
+from mexc_async.spot.trading import AllOrdersQuery, OpenOrdersQuery, OrderQuery
+
+FIRST_PAUSE_S = 0.05
+LONGEST_PAUSE_S = 1.0
+IDLE_PAUSE_S = 15.0
+"""Between look-ups of an order whose caller was told that its outcome is unknown."""
+LOOK_UP = Options(timeout_s=2.0, repeat=False)
+
+
+class OrderSettings(Struct, frozen=True):
+    """How orders are settled, followed and remembered."""
+
+    settle_s: float = 10.0
+    """How long a call whose answer is missing looks for its order before it raises OutcomeUnknown."""
+    lag_ms: int = 1000
+    """How long an order may stay invisible after it was accepted; added before "not placed" is concluded."""
+    keep_s: float = 300.0
+    """How long a finished order stays in the table."""
+    poll_s: float = 1.0
+    """Between looks at open orders while the private stream is down."""
+    watch_s: float = 15.0
+    """The same while it is up: pushes tell first, this is for the one that got lost."""
+
+    def __post_init__(self) -> None:
+        for name in ("settle_s", "keep_s", "poll_s", "watch_s"):
+            value = getattr(self, name)
+            if not (isinstance(value, int | float) and 0 < value < inf):
+                raise ConfigError(f"{name} {value!r} must be a number of seconds above 0")
+        if type(self.lag_ms) is not int or not 0 <= self.lag_ms <= 60_000:
+            raise ConfigError(f"lag_ms {self.lag_ms!r} must be from 0 to 60000")
+
+
+class OrderLedger:
+    """The records of one client's orders."""
+
+    def __init__(self, api: Api, settings: OrderSettings) -> None:
+        self.settings = settings
+        self.table = OrderTable(settings.keep_s)
+        self.on_change: Callable[[OrderRecord], None] | None = None
+        """Called with an order of which something new became known."""
+        self.on_stranger: Callable[[Told], None] | None = None
+        """Called with what tells of an order that is not known here."""
+        self.journal: Journal | None = None
+        self._api = api
+        self._waiters: dict[str, list[asyncio.Future[None]]] = {}
+        self._settling: dict[str, asyncio.Task[None]] = {}
+
+    def on_push(self, push: Push[Any]) -> None:
+        """Write a private push down, and learn from it."""
+        if self.journal is not None:
+            self.journal.push(push)
+        if isinstance(push.body, OrderPush | FillPush):
+            self.learn(push.body)
+
+    def learn(self, told: Told, record: OrderRecord | None = None) -> OrderRecord | None:
+        """Learn from an answer or a push; returns the record it was about, None if it is not this client's.
+
+        `record` is given where the question named the order: some answers leave ids out. The client order id in what
+        is told counts more than that, and than what was believed of the order id.
+        """
+        order_id, name = ids_of(told)
+        found = self.table.find(order_id, name)
+        if record is None or (found is not None and (name is not None or record.order_id != order_id)):
+            record = found
+        if record is None:
+            if self.on_stranger is not None:
+                self.on_stranger(told)
+            return None
+        before, loser = record.order_id, None
+        if name == record.client_order_id and not (record.is_named and before == order_id):
+            loser = self.table.claim(record, order_id)
+        is_news = learn(record, told) or loser is not None or before != record.order_id
+        self.note(record, is_news, told)  # before its loser: the log tells in this order whose its fills are
+        if loser is not None:
+            self._displaced(loser)
+        return record
+
+    def miss(self, record: OrderRecord, asked_ms: float) -> None:
+        """Learn that a look-up sent at `asked_ms` found nothing under an order's client order id.
+
+        An ack does not name that id, and may have been another order's; an order that is still not to be found when it
+        can not be on its way any more is in doubt.
+        """
+        is_unproven = record.is_placed and not record.is_named
+        if is_unproven and may_conclude(asked_ms, record.accepted_until_ms or 0, self._margin_ms()):
+            self.table.release(record)
+            self._displaced(record)
+
+    def _displaced(self, record: OrderRecord) -> None:
+        """Write down that an order has no order id any more, and look for it by its client order id."""
+        if record.accepted_until_ms is None:
+            record.accepted_until_ms = self._api.clock.now_ms() + MAX_RECV_WINDOW_MS
+        self.note(record, True)
+        self._look_out(record)
+
+    def note(self, record: OrderRecord, is_news: bool, told: Told | None = None, by: Call | None = None) -> None:
+        """Something was added to a record: write it down, and tell those who wait for it.
+
+        It was `told`, or is that the exchange has the order, as the answer to the call that placed it says.
+        """
+        if not is_news:
+            return
+        if self.journal is not None and by is not None:
+            self.journal.placed(record, by)
+        elif self.journal is not None:
+            self.journal.order(record, fill_of(told) if isinstance(told, Fill | FillPush) else None)
+        self.table.index(record)
+        if record.is_final:
+            self.table.finish(record, time.monotonic())
+        if self._waiters:
+            for waiter in self._waiters.pop(record.client_order_id, ()):
+                if not waiter.done():
+                    waiter.set_result(None)
+        if self.on_change is not None:
+            self.on_change(record)
+
+    def recall(self, past: OrderTable) -> list[OrderRecord]:
+        """Take in what was known before a restart; returns the orders that had not ended. Those known here stay."""
+        unfinished = []
+        for record in past:
+            if self.table.knows(record.client_order_id):
+                continue
+            self.table.add(record)
+            if record.is_final:
+                self.table.finish(record, time.monotonic())
+            else:
+                unfinished.append(record)
+            if self.on_change is not None:
+                self.on_change(record)
+            if record.is_in_doubt:
+                self.doubt(record, record.accepted_until_ms or 0)
+        self.table.remember(past.remembered)
+        return unfinished
+
+    async def changed(self, record: OrderRecord, timeout_s: float | None = None) -> bool:
+        """Wait until something new becomes known of an order; False if nothing did in time. Raises ClientClosed."""
+        if self._api.is_closed:
+            raise ClientClosed("the client is closed")
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiters = self._waiters.setdefault(record.client_order_id, [])
+        waiters.append(waiter)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await waiter
+        except TimeoutError:
+            return False
+        finally:
+            if waiter in waiters:
+                waiters.remove(waiter)
+                if not waiters and self._waiters.get(record.client_order_id) is waiters:
+                    del self._waiters[record.client_order_id]
+        if self._api.is_closed:
+            raise ClientClosed("the client was closed")
+        return True
+
+    def close(self) -> None:
+        """The client is closed: let everyone go who waits."""
+        for waiters in self._waiters.values():
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+
+    def doubt(self, record: OrderRecord, accepted_until_ms: int) -> None:
+        """No answer came: from now on the order is looked for, whether its caller waits for that or not."""
+        self.note(record, record.doubt(accepted_until_ms))
+        self._look_out(record)
+
+    def _look_out(self, record: OrderRecord) -> None:
+        """Have an order in doubt looked for, once."""
+        name = record.client_order_id
+        if record.is_in_doubt and name not in self._settling and not self._api.is_closed:
+            task = self._settling[name] = self._api.tasks.spawn(self._settle(record))
+            task.add_done_callback(lambda _: self._settling.pop(name, None))
+
+    async def settled(self, records: Sequence[OrderRecord], error: MexcError) -> None:
+        """Wait until it is known what became of each. Raises OutcomeUnknown when `settle_s` is over."""
+        deadline = time.monotonic() + self.settings.settle_s
+        with suppress(ClientClosed):
+            for record in records:
+                while record.is_in_doubt and (left_s := deadline - time.monotonic()) > 0:
+                    await self.changed(record, left_s)
+        doubtful = [record.client_order_id for record in records if record.is_in_doubt]
+        if doubtful:
+            names = ",".join(doubtful)
+            unknown = OutcomeUnknown(
+                f"{error.message}; it could not be found out in {self.settings.settle_s:g} s and is still looked for",
+                code=error.code,
+                status=error.status,
+                method=error.method,
+                path=error.path,
+                client_order_id=names,
+            )
+            unknown.accepted_until_ms = max(record.accepted_until_ms or 0 for record in records)
+            raise unknown from error
+
+    def _margin_ms(self) -> float:
+        """What passes, after an order can not be accepted any more, before its absence proves anything."""
+        return self.settings.lag_ms + (self._api.clock.error_ms or 0.0)
+
+    async def _settle(self, record: OrderRecord) -> None:
+        """Look for an order until it is found or provably absent."""
+        started, pause_s = time.monotonic(), FIRST_PAUSE_S
+        clock = self._api.clock
+        while record.is_in_doubt and not self._api.is_closed:
+            margin_ms = self._margin_ms()
+            may_end = may_conclude(clock.now_ms(), record.accepted_until_ms or 0, margin_ms)
+            try:
+                is_found = await self._look_for(record, thoroughly=may_end)
+            except ClientClosed:
+                return
+            except MexcError as error:
+                logger.info("%s could not be looked up yet: %s", record.client_order_id, error)
+            else:
+                if not is_found and may_end and record.is_in_doubt:
+                    text = "no answer came, and the exchange has no such order and cannot accept it any more"
+                    absent = OrderNotPlaced(text, client_order_id=record.client_order_id)
+                    self.note(record, record.give_up(absent))
+            if record.is_in_doubt:
+                until_ms = (record.accepted_until_ms or 0) + margin_ms - clock.now_ms()
+                worth_s = until_ms / 1000 + 0.002 if until_ms > 0 else inf
+                await self.changed(record, min(pause_s, max(worth_s, 0.001)))
+                is_waited_for = time.monotonic() - started < self.settings.settle_s
+                pause_s = min(pause_s * 2, LONGEST_PAUSE_S if is_waited_for else IDLE_PAUSE_S)
+        self._api.hooks.emit(OrderSettled(record.client_order_id, record.order_id, record.state))
+
+    async def _look_for(self, record: OrderRecord, *, thoroughly: bool) -> bool:
+        """Ask REST for an order: by its id, and before it is given up among open orders and recent ones and fills."""
+        name, symbol = record.client_order_id, record.symbol
+        try:
+            order: Order = await self._api.deliver(OrderQuery(symbol=symbol, orig_client_order_id=name), LOOK_UP)
+            if not is_about(record, order):
+                self._api.distrust()
+                raise ConnectionLost(f"the look-up of {name} was answered with {order.order_id}")
+            self.learn(order, record)
+        except OrderNotFound:
+            if not thoroughly:
+                return False
+        else:
+            if not record.is_placed:
+                raise ConnectionLost(f"the look-up of {name} was answered with {order.order_id}, which is another's")
+            return True
+        since = max((record.accepted_until_ms or 0) - 2 * MAX_RECV_WINDOW_MS, 0)
+        for query in (
+            OpenOrdersQuery(symbol=symbol),
+            AllOrdersQuery(symbol=symbol, start_time=since, limit=1000),
+            MyTradesQuery(symbol=symbol, start_time=since, limit=1000),
+        ):
+            with suppress(PermissionDenied):  # a key that may trade need not be allowed to read the account's fills
+                for item in await self._api.deliver(query, LOOK_UP):
+                    self.learn(item)
+            if record.is_placed:
+                return True
+        return False

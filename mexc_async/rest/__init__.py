@@ -1,0 +1,1 @@
+"""One REST call: credentials, signing, clock, retry."""

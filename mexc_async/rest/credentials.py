@@ -1,0 +1,80 @@
+"""The API key and its secret, held so that the secret cannot slip into a log, an error or a pickle."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mexc_async.errors import ConfigError, MissingCredentials
+from mexc_async.rest.signing import Signer
+
+DAY_MS: Final = 86_400_000
+OLD_DAYS: Final = 75
+"""From this age a key is warned about."""
+ENDS_DAYS: Final = 90
+"""MEXC ends a key without an IP list at this age (reference: `keys_and_accounts`)."""
+
+
+class Credentials:
+    """An API key, and the signer made from its secret.
+
+    The secret itself is not kept. `repr` and `str` show the key's first and last characters only. `created_ms` is when
+    the key was made, if that is known: a client warns when it grows old.
+    Raises MissingCredentials when a part is empty, ConfigError when one holds white space or is not ASCII.
+    """
+
+    __slots__ = ("api_key", "created_ms", "signer")
+
+    def __init__(self, api_key: str, api_secret: str, *, created_ms: int | None = None) -> None:
+        _check("API key", api_key)
+        _check("API secret", api_secret)
+        self.api_key = api_key
+        self.created_ms = created_ms
+        self.signer = Signer(api_secret.encode())
+
+    def age_days(self, now_ms: int) -> int | None:
+        """Whole days since it was made; None if that is not known."""
+        return None if self.created_ms is None else age_days(self.created_ms, now_ms)
+
+    @property
+    def masked_key(self) -> str:
+        """Enough of the key to tell it from others."""
+        return masked(self.api_key)
+
+    def __repr__(self) -> str:
+        return f"Credentials({self.masked_key})"
+
+    def __reduce__(self) -> str:
+        raise TypeError("Credentials are not pickled: a pickle would hold the secret")
+
+
+def masked(api_key: str) -> str:
+    """Enough of an access key to tell it from others."""
+    return f"{api_key[:5]}...{api_key[-2:]}" if len(api_key) > 11 else "***"
+
+
+def age_days(created_ms: int, now_ms: int) -> int:
+    """Whole days since a key was made."""
+    return max(now_ms - created_ms, 0) // DAY_MS
+
+
+def age_advice(days: int) -> str | None:
+    """What a key's age asks for; None while it is young."""
+    if days >= ENDS_DAYS:
+        return f"it is {days} days old: MEXC ends a key without an IP list after {ENDS_DAYS} days; rotate it now"
+    if days >= OLD_DAYS:
+        return f"it is {days} days old: rotate it before MEXC ends it after {ENDS_DAYS} days (a key without an IP list)"
+    return None
+
+
+def _check(name: str, text: str) -> None:
+    """Refuse what cannot be right; the message never repeats the text."""
+    if not isinstance(text, str):
+        raise ConfigError(f"the {name} must be text, not {type(text).__name__}")
+    if not text:
+        raise MissingCredentials(f"the {name} is empty")
+    if text != text.strip():
+        raise ConfigError(f"the {name} begins or ends with white space, as happens when it is pasted: remove it")
+    if any(char.isspace() for char in text):
+        raise ConfigError(f"the {name} has white space inside: copy it again in one piece")
+    if not text.isascii() or not text.isprintable():
+        raise ConfigError(f"the {name} holds characters that MEXC's keys never have: copy it again")

@@ -1,0 +1,170 @@
+"""Keeps the order lane warm: spare connections, pings before a host would close them, and addresses that are measured.
+
+A cold connection costs an order many times what a warm one does, and one that the host is about to close may cost it
+its answer. Pings go through the limits like everything else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from math import inf
+from time import monotonic
+
+from mexc_async.errors import ClientClosed, ConnectFailed, MexcError
+from mexc_async.rest.call import Options
+from mexc_async.rest.pipeline import Api
+from mexc_async.runtime.events import logger
+from mexc_async.runtime.tasks import Tasks
+from mexc_async.spot.market import Ping
+from mexc_async.transport.addresses import Address
+from mexc_async.transport.connection import Connection
+from mexc_async.transport.lane import Lane, Over
+
+PING_S = 15.0
+"""A connection that was not used for so long is pinged; hosts close idle ones after a minute or so."""
+TURN_S = 5.0
+MOST_ADDRESSES = 4
+"""Addresses to which a connection is held, so that one that fails is left at once."""
+_PING = Options(max_wait_s=5.0, timeout_s=2.0, repeat=False)
+MOST_SPENT = 0.5
+"""Of any budget that pings draw on; beyond that they wait: many accounts behind one address must not ping it away."""
+_PROOF = Options(max_wait_s=0.0, timeout_s=2.0, repeat=False)
+QUIET_S = 0.05
+"""A connection on which a refusal came is left alone for so long before a ping proves it: an answer that is repeated by
+a timer may come behind the answer to that ping."""
+FAR = 1.25
+"""An address whose round trip is so many times that of the nearest keeps one connection only."""
+
+
+class Upkeep:
+    """What opens, pings and closes the lane's connections beside its requests."""
+
+    def __init__(self, lane: Lane, api: Api, tasks: Tasks, most: int) -> None:
+        self.wanted = 0
+        """Connections that are kept open."""
+        self._lane = lane
+        self._api = api
+        self._tasks = tasks
+        self._most = most
+        self._stirred = asyncio.Event()
+        self._is_running = False
+        self._filling = asyncio.Lock()
+        lane.on_cold = self._on_cold
+        lane.on_slow = self._stirred.set
+
+    async def warm_up(self, count: int) -> None:
+        """Open so many connections, measure them, and keep them. Raises ConnectFailed if none can be opened."""
+        self.wanted = max(self.wanted, count)
+        self._start()
+        await self._fill()
+        await self._check(self._lane.idle())
+
+    def _on_cold(self) -> None:
+        """A request had to open a connection: so many are needed at a time."""
+        self.wanted = max(self.wanted, min(len(self._lane.connections) + 1, self._most))
+        self._start()
+
+    def _start(self) -> None:
+        if not self._is_running:
+            self._is_running = True
+            self._tasks.spawn(self._run())
+            self._tasks.spawn(self._prove_doubtful())
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(TURN_S):
+                    await self._stirred.wait()
+            except TimeoutError:
+                pass
+            self._stirred.clear()
+            try:
+                await self._turn()
+            except ClientClosed:
+                return
+            except MexcError as error:
+                logger.info("the order lane could not be kept warm: %s", error)
+
+    async def _turn(self) -> None:
+        self._shed()
+        await self._fill()
+        if not self._may_ping():
+            return  # a connection that its host closes meanwhile is replaced in the next turn
+        now = monotonic()
+        several = len({connection.address for connection in self._lane.connections}) > 1
+        await self._check(
+            [
+                connection
+                for connection in self._lane.idle()
+                if now - max(connection.used_at, connection.checked_at) > PING_S
+                or (several and connection.checked_at == -inf)
+            ]
+        )
+
+    def _shed(self) -> None:
+        """Close what is not needed: surplus, spares on far addresses, addresses that the name no longer stands for."""
+        lane, now = self._lane, monotonic()
+        surplus = len(lane.connections) - self.wanted
+        held = Counter(connection.address for connection in lane.connections)
+        nearest_s = min((address.round_trip_s for address in held), default=0.0)
+        for connection in lane.idle():
+            address = connection.address
+            is_far = address.round_trip_s > FAR * nearest_s + 0.001 and held[address] > 1
+            is_unused = surplus > 0 and now - connection.used_at > lane.config.keepalive_s and held[address] > 1
+            if is_far or is_unused or not lane.addresses.knows(address):
+                held[address] -= 1
+                surplus -= 1
+                connection.close()
+
+    async def _fill(self) -> None:
+        """Open what is missing: one connection to each address, the rest to the nearest."""
+        if self.wanted:
+            async with self._filling:  # what a turn opens must not be opened by a warm-up beside it
+                await self._open_missing(self._lane)
+
+    async def _open_missing(self, lane: Lane) -> None:
+        held = {connection.address for connection in lane.connections}
+        try:
+            known = (await lane.addresses.ranked())[:MOST_ADDRESSES]
+        except OSError as error:
+            raise ConnectFailed(f"no connection: {error}") from error
+        targets: list[Address | None] = []
+        if len(known) > 1:
+            targets += [address for address in known if address not in held and address.round_trip_s < inf]
+        targets += [None] * (self.wanted - len(lane.connections) - len(targets))
+        limit_s = lane.config.timeouts.connect_s
+        results = await asyncio.gather(*(lane.open(limit_s, target) for target in targets), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException) and (not lane.connections or not isinstance(result, MexcError)):
+                raise result
+
+    def _may_ping(self) -> bool:
+        spent = self._api.limiter.spent(Ping.route)
+        return spent is None or spent <= MOST_SPENT
+
+    async def _prove_doubtful(self) -> None:
+        while True:
+            self._tasks.spawn(self._prove(await self._lane.doubtful.get()))
+
+    async def _prove(self, connection: Connection) -> None:
+        """Free a connection once a ping shows that no other answer comes before that ping's; else close it."""
+        await asyncio.sleep(QUIET_S)
+        try:
+            if self._may_ping():
+                await self._api.ping(Over(self._lane, connection), _PROOF)
+        except MexcError as error:
+            logger.debug("a connection of the order lane could not be proven: %s", error)
+        finally:
+            if connection.is_held:
+                connection.close()
+                self._stirred.set()  # another is opened in its place
+
+    async def _check(self, connections: list[Connection]) -> None:
+        """Ping these connections, all at the same time; one that fails is closed by its failure."""
+        pings = [self._api.ping(Over(self._lane, connection), _PING) for connection in connections]
+        for result in await asyncio.gather(*pings, return_exceptions=True):
+            if isinstance(result, MexcError):
+                logger.debug("a ping over the order lane failed: %s", result)
+            elif isinstance(result, BaseException):
+                raise result

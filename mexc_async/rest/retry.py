@@ -1,0 +1,48 @@
+"""Whether a failed call is tried again, and after how long: a pure function of route, error and attempt.
+
+What changes anything is repeated only after a refusal that proves it was not accepted (700003, 429). Reads are
+repeated after faults of the connection and of the exchange, with growing, jittered pauses inside a time budget.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from mexc_async.errors import ConfigError, MexcError, RateLimited, TimestampRejected, TooManyRequests
+from mexc_async.schema.endpoint import Route
+
+
+class RetryPolicy(Struct, frozen=True):
+    """How long and how often."""
+
+    budget_s: float = 10.0
+    """No attempt starts later than this after the first; 0 switches repeating off."""
+    first_s: float = 0.1
+    longest_s: float = 2.0
+    after_429: int = 3
+    """Attempts, the first included, of a call that is refused for its rate."""
+
+    def __post_init__(self) -> None:
+        if not (self.budget_s >= 0 and 0 < self.first_s <= self.longest_s and self.after_429 >= 1):
+            raise ConfigError(f"{self!r}: budget_s >= 0, 0 < first_s <= longest_s and after_429 >= 1 are needed")
+
+    def delay(
+        self, route: Route, error: MexcError, attempt: int, elapsed_s: float, jitter: float, restamped: bool = False
+    ) -> float | None:
+        """Seconds to pause before the next attempt, or None to give up.
+
+        `attempt` counts from 1, `jitter` is a random number in [0, 1); `restamped` says that a refused time stamp has
+        led to an attempt already.
+        """
+        if self.budget_s == 0:
+            return None
+        if isinstance(error, TimestampRejected):
+            return None if restamped else 0.0
+        if isinstance(error, TooManyRequests):
+            # The limiter holds the next attempt back for Retry-After; no pause is needed here.
+            fits = elapsed_s + (error.retry_after_s or 0.0) <= self.budget_s
+            return 0.0 if fits and attempt < self.after_429 else None
+        if not route.safe or not error.retryable or isinstance(error, RateLimited):
+            return None
+        pause = min(self.first_s * 2.0 ** min(attempt - 1, 60), self.longest_s) * (0.5 + jitter / 2)
+        return pause if elapsed_s + pause <= self.budget_s else None

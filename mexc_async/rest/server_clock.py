@@ -1,0 +1,95 @@
+"""Keeps the exchange's time: measured on the first need, refreshed in the background, at once after a refusal."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from mexc_async.errors import ClientClosed, MexcError
+from mexc_async.rest.clock import ClockOffset, Sample
+from mexc_async.runtime.events import ClockFailed, ClockSynced, Hooks, logger
+from mexc_async.runtime.tasks import Tasks
+
+SAMPLES = 3
+"""Measurements at a time; the first may pay for a new connection, so the quickest counts."""
+REFRESH_S = 60.0
+RETRY_S = 5.0
+
+
+class ServerClock:
+    """The exchange's clock as far as it is known here."""
+
+    def __init__(self, sample: Callable[[], Awaitable[Sample]], hooks: Hooks, tasks: Tasks) -> None:
+        self._sample = sample
+        self._hooks = hooks
+        self._tasks = tasks
+        self.offset = ClockOffset(self._wall_ahead_ms())
+        """From the local monotonic clock."""
+        self._refreshing = False
+        self.is_synced = False
+        """Whether it was measured."""
+
+    @staticmethod
+    def _wall_ahead_ms() -> float:
+        return (time.time() - time.monotonic()) * 1000.0
+
+    def now_ms(self) -> int:
+        """The exchange's time; this machine's wall clock until it was measured."""
+        return int(time.monotonic() * 1000.0 + self.offset.offset_ms)  # as `server_ms`, at half the cost
+
+    def server_ms(self, local_s: float) -> int:
+        """The exchange's time at a moment of the local monotonic clock."""
+        return self.offset.server_ms(local_s)
+
+    @property
+    def offset_ms(self) -> float:
+        """The exchange's time minus this machine's wall clock."""
+        return self.offset.offset_ms - self._wall_ahead_ms()
+
+    @property
+    def error_ms(self) -> float | None:
+        """Bound of the error: half of the quickest round trip; None before the first measurement."""
+        return self.offset.error_ms
+
+    async def ensure(self) -> None:
+        """Measure if that was never done. Raises what the measurement raised."""
+        if not self.is_synced:
+            await self.sync()
+
+    async def sync(self, *, forget: bool = False) -> None:
+        """Measure now; callers at the same time share one measurement. `forget` drops what was known before."""
+        if forget:
+            self.offset.forget()
+        await self._tasks.shared("clock", self._measure)
+
+    async def _measure(self) -> None:
+        for taken in range(SAMPLES):
+            try:
+                self.offset.add(await self._sample())
+                self.is_synced = True
+            except MexcError:
+                if taken == 0:
+                    raise
+                break
+        if self._hooks:
+            self._hooks.emit(ClockSynced(self.offset_ms, self.error_ms or 0.0))
+
+    def start(self) -> None:
+        """Refresh in the background from now on."""
+        if not self._refreshing:
+            self._refreshing = True
+            self._tasks.spawn(self._refresh())
+
+    async def _refresh(self) -> None:
+        while True:
+            try:
+                await self.sync()
+            except ClientClosed:
+                return
+            except MexcError as error:
+                logger.warning("the exchange's clock could not be measured: %s", error)
+                self._hooks.emit(ClockFailed(error))
+                await asyncio.sleep(RETRY_S)
+            else:
+                await asyncio.sleep(REFRESH_S)

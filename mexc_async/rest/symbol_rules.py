@@ -1,0 +1,81 @@
+"""The symbols' rules, loaded once and refreshed when they have aged."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from math import inf
+
+from mexc_async.errors import ConfigError, InvalidRequest, MexcError
+from mexc_async.runtime.events import logger
+from mexc_async.runtime.tasks import Tasks
+from mexc_async.spot.models import ExchangeInfo
+from mexc_async.spot.rules import SymbolRules
+
+MAX_AGE_S = 3600.0
+"""Older rules are still used, while newer ones are fetched."""
+RELOAD_S = 60.0
+"""A symbol that is not known makes the rules load again, but not more often than this."""
+
+
+class RuleBook:
+    """`mexc.rules("BTCUSDT")` after `await mexc.load_rules()` or the first order."""
+
+    def __init__(self, fetch: Callable[[], Awaitable[ExchangeInfo]], tasks: Tasks) -> None:
+        self._fetch = fetch
+        self._tasks = tasks
+        self._rules: dict[str, SymbolRules] = {}
+        self._loaded_at: float | None = None
+        self._tried_at = -inf
+        self._refreshing: asyncio.Task[None] | None = None
+
+    @property
+    def age_s(self) -> float | None:
+        """Seconds since the rules were loaded; None before."""
+        return None if self._loaded_at is None else time.monotonic() - self._loaded_at
+
+    @property
+    def symbols(self) -> list[str]:
+        """Every symbol that has rules."""
+        return list(self._rules)
+
+    def __call__(self, symbol: str) -> SymbolRules:
+        """The rules of a symbol. Raises ConfigError before they are loaded, InvalidRequest for an unknown symbol."""
+        if self._loaded_at is None:
+            raise ConfigError("the symbols' rules are not loaded yet: await mexc.load_rules() first")
+        try:
+            return self._rules[symbol]
+        except KeyError:
+            raise InvalidRequest(f"symbol {symbol!r} is not one of the exchange's {len(self._rules)}") from None
+
+    async def load(self) -> None:
+        """Load the rules of every symbol; callers at the same time share one request."""
+        await self._tasks.shared("rules", self._load)
+
+    async def _load(self) -> None:
+        self._tried_at = time.monotonic()
+        info = await self._fetch()
+        self._rules = {symbol.symbol: SymbolRules(symbol) for symbol in info.symbols}
+        self._loaded_at = time.monotonic()
+
+    def fresh(self, symbol: str) -> SymbolRules | None:
+        """The rules of a symbol if they are at hand and not old: what `find` would return at once."""
+        loaded_at = self._loaded_at
+        return self._rules.get(symbol) if loaded_at is not None and time.monotonic() - loaded_at < MAX_AGE_S else None
+
+    async def find(self, symbol: str) -> SymbolRules:
+        """The rules of a symbol, loading them when needed. Raises InvalidRequest if the exchange has no such symbol."""
+        age = self.age_s
+        since_try_s = time.monotonic() - self._tried_at
+        if age is None or (symbol not in self._rules and since_try_s > RELOAD_S):
+            await self.load()
+        elif age > MAX_AGE_S and (self._refreshing is None or self._refreshing.done()):
+            self._refreshing = self._tasks.spawn(self._refresh())
+        return self(symbol)
+
+    async def _refresh(self) -> None:
+        try:
+            await self.load()
+        except MexcError as error:
+            logger.warning("the symbols' rules could not be refreshed: %s", error)

@@ -1,0 +1,57 @@
+"""How calls of one route leave, and what is on the wire of a signed one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from mexc_async.limits.gate import Gate
+from mexc_async.rest.call import Call, Options, body_of, query_of, window_ms
+from mexc_async.rest.credentials import Credentials
+from mexc_async.schema.endpoint import Route
+from mexc_async.spot.trading import NewOrder
+from mexc_async.transport.pool import Transport
+
+
+class Way(Struct, frozen=True):
+    """How calls of one route leave, if this client may send them: looked up once."""
+
+    route: Route
+    is_private: bool
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    is_signed: bool
+    transport: Transport
+    gate: Gate
+
+
+class Ahead(Struct, frozen=True):
+    """An order that was signed before it is sent."""
+
+    order: NewOrder
+    recv_window_ms: int | None
+    credentials: Credentials
+    stamped_ms: int
+    target: str
+
+    def __repr__(self) -> str:
+        return f"<signed at {self.stamped_ms}: {self.order.new_client_order_id}>"  # and no signature
+
+    def fits(self, call: Call, options: Options, credentials: Credentials, now_ms: int) -> bool:
+        """Whether it is this call, signed as it would be now, and fresh enough."""
+        return (
+            self.order is call.given
+            and self.credentials is credentials
+            and self.recv_window_ms == options.recv_window_ms
+            and 0 <= now_ms - self.stamped_ms < 0.8 * window_ms(options)  # the rest is for its way to the exchange
+        )
+
+
+def signed(call: Call, options: Options, credentials: Credentials, way: Way, stamped_ms: int) -> str:
+    """Path and query, signed over exactly these bytes and, right behind them, the body."""
+    query = query_of(call, options.recv_window_ms, stamped_ms)
+    if not way.route.json_body:
+        return credentials.signer.signed(way.path, query)
+    return f"{way.path}?{query}&signature={credentials.signer.sign(query.encode() + body_of(call))}"

@@ -1,0 +1,128 @@
+"""Watches for activity that is not this client's own: reports it by event and warning, and may halt orders."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from math import inf
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from mexc_async.call_log.anomalies import FACTOR, UNSPENT, CallCounts, Strangers
+from mexc_async.errors import ConfigError
+from mexc_async.orders.execution import OrderDesk
+from mexc_async.orders.from_spot import Told, ids_of
+from mexc_async.runtime.events import UnusualActivity, logger
+from mexc_async.schema.endpoint import Route
+from mexc_async.spot.models import Order
+from mexc_async.spot.push_models import FillPush, OrderPush
+
+JUDGE_S = 1.0
+"""Between looks at orders that seem not to be this client's: another call may be about to tell that they are."""
+COUNT_S = 60.0
+"""Between looks at the number of calls."""
+QUIET_S = 60.0
+"""A refusal for the rate comes seldom alone; one report in so long is enough."""
+
+
+class AlarmSettings(Struct, frozen=True):
+    """What counts as unusual, and whether it stops trading."""
+
+    known_prefixes: tuple[str, ...] = ()
+    """What client order ids of other clients of this account begin with, so that theirs are no strangers."""
+    factor: float = FACTOR
+    """An hour with more than so many times the usual calls of an endpoint is reported."""
+    halt: bool = False
+    """Whether orders are refused after a report; cancels go on."""
+
+    def __post_init__(self) -> None:
+        known = self.known_prefixes
+        if not isinstance(known, tuple) or not all(isinstance(prefix, str) and prefix for prefix in known):
+            raise ConfigError(f"known_prefixes {known!r} must be a tuple of texts that are not empty")
+        if not (isinstance(self.factor, int | float) and 1 <= self.factor < inf):
+            raise ConfigError(f"factor {self.factor!r} must be a number of at least 1")
+
+
+class Alarms:
+    """The watch of one client."""
+
+    def __init__(self, settings: AlarmSettings, desk: OrderDesk, halt: Callable[[str], None]) -> None:
+        self._halt = halt if settings.halt else None
+        self._desk = desk
+        self._api = desk.api
+        self._strangers = Strangers(settings.known_prefixes)
+        self._counts = CallCounts(settings.factor)
+        self._timer: asyncio.TimerHandle | None = None
+        self._refused_at = -inf
+        self._is_started = False
+        desk.ledger.on_stranger = self._see
+        desk.api.on_rate_refused = self._refused
+
+    def start(self) -> None:
+        """Count calls from now on; idempotent."""
+        if not self._is_started:
+            self._is_started = True
+            self._api.tasks.spawn(self._count())
+
+    def close(self) -> None:
+        """The client is closed; idempotent."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    # Orders of somebody else
+
+    def _see(self, told: Told) -> None:
+        """Something told of an order that the tracker does not know."""
+        if isinstance(told, OrderPush | FillPush) or (isinstance(told, Order) and told.status.is_open):
+            order_id, name = ids_of(told)
+            if name is not None and self._desk.ids.makes(name):
+                return  # of this client before it was started anew
+            symbol = told.symbol if isinstance(told, Order) else ""
+            if self._strangers.see(order_id, name or "", symbol, time.monotonic()) and self._timer is None:
+                self._timer = asyncio.get_running_loop().call_later(JUDGE_S, self._judge)
+
+    def _judge(self) -> None:
+        self._timer = None
+        table = self._desk.ledger.table
+        is_waiting = any(record.order_id is None for record in table.live())
+        for one in self._strangers.judge(time.monotonic(), table.knows, is_waiting):
+            name, where = one.client_order_id or None, f" of {one.symbol}" if one.symbol else ""
+            known = f"client order id {name}" if name else "no client order id"
+            text = f"order {one.order_id}{where} ({known}) was not placed by this client"
+            self._raise(UnusualActivity("foreign_order", text, one.order_id, name, one.symbol or None))
+        if self._strangers.is_waiting and not self._api.is_closed:
+            self._timer = asyncio.get_running_loop().call_later(JUDGE_S, self._judge)
+
+    # Calls
+
+    async def _count(self) -> None:
+        while True:
+            totals = {use.endpoint: use.requests for use in self._api.limiter.report().endpoints}
+            for one in self._counts.add(totals, self._api.clock.now_ms()):
+                text = f"{one.calls} calls of {one.endpoint} this hour, where {one.median:g} are usual"
+                self._raise(UnusualActivity("call_rate", text))
+            await asyncio.sleep(COUNT_S)
+
+    def _refused(self, route: Route, status: int) -> None:
+        """The exchange refused a call for its rate."""
+        now, spent = time.monotonic(), self._api.limiter.spent(route)
+        if spent is None or spent > UNSPENT or now - self._refused_at < QUIET_S:
+            return
+        self._refused_at = now
+        text = (
+            f"HTTP {status} on {route.method} {route.path} although only {spent:.0%} of the own budget was spent: "
+            "somebody else uses the key or the address"
+        )
+        self._raise(UnusualActivity("foreign_429", text))
+
+    def _raise(self, event: UnusualActivity) -> None:
+        if self._halt is not None:
+            self._halt(event.text)
+            event = replace(event, is_halted=True)
+        logger.warning("unusual activity: %s%s", event.text, "; orders are halted" if event.is_halted else "")
+        if self._api.journal is not None:
+            self._api.journal.unusual(event.rule, event.text, event.client_order_id, event.order_id, event.symbol)
+        self._api.hooks.emit(event)

@@ -1,0 +1,410 @@
+"""What a client's orders put at stake: what is open, what was bought or sold net, and what the day brought.
+
+Fed with the records of orders: of each, only what differs from the last time is taken in, so that it does not matter
+how often and in what order something is told. Sums of what is open are exact: with every order final they are zero,
+not nearly zero. Amounts of different quote assets are never added. Nothing here reads a clock; "now" comes in.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from decimal import Context, Decimal
+from itertools import islice
+from math import inf
+
+from msgspec import Struct
+
+from mexc_async.orders.record import NO_FILLS, ZERO, OrderFill, OrderRecord
+
+MAX_FINISHED = 10_000
+"""Finished orders whose late fills are still taken in; as many as the order table keeps."""
+_EXACT = Context(prec=400)  # products of 40 digits each, added over every scale that an amount may have
+_RATIO = Context(prec=40)
+# Operators, `-x` and `abs(x)` among them, would round to whatever precision the caller works with.
+_add, _subtract, _multiply, _divide = _EXACT.add, _EXACT.subtract, _EXACT.multiply, _RATIO.divide
+
+
+class Assets(Struct, frozen=True, gc=False):
+    """What a symbol trades."""
+
+    base: str
+    quote: str
+    fee_rate: Decimal
+    """The symbol's full fee, as a ratio: what a fee that was paid in a third asset counts at."""
+
+
+class SymbolStake(Struct, frozen=True):
+    """One symbol's share of an `ExposureReport`; what the fields mean is said at `SymbolExposure`."""
+
+    symbol: str
+    quote: str
+    open_orders: int
+    open_buys: Decimal
+    open_sells: Decimal
+    position: Decimal
+    cost: Decimal
+    notional: Decimal
+    result: Decimal
+
+
+class ExposureReport(Struct, frozen=True):
+    """What a client's orders put at stake, since the guard began to count."""
+
+    open_orders: int
+    """Orders that are not final, those on their way and those in doubt among them."""
+    notional: dict[str, Decimal]
+    """Most that can be at stake, by quote asset."""
+    result: dict[str, Decimal]
+    """Gain of the UTC day, realised and not, fees taken off, by quote asset; negative for a loss."""
+    symbols: dict[str, SymbolStake]
+
+
+class QuoteSum:
+    """What the symbols of one quote asset come to."""
+
+    __slots__ = ("notional", "result")
+
+    def __init__(self) -> None:
+        self.notional = ZERO
+        """Sum of the symbols' `notional`."""
+        self.result = ZERO
+        """Sum of the symbols' `result`."""
+
+
+class SymbolExposure:
+    """One symbol's share."""
+
+    __slots__ = (
+        "assets", "buy_quantity", "cash", "cost", "day_base", "held", "mark", "marked_s", "notional", "open_buys",
+        "open_orders", "open_sells", "position", "result", "sell_quantity", "sum", "symbol",
+    )  # fmt: skip
+
+    def __init__(self, symbol: str, assets: Assets, sum: QuoteSum) -> None:
+        self.symbol = symbol
+        self.assets = assets
+        self.sum = sum
+        self.open_orders = 0
+        """Orders that are not final, those on their way and those in doubt among them."""
+        self.open_buys = ZERO
+        """What is left of open buys, in quote at their prices."""
+        self.buy_quantity = ZERO
+        """The same in base."""
+        self.open_sells = ZERO
+        self.sell_quantity = ZERO
+        self.position = ZERO
+        """Bought minus sold, in base; negative after selling what was there before."""
+        self.cost = ZERO
+        """What the position cost by average price, in quote; negative for what was sold."""
+        self.cash = ZERO
+        """Quote received minus quote paid, fees taken off."""
+        self.day_base = ZERO
+        """`cash` and `cost` when the day began."""
+        self.mark: Decimal | None = None
+        """The price that the position is valued at."""
+        self.marked_s = -inf
+        """When that was known, monotonic."""
+        self.held = ZERO
+        """The position's value by it."""
+        self.notional = ZERO
+        """What is `at_stake` at present."""
+        self.result = ZERO
+        """Gain of the day, realised and not, in quote."""
+
+    def at_stake(self, buys: Decimal, bought: Decimal, sells: Decimal, sold: Decimal) -> Decimal:
+        """Most that can be at stake, in quote, with so much open: notional and quantity of buys, and of sells.
+
+        The greater of two: the position at cost if every open buy fills and no sell, or if every sell fills and no buy.
+        What only closes a position adds nothing.
+        """
+        position = self.position
+        if not position:
+            return buys if buys > sells else sells
+        if position > 0:
+            long, short = _add(self.cost, buys), _beyond(sells, sold, position)
+        else:
+            long, short = _beyond(buys, bought, position.copy_abs()), _subtract(sells, self.cost)
+        return max(long, short, ZERO)
+
+    def with_one_more(self, is_buy: bool, notional: Decimal, quantity: Decimal) -> tuple[Decimal, Decimal, Decimal]:
+        """Its side's open notional and quantity with one more order (or less, by negative amounts), and `at_stake`."""
+        if is_buy:
+            open_notional, open_quantity = _add(self.open_buys, notional), _add(self.buy_quantity, quantity)
+            at_stake = self.at_stake(open_notional, open_quantity, self.open_sells, self.sell_quantity)
+        else:
+            open_notional, open_quantity = _add(self.open_sells, notional), _add(self.sell_quantity, quantity)
+            at_stake = self.at_stake(self.open_buys, self.buy_quantity, open_notional, open_quantity)
+        return open_notional, open_quantity, at_stake
+
+    def closes(self, is_buy: bool, quantity: Decimal) -> bool:
+        """Whether an order only brings the position nearer to nothing, together with those open on its side."""
+        if is_buy:
+            return _add(_add(self.buy_quantity, quantity), self.position) <= 0
+        return _add(self.sell_quantity, quantity) <= self.position
+
+    def fill(self, is_buy: bool, quantity: Decimal, value: Decimal) -> None:
+        """Move the position and its cost. A quantity of zero corrects the value of earlier fills."""
+        self.cash = _subtract(self.cash, value) if is_buy else _add(self.cash, value)
+        position = self.position
+        if not position or (position > 0) is is_buy:
+            if position or quantity:
+                self.cost = _add(self.cost, value) if is_buy else _subtract(self.cost, value)
+        elif quantity < (size := position.copy_abs()):
+            self.cost = _RATIO.subtract(self.cost, _divide(_multiply(self.cost, quantity), size))
+        else:
+            over = _divide(_multiply(value, _subtract(quantity, size)), quantity)
+            self.cost = over if is_buy else over.copy_negate()
+        self.position = _add(position, quantity) if is_buy else _subtract(position, quantity)
+
+    def charge(self, fee: Decimal, asset: str, value: Decimal) -> None:
+        """Take off the fee of a fill of this value."""
+        if asset == self.assets.quote:
+            self.cash = _subtract(self.cash, fee)
+        elif asset == self.assets.base:
+            self.position = _subtract(self.position, fee)
+        else:  # such as MX, at a discount: its price is not known here, the full fee is the most that it can be worth
+            self.cash = _subtract(self.cash, _multiply(value, self.assets.fee_rate))
+
+
+def _beyond(notional: Decimal, quantity: Decimal, closing: Decimal) -> Decimal:
+    """What orders come to after the first `closing` of their quantity, at their average price."""
+    if quantity <= closing:
+        return ZERO
+    return _divide(_multiply(notional, _subtract(quantity, closing)), quantity)
+
+
+class Stake(Struct, gc=False):
+    """What one more order would come to, and would make of what is there."""
+
+    price: Decimal | None
+    """What its open rest is valued at, if that is known."""
+    notional: Decimal
+    """Its own value, in quote."""
+    quantity: Decimal
+    """In base; 0 while that is not known."""
+    open_notional: Decimal
+    """Of all open orders on its side of the symbol."""
+    open_quantity: Decimal
+    at_stake: Decimal
+    """In the symbol."""
+    total: Decimal
+    """In all symbols of the quote asset."""
+
+
+class _Entry(Struct, gc=False):  # thousands may be kept: they are no work for the garbage collector
+    """What was taken in of one order."""
+
+    of: SymbolExposure
+    is_buy: bool
+    price: Decimal | None
+    """What its open rest is valued at."""
+    notional: Decimal = ZERO
+    quantity: Decimal = ZERO
+    """Both of its open rest."""
+    is_open: bool = True
+    revision: int = 0
+    filled: Decimal = ZERO
+    value: Decimal = ZERO
+    """Of what is filled."""
+    fills: int = 0
+    """How many were charged for."""
+    charged: Mapping[str, OrderFill] = NO_FILLS
+    """They are the first of these."""
+    since_ms: int = 0
+    """Fills before are not charged for."""
+
+    def value_of(self, record: OrderRecord, filled: Decimal) -> Decimal:
+        """What was filled, in quote; by the order's price while only the quantity was told."""
+        return record.filled_quote_quantity or _multiply(filled, self.price or ZERO)
+
+    def rest_of(self, record: OrderRecord) -> tuple[Decimal, Decimal]:
+        """Notional and quantity of what can still fill."""
+        if record.quantity is not None:
+            quantity = max(_subtract(record.quantity, self.filled), ZERO)
+            return (_multiply(quantity, self.price) if self.price is not None else ZERO), quantity
+        notional = max(_subtract(record.quote_quantity or ZERO, self.value), ZERO)
+        return notional, (_divide(notional, self.price) if self.price else ZERO)
+
+
+class Exposure:
+    """What all orders of a client come to."""
+
+    def __init__(self, max_finished: int = MAX_FINISHED) -> None:
+        self.symbols: dict[str, SymbolExposure] = {}
+        self.open_orders = 0
+        """Orders that are not final."""
+        self.sums: dict[str, QuoteSum] = {}
+        """By quote asset."""
+        self._entries: dict[OrderRecord, _Entry] = {}
+        self._finished: OrderedDict[OrderRecord, None] = OrderedDict()
+        self._max_finished = max_finished
+
+    def of(self, symbol: str, assets: Assets) -> SymbolExposure:
+        """A symbol's share; all zero at first."""
+        one = self.symbols.get(symbol)
+        if one is None:
+            total = self.sums.setdefault(assets.quote, QuoteSum())
+            one = self.symbols[symbol] = SymbolExposure(symbol, assets, total)
+        return one
+
+    def stake(
+        self, one: SymbolExposure, is_buy: bool, price: Decimal | None, notional: Decimal, quantity: Decimal
+    ) -> Stake:
+        """What one more order would make of everything."""
+        open_notional, open_quantity, at_stake = one.with_one_more(is_buy, notional, quantity)
+        total = one.sum.notional
+        if at_stake != one.notional:
+            total = _add(_subtract(total, one.notional), at_stake)
+        return Stake(price, notional, quantity, open_notional, open_quantity, at_stake, total)
+
+    def open(self, record: OrderRecord, one: SymbolExposure, stake: Stake) -> None:
+        """Take in an order that is about to be sent; `stake` is of this very moment."""
+        is_buy = record.side == "BUY"
+        self._entries[record] = _Entry(one, is_buy, stake.price, stake.notional, stake.quantity)
+        one.open_orders += 1
+        self.open_orders += 1
+        if is_buy:
+            one.open_buys, one.buy_quantity = stake.open_notional, stake.open_quantity
+        else:
+            one.open_sells, one.sell_quantity = stake.open_notional, stake.open_quantity
+        one.notional = stake.at_stake
+        one.sum.notional = stake.total
+
+    def take_in(self, record: OrderRecord, one: SymbolExposure, since_ms: int) -> None:
+        """Take in an order that stands already; what it has filled before `since_ms` does not count."""
+        entry = self._entries[record] = _Entry(one, record.side == "BUY", record.price)
+        entry.since_ms = since_ms
+        entry.revision = record.revision
+        entry.charged = record.fills_by_id
+        entry.fills = len(entry.charged)
+        entry.filled = record.filled_quantity
+        entry.value = entry.value_of(record, entry.filled)
+        one.open_orders += 1
+        self.open_orders += 1
+        self._set_rest(entry, *entry.rest_of(record))
+        self._sum_up_notional(one)
+
+    def revision_of(self, record: OrderRecord) -> int | None:
+        """What was taken in last of an order; None if it never was, or ended long ago."""
+        entry = self._entries.get(record)
+        return None if entry is None else entry.revision
+
+    def note(self, record: OrderRecord, now_s: float) -> None:
+        """Take in what is new about an order that was taken in."""
+        entry = self._entries[record]
+        entry.revision = record.revision
+        one = entry.of
+        is_open = not record.is_final
+        filled = record.filled_quantity
+        value = entry.value_of(record, filled)
+        is_moved = filled != entry.filled or value != entry.value
+        if is_moved:
+            quantity, worth = _subtract(filled, entry.filled), _subtract(value, entry.value)
+            one.fill(entry.is_buy, quantity, worth)
+            if quantity:
+                one.mark, one.marked_s = _divide(worth, quantity), now_s
+            entry.filled, entry.value = filled, value
+        fills = record.fills_by_id
+        if len(fills) > entry.fills or fills is not entry.charged:
+            self._charge(record, entry)
+            is_moved = True
+        if is_open is not entry.is_open:
+            self._count(record, entry, is_open)
+        if is_open:
+            self._set_rest(entry, *entry.rest_of(record))
+        elif entry.notional or entry.quantity:
+            self._set_rest(entry, ZERO, ZERO)
+        self._sum_up_notional(one)
+        if is_moved:
+            self._sum_up_result(one)
+
+    def _charge(self, record: OrderRecord, entry: _Entry) -> None:
+        fills = record.fills_by_id
+        if fills is not entry.charged:  # its first, or those that it had were another order's
+            for fill in islice(entry.charged.values(), entry.fills):
+                if fill.fee and fill.time >= entry.since_ms:
+                    entry.of.charge(fill.fee.copy_negate(), fill.fee_asset, fill.quote_quantity.copy_negate())
+            entry.charged, entry.fills = fills, 0
+        for fill in islice(fills.values(), entry.fills, None):
+            if fill.fee and fill.time >= entry.since_ms:
+                entry.of.charge(fill.fee, fill.fee_asset, fill.quote_quantity)
+        entry.fills = len(fills)
+
+    def _count(self, record: OrderRecord, entry: _Entry, is_open: bool) -> None:
+        """Count an order among the open ones again, or no longer."""
+        entry.is_open = is_open
+        step = 1 if is_open else -1
+        entry.of.open_orders += step
+        self.open_orders += step
+        if is_open:  # what was taken for refused may turn out to stand
+            self._finished.pop(record, None)
+            return
+        self._finished[record] = None
+        if len(self._finished) > self._max_finished:
+            oldest, _ = self._finished.popitem(last=False)
+            del self._entries[oldest]
+
+    def _set_rest(self, entry: _Entry, notional: Decimal, quantity: Decimal) -> None:
+        one = entry.of
+        more, longer = _subtract(notional, entry.notional), _subtract(quantity, entry.quantity)
+        if entry.is_buy:
+            one.open_buys, one.buy_quantity = _add(one.open_buys, more), _add(one.buy_quantity, longer)
+        else:
+            one.open_sells, one.sell_quantity = _add(one.open_sells, more), _add(one.sell_quantity, longer)
+        entry.notional, entry.quantity = notional, quantity
+
+    def _sum_up_notional(self, one: SymbolExposure) -> None:
+        """Bring the sum over all symbols up to date with one of them."""
+        notional = one.at_stake(one.open_buys, one.buy_quantity, one.open_sells, one.sell_quantity)
+        if notional != one.notional:
+            one.sum.notional = _add(one.sum.notional, _subtract(notional, one.notional))
+            one.notional = notional
+
+    def _sum_up_result(self, one: SymbolExposure) -> None:
+        one.held = _multiply(one.position, one.mark) if one.mark is not None else one.cost
+        result = _subtract(_add(one.cash, one.held), one.day_base)
+        if result != one.result:
+            one.sum.result = _add(one.sum.result, _subtract(result, one.result))
+            one.result = result
+
+    def rest(self, record: OrderRecord | None) -> tuple[Decimal, Decimal]:
+        """Notional and quantity that an order counts as open."""
+        entry = None if record is None else self._entries.get(record)
+        return (ZERO, ZERO) if entry is None else (entry.notional, entry.quantity)
+
+    def value(self, one: SymbolExposure, mark: Decimal, now_s: float) -> None:
+        """Value a position by a price of now."""
+        one.marked_s = now_s
+        if mark != one.mark:
+            one.mark = mark
+            self._sum_up_result(one)
+
+    def held(self) -> list[SymbolExposure]:
+        """Symbols with a position."""
+        return [one for one in self.symbols.values() if one.position]
+
+    def report(self) -> ExposureReport:
+        """All of it, as it is now."""
+        stakes = {
+            name: SymbolStake(
+                symbol=name,
+                quote=one.assets.quote,
+                open_orders=one.open_orders,
+                open_buys=one.open_buys,
+                open_sells=one.open_sells,
+                position=one.position,
+                cost=one.cost,
+                notional=one.notional,
+                result=one.result,
+            )
+            for name, one in self.symbols.items()
+        }
+        notional = {quote: total.notional for quote, total in self.sums.items()}
+        result = {quote: total.result for quote, total in self.sums.items()}
+        return ExposureReport(self.open_orders, notional, result, stakes)
+
+    def start_day(self) -> None:
+        """A day begins: what is held goes on at its cost, so that a loss not yet realised counts in the new day too."""
+        for one in self.symbols.values():
+            one.day_base = _add(one.cash, one.cost)
+            self._sum_up_result(one)

@@ -1,0 +1,300 @@
+"""Holds one order against a pre-trade guard's limits.
+
+Nothing here reads a clock, a book of its own or the symbol's rules: all of that comes in with the order.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from decimal import Context, Decimal
+from typing import NoReturn, Protocol
+
+from mexc_async.books.book import OrderBook
+from mexc_async.errors import GuardRefused
+from mexc_async.orders.record import ZERO, OrderRecord
+from mexc_async.risk.exposure import Exposure, Stake, SymbolExposure
+from mexc_async.risk.risk_limits import GuardLimits
+
+STALE_S = 10.0
+"""How old the price may be that a position is valued at."""
+VALUES = ("max_order_notional", "max_symbol_notional", "max_total_notional")
+"""Limits for which orders have to be valued."""
+INFINITE = Decimal("Infinity")
+_EXACT = Context(prec=400)
+_RATIO = Context(prec=40)
+_SHORT = Context(prec=12)
+_ONE, _HUNDRED = Decimal(1), Decimal(100)
+
+
+class Terms(Protocol):
+    """What describes an order."""
+
+    @property
+    def symbol(self) -> str:
+        """Such as BTCUSDT."""
+
+    @property
+    def side(self) -> str:
+        """BUY or SELL."""
+
+    @property
+    def type(self) -> str:
+        """MEXC's order type."""
+
+    @property
+    def quantity(self) -> Decimal | None:
+        """In base; None for a market order sized in quote."""
+
+    @property
+    def quote_order_qty(self) -> Decimal | None:
+        """In quote."""
+
+    @property
+    def price(self) -> Decimal | None:
+        """None for a market order."""
+
+
+class _Bounds:
+    """What the limits come to for one symbol, and what the collar allows by the present state of its book."""
+
+    __slots__ = ("at_stake", "book", "floor", "high", "lacks", "low", "mid", "order", "total", "version")
+
+    def __init__(self, limits: GuardLimits, quote: str) -> None:
+        self.lacks: str | None = None
+        """A limit that names no amount for the quote asset."""
+        self.order, self.at_stake, self.total, loss = (
+            self._amount(name, getattr(limits, name), quote) for name in (*VALUES, "max_daily_loss")
+        )
+        self.floor = loss.copy_negate()
+        """The day's result at which only closing orders pass."""
+        self.book: OrderBook | None = None
+        self.version = 0
+        self.mid: Decimal | None = None
+        """Of the book; None while it lacks a side."""
+        self.low, self.high = INFINITE, INFINITE.copy_negate()
+
+    def _amount(self, name: str, amounts: dict[str, Decimal] | None, quote: str) -> Decimal:
+        if amounts is None:
+            return INFINITE
+        if quote not in amounts:
+            self.lacks = self.lacks or name
+        return amounts.get(quote, ZERO)
+
+    def follow(self, book: OrderBook, collar: Decimal | None) -> None:
+        """Work out anew what a book that has changed allows."""
+        self.book, self.version = book, book.version
+        self.mid = mid = book.mid
+        self.low, self.high = INFINITE, INFINITE.copy_negate()
+        if mid is not None and collar is not None:
+            self.low = _EXACT.multiply(mid, _EXACT.subtract(_ONE, collar))
+            self.high = _EXACT.multiply(mid, _EXACT.add(_ONE, collar))
+
+
+class PreTradeGuard:
+    """Holds orders against the limits and against what is at stake already."""
+
+    def __init__(self) -> None:
+        self.limits = GuardLimits()
+        self.exposure = Exposure()
+        self.lacking: dict[str, str] = {}
+        """By symbol, why no book of it is in step, where that is known."""
+        self._sent: deque[float] = deque(maxlen=0)
+        """When the last orders were let go, as many as may be in a second."""
+        self._stale: dict[str, str] = {}
+        """By quote asset, a symbol whose position cannot be valued."""
+        self._values_by: str | None = None
+        self._counts = False
+        """Whether orders are counted, open ones or those of a second."""
+        self._bounds: dict[str, _Bounds] = {}
+
+    def set(self, limits: GuardLimits) -> None:
+        """Put limits in force."""
+        self.limits = limits
+        self._sent = deque(self._sent, limits.max_orders_per_s or 0)
+        self._values_by = next((name for name in VALUES if getattr(limits, name) is not None), None)
+        self._counts = limits.max_open_orders is not None or limits.max_orders_per_s is not None
+        self._bounds.clear()
+
+    def check_symbol(self, order: Terms) -> None:
+        """Raise GuardRefused for what may not be traded."""
+        symbols = self.limits.symbols
+        if symbols is not None and order.symbol not in symbols:
+            raise GuardRefused.of("symbols", f"{order.symbol} is not one of {', '.join(sorted(symbols))}")
+
+    def sent(self, now_s: float) -> None:
+        """An order that passed was let go."""
+        self._sent.append(now_s)
+
+    def value(self, price_of: Callable[[str], Decimal | None], now_s: float) -> None:
+        """Value every position anew, by the middle of its book where that is in step."""
+        self._stale.clear()
+        for one in self.exposure.held():
+            price = price_of(one.symbol)
+            if price is not None:
+                self.exposure.value(one, price, now_s)
+            elif now_s - one.marked_s > STALE_S:
+                self._stale[one.assets.quote] = one.symbol
+
+    def check(
+        self,
+        order: Terms,
+        one: SymbolExposure,
+        book: OrderBook | None,
+        now_s: float,
+        instead_of: OrderRecord | None = None,
+    ) -> Stake:
+        """Refuse an order that breaks a limit; otherwise return what it comes to, to be opened with at once.
+
+        Args:
+            order: the order, its price and quantity rounded already.
+            one: its symbol's share of `exposure`.
+            book: the live book; None while it is not in step.
+            now_s: monotonic.
+            instead_of: an order on the same side that goes before this one is placed.
+
+        Raises GuardRefused naming the rule and the numbers.
+        """
+        limits, symbol = self.limits, order.symbol
+        if limits.symbols is not None and symbol not in limits.symbols:
+            self.check_symbol(order)
+        if self._counts:
+            self._check_counts(now_s, instead_of)
+        bounds = self._bounds.get(symbol)
+        if bounds is None:
+            bounds = self._bounds[symbol] = _Bounds(limits, one.assets.quote)
+        if book is not None and (bounds.version != book.version or bounds.book is not book):
+            bounds.follow(book, limits.collar)
+        is_buy = order.side == "BUY"
+        price, quantity = order.price, order.quantity
+        if price is None:
+            price = self._market_price(order, is_buy, book, bounds)
+        else:
+            if limits.collar is not None and (book is None or not bounds.low <= price <= bounds.high):
+                self._hold(order, is_buy, price, book, bounds)
+            if not is_buy and book is not None and bounds.mid is not None and price < bounds.mid:
+                best = book.best_bid
+                price = price if best is None else max(price, best.price)  # that is what it sells at
+        if quantity is not None:
+            notional = ZERO if price is None else _EXACT.multiply(quantity, price)
+        else:
+            notional = order.quote_order_qty or ZERO
+            quantity = _RATIO.divide(notional, price) if price else ZERO
+        stake = self.exposure.stake(one, is_buy, price, notional, quantity)
+        if bounds.lacks is not None:
+            _refuse_unnamed(bounds.lacks, one)
+        if notional > bounds.order or stake.at_stake > bounds.at_stake or stake.total > bounds.total:
+            self._check_values(one, is_buy, stake, bounds, instead_of)
+        if one.sum.result <= bounds.floor or self._stale:
+            self._check_loss(one, is_buy, quantity, bounds, instead_of)
+        return stake
+
+    def _check_counts(self, now_s: float, instead_of: OrderRecord | None) -> None:
+        limits = self.limits
+        most = limits.max_open_orders
+        if most is not None and (count := self.exposure.open_orders - (instead_of is not None)) >= most:
+            raise GuardRefused.of("max_open_orders", f"{count} orders are open or on their way, the limit is {most}")
+        most = limits.max_orders_per_s
+        if most is not None and len(self._sent) == most and now_s - self._sent[0] < 1.0:
+            raise GuardRefused.of("max_orders_per_s", f"{most} orders went in the last second, the limit is {most}")
+
+    def _market_price(self, order: Terms, is_buy: bool, book: OrderBook | None, bounds: _Bounds) -> Decimal | None:
+        """What a market order is valued at, its reach held by the collar: the last ask it takes, or the best bid."""
+        limits = self.limits
+        is_collared = limits.collar is not None and (book is not None or limits.without_book == "refuse")
+        if not is_collared and self._values_by is None:
+            return None if book is None else bounds.mid
+        best = None if book is None else book.best_ask if is_buy else book.best_bid
+        if book is None or best is None:
+            rule = "collar" if is_collared else self._values_by or ""
+            raise GuardRefused.of(rule, f"a market order is judged by the book, and {self._lack(order, book)}")
+        wanted = order.quantity
+        if wanted is None:  # the most base that the amount can come to inside the collar
+            is_bounded = not is_buy and bounds.low.is_finite()
+            wanted = _RATIO.divide(order.quote_order_qty or ZERO, bounds.low if is_bounded else best.price)
+        taken = book.vwap(order.side, wanted)
+        worst = best.price if taken.worst is None else taken.worst
+        if is_collared:
+            if taken.missing:
+                more = f"{_text(wanted)} is more than the {_text(taken.quantity)} that {order.symbol}'s book holds"
+                raise GuardRefused.of("collar", f"a market order over {more}")
+            self._hold(order, is_buy, worst, book, bounds)
+        return worst if is_buy else best.price
+
+    def _lack(self, order: Terms, book: OrderBook | None) -> str:
+        what = "lacks a side" if book is not None else self.lacking.get(order.symbol, "is not in step")
+        return f"the live book of {order.symbol} {what}"
+
+    def _hold(self, order: Terms, is_buy: bool, price: Decimal, book: OrderBook | None, bounds: _Bounds) -> None:
+        """Hold a price against the collar."""
+        limits, mid = self.limits, bounds.mid
+        if book is None or mid is None:
+            if limits.without_book == "refuse":
+                raise GuardRefused.of("collar", f"prices are held to the book, and {self._lack(order, book)}")
+            return
+        is_above, is_both = price > bounds.high, limits.collar_side == "both"
+        if is_above and (is_buy or is_both):
+            where = "above"
+        elif price < bounds.low and (not is_buy or is_both):
+            where = "below"
+        else:
+            return
+        off = _SHORT.multiply(_SHORT.divide(_SHORT.subtract(price, mid).copy_abs(), mid), _HUNDRED)
+        what = f"price {price:f}" if order.price is not None else f"the market order reaches {price:f}, which"
+        most = _SHORT.multiply(limits.collar or ZERO, _HUNDRED)
+        raise GuardRefused.of(
+            "collar",
+            f"{what} is {off:.2f} % {where} {_text(mid)}, the middle of {order.symbol}'s book, "
+            f"the limit is {_text(most)} %",
+        )
+
+    def _check_values(
+        self, one: SymbolExposure, is_buy: bool, stake: Stake, bounds: _Bounds, instead_of: OrderRecord | None
+    ) -> None:
+        """Something is above its limit: refuse, unless the order does not raise it."""
+        quote = one.assets.quote
+        if stake.notional > bounds.order:
+            text = f"the order is worth {_text(stake.notional)} {quote}, the limit is {_text(bounds.order)}"
+            raise GuardRefused.of("max_order_notional", text)
+        before, after, total = one.notional, stake.at_stake, stake.total
+        if instead_of is not None:
+            gone, less = self.exposure.rest(instead_of)
+            _, _, before = one.with_one_more(is_buy, gone.copy_negate(), less.copy_negate())
+            more, longer = _EXACT.subtract(stake.notional, gone), _EXACT.subtract(stake.quantity, less)
+            _, _, after = one.with_one_more(is_buy, more, longer)
+            total = _EXACT.add(_EXACT.subtract(one.sum.notional, one.notional), after)
+        if after <= before:  # it closes, or stands opposite to more: never refused, so that there is a way back
+            return
+        if after > bounds.at_stake:
+            text = f"{_text(after)} {quote} would be at stake in {one.symbol}, the limit is {_text(bounds.at_stake)}"
+            raise GuardRefused.of("max_symbol_notional", text)
+        if total > bounds.total:
+            text = f"{_text(total)} {quote} would be at stake in all, the limit is {_text(bounds.total)}"
+            raise GuardRefused.of("max_total_notional", text)
+
+    def _check_loss(
+        self, one: SymbolExposure, is_buy: bool, quantity: Decimal, bounds: _Bounds, instead_of: OrderRecord | None
+    ) -> None:
+        """The day lost too much, or cannot be valued: refuse what does not close a position."""
+        quote, result = one.assets.quote, one.sum.result
+        stale = self._stale.get(quote) if self.limits.max_daily_loss is not None else None
+        if stale is None and result > bounds.floor:
+            return
+        if quantity and one.closes(is_buy, _EXACT.subtract(quantity, self.exposure.rest(instead_of)[1])):
+            return
+        if stale is not None:
+            text = f"the position in {stale} cannot be valued: its book has not been in step for {STALE_S:g} s"
+        else:
+            most = _text(bounds.floor.copy_abs())
+            text = f"{_text(result.copy_abs())} {quote} were lost since 0:00 UTC, the limit is {most}"
+        raise GuardRefused.of("max_daily_loss", f"{text}; only orders that close a position may go")
+
+
+def _refuse_unnamed(rule: str, one: SymbolExposure) -> NoReturn:
+    """Refuse what no amount is set for."""
+    raise GuardRefused.of(rule, f"{one.symbol} is quoted in {one.assets.quote}, for which the limit names no amount")
+
+
+def _text(value: Decimal) -> str:
+    """A figure in a message: exact where it is short."""
+    return f"{_SHORT.normalize(value):f}"

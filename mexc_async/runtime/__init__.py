@@ -1,0 +1,1 @@
+"""Clocks, tasks and their owner, events, the program runner."""

@@ -1,0 +1,324 @@
+"""From (status, headers, body) to a typed value, or to the error that it stands for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+from functools import cache
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+import msgspec
+
+from mexc_async.error_codes import CODES
+from mexc_async.errors import (
+    ApiError,
+    ExchangeUnavailable,
+    IpBanned,
+    MexcError,
+    PermissionDenied,
+    ProtocolError,
+    TooManyRequests,
+)
+from mexc_async.native.loader import compiled
+from mexc_async.schema.endpoint import Json, Route
+from mexc_async.schema.fields import LENIENT, Unspecified, decode_field
+
+SUCCESS_CODES = frozenset({0, 200})
+"""Envelopes say success with either, depending on endpoint and source (reference: `envelopes`)."""
+DEFAULT_BAN_S = 120.0
+"""A 418 without Retry-After: MEXC's bans begin at two minutes."""
+DEFAULT_WAIT_S = 1.0
+"""A 429 without Retry-After."""
+_NOTHING_ODD: list[str] = []
+_ERROR_BODY_MAX = 4096
+_SECRETS = re.compile(
+    r"(?i)(signature|secret\w*|api_?key|access_?key|x-mexc-apikey|listen_?key|token)([\"']?\s*[:=]\s*[\"']?)([\w\-%+/=]{6,})"
+    r"|\b[0-9a-f]{64}\b|\bmx0\w{8,}"
+)
+
+
+class Reply(msgspec.Struct, frozen=True, gc=False):
+    """What came back."""
+
+    status: int
+    head: Mapping[str, str] | bytes
+    """The header fields, or the bytes that they are read from when they are asked for."""
+    body: bytes
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The header fields; names in any case."""
+        return Headers(self.head) if isinstance(self.head, bytes) else self.head
+
+
+class Headers(Mapping[str, str]):
+    """The header fields in the bytes of an answer, its first line included. Of several alike the first counts."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, head: bytes) -> None:
+        self._fields: dict[str, str] = {}
+        for line in head.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")[1:]:
+            name, _, value = line.partition(":")
+            self._fields.setdefault(name.lower(), value.strip())
+
+    def __getitem__(self, name: str) -> str:
+        return self._fields[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+
+class _Refusal(msgspec.Struct):
+    """The parts of an error body; a success in an envelope has them too."""
+
+    code: int | str | None = None
+    msg: object = None
+    message: object = None
+
+
+_refusal = msgspec.json.Decoder(_Refusal, strict=False)
+_raw = msgspec.json.Decoder(float_hook=Decimal)
+
+
+def scrub(text: str) -> str:
+    """The text without anything that looks like a key, secret or signature."""
+    return _SECRETS.sub(lambda found: f"{found[1]}{found[2]}***" if found[1] else "***", text)
+
+
+def first_bytes(body: bytes) -> str:
+    """The beginning of a body for an error message: one line, no secrets."""
+    text = " ".join(body[:400].decode("utf-8", "replace").split())
+    text = "".join(char if char.isprintable() else "?" for char in text)
+    return scrub(text)[:160] or "empty"
+
+
+def names_code_pure(body: bytes) -> bool:
+    """Whether `"code"` stands anywhere in it."""
+    return body.partition(b'"code"')[1] != b""  # half the cost of `find`, and of `in` with its type check
+
+
+names_code = compiled.names_code if compiled else names_code_pure
+
+
+def is_refusal(reply: Reply) -> bool:
+    """Return whether an answer says no to whatever was asked, or to one item of a batch."""
+    if not 200 <= reply.status < 300:
+        return True
+    if not names_code(reply.body):
+        return False
+    if reply.body.lstrip()[:1] == b"[":
+        return True
+    refusal = _refusal_of(reply.body)
+    return refusal is not None and refusal.code is not None and _code(refusal) not in SUCCESS_CODES
+
+
+def error_of(route: Route, reply: Reply) -> MexcError | None:
+    """The error that a reply stands for, None if it is a success."""
+    status, body = reply.status, reply.body
+    if status == 200 and (len(body) > _ERROR_BODY_MAX or not names_code(body)):
+        return None  # nearly all
+    refusal = _refusal_of(body)
+    if status in (418, 429):
+        retry_after = _retry_after(reply.headers)
+        if status == 418:
+            text = _message(refusal, "this address is banned for a while")
+            return IpBanned(text, code=_code(refusal), status=status, retry_after_s=retry_after or DEFAULT_BAN_S)
+        text = _message(refusal, "too many requests")
+        return TooManyRequests(text, code=_code(refusal), status=status, retry_after_s=retry_after or DEFAULT_WAIT_S)
+    if status >= 500:
+        text = _message(refusal, f"the exchange failed: {first_bytes(body)}")
+        return ExchangeUnavailable(text, code=_code(refusal), status=status)
+    code = _code(refusal)
+    if refusal is not None and refusal.code is not None and not (200 <= status < 300 and code in SUCCESS_CODES):
+        known = CODES[route.product].get(code) if code is not None else None
+        text = _message(refusal, known.meaning if known else "refused without a reason")
+        error = (known.error if known else ApiError)(text, code=code, status=status)
+        if isinstance(error, TooManyRequests):
+            error.retry_after_s = _retry_after(reply.headers) or DEFAULT_WAIT_S
+        return error
+    if 200 <= status < 300:
+        return None
+    return _without_code(status, reply)
+
+
+def _without_code(status: int, reply: Reply) -> MexcError:
+    if status == 401:
+        return PermissionDenied("no authority", status=status)
+    if status in (404, 405):
+        return ApiError(
+            "the host has no such path, so nothing was done; MEXC's own paths are the default (paths='default')",
+            status=status,
+        )
+    if 300 <= status < 400:
+        return ProtocolError("answered with a redirect, which is never followed", status=status)
+    return ProtocolError(f"not an answer of the exchange: {first_bytes(reply.body)}", status=status)
+
+
+def _refusal_of(body: bytes) -> _Refusal | None:
+    if len(body) > _ERROR_BODY_MAX or body.lstrip()[:1] != b"{" or b'"code"' not in body:
+        return None
+    try:
+        return _refusal.decode(body)
+    except msgspec.MsgspecError:
+        return None
+
+
+def _code(refusal: _Refusal | None) -> int | None:
+    try:
+        return None if refusal is None or refusal.code is None else int(refusal.code)
+    except ValueError:
+        return None
+
+
+def _message(refusal: _Refusal | None, otherwise: str) -> str:
+    texts = (refusal.msg, refusal.message) if refusal is not None else ()
+    text = next((text for text in texts if isinstance(text, str) and text), "")
+    return scrub(" ".join(text.split())) or otherwise
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    try:
+        seconds = float(headers.get("Retry-After", ""))
+    except ValueError:
+        return None
+    return min(seconds, 7 * 86400.0) if seconds > 0 else None
+
+
+def decode_json(body: bytes) -> Json:
+    """An answer without types. Raises ProtocolError if it is not JSON."""
+    try:
+        value: Json = _raw.decode(body)
+    except msgspec.DecodeError as error:
+        raise ProtocolError(f"truncated or not JSON: {first_bytes(body)}") from error
+    return value
+
+
+def decode(kind: object, body: bytes) -> tuple[Any, list[str]]:
+    """The typed answer, and what had to be left out of its lists for being odd.
+
+    Sources differ on outer shapes: an object stands for a list of one, a list of one for its object, and rows without
+    their page for a page (a class that has a `list_field`). Raises ProtocolError if it cannot be understood.
+    """
+    if kind is Unspecified:
+        return decode_json(body), []
+    try:
+        return _decode(kind)(body), _NOTHING_ODD
+    except msgspec.ValidationError as error:
+        if get_origin(kind) is list and body[:1] == b"{":
+            return decode(kind, b"[" + body + b"]")
+        value = decode_json(body)
+        if (hot := _leniently(kind, body)) is not None:
+            return hot, _NOTHING_ODD
+        for shape in (value, *_other_shapes(kind, value)):
+            odd: list[str] = []
+            try:
+                return _convert(kind, _fitting(kind, shape, odd)), odd
+            except msgspec.ValidationError:
+                continue
+        raise ProtocolError(f"unexpected shape, {error}: {first_bytes(body)}") from error
+    except msgspec.DecodeError as error:
+        raise ProtocolError(f"truncated or not JSON: {first_bytes(body)}") from error
+
+
+@cache
+def _decode(kind: Any) -> Callable[[bytes], Any]:
+    return decoder(kind).decode
+
+
+def _leniently(kind: Any, body: bytes) -> Any:
+    """An answer that is declared for speed, with its texts and amounts as any source spells them; None if it is not."""
+    if not getattr(kind, "is_hot", False):
+        return None
+    try:
+        return kind(**msgspec.structs.asdict(decoder(_lenient(kind)).decode(body)))
+    except msgspec.ValidationError:
+        return None
+
+
+@cache
+def _lenient(kind: Any) -> Any:
+    """The twin of a hot answer in lenient types."""
+    fields = msgspec.structs.fields(kind)
+    return msgspec.defstruct(
+        kind.__name__,
+        [(field.name, LENIENT.get(field.type, field.type), field.default) for field in fields],
+        rename={field.name: field.encode_name for field in fields},
+        kw_only=True,
+    )
+
+
+@cache
+def decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    """The decoder of a type, built once. Numbers may come as text."""
+    return msgspec.json.Decoder(kind, dec_hook=decode_field, strict=False)
+
+
+def _other_shapes(kind: Any, value: Any) -> Iterator[Any]:
+    """The answer in the shapes that other sources give it."""
+    answer = _struct_of(kind)
+    if answer is None:
+        return
+    if isinstance(value, list) and len(value) == 1:
+        yield value[0]
+    if rows := getattr(answer, "list_field", None):
+        yield {rows: value if isinstance(value, list) else [value]}
+
+
+def _fitting(kind: Any, value: Any, odd: list[str]) -> Any:
+    """The value without what does not fit in its lists, and with text for numbers that are kept as text.
+
+    Raises ValidationError where a list has items and none fits.
+    """
+    if isinstance(value, list) and (item := _item_of(kind)) is not None:
+        return _fitting_items(item, value, odd)
+    if kind in (str, str | None):
+        return format(value, "f") if isinstance(value, int | Decimal) and not isinstance(value, bool) else value
+    answer = _struct_of(kind)
+    if isinstance(value, list) and answer is not None:  # a row
+        fields = msgspec.structs.fields(answer)
+        return [_fitting(field.type, part, odd) for field, part in zip(fields, value, strict=False)]
+    if not isinstance(value, dict) or answer is None:
+        return value
+    kinds = {field.encode_name: field.type for field in msgspec.structs.fields(answer)}
+    return {name: _fitting(kinds[name], part, odd) if name in kinds else part for name, part in value.items()}
+
+
+def _fitting_items(item: Any, values: list[Any], odd: list[str]) -> list[Any]:
+    fit = []
+    for index, value in enumerate(values):
+        inner: list[str] = []
+        try:
+            value = _fitting(item, value, inner)
+            _convert(item, value)
+        except msgspec.ValidationError as error:
+            odd.append(f"item {index}: {error}")
+        else:
+            fit.append(value)
+            odd += [f"item {index}, {text}" for text in inner]
+    if values and not fit:
+        raise msgspec.ValidationError("no item fits")
+    return fit
+
+
+def _arms(kind: Any) -> tuple[Any, ...]:
+    return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+
+
+def _item_of(kind: Any) -> Any:
+    """What the items of a list are, also where the list is one of several possible types; None if there is no list."""
+    return next((get_args(arm)[0] for arm in _arms(kind) if get_origin(arm) is list), None)
+
+
+def _struct_of(kind: Any) -> Any:
+    """The class of an object, in the same way."""
+    return next((arm for arm in _arms(kind) if isinstance(get_origin(arm) or arm, msgspec.StructMeta)), None)
+
+
+def _convert(kind: Any, value: Any) -> Any:
+    return msgspec.convert(value, kind, dec_hook=decode_field, strict=False)

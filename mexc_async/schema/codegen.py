@@ -1,0 +1,80 @@
+"""A request class's declaration as plain functions: what checks its fields, and what writes them into a query.
+
+They are generated once a class, as `dataclasses` generates `__init__`: a loop over the declaration would cost an order
+three times as much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from enum import Enum
+from functools import cache
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from mexc_async.native.loader import compiled
+from mexc_async.schema.query import escape
+from mexc_async.schema.validation import checks_of
+
+Query: TypeAlias = Callable[[Any, int | None, int | None], str]
+"""(request, recvWindow, timestamp) -> the query's text."""
+
+
+@cache
+def checker(cls: type[msgspec.Struct]) -> Callable[[Any], None]:
+    """What refuses an instance whose fields break a rule."""
+    names: dict[str, Any] = {}
+    lines = ["def check(request):"]
+    for number, (field, is_optional, check) in enumerate(checks_of(cls)):
+        names[f"check_{number}"] = check
+        lines += [f" value = request.{field}"]
+        lines += [f" {'if value is not None: ' if is_optional else ''}check_{number}({field!r}, value)"]
+    checks: Callable[[Any], None] = _function([*lines, " pass"], names)
+    return checks
+
+
+def query_writer(cls: type[msgspec.Struct], otherwise: Callable[[Any], str]) -> Query:
+    """What writes an instance's query, sorted by wire name; `otherwise` writes what is no text, number or boolean."""
+    hints = get_type_hints(cls, include_extras=True)
+    columns = [(f.encode_name, f"request.{f.name}", _text_of(hints[f.name])) for f in msgspec.structs.fields(cls)]
+    columns += [(stamp, stamp, "str(value)") for stamp in ("recvWindow", "timestamp")]
+    lines = ["def query(request, recvWindow, timestamp):", " text = ''"]
+    for name, value, written in sorted(columns):
+        lines += [f" value = {value}", f" if value is not None: text += '&{escape(name)}=' + ({written})"]
+    names = {"escape": escape, "format": format, "otherwise": otherwise}
+    query: Query = _function([*lines, " return text[1:]"], names)
+    return query
+
+
+def _function(lines: list[str], names: dict[str, Any]) -> Any:
+    exec("\n".join(lines), names)  # noqa: S102 - made of the names of fields alone
+    return names[lines[0][4 : lines[0].index("(")]]
+
+
+_WRITTEN = {
+    Decimal: "written if 'E' not in (written := str(value)) else format(value, 'f')",
+    str: "escape(value)" if compiled else "value if value.isalnum() and value.isascii() else escape(value)",
+    int: "str(value)",
+}
+"""What writes a value; the common case of each without a call."""
+
+
+def _text_of(hint: Any) -> str:
+    """The expression that writes a value of this type."""
+    if get_origin(hint) is Annotated:
+        return _text_of(get_args(hint)[0])
+    if get_origin(hint) in (Union, UnionType):
+        ways = {_text_of(arm) for arm in get_args(hint) if arm is not NoneType}
+        return ways.pop() if len(ways) == 1 else _OTHERWISE
+    choices = get_args(hint) if get_origin(hint) is Literal else ()
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        choices = tuple(hint)
+    if choices and all(isinstance(choice, str) and escape(choice) == choice for choice in choices):
+        return "value"
+    return _WRITTEN.get(hint, _OTHERWISE)
+
+
+_OTHERWISE = "escape(otherwise(value))"

@@ -1,0 +1,280 @@
+"""Endpoints are values: a frozen request Struct that knows its `Route`; a resource lists it in one line.
+
+    class DepthQuery(Request[Depth], frozen=True, kw_only=True):
+        route = Route("GET", "/api/v3/depth", costs=(Cost("ip", 3),), safe=True)
+        symbol: Symbol
+
+    class Market(Resource):
+        depth = call(DepthQuery)            # await mexc.spot.depth(symbol="BTCUSDT") -> Depth
+
+Nothing here does I/O, reads a clock or knows a transport.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from decimal import Decimal
+from enum import Enum, IntEnum
+from functools import cache
+from typing import Any, ClassVar, Generic, ParamSpec, Protocol, Self, TypeAlias, TypeVar, get_args, overload
+
+import msgspec
+
+from mexc_async.errors import InvalidRequest
+from mexc_async.schema.codegen import Query, checker, query_writer
+from mexc_async.schema.query import Scalar, plain, render
+
+P = ParamSpec("P")
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | Decimal | bool | None"
+"""An answer as it came, without types; numbers with a fraction are Decimal."""
+
+
+class Auth(Enum):
+    """What a call must prove about its sender."""
+
+    NONE = "none"
+    SIGNED = "signed"
+    """API key header, `timestamp`, optional `recvWindow`, and `signature` last."""
+
+
+class Priority(IntEnum):
+    """Who passes the limiter first; lower goes before higher."""
+
+    CANCEL = 0
+    ORDER = 1
+    ACCOUNT = 2
+    RESYNC = 3
+    """The snapshot of a book that was in step and is not any more."""
+    MARKET = 4
+
+
+class Money(Enum):
+    """How a call moves money beside trading; neither is ever sent again before its outcome is known."""
+
+    TRANSFER = "transfer"
+    """Between accounts of one owner."""
+    WITHDRAWAL = "withdrawal"
+    """Out of the owner's hands: to an address, or to somebody else on the exchange."""
+
+
+class Cost(msgspec.Struct, frozen=True, gc=False):
+    """What one request takes from one rate limit."""
+
+    limit: str
+    """Name of the limit in `core.limits`: `ip`, `uid`, `orders`, ..."""
+    weight: int = 1
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.weight, int) or self.weight < 1:
+            raise InvalidRequest(f"weight {self.weight!r} of limit {self.limit} must be a whole number of at least 1")
+
+
+class Route(msgspec.Struct, frozen=True):
+    """Everything the exchange says about a path."""
+
+    method: str
+    path: str
+    auth: Auth = Auth.NONE
+    permission: str | None = None
+    """The key permission that it needs, in MEXC's spelling."""
+    costs: tuple[Cost, ...] = ()
+    """What it takes from each limit beside the client-wide one, which every request pays."""
+    priority: Priority = Priority.MARKET
+    safe: bool = False
+    """True when the call changes nothing, so that it may be repeated and is open to a read-only client."""
+    cache_s: float = 0.0
+    """Seconds for which an answer may be used again."""
+    money: Money | None = None
+    """Whether it moves money, and how."""
+    json_body: bool = False
+    """Parameters go in a JSON body; time stamp and signature stay in the query."""
+    product: str = "spot"
+
+
+class Request(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True, rename="camel"):
+    """One call as a value: it can be checked, queued, recorded and sent (`mexc.send(request)`).
+
+    Raises InvalidRequest (a ValueError) when a field breaks a rule that can be known without asking the exchange.
+    """
+
+    route: ClassVar[Route]
+
+    def __post_init__(self) -> None:
+        checker(type(self))(self)
+
+    def params(self) -> list[tuple[str, str]]:
+        """The parameters that were given, as (wire name, text)."""
+        return [
+            (wire, value if type(value) is str else _render(value))
+            for wire, name in _wire_names(type(self))
+            if (value := getattr(self, name)) is not None
+        ]
+
+    def query(self, recv_window_ms: int | None = None, timestamp_ms: int | None = None) -> str:
+        """The parameters as the exact text on the wire, sorted by name, with the two that a signed call adds."""
+        return writer_of(type(self))(self, recv_window_ms, timestamp_ms)
+
+
+@cache
+def writer_of(cls: type[Request[Any]]) -> Query:
+    """What `Request.query` calls for this class."""
+    return query_writer(cls, _render)
+
+
+@cache
+def _wire_names(cls: type[msgspec.Struct]) -> tuple[tuple[str, str], ...]:
+    return tuple((f.encode_name, f.name) for f in msgspec.structs.fields(cls))
+
+
+def _render(value: Scalar | Sequence[Request[object]]) -> str:
+    if type(value) is Decimal and value.is_finite():
+        return plain(value)  # of orders
+    if isinstance(value, str | Decimal | int):
+        return render(value)  # first, because asking for a Sequence costs as much as the rest
+    if isinstance(value, Sequence) and not isinstance(value, str):  # batchOrders: JSON, every value as text
+        return msgspec.json.encode([dict(item.params()) for item in value]).decode()
+    return render(value)
+
+
+class Sender(Protocol):
+    """What a resource hands its requests to."""
+
+    async def send(self, request: Request[T], /) -> T:
+        """Send one request and return its decoded answer."""
+        ...
+
+
+class Resource:
+    """A group of endpoints that share one sender."""
+
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
+
+
+class RawAnswers:
+    """Marks a resource whose calls return answers undecoded (`using(raw=True)`)."""
+
+
+class call(Generic[P, T]):
+    """Declare an endpoint in a resource: the method's signature and result are those of the request class."""
+
+    def __init__(self, request: Callable[P, Request[T]]) -> None:
+        self.request = request
+        self.__doc__ = request.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, resource: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, resource: RawAnswers, owner: type) -> Callable[P, Coroutine[Any, Any, Json]]: ...
+    @overload
+    def __get__(self, resource: Resource, owner: type) -> Callable[P, Coroutine[Any, Any, T]]: ...
+    def __get__(self, resource: object, owner: type) -> object:
+        if not isinstance(resource, Resource):
+            return self
+        method = _bind(self.request, self.name, resource._sender)
+        resource.__dict__[self.name] = method  # found before this descriptor from now on
+        return method
+
+
+class OneOrAll(Protocol[T]):
+    """A call that returns one item for a symbol, and a list of all without one."""
+
+    @overload
+    def __call__(self, *, symbol: str) -> Coroutine[Any, Any, T]: ...
+    @overload
+    def __call__(self, *, symbol: None = None) -> Coroutine[Any, Any, list[T]]: ...
+
+
+class call_one_or_all(Generic[T]):
+    """Declare an endpoint that answers with an object for a symbol and with an array without one."""
+
+    def __init__(self, request: Callable[..., Request[T | list[T]]]) -> None:
+        self.request = request
+        self.__doc__ = request.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, resource: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, resource: RawAnswers, owner: type) -> OneOrAll[Json]: ...
+    @overload
+    def __get__(self, resource: Resource, owner: type) -> OneOrAll[T]: ...
+    def __get__(self, resource: object, owner: type) -> object:
+        if not isinstance(resource, Resource):
+            return self
+        method = _bind(self.request, self.name, resource._sender)
+        resource.__dict__[self.name] = method
+        return method
+
+
+def _bind(request: Callable[..., Request[Any]], name: str, sender: Sender) -> Callable[..., Coroutine[Any, Any, Any]]:
+    def method(**params: Any) -> Coroutine[Any, Any, Any]:
+        return sender.send(request(**params))
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = request.__doc__
+    method.__signature__ = inspect.signature(request)  # type: ignore[attr-defined]  # functions take it; typeshed does not say
+    return method
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """What is declared about one endpoint."""
+
+    product: str
+    name: str
+    route: Route
+    request: type[Request[Any]]
+    result: object
+    """The type of its answer."""
+
+    @property
+    def method(self) -> str:
+        """HTTP method."""
+        return self.route.method
+
+    @property
+    def path(self) -> str:
+        """Path on the exchange's host."""
+        return self.route.path
+
+    @property
+    def auth(self) -> Auth:
+        """What it must prove."""
+        return self.route.auth
+
+    @property
+    def costs(self) -> tuple[Cost, ...]:
+        """Limit scopes and weights."""
+        return self.route.costs
+
+    @property
+    def doc(self) -> str:
+        """The request's docstring."""
+        return inspect.getdoc(self.request) or ""
+
+
+@cache
+def result_type(request: type[Request[Any]]) -> object:
+    """The `T` of the `Request[T]` that a request class derives from."""
+    for base in getattr(request, "__orig_bases__", ()):
+        if args := get_args(base):
+            return args[0]
+    raise TypeError(f"{request.__name__} does not derive from Request[...]")
+
+
+def declared(resource: type[Resource]) -> Iterator[Endpoint]:
+    """Every endpoint that a resource lists, group by group."""
+    for cls in resource.__mro__:
+        for name, entry in vars(cls).items():
+            if isinstance(entry, call | call_one_or_all):
+                request: Any = entry.request
+                yield Endpoint(request.route.product, name, request.route, request, result_type(request))

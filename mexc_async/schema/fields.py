@@ -1,0 +1,179 @@
+"""Named field types for answers that differ between the exchange's sources: blank for missing, text or number.
+
+A type checker sees the plain type; at run time each is a marker that `decode_field` turns into the value. What is spelt
+in two ways is declared in both and evened out by `same_under`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeAlias, TypeVar
+
+import msgspec
+
+
+class OpenEnum(StrEnum):
+    """A closed set on our side, open on the exchange's: an unknown value keeps its text and says `is_known` False."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether this release knows the value."""
+        return self._value_ in type(self)._value2member_map_
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        if not isinstance(value, str):
+            return None
+        member = str.__new__(cls, value)
+        member._name_ = value
+        member._value_ = value
+        return member
+
+
+_NUMBERS = (str, int, float, Decimal)
+
+
+def _maybe_decimal(value: object) -> Decimal | None:
+    if value is None or value == "":
+        return None
+    if type(value) is str or (isinstance(value, _NUMBERS) and not isinstance(value, bool)):
+        try:
+            # A JSON number reaches this hook as a float; its shortest text is what the exchange printed.
+            number = Decimal(value if type(value) is str else str(value))
+        except InvalidOperation:
+            pass
+        else:
+            if number.is_finite():
+                return number
+    raise ValueError(f"expected a decimal, got {value!r}")
+
+
+def _text(value: object) -> str:
+    if type(value) is str:
+        return value
+    if isinstance(value, str | int) and not isinstance(value, bool):
+        return str(value)
+    raise ValueError(f"expected text or a whole number, got {value!r}")
+
+
+def _maybe_text(value: object) -> str | None:
+    return None if value is None else _text(value)
+
+
+_SECONDS_BELOW = 100_000_000_000
+"""A time below this is in seconds: as milliseconds it would be of 1973 at the latest."""
+
+
+def _time_ms(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value * 1000 if 0 < value < _SECONDS_BELOW else value
+    if isinstance(value, str):
+        if value.isdigit() and len(value) != len("20221022"):
+            return _time_ms(int(value))
+        moment = datetime.fromisoformat(value)
+        return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    raise ValueError(f"expected a time, got {value!r}")
+
+
+def _maybe_time_ms(value: object) -> int | None:
+    return None if value is None or value == "" else _time_ms(value)
+
+
+def same_under(answer: msgspec.Struct, name: str, other: str) -> None:
+    """Even out two spellings of one field: whichever the exchange sent is found under both names.
+
+    Raises ValueError if it sent neither and the default is blank rather than None.
+    """
+    one, two = getattr(answer, name), getattr(answer, other)
+    if one == two == "":
+        raise ValueError(f"{name} is missing")
+    if one in (None, ""):
+        msgspec.structs.force_setattr(answer, name, two)
+    elif two in (None, ""):
+        msgspec.structs.force_setattr(answer, other, one)
+
+
+class Hiding:
+    """Mixed into an answer or a request that holds a secret: its `repr` shows *** instead of the fields in `hidden`."""
+
+    __slots__ = ()
+    hidden: ClassVar[tuple[str, ...]] = ()
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        names = [field.name for field in msgspec.structs.fields(self)]  # type: ignore[arg-type]  # mixed into Structs
+        return [(name, "***" if name in self.hidden else getattr(self, name)) for name in names]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
+
+
+E = TypeVar("E", bound=OpenEnum)
+
+if TYPE_CHECKING:
+    from mexc_async.schema.endpoint import Json
+
+    MaybeDecimal: TypeAlias = Decimal | None
+    Text: TypeAlias = str
+    MaybeText: TypeAlias = str | None
+    TimeMs: TypeAlias = int
+    MaybeTimeMs: TypeAlias = int | None
+    Coded: TypeAlias = Annotated[E, "text or number"]
+    Unspecified: TypeAlias = Json
+else:
+
+    class _Marker(type):
+        def __instancecheck__(cls, value: object) -> bool:
+            return True  # `decode` has made the value; msgspec asks whether it fits
+
+    class MaybeDecimal(metaclass=_Marker):
+        """A decimal, as text or number; None when null or blank."""
+
+        decode = staticmethod(_maybe_decimal)
+
+    class Text(metaclass=_Marker):
+        """A text that some answers send as a number, such as an id."""
+
+        decode = staticmethod(_text)
+
+    class MaybeText(metaclass=_Marker):
+        """The same, or None."""
+
+        decode = staticmethod(_maybe_text)
+
+    class TimeMs(metaclass=_Marker):
+        """Milliseconds UTC; some answers send seconds, a date or ISO 8601 text."""
+
+        decode = staticmethod(_time_ms)
+
+    class MaybeTimeMs(metaclass=_Marker):
+        """The same, or None when null or blank."""
+
+        decode = staticmethod(_maybe_time_ms)
+
+    class Coded:
+        """`Coded[SomeEnum]`: a value of the enum, as text or number."""
+
+        @classmethod
+        @cache
+        def __class_getitem__(cls, enum: type[OpenEnum]) -> type:
+            return _Marker(enum.__name__, (), {"decode": staticmethod(lambda value: enum(_text(value)))})
+
+    class Unspecified(metaclass=_Marker):
+        """An answer that no source describes: it comes as it came."""
+
+
+LENIENT: dict[Any, Any] = {str: Text, str | None: MaybeText, Decimal | None: MaybeDecimal}
+"""What the plain types of a hot answer are read as where the plain way fails."""
+
+
+def decode_field(kind: type, value: object) -> object:
+    """msgspec's `dec_hook`: let the marker turn the value into what it stands for. Raises ValueError if it cannot."""
+    try:
+        decode: Callable[[object], object] = kind.decode  # type: ignore[attr-defined]  # every marker has it
+    except AttributeError:
+        raise NotImplementedError(kind) from None
+    return decode(value)

@@ -1,0 +1,203 @@
+"""What a request's fields must satisfy before anything is sent; each refusal is one line: the value and the rule."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from enum import Enum
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from mexc_async.errors import InvalidRequest
+from mexc_async.native.loader import compiled
+
+Check: TypeAlias = Callable[[str, object], None]
+"""Takes a field's name and its value; raises InvalidRequest."""
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """Marks a type with a check of its own: `Symbol = Annotated[str, Rule(symbol)]`."""
+
+    check: Check
+    choices: tuple[str, ...] = ()
+    """The texts that the check allows, where they are a closed set."""
+
+
+def kind_of(value: object) -> str:
+    """The name of a value's type, with its article."""
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
+
+
+def is_amount_pure(value: object) -> bool:
+    """Whether it surely is an amount by the rule of `positive`, which also takes longer and smaller ones."""
+    return (
+        type(value) is Decimal
+        and bool(value)
+        and len(text := str(value)) <= 21
+        and "0" <= text < ":"
+        and "E" not in text
+    )
+
+
+is_amount = compiled.is_amount if compiled else is_amount_pure
+
+
+def positive(name: str, value: object) -> None:
+    """Money: a finite `Decimal` above zero."""
+    if is_amount(value):
+        return  # nearly all
+    if not isinstance(value, Decimal):
+        raise InvalidRequest(
+            f"{name} {value!r} is {kind_of(value)}: amounts are Decimal, as in Decimal('0.1'), never rounded"
+        )
+    if not value.is_finite():
+        raise InvalidRequest(f"{name} {value} is not a number that an order can carry")
+    if not -20 <= value.adjusted() <= 20 or (len(str(value)) > 40 and len(value.as_tuple().digits) > 40):
+        raise InvalidRequest(f"{name} {value:.6e} is not an amount: it must lie within 1e-20 and 1e20, in 40 digits")
+    if not value or value.is_signed():
+        raise InvalidRequest(f"{name} {value:f} must be above zero")
+
+
+def symbol(name: str, value: object) -> None:
+    """A symbol as MEXC spells it: upper case, no separator (its documents say so for every endpoint)."""
+    if type(value) is str and value.isalnum() and value.isupper():  # nearly all
+        return
+    text(name, value)
+    bad = re.search(r"[a-z\s/_,-]", str(value))
+    if bad:
+        hint = re.sub(r"[\s/_,-]", "", str(value)).upper() or "BTCUSDT"
+        raise InvalidRequest(
+            f"{name} {value!r} has {bad.group()!r}: symbols are upper case without a separator, as in {hint}"
+        )
+
+
+def listed(check: Check, most: int | None = None) -> Check:
+    """Texts joined by commas, each of which passes `check`; at most so many."""
+
+    def check_all(name: str, value: object) -> None:
+        text(name, value)
+        parts = str(value).split(",")
+        if most is not None and len(parts) > most:
+            raise InvalidRequest(f"{name} holds {len(parts)}: at most {most}, joined by commas")
+        for one in parts:
+            check(name, one)
+
+    return check_all
+
+
+def matching(pattern: str, rule: str) -> Check:
+    """Text of one form; `rule` says which."""
+    matches = re.compile(pattern).fullmatch
+
+    def check(name: str, value: object) -> None:
+        text(name, value)
+        if not matches(str(value)):
+            raise InvalidRequest(f"{name} {value!r} must be {rule}")
+
+    return check
+
+
+def ip_address(name: str, value: object) -> None:
+    """An IPv4 or IPv6 address."""
+    try:
+        ipaddress.ip_address(str(value))
+    except ValueError:
+        raise InvalidRequest(f"{name} {value!r} is not an IP address, as in 203.0.113.7") from None
+
+
+client_id = matching(r"[!-~]{1,32}", "1 to 32 visible ASCII characters")
+"""A client order id: the longest that is known to work."""
+
+
+def text(name: str, value: object) -> None:
+    """Text that is not empty and has no control characters."""
+    if not isinstance(value, str):
+        raise InvalidRequest(f"{name} {value!r} is {kind_of(value)}, not text")
+    if not value or not value.isprintable():
+        raise InvalidRequest(f"{name} {value!r} is {'empty' if not value else 'not printable'}")
+
+
+def whole(name: str, value: object) -> None:
+    """A whole number that is not negative."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InvalidRequest(f"{name} {value!r} is {kind_of(value)}, not a whole number")
+    if value < 0:
+        raise InvalidRequest(f"{name} {value} must not be negative")
+
+
+def boolean(name: str, value: object) -> None:
+    """True or False."""
+    if not isinstance(value, bool):
+        raise InvalidRequest(f"{name} {value!r} is {kind_of(value)}, not True or False")
+
+
+def between(low: int, high: int) -> Check:
+    """A whole number from `low` to `high`."""
+
+    def check(name: str, value: object) -> None:
+        whole(name, value)
+        if not low <= value <= high:  # type: ignore[operator]  # `whole` has seen that it is an int
+            raise InvalidRequest(f"{name} {value} must be from {low} to {high}")
+
+    return check
+
+
+def one_of(allowed: Sequence[str | int]) -> Check:
+    """One of a closed set of texts or whole numbers."""
+    known = frozenset(allowed)
+
+    def check(name: str, value: object) -> None:
+        if type(value) is str and value in known:
+            return  # nearly all
+        if not isinstance(value, str | int) or isinstance(value, bool) or value not in known:
+            raise InvalidRequest(f"{name} {value!r} is not one of {', '.join(repr(a) for a in allowed)}")
+
+    return check
+
+
+def checks_of(cls: type[msgspec.Struct]) -> tuple[tuple[str, bool, Check], ...]:
+    """(field, may be None, check) of each field, read once from its type."""
+    hints = get_type_hints(cls, include_extras=True)
+    found = []
+    for field in msgspec.structs.fields(cls):
+        check, optional = _check_of(hints[field.name])
+        if check is not None:
+            found.append((field.name, optional, check))
+    return tuple(found)
+
+
+def _check_of(hint: Any) -> tuple[Check | None, bool]:
+    if get_origin(hint) is Annotated:
+        base, *notes = get_args(hint)
+        own = [note.check for note in notes if isinstance(note, Rule)]
+        return (own[0], False) if own else _check_of(base)
+    if get_origin(hint) in (Union, UnionType):
+        arms = [arm for arm in get_args(hint) if arm is not NoneType]
+        check, _ = _check_of(arms[0]) if len(arms) == 1 else (one_of(choices(hint)), False)
+        return check, NoneType in get_args(hint)
+    if allowed := choices(hint):
+        return one_of(allowed), False
+    return _BY_TYPE.get(hint), False
+
+
+def choices(hint: Any) -> list[str | int]:
+    """The closed set of values that a field of this type takes; empty if it is open."""
+    if get_origin(hint) is Annotated:
+        base, *notes = get_args(hint)
+        own: list[str | int] = [value for note in notes if isinstance(note, Rule) for value in note.choices]
+        return own or choices(base)
+    if get_origin(hint) in (Union, UnionType):
+        return list(dict.fromkeys(value for arm in get_args(hint) for value in choices(arm)))
+    if get_origin(hint) is Literal:
+        return [value.value if isinstance(value, Enum) else value for value in get_args(hint)]
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return [member.value for member in hint]
+    return []
+
+
+_BY_TYPE: dict[object, Check] = {Decimal: positive, str: text, bool: boolean, int: whole}

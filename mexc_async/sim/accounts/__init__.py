@@ -1,0 +1,1 @@
+"""Accounts of the simulated exchange, their keys and sub-accounts."""

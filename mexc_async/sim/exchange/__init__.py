@@ -1,0 +1,1 @@
+"""The matching engine, its symbols, orders and balances."""

@@ -1,0 +1,62 @@
+"""State of one symbol: order book, last price, history and the background market's levels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from mexc_async.sim.exchange.history import History
+from mexc_async.sim.exchange.matching import Book, Entry, Side
+from mexc_async.sim.exchange.symbols import SymbolRules
+
+FIRST_VERSION = 1_112_416
+
+
+class Market:
+    """One symbol's market."""
+
+    def __init__(self, rules: SymbolRules, seed: str, start_ms: int) -> None:
+        self.rules = rules
+        self.tick = rules.tick
+        self.step = rules.step
+        self.book = Book(self.step)
+        self.history = History(rules, seed, start_ms)
+        self.last_price = rules.start_price.quantize(self.tick)
+        self.version = FIRST_VERSION
+        """lastUpdateId. Each command that changes the book adds one."""
+        self.changed_ms = start_ms
+        """Time of the last change of the book, in ms."""
+        self.house_bids: dict[Decimal, Entry] = {}
+        self.house_asks: dict[Decimal, Entry] = {}
+
+    def house(self, side: Side) -> dict[Decimal, Entry]:
+        """Return the background market's resting orders on one side, at most one per price."""
+        return self.house_bids if side == "BUY" else self.house_asks
+
+    def levels(self, side: Side, limit: int) -> list[tuple[Decimal, Decimal]]:
+        """Return (price, quantity) of the best `limit` levels, best first."""
+        half = self.book.half(side)
+        found: list[tuple[Decimal, Decimal]] = []
+        for price in half.prices():
+            if len(found) >= limit:
+                break
+            found.append((price, half.levels[price].quantity))
+        return found
+
+    def top(self, side: Side) -> tuple[Decimal, Decimal] | None:
+        """Return (price, quantity) of the best level, or None for an empty side."""
+        half = self.book.half(side)
+        price = half.best()
+        return None if price is None else (price, half.levels[price].quantity)
+
+
+def worth_in_usdt(asset: str, markets: Mapping[str, Market]) -> Decimal | None:
+    """Return the asset's price in USDT at the last prices; None without a market to derive it from."""
+    if asset == "USDT":
+        return Decimal(1)
+    if direct := markets.get(f"{asset}USDT"):
+        return direct.last_price
+    for market in markets.values():
+        if market.rules.quote == asset and (base := markets.get(f"{market.rules.base}USDT")):
+            return base.last_price / market.last_price
+    return None

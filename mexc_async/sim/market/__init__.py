@@ -1,0 +1,1 @@
+"""The simulated market: liquidity, price paths, recorded order flow."""

@@ -1,0 +1,175 @@
+"""Background market: moving order books and trades on every symbol, generated from a seed.
+
+The same seed gives the same events at the same distances from the start, however often `advance` is called. Only
+`advance` moves the market, and it never reads a clock.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from math import exp
+from random import Random
+
+from mexc_async.sim.exchange.exchange import Exchange
+from mexc_async.sim.exchange.market_state import Market
+from mexc_async.sim.exchange.matching import Side, opposite
+from mexc_async.sim.exchange.symbols import OFFLINE, ONLINE
+
+LEVELS = 200
+"""Number of levels per side at the start, and the target afterwards."""
+GAP_MS = 120
+"""Mean time between two events of one symbol."""
+_SPREAD = 0.00004
+_LEVEL_GAP = 0.00004
+_DRIFT = 0.00006
+_MOST_EVENTS = 5000
+"""Most events that one `advance` makes. After a longer pause the rest is skipped."""
+
+
+class _Flow:
+    """State of one symbol's generator."""
+
+    __slots__ = ("fair", "market", "next_ms", "random", "size", "tick")
+
+    def __init__(self, market: Market, seed: int, start_ms: int) -> None:
+        rules = market.rules
+        self.market = market
+        self.random = Random(f"{seed}:{rules.symbol}:flow")
+        self.tick = float(rules.tick)
+        self.fair = float(rules.start_price)
+        self.size = float(rules.min_value) * 300 / self.fair
+        """Typical base quantity of a trade."""
+        self.next_ms = float(start_ms)
+
+
+class Liquidity:
+    """Generator of orders and trades for every open symbol of an exchange."""
+
+    def __init__(self, exchange: Exchange, symbols: list[str], *, seed: int, now_ms: int, flow: float = 1.0) -> None:
+        """Fill the books of `symbols`. `flow` scales the number of events; with 0 the books stay as they are."""
+        self._exchange = exchange
+        self._gap_ms = GAP_MS / flow if flow > 0 else 0.0
+        self._flows: list[_Flow] = []
+        self._due_ms = float("inf")
+        for symbol in symbols:
+            market = exchange.market(symbol)
+            if market.rules.status == OFFLINE:
+                continue
+            state = _Flow(market, seed, now_ms)
+            self._lay_out(state, now_ms)
+            if self._gap_ms and market.rules.status == ONLINE:
+                self._schedule(state)
+                self._flows.append(state)
+        self._find_due()
+
+    def advance(self, now_ms: int) -> None:
+        """Make every event that is due by `now_ms`, in order of time."""
+        for _ in range(_MOST_EVENTS):
+            if self._due_ms > now_ms:
+                return
+            state = min(self._flows, key=lambda each: each.next_ms)
+            self._step(state, int(state.next_ms))
+            self._schedule(state)
+            self._find_due()
+        for state in self._flows:
+            if state.next_ms <= now_ms:
+                state.next_ms = float(now_ms)
+                self._schedule(state)
+        self._find_due()
+
+    def pause(self, ms: int) -> None:
+        """Delay all coming events by `ms`."""
+        for state in self._flows:
+            state.next_ms += ms
+        self._find_due()
+
+    def move(self, market: Market, price: Decimal) -> None:
+        """Set a market's fair price. Its levels follow as they are quoted again."""
+        for state in self._flows:
+            if state.market is market:
+                state.fair = float(price)
+
+    def _schedule(self, state: _Flow) -> None:
+        state.next_ms += state.random.expovariate(1.0) * self._gap_ms
+
+    def _find_due(self) -> None:
+        self._due_ms = min((state.next_ms for state in self._flows), default=float("inf"))
+
+    def _lay_out(self, state: _Flow, now_ms: int) -> None:
+        for side in _SIDES:
+            distance = self._half_spread(state)
+            for rank in range(LEVELS):
+                price = self._price(state, side, distance)
+                if price is not None:
+                    self._exchange.quote(state.market, side, price, self._quantity(state, rank), now_ms)
+                distance += self._gap(state)
+
+    def _step(self, state: _Flow, now_ms: int) -> None:
+        chance = state.random.random()
+        side: Side = "BUY" if state.random.random() < 0.5 else "SELL"
+        if chance < 0.55:
+            self._requote(state, side, now_ms)
+        elif chance < 0.85:
+            self._trade(state, side, now_ms)
+        else:
+            self._drift(state, now_ms)
+
+    def _requote(self, state: _Flow, side: Side, now_ms: int) -> None:
+        """Change, add or remove a level, mostly near the top, and hold the number of levels near its target."""
+        market, random = state.market, state.random
+        rank = int(random.expovariate(1 / 12))
+        distance = self._half_spread(state) + rank * self._gap(state)
+        price = self._price(state, side, distance)
+        house = market.house(side)
+        if price is None:
+            return
+        removed = price in house and random.random() < 0.35
+        self._exchange.quote(market, side, price, Decimal(0) if removed else self._quantity(state, rank), now_ms)
+        if len(house) > LEVELS * 1.2:
+            worst = min(house) if side == "BUY" else max(house)
+            self._exchange.quote(market, side, worst, Decimal(0), now_ms)
+        elif len(house) < LEVELS * 0.8:
+            far = self._price(state, side, self._half_spread(state) + LEVELS * random.random() * self._gap(state))
+            if far is not None and far not in house:
+                self._exchange.quote(market, side, far, self._quantity(state, LEVELS), now_ms)
+
+    def _trade(self, state: _Flow, side: Side, now_ms: int) -> None:
+        """Take liquidity, a few levels at most."""
+        top = state.market.top(opposite(side))
+        if top is None:
+            return
+        reach = top[0] * Decimal("0.0003")
+        limit = top[0] + reach if side == "BUY" else top[0] - reach
+        quantity = self._to_quantity(state, state.size * state.random.lognormvariate(0.0, 1.2))
+        self._exchange.take(state.market, side, limit, quantity, now_ms)
+
+    def _drift(self, state: _Flow, now_ms: int) -> None:
+        """Move the fair price and the best quotes. Users' orders that the price passes are filled."""
+        state.fair = max(state.fair * exp(state.random.gauss(0.0, _DRIFT)), state.tick * 20)
+        for side in _SIDES:
+            price = self._price(state, side, self._half_spread(state))
+            if price is not None:
+                self._exchange.quote(state.market, side, price, self._quantity(state, 0), now_ms)
+
+    def _half_spread(self, state: _Flow) -> float:
+        return max(state.tick * 0.5, state.fair * _SPREAD * (0.5 + state.random.random()))
+
+    def _gap(self, state: _Flow) -> float:
+        return max(state.tick, state.fair * _LEVEL_GAP * state.random.expovariate(1.0))
+
+    def _price(self, state: _Flow, side: Side, distance: float) -> Decimal | None:
+        """Return a price on the tick at `distance` from the fair one, away from the other side; None below zero."""
+        price = state.fair - distance if side == "BUY" else state.fair + distance
+        ticks = int(price / state.tick) + (0 if side == "BUY" else 1)
+        return Decimal(ticks).scaleb(-state.market.rules.price_decimals) if ticks > 0 else None
+
+    def _quantity(self, state: _Flow, rank: int) -> Decimal:
+        """Draw the quantity of a level. It grows with the distance from the best price."""
+        return self._to_quantity(state, state.size * (2 + rank / 10) * state.random.lognormvariate(0.0, 0.8))
+
+    def _to_quantity(self, state: _Flow, quantity: float) -> Decimal:
+        decimals = state.market.rules.quantity_decimals
+        return Decimal(max(1, round(quantity * 10**decimals))).scaleb(-decimals)
+
+
+_SIDES: tuple[Side, Side] = ("BUY", "SELL")

@@ -1,0 +1,1 @@
+"""Handlers of the simulated endpoints, one module a group."""

@@ -1,0 +1,105 @@
+"""Requests that faults hold back, lose or answer wrongly.
+
+A waiting request goes on after its sender has disconnected, as it would at MEXC. It is lost if the exchange stops or
+restarts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeAlias
+
+from aiohttp import web
+
+from mexc_async.sim.faults.faults import Fault
+from mexc_async.sim.faults.port import reset
+from mexc_async.sim.faults.request_faults import Fate
+from mexc_async.sim.rest import responses
+
+_LOOK_S = 0.02
+"""Interval at which a request that is never answered is checked for a disconnected sender."""
+Names: TypeAlias = frozenset[tuple[str, str]]
+"""Names of orders: pairs of API key and client order id."""
+NAMELESS: Names = frozenset()
+
+
+class Gate:
+    """All requests that wait because of a fault."""
+
+    def __init__(self, restart: Callable[[int], object]) -> None:
+        """Start with no waiting request. `restart` restarts the exchange and refuses connections for the given ms."""
+        self.is_open = True
+        """True while requests are accepted; False while the exchange is down."""
+        self._restart = restart
+        self._waiting: dict[asyncio.Future[bool], Names] = {}
+
+    async def hold(self, fate: Fate, names: Names) -> bool:
+        """Wait before a request is carried out. Return False if the request is lost. `names` are its orders' names."""
+        if fate.hold_ms and not await self._wait(fate.hold_ms):
+            return False
+        return not fate.overtake_ms or await self._wait(fate.overtake_ms, names)
+
+    def overtaken(self, names: Names) -> None:
+        """Release the orders that waited for a cancel of one of these names."""
+        for waiter, own in self._waiting.items():
+            if own & names and not waiter.done():
+                waiter.set_result(True)
+
+    def shut(self) -> None:
+        """Lose every waiting request, and accept none from now on."""
+        self.is_open = False
+        for waiter in self._waiting:
+            if not waiter.done():
+                waiter.set_result(False)
+
+    async def answer(self, request: web.BaseRequest, fate: Fate, answer: web.Response) -> web.Response:
+        """Apply the faults of the answer to a request that was carried out, and return what to send."""
+        if fate.answer_ms and not await self._wait(fate.answer_ms):
+            return drop(request)
+        loss = fate.loss_at("processed")
+        if loss is not None:
+            return await self.lose(request, loss, answer)
+        if fate.is_answered_twice and request.transport is not None:
+            request.transport.write(responses.on_the_wire(answer))
+        return answer
+
+    async def lose(self, request: web.BaseRequest, loss: Fault, answer: web.Response | None = None) -> web.Response:
+        """Lose the answer of a request, or the request itself if it has no answer yet."""
+        match loss.kind:
+            case "error":
+                return responses.page(loss.status)
+            case "truncate" if answer is not None and request.transport is not None:
+                request.transport.write(responses.broken_off(answer))
+                request.transport.close()
+                return answer
+            case "restart":
+                self._restart(loss.delay_ms)
+            case "mute":
+                while not _is_gone(request) and await self._wait(_LOOK_S * 1000):
+                    pass
+        return drop(request)
+
+    async def _wait(self, ms: float, names: Names = NAMELESS) -> bool:
+        """Wait until `ms` have passed or a cancel overtakes. Return False if the exchange shuts down."""
+        if not self.is_open:
+            return False
+        waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting[waiter] = names
+        try:
+            async with asyncio.timeout(ms / 1000):
+                return await waiter
+        except TimeoutError:
+            return True
+        finally:
+            del self._waiting[waiter]
+
+
+def drop(request: web.BaseRequest) -> web.Response:
+    """Reset the connection. The returned response satisfies the server; nobody receives it."""
+    reset(request.transport)
+    return web.Response(status=503)
+
+
+def _is_gone(request: web.BaseRequest) -> bool:
+    return request.transport is None or request.transport.is_closing()

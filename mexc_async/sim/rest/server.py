@@ -1,0 +1,376 @@
+"""The simulated exchange as a server.
+
+Each request is checked, matched and answered in one step, in the order of arrival. Only reading its body and faults
+make it wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import time
+from collections.abc import Coroutine
+from decimal import Decimal
+from pathlib import Path
+from types import TracebackType
+from urllib.parse import urlsplit
+
+import msgspec
+from aiohttp import web
+
+from mexc_async.sim.accounts.accounts import DEMO_KEY, DEMO_SECRET, AccountSpec, check_accounts
+from mexc_async.sim.exchange.exchange import Exchange
+from mexc_async.sim.exchange.refusals import Refusal
+from mexc_async.sim.exchange.symbols import SEEDED
+from mexc_async.sim.faults.faults import Fault, FaultCount, Faults
+from mexc_async.sim.faults.port import Listener
+from mexc_async.sim.faults.request_faults import CANCELS, Fate, check_target, fate_of
+from mexc_async.sim.market.arbitrage import Gap, GapRequest, open_gap
+from mexc_async.sim.market.liquidity import Liquidity
+from mexc_async.sim.market.tape import TapePlayer, read_tape
+from mexc_async.sim.rest import auth
+from mexc_async.sim.rest.endpoint import Call, Endpoint
+from mexc_async.sim.rest.endpoints import control, trade
+from mexc_async.sim.rest.held_requests import NAMELESS, Gate, Names, drop
+from mexc_async.sim.rest.limits import PROFILES, WINDOWS, Limits, Profile, Windows
+from mexc_async.sim.rest.parameters import Received, receive
+from mexc_async.sim.rest.responses import refused, reply
+from mexc_async.sim.rest.routes import ENDPOINTS, find_endpoint
+from mexc_async.sim.stream.listen_keys import ListenKeys
+from mexc_async.sim.stream.socket_lifetime import SocketRules
+from mexc_async.sim.stream.sockets import PATH as STREAM
+from mexc_async.sim.stream.sockets import Sockets
+from mexc_async.sim.wallet.account_audit import Statement, statement
+from mexc_async.sim.wallet.back_office import Order, carry_out
+from mexc_async.sim.wallet.wallet import Wallet, WalletRules
+
+log = logging.getLogger("mexc_async.sim")
+
+ADVANCE_MS = 50
+"""Longest time between two steps of the market, in ms, without requests."""
+
+
+class StartFailed(ValueError):
+    """Error for a configuration that the simulator cannot start with. The message is one line."""
+
+
+def main_account(
+    api_key: str = DEMO_KEY, api_secret: str = DEMO_SECRET, balances: dict[str, Decimal] | None = None
+) -> AccountSpec:
+    """Describe a main account, by default with the public demo key."""
+    return AccountSpec(name="main", api_key=api_key, api_secret=api_secret, balances=balances)
+
+
+class SimConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of a simulator."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    """TCP port; 0 for a free one."""
+    seed: int = 7
+    limits: Profile = "default"
+    """Rate limits: `default` for MEXC's documented limits, `guide` for 100 requests/s only, `none` for none."""
+    windows: Windows = "sliding"
+    accounts: tuple[AccountSpec, ...] = (main_account(),)
+    tape: Path | None = None
+    """Recorded market to play beside the seeded ones."""
+    loop_tape: bool = True
+    flow: float = 1.0
+    """Factor of the background market's events, from 0 to 1000. With 0 the books stand still."""
+    sockets: SocketRules = SocketRules()
+    wallet: WalletRules = WalletRules()
+    faults: tuple[Fault, ...] = ()
+    """Faults in force from the start."""
+    control: bool = False
+    """True to serve /sim/... to callers on loopback: faults, gaps, and commands about funds, keys and accounts."""
+
+    def __post_init__(self) -> None:
+        if self.limits not in PROFILES:
+            raise StartFailed(f"limits {self.limits!r} is none of {', '.join(PROFILES)}")
+        if self.windows not in WINDOWS:
+            raise StartFailed(f"windows {self.windows!r} is none of {', '.join(WINDOWS)}")
+        if not 0 <= self.port <= 65535:
+            raise StartFailed(f"port {self.port} is not between 0 and 65535")
+        if not 0 <= self.flow <= 1000:
+            raise StartFailed(f"flow {self.flow} is not between 0 and 1000")
+        if not self.accounts:
+            raise StartFailed("at least one account is needed")
+        check_accounts(self.accounts)
+
+
+class Simulator:
+    """A simulated MEXC that serves until it is closed.
+
+    async with Simulator(SimConfig(seed=7)) as sim:
+        ...  # point a client at sim.rest
+    """
+
+    def __init__(self, config: SimConfig | None = None) -> None:
+        """Build the exchange. `start` makes it serve. Raises ValueError for a bad tape or account."""
+        self.config = config or SimConfig()
+        now_ms = self._now_ms()
+        tape = None if self.config.tape is None else read_tape(self.config.tape)
+        listed = {rules.symbol: rules for rules in (*SEEDED, *(tape.rules if tape else ()))}
+        self.exchange = Exchange(listed.values(), seed=self.config.seed, now_ms=now_ms)
+        self.wallet = Wallet(self.exchange, seed=self.config.seed, rules=self.config.wallet)
+        extra = tape.balances() if tape else {}
+        for spec in self.config.accounts:
+            self.wallet.open(self.exchange.open_account(spec, now_ms, extra), spec.withdraw_addresses)
+        played = {rules.symbol for rules in tape.rules} if tape else set()
+        seeded = [symbol for symbol in listed if symbol not in played]
+        self._liquidity = Liquidity(self.exchange, seeded, seed=self.config.seed, now_ms=now_ms, flow=self.config.flow)
+        self._movers: list[Liquidity | TapePlayer | Wallet] = [self._liquidity]
+        if tape is not None:
+            loop = self.config.loop_tape
+            self._movers.append(TapePlayer(self.exchange, tape, now_ms=now_ms, loop=loop))
+        self._movers.append(self.wallet)
+        self._limits = Limits(self.config.limits, self.config.windows)
+        rules = self.config.sockets
+        self._listen_keys = ListenKeys(
+            self.config.seed, valid_ms=int(rules.listen_key_s * 1000), most=rules.listen_keys
+        )
+        for fault in self.config.faults:
+            check_target(fault, ENDPOINTS)
+        self._faults = Faults(self.config.faults, seed=self.config.seed)
+        self.sockets = Sockets(self.exchange, self._listen_keys, self._faults, rules, self._now_ms)
+        self._gate = Gate(self.restart)
+        self._listener = Listener(self._serve, self.config.host, self.config.port)
+        self._controllers: set[asyncio.Transport] = set()
+        """Connections whose control request is being carried out."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._rest = ""
+
+    @property
+    def rest(self) -> str:
+        """Base URL of the REST API. Raises RuntimeError before `start`."""
+        if not self._rest:
+            raise RuntimeError("the simulator is not serving")
+        return self._rest
+
+    @property
+    def spot_ws(self) -> str:
+        """URL of the spot stream. Raises RuntimeError before `start`."""
+        return "ws" + self.rest.removeprefix("http") + STREAM
+
+    def inject(self, *faults: Fault) -> int:
+        """Put faults in force. Those with `now` apply at once; return the number of connections they hit.
+
+        Raises BadFault if one matches no endpoint, and then does nothing.
+        """
+        for fault in faults:
+            check_target(fault, ENDPOINTS)
+        return sum(map(self._inject, faults))
+
+    def _inject(self, fault: Fault) -> int:
+        if not fault.now:
+            self._faults.add(fault)
+            return 0
+        return self.restart(fault.delay_ms) if fault.kind == "restart" else self.sockets.strike(fault)
+
+    def restart(self, down_ms: int) -> int:
+        """Drop every connection, refuse new ones for `down_ms`, then serve again at the same address.
+
+        Orders, balances, listen keys and rate limit counters survive. The market stands still meanwhile, and waiting
+        requests are lost. Returns the number of connections dropped. Does nothing while the exchange is down already.
+        """
+        if not self._gate.is_open:
+            return 0
+        self._gate.shut()
+        self._own(self._come_back(down_ms), "mexc-sim-restart")
+        return self._listener.reset_all(self._controllers)
+
+    async def _come_back(self, down_ms: int) -> None:
+        gone_ms = self._now_ms()
+        try:
+            await self._listener.pause(down_ms / 1000)
+        except OSError:
+            log.exception("the simulated exchange cannot reopen its port")
+            return
+        for mover in self._movers:
+            mover.pause(self._now_ms() - gone_ms)
+        self._gate.is_open = True
+
+    def clear_faults(self) -> None:
+        """Remove all faults. Broken connections stay broken."""
+        self._faults.clear()
+
+    def fault_counts(self) -> list[FaultCount]:
+        """Return every fault in force with its counts."""
+        return self._faults.counts()
+
+    def statement(self, account: str | None = None) -> Statement:
+        """Return the audit of an account, by name or uid; of the main account by default. Raises ValueError."""
+        accounts = self.exchange.accounts.values()
+        for each in accounts:
+            if account in (None, each.uid, each.name):
+                return statement(each, self.exchange.ledger, self.wallet)
+        raise ValueError(f"account {account!r} is none of {', '.join(each.name for each in accounts)}")
+
+    def open_gap(self, gap: GapRequest | None = None) -> Gap:
+        """Move prices so that a round of three orders is profitable. Raises ValueError if that is not possible."""
+        now_ms = self._now_ms()
+        self._advance(now_ms)
+        return open_gap(self.exchange, gap or GapRequest(), self._liquidity.move, now_ms)
+
+    def order(self, order: Order) -> dict[str, object]:
+        """Carry out a back-office command and return its result. Raises ValueError or Refusal."""
+        now_ms = self._now_ms()
+        self._advance(now_ms)
+        return carry_out(self.exchange, self.wallet, order, now_ms)
+
+    async def start(self) -> None:
+        """Start to serve. Raises StartFailed if host or port is not available, RuntimeError at a second call."""
+        if self._rest:
+            raise RuntimeError("the simulator is already started")
+        try:
+            self._rest = await self._listener.open()
+        except OSError as error:
+            reason = "is in use" if error.errno == errno.EADDRINUSE else f"is not available: {error.strerror or error}"
+            raise StartFailed(f"{self.config.host} port {self.config.port} {reason}") from None
+        self._own(self._keep_moving(), "mexc-sim-clock")
+
+    async def aclose(self) -> None:
+        """Stop serving. Safe to call again, and before `start`."""
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        await self.sockets.aclose()
+        self._gate.shut()
+        await self._listener.aclose()
+        self._rest = ""
+
+    def _own(self, work: Coroutine[None, None, None], name: str) -> None:
+        """Run a task until it ends or the simulator is closed."""
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def __aenter__(self) -> Simulator:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    @staticmethod
+    def _now_ms() -> int:
+        return time.time_ns() // 1_000_000
+
+    async def _keep_moving(self) -> None:
+        """Move the market without requests, and send the stream's pushes."""
+        while True:
+            try:
+                now_ms = self._now_ms()
+                if self._gate.is_open:
+                    self._advance(now_ms)
+                self.sockets.tick(now_ms)
+            except Exception:
+                log.exception("a step of the background market failed; the market continues")
+            step_ms = min(ADVANCE_MS, self.sockets.shortest_ms or ADVANCE_MS)
+            await asyncio.sleep((step_ms - time.time() * 1000 % step_ms) / 1000)
+
+    def _advance(self, now_ms: int) -> None:
+        for mover in self._movers:
+            mover.advance(now_ms)
+
+    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        try:
+            if not self._gate.is_open:
+                return drop(request)
+            if request.method == "GET" and request.path == STREAM:
+                return await self.sockets.serve(request)
+            if self.config.control and request.raw_path.startswith(control.PREFIX) and _is_local(request):
+                return await self._control(request)
+            return await self._handle(request)
+        except Refusal as refusal:
+            return refused(refusal)
+        except web.HTTPException as error:
+            return refused(Refusal(error.status, error.reason, error.status))
+        except ConnectionError:  # the sender disconnected before its request was complete
+            return drop(request)
+        except Exception:
+            log.exception("%s %s failed", request.method, urlsplit(request.raw_path).path)
+            return refused(Refusal(500, "Internal error", 500))
+
+    async def _control(self, request: web.BaseRequest) -> web.Response:
+        """Carry out a control request to the simulator itself."""
+        body = await request.read() if request.can_read_body else b""
+        transport = request.transport
+        if transport is None:
+            return drop(request)
+        self._controllers.add(transport)
+        try:
+            found = control.answer(self, request.method, request.raw_path, body)
+        finally:
+            self._controllers.discard(transport)
+        answer = web.Response(body=msgspec.json.encode(found), content_type="application/json")
+        if not self._gate.is_open:
+            answer.force_close()
+        return answer
+
+    async def _handle(self, request: web.BaseRequest) -> web.Response:
+        """Route, read, count, check, carry out and answer a request, with its faults at each step."""
+        path, _, query = request.raw_path.partition("?")
+        endpoint = find_endpoint(request.method, path)
+        fate = fate_of(self._faults, endpoint)
+        if loss := fate.loss_at("unread"):
+            return await self._gate.lose(request, loss)
+        body = await request.read() if request.can_read_body else b""
+        self._count(request, endpoint)
+        if loss := fate.loss_at("read"):
+            return await self._gate.lose(request, loss)
+        received = receive(query, body, request.headers.get("Content-Type", ""))
+        names = _names(request, endpoint, received) if fate.overtake_ms else NAMELESS
+        if not await self._gate.hold(fate, names):
+            return drop(request)
+        answer = self._carry_out(request, endpoint, received, fate)
+        if endpoint.name in CANCELS:
+            self._gate.overtaken(_names(request, endpoint, received))
+        return await self._gate.answer(request, fate, answer)
+
+    def _count(self, request: web.BaseRequest, endpoint: Endpoint) -> None:
+        """Count a request against the rate limits. Raises Refusal 429 or 418."""
+        known = self.exchange.keys.find(_api_key(request))
+        uid = known.account if known else None
+        rejection = self._limits.arrive(request.remote or "", uid, endpoint.costs, time.monotonic())
+        if rejection is not None:
+            text = "Too many requests." if rejection.status == 429 else "Too many requests: this address is banned."
+            raise Refusal(rejection.status, text, rejection.status, rejection.retry_after_s)
+
+    def _carry_out(self, request: web.BaseRequest, endpoint: Endpoint, received: Received, fate: Fate) -> web.Response:
+        """Check a request, carry it out at the current time and return the answer."""
+        now_ms = self._now_ms()
+        try:
+            sender = None
+            if endpoint.is_signed:
+                sent = _api_key(request)
+                sender = auth.check_key(self.exchange.keys.find(sent), sent, request.remote or "")
+                auth.check_time(received, now_ms)
+                auth.check_signature(received, sender, now_ms)
+                auth.check_permission(sender, endpoint.permission)
+                auth.check_account(self.exchange.accounts[sender.account])
+            self._advance(now_ms)
+            call = Call(self.exchange, received.parameters, now_ms, sender, self._listen_keys, self.wallet, fate)
+            return reply(endpoint.handler(call))
+        except Refusal as refusal:
+            return refused(refusal)
+
+
+def _api_key(request: web.BaseRequest) -> str:
+    return request.headers.get("X-MEXC-APIKEY", "")
+
+
+def _names(request: web.BaseRequest, endpoint: Endpoint, received: Received) -> Names:
+    """Return the names of the orders that a request places or cancels."""
+    ids = trade.client_ids(endpoint.name, received.parameters)
+    return frozenset((_api_key(request), each) for each in ids)
+
+
+def _is_local(request: web.BaseRequest) -> bool:
+    return request.remote in control.LOOPBACK

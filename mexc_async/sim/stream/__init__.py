@@ -1,0 +1,1 @@
+"""The WebSocket interface of the simulated exchange."""

@@ -1,0 +1,132 @@
+"""One WebSocket connection of the stream: its send queue and its end.
+
+All messages go through one queue in order. Each connection sends from its own task, so that no client delays another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from aiohttp import WSCloseCode, web
+
+from mexc_async.sim.faults.faults import Faults, Wire
+from mexc_async.sim.faults.port import reset
+from mexc_async.sim.stream.socket_lifetime import Life, SocketRules
+from mexc_async.sim.stream.subscriptions import Subscriptions
+from mexc_async.sim.stream.topics import Topic
+
+
+class Connection:
+    """A client's WebSocket connection."""
+
+    def __init__(
+        self,
+        request: web.BaseRequest,
+        socket: web.WebSocketResponse,
+        subscriptions: Subscriptions,
+        rules: SocketRules,
+        faults: Faults,
+        *,
+        uid: str | None = None,
+        listen_key: str | None = None,
+    ) -> None:
+        """Attach to an accepted socket. `uid` is the account of the listen key; None without a listen key."""
+        self.socket = socket
+        self.subscriptions = subscriptions
+        self.uid = uid
+        self.listen_key = listen_key
+        self.life = Life(rules, asyncio.get_running_loop().time())
+        self.gone = asyncio.Event()
+        """Event that is set once the client can send nothing more."""
+        self.is_silent = False
+        """True for a half-open connection: it sends nothing more, and the client gets no close frame."""
+        self._request = request
+        self._most = rules.queue
+        self._faults = faults
+        self._wire = Wire(faults)
+        self._queue: deque[tuple[float, bytes | str]] = deque()
+        self._wake = asyncio.Event()
+        self._close: tuple[int, str] | None = None
+
+    @property
+    def is_lost(self) -> bool:
+        """True once the client has disconnected."""
+        transport = self._request.transport
+        return transport is None or transport.is_closing()
+
+    def reply(self, text: str) -> None:
+        """Send a text frame."""
+        self._put(text)
+
+    def push(self, topic: Topic, frame: bytes) -> str | None:
+        """Send a push, subject to faults. Return the fault that must break the connection itself, or None."""
+        if self.is_silent or self._close is not None:
+            return None
+        if not (self._faults or self._wire.is_holding):
+            self._put(frame)
+            return None
+        passage = self._wire.carry(topic.name, frame)
+        due_s = asyncio.get_running_loop().time() + passage.delay_ms / 1000 if passage.delay_ms else 0.0
+        for each in passage.frames:
+            self._put(each, due_s)
+        return passage.broken
+
+    def end(self, reason: str, code: int = WSCloseCode.OK) -> None:
+        """Close the socket once the queued messages are sent."""
+        if self._close is None:
+            self._close = (code, reason)
+            self._wake.set()
+
+    def abort(self) -> None:
+        """Reset the connection without a close frame."""
+        self._queue.clear()
+        self.gone.set()
+        reset(self._request.transport)
+
+    def silence(self) -> None:
+        """Send nothing from now on, but leave the socket open."""
+        self.is_silent = True
+        self._queue.clear()
+
+    async def send_all(self) -> None:
+        """Send the queued messages until the connection ends or has to be closed."""
+        loop = asyncio.get_running_loop()
+        while self._close is None or self._queue:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._queue:
+                due_s, data = self._queue.popleft()
+                if due_s > loop.time():
+                    await asyncio.sleep(due_s - loop.time())
+                if not await self._send(data):
+                    return
+        if self.is_silent:
+            await self.gone.wait()
+
+    async def part(self) -> None:
+        """Close the socket with the code and reason given to `end`, if it is still open."""
+        if self._close is not None and not self.is_silent:
+            code, reason = self._close
+            await self.socket.close(code=code, message=reason.encode())
+
+    async def _send(self, data: bytes | str) -> bool:
+        if self.is_silent:
+            return True
+        try:
+            if isinstance(data, str):
+                await self.socket.send_str(data)
+            else:
+                await self.socket.send_bytes(data)
+        except ConnectionError:
+            return False
+        return True
+
+    def _put(self, data: bytes | str, due_s: float = 0.0) -> None:
+        if self.is_silent or self._close is not None:
+            return
+        if len(self._queue) >= self._most:
+            self.abort()
+            return
+        self._queue.append((due_s, data))
+        self._wake.set()

@@ -1,0 +1,262 @@
+"""All stream connections: admission, subscriptions, pushes and closing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from mexc_async.sim.exchange.events import BalanceEvent, BookEvent, DealEvent, Event, TradeEvent
+from mexc_async.sim.exchange.exchange import Exchange
+from mexc_async.sim.exchange.symbols import OFFLINE
+from mexc_async.sim.faults.faults import Fault, Faults, matcher
+from mexc_async.sim.rest.held_requests import drop
+from mexc_async.sim.stream import pushes
+from mexc_async.sim.stream.connection import Connection
+from mexc_async.sim.stream.feeds import Feeds
+from mexc_async.sim.stream.listen_keys import ListenKeys
+from mexc_async.sim.stream.socket_lifetime import SocketRules
+from mexc_async.sim.stream.subscriptions import Subscriptions
+from mexc_async.sim.stream.topics import Topic, parse_topic
+
+log = logging.getLogger("mexc_async.sim")
+
+PATH = "/ws"
+INVALID_KEY = "Invalid listen key"
+KEY_ENDED = "listen key ended"
+_LARGEST_MESSAGE = 1 << 16
+_CLOSE_S = 1.0
+
+
+class Sockets:
+    """The stream's connections. `tick` sends what is due and closes what has ended."""
+
+    def __init__(
+        self, exchange: Exchange, keys: ListenKeys, faults: Faults, rules: SocketRules, now_ms: Callable[[], int]
+    ) -> None:
+        self._exchange = exchange
+        self._keys = keys
+        self._faults = faults
+        self._rules = rules
+        self._now_ms = now_ms
+        self._symbols = {symbol for symbol, market in exchange.markets.items() if market.rules.status != OFFLINE}
+        self._feeds = Feeds(exchange.markets, rules)
+        self._connections: dict[Connection, asyncio.Task[object] | None] = {}
+        self._readers: dict[tuple[str, str], dict[Connection, Topic]] = {}
+        """Subscribers by (uid, or empty for public topics; topic name)."""
+        self._leave: Callable[[], None] | None = None
+        self._is_closed = False
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    @property
+    def shortest_ms(self) -> int | None:
+        """Length of the shortest subscribed window; None without public subscriptions."""
+        return self._feeds.shortest_ms
+
+    @property
+    def private_topics(self) -> int:
+        """Number of subscribed private channels, each counted once per account."""
+        return sum(bool(uid) for uid, _ in self._readers)
+
+    # Connections
+
+    async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Accept a WebSocket connection and serve it until its end."""
+        if self._is_closed or self._faults.strikes("refuse", PATH):
+            return drop(request)
+        socket = web.WebSocketResponse(
+            autoping=False, autoclose=False, timeout=_CLOSE_S, compress=False, max_msg_size=_LARGEST_MESSAGE
+        )
+        if not socket.can_prepare(request):
+            return web.Response(status=426, headers={"Upgrade": "websocket"})
+        await socket.prepare(request)
+        key = request.query.get("listenKey")
+        uid = None if key is None else self._admit(key)
+        if key is not None and uid is None:
+            with contextlib.suppress(ConnectionError):
+                await socket.send_str(INVALID_KEY)
+                await socket.close(code=WSCloseCode.POLICY_VIOLATION)
+            return socket
+        subscriptions = Subscriptions(lambda name: self._open(name, uid), self._rules.most_topics)
+        connection = Connection(request, socket, subscriptions, self._rules, self._faults, uid=uid, listen_key=key)
+        self._connections[connection] = asyncio.current_task()
+        try:
+            await self._run(connection)
+        finally:
+            self._forget(connection)
+        return socket
+
+    async def _run(self, connection: Connection) -> None:
+        """Receive and send until either ends, then close the connection."""
+        receiver = asyncio.create_task(self._receive(connection), name="mexc-sim-receiver")
+        sender = asyncio.create_task(connection.send_all(), name="mexc-sim-sender")
+        try:
+            await asyncio.wait([receiver, sender], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (receiver, sender):
+                task.cancel()
+            ended = await asyncio.gather(receiver, sender, return_exceptions=True)
+        for error in ended:
+            if isinstance(error, Exception) and not isinstance(error, ConnectionError):
+                raise error
+        await connection.part()
+
+    def _admit(self, key: str) -> str | None:
+        """Return the uid of a listen key that may open one more socket, else None."""
+        if sum(connection.listen_key == key for connection in self._connections) >= self._rules.sockets_a_key:
+            return None
+        return self._keys.owner(key, self._now_ms())
+
+    def _open(self, name: str, uid: str | None) -> Topic | None:
+        topic = parse_topic(name, self._symbols)
+        if topic is None or (topic.is_private and uid is None) or self._faults.strikes("block", name):
+            return None
+        return topic
+
+    async def _receive(self, connection: Connection) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            message = await connection.socket.receive()
+            if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                if not connection.life.hear(loop.time()):
+                    connection.abort()
+                    return
+                self._control(connection, message.data)
+            elif message.type is WSMsgType.PING:
+                if not connection.is_silent:
+                    await connection.socket.pong(message.data)
+            elif message.type is not WSMsgType.PONG:
+                break
+        if connection.is_silent:
+            await connection.gone.wait()
+        elif message.type is WSMsgType.CLOSE:
+            await connection.socket.close()
+
+    def _control(self, connection: Connection, message: str | bytes) -> None:
+        outcome = connection.subscriptions.receive(message)
+        for topic in outcome.removed:
+            self._unread(connection, topic)
+        for topic in outcome.added:
+            self._read(connection, topic)
+        connection.life.use(bool(connection.subscriptions.topics), asyncio.get_running_loop().time())
+        connection.reply(outcome.reply)
+
+    # Subscriptions
+
+    def _read(self, connection: Connection, topic: Topic) -> None:
+        self._readers.setdefault(_place(connection, topic), {})[connection] = topic
+        if not topic.is_private:
+            self._feeds.open(topic)
+        if self._leave is None:
+            self._leave = self._exchange.subscribe(self._on_event)
+
+    def _unread(self, connection: Connection, topic: Topic) -> None:
+        place = _place(connection, topic)
+        readers = self._readers[place]
+        del readers[connection]
+        if readers:
+            return
+        del self._readers[place]
+        if not topic.is_private:
+            self._feeds.close(topic)
+        if not self._readers and self._leave is not None:
+            self._leave()
+            self._leave = None
+
+    def _forget(self, connection: Connection) -> None:
+        self._connections.pop(connection, None)
+        for topic in connection.subscriptions.topics.values():
+            self._unread(connection, topic)
+        connection.subscriptions.topics.clear()
+
+    # Pushes
+
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, TradeEvent | BookEvent):
+            self._feeds.on_event(event)
+            return
+        now_ms = self._now_ms()
+        if isinstance(event, BalanceEvent):
+            self._push_private(event.account, pushes.ACCOUNT, lambda: pushes.account(event, now_ms))
+        elif isinstance(event, DealEvent):
+            self._push_private(event.account, pushes.DEALS, lambda: pushes.deal(event, now_ms))
+        else:
+            self._push_private(event.account, pushes.ORDERS, lambda: pushes.order(event, now_ms))
+
+    def _push_private(self, uid: str, channel: str, build: Callable[[], bytes]) -> None:
+        readers = self._readers.get((uid, channel))
+        if readers:
+            frame = build()
+            for connection, topic in tuple(readers.items()):
+                self._push(connection, topic, frame)
+
+    def _push(self, connection: Connection, topic: Topic, frame: bytes) -> None:
+        broken = connection.push(topic, frame)
+        if broken is not None:
+            self._break(broken, connection)
+
+    # Time
+
+    def tick(self, now_ms: int) -> None:
+        """Send the pushes that are due, and close the sockets whose time is over."""
+        for topic, frame in self._feeds.due(now_ms):
+            for connection in tuple(self._readers[("", topic.name)]):
+                self._push(connection, topic, frame)
+        now_s = asyncio.get_running_loop().time()
+        for connection in tuple(self._connections):
+            if connection.is_lost:
+                connection.gone.set()
+            elif connection.listen_key is not None and self._keys.owner(connection.listen_key, now_ms) is None:
+                connection.end(KEY_ENDED)
+            else:
+                reason = connection.life.end(now_s)
+                if reason is not None:
+                    connection.end(reason)
+
+    # Faults
+
+    def strike(self, fault: Fault) -> int:
+        """Apply a fault to every socket that is subscribed to a matching channel, and return their number."""
+        struck = [connection for connection in self._connections if _matches(connection, fault.on)]
+        for connection in struck:
+            self._break(fault.kind, connection)
+        return len(struck)
+
+    def _break(self, kind: str, connection: Connection) -> None:
+        if kind == "drop":
+            connection.abort()
+        elif kind == "half_open":
+            connection.silence()
+        elif connection.listen_key is not None and connection.uid is not None:
+            now_ms = self._now_ms()
+            if self._keys.owner(connection.listen_key, now_ms) is not None:
+                self._keys.close(connection.uid, connection.listen_key, now_ms)
+            connection.end(KEY_ENDED)
+
+    async def aclose(self) -> None:
+        """Close every socket and wait for its end."""
+        self._is_closed = True
+        tasks = [task for task in self._connections.values() if task is not None]
+        for connection in tuple(self._connections):
+            if connection.is_silent:
+                connection.abort()
+            else:
+                connection.end("the simulator stops", WSCloseCode.GOING_AWAY)
+        if tasks:
+            await asyncio.wait(tasks, timeout=2 * _CLOSE_S)
+        for connection in tuple(self._connections):
+            connection.abort()
+
+
+def _place(connection: Connection, topic: Topic) -> tuple[str, str]:
+    return (connection.uid or "") if topic.is_private else "", topic.name
+
+
+def _matches(connection: Connection, pattern: str) -> bool:
+    """Return True if a socket is subscribed to a matching channel. Without subscriptions it matches only `*`."""
+    return pattern == "*" or any(map(matcher(pattern), connection.subscriptions.topics))

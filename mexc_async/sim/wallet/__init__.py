@@ -1,0 +1,1 @@
+"""Deposits, withdrawals, transfers, dust and rebates."""

@@ -1,0 +1,1 @@
+"""WebSocket streams: sessions, subscriptions, the user data stream."""

@@ -1,0 +1,301 @@
+"""A socket that is kept up: connected anew after every loss, moved before it gets too old, its channels with it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Awaitable, Callable, Hashable, Iterable
+from typing import Protocol
+
+from mexc_async.errors import ApiError, ConfigError, ConnectionLost, MexcError
+from mexc_async.runtime.events import logger
+from mexc_async.spot.push import Dispatch, Push
+from mexc_async.spot.push_models import Body
+from mexc_async.streams.handover import Handover
+from mexc_async.streams.session import Answer, Backoff, Session, Timing, Verdict
+from mexc_async.streams.websocket import Socket, SocketConfig, connect
+
+HANDOVER_S = 10.0
+"""A move to a new socket that takes longer is given up and tried again later."""
+
+
+class Owner(Protocol):
+    """Who gets what a kept socket receives."""
+
+    dispatch: Dispatch | None
+    """Takes ordinary frames from the present socket whole; False for one that goes by `decode` and `on_push`."""
+
+    def decode(self, frame: bytes) -> Push[Body] | None:
+        """What a frame holds; None for one that cannot be understood."""
+        ...
+
+    def identity(self, push: Push[Body]) -> Hashable:
+        """What is equal for the same push on two sockets, and for no other push of its channel."""
+        ...
+
+    def on_bad_frame(self) -> None:
+        """A frame could not be understood."""
+        ...
+
+    def on_push(self, push: Push[Body], now: float) -> None:
+        """One push, decoded, exactly once and in order; `now` is when it came, in monotonic seconds."""
+        ...
+
+    def on_answer(self, answer: Answer) -> None:
+        """MEXC accepted or refused channels."""
+        ...
+
+    def on_failed(self, error: MexcError) -> None:
+        """There is no socket, and trying again cannot help: wrong key, missing permission, wrong settings."""
+        ...
+
+    def on_state(self, state: str, reason: str) -> None:
+        """`connected`, `lost`, `moved` or `failed`."""
+        ...
+
+
+def _is_final(error: MexcError) -> bool:
+    return isinstance(error, ConfigError | ApiError) and not error.retryable
+
+
+class _Link:
+    """One socket and its session."""
+
+    def __init__(self, kept: KeptSocket) -> None:
+        self.kept = kept
+        self.session = Session(kept.timing, time.monotonic())
+        self.socket: Socket | None = None
+        self.closed = asyncio.Event()
+        self.changed = asyncio.Event()
+        """Set by every control frame."""
+        self._woken = asyncio.Event()
+        """Set when the session may have something to do earlier than was known."""
+
+    def on_frame(self, frame: bytes) -> None:
+        self.session.heard_at = now = time.monotonic()
+        kept = self.kept
+        if kept.dispatch is not None and kept.handover is None and self is kept.link and kept.dispatch(frame, now):
+            return
+        push = kept.decode(frame)
+        if push is None:
+            kept.owner.on_bad_frame()
+        elif self is kept.link if kept.handover is None else kept.is_due(self, push, now):
+            kept.on_push(push, now)
+
+    def on_text(self, text: str) -> None:
+        answer = self.session.receive(text, time.monotonic())
+        self.changed.set()
+        self.kept.answered(self, answer)
+
+    def on_closed(self) -> None:
+        for event in (self.closed, self.changed, self._woken):
+            event.set()
+
+    def subscribe(self, channels: Iterable[str]) -> None:
+        """Ask for channels, once there is a socket."""
+        if self.socket is not None:
+            self.send(self.session.subscribe(channels, time.monotonic()))
+            self._woken.set()
+
+    def unsubscribe(self, channels: Iterable[str]) -> None:
+        """Give channels up."""
+        if self.socket is not None:
+            self.send(self.session.unsubscribe(channels, time.monotonic()))
+            self._woken.set()
+
+    def send(self, frames: Iterable[str]) -> None:
+        """Send frames; a socket that is gone is noticed by `closed`."""
+        if self.socket is None:
+            return
+        try:
+            for frame in frames:
+                self.socket.send(frame)
+        except ConnectionLost:
+            self.on_closed()
+
+    async def until_tick(self) -> Verdict:
+        """Wait until time asks for something or the socket is gone, and do it."""
+        wait_s = max(self.session.next_tick() - time.monotonic(), 0.001)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await self._woken.wait()
+        self._woken.clear()
+        if self.closed.is_set():
+            return Verdict.SILENT
+        frames, verdict = self.session.tick(time.monotonic())
+        self.send(frames)
+        return verdict
+
+    async def aclose(self) -> None:
+        socket, self.socket = self.socket, None
+        if socket is not None:
+            await socket.aclose()
+
+
+class KeptSocket:
+    """Keeps `channels` subscribed over one socket at a time, for as long as `run` runs."""
+
+    def __init__(self, url: Callable[[], Awaitable[str]], owner: Owner, config: SocketConfig, timing: Timing) -> None:
+        self._url = url
+        self.owner = owner
+        self.decode = owner.decode
+        self.on_push = owner.on_push
+        self.dispatch = owner.dispatch
+        self._config = config
+        self.timing = timing
+        self.channels: dict[str, None] = {}
+        """What is to be subscribed, in order of arrival."""
+        self.link: _Link | None = None
+        self._next: _Link | None = None
+        self.handover: Handover[Push[Body]] | None = None
+        self._moving: frozenset[str] = frozenset()
+        """What was subscribed when the move to the next socket began."""
+        self._moved_at = 0.0
+        self._backoff = Backoff(timing.retry_s, timing.longest_retry_s)
+        self.connects = 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the exchange has accepted every channel on the present socket."""
+        return self.link is not None and self.link.session.active.issuperset(self.channels)
+
+    def add(self, channels: Iterable[str]) -> None:
+        """Subscribe more."""
+        new = [channel for channel in channels if channel not in self.channels]
+        self.channels.update(dict.fromkeys(new))
+        link = self._next or self.link
+        if new and link is not None:
+            link.subscribe(new)
+
+    def remove(self, channels: Iterable[str]) -> None:
+        """Give some up."""
+        old = [channel for channel in channels if channel in self.channels]
+        for channel in old:
+            del self.channels[channel]
+        for link in (self.link, self._next):
+            if old and link is not None:
+                link.unsubscribe(old)
+
+    def reconnect(self) -> None:
+        """Give the present socket up and connect anew."""
+        if self.link is not None:
+            self.link.on_closed()
+
+    async def run(self) -> None:
+        """Connect, serve, and connect again, until cancelled."""
+        try:
+            while True:
+                link = self.link = _Link(self)
+                try:
+                    await self._open(link)
+                except MexcError as error:
+                    if _is_final(error):
+                        self.owner.on_failed(error)
+                        return
+                    pause_s = self._pause_s()
+                    logger.warning("WebSocket: %s; trying again in %.1f s", error, pause_s)
+                    self.owner.on_state("failed", error.message)
+                else:
+                    self.connects += 1
+                    self.owner.on_state("connected", "")
+                    await self._serve()
+                    if self.link.session.age(time.monotonic()) >= self.timing.ping_s:
+                        self._backoff.succeeded()
+                    await self._drop()
+                    self.owner.on_state("lost", "the socket ended or fell silent")
+                    pause_s = self._pause_s()
+                await asyncio.sleep(pause_s)
+        finally:
+            await self._drop()
+
+    async def _open(self, link: _Link) -> None:
+        link.socket = await connect(await self._url(), link, self._config)
+        link.subscribe(self.channels)
+
+    def _pause_s(self) -> float:
+        return self._backoff.pause(random.random())  # noqa: S311 - spreads attempts, protects nothing
+
+    async def _serve(self) -> None:
+        """Let time pass until the socket is to be given up."""
+        while self.link is not None and not self.link.closed.is_set():
+            verdict = await self.link.until_tick()
+            if verdict is Verdict.SILENT:
+                return
+            if verdict is Verdict.OLD and not await self._move():
+                again_s = min(HANDOVER_S, self.timing.lifetime_s / 10)
+                self.link.session.postpone(again_s, time.monotonic())
+
+    async def _move(self) -> bool:
+        """Move to a new socket while the old one serves; False if that did not work out."""
+        old = self.link
+        assert old is not None
+        new = self._next = _Link(self)
+        self.handover = Handover()
+        self._moving = frozenset(self.channels)
+        try:
+            async with asyncio.timeout(HANDOVER_S):
+                await self._open(new)
+                while not new.session.active.issuperset(self._moving & self.channels.keys()):
+                    await self._next_answer(new)
+                old.send([old.session.ping(time.monotonic())])
+                while old.session.pings_unanswered and not old.closed.is_set():
+                    await self._next_answer(old)
+        except (MexcError, TimeoutError):
+            self.handover = None
+            self._next = None
+            old.subscribe(self.channels.keys() - old.session.active)
+            await new.aclose()
+            return False
+        self.link, self._next, self._moved_at = new, None, time.monotonic()
+        self.connects += 1
+        is_lost = old.closed.is_set()  # it ended before it was known to have sent everything
+        if is_lost:
+            self.owner.on_state("lost", "the old socket ended during the move to a new one")
+            self.owner.on_state("connected", "")
+            self.owner.on_answer(Answer(accepted=tuple(new.session.active)))
+        for push in self.handover.switch():
+            self.on_push(push, self._moved_at)
+        await old.aclose()
+        if not is_lost:
+            self.owner.on_state("moved", "")
+        return True
+
+    @staticmethod
+    async def _next_answer(link: _Link) -> None:
+        if not link.closed.is_set():
+            link.changed.clear()
+            await link.changed.wait()
+        if link.closed.is_set() and link.kept._next is link:
+            raise ConnectionLost("the new socket ended")
+
+    async def _drop(self) -> None:
+        links = [link for link in (self.link, self._next) if link is not None]
+        self.link = self._next = self.handover = None
+        for link in links:
+            await link.aclose()
+
+    def is_due(self, link: _Link, push: Push[Body], now: float) -> bool:
+        """Whether a push of this socket goes to the owner now, while sockets change or not long after."""
+        handover = self.handover
+        assert handover is not None
+        identity = self.owner.identity(push)
+        if link is self.link:  # the old socket before the switch, the new one after it
+            if not handover.is_switched:
+                return handover.from_old(push.channel, identity)
+            if now > self._moved_at + HANDOVER_S:
+                self.handover = None
+            return handover.from_new(push.channel, identity, push)
+        if link is not self._next or self.link is None:
+            return False
+        if push.channel not in self._moving:  # subscribed since the move began
+            return True
+        return handover.from_new(push.channel, identity, push)
+
+    def answered(self, link: _Link, answer: Answer) -> None:
+        """A control frame of one of the sockets."""
+        if link is self._next:  # what moves is not news to the owner
+            answer = answer._replace(accepted=tuple(c for c in answer.accepted if c not in self._moving))
+        if answer.accepted or answer.refused or not answer.is_understood:
+            self.owner.on_answer(answer)

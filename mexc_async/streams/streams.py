@@ -1,0 +1,310 @@
+"""Push streams as a strategy sees them: `async for push in mexc.streams.trades("BTCUSDT")`."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from types import TracebackType
+from typing import Any, Generic, Self, TypeAlias, TypeVar
+
+from mexc_async.errors import InvalidRequest
+from mexc_async.spot import channels
+from mexc_async.spot.push import Push
+from mexc_async.spot.push_models import (
+    BalanceChange,
+    BookTickerBatch,
+    BookTickerPush,
+    DepthSnapshot,
+    DepthUpdate,
+    FillPush,
+    KlinePush,
+    MiniTicker,
+    MiniTickers,
+    OrderPush,
+    TradesPush,
+)
+from mexc_async.streams.router import Hub
+from mexc_async.streams.subscriber import Inbox, Overflow
+
+B = TypeVar("B")
+Symbols: TypeAlias = str | Sequence[str]
+
+
+class Stream(Generic[B]):
+    """One consumer's pushes: `async with ... as stream: async for push in stream:`, or a callback.
+
+    Leaving the `async with` gives the channels up. A bare `async for` opens by itself; a stream that is dropped
+    without `aclose` is cleaned up with a ResourceWarning. Every push has `.symbol`, `.send_time` and `.body`.
+    """
+
+    def __init__(self, hub: Hub, inbox: Inbox) -> None:
+        self._hub = hub
+        self._inbox = inbox
+        self._is_open = False
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """MEXC's names of what is subscribed."""
+        return self._inbox.channels
+
+    @property
+    def received(self) -> int:
+        """Pushes that came, dropped ones included."""
+        return self._inbox.received
+
+    @property
+    def dropped(self) -> int:
+        """Pushes that this consumer was too slow for."""
+        return self._inbox.dropped
+
+    @property
+    def gaps(self) -> int:
+        """How often pushes may have been missed because a socket was lost."""
+        return self._inbox.gaps
+
+    @property
+    def lag_ms(self) -> float | None:
+        """Age of the newest push when it came, by the exchange's clock; None before the first."""
+        return self._inbox.lag_ms
+
+    async def open(self) -> Self:
+        """Subscribe. Raises SubscriptionRefused naming the channels, ClientClosed."""
+        if not self._is_open:
+            self._is_open = True
+            try:
+                await self._hub.join(self._inbox)
+            except BaseException:
+                self._hub.leave(self._inbox)
+                raise
+        return self
+
+    async def aclose(self) -> None:
+        """Give the channels up; idempotent. What was received can still be read."""
+        self._inbox.close()
+        self._hub.leave(self._inbox)
+
+    async def wait(self) -> None:
+        """Wait until the stream ends. Raises what ended it: a callback's error, a refusal, an overflow."""
+        await self.open()
+        inbox = self._inbox
+        while not inbox.is_closed:
+            await self._until_changed()
+        if inbox.error is not None:
+            raise inbox.error
+
+    async def _until_changed(self) -> None:
+        """A future for each who waits: the next push then wakes it in the loop's very next round."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._inbox.waiters.append(waiter)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter in self._inbox.waiters:
+                self._inbox.waiters.remove(waiter)
+            raise
+
+    async def __aenter__(self) -> Self:
+        return await self.open()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+        if error is None and self._inbox.callback is not None and self._inbox.error is not None:
+            raise self._inbox.error
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Push[B]:
+        if not self._is_open:
+            await self.open()
+        inbox = self._inbox
+        while not inbox.queue:
+            if inbox.is_closed:
+                if inbox.error is not None:
+                    error, inbox.error = inbox.error, None
+                    raise error
+                raise StopAsyncIteration
+            await self._until_changed()
+        return inbox.take()
+
+    def __del__(self) -> None:
+        inbox = getattr(self, "_inbox", None)
+        if inbox is not None and self._is_open and not inbox.is_closed:
+            inbox.close()
+            self._hub.leave_later(inbox)
+            warnings.warn(
+                f"a stream of {inbox.channels[0]} was dropped without aclose()", ResourceWarning, 2, source=self
+            )
+
+
+class Streams:
+    """`mexc.streams`: one method a channel. `symbols` is one symbol or any number of them.
+
+    Every method takes `callback` (called with each push instead of queueing it), `overflow` and `queue`.
+    """
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    @property
+    def bad_frames(self) -> int:
+        """Frames that could not be understood."""
+        return self._hub.bad_frames
+
+    @property
+    def unknown_fields(self) -> int:
+        """Fields of pushes that this release does not know."""
+        return self._hub.unknown_fields
+
+    def _stream(
+        self, names: Iterable[str], callback: Callable[[Any], None] | None, overflow: Overflow, queue: int | None
+    ) -> Stream[Any]:
+        if overflow not in ("latest", "drop_oldest", "raise"):
+            raise InvalidRequest(f"overflow {overflow!r} is not one of 'latest', 'drop_oldest', 'raise'")
+        if callback is not None and not callable(callback):
+            raise InvalidRequest(f"callback {callback!r} cannot be called")
+        if inspect.iscoroutinefunction(callback):
+            raise InvalidRequest("callback is a coroutine function: it is called, not awaited; use `async for` instead")
+        if queue is not None and (type(queue) is not int or queue < 1):
+            raise InvalidRequest(f"queue {queue!r} must be a whole number of at least 1")
+        wanted = tuple(dict.fromkeys(names))
+        if not wanted:
+            raise InvalidRequest("no symbol given")
+        size = self._hub.settings.queue if queue is None else queue
+        return Stream(self._hub, Inbox(wanted, size, overflow, callback, self._hub.server_ms))
+
+    def trades(
+        self,
+        symbols: Symbols,
+        *,
+        interval: channels.PushInterval = "100ms",
+        callback: Callable[[Push[TradesPush]], None] | None = None,
+        overflow: Overflow = "drop_oldest",
+        queue: int | None = None,
+    ) -> Stream[TradesPush]:
+        """Public trades, gathered over `interval`."""
+        return self._stream([channels.trades(s, interval) for s in _list(symbols)], callback, overflow, queue)
+
+    def depth(
+        self,
+        symbols: Symbols,
+        *,
+        interval: channels.PushInterval = "100ms",
+        callback: Callable[[Push[DepthUpdate]], None] | None = None,
+        overflow: Overflow = "drop_oldest",
+        queue: int | None = None,
+    ) -> Stream[DepthUpdate]:
+        """Changes of the book with their versions; for a book that keeps itself, see `mexc.books`."""
+        return self._stream([channels.depth(s, interval) for s in _list(symbols)], callback, overflow, queue)
+
+    def partial_depth(
+        self,
+        symbols: Symbols,
+        *,
+        levels: int = 20,
+        callback: Callable[[Push[DepthSnapshot]], None] | None = None,
+        overflow: Overflow = "drop_oldest",
+        queue: int | None = None,
+    ) -> Stream[DepthSnapshot]:
+        """The best 5, 10 or 20 levels, whole each time."""
+        return self._stream([channels.partial_depth(s, levels) for s in _list(symbols)], callback, overflow, queue)
+
+    def book_ticker(
+        self,
+        symbols: Symbols,
+        *,
+        interval: channels.PushInterval = "100ms",
+        callback: Callable[[Push[BookTickerPush]], None] | None = None,
+        overflow: Overflow = "drop_oldest",
+        queue: int | None = None,
+    ) -> Stream[BookTickerPush]:
+        """Best bid and ask every `interval`, changed or not."""
+        return self._stream([channels.book_ticker(s, interval) for s in _list(symbols)], callback, overflow, queue)
+
+    def book_ticker_batch(
+        self,
+        symbols: Symbols,
+        *,
+        callback: Callable[[Push[BookTickerBatch]], None] | None = None,
+        overflow: Overflow = "drop_oldest",
+        queue: int | None = None,
+    ) -> Stream[BookTickerBatch]:
+        """Best bids and asks, several to a push."""
+        return self._stream([channels.book_ticker_batch(s) for s in _list(symbols)], callback, overflow, queue)
+
+    def klines(
+        self,
+        symbols: Symbols,
+        *,
+        interval: str = "1m",
+        callback: Callable[[Push[KlinePush]], None] | None = None,
+        overflow: Overflow = "drop_oldest",
+        queue: int | None = None,
+    ) -> Stream[KlinePush]:
+        """The running bar, about every second; `interval` as in the REST API (`1m`) or the channel (`Min1`)."""
+        return self._stream([channels.klines(s, interval) for s in _list(symbols)], callback, overflow, queue)
+
+    def mini_ticker(
+        self,
+        symbols: Symbols,
+        *,
+        timezone: str = "24H",
+        callback: Callable[[Push[MiniTicker]], None] | None = None,
+        overflow: Overflow = "drop_oldest",
+        queue: int | None = None,
+    ) -> Stream[MiniTicker]:
+        """The day of each symbol, in a time zone such as `UTC+8`, or the last 24 hours."""
+        return self._stream([channels.mini_ticker(s, timezone) for s in _list(symbols)], callback, overflow, queue)
+
+    def mini_tickers(
+        self,
+        *,
+        timezone: str = "24H",
+        callback: Callable[[Push[MiniTickers]], None] | None = None,
+        overflow: Overflow = "drop_oldest",
+        queue: int | None = None,
+    ) -> Stream[MiniTickers]:
+        """The day of every symbol in one push."""
+        return self._stream([channels.mini_tickers(timezone)], callback, overflow, queue)
+
+    def account(
+        self,
+        *,
+        callback: Callable[[Push[BalanceChange]], None] | None = None,
+        overflow: Overflow = "raise",
+        queue: int | None = None,
+    ) -> Stream[BalanceChange]:
+        """Changes of the account's balances. One that is too slow is told so by default."""
+        return self._stream([channels.ACCOUNT], callback, overflow, queue)
+
+    def fills(
+        self,
+        *,
+        callback: Callable[[Push[FillPush]], None] | None = None,
+        overflow: Overflow = "raise",
+        queue: int | None = None,
+    ) -> Stream[FillPush]:
+        """The account's trades. One that is too slow is told so by default."""
+        return self._stream([channels.FILLS], callback, overflow, queue)
+
+    def orders(
+        self,
+        *,
+        callback: Callable[[Push[OrderPush]], None] | None = None,
+        overflow: Overflow = "raise",
+        queue: int | None = None,
+    ) -> Stream[OrderPush]:
+        """The account's orders and how far they got. One that is too slow is told so by default."""
+        return self._stream([channels.ORDERS], callback, overflow, queue)
+
+
+def _list(symbols: Symbols) -> Sequence[str]:
+    if isinstance(symbols, str):
+        return [symbols]
+    if not isinstance(symbols, Iterable):
+        raise InvalidRequest(f"symbols {symbols!r} is neither a symbol nor a list of them")
+    return symbols

@@ -1,0 +1,234 @@
+"""HTTP/1.1 answers from the bytes of one connection, however they are cut: bytes come in, replies go out.
+
+`httptools` (llhttp, strict) frames the messages. Header fields are not handed over one by one, which would cost more
+than all the rest; they are read from the head when somebody asks for one.
+
+A whole answer that only its Content-Length frames is not parsed where the compiled core can see that it is one. Without
+that core, what the parser said of a head holds for every head with the same fields in the same order, whatever stands
+in those that do not frame the answer: times, ids, lengths.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Callable
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from mexc_async.errors import ProtocolError
+from mexc_async.native.loader import compiled
+from mexc_async.schema.answers import Headers, Reply
+
+MAX_HEAD_BYTES = 16 << 10
+_HEAD_END = b"\r\n\r\n"
+_OBJECT = b"{"
+_USUAL = b"HTTP/1.1 200 "
+_FRAMING = {b"transfer-encoding", b"content-encoding", b"upgrade", b"trailer"}
+_FIELD = re.compile(rb"([!-9;-~]+):[ -~]*")
+_MOST_KNOWN = 4
+_ANY_WRAPPER = 32 + zlib.MAX_WBITS  # gzip or zlib, as the data says
+
+
+def _without_1xx(raw: bytes) -> bytes:
+    """The bytes of an answer, without those that only announce it (100 Continue, 103 Early Hints)."""
+    while raw[9:10] == b"1" and raw[9:12] != b"101" and _HEAD_END in raw:
+        raw = raw.partition(_HEAD_END)[2]
+    return raw
+
+
+class KnownHeads:
+    """What heads look like whose answers were whole, framed by Content-Length alone, and kept the connection.
+
+    One exchange has few kinds; what comes beyond them is parsed.
+    """
+
+    def __init__(self) -> None:
+        self._matches: dict[bytes, Callable[[bytes], re.Match[bytes] | None]] = {}
+        """By the pattern that they match."""
+
+    def body_of(self, data: bytes) -> bytes | None:
+        """The body, if `data` is one whole answer behind a known head."""
+        for match in self._matches.values():
+            if found := match(data):
+                body = data[found.end() :]
+                return body if found[1] == b"%d" % len(body) else None
+        return None
+
+    def learn(self, head: bytes) -> None:
+        """Take in the head of an answer of the status 200 that the parser found to be of this kind."""
+        first, *lines = head.removesuffix(_HEAD_END).split(b"\r\n")
+        if len(self._matches) >= _MOST_KNOWN or not first.startswith(_USUAL):
+            return
+        pattern, lengths = rb"HTTP/1\.1 200 [ -~]*", 0
+        for line in lines:
+            field = _FIELD.fullmatch(line)
+            name = field[1].lower() if field else b"upgrade"
+            if name in _FRAMING:
+                return
+            if name == b"content-length":
+                lengths += 1
+                pattern += rb"\r\n" + re.escape(line.partition(b":")[0]) + rb":[ \t]*([0-9]+)[ \t]*"
+            elif name in (b"connection", b"proxy-connection"):
+                pattern += rb"\r\n" + re.escape(line)
+            else:
+                pattern += rb"\r\n" + re.escape(line.partition(b":")[0]) + rb":[ -~]*"
+        if lengths == 1:
+            self._matches[pattern] = re.compile(pattern + rb"\r\n\r\n").match
+
+
+class ResponseReader:
+    """Reads the answers that come on one connection, one at a time."""
+
+    __slots__ = (
+        "_body",
+        "_body_of",
+        "_feed",
+        "_head",
+        "_heads",
+        "_is_begun",
+        "_is_done",
+        "_keeps",
+        "_max_bytes",
+        "_parser",
+        "_parts",
+        "_size",
+        "_status",
+        "_usual_bytes",
+        "is_followed",
+        "is_reusable",
+    )
+
+    def __init__(self, max_bytes: int, heads: KnownHeads | None = None) -> None:
+        self._max_bytes = max_bytes
+        self._heads = heads or KnownHeads()
+        self._body_of = compiled.ordinary_body if compiled and not heads else self._heads.body_of
+        self._usual_bytes = min(max_bytes, MAX_HEAD_BYTES)
+        self._parser = HttpResponseParser(self)
+        self._feed = self._parser.feed_data
+        self._clear()
+        self.is_followed = False
+        """Whether more came behind an answer, which nobody asked for."""
+        self.is_reusable = True
+        """Whether another answer may follow: nothing came unasked, nothing is broken, the server does not close."""
+
+    def _clear(self) -> None:
+        self._head = b""
+        self._body = b""
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._status = 0
+        self._is_begun = self._is_done = self._keeps = False
+
+    def feed(self, data: bytes) -> Reply | None:
+        """Take bytes in; the answer once it is complete. Raises ProtocolError for what is no answer, or too large."""
+        if not self._is_begun and (known := self._body_of(data)) is not None and len(data) <= self._usual_bytes:
+            return Reply(200, data, known)
+        try:
+            self._feed(data)
+        except (HttpParserError, HttpParserUpgrade) as error:
+            self.is_reusable = False
+            self.is_followed = self._is_done
+            if not self._is_done:
+                raise ProtocolError(f"not HTTP: {type(error).__name__}") from error
+        if not self._is_done:
+            self._remember(data)
+            return None
+        body = self._body
+        if self._head or self._parts or len(data) > self._usual_bytes or not body.startswith(_OBJECT):
+            return self._unusual(data)
+        self._body = b""
+        self._is_begun = self._is_done = False
+        if not self._keeps:
+            self.is_reusable = False
+        elif self.is_reusable and self._status == 200 and self._body_of == self._heads.body_of:
+            self._heads.learn(data.partition(_HEAD_END)[0])
+        return Reply(self._status, data if data[9:10] != b"1" else _without_1xx(data), body)
+
+    def end(self) -> Reply | None:
+        """The connection ended: the answer, if it is one that lasts until then; None if something is missing."""
+        self.is_reusable = False
+        fields = Headers(self._head).keys()
+        if not self._is_begun or _HEAD_END not in self._head or fields & {"content-length", "transfer-encoding"}:
+            return None
+        self._status = self._parser.get_status_code()
+        return self._unusual(b"")
+
+    def _remember(self, data: bytes) -> None:
+        """Keep what came of the head, and see that nothing grows beyond its bound."""
+        if _HEAD_END not in self._head:
+            self._head = _without_1xx(self._head + data)
+            self._check_head(self._head)
+        if self._size + len(self._body) > self._max_bytes:
+            raise self._too_large()
+
+    def _check_head(self, raw: bytes) -> None:
+        if len(raw) > MAX_HEAD_BYTES and _HEAD_END not in raw[:MAX_HEAD_BYTES]:
+            self.is_reusable = False
+            raise ProtocolError(f"the head of the answer is larger than {MAX_HEAD_BYTES} bytes")
+
+    def _unusual(self, data: bytes) -> Reply:
+        """A complete answer that is long, came in pieces, is no JSON, or is encoded."""
+        raw = self._head if _HEAD_END in self._head else _without_1xx(self._head + data)
+        self._check_head(raw)
+        status, body = self._status, b"".join([*self._parts, self._body])
+        if len(body) > self._max_bytes:
+            raise self._too_large()
+        encoding = Headers(raw).get("content-encoding", "identity").lower()
+        if body and encoding != "identity":
+            body = self._decompressed(body, encoding)
+        if not self._keeps:
+            self.is_reusable = False
+        self._clear()
+        return Reply(status, raw, body)
+
+    def _decompressed(self, body: bytes, encoding: str) -> bytes:
+        unpack = zlib.decompressobj(_ANY_WRAPPER)
+        try:
+            if encoding not in ("gzip", "deflate"):
+                raise zlib.error(f"not asked for: {encoding[:20]!r}")
+            plain = unpack.decompress(body, self._max_bytes + 1)
+        except zlib.error as error:
+            raise ProtocolError("the body of the answer cannot be decompressed", status=self._status) from error
+        if len(plain) > self._max_bytes:
+            raise self._too_large()
+        if not unpack.eof:
+            raise ProtocolError("the compressed body of the answer is truncated", status=self._status)
+        return plain
+
+    def _too_large(self) -> ProtocolError:
+        self.is_reusable = False
+        status = self._status or self._parser.get_status_code()
+        return ProtocolError(f"the answer is larger than max_response_bytes {self._max_bytes}", status=status)
+
+    # What the parser calls
+
+    def on_message_begin(self) -> None:
+        """The first byte of a message: of a second one, nobody asked for it."""
+        if self._is_done:
+            self.is_reusable, self.is_followed = False, True
+        else:
+            self._is_begun = True
+
+    def on_body(self, part: bytes) -> None:
+        """A piece of the body."""
+        if self._is_done:
+            return
+        if not self._body:
+            self._body = part
+        elif self._size + len(self._body) <= self._max_bytes:
+            self._size += len(self._body)
+            self._parts.append(self._body)
+            self._body = part
+
+    def on_message_complete(self) -> None:
+        """A message is whole; one of 1xx only announces the answer."""
+        if self._is_done:
+            return
+        parser = self._parser
+        status = parser.get_status_code()
+        if status < 200 and status != 101:
+            return
+        self._status = status
+        self._keeps = parser.should_keep_alive()
+        self._is_done = True

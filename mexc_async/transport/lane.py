@@ -1,0 +1,345 @@
+"""The order lane: a lean way onto the wire for the calls whose latency counts. Same interface, same errors as the pool.
+
+One request is in flight on a connection: an answer can then never be taken for another's, and a lost connection leaves
+one order in doubt, not several. A request is one write and one future. It is never sent again: only a connection that
+is known to be closed before the first byte was written is replaced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from math import inf
+from operator import attrgetter
+from time import monotonic
+from urllib.parse import SplitResult, urlsplit
+
+from mexc_async.errors import (
+    ClientClosed,
+    ConfigError,
+    ConnectFailed,
+    ConnectionLost,
+)
+from mexc_async.native.loader import compiled
+from mexc_async.runtime.tasks import Tasks
+from mexc_async.schema.answers import Reply, first_bytes, is_refusal
+from mexc_async.transport.addresses import Address, Addresses
+from mexc_async.transport.connection import Connection, nearness_of
+from mexc_async.transport.http1 import KnownHeads
+from mexc_async.transport.pool import OnConnected, PoolConfig
+
+_HEAD_START_S = 0.25
+"""How long an address may take to connect before the next one is tried beside it."""
+_FIELDS = {"User-Agent": "mexc_async", "Accept": "application/json", "Accept-Encoding": "identity"}
+_NO_BODY = "\r\nContent-Length: 0\r\n"
+
+
+class Lane:
+    """Warm connections, opened as they are needed; the least busy and then the nearest is used first."""
+
+    def __init__(self, config: PoolConfig) -> None:
+        self.config = config
+        self.base = config.rest.rstrip("/")
+        self.connections: set[Connection] = set()
+        self.on_cold: Callable[[], None] = lambda: None
+        """Called when a request found no connection that was free."""
+        self.on_slow: Callable[[], None] = lambda: None
+        """Called when an address lets a request wait."""
+        self.heads = None if compiled else KnownHeads()
+        """What is known of the heads of answers; shared by the connections."""
+        self.ready: list[Connection] = []
+        """Connections that can take a request, the nearest last."""
+        self.doubtful: asyncio.Queue[Connection] = asyncio.Queue()
+        """Connections on which another answer may follow, as behind a refusal: each is held until it is proven."""
+        self.distrusted_at = -inf
+        """When an answer was found to be another request's, by the monotonic clock."""
+        self.timeout_s = config.timeouts.total_s
+        """For a request that names none."""
+        self._tasks = Tasks()
+        self._tls = config.tls
+        self._addresses: Addresses | None = None
+        self._headers: Mapping[str, str] = {}
+        self._frames: dict[str, tuple[str, str]] = {}
+        self._emptied = asyncio.Event()
+
+    def send(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        timeout_s: float | None,
+        on_connected: OnConnected,
+        body: bytes = b"",
+    ) -> Awaitable[Reply]:
+        """Send one request, once, and read its whole answer.
+
+        Raises ConnectFailed, ConnectionLost, RequestTimeout, ProtocolError, ClientClosed.
+        """
+        data = self.written(method, target, headers, body)
+        if timeout_s is None:
+            timeout_s = self.timeout_s
+        now = monotonic()
+        connection = self._take(now)
+        if connection is None:
+            return self._send_cold(data, timeout_s, on_connected)
+        on_connected(connection)
+        return connection.request(data, timeout_s, now)
+
+    def written(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> bytes:
+        """A request's bytes."""
+        start, end = self.framed(method, headers)
+        if body:
+            end = end.replace(_NO_BODY, f"\r\nContent-Length: {len(body)}\r\n")
+        return f"{start}{target}{end}".encode("ascii") + body
+
+    def framed(self, method: str, headers: Mapping[str, str]) -> tuple[str, str]:
+        """What stands before and behind a target, made once for headers that stay the same."""
+        if headers is not self._headers:
+            self._headers, self._frames = headers, {}
+        return self._frames.get(method) or self._frame(method)
+
+    async def _send_cold(self, data: bytes, timeout_s: float, on_connected: OnConnected) -> Reply:
+        now = monotonic()
+        deadline = now + timeout_s
+        self.on_cold()
+        while (connection := self._take(now)) is None:
+            await self.open(deadline - now)
+            now = monotonic()
+        on_connected(connection)
+        return await connection.request(data, max(deadline - now, 0.001), now)
+
+    def _take(self, now: float) -> Connection | None:
+        """A connection that can be written to at once."""
+        idle = self.ready
+        while idle:
+            connection = idle.pop()
+            if connection.is_fit(now):
+                return connection
+            connection.close()
+        return None
+
+    def _frame(self, method: str) -> tuple[str, str]:
+        url = self._url()
+        fields = {"Host": url.netloc, **_FIELDS, **self._headers}
+        for name, value in fields.items():
+            if not f"{name}{value}".isprintable():
+                raise ConfigError(f"header {name!r} holds a line break or another control character")
+        lines = "".join([f"\r\n{name}: {value}" for name, value in fields.items()])
+        end = f" HTTP/1.1{lines}{'' if method == 'GET' else _NO_BODY[:-2]}\r\n\r\n"
+        self._frames[method] = frame = f"{method} {url.path}", end
+        return frame
+
+    def _url(self) -> SplitResult:
+        return urlsplit(self.base)
+
+    # Connections
+
+    @property
+    def open_connections(self) -> int:
+        """Connections that are open and idle."""
+        return len(self.ready)
+
+    async def open(self, timeout_s: float, address: Address | None = None) -> None:
+        """Open a connection, to the nearest address that answers if none is named.
+
+        Raises ConnectFailed, ClientClosed.
+        """
+        work = self._tasks.spawn(self._open(min(timeout_s, self.config.timeouts.connect_s), address))
+        try:
+            await asyncio.wait((work,))
+        finally:
+            self._tasks.cancel(work)
+        if work.cancelled():
+            raise ClientClosed("the client was closed while this call was under way")
+        work.result()
+
+    async def _open(self, timeout_s: float, address: Address | None) -> None:
+        url = self._url()
+        is_tls = url.scheme == "https"
+        if is_tls and self._tls is None:
+            self._tls = ssl.create_default_context()
+        try:
+            async with asyncio.timeout(timeout_s):
+                if address is None:
+                    await self._race(await self.addresses.ranked())
+                else:
+                    await self._dial(address)
+        except TimeoutError:
+            raise ConnectFailed("no connection in time") from None
+        except ssl.SSLError as error:
+            text = f"TLS refused: {type(error).__name__}; the certificate of the host could not be verified"
+            raise ConnectFailed(text) from error
+        except OSError as error:
+            raise ConnectFailed(f"no connection: {first_bytes(str(error).encode())}") from error
+
+    @property
+    def addresses(self) -> Addresses:
+        """What the host's name stands for."""
+        if self._addresses is None:
+            url = self._url()
+            port = url.port or (443 if url.scheme == "https" else 80)
+            self._addresses = Addresses(url.hostname or "", port, self.config.dns_cache_s)
+        return self._addresses
+
+    async def _race(self, addresses: list[Address]) -> None:
+        """Connect to the first address that answers; each is tried when the one before has failed, or takes long."""
+        failure: BaseException | None = None
+        attempts: set[asyncio.Task[None]] = set()
+        left = iter(addresses)
+        try:
+            while True:
+                address = next(left, None)
+                if address is not None:
+                    attempts.add(self._tasks.spawn(self._dial(address)))
+                elif not attempts:
+                    raise failure or OSError("the host has no address")
+                pause_s = None if address is None else _HEAD_START_S
+                done, attempts = await asyncio.wait(attempts, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED)
+                for attempt in done:
+                    failure = failure or attempt.exception()
+                if any(attempt.exception() is None for attempt in done):
+                    return
+        finally:
+            for attempt in attempts:
+                self._tasks.cancel(attempt)
+
+    async def _dial(self, address: Address) -> None:
+        """Open one connection; it is free for whoever comes first."""
+        config, is_tls = self.config, self._url().scheme == "https"
+        connection = Connection(self, self.ready, address)
+        started = monotonic()
+        try:
+            await asyncio.get_running_loop().create_connection(
+                lambda: connection,
+                address.host,
+                address.port,
+                ssl=self._tls if is_tls else None,
+                server_hostname=self.addresses.host if is_tls else None,
+                local_addr=(config.local_address, 0) if config.local_address else None,
+            )
+        except BaseException as error:
+            # Cancelled means that another address was quicker.
+            address.round_trip_s = (
+                inf if isinstance(error, OSError) else max(address.round_trip_s, monotonic() - started)
+            )
+            raise
+        if address.round_trip_s in (0.0, inf):
+            address.round_trip_s = monotonic() - started
+        connection.free()
+
+    def forget(self, connection: Connection) -> None:
+        """It takes no further request."""
+        if connection in self.ready:
+            self.ready.remove(connection)
+
+    def gone(self, connection: Connection) -> None:
+        """It is closed."""
+        self.forget(connection)
+        self.connections.discard(connection)
+        if not self.connections:
+            self._emptied.set()
+
+    def slow(self, connection: Connection, waited_s: float) -> None:
+        """An address lets a request wait: pass over its connections until they have proven themselves again."""
+        address = connection.address
+        address.round_trip_s = max(address.round_trip_s, waited_s)
+        for other in self.connections:
+            if other.address is address:
+                other.nearness = min(other.nearness, -waited_s)
+                other.checked_at = -inf
+        self.ready.sort(key=nearness_of)
+        self.on_slow()
+
+    def measured(self, connection: Connection, round_trip_s: float) -> None:
+        """A ping over it took so long."""
+        connection.nearness = -round_trip_s
+        connection.checked_at = monotonic()
+        connection.address.round_trip_s = round_trip_s
+        self.ready.sort(key=nearness_of)
+
+    def doubt(self, connection: Connection) -> None:
+        """Let this free connection carry nothing until it is proven."""
+        connection.hold()
+        self.doubtful.put_nowait(connection)
+
+    def distrust(self) -> None:
+        """An answer was another request's: have all connections proven, and believe no refusal of what is under way."""
+        self.distrusted_at = monotonic()
+        for connection in self.ready:
+            self.doubt(connection)
+        self.ready.clear()
+
+    def idle(self) -> list[Connection]:
+        """Connections that are free, the least used first."""
+        return sorted(self.ready, key=attrgetter("used_at"))
+
+    def claim(self, connection: Connection) -> None:
+        """Take this very connection for a ping. Raises ConnectFailed if it is neither free nor held."""
+        if connection in self.ready:
+            self.ready.remove(connection)
+            connection.hold()
+        elif not connection.is_held or connection.answer is not None or connection.transport.is_closing():
+            raise ConnectFailed("the connection is in use, or gone")
+
+    async def aclose(self) -> None:
+        """Close every connection; idempotent."""
+        await self._tasks.aclose()
+        for connection in list(self.connections):
+            connection.close(ConnectionLost("the client was closed while this call was under way"))
+        if self.connections:
+            self._emptied.clear()
+            await self._emptied.wait()
+
+
+class Over:
+    """A ping's way onto the wire by one connection of the lane, which it measures, and closes if it fails.
+
+    One that is held is proven by it: what is not exactly a ping's answer closes it too.
+    """
+
+    def __init__(self, lane: Lane, connection: Connection) -> None:
+        self._lane = lane
+        self._connection = connection
+
+    async def send(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        timeout_s: float | None,
+        on_connected: OnConnected,
+        body: bytes = b"",
+    ) -> Reply:
+        """Send one ping over the connection. Raises ConnectFailed if it is neither free nor held."""
+        lane, connection = self._lane, self._connection
+        data = lane.written(method, target, headers, body)
+        is_fit = _is_pong if connection.is_held else _is_success
+        lane.claim(connection)
+        on_connected(connection)
+        sent_at = monotonic()
+        reply: Reply | None = None
+        try:
+            reply = await connection.request(data, timeout_s or lane.config.timeouts.total_s, sent_at)
+        finally:
+            if reply is not None and is_fit(reply) and not connection.transport.is_closing():
+                lane.measured(connection, monotonic() - sent_at)
+                connection.release()
+            else:
+                connection.close()
+        return reply
+
+    def distrust(self) -> None:
+        """Nothing: pings prove connections."""
+
+    async def aclose(self) -> None:
+        """Nothing: the lane closes its connections."""
+
+
+def _is_success(reply: Reply) -> bool:
+    return not is_refusal(reply)
+
+
+def _is_pong(reply: Reply) -> bool:
+    """Whether this is what a ping is answered with, and nothing else is."""
+    return reply.status == 200 and reply.body.strip() == b"{}"

@@ -1,0 +1,329 @@
+"""The session pool over aiohttp: warm keep-alive connections, one request a call, foreign errors translated once.
+
+What aiohttp would do on its own and must not: follow redirects, send an idempotent request again over a new connection
+when a kept one turns out dead, keep cookies, quote a URL that is already encoded, read proxies and `.netrc` files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from math import inf
+from time import monotonic
+from typing import Any, Protocol, TypeAlias
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
+from msgspec import Struct
+from yarl import URL
+
+from mexc_async.errors import (
+    ClientClosed,
+    ConfigError,
+    ConnectFailed,
+    ConnectionLost,
+    MexcError,
+    ProtocolError,
+    RequestTimeout,
+)
+from mexc_async.schema.answers import Reply, first_bytes, is_refusal
+from mexc_async.transport.delivery import is_undelivered
+from mexc_async.transport.urls import check_proxy, check_url, check_way, proxy_for
+
+_READ_AT_ONCE = 1 << 16
+_UNASKED = 100
+"""Connections that are thrown away for one call because bytes came on them before it."""
+
+_attempt: ContextVar[_Attempt] = ContextVar("attempt")
+
+
+class Carrier(Protocol):
+    """A connection that carries a request to its end, also when its caller is cancelled."""
+
+    def when_ended(self, on_end: Callable[[bool], object]) -> None:
+        """Call `on_end`, once, when the request under way ends, or now if it has: with True if it was answered."""
+        ...
+
+
+OnConnected: TypeAlias = Callable[[Carrier | None], object]
+"""Called right before a request's first byte may leave, with its connection if that can tell when the request ends."""
+
+
+class Transport(Protocol):
+    """What the request pipeline needs of a way onto the wire."""
+
+    def send(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        timeout_s: float | None,
+        on_connected: OnConnected,
+        body: bytes = b"",
+    ) -> Awaitable[Reply]:
+        """Send one request, once. `on_connected` is called right before its first byte may leave."""
+        ...
+
+    def distrust(self) -> None:
+        """An answer was another request's: prove or close what is idle, and believe no refusal of what is under way."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close every connection; idempotent."""
+        ...
+
+
+class Timeouts(Struct, frozen=True):
+    """Seconds allowed to each phase of one attempt."""
+
+    connect_s: float = 5.0
+    """DNS, TCP and TLS."""
+    read_s: float = 10.0
+    """Silence between two pieces of an answer."""
+    total_s: float = 10.0
+    """All of it."""
+
+    def __post_init__(self) -> None:
+        if not all(0 < seconds < inf for seconds in (self.connect_s, self.read_s, self.total_s)):
+            raise ConfigError(f"{self!r}: every time-out must be above 0")
+
+
+class PoolConfig(Struct, frozen=True, kw_only=True):
+    """How the pool reaches the exchange."""
+
+    rest: str
+    """Base URL; https, or http to this machine itself."""
+    proxy: str | None = None
+    """URL of an HTTP proxy; without one the environment's HTTPS_PROXY and NO_PROXY decide."""
+    trust_env: bool = True
+    """Whether the environment may name a proxy."""
+    local_address: str | None = None
+    """The address of this machine to send from."""
+    tls: ssl.SSLContext | None = None
+    """Own certificate authorities; verification cannot be switched off."""
+    timeouts: Timeouts = Timeouts()
+    max_response_bytes: int = 32 << 20
+    keepalive_s: float = 30.0
+    dns_cache_s: int = 300
+
+    def __post_init__(self) -> None:
+        check_url("rest", self.rest, "https")
+        if self.tls is not None and not (self.tls.verify_mode == ssl.CERT_REQUIRED and self.tls.check_hostname):
+            raise ConfigError("tls must verify certificates and host names")
+        if self.proxy is not None:
+            check_proxy(self.proxy)
+            check_way(self.rest, self.proxy)
+        if self.max_response_bytes < 1024:
+            raise ConfigError(f"max_response_bytes {self.max_response_bytes} must be at least 1024")
+
+    def __repr__(self) -> str:
+        return f"PoolConfig({self.rest})"  # a proxy's URL may hold a password
+
+
+class _Attempt:
+    """One request's connection."""
+
+    __slots__ = ("is_connected", "on_connected", "protocol", "sent_at")
+
+    def __init__(self, on_connected: OnConnected) -> None:
+        self.on_connected = on_connected
+        self.is_connected = False
+        self.sent_at = inf
+        self.protocol: ResponseHandler | None = None
+
+    def connected(self, protocol: ResponseHandler | None) -> None:
+        """Its first byte may leave."""
+        self.is_connected, self.protocol, self.sent_at = True, protocol, monotonic()
+        self.on_connected(None)  # aiohttp closes a cancelled request's connection
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Hands out no connection on which bytes came unasked, and takes none back on which a refusal came.
+
+    aiohttp gives a connection back when the last byte of an answer has come, before anybody has read it; here it waits
+    until the answer is known not to be a refusal, behind which a second answer might follow.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._unread: dict[ResponseHandler, ConnectionKey | None] = {}
+        """Connections in use, with aiohttp's key once it has given them back."""
+
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[aiohttp.tracing.Trace], timeout: aiohttp.ClientTimeout
+    ) -> aiohttp.connector.Connection:
+        for _ in range(_UNASKED):
+            connection = await super().connect(req, traces, timeout)
+            if connection.protocol is None or not connection.protocol.should_close:
+                if connection.protocol is not None:
+                    self._unread[connection.protocol] = None
+                _attempt.get().connected(connection.protocol)
+                return connection
+            connection.close()  # aiohttp would take those bytes for the answer to the next request
+        raise aiohttp.ClientConnectionError("the host talks before it is asked")
+
+    def _release(self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False) -> None:
+        if protocol in self._unread and not should_close:
+            self._unread[protocol] = key
+        else:
+            super()._release(key, protocol, should_close=should_close)
+
+    def finish(self, protocol: ResponseHandler, *, is_refused: bool) -> None:
+        """Keep a connection for the next call, or close it where its answer was a refusal."""
+        key = self._unread.pop(protocol, None)
+        if key is not None:
+            super()._release(key, protocol, should_close=is_refused)
+
+
+class Pool:
+    """Keep-alive connections to the exchange, opened as they are needed."""
+
+    def __init__(self, config: PoolConfig) -> None:
+        self._config = config
+        self.base = config.rest.rstrip("/")
+        self._proxy = proxy_for(config.rest, config.proxy, config.trust_env)
+        self._timeout = _client_timeout(config.timeouts, None)
+        self._session: aiohttp.ClientSession | None = None
+        self._closed = False
+        self._distrusted_at = -inf
+
+    def _open(self) -> aiohttp.ClientSession:
+        config = self._config
+        if self._closed:
+            raise ClientClosed("the client is closed")
+        self._connector = connector = _Connector(
+            limit=0,  # the limiter bounds what is in flight, by priority
+            ttl_dns_cache=config.dns_cache_s,
+            keepalive_timeout=config.keepalive_s,
+            local_addr=(config.local_address, 0) if config.local_address else None,
+            ssl=config.tls or True,
+        )
+        session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=self._timeout,
+            auto_decompress=True,
+            trust_env=False,
+            skip_auto_headers=("Content-Type",),
+            headers={"User-Agent": "mexc_async", "Accept": "application/json"},
+        )
+        session._retry_connection = False  # aiohttp has no public switch for its resending of idempotent requests
+        self._session = session
+        return session
+
+    async def send(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        timeout_s: float | None,
+        on_connected: OnConnected,
+        body: bytes = b"",
+    ) -> Reply:
+        """Send one request, once, and read its whole answer.
+
+        Raises ConnectFailed, ConnectionLost, RequestTimeout, ProtocolError, ClientClosed.
+        """
+        session = self._session or self._open()
+        attempt, is_refused = _Attempt(on_connected), False
+        token = _attempt.set(attempt)
+        try:
+            async with session.request(
+                method,
+                URL(self.base + target, encoded=True),
+                headers=headers,
+                data=body or None,
+                allow_redirects=False,
+                proxy=self._proxy,
+                # None would mean no time-out at all.
+                timeout=self._timeout if timeout_s is None else _client_timeout(self._config.timeouts, timeout_s),
+            ) as response:
+                reply = Reply(response.status, response.headers, await self._read(response))
+                is_refused = is_refusal(reply)
+                if is_refused and self._is_foreign(attempt):
+                    raise ConnectionLost("a refusal came that may be the answer to another request")
+                return reply
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            # A traceback must show neither a signed URL nor the login of a proxy's.
+            quotes_url = "?" in str(error) or "://" in str(error)
+            raise _translate(error, attempt.is_connected) from (None if quotes_url else error)
+        except asyncio.CancelledError:
+            # aiohttp cancels who resolves a host when it closes; that must not look like a cancellation by the user.
+            task = asyncio.current_task()
+            if not self._closed or task is None or task.cancelling():
+                raise
+            text = "the client was closed while this call was under way"
+            raise (ConnectionLost(text) if attempt.is_connected else ClientClosed(text)) from None
+        finally:
+            _attempt.reset(token)
+            if attempt.protocol is not None:
+                self._connector.finish(attempt.protocol, is_refused=is_refused)
+
+    def _is_foreign(self, attempt: _Attempt) -> bool:
+        """Whether a refusal may answer something else: answers have shifted, or it came too soon."""
+        protocol = attempt.protocol
+        return attempt.sent_at <= self._distrusted_at or (protocol is not None and is_undelivered(protocol.transport))
+
+    def distrust(self) -> None:
+        """Close what is idle, and believe no refusal of what is under way: an answer was another request's."""
+        self._distrusted_at = monotonic()
+        if self._session is not None:
+            for idle in self._connector._conns.values():
+                for protocol, _ in idle:
+                    protocol.close()
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        bound = self._config.max_response_bytes
+        length = response.content_length
+        if length is not None and length <= min(bound, _READ_AT_ONCE) and "Content-Encoding" not in response.headers:
+            return await response.read()
+        parts, size = [], 0
+        async for part in response.content.iter_any():
+            size += len(part)
+            if size > bound:
+                response.close()
+                raise ProtocolError(f"the answer is larger than max_response_bytes {bound}", status=response.status)
+            parts.append(part)
+        return b"".join(parts)
+
+    @property
+    def open_connections(self) -> int:
+        """Connections that are open and idle."""
+        connector = self._session.connector if self._session else None
+        return sum(len(idle) for idle in connector._conns.values()) if connector else 0
+
+    async def aclose(self) -> None:
+        """Close every connection; idempotent."""
+        self._closed = True
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+
+def _client_timeout(timeouts: Timeouts, timeout_s: float | None) -> aiohttp.ClientTimeout:
+    total = timeouts.total_s if timeout_s is None else timeout_s
+    return aiohttp.ClientTimeout(
+        total=total, connect=min(timeouts.connect_s, total), sock_read=min(timeouts.read_s, total), ceil_threshold=1e9
+    )
+
+
+def _translate(error: Exception, connected: bool) -> MexcError:
+    """aiohttp's errors in the terms of this SDK; their texts are not repeated, since they quote the signed URL."""
+    kind = type(error).__name__
+    if isinstance(error, TimeoutError):
+        return RequestTimeout("no complete answer in time") if connected else ConnectFailed("no connection in time")
+    if isinstance(error, aiohttp.InvalidURL):
+        return ConfigError("the URL cannot be used")
+    if not connected:
+        if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
+            return ConnectFailed(f"TLS refused: {kind}; the certificate of the host could not be verified")
+        if isinstance(error, aiohttp.ClientHttpProxyError):
+            return ConnectFailed(f"the proxy refused, HTTP {error.status}")
+        reason = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+        return ConnectFailed(f"no connection: {first_bytes(str(reason).encode())}")
+    if isinstance(error, aiohttp.ClientResponseError):
+        return ProtocolError(f"not HTTP: {kind}")
+    return ConnectionLost(f"the connection ended before the answer was complete ({kind})")

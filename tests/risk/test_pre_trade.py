@@ -1,0 +1,577 @@
+"""One order held against the limits: which rule refuses it, with which numbers, and that no sequence gets past one."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mexc_async.books.book import OrderBook
+from mexc_async.errors import GuardRefused
+from mexc_async.orders.record import OrderFill, OrderRecord
+from mexc_async.risk.exposure import Assets, Stake
+from mexc_async.risk.pre_trade import STALE_S, PreTradeGuard
+
+D = Decimal
+ASSETS = {
+    "BTCUSDT": Assets("BTC", "USDT", D("0.001")),
+    "ETHUSDT": Assets("ETH", "USDT", D("0.001")),
+    "ETHBTC": Assets("ETH", "BTC", D("0.001")),
+}
+
+
+class Terms(NamedTuple):
+    side: str
+    quantity: Decimal | None
+    price: Decimal | None
+    quote_order_qty: Decimal | None = None
+    symbol: str = "BTCUSDT"
+
+    @property
+    def type(self) -> str:
+        return "MARKET" if self.price is None else "LIMIT"
+
+
+def buy(quantity: str, price: str | None = None, symbol: str = "BTCUSDT") -> Terms:
+    return Terms("BUY", D(quantity), D(price) if price else None, symbol=symbol)
+
+
+def sell(quantity: str, price: str | None = None, symbol: str = "BTCUSDT") -> Terms:
+    return Terms("SELL", D(quantity), D(price) if price else None, symbol=symbol)
+
+
+def for_quote(side: str, amount: str) -> Terms:
+    return Terms(side, None, None, D(amount))
+
+
+def book(bids: str = "99:1 98:5", asks: str = "101:1 102:5") -> OrderBook:
+    """A book of which 100 is the middle."""
+    made = OrderBook()
+    made.load([level.split(":") for level in bids.split()], [level.split(":") for level in asks.split()], 1)
+    return made
+
+
+class Desk:
+    """A guard and what passed it."""
+
+    def __init__(self, **limits: Any) -> None:
+        self.guard = PreTradeGuard()
+        self.limit(**limits)
+        self.book: OrderBook | None = None
+        self.now_s = 0.0
+        self.sent: list[OrderRecord] = []
+
+    def limit(self, **limits: Any) -> None:
+        self.guard.set(self.guard.limits.changed(limits))
+
+    def check(self, order: Terms, instead_of: OrderRecord | None = None) -> Stake:
+        one = self.guard.exposure.of(order.symbol, ASSETS[order.symbol])
+        return self.guard.check(order, one, self.book, self.now_s, instead_of)
+
+    def place(self, order: Terms) -> OrderRecord:
+        stake = self.check(order)
+        record = OrderRecord(
+            f"m{len(self.sent)}",
+            order.symbol,
+            order.side,
+            order.type,
+            order.quantity,
+            order.price,
+            order.quote_order_qty,
+        )
+        self.guard.exposure.open(record, self.guard.exposure.symbols[order.symbol], stake)
+        self.guard.sent(self.now_s)
+        self.sent.append(record)
+        return record
+
+    def fill(self, record: OrderRecord, quantity: Decimal, price: Decimal | None = None, fee: str = "0") -> None:
+        at = price or record.price or D(100)
+        number = len(record.fills_by_id)
+        record.fill(
+            "x", OrderFill(f"{record.client_order_id}/{number}", at, quantity, at * quantity, D(fee), "USDT", 1, True)
+        )
+        self.note(record)
+
+    def cancel(self, record: OrderRecord) -> None:
+        record.tell("x", D(0), D(0), is_cancelled=True, is_filled=False)
+        self.note(record)
+
+    def note(self, record: OrderRecord) -> None:
+        self.guard.exposure.note(record, self.now_s)
+
+    def filled(self, order: Terms, fee: str = "0") -> OrderRecord:
+        record = self.place(order)
+        self.fill(record, order.quantity or D(0), fee=fee)
+        return record
+
+
+def refused(desk: Desk, order: Terms, instead_of: OrderRecord | None = None) -> str:
+    """The refusal's text, which begins with the rule."""
+    with pytest.raises(GuardRefused) as caught:
+        desk.check(order, instead_of)
+    assert str(caught.value).startswith(f"{caught.value.rule}: ")
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def valued(stake: Stake) -> tuple[object, object, object]:
+    return stake.price, stake.notional, stake.quantity
+
+
+def test_without_limits_everything_passes() -> None:
+    desk = Desk()
+    assert valued(desk.check(buy("1e9", "1e9"))) == (D("1e9"), D("1e18"), D("1e9"))
+    assert valued(desk.check(buy("5"))) == (None, D(0), D(5))
+    assert valued(desk.check(for_quote("BUY", "5"))) == (None, D(5), D(0))
+
+
+def test_only_what_may_be_traded_is() -> None:
+    desk = Desk(symbols=["ETHUSDT", "ETHBTC"])
+    assert refused(desk, buy("1", "1")) == "symbols: BTCUSDT is not one of ETHBTC, ETHUSDT"
+    desk.check(buy("1", "1", "ETHBTC"))
+
+
+# --- the collar ---
+
+
+@pytest.mark.parametrize(
+    ("order", "words"),
+    [
+        (buy("1", "102"), None),
+        (buy("1", "98"), None),
+        (sell("1", "98"), None),
+        (sell("1", "102"), None),
+        (buy("1", "102.01"), "price 102.01 is 2.01 % above 100, the middle of BTCUSDT's book, the limit is 2 %"),
+        (sell("1", "102.01"), "2.01 % above"),
+        (buy("1", "97.99"), "2.01 % below"),
+        (sell("1", "50"), "price 50 is 50.00 % below 100"),
+    ],
+)
+def test_a_price_is_held_to_the_middle_of_the_book(order: Terms, words: str | None) -> None:
+    desk = Desk(collar=D("0.02"))
+    desk.book = book()
+    if words is None:
+        desk.check(order)
+    else:
+        assert words in refused(desk, order)
+        assert refused(desk, order).startswith("collar: ")
+
+
+def test_the_collar_may_hold_only_what_would_cost() -> None:
+    desk = Desk(collar=D("0.02"), collar_side="worse")
+    desk.book = book()
+    for order in (buy("1", "50"), sell("1", "200"), buy("1", "102"), sell("1", "98")):
+        desk.check(order)
+    assert "above" in refused(desk, buy("1", "103"))
+    assert "below" in refused(desk, sell("1", "97"))
+
+
+def test_the_collar_follows_the_book() -> None:
+    desk = Desk(collar=D("0.02"))
+    desk.book = book()
+    desk.check(buy("1", "102"))
+    desk.book.apply([], [["101", "0"], ["102", "0"], ["99.5", "1"]], 2)
+    assert "99.25" in refused(desk, buy("1", "102"))
+
+
+@pytest.mark.parametrize("order", [buy("1", "100"), sell("1", "100"), buy("1"), sell("1"), for_quote("BUY", "10")])
+def test_without_a_book_that_is_in_step_nothing_passes_unless_the_user_says_so(order: Terms) -> None:
+    desk = Desk(collar=D("0.02"))
+    assert "the live book of BTCUSDT is not in step" in refused(desk, order)
+    desk.guard.lacking["BTCUSDT"] = "cannot be opened (blocked)"
+    assert "the live book of BTCUSDT cannot be opened (blocked)" in refused(desk, order)
+    desk.limit(without_book="admit")
+    desk.check(order)
+
+
+@pytest.mark.parametrize("empty", [book(bids=""), book(asks=""), book("", "")])
+@pytest.mark.parametrize("order", [buy("1", "100"), sell("1", "100"), buy("1"), sell("1")])
+def test_a_book_that_lacks_a_side_has_no_middle(empty: OrderBook, order: Terms) -> None:
+    desk = Desk(collar=D("0.02"))
+    desk.book = empty
+    assert "lacks a side" in refused(desk, order)
+
+
+@pytest.mark.parametrize(
+    ("order", "words"),
+    [
+        (buy("1"), None),
+        (buy("6"), None),  # down to 102
+        (sell("6"), None),
+        (for_quote("BUY", "500"), None),
+        (for_quote("SELL", "500"), None),
+        (buy("7"), "a market order over 7 is more than the 6 that BTCUSDT's book holds"),
+        (sell("6.5"), "6.5 is more than the 6"),
+        (for_quote("BUY", "1000"), "is more than the 6"),
+        (for_quote("SELL", "1000"), "is more than the 6"),
+    ],
+)
+def test_a_market_order_is_held_to_the_last_level_that_it_would_reach(order: Terms, words: str | None) -> None:
+    desk = Desk(collar=D("0.02"))
+    desk.book = book()
+    if words is None:
+        desk.check(order)
+    else:
+        assert words in refused(desk, order)
+
+
+@pytest.mark.parametrize("order", [buy("1.5"), sell("1.5"), for_quote("BUY", "140"), for_quote("SELL", "140")])
+def test_a_market_order_that_would_go_too_deep_is_refused(order: Terms) -> None:
+    desk = Desk(collar=D("0.015"))
+    desk.book = book()
+    text = refused(desk, order)
+    assert "the market order reaches" in text
+    assert "2.00 %" in text
+
+
+# --- counts ---
+
+
+def test_orders_that_are_open_on_their_way_or_in_doubt_count() -> None:
+    desk = Desk(max_open_orders=3)
+    first, second, _ = (desk.place(buy("1", "1")) for _ in range(3))
+    first.place("C02__1")
+    second.doubt(10**12)
+    for record in (first, second):
+        desk.note(record)
+    assert refused(desk, buy("1", "1")) == "max_open_orders: 3 orders are open or on their way, the limit is 3"
+    desk.check(buy("1", "1"), instead_of=first)
+    desk.cancel(first)
+    desk.check(buy("1", "1"))
+
+
+def test_no_second_holds_more_orders_than_the_limit() -> None:
+    desk = Desk(max_orders_per_s=2)
+    for now_s in (10.0, 10.6):
+        desk.now_s = now_s
+        desk.place(buy("1", "1"))
+    desk.now_s = 10.99
+    assert refused(desk, buy("1", "1")) == "max_orders_per_s: 2 orders went in the last second, the limit is 2"
+    desk.now_s = 11.0
+    desk.place(buy("1", "1"))
+    desk.now_s = 11.5
+    refused(desk, buy("1", "1"))
+
+
+def test_a_changed_rate_knows_the_last_second() -> None:
+    desk = Desk(max_orders_per_s=5)
+    for _ in range(3):
+        desk.place(buy("1", "1"))
+    desk.limit(max_orders_per_s=2)
+    refused(desk, buy("1", "1"))
+    desk.limit(max_orders_per_s=None)
+    desk.check(buy("1", "1"))
+
+
+def test_a_check_that_places_nothing_counts_nothing() -> None:
+    desk = Desk(max_orders_per_s=1, max_open_orders=1, max_symbol_notional=D(100))
+    for _ in range(5):
+        desk.check(buy("1", "100"))
+    desk.place(buy("1", "100"))
+
+
+# --- values ---
+
+
+def test_one_order_may_not_be_worth_too_much() -> None:
+    desk = Desk(max_order_notional=D(1000))
+    desk.check(buy("10", "100"))
+    assert refused(desk, buy("10", "100.01")) == "max_order_notional: the order is worth 1000.1 USDT, the limit is 1000"
+
+
+def test_a_sell_below_the_best_bid_is_worth_what_the_bid_pays() -> None:
+    desk = Desk(max_order_notional=D(1000))
+    desk.check(sell("20", "5"))
+    desk.book = book()
+    assert "worth 1980 USDT" in refused(desk, sell("20", "5"))
+    assert desk.check(sell("1", "5")).price == 99
+    assert desk.check(sell("1", "99.5")).price == D("99.5")
+    assert desk.check(buy("1", "5")).price == 5
+
+
+def test_a_market_order_is_worth_what_it_reaches_and_cannot_be_valued_without_a_book() -> None:
+    desk = Desk(max_order_notional=D(500))
+    for order in (buy("1"), sell("1"), for_quote("BUY", "10")):
+        assert "max_order_notional: a market order is judged by the book" in refused(desk, order)
+    desk.book = book()
+    assert valued(desk.check(buy("2"))) == (D(102), D(204), D(2))
+    assert valued(desk.check(sell("2"))) == (D(99), D(198), D(2))
+    assert "worth 510 USDT" in refused(desk, buy("5"))
+    assert "worth 501 USDT" in refused(desk, for_quote("SELL", "501"))
+
+
+def test_without_a_book_a_value_is_never_guessed_even_if_the_collar_may_be_passed() -> None:
+    desk = Desk(collar=D("0.01"), without_book="admit", max_symbol_notional=D(500))
+    desk.check(buy("1", "100"))
+    assert refused(desk, buy("1")).startswith("max_symbol_notional: ")
+
+
+def test_what_a_symbol_puts_at_stake_is_limited() -> None:
+    desk = Desk(max_symbol_notional=D(1000))
+    resting = desk.place(buy("5", "100"))
+    desk.filled(buy("4", "100"))
+    assert refused(desk, buy("2", "100")) == (
+        "max_symbol_notional: 1100 USDT would be at stake in BTCUSDT, the limit is 1000"
+    )
+    desk.check(buy("1", "100"))
+    desk.check(buy("10", "100", "ETHUSDT"))
+    desk.check(buy("6", "100"), instead_of=resting)
+    refused(desk, buy("6.1", "100"), instead_of=resting)
+    desk.cancel(resting)
+    desk.check(buy("6", "100"))
+
+
+def test_what_closes_a_position_is_never_refused_for_its_size() -> None:
+    desk = Desk(max_symbol_notional=D(1000), max_total_notional=D(1000))
+    desk.filled(buy("10", "100"))
+    desk.check(sell("10", "500"))
+    refused(desk, buy("0.001", "1"))
+    desk.limit(max_symbol_notional=D(10), max_total_notional=D(10))  # far below what is there already
+    desk.check(sell("10", "500"))
+    refused(desk, sell("13", "500"))  # 3 of them go beyond the position, by more than it cost
+
+
+def test_all_symbols_of_one_quote_asset_share_a_limit() -> None:
+    desk = Desk(max_total_notional={"USDT": D(1000), "BTC": D(1)})
+    desk.filled(sell("4", "100", "ETHUSDT"))
+    desk.place(buy("5", "100"))
+    assert refused(desk, buy("2", "100")) == "max_total_notional: 1100 USDT would be at stake in all, the limit is 1000"
+    desk.check(buy("1", "100"))
+    desk.check(buy("10", "0.1", "ETHBTC"))
+    refused(desk, buy("11", "0.1", "ETHBTC"))
+
+
+@pytest.mark.parametrize("rule", ["max_order_notional", "max_symbol_notional", "max_total_notional", "max_daily_loss"])
+def test_a_quote_asset_without_an_amount_is_refused(rule: str) -> None:
+    desk = Desk(**{rule: D(1000)})
+    assert refused(desk, buy("1", "0.1", "ETHBTC")) == (
+        f"{rule}: ETHBTC is quoted in BTC, for which the limit names no amount"
+    )
+
+
+# --- the day's loss ---
+
+
+def test_from_the_days_loss_on_only_closing_orders_pass() -> None:
+    desk = Desk(max_daily_loss=D(50))
+    desk.filled(buy("10", "100"), fee="1")
+    desk.filled(sell("4", "90"), fee="1")
+    # 40 and two fees realised, and 6 held that cost 100 and are worth 90
+    assert refused(desk, buy("1", "90")) == (
+        "max_daily_loss: 102 USDT were lost since 0:00 UTC, the limit is 50; only orders that close a position may go"
+    )
+    refused(desk, buy("1", "90", "ETHUSDT"))
+    refused(desk, sell("6.1", "90"))
+    part = desk.place(sell("5", "90"))
+    refused(desk, sell("1.1", "90"))  # beside the other one it would do more than close
+    desk.check(sell("1", "90"))
+    desk.check(sell("6", "90"), instead_of=part)
+    desk.guard.exposure.start_day()
+    refused(desk, buy("1", "90"))  # what is held is 60 below what it cost, on the new day too
+    desk.guard.value({"BTCUSDT": D(95)}.get, 1.0)
+    desk.check(buy("1", "90"))
+
+
+def test_a_loss_that_reaches_the_limit_to_the_last_digit_stops() -> None:
+    desk = Desk(max_daily_loss=D(10))
+    desk.filled(buy("1", "100"))
+    desk.guard.value({"BTCUSDT": D("90.01")}.get, 1.0)
+    desk.check(buy("1", "90"))
+    desk.guard.value({"BTCUSDT": D(90)}.get, 2.0)
+    refused(desk, buy("1", "90"))
+
+
+def test_a_position_that_cannot_be_valued_stops_what_would_not_close_it() -> None:
+    desk = Desk(max_daily_loss=D(1000))
+    desk.filled(buy("1", "100"))
+    desk.guard.value(lambda _: None, STALE_S)
+    desk.check(buy("1", "100"))  # the fill itself told the price not long ago
+    desk.guard.value(lambda _: None, STALE_S + 1)
+    assert "the position in BTCUSDT cannot be valued" in refused(desk, buy("1", "100", "ETHUSDT"))
+    desk.check(sell("1", "50"))
+    desk.guard.value({"BTCUSDT": D(100)}.get, STALE_S + 2)
+    desk.check(buy("1", "100"))
+
+
+def test_a_market_order_of_unknown_size_does_not_pass_for_a_closing_one() -> None:
+    desk = Desk(max_daily_loss=D(5))
+    desk.filled(buy("1", "100"))
+    desk.guard.value({"BTCUSDT": D(90)}.get, 1.0)
+    refused(desk, for_quote("SELL", "1000000"))
+    desk.check(sell("1"))
+    desk.book = book()
+    desk.check(for_quote("SELL", "50"))
+    refused(desk, for_quote("SELL", "150"))
+
+
+# --- no sequence gets past a limit ---
+
+
+class Move(NamedTuple):
+    what: str
+    symbol: str
+    side: str
+    quantity: int
+    price: int
+    pick: int
+
+
+MOST_OPEN, MOST_A_SECOND, MOST_ORDER, MOST_SYMBOL, MOST_TOTAL = 6, 4, 60, 100, 150
+moves = st.lists(
+    st.builds(
+        Move,
+        st.sampled_from(["place", "place", "place", "fill", "fill", "cancel", "doubt", "refuse", "wait", "replace"]),
+        st.sampled_from(["BTCUSDT", "ETHUSDT"]),
+        st.sampled_from(["BUY", "SELL"]),
+        st.integers(1, 8),
+        st.integers(1, 12),
+        st.integers(0, 50),
+    ),
+    max_size=60,
+)
+
+
+class Oracle:
+    """The same limits, computed anew each time from the orders alone, with fractions."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.sent_at: list[float] = []
+        self.trades: dict[str, list[tuple[int, Fraction, Fraction]]] = {"BTCUSDT": [], "ETHUSDT": []}
+
+    def live(self, symbol: str | None = None, but: OrderRecord | None = None) -> list[OrderRecord]:
+        records = [record for record in self.desk.sent if not record.state.is_final and record is not but]
+        return [record for record in records if symbol is None or record.symbol == symbol]
+
+    def position(self, symbol: str) -> tuple[Fraction, Fraction]:
+        """Quantity and cost at average price, from the trades one by one."""
+        held = cost = Fraction(0)
+        for sign, quantity, price in self.trades[symbol]:
+            if held * sign >= 0:
+                held, cost = held + sign * quantity, cost + sign * quantity * price
+                continue
+            closed = min(quantity, abs(held))
+            cost -= cost * closed / abs(held)
+            held += sign * closed
+            held, cost = held + sign * (quantity - closed), cost + sign * (quantity - closed) * price
+        return held, cost
+
+    def at_stake(self, symbol: str, extra: Terms | None = None, but: OrderRecord | None = None) -> Fraction:
+        held, cost = self.position(symbol)
+        sides = {}
+        for side in ("BUY", "SELL"):
+            rests = [
+                (Fraction(r.quantity or 0) - Fraction(r.filled_quantity), Fraction(r.price or 0))
+                for r in self.live(symbol, but)
+                if r.side == side
+            ]
+            if extra is not None and extra.side == side:
+                rests.append((Fraction(extra.quantity or 0), Fraction(extra.price or 0)))
+            sides[side] = sum((q for q, _ in rests), Fraction(0)), sum((q * p for q, p in rests), Fraction(0))
+
+        def side_at_stake(sign: int, side: str) -> Fraction:
+            quantity, notional = sides[side]
+            if held * sign >= 0:
+                return sign * cost + notional
+            return notional * (quantity - abs(held)) / quantity if quantity > abs(held) else Fraction(0)
+
+        return max(side_at_stake(1, "BUY"), side_at_stake(-1, "SELL"))
+
+    def breaks(self, order: Terms, but: OrderRecord | None = None) -> set[str]:
+        """Which limits the order breaks."""
+        found = set()
+        now_s = self.desk.now_s
+        if len(self.live(but=but)) >= MOST_OPEN:
+            found.add("max_open_orders")
+        if sum(now_s - at < 1 for at in self.sent_at) >= MOST_A_SECOND:
+            found.add("max_orders_per_s")
+        if (order.quantity or 0) * (order.price or 0) > MOST_ORDER:
+            found.add("max_order_notional")
+        before, after = self.at_stake(order.symbol, but=but), self.at_stake(order.symbol, order, but)
+        if after > before:
+            (other,) = set(self.trades) - {order.symbol}
+            if after > MOST_SYMBOL:
+                found.add("max_symbol_notional")
+            if after + self.at_stake(other) > MOST_TOTAL:
+                found.add("max_total_notional")
+        return found
+
+
+@given(moves)
+def test_an_order_passes_if_and_only_if_it_breaks_no_limit(todo: list[Move]) -> None:
+    desk = Desk(
+        max_open_orders=MOST_OPEN,
+        max_orders_per_s=MOST_A_SECOND,
+        max_order_notional=D(MOST_ORDER),
+        max_symbol_notional=D(MOST_SYMBOL),
+        max_total_notional=D(MOST_TOTAL),
+    )
+    oracle = Oracle(desk)
+    for move in todo:
+        live = oracle.live()
+        record = live[move.pick % len(live)] if live else None
+        order = Terms(move.side, D(move.quantity), D(move.price), symbol=move.symbol)
+        if move.what == "wait":
+            desk.now_s += move.quantity / 8
+        elif move.what == "place":
+            breaks = oracle.breaks(order)
+            if breaks:
+                with pytest.raises(GuardRefused) as caught:
+                    desk.place(order)
+                assert caught.value.rule in breaks
+            else:
+                desk.place(order)
+                oracle.sent_at.append(desk.now_s)
+        elif record is None:
+            continue
+        elif move.what == "replace":
+            order = Terms(record.side, D(move.quantity), D(move.price), symbol=record.symbol)
+            breaks = oracle.breaks(order, but=record)
+            if breaks:
+                with pytest.raises(GuardRefused) as caught:
+                    desk.check(order, instead_of=record)
+                assert caught.value.rule in breaks
+            else:
+                desk.check(order, instead_of=record)
+        elif move.what == "fill":
+            quantity = min(D(move.quantity) / 2, (record.quantity or D(0)) - record.filled_quantity)
+            desk.fill(record, quantity)
+            sign = 1 if record.side == "BUY" else -1
+            oracle.trades[record.symbol].append((sign, Fraction(quantity), Fraction(record.price or 0)))
+        elif move.what == "cancel":
+            desk.cancel(record)
+        elif move.what == "doubt":
+            record.doubt(10**12)
+            desk.note(record)
+        elif move.what == "refuse" and not record.is_placed:
+            record.refuse(GuardRefused("by the exchange"))
+            desk.note(record)
+    for record in oracle.live():
+        desk.cancel(record)
+    exposure = desk.guard.exposure
+    assert exposure.open_orders == 0
+    for one in exposure.symbols.values():
+        assert one.open_buys == one.open_sells == one.buy_quantity == one.sell_quantity == one.open_orders == 0
+
+
+@given(moves)
+def test_by_buying_at_ones_price_or_better_nothing_ever_exceeds_the_limit(todo: list[Move]) -> None:
+    desk = Desk(max_symbol_notional=D(MOST_SYMBOL))
+    oracle = Oracle(desk)
+    for move in todo:
+        live = oracle.live()
+        record = live[move.pick % len(live)] if live else None
+        if move.what == "place":
+            with suppress(GuardRefused):
+                desk.place(Terms("BUY", D(move.quantity), D(move.price)))
+        elif record is not None and move.what == "fill":
+            price = min(D(move.price), record.price or D(0))
+            desk.fill(record, min(D(move.quantity), (record.quantity or D(0)) - record.filled_quantity), price)
+        elif record is not None and move.what == "cancel":
+            desk.cancel(record)
+        assert desk.guard.exposure.report().notional.get("USDT", D(0)) <= MOST_SYMBOL

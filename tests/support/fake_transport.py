@@ -1,0 +1,207 @@
+"""A transport of a few lines: it notes what it is given and answers from a script."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+from urllib.parse import parse_qsl, urlsplit
+
+from mexc_async.books.live_book import Books
+from mexc_async.call_log.log import CallLog
+from mexc_async.client.view import RawView, View
+from mexc_async.client.wiring import wire_hub, wire_journal, wire_orders
+from mexc_async.errors import ConnectFailed
+from mexc_async.limits.limiter import RateLimiter
+from mexc_async.limits.profiles import Limits
+from mexc_async.orders.execution import OrderDesk
+from mexc_async.orders.tracker import OrderSettings
+from mexc_async.rest.call import Options
+from mexc_async.rest.credentials import Credentials
+from mexc_async.rest.pipeline import Api
+from mexc_async.rest.retry import RetryPolicy
+from mexc_async.runtime.events import Event, Hooks
+from mexc_async.runtime.tasks import Tasks
+from mexc_async.schema.answers import Reply
+from mexc_async.streams.router import StreamSettings
+from mexc_async.transport.pool import OnConnected, PoolConfig
+
+KEY = "mx0vglTESTkey12345"
+SECRET = "s3cr3tOfTheTests0123456789abcdef"
+TIME = "/api/v3/time"
+RULES = "/api/v3/exchangeInfo"
+ORDER = "/api/v3/order"
+PLACE = f"POST {ORDER}"
+CANCEL = f"DELETE {ORDER}"
+QUERY = f"GET {ORDER}"
+
+
+def reply(body: object = None, status: int = 200, **headers: str) -> Reply:
+    content = body if isinstance(body, bytes) else json.dumps({} if body is None else body).encode()
+    return Reply(status, {name.replace("_", "-").title(): value for name, value in headers.items()}, content)
+
+
+def refusal(code: int, status: int = 400, **headers: str) -> Reply:
+    return reply({"code": code, "msg": f"refused with {code}"}, status, **headers)
+
+
+ACK = reply({"symbol": "BTCUSDT", "orderId": "C02__1"})
+SYMBOL = {
+    "symbol": "BTCUSDT",
+    "status": "1",
+    "baseAsset": "BTC",
+    "baseAssetPrecision": 6,
+    "quoteAsset": "USDT",
+    "quotePrecision": 2,
+    "quoteAssetPrecision": 2,
+    "baseCommissionPrecision": 6,
+    "quoteCommissionPrecision": 2,
+    "orderTypes": ["LIMIT", "MARKET", "LIMIT_MAKER"],
+    "isSpotTradingAllowed": True,
+    "quoteAmountPrecision": "1",
+    "baseSizePrecision": "0.000001",
+    "maxQuoteAmount": "2000000",
+}
+
+
+def rules_of(*symbols: str) -> Reply:
+    rows = [SYMBOL | {"symbol": symbol} for symbol in symbols]
+    return reply({"timezone": "CST", "serverTime": 1, "symbols": rows})
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One request that reached the transport."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    timeout_s: float | None
+    at: float
+    body: bytes = b""
+
+    @property
+    def path(self) -> str:
+        return urlsplit(self.target).path
+
+    @property
+    def params(self) -> dict[str, str]:
+        return dict(parse_qsl(urlsplit(self.target).query, keep_blank_values=True))
+
+
+Answer: TypeAlias = Reply | Exception | Callable[[Sent], Awaitable[Reply]]
+
+
+@dataclass
+class FakeTransport:
+    """Answers by path: each answer of a script once, the last for ever."""
+
+    scripts: dict[str, list[Answer]] = field(default_factory=dict)
+    skew_ms: int = 0
+    sent: list[Sent] = field(default_factory=list)
+    is_closed: bool = False
+    distrusted: int = 0
+    """How often an answer was found to be another request's."""
+
+    def on(self, where: str, *answers: Answer) -> None:
+        """Answer so on a path, or on "METHOD path"."""
+        self.scripts[where] = list(answers)
+
+    def of(self, where: str) -> list[Sent]:
+        """What was sent to a path, or to "METHOD path"."""
+        return [sent for sent in self.sent if where in (sent.path, f"{sent.method} {sent.path}")]
+
+    async def send(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        timeout_s: float | None,
+        on_connected: OnConnected,
+        body: bytes = b"",
+    ) -> Reply:
+        sent = Sent(method, target, dict(headers), timeout_s, time.monotonic(), body)
+        self.sent.append(sent)
+        script = self.scripts.get(f"{method} {sent.path}") or self.scripts.get(sent.path)
+        if script is None:
+            on_connected(None)
+            return self._usual(sent)
+        answer = script.pop(0) if len(script) > 1 else script[0]
+        if not isinstance(answer, ConnectFailed):
+            on_connected(None)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer if isinstance(answer, Reply) else await answer(sent)
+
+    def _usual(self, sent: Sent) -> Reply:
+        if sent.path == TIME:
+            return reply({"serverTime": time.time_ns() // 1_000_000 + self.skew_ms})
+        if sent.path == RULES:
+            return rules_of("BTCUSDT", "ETHUSDT")
+        if sent.path == ORDER:
+            return refusal(-2013) if sent.method == "GET" else ACK
+        return reply()
+
+    def distrust(self) -> None:
+        self.distrusted += 1
+
+    async def aclose(self) -> None:
+        self.is_closed = True
+
+
+@dataclass
+class Desk:
+    """A pipeline on a fake transport."""
+
+    transport: FakeTransport
+    api: Api
+    limiter: RateLimiter
+    events: list[Event]
+    view: View
+    raw: RawView
+    desk: OrderDesk
+    close: Callable[[], None]
+    """What closing a client does for those who wait for orders."""
+
+
+@asynccontextmanager
+async def desk(
+    limits: Limits | str = "unlimited",
+    *,
+    credentials: bool = True,
+    prefix: str = "m",
+    check_rules: bool = False,
+    orders: OrderSettings = OrderSettings(),  # noqa: B008 - frozen
+    call_log: CallLog | None = None,
+    **settings: Any,
+) -> AsyncIterator[Desk]:
+    transport, tasks, hooks = FakeTransport(), Tasks(), Hooks()
+    limiter = RateLimiter(Limits.named(limits) if isinstance(limits, str) else limits)
+    events: list[Event] = []
+    hooks.add(events.append)
+    usual: dict[str, Any] = {"retry": RetryPolicy(budget_s=1, first_s=0.001, longest_s=0.004)}
+    api = Api(
+        transport,
+        limiter,
+        credentials=Credentials(KEY, SECRET) if credentials else None,
+        tasks=tasks,
+        hooks=hooks,
+        **usual | settings,
+    )
+    hub = wire_hub(api, PoolConfig(rest="http://127.0.0.1:9"), "ws://127.0.0.1:9/ws", StreamSettings(), "auto")
+    followed = wire_orders(api, hub, Books(api, hub), Options(), orders, prefix, check_rules)
+    ledger = followed.desk.ledger
+    if call_log is not None:
+        wire_journal(api, followed, call_log, Credentials(KEY, SECRET))
+    view, raw = View(api, Options(), followed), RawView(api, Options(raw=True))
+    yield Desk(transport, api, limiter, events, view, raw, followed.desk, ledger.close)
+    await hub.aclose()
+    api.is_closed = True
+    ledger.close()
+    limiter.close()
+    await tasks.aclose()
+    if api.journal is not None:
+        api.journal.close()
