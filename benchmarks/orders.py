@@ -22,26 +22,21 @@ import orjson
 from benchmarks.harness import OWN, Report, Row, Sample, Settings, interleave, loop_factory, summarise
 from mexc_async.books.book import OrderBook
 from mexc_async.books.live_book import Books
-from mexc_async.call_log.client_log import Journal
 from mexc_async.call_log.log import CallLog
+from mexc_async.client.wiring import Parts, Policy, wire
 from mexc_async.limits.limiter import RateLimiter
 from mexc_async.limits.profiles import Limits
-from mexc_async.orders.execution import OrderDesk
 from mexc_async.orders.ids import OrderIds
 from mexc_async.orders.record import OrderState
-from mexc_async.orders.tracker import OrderLedger, OrderSettings
 from mexc_async.rest.call import Options
 from mexc_async.rest.credentials import Credentials
-from mexc_async.rest.pipeline import Api
-from mexc_async.rest.retry import RetryPolicy
-from mexc_async.risk.guard import OrderGuard
 from mexc_async.runtime.events import Hooks
-from mexc_async.runtime.tasks import Tasks
 from mexc_async.schema.answers import Reply
 from mexc_async.spot.enums import OrderStatus, OrderType, Side
 from mexc_async.spot.push import Push
 from mexc_async.spot.push_models import FillPush, OrderPush
 from mexc_async.spot.trading import NewOrder
+from mexc_async.streams.websocket import SocketConfig
 from mexc_async.transport.pool import OnConnected
 
 UNTRACKED = "untracked"
@@ -53,6 +48,7 @@ NEW_BOOK_EVERY = 10
 CASE = "an order"
 ORDER = NewOrder(symbol="BTCUSDT", side="BUY", type="LIMIT", quantity=Decimal("0.0005"), price=Decimal("93387.28"))
 OPTIONS = Options()
+KEY = Credentials("mx0benchKEY", "bench-secret")
 RULES = {
     "symbol": "BTCUSDT",
     "status": "1",
@@ -129,7 +125,7 @@ def run(settings: Settings) -> Report:
 
 
 async def _untracked(orders: int) -> Sample:
-    api = _wired()
+    api = _wired(Policy(credentials=KEY)).api
     ids = OrderIds()
     started = process_time()
     for _ in range(orders):
@@ -138,14 +134,13 @@ async def _untracked(orders: int) -> Sample:
 
 
 async def _tracked(orders: int, with_pushes: bool = False, with_rules: bool = False) -> Sample:
-    api = _wired()
-    ledger = OrderLedger(api, OrderSettings())
-    OrderDesk(api, ledger, OrderIds(), check_rules=with_rules)
+    parts = _wired(Policy(credentials=KEY, check_rules=with_rules))
+    api, calls, ledger = parts.api, parts.calls, parts.tracker
     await api.rules.load()
     pushes = [_pushes(f"C02__{number}") for number in range(1, orders + 1)]
     started = process_time()
     for told in pushes:
-        await api.send(ORDER, OPTIONS)
+        await calls.send(ORDER, OPTIONS)
         if with_pushes:
             for push in told:
                 ledger.on_push(push)
@@ -156,52 +151,45 @@ async def _tracked(orders: int, with_pushes: bool = False, with_rules: bool = Fa
 
 async def _logged(orders: int) -> Sample:
     """Return the client with both lines of every order in a call log."""
-    api = _wired()
-    ledger = OrderLedger(api, OrderSettings())
-    OrderDesk(api, ledger, OrderIds(), check_rules=False)
     with TemporaryDirectory() as folder:
         log = CallLog(Path(folder) / "calls.jsonl")
-        assert api.credentials is not None
-        api.journal = ledger.journal = Journal(log, api.credentials, "m", api.clock.now_ms, api.hooks)
+        parts = _wired(Policy(credentials=KEY, check_rules=False), log)
+        calls = parts.calls
         log.open()
-        await api.clock.ensure()
+        await parts.api.clock_sync.ensure()
         started = process_time()
         for _ in range(orders):
-            await api.send(ORDER, OPTIONS)
+            await calls.send(ORDER, OPTIONS)
         sample = _ended(started, orders)
-        api.journal.close()
+        assert parts.log is not None
+        parts.log.close()
         lines = (Path(folder) / "calls.jsonl").read_bytes().count(b"\n")
         assert lines >= 2 * orders
     return sample
 
 
 async def _guarded(orders: int) -> Sample:
-    api = _wired()
-    ledger = OrderLedger(api, OrderSettings())
-    desk = OrderDesk(api, ledger, OrderIds())
     books = _StandingBooks()
-    guard = OrderGuard(desk, books)
-    desk.on_open, ledger.on_change = guard.opened, guard.changed
-    guard.limit(
-        {
-            "round": "down",
-            "collar": Decimal("0.05"),
-            "max_order_notional": Decimal(10**6),
-            "max_symbol_notional": Decimal(10**12),
-            "max_total_notional": Decimal(10**12),
-            "max_open_orders": orders,
-            "max_daily_loss": Decimal(10**6),
-            "symbols": "BTCUSDT",
-        }
+    parts = _wired(Policy(credentials=KEY), books=books)
+    calls = parts.calls
+    parts.orders.limits(
+        round="down",
+        collar=Decimal("0.05"),
+        max_order_notional=Decimal(10**6),
+        max_symbol_notional=Decimal(10**12),
+        max_total_notional=Decimal(10**12),
+        max_open_orders=orders,
+        max_daily_loss=Decimal(10**6),
+        symbols="BTCUSDT",
     )
-    await api.rules.load()
+    await parts.api.rules.load()
     started = process_time()
     for number in range(orders):
         if number % NEW_BOOK_EVERY == 0:
             books.move()
-        await api.send(ORDER, OPTIONS)
+        await calls.send(ORDER, OPTIONS)
     sample = _ended(started, orders)
-    assert guard.report().open_orders == orders
+    assert parts.orders.exposure().open_orders == orders
     return sample
 
 
@@ -230,12 +218,18 @@ SUBJECTS: dict[str, Callable[[int], Coroutine[None, None, Sample]]] = {
 }
 
 
-def _wired() -> Api:
-    limiter = RateLimiter(Limits.named("unlimited"))
-    return Api(
-        Instant(), limiter, credentials=Credentials("mx0benchKEY", "bench-secret"), tasks=Tasks(), hooks=Hooks(),
-        retry=RetryPolicy(),
-    )  # fmt: skip
+def _wired(policy: Policy, log: CallLog | None = None, books: Books | None = None) -> Parts:
+    return wire(
+        policy,
+        Instant(),
+        RateLimiter(Limits.named("unlimited")),
+        order_transport=None,
+        ws="ws://127.0.0.1:9/ws",
+        socket=SocketConfig(),
+        call_log=log,
+        hooks=Hooks(),
+        guard_books=books,
+    )
 
 
 def _pushes(order_id: str) -> tuple[Push[OrderPush], Push[FillPush], Push[OrderPush]]:

@@ -67,10 +67,6 @@ class MoneyDesk:
         self._turns: dict[Hashable, tuple[asyncio.Lock, list[None]]] = {}
         self._made: OrderedDict[str, None] = OrderedDict()
         """MEXC's ids of the transfers that this client made, the last ones."""
-        for transfer in (UniversalTransfer, SubUniversalTransfer, BrokerUniversalTransfer, InternalTransferRequest):
-            api.keepers[transfer] = self.transfer
-        for withdrawal in (Withdraw, WithdrawApply):
-            api.keepers[withdrawal] = self.withdraw
 
     # Withdrawals
 
@@ -119,7 +115,7 @@ class MoneyDesk:
                 self._turns.pop(key, None)
 
     async def _transfer(self, request: AnyTransfer, options: Options) -> Any:
-        await self._api.clock.ensure()
+        await self._api.clock_sync.ensure()
         since = self._api.clock.now_ms() - REACH_MS
         try:
             before: Counter[str] | None = Counter(row.tran_id for row in await self._equals(request, since))

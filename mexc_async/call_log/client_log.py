@@ -113,7 +113,7 @@ class Journal:
 
     def placed(self, record: OrderRecord, call: Call) -> None:
         """The answer to a call says that the exchange has an order."""
-        if call.done is not None and self.log.is_last(call.done):
+        if isinstance(call.done, Done) and self.log.is_last(call.done):
             call.done.placed[record.client_order_id] = record.order_id
         else:
             self.order(record)

@@ -1,44 +1,77 @@
-"""The pipeline with one set of options: what a view's resources send through."""
+"""The request pipeline with the handlers of requests that need more than being sent, and with one set of options."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, TypeAlias, TypeVar
 
 from mexc_async.rest.call import Options
-from mexc_async.rest.pipeline import Api, Keeper
+from mexc_async.rest.pipeline import Api
 from mexc_async.schema.endpoint import Request
 from mexc_async.spot.trading import NewOrder
 
 T = TypeVar("T")
 
+Handler: TypeAlias = Callable[[Any, Options], Coroutine[Any, Any, Any]]
+"""Carries out a kind of request by means of `Api.run`, such as `OrderExecution.place`."""
+
+
+class Calls:
+    """Every call of a client: requests of some kinds have handlers, the others go to the pipeline as they are."""
+
+    def __init__(
+        self,
+        api: Api,
+        handlers: Mapping[type[Request[Any]], Handler],
+        start_order: Callable[[NewOrder, Options], asyncio.Future[Any]],
+        sign_ahead: Callable[[NewOrder, Options], Awaitable[NewOrder]],
+        new_order_id: Callable[[], str],
+    ) -> None:
+        self.api = api
+        self.handlers = handlers
+        self.start_order = start_order
+        self.sign_ahead = sign_ahead
+        self.new_order_id = new_order_id
+
+    def send(self, request: Request[T], options: Options) -> Coroutine[Any, Any, T]:
+        """Carry out one request, typed, by its handler if its kind has one."""
+        handler: Handler = self.handlers.get(type(request), self.api.deliver)
+        answer: Coroutine[Any, Any, T] = handler(request, options)
+        return answer
+
+    def start(self, request: Request[T], options: Options) -> asyncio.Future[T]:
+        """Begin what `send` does, and have it go on by itself."""
+        if type(request) is NewOrder:
+            return self.start_order(request, options)
+        return self.api.tasks.begin(self.send(request, options))
+
 
 class Channel:
-    """The pipeline with one set of options: what a view's resources send through."""
+    """A client's calls with one set of options: what a view's resources send through."""
 
-    __slots__ = ("_api", "_options")
+    __slots__ = ("_calls", "_deliver", "_handlers", "_options")
 
-    def __init__(self, api: Api, options: Options) -> None:
-        self._api = api
+    def __init__(self, calls: Calls, options: Options) -> None:
+        self._calls = calls
         self._options = options
+        self._handlers, self._deliver = calls.handlers, calls.api.deliver
 
     def send(self, request: Request[T], /) -> Coroutine[Any, Any, T]:
         """Send one request."""
-        api = self._api  # what `Api.send` does, in one step
-        keeper: Keeper = api.keepers.get(type(request), api.deliver)
-        answer: Coroutine[Any, Any, T] = keeper(request, self._options)
+        handler: Handler = self._handlers.get(type(request), self._deliver)  # what `Calls.send` does, in one step
+        answer: Coroutine[Any, Any, T] = handler(request, self._options)
         return answer
 
     def start(self, request: Request[T], /) -> asyncio.Future[T]:
         """Begin to send one request, which goes on by itself."""
-        return self._api.start(request, self._options)
+        return self._calls.start(request, self._options)
 
     @property
-    def new_order_id(self) -> Callable[[], str] | None:
-        """Makes client order ids, where this client does."""
-        return self._api.new_order_id
+    def new_order_id(self) -> Callable[[], str]:
+        """What makes client order ids."""
+        return self._calls.new_order_id
 
     async def sign_ahead(self, order: NewOrder, /) -> NewOrder:
         """Sign an order before it is sent."""
-        return await self._api.sign_ahead(order, self._options)
+        return await self._calls.sign_ahead(order, self._options)

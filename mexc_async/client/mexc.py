@@ -10,12 +10,11 @@ from typing import Literal, Self, Unpack
 from urllib.parse import urlsplit
 
 from mexc_async.accounts.accounts import Accounts
-from mexc_async.books.live_book import Books
 from mexc_async.call_log.log import CallLog
 from mexc_async.client.settings import Settings, Shared, check_settings, limits_of
 from mexc_async.client.sim_process import SimulatorProcess
 from mexc_async.client.view import RawView, View
-from mexc_async.client.wiring import wire_hub, wire_journal, wire_orders, wire_user_stream
+from mexc_async.client.wiring import Policy, wire
 from mexc_async.errors import ClientClosed, ConfigError
 from mexc_async.keys.environment import from_environment
 from mexc_async.keys.replace import change_key
@@ -28,17 +27,14 @@ from mexc_async.orders.tracker import OrderSettings
 from mexc_async.rest.call import Options
 from mexc_async.rest.credentials import Credentials
 from mexc_async.rest.keep_warm import Upkeep
-from mexc_async.rest.pipeline import Api
 from mexc_async.rest.retry import RetryPolicy
 from mexc_async.rest.server_clock import ServerClock
-from mexc_async.risk.alarms import Alarms, AlarmSettings
+from mexc_async.risk.alarms import AlarmSettings
 from mexc_async.runtime.events import Hooks, KeyReplaced
-from mexc_async.runtime.tasks import Tasks
 from mexc_async.spot.rules import SymbolRules
 from mexc_async.streams.router import StreamSettings
 from mexc_async.streams.streams import Streams
-from mexc_async.streams.user_stream import UserStream
-from mexc_async.streams.websocket import Library
+from mexc_async.streams.websocket import Library, SocketConfig
 from mexc_async.transport.lane import Lane
 from mexc_async.transport.pool import Pool, PoolConfig, Timeouts
 from mexc_async.transport.urls import REST, WS, is_loopback, proxy_for
@@ -133,7 +129,6 @@ class Mexc(View):
         self._connections = connections
         self._read_only = read_only
         self._allow_withdraw = allow_withdraw
-        self._tasks = Tasks()
         self._simulator: SimulatorProcess | None = None
         self._watched: Watched | None = None
         self._is_open = False
@@ -146,34 +141,39 @@ class Mexc(View):
         self._pool = Pool(config) if pool is None else pool
         uses_lane = order_transport == "lane" and proxy_for(rest, proxy, trust_env) is None
         self._lane = Lane(config) if uses_lane else None
-        api = Api(
-            self._pool,
-            self.limits,
-            order_transport=self._lane,
+        policy = Policy(
             credentials=credentials,
-            tasks=self._tasks,
-            hooks=self.hooks,
+            options=Options(recv_window_ms=recv_window_ms),
             retry=retry,
             guide_paths=paths == "guide",
             read_only=read_only,
             allow_withdraw=allow_withdraw,
+            check_rules=check_rules,
+            order_id_prefix=order_id_prefix,
+            orders=orders,
+            alarms=alarms,
+            streams=streams,
         )
-        self._upkeep = Upkeep(self._lane, api, self._tasks, connections) if self._lane is not None else None
-        options = Options(recv_window_ms=recv_window_ms)
-        self._hub = wire_hub(api, config, ws, streams, ws_library)
+        url = stream_beside(rest, ws)
+        route = None if url is None else proxy_for(url, proxy, trust_env)
+        parts = wire(
+            policy,
+            self._pool,
+            self.limits,
+            order_transport=self._lane,
+            ws=url,
+            socket=SocketConfig(proxy=route, tls=tls, library=ws_library, connect_s=timeouts.connect_s),
+            call_log=CallLog(call_log) if isinstance(call_log, str | os.PathLike) else call_log,
+            hooks=self.hooks,
+        )
+        super().__init__(parts.calls, policy.options, parts.orders)
+        self._api, self._tasks, self._hub = parts.api, parts.tasks, parts.hub
+        self._tracker, self._log, self._alarms = parts.tracker, parts.log, parts.alarms
+        self._upkeep = Upkeep(self._lane, self._api, self._tasks, connections) if self._lane is not None else None
         self.streams = Streams(self._hub)
         """Push streams: `async with mexc.streams.trades("BTCUSDT") as trades`."""
-        self.books = Books(api, self._hub)
+        self.books = parts.books
         """Live books: `async with mexc.books("BTCUSDT") as book`."""
-        followed = wire_orders(api, self._hub, self.books, options, orders, order_id_prefix, check_rules)
-        super().__init__(api, options, followed)
-        self._user: UserStream | None = None
-        if credentials is not None:
-            self._user = wire_user_stream(api, self._hub, followed)
-            if call_log is not None:
-                log = call_log if isinstance(call_log, CallLog) else CallLog(call_log)
-                wire_journal(api, followed, log, credentials)
-        self._alarms = Alarms(alarms, followed.desk, self.orders.halt)
 
     @classmethod
     def from_env(cls, **settings: Unpack[Settings]) -> Self:
@@ -305,10 +305,10 @@ class Mexc(View):
         ApiError when the exchange refuses the new key, TransportError. The old key then stays.
         """
         old = await change_key(self._api, credentials, same_account)
-        if self._api.journal is not None:
-            self._api.journal.rename(credentials)
-        if self._user is not None:
-            self._user.replace_key(self._api.beside(old))
+        if self._log is not None:
+            self._log.rename(credentials)
+        if self._hub.private is not None:
+            self._hub.private.replace_key(self._api.beside(old))
         self.hooks.emit(KeyReplaced(old.masked_key, credentials.masked_key))
 
     def rules(self, symbol: str) -> SymbolRules:
@@ -317,6 +317,10 @@ class Mexc(View):
         Raises ConfigError before `load_rules` or a first order, InvalidRequest for an unknown symbol.
         """
         return self._api.rules(symbol)
+
+    async def sync_clock(self) -> None:
+        """Measure the exchange's clock now. Raises TransportError, ApiError."""
+        await self._api.clock_sync.sync()
 
     async def load_rules(self) -> None:
         """Load the rules of every symbol (one call of weight 25)."""
@@ -334,17 +338,17 @@ class Mexc(View):
         if self._upkeep is not None and self._api.credentials is not None and not self._read_only:
             await self._upkeep.warm_up(count)
         if self._api.credentials is not None:
-            await self.clock.ensure()
+            await self._api.clock_sync.ensure()
         await self._api.rules.load()
 
     def _start(self) -> None:
         if self._api.is_closed:
             raise ClientClosed("the client is closed; open a new one")
         if self._api.credentials is not None:
-            self.clock.start()
+            self._api.clock_sync.start()
             self._alarms.start()
-        if self._api.journal is not None:
-            self._api.journal.log.open()
+        if self._log is not None:
+            self._log.log.open()
 
     async def __aenter__(self) -> Self:
         if self._api.is_closed:
@@ -370,10 +374,10 @@ class Mexc(View):
     async def aclose(self) -> None:
         """Stop background work, fail calls that wait, close connections; idempotent, from any task."""
         await self._hub.aclose()
-        if self._user is not None and not self._api.is_closed:
-            await self._user.aclose()
+        if self._hub.private is not None and not self._api.is_closed:
+            await self._hub.private.aclose()
         self._api.is_closed = True
-        self.orders.desk.ledger.close()
+        self._tracker.close()
         self._alarms.close()
         self.limits.close()
         await self._tasks.aclose()
@@ -381,8 +385,8 @@ class Mexc(View):
             await self._pool.aclose()
         if self._lane is not None:
             await self._lane.aclose()
-        if self._api.journal is not None:
-            self._api.journal.close()
+        if self._log is not None:
+            self._log.close()
         if self._simulator is not None:
             await self._simulator.stop()
 

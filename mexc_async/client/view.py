@@ -9,11 +9,11 @@ from functools import cache
 from typing import Literal, TypeVar, cast, overload
 
 from mexc_async.client.catalogue import endpoints, money_of
-from mexc_async.client.channel import Channel
+from mexc_async.client.channel import Calls, Channel
+from mexc_async.client.orders import Orders
 from mexc_async.errors import InvalidRequest
-from mexc_async.orders.orders import Orders
 from mexc_async.rest.call import Call, Options
-from mexc_async.rest.pipeline import GUIDE_PATHS, Api
+from mexc_async.rest.pipeline import GUIDE_PATHS
 from mexc_async.schema.endpoint import Auth, Cost, Json, Priority, Request, Route
 from mexc_async.schema.query import Scalar, render
 from mexc_async.spot.api import RawSpot, Spot
@@ -44,19 +44,19 @@ def _known_paths() -> dict[str, str]:
 class RawView:
     """The client with answers as they came: `mexc.using(raw=True)`. Numbers with a fraction are Decimal."""
 
-    def __init__(self, api: Api, options: Options) -> None:
-        self._api = api
+    def __init__(self, calls: Calls, options: Options) -> None:
+        self._calls = calls
         self._options = options
-        self.spot = RawSpot(Channel(api, options))
+        self.spot = RawSpot(Channel(calls, options))
 
     async def send(self, request: Request[object]) -> Json:
         """Send a request value and return its answer undecoded."""
-        answer: object = await self._api.send(request, self._options)
+        answer: object = await self._calls.send(request, self._options)
         return cast(Json, answer)
 
     def start(self, request: Request[object]) -> asyncio.Future[Json]:
         """Begin what `send` does, and have it go on by itself; see `View.start`."""
-        begun: asyncio.Future[object] = self._api.start(request, self._options)
+        begun: asyncio.Future[object] = self._calls.start(request, self._options)
         return cast("asyncio.Future[Json]", begun)
 
 
@@ -68,22 +68,22 @@ class View:
     orders: Orders
     """Orders that are followed: `order = await mexc.orders.limit_buy("BTCUSDT", quantity=..., price=...)`."""
 
-    def __init__(self, api: Api, options: Options, orders: Orders) -> None:
-        self._api = api
+    def __init__(self, calls: Calls, options: Options, orders: Orders) -> None:
+        self._calls = calls
         self._options = options
-        self.spot = Spot(Channel(api, options))
+        self.spot = Spot(Channel(calls, options))
         self.orders = orders.using(options)
 
     async def send(self, request: Request[T]) -> T:
         """Send a request value, such as `DepthQuery(symbol="BTCUSDT")`, and return its typed answer."""
-        return await self._api.send(request, self._options)
+        return await self._calls.send(request, self._options)
 
     def start(self, request: Request[T]) -> asyncio.Future[T]:
         """Begin what `send` does, and have it go on by itself; a NewOrder is written before this returns, if it can be.
 
         The future gets the answer, or what `send` raises. Cancelling it does not end what was begun.
         """
-        return self._api.start(request, self._options)
+        return self._calls.start(request, self._options)
 
     async def request(
         self,
@@ -116,7 +116,7 @@ class View:
             safe=method == "GET",
             money=money_of(method, path),
         )
-        if (method, path) in self._api.kept_paths:
+        if self.orders.is_guarded(method, path):
             raise InvalidRequest(f"{method} {path} would pass the guard by: while it is on, place by orders or spot")
         for name in STAMPED.intersection(params or ()) if signed else ():
             raise InvalidRequest(f"parameter {name!r} is set by the client itself when a call is signed")
@@ -124,7 +124,7 @@ class View:
             pairs = [(name, render(value)) for name, value in (params or {}).items() if value is not None]
         except TypeError as error:
             raise InvalidRequest(f"parameter {error}") from None
-        answer: Json = await self._api.run(Call(route, pairs, None), self._options)
+        answer: Json = await self._calls.api.run(Call(route, pairs, None), self._options)
         return answer
 
     @overload
@@ -175,4 +175,4 @@ class View:
             cached=old.cached if cached is None else cached,
             raw=raw,
         )
-        return RawView(self._api, options) if raw else View(self._api, options, self.orders)
+        return RawView(self._calls, options) if raw else View(self._calls, options, self.orders)

@@ -1,60 +1,198 @@
-"""How the larger parts of a client are put together around its pipeline; `Mexc` owns what is made here."""
+"""A client's parts, built top down: each gets what it needs by its constructor, and nothing is changed afterwards."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
 
 from mexc_async.accounts.transfers import MoneyDesk
 from mexc_async.books.live_book import Books
 from mexc_async.call_log.client_log import Journal
 from mexc_async.call_log.log import CallLog
+from mexc_async.client.channel import Calls, Handler
+from mexc_async.client.orders import Orders
+from mexc_async.limits.account_limiter import AccountLimiter
+from mexc_async.limits.limiter import RateLimiter
 from mexc_async.orders.execution import OrderDesk
+from mexc_async.orders.halt import TradingHalt
 from mexc_async.orders.ids import OrderIds
-from mexc_async.orders.orders import Orders
 from mexc_async.orders.reconciler import OrderFollower
+from mexc_async.orders.record import OrderTable
 from mexc_async.orders.tracker import OrderLedger, OrderSettings
 from mexc_async.rest.call import Options
 from mexc_async.rest.credentials import Credentials
 from mexc_async.rest.pipeline import Api
+from mexc_async.rest.retry import RetryPolicy
+from mexc_async.rest.server_clock import ServerClock
+from mexc_async.risk.alarms import Alarms, AlarmSettings
+from mexc_async.risk.exposure_counter import ExposureCounter
 from mexc_async.risk.guard import OrderGuard
+from mexc_async.runtime.events import Hooks
+from mexc_async.runtime.tasks import Tasks
+from mexc_async.schema.endpoint import Request
+from mexc_async.spot.account import MyTradesQuery
+from mexc_async.spot.broker import BrokerUniversalTransfer
+from mexc_async.spot.subaccounts import SubUniversalTransfer
+from mexc_async.spot.trading import (
+    AllOrdersQuery,
+    BatchOrders,
+    CancelOpenOrders,
+    CancelOrder,
+    NewOrder,
+    OpenOrdersQuery,
+    OrderQuery,
+    TestOrder,
+)
+from mexc_async.spot.wallet import InternalTransferRequest, UniversalTransfer, Withdraw, WithdrawApply
 from mexc_async.streams.router import Hub, StreamSettings
 from mexc_async.streams.user_stream import UserStream
-from mexc_async.streams.websocket import Library, SocketConfig
-from mexc_async.transport.pool import PoolConfig
-from mexc_async.transport.urls import proxy_for, stream_beside
+from mexc_async.streams.websocket import SocketConfig
+from mexc_async.transport.pool import Transport
 
 
-def wire_hub(api: Api, config: PoolConfig, ws: str | None, streams: StreamSettings, library: Library) -> Hub:
-    """What push streams share: sockets that reach the exchange as its REST API is reached. Raises ConfigError."""
-    url = stream_beside(config.rest, ws)
-    route = None if url is None else proxy_for(url, config.proxy, config.trust_env)
-    return Hub(
-        url,
-        SocketConfig(proxy=route, tls=config.tls, library=library, connect_s=config.timeouts.connect_s),
-        streams,
-        tasks=api.tasks,
-        hooks=api.hooks,
-        server_ms=api.clock.server_ms,
-        on_use=api.clock.start,  # a push's age is told by the exchange's clock
+class Policy(Struct, frozen=True, kw_only=True):
+    """What a client may do and how it behaves; `Mexc` says what each means."""
+
+    credentials: Credentials | None = None
+    options: Options = Options()
+    retry: RetryPolicy = RetryPolicy()
+    guide_paths: bool = False
+    read_only: bool = False
+    allow_withdraw: bool = False
+    check_rules: bool = True
+    order_id_prefix: str = "m"
+    orders: OrderSettings = OrderSettings()
+    alarms: AlarmSettings = AlarmSettings()
+    streams: StreamSettings = StreamSettings()
+
+
+class Parts(Struct, frozen=True, kw_only=True):
+    """A client's parts."""
+
+    tasks: Tasks
+    hooks: Hooks
+    log: Journal | None
+    alarms: Alarms
+    api: Api
+    tracker: OrderLedger
+    hub: Hub
+    books: Books
+    orders: Orders
+    calls: Calls
+
+
+def wire(
+    policy: Policy,
+    transport: Transport,
+    limiter: RateLimiter | AccountLimiter,
+    *,
+    order_transport: Transport | None,
+    ws: str | None,
+    socket: SocketConfig,
+    call_log: CallLog | None,
+    hooks: Hooks,
+    guard_books: Books | None = None,
+) -> Parts:
+    """Build the parts of one client. Raises ConfigError.
+
+    `guard_books` are the books that orders are judged by, where they are not the client's own.
+    """
+    credentials = policy.credentials
+    tasks, clock, halt, ids = Tasks(), ServerClock(), TradingHalt(), OrderIds(policy.order_id_prefix)
+    table = OrderTable(policy.orders.keep_s)
+    log = None
+    if call_log is not None and credentials is not None:
+        log = Journal(call_log, credentials, ids.prefix, clock.now_ms, hooks)
+    alarms = Alarms(
+        policy.alarms,
+        table=table,
+        is_own_id=ids.makes,
+        limiter=limiter,
+        clock=clock,
+        halt=halt,
+        recorder=log,
+        hooks=hooks,
+        tasks=tasks,
+    )
+    api = Api(
+        transport,
+        limiter,
+        order_transport=order_transport,
+        credentials=credentials,
+        tasks=tasks,
+        hooks=hooks,
+        retry=policy.retry,
+        clock=clock,
+        recorder=log,
+        on_rate_refused=alarms.on_rate_refused,
+        guide_paths=policy.guide_paths,
+        read_only=policy.read_only,
+        allow_withdraw=policy.allow_withdraw,
+    )
+    exposure = ExposureCounter(api, table)
+    tracker = OrderLedger(
+        api,
+        table,
+        policy.orders,
+        recorder=log,
+        observers=(exposure.changed,),
+        on_foreign=alarms.on_foreign,
+    )
+
+    def user_stream_of(hub: Hub) -> UserStream:
+        return UserStream(api, hub, read=tracker.read, ordered=lambda: {order.symbol for order in table})
+
+    hub = Hub(
+        ws,
+        socket,
+        policy.streams,
+        tasks=tasks,
+        hooks=hooks,
+        server_ms=clock.server_ms,
+        on_use=api.clock_sync.start,  # a push's age is measured by the exchange's clock
+        private=None if credentials is None else user_stream_of,
+        on_private_push=tracker.on_push,
+    )
+    books = Books(api, hub)
+    guard = OrderGuard(api, exposure, guard_books or books)
+    reconciler = OrderFollower(api, tracker, hub)
+    execution = OrderDesk(api, tracker, ids, halt, guard, reconciler, check_rules=policy.check_rules)
+    transfers = MoneyDesk(api, ids, policy.orders)
+    calls = Calls(api, handlers_of(execution, tracker, transfers), execution.start, execution.sign_ahead, ids.next)
+    return Parts(
+        tasks=tasks,
+        hooks=hooks,
+        log=log,
+        alarms=alarms,
+        api=api,
+        tracker=tracker,
+        hub=hub,
+        books=books,
+        orders=Orders(api, execution, reconciler, policy.options, guard, log),
+        calls=calls,
     )
 
 
-def wire_orders(
-    api: Api, hub: Hub, books: Books, options: Options, settings: OrderSettings, prefix: str, check_rules: bool
-) -> Orders:
-    """What orders pass, and what follows them; transfers and withdrawals are looked after too. Raises ConfigError."""
-    ids = OrderIds(prefix)
-    desk = OrderDesk(api, OrderLedger(api, settings), ids, check_rules=check_rules)
-    MoneyDesk(api, ids, settings)
-    guard = OrderGuard(desk, books)
-    return Orders(api, desk, OrderFollower(api, desk, hub, guard), options, guard)
-
-
-def wire_journal(api: Api, orders: Orders, log: CallLog, credentials: Credentials) -> None:
-    """Have every private call and push written."""
-    desk = orders.desk
-    api.journal = desk.ledger.journal = Journal(log, credentials, desk.ids.prefix, api.clock.now_ms, api.hooks)
-
-
-def wire_user_stream(api: Api, hub: Hub, orders: Orders) -> UserStream:
-    """The private stream; after a gap it looks at the symbols of this client's orders."""
-    table = orders.desk.ledger.table
-    return UserStream(api, hub, api.tasks, api.hooks, lambda: {order.symbol for order in table})
+def handlers_of(
+    execution: OrderDesk, tracker: OrderLedger, transfers: MoneyDesk
+) -> Mapping[type[Request[Any]], Handler]:
+    """Return who carries out the requests that need more than being sent; all others go to the pipeline as they are."""
+    return {
+        NewOrder: execution.place,
+        TestOrder: execution.test,
+        BatchOrders: execution.place_batch,
+        CancelOrder: execution.cancel,
+        OrderQuery: tracker.read,
+        OpenOrdersQuery: tracker.read,
+        AllOrdersQuery: tracker.read,
+        MyTradesQuery: tracker.read,
+        CancelOpenOrders: tracker.read,
+        UniversalTransfer: transfers.transfer,
+        SubUniversalTransfer: transfers.transfer,
+        BrokerUniversalTransfer: transfers.transfer,
+        InternalTransferRequest: transfers.transfer,
+        Withdraw: transfers.withdraw,
+        WithdrawApply: transfers.withdraw,
+    }

@@ -6,7 +6,7 @@ from mexc_async.errors import ApiError, ConfigError, IpNotAllowed, PermissionDen
 from mexc_async.rest.call import Options
 from mexc_async.rest.credentials import Credentials
 from mexc_async.rest.pipeline import Api
-from mexc_async.spot.account import UidQuery
+from mexc_async.spot.account import Uid, UidQuery
 
 
 async def change_key(api: Api, new: Credentials, same_account: bool) -> Credentials:
@@ -25,7 +25,8 @@ async def change_key(api: Api, new: Credentials, same_account: bool) -> Credenti
 
 async def _uid(api: Api, *, may_be_denied: bool) -> str | None:
     try:
-        return (await api.send(UidQuery(), Options())).uid
+        answer: Uid = await api.deliver(UidQuery(), Options())
+        return answer.uid
     except PermissionDenied as error:
         if may_be_denied and not isinstance(error, IpNotAllowed):
             return None  # its signature was accepted, and that is what had to be known

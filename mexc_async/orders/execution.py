@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -22,7 +22,6 @@ from mexc_async.errors import (
     ConfigError,
     ConnectFailed,
     ConnectionLost,
-    GuardRefused,
     InvalidRequest,
     MexcError,
     OrderNotFound,
@@ -43,35 +42,44 @@ from mexc_async.orders.from_spot import (
     is_about,
     record_of,
 )
+from mexc_async.orders.halt import TradingHalt
 from mexc_async.orders.ids import OrderIds
+from mexc_async.orders.reconciler import OrderFollower as Reconciler
 from mexc_async.orders.record import ZERO, OrderRecord
+from mexc_async.orders.session import note_opened
 from mexc_async.orders.started import StartedOrder
 from mexc_async.orders.tracker import FIRST_PAUSE_S, LONGEST_PAUSE_S, LOOK_UP, OrderLedger
 from mexc_async.rest.call import Call, Options, accepted_until_ms, call_of
-from mexc_async.rest.pipeline import Api, Started
+from mexc_async.rest.pipeline import GUIDE_PATHS, Api, Started
 from mexc_async.runtime.tasks import CLOSED
-from mexc_async.spot.account import MyTradesQuery
 from mexc_async.spot.enums import OrderStatus
 from mexc_async.spot.models import BatchResult, CancelledOrder, Order, OrderAck
 from mexc_async.spot.rules import SymbolRules
 from mexc_async.spot.trading import (
-    AllOrdersQuery,
     BatchOrders,
-    CancelOpenOrders,
     CancelOrder,
     NewOrder,
-    OpenOrdersQuery,
     OrderQuery,
     TestOrder,
 )
 
 BOOK_S = 5.0
 """How long an order waits for a book that is being opened for it."""
-_RETURNS_ITEMS = (OrderQuery, OpenOrdersQuery, AllOrdersQuery, MyTradesQuery, CancelOpenOrders)
+PLACING_PATHS = frozenset(
+    {
+        (NewOrder.route.method, NewOrder.route.path),
+        GUIDE_PATHS[NewOrder.route.method, NewOrder.route.path],
+        (BatchOrders.route.method, BatchOrders.route.path),
+    }
+)
+"""Where orders are placed."""
 
 
 class Guard(Protocol):
-    """Who may refuse or round an order before it is sent."""
+    """What may refuse or round an order before it is sent."""
+
+    is_on: bool
+    """Whether any limit was ever set."""
 
     def ready(self, order: NewOrder) -> asyncio.Future[None] | None:
         """What to wait for, up to BOOK_S, before the order is judged; None if nothing. Raises GuardRefused."""
@@ -85,30 +93,32 @@ class Guard(Protocol):
         """The order as it is sent where limits only round it. Raises InvalidRequest if rounding leaves nothing."""
         ...
 
+    def opened(self, record: OrderRecord) -> None:
+        """Count an order that was admitted and is about to be sent."""
+        ...
+
 
 class OrderDesk:
     """What carries every order through, keeps its record, and settles what is in doubt."""
 
-    def __init__(self, api: Api, ledger: OrderLedger, ids: OrderIds, *, check_rules: bool = True) -> None:
+    def __init__(
+        self,
+        api: Api,
+        ledger: OrderLedger,
+        ids: OrderIds,
+        halt: TradingHalt,
+        guard: Guard,
+        reconciler: Reconciler,
+        *,
+        check_rules: bool = True,
+    ) -> None:
         self.api = api
         self.ledger = ledger
         self.ids = ids
-        self.guard: Guard | None = None
-        self.halted: str | None = None
-        """Why nothing may be placed; None while trading goes on."""
-        self.on_open: Callable[[OrderRecord], None] | None = None
-        """Called with every order that is about to be sent."""
-        self.is_strict = False
-        """Whether answers that seem to be about another order are distrusted and asked for again."""
+        self.halt = halt
+        self.guard = guard
+        self._reconciler = reconciler
         self._check_rules = check_rules
-        api.named, api.new_order_id = ids.named, ids.next
-        api.keepers[NewOrder] = self.place
-        api.starters[NewOrder] = self.start
-        api.keepers[TestOrder] = self._test
-        api.keepers[BatchOrders] = self.place_batch
-        api.keepers[CancelOrder] = self.cancel
-        for query in _RETURNS_ITEMS:
-            api.keepers[query] = self._read
 
     # Placing
 
@@ -158,7 +168,7 @@ class OrderDesk:
 
     def _call(self, order: NewOrder, options: Options) -> Call:
         call = Call(NewOrder.route, order, None if options.raw else OrderAck, order.new_client_order_id)
-        call.gate = self.check_halt
+        call.gate = self.halt.check
         return call
 
     async def conclude(self, record: OrderRecord, call: Call, options: Options, answering: Awaitable[Any]) -> Any:
@@ -181,7 +191,7 @@ class OrderDesk:
     def acknowledge(self, record: OrderRecord, call: Call, answer: Any, options: Options) -> bool:
         """Take in that the exchange has an order; False, and nothing else, where its answer is to another."""
         order_id = answer.order_id if type(answer) is OrderAck else _order_id(answer)
-        if (self.is_strict or record.is_named) and not self._is_own(record, order_id, answer):
+        if (self.ledger.is_strict or record.is_named) and not self._is_own(record, order_id, answer):
             self.api.distrust()
             return False
         record.accepted_until_ms = accepted_until_ms(call, options)  # should the ack turn out to be another order's
@@ -245,7 +255,7 @@ class OrderDesk:
         ids = ",".join(record.client_order_id for record in records)
         typed = replace(options, raw=False)
         call = call_of(BatchOrders(orders=tuple(orders)), typed, ids)
-        call.gate = self.check_halt
+        call.gate = self.halt.check
         try:
             try:
                 answer: list[BatchResult] = await self.api.run(call, typed)
@@ -277,7 +287,7 @@ class OrderDesk:
             result = named.get(record.client_order_id)
             if result is None and len(results) == len(records) and results[index].client_order_id is None:
                 result = results[index]  # refused items may lack their id; the answer keeps the order of the request
-            if result is not None and self.is_strict and not self._is_own(record, result.order_id, result):
+            if result is not None and self.ledger.is_strict and not self._is_own(record, result.order_id, result):
                 self.api.distrust()
                 result = None
             record.accepted_until_ms = until_ms
@@ -296,7 +306,8 @@ class OrderDesk:
             await self.ledger.settled(lost, MexcError("the batch's answer does not tell what became of every order"))
         return [result or batch_result_of(record) for record, result in zip(records, found, strict=True)]
 
-    async def _test(self, request: TestOrder, options: Options) -> Any:
+    async def test(self, request: TestOrder, options: Options) -> Any:
+        """Have the exchange check an order without placing it, after this client's own checks."""
         self.api.admit(request.route)
         if self._check_rules:
             (await self.api.rules.find(request.symbol)).check(request)
@@ -304,45 +315,42 @@ class OrderDesk:
 
     def _admitted(self, order: NewOrder) -> NewOrder | None:
         """What `_admit` returns, if it would have to wait for nothing."""
-        if self.halted is not None:
+        if self.halt.reason is not None:
             return None
-        if self.guard is None and not self._check_rules:
+        guard = self.guard
+        if not guard.is_on and not self._check_rules:
             return order
         rules = self.api.rules.fresh(order.symbol)
         if rules is None:
             return None
-        if self.guard is not None:
-            if self.guard.ready(order) is not None:
+        if guard.is_on:
+            if guard.ready(order) is not None:
                 return None
-            order = self.guard.admit(order, rules)
+            order = guard.admit(order, rules)
         if self._check_rules:
             rules.check(order)
         return order
 
     async def _admit(self, order: NewOrder, instead_of: OrderRecord | None = None) -> NewOrder:
         """The order as it is to be sent, held against the symbol's rules and the user's guard."""
-        self.check_halt()
-        if self.guard is None and not self._check_rules:
+        self.halt.check()
+        guard = self.guard
+        if not guard.is_on and not self._check_rules:
             return order
         rules = self.api.rules.fresh(order.symbol) or await self.api.rules.find(order.symbol)
-        if self.guard is not None:
-            if (ready := self.guard.ready(order)) is not None:
+        if guard.is_on:
+            if (ready := guard.ready(order)) is not None:
                 await asyncio.wait({ready}, timeout=BOOK_S)
-            order = self.guard.admit(order, rules, instead_of)  # recorded before anything else is admitted
+            order = guard.admit(order, rules, instead_of)  # recorded before anything else is admitted
         if self._check_rules:
             rules.check(order)
         return order
 
     async def as_sent(self, order: NewOrder) -> NewOrder:
-        """The order as it is sent where the guard's limits only round it. Raises InvalidRequest."""
-        if self.guard is None:
+        """Return an order as it is sent where the guard's limits only round it. Raises InvalidRequest."""
+        if not self.guard.is_on:
             return order
         return self.guard.as_sent(order, self.api.rules.fresh(order.symbol) or await self.api.rules.find(order.symbol))
-
-    def check_halt(self) -> None:
-        """Raise GuardRefused while trading is halted; asked again when an order has passed the limits."""
-        if self.halted is not None:
-            raise GuardRefused.of("halt", f"trading is halted: {self.halted}")
 
     def _open(self, order: NewOrder) -> OrderRecord:
         record, table = record_of(order), self.ledger.table
@@ -355,8 +363,11 @@ class OrderDesk:
                 )
             table.discard(name)  # nothing was placed under it
         table.add(record)
-        if self.on_open is not None:
-            self.on_open(record)
+        if self.guard.is_on:
+            self.guard.opened(record)
+            self._reconciler.start()  # by whatever method it is sent, what becomes of it has to be known
+        note_opened(table, record)
+        self._reconciler.opened()
         return record
 
     def _refused(self, record: OrderRecord, error: MexcError) -> None:
@@ -447,11 +458,11 @@ class OrderDesk:
         """
         by_name = request.orig_client_order_id is not None
         is_own = record is None or is_about(record, answer) if by_name else answer.order_id == request.order_id
-        if self.is_strict and not is_own:
+        if self.ledger.is_strict and not is_own:
             self.api.distrust()
             name = request.orig_client_order_id or request.order_id
             raise ConnectionLost(f"the cancel or look-up of {name} was answered with {answer.order_id}")
-        return self.ledger.learn(answer, record if by_name or not self.is_strict else None)
+        return self.ledger.learn(answer, record if by_name or not self.ledger.is_strict else None)
 
     def _learn_raw(self, answer: Any, record: OrderRecord | None) -> None:
         """Learn from a cancel's undecoded answer that says how the order ended; one that does not proves nothing."""
@@ -479,13 +490,9 @@ class OrderDesk:
             client_order_id=request.orig_client_order_id,
         )
 
-    async def _read(self, request: Any, options: Options) -> Any:
-        """A call that returns orders or fills: they are learnt from."""
-        answer = await self.api.deliver(request, options)
-        if not options.raw:
-            for item in answer if isinstance(answer, list) else (answer,):
-                self.ledger.learn(item)
-        return answer
+    async def sign_ahead(self, order: NewOrder, options: Options) -> NewOrder:
+        """Sign an order before it is sent with the same options; returns it with its client order id."""
+        return await self.api.sign_ahead(self.ids.named(order), options)
 
 
 def _order_id(answer: Any) -> str | None:

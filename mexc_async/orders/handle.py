@@ -5,13 +5,28 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from decimal import Decimal
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, Protocol
 
 from mexc_async.errors import MexcError, OrderNotFilled, WaitTimeout
 from mexc_async.orders.record import OrderFill, OrderRecord, OrderState
 
-if TYPE_CHECKING:
-    from mexc_async.orders.orders import Orders
+
+class Actions(Protocol):
+    """What an order's object needs of `mexc.orders`, which made it."""
+
+    async def changed(self, record: OrderRecord, timeout_s: float | None) -> bool:
+        """Wait until something new becomes known of an order; False if nothing did in time."""
+        ...
+
+    async def cancel(self, record: OrderRecord) -> None:
+        """Cancel an order and know its end."""
+        ...
+
+    async def replace(
+        self, order: TrackedOrder, price: Decimal | None, quantity: Decimal | None, on_fail: Literal["keep", "cancel"]
+    ) -> TrackedOrder:
+        """Put another order in the place of one."""
+        ...
 
 
 class TrackedOrder:
@@ -19,7 +34,7 @@ class TrackedOrder:
 
     __slots__ = ("_orders", "record", "replaced_by", "replaces")
 
-    def __init__(self, orders: Orders, record: OrderRecord) -> None:
+    def __init__(self, orders: Actions, record: OrderRecord) -> None:
         self._orders = orders
         self.record = record
         """All that is known of it."""
@@ -141,7 +156,7 @@ class TrackedOrder:
 
     async def changed(self, timeout_s: float | None = None) -> TrackedOrder:
         """Wait until anything new becomes known of it. Raises WaitTimeout."""
-        if not await self._orders.desk.ledger.changed(self.record, timeout_s):
+        if not await self._orders.changed(self.record, timeout_s):
             raise WaitTimeout(f"{self!r}: nothing new in {timeout_s:g} s", client_order_id=self.client_order_id)
         return self
 
@@ -149,7 +164,7 @@ class TrackedOrder:
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while not is_so():
             left_s = None if deadline is None else deadline - time.monotonic()
-            if (left_s is not None and left_s <= 0) or not await self._orders.desk.ledger.changed(self.record, left_s):
+            if (left_s is not None and left_s <= 0) or not await self._orders.changed(self.record, left_s):
                 if is_so():
                     return
                 raise WaitTimeout(f"{self!r}: not in {timeout_s:g} s", client_order_id=self.client_order_id)

@@ -1,4 +1,4 @@
-"""`mexc.orders`: orders that know where they stand, followed by the private stream and, where that is silent, REST."""
+"""Orders that know where they stand, followed by the private stream and, where that is silent, by REST."""
 
 from __future__ import annotations
 
@@ -6,17 +6,13 @@ import asyncio
 import os
 from collections import defaultdict
 from collections.abc import Coroutine, Iterable, Sequence
-from contextlib import suppress
 from copy import copy
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
 from msgspec import structs
 
-from mexc_async.call_log.client_log import client_name, past_orders
 from mexc_async.errors import (
-    ConfigError,
     InvalidRequest,
     MexcError,
     OrdersLeftOpen,
@@ -32,7 +28,6 @@ from mexc_async.orders.session import EXIT_S, OrderSession
 from mexc_async.orders.shortcuts import Placing
 from mexc_async.rest.call import Options
 from mexc_async.rest.pipeline import Api
-from mexc_async.risk.guard import Guarded, OrderGuard
 from mexc_async.runtime.events import logger
 from mexc_async.schema.validation import positive
 from mexc_async.spot.trading import MAX_BATCH, CancelOrder, NewOrder, OpenOrdersQuery, OrderQuery
@@ -42,16 +37,12 @@ T = TypeVar("T")
 _RESTING = ("LIMIT", "LIMIT_MAKER")
 
 
-class Orders(Placing, Guarded):
-    """`mexc.orders`: placing, following, replacing and cancelling orders that are never lost or doubled.
+class TrackedOrders(Placing):
+    """The orders of one client: placed, followed, replaced and cancelled without one being lost or doubled."""
 
-    That of a view, `mexc.using(...).orders`, holds the same orders. What is placed by it, and what is done with the
-    objects that it returns, goes out with the view's options.
-    """
-
-    def __init__(self, api: Api, desk: OrderDesk, follower: OrderFollower, options: Options, guard: OrderGuard) -> None:
-        super().__init__(guard)
+    def __init__(self, api: Api, desk: OrderDesk, follower: OrderFollower, options: Options) -> None:
         self.desk = desk
+        self.table = desk.ledger.table
         self._api = api
         self._follower = follower
         self._options = options
@@ -132,6 +123,10 @@ class Orders(Placing, Guarded):
             await self.desk.send_batch(orders, records, self._options)
         except MexcError as error:
             logger.info("of a batch of %d: %s", len(orders), error)  # each record says what became of its order
+
+    async def changed(self, record: OrderRecord, timeout_s: float | None) -> bool:
+        """Wait until something new becomes known of an order; False if nothing did in time. Raises ClientClosed."""
+        return await self.desk.ledger.changed(record, timeout_s)
 
     # Cancelling and replacing
 
@@ -274,7 +269,7 @@ class Orders(Placing, Guarded):
         """
         self._follower.start()
         taken = []
-        for order in await self._api.send(OpenOrdersQuery(), self._options):
+        for order in await self.desk.ledger.read(OpenOrdersQuery(), self._options):
             name = order.client_order_id
             if not name or not (self.desk.ids.makes(name) if prefix is None else name.startswith(prefix)):
                 continue
@@ -293,7 +288,7 @@ class Orders(Placing, Guarded):
         if (known := self.get(client_order_id)) is not None:
             return known
         query = OrderQuery(symbol=symbol, orig_client_order_id=client_order_id)
-        order = await self._api.send(query, self._options)
+        order = await self.desk.ledger.read(query, self._options)
         if order.client_order_id not in (None, "", client_order_id):
             raise ProtocolError(f"the look-up of {client_order_id} was answered with {order.client_order_id}")
         record = self.desk.ledger.table.find(order.order_id, client_order_id)
@@ -307,39 +302,3 @@ class Orders(Placing, Guarded):
         Raises InvalidRequest if nothing is left of it.
         """
         return await self.desk.as_sent(order)
-
-    async def restore(self, path: str | os.PathLike[str] | None = None) -> list[TrackedOrder]:
-        """Bring back, after a restart, what a call log tells of this client's orders, and find out how they stand.
-
-        Orders that the log leaves open are looked up, and so are those of which it says no more than that they were
-        about to be sent; the account's open orders with this client's prefix are taken in as well. Nothing is placed.
-        Finished orders that the log tells of come back too, as long as the tracker would have kept them.
-
-        Returns the orders that had not ended, with their present state; one whose fate could not be told within
-        `settle_s` is `UNKNOWN`, and is still looked for.
-
-        Args:
-            path: the log; without one, that of this client. Only what this client's key and prefix wrote counts.
-
-        Raises ConfigError without a log that can be read, and whatever the exchange's answers raise.
-        """
-        self._follower.start()
-        await self._api.clock.ensure()  # what is concluded from an order's absence depends on it
-        ledger, journal, credentials = self.desk.ledger, self._api.journal, self._api.credentials
-        if path is None:
-            if journal is None:
-                raise ConfigError("there is no call log to restore from: Mexc(..., call_log=...), or name one")
-            path = journal.log.flushed()
-        assert credentials is not None
-        client = client_name(credentials, self.desk.ids.prefix)
-        unfinished = ledger.recall(await past_orders(Path(path), client, ledger.settings.keep_s))
-        if journal is not None and not journal.log.is_at(path):
-            for record in unfinished:
-                journal.whole(record)
-        self._follower.stir()
-        await self.adopt()
-        await self._follower.sweep()
-        with suppress(OutcomeUnknown):
-            await ledger.settled([r for r in unfinished if r.is_in_doubt], MexcError("orders of before the restart"))
-        ended = [record for record in unfinished if record.is_final]
-        return [TrackedOrder(self, record) for record in (*ended, *ledger.table.live())]

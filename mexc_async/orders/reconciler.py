@@ -7,12 +7,10 @@ import time
 from collections.abc import Iterable
 
 from mexc_async.errors import ClientClosed, MexcError, OrderNotFound, WaitTimeout
-from mexc_async.orders.execution import OrderDesk
 from mexc_async.orders.record import OrderRecord
-from mexc_async.orders.session import note_opened
+from mexc_async.orders.tracker import OrderLedger
 from mexc_async.rest.call import Options
 from mexc_async.rest.pipeline import Api
-from mexc_async.risk.guard import OrderGuard
 from mexc_async.runtime.events import logger
 from mexc_async.spot.account import MyTradesQuery
 from mexc_async.spot.channels import FILLS, ORDERS
@@ -27,23 +25,17 @@ REJOIN_S = 60.0
 
 
 class OrderFollower:
-    """Follows every order of a client, from its first one on, and tells the guard and the sessions of them."""
+    """Keeps the records of a client's orders true, from its first followed order on."""
 
-    def __init__(self, api: Api, desk: OrderDesk, hub: Hub, guard: OrderGuard) -> None:
+    def __init__(self, api: Api, tracker: OrderLedger, hub: Hub) -> None:
         self._api = api
-        self._desk = desk
+        self._tracker = tracker
         self._hub = hub
-        self._guard = guard
         self._is_started = False
         self._swept_at = 0.0
-        self._lacking: dict[str, tuple[OrderRecord, float]] = {}
-        """Finished orders of which fills are missing, and since when."""
         self._stirred = asyncio.Event()
         self._told = asyncio.Event()
         """Set while the private stream tells."""
-        desk.on_open = self._opened
-        desk.ledger.on_change = self._changed
-        hub.tap = desk.ledger.on_push
 
     @property
     def is_told(self) -> bool:
@@ -67,28 +59,18 @@ class OrderFollower:
         self._api.admit(NewOrder.route)
         if not self._is_started:
             self._hub.check()
-            self._is_started = self._desk.is_strict = True
+            self._is_started = True
+            self._tracker.check_answers()
             self._api.tasks.spawn(self._follow())
             self._api.tasks.spawn(self._watch())
 
-    def _opened(self, record: OrderRecord) -> None:
-        if self._desk.guard is not None:
-            self._guard.opened(record)
-            self.start()  # by whatever method it is sent, what becomes of it has to be known
-        note_opened(self._desk, record)
+    def opened(self) -> None:
+        """An order is about to be sent."""
         if self._is_started:
             self._stirred.set()
 
-    def _changed(self, record: OrderRecord) -> None:
-        if self._desk.guard is not None:
-            self._guard.changed(record)
-        if record.lacks and record.is_final:
-            self._lacking.setdefault(record.client_order_id, (record, time.monotonic()))
-        elif self._lacking:
-            self._lacking.pop(record.client_order_id, None)
-
     async def _follow(self) -> None:
-        """Have the private stream tell of orders and fills; the desk learns from every private push."""
+        """Have the private stream tell of orders and fills; the tracker learns from every private push."""
         while True:
             inbox = Inbox((ORDERS, FILLS), 1, "latest", lambda _: None, self._api.clock.server_ms)
             inbox.on_gap = lambda: self._set_followed(False)
@@ -117,9 +99,9 @@ class OrderFollower:
 
     async def _watch(self) -> None:
         """Ask REST for what the stream did not tell, rarely while it is up, often while it is not."""
-        settings = self._desk.ledger.settings
+        settings = self._tracker.settings
         while True:
-            if not self._lacking and next(self._desk.ledger.table.live(), None) is None:
+            if not self._tracker.lacking and next(self._tracker.table.live(), None) is None:
                 self._stirred.clear()
                 await self._stirred.wait()
             pause_s = settings.watch_s if self.is_told else settings.poll_s
@@ -136,11 +118,11 @@ class OrderFollower:
             await asyncio.sleep(min(settings.poll_s, settings.watch_s))
 
     async def sweep(self) -> None:
-        """Compare the live orders with the exchange's; the desk learns from every answer."""
-        live = [record for record in self._desk.ledger.table.live() if record.is_placed]
+        """Compare the live orders with the exchange's; the tracker learns from every answer."""
+        live = [record for record in self._tracker.table.live() if record.is_placed]
         if not live:
             return
-        standing = {order.order_id for order in await self._api.send(OpenOrdersQuery(), Options())}
+        standing = {order.order_id for order in await self._tracker.read(OpenOrdersQuery(), Options())}
         await self.look_up([record for record in live if record.is_placed and record.order_id not in standing])
 
     async def look_up(self, records: Iterable[OrderRecord]) -> None:
@@ -151,17 +133,17 @@ class OrderFollower:
             asked_ms = self._api.clock.now_ms()
             try:
                 query = OrderQuery(symbol=record.symbol, orig_client_order_id=record.client_order_id)
-                await self._api.send(query, Options())
+                await self._tracker.read(query, Options())
             except OrderNotFound:
                 logger.info("%r is not visible yet", record)
-                self._desk.ledger.miss(record, asked_ms)
+                self._tracker.miss(record, asked_ms)
 
     async def _fetch_fills(self) -> None:
         """Fills that finished orders lack, once they have had time to come by themselves."""
         now = time.monotonic()
-        for record, since in list(self._lacking.values()):
+        for record, since in list(self._tracker.lacking.values()):
             is_late = now - since >= LATE_FILLS_S or not self.is_told
             if record.order_id is not None and is_late:
-                await self._api.send(
+                await self._tracker.read(
                     MyTradesQuery(symbol=record.symbol, order_id=record.order_id, limit=1000), Options()
                 )

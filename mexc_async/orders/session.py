@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine, Iterable
 from contextvars import ContextVar
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Any, Protocol, Self
 
 from mexc_async.errors import ClientClosed, OrdersLeftOpen
-from mexc_async.orders.handle import TrackedOrder
-from mexc_async.orders.record import OrderRecord
+from mexc_async.orders.handle import Actions, TrackedOrder
+from mexc_async.orders.record import OrderRecord, OrderTable
 from mexc_async.orders.shortcuts import Placing
 from mexc_async.runtime.events import logger
 from mexc_async.spot.trading import NewOrder
-
-if TYPE_CHECKING:
-    from mexc_async.orders.execution import OrderDesk
-    from mexc_async.orders.orders import Orders
 
 EXIT_S = 30.0
 """How long a session's exit may take to cancel its orders."""
@@ -25,11 +22,33 @@ _current: ContextVar[OrderSession | None] = ContextVar("mexc_async_order_session
 """The innermost session that the present task is in."""
 
 
-def note_opened(desk: OrderDesk, record: OrderRecord) -> None:
-    """Tell every session of this desk's client that the present task is in of an order that is about to be sent."""
+class SessionOrders(Actions, Protocol):
+    """What a session needs of `mexc.orders`."""
+
+    table: OrderTable
+
+    async def place(self, order: NewOrder) -> TrackedOrder:
+        """Place any order and return once the exchange has it."""
+        ...
+
+    def patient(self) -> SessionOrders:
+        """Return the same orders, where a call waits for the limits as long as it takes."""
+        ...
+
+    async def cancel_each(self, records: Iterable[OrderRecord]) -> None:
+        """Cancel each of these, at the same time."""
+        ...
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run work that the client owns. Raises ClientClosed."""
+        ...
+
+
+def note_opened(table: OrderTable, record: OrderRecord) -> None:
+    """Add an order that is about to be sent to every session of its client that the present task is in."""
     session = _current.get()
     while session is not None:
-        if session.orders.desk is desk:
+        if session.orders.table is table:
             session.take(record)
         session = session.outer
 
@@ -37,7 +56,7 @@ def note_opened(desk: OrderDesk, record: OrderRecord) -> None:
 class OrderSession(Placing):
     """The orders opened inside an `async with`, cancelled at its end."""
 
-    def __init__(self, orders: Orders, cancel_on_exit: bool, timeout_s: float) -> None:
+    def __init__(self, orders: SessionOrders, cancel_on_exit: bool, timeout_s: float) -> None:
         self.orders = orders
         self.outer: OrderSession | None = None
         self._cancel_on_exit = cancel_on_exit

@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Protocol, cast
 
 from mexc_async.errors import ClientClosed, ConnectionLost, MexcError
 from mexc_async.orders.record import OrderRecord
 from mexc_async.rest.call import Call, Options, final_error
-from mexc_async.rest.pipeline import Started
+from mexc_async.rest.pipeline import Api, Started
 from mexc_async.runtime.tasks import CLOSED, follow
 from mexc_async.schema.answers import Reply
 
-if TYPE_CHECKING:
-    from mexc_async.orders.execution import OrderDesk
+
+class Execution(Protocol):
+    """What a started order needs of the execution that began it."""
+
+    api: Api
+
+    async def conclude(self, record: OrderRecord, call: Call, options: Options, answering: Awaitable[Any]) -> Any:
+        """Return the answer to an order that is on its way."""
+        ...
+
+    def acknowledge(self, record: OrderRecord, call: Call, answer: Any, options: Options) -> bool:
+        """Record that the exchange has an order; False, and nothing else, where its answer is to another."""
+        ...
+
+    def failed(
+        self, error: BaseException, call: Call, options: Options, records: Sequence[OrderRecord]
+    ) -> BaseException:
+        """Record what a failure means for the orders; returns the error to raise."""
+        ...
 
 
 class StartedOrder:
@@ -25,7 +42,7 @@ class StartedOrder:
 
     def __init__(
         self,
-        desk: OrderDesk,
+        desk: Execution,
         outcome: asyncio.Future[Any],
         started: Started,
         record: OrderRecord,

@@ -7,11 +7,10 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from math import inf
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import Struct
 
-from mexc_async.call_log.client_log import Journal
 from mexc_async.errors import (
     ClientClosed,
     ConfigError,
@@ -23,10 +22,11 @@ from mexc_async.errors import (
     PermissionDenied,
 )
 from mexc_async.orders.from_spot import Told, fill_of, ids_of, is_about, learn
-from mexc_async.orders.record import OrderRecord, OrderTable, may_conclude
+from mexc_async.orders.record import OrderFill, OrderRecord, OrderTable, may_conclude
 from mexc_async.rest.call import MAX_RECV_WINDOW_MS, Call, Options
 from mexc_async.rest.pipeline import Api
 from mexc_async.runtime.events import OrderSettled, logger
+from mexc_async.schema.endpoint import Request
 from mexc_async.spot.account import MyTradesQuery
 from mexc_async.spot.models import Fill, Order
 from mexc_async.spot.push import Push
@@ -63,25 +63,60 @@ class OrderSettings(Struct, frozen=True):
             raise ConfigError(f"lag_ms {self.lag_ms!r} must be from 0 to 60000")
 
 
-class OrderLedger:
-    """The records of one client's orders."""
+class OrderRecorder(Protocol):
+    """Writes down, such as into a call log, what becomes known of orders."""
 
-    def __init__(self, api: Api, settings: OrderSettings) -> None:
+    def push(self, push: Push[Any]) -> None:
+        """Record a private push, or what REST answered in its place."""
+        ...
+
+    def placed(self, record: OrderRecord, call: Call) -> None:
+        """Record that the answer to a call says that the exchange has an order."""
+        ...
+
+    def order(self, record: OrderRecord, fill: OrderFill | None = None) -> None:
+        """Record an order's new state; `fill` is the trade that changed it, if it was one."""
+        ...
+
+
+class OrderLedger:
+    """The records of one client's orders, and what settles those in doubt.
+
+    `observers` are called with every order of which something new became known, `on_foreign` with an answer or a push
+    on an order that is not this client's.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        table: OrderTable,
+        settings: OrderSettings,
+        *,
+        recorder: OrderRecorder | None = None,
+        observers: Sequence[Callable[[OrderRecord], None]] = (),
+        on_foreign: Callable[[Told], None] | None = None,
+    ) -> None:
         self.settings = settings
-        self.table = OrderTable(settings.keep_s)
-        self.on_change: Callable[[OrderRecord], None] | None = None
-        """Called with an order of which something new became known."""
-        self.on_stranger: Callable[[Told], None] | None = None
-        """Called with what tells of an order that is not known here."""
-        self.journal: Journal | None = None
+        self.table = table
+        self.is_strict = False
+        """Whether answers that seem to be about another order are distrusted and asked for again."""
+        self.lacking: dict[str, tuple[OrderRecord, float]] = {}
+        """Finished orders of which fills are missing, and since when, by client order id."""
+        self._recorder = recorder
+        self._observers = tuple(observers)
+        self._on_foreign = on_foreign
         self._api = api
         self._waiters: dict[str, list[asyncio.Future[None]]] = {}
         self._settling: dict[str, asyncio.Task[None]] = {}
 
+    def check_answers(self) -> None:
+        """Distrust, from now on, answers that seem to be about another order: pushes and look-ups tell for sure."""
+        self.is_strict = True
+
     def on_push(self, push: Push[Any]) -> None:
         """Write a private push down, and learn from it."""
-        if self.journal is not None:
-            self.journal.push(push)
+        if self._recorder is not None:
+            self._recorder.push(push)
         if isinstance(push.body, OrderPush | FillPush):
             self.learn(push.body)
 
@@ -96,8 +131,8 @@ class OrderLedger:
         if record is None or (found is not None and (name is not None or record.order_id != order_id)):
             record = found
         if record is None:
-            if self.on_stranger is not None:
-                self.on_stranger(told)
+            if self._on_foreign is not None:
+                self._on_foreign(told)
             return None
         before, loser = record.order_id, None
         if name == record.client_order_id and not (record.is_named and before == order_id):
@@ -126,6 +161,14 @@ class OrderLedger:
         self.note(record, True)
         self._look_out(record)
 
+    async def read(self, request: Request[Any], options: Options) -> Any:
+        """Carry out a request that returns orders or fills, and learn from the answer."""
+        answer = await self._api.deliver(request, options)
+        if not options.raw:
+            for item in answer if isinstance(answer, list) else (answer,):
+                self.learn(item)
+        return answer
+
     def note(self, record: OrderRecord, is_news: bool, told: Told | None = None, by: Call | None = None) -> None:
         """Something was added to a record: write it down, and tell those who wait for it.
 
@@ -133,10 +176,10 @@ class OrderLedger:
         """
         if not is_news:
             return
-        if self.journal is not None and by is not None:
-            self.journal.placed(record, by)
-        elif self.journal is not None:
-            self.journal.order(record, fill_of(told) if isinstance(told, Fill | FillPush) else None)
+        if self._recorder is not None and by is not None:
+            self._recorder.placed(record, by)
+        elif self._recorder is not None:
+            self._recorder.order(record, fill_of(told) if isinstance(told, Fill | FillPush) else None)
         self.table.index(record)
         if record.is_final:
             self.table.finish(record, time.monotonic())
@@ -144,8 +187,15 @@ class OrderLedger:
             for waiter in self._waiters.pop(record.client_order_id, ()):
                 if not waiter.done():
                     waiter.set_result(None)
-        if self.on_change is not None:
-            self.on_change(record)
+        self._observe(record)
+
+    def _observe(self, record: OrderRecord) -> None:
+        if record.lacks and record.is_final:
+            self.lacking.setdefault(record.client_order_id, (record, time.monotonic()))
+        elif self.lacking:
+            self.lacking.pop(record.client_order_id, None)
+        for observe in self._observers:
+            observe(record)
 
     def recall(self, past: OrderTable) -> list[OrderRecord]:
         """Take in what was known before a restart; returns the orders that had not ended. Those known here stay."""
@@ -158,8 +208,7 @@ class OrderLedger:
                 self.table.finish(record, time.monotonic())
             else:
                 unfinished.append(record)
-            if self.on_change is not None:
-                self.on_change(record)
+            self._observe(record)
             if record.is_in_doubt:
                 self.doubt(record, record.accepted_until_ms or 0)
         self.table.remember(past.remembered)

@@ -162,7 +162,7 @@ cdef class Express:
 
     cdef int tell(self, Call call, double now, status, failure, answer) except -1:
         """Tell the call log and the listeners, where there are any."""
-        if self.api.journal is not None or self.hooks.listeners:
+        if self.api.recorder is not None or self.hooks.listeners:
             self.api.tell(call, 1, (now, now), status, failure, answer)
         return 0
 
@@ -216,7 +216,7 @@ cdef class Express:
                 stamped_ms = <long long>(now * 1000.0 + <double>self.clock.offset.offset_ms)
                 data = self.written(line, call.given, stamped_ms)
                 if data is not None:
-                    journal = self.api.journal
+                    journal = self.api.recorder
                     if journal is not None:  # written before it is sent, or not sent
                         journal.sending(call, 1, stamped_ms, stamped_ms + self.window_ms)
                         now = line.gate.sent(now)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
-from mexc_async.call_log.entries import Done
 from mexc_async.errors import ConfigError, MexcError, OutcomeUnknown
 from mexc_async.native.loader import compiled
 from mexc_async.schema.endpoint import Request, Route, result_type
@@ -62,8 +61,8 @@ class PureCall(Struct):
     """Called when an attempt has passed the limits and is about to be sent; what it raises stops it."""
     number: int = 0
     """In the call log; 0 while it is not there."""
-    done: Done | None = None
-    """What the call log says of the end of its latest attempt."""
+    done: object = None
+    """The recorder's entry on the end of its latest attempt."""
     asked_s: float = 0.0
     """When its latest attempt asked the limits, by the monotonic clock."""
     sent_s: float = 0.0

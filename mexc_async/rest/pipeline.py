@@ -11,11 +11,10 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from functools import partial
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from msgspec.structs import replace
 
-from mexc_async.call_log.client_log import Journal
 from mexc_async.errors import (
     ClientClosed,
     MexcError,
@@ -34,7 +33,7 @@ from mexc_async.rest.call import Call, Options, body_of, call_of, final_error, q
 from mexc_async.rest.clock import Sample
 from mexc_async.rest.credentials import Credentials
 from mexc_async.rest.retry import RetryPolicy
-from mexc_async.rest.server_clock import ServerClock
+from mexc_async.rest.server_clock import ClockSync, ServerClock
 from mexc_async.rest.symbol_rules import RuleBook
 from mexc_async.rest.way import Ahead, Way, signed
 from mexc_async.runtime.events import Hooks, OddItems, RequestDone, logger
@@ -65,10 +64,29 @@ MOST_AHEAD = 500
 _CACHED_ANSWERS = 256
 
 
-Keeper: TypeAlias = Callable[[Any, Options], Coroutine[Any, Any, Any]]
-"""Who carries a kind of request through instead of `Api.deliver`, which it calls; such as the order desk."""
-Starter: TypeAlias = Callable[[Any, Options], asyncio.Future[Any]]
-"""Who begins a kind of request and goes on with it by itself."""
+class CallRecorder(Protocol):
+    """Writes the calls of one client down, such as into a call log."""
+
+    def sending(self, call: Call, attempt: int, at: int, until: int) -> None:
+        """Record that a call that changes something is about to be sent. Raises CallLogFailed: it must not be sent."""
+        ...
+
+    def done(
+        self,
+        call: Call,
+        attempt: int,
+        wait_s: float,
+        latency_s: float,
+        status: int | None,
+        error: MexcError | None,
+        answer: object,
+    ) -> None:
+        """Record that an attempt ended."""
+        ...
+
+    def hide(self, credentials: Credentials) -> None:
+        """Let no record hold this key."""
+        ...
 
 
 class Started(Protocol):
@@ -100,6 +118,9 @@ class Api:
         tasks: Tasks,
         hooks: Hooks,
         retry: RetryPolicy,
+        clock: ServerClock,
+        recorder: CallRecorder | None = None,
+        on_rate_refused: Callable[[Route, int], None] | None = None,
         guide_paths: bool = False,
         read_only: bool = False,
         allow_withdraw: bool = False,
@@ -110,25 +131,17 @@ class Api:
         self.limiter = limiter
         self.tasks = tasks
         self.hooks = hooks
-        self.clock = ServerClock(self._time_sample, hooks, tasks)
+        self.clock = clock
+        self.clock_sync = ClockSync(clock, self._time_sample, hooks, tasks)
         self.rules = RuleBook(self._exchange_info, tasks)
         self.is_closed = False
-        self.keepers: dict[type[Request[Any]], Keeper] = {}
-        self.starters: dict[type[Request[Any]], Starter] = {}
-        self.kept_paths: frozenset[tuple[str, str]] = frozenset()
-        """Methods and paths that may only be reached through a keeper."""
-        self.journal: Journal | None = None
-        """What writes the call log, if there is one."""
-        self.on_rate_refused: Callable[[Route, int], None] | None = None
+        self.recorder = recorder
+        self._on_rate_refused = on_rate_refused
         """Called with every 429 and 418, before the limiter closes what it means."""
         self._retry = retry
         self._paths = GUIDE_PATHS if guide_paths else {}
         self._read_only = read_only
         self._allow_withdraw = allow_withdraw
-        self.named: Callable[[NewOrder], NewOrder] = lambda order: order
-        """Gives an order its client order id, if it has none."""
-        self.new_order_id: Callable[[], str] | None = None
-        """Makes those ids."""
         self.ahead: dict[str | None, Ahead] = {}
         """Orders that are signed and not sent yet, by client order id."""
         self._answers: dict[Hashable, tuple[float, object]] = {}
@@ -152,7 +165,9 @@ class Api:
 
     def beside(self, credentials: Credentials) -> Api:
         """The same connections, limits and events for calls with another key."""
-        other = Api(
+        if self.recorder is not None:
+            self.recorder.hide(credentials)
+        return Api(
             self.transport,
             self.limiter,
             order_transport=self._order_transport,
@@ -160,23 +175,11 @@ class Api:
             tasks=self.tasks,
             hooks=self.hooks,
             retry=self._retry,
+            clock=self.clock,
+            recorder=self.recorder,
+            on_rate_refused=self._on_rate_refused,
             read_only=self._read_only,
         )
-        if self.journal is not None:
-            self.journal.hide(credentials)
-            other.journal = self.journal
-        return other
-
-    def send(self, request: Request[T], options: Options) -> Coroutine[Any, Any, T]:
-        """Send one request, typed, and everything that goes with it."""
-        keeper: Keeper = self.keepers.get(type(request), self.deliver)
-        answer: Coroutine[Any, Any, T] = keeper(request, options)
-        return answer
-
-    def start(self, request: Request[T], options: Options) -> asyncio.Future[T]:
-        """Begin what `send` does, and have it go on by itself."""
-        starter = self.starters.get(type(request))
-        return self.tasks.begin(self.send(request, options)) if starter is None else starter(request, options)
 
     def begin(self, call: Call, options: Options) -> Started | None:
         """Let a call that places an order pass the limits; None where anything has to be waited for."""
@@ -264,7 +267,7 @@ class Api:
         """A call with everything the policy allows; what may have changed something says so when it fails."""
         way = self.admit(call.route)
         if way.is_private and not self.clock.is_synced:
-            await self.clock.ensure()
+            await self.clock_sync.ensure()
         try:
             return await self._attempt(call, options, 1, way)
         except MexcError as error:
@@ -292,7 +295,7 @@ class Api:
             logger.debug("%s %s: attempt %d failed: %s", route.method, route.path, attempt, type(failure).__name__)
             if isinstance(failure, TimestampRejected):
                 restamped = True
-                await self.clock.sync(forget=True)
+                await self.clock_sync.sync(forget=True)
             elif pause:
                 await asyncio.sleep(pause)
             attempt += 1
@@ -335,7 +338,7 @@ class Api:
             failure = error.at(route.method, route.path)
             raise
         finally:
-            if self.journal is not None or self.hooks.listeners:
+            if self.recorder is not None or self.hooks.listeners:
                 self.tell(call, attempt, (asked_at, taken_at), status, failure, answer)
 
     def unanswered(self, call: Call, gate: Gate) -> None:
@@ -359,8 +362,8 @@ class Api:
         """What the call log and the listeners get to know of an attempt; `moments` are asked and let go."""
         route, (asked_at, taken_at) = call.route, moments
         waited_s, latency_s = taken_at - asked_at, self.limiter.now() - taken_at
-        if self.journal is not None and route.auth is Auth.SIGNED:
-            self.journal.done(call, attempt, waited_s, latency_s, status, failure, answer)
+        if self.recorder is not None and route.auth is Auth.SIGNED:
+            self.recorder.done(call, attempt, waited_s, latency_s, status, failure, answer)
         if self.hooks.listeners and route is not _TIME:  # of the clock they hear by `ClockSynced`
             order = call.client_order_id
             done = RequestDone(route.method, route.path, attempt, waited_s, latency_s, status, failure, order)
@@ -379,19 +382,18 @@ class Api:
             stamped_ms = ahead.stamped_ms
         else:
             ahead = None
-        if self.journal is not None and not way.route.safe:  # written before it is sent, or not sent
-            self.journal.sending(call, attempt, stamped_ms, stamped_ms + window_ms(options))
+        if self.recorder is not None and not way.route.safe:  # written before it is sent, or not sent
+            self.recorder.sending(call, attempt, stamped_ms, stamped_ms + window_ms(options))
         call.stamped_ms = stamped_ms
         return signed(call, options, self.credentials, way, stamped_ms) if ahead is None else ahead.target
 
     async def sign_ahead(self, order: NewOrder, options: Options) -> NewOrder:
-        """Sign an order before it is sent, by `send` with the same options; returns it with its client order id.
+        """Sign an order that has its client order id before it is sent with the same options; returns it.
 
         Once little is left of its recvWindow, or where the key or the order has changed, it is signed anew.
         """
-        order = self.named(order)
         way = self.admit(order.route)
-        await self.clock.ensure()
+        await self.clock_sync.ensure()
         name, credentials, stamped_ms = order.new_client_order_id, self.credentials, self.clock.now_ms()
         assert credentials is not None
         target = signed(call_of(order, options), options, credentials, way, stamped_ms)
@@ -406,8 +408,8 @@ class Api:
         error = error_of(route, reply)
         if error is not None:
             if isinstance(error, RateLimited):
-                if self.on_rate_refused is not None:
-                    self.on_rate_refused(route, reply.status)
+                if self._on_rate_refused is not None:
+                    self._on_rate_refused(route, reply.status)
                 self.limiter.penalise(route, reply.status, error.retry_after_s or 0.0)
             raise error
         try:
@@ -422,7 +424,8 @@ class Api:
 
     async def _exchange_info(self) -> ExchangeInfo:
         """Every symbol's rules: a kept answer may serve the first time, after that they are asked for anew."""
-        return await self.send(ExchangeInfoQuery(), Options(cached=self.rules.age_s is None))
+        answer: ExchangeInfo = await self.deliver(ExchangeInfoQuery(), Options(cached=self.rules.age_s is None))
+        return answer
 
     async def _time_sample(self) -> Sample:
         """Ask for the exchange's time, timing the wire only."""

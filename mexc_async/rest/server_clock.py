@@ -1,4 +1,4 @@
-"""Keeps the exchange's time: measured on the first need, refreshed in the background, at once after a refusal."""
+"""The exchange's time, and what keeps it in step: measured on the first need, refreshed in the background."""
 
 from __future__ import annotations
 
@@ -18,15 +18,11 @@ RETRY_S = 5.0
 
 
 class ServerClock:
-    """The exchange's clock as far as it is known here."""
+    """The exchange's clock as far as it is known; `ClockSync` measures it."""
 
-    def __init__(self, sample: Callable[[], Awaitable[Sample]], hooks: Hooks, tasks: Tasks) -> None:
-        self._sample = sample
-        self._hooks = hooks
-        self._tasks = tasks
+    def __init__(self) -> None:
         self.offset = ClockOffset(self._wall_ahead_ms())
         """From the local monotonic clock."""
-        self._refreshing = False
         self.is_synced = False
         """Whether it was measured."""
 
@@ -35,11 +31,11 @@ class ServerClock:
         return (time.time() - time.monotonic()) * 1000.0
 
     def now_ms(self) -> int:
-        """The exchange's time; this machine's wall clock until it was measured."""
+        """Return the exchange's time; this machine's wall clock until it was measured."""
         return int(time.monotonic() * 1000.0 + self.offset.offset_ms)  # as `server_ms`, at half the cost
 
     def server_ms(self, local_s: float) -> int:
-        """The exchange's time at a moment of the local monotonic clock."""
+        """Return the exchange's time at a moment of the local monotonic clock."""
         return self.offset.server_ms(local_s)
 
     @property
@@ -52,28 +48,40 @@ class ServerClock:
         """Bound of the error: half of the quickest round trip; None before the first measurement."""
         return self.offset.error_ms
 
+
+class ClockSync:
+    """Measures the exchange's clock, and keeps it in step."""
+
+    def __init__(self, clock: ServerClock, sample: Callable[[], Awaitable[Sample]], hooks: Hooks, tasks: Tasks) -> None:
+        self.clock = clock
+        self._sample = sample
+        self._hooks = hooks
+        self._tasks = tasks
+        self._refreshing = False
+
     async def ensure(self) -> None:
         """Measure if that was never done. Raises what the measurement raised."""
-        if not self.is_synced:
+        if not self.clock.is_synced:
             await self.sync()
 
     async def sync(self, *, forget: bool = False) -> None:
         """Measure now; callers at the same time share one measurement. `forget` drops what was known before."""
         if forget:
-            self.offset.forget()
+            self.clock.offset.forget()
         await self._tasks.shared("clock", self._measure)
 
     async def _measure(self) -> None:
+        clock = self.clock
         for taken in range(SAMPLES):
             try:
-                self.offset.add(await self._sample())
-                self.is_synced = True
+                clock.offset.add(await self._sample())
+                clock.is_synced = True
             except MexcError:
                 if taken == 0:
                     raise
                 break
         if self._hooks:
-            self._hooks.emit(ClockSynced(self.offset_ms, self.error_ms or 0.0))
+            self._hooks.emit(ClockSynced(clock.offset_ms, clock.error_ms or 0.0))
 
     def start(self) -> None:
         """Refresh in the background from now on."""

@@ -6,15 +6,21 @@ import asyncio
 import time
 from collections.abc import Callable
 from math import inf
+from typing import Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from mexc_async.call_log.anomalies import FACTOR, UNSPENT, CallCounts, Strangers
 from mexc_async.errors import ConfigError
-from mexc_async.orders.execution import OrderDesk
+from mexc_async.limits.account_limiter import AccountLimiter
+from mexc_async.limits.limiter import RateLimiter
 from mexc_async.orders.from_spot import Told, ids_of
-from mexc_async.runtime.events import UnusualActivity, logger
+from mexc_async.orders.halt import TradingHalt
+from mexc_async.orders.record import OrderTable
+from mexc_async.rest.server_clock import ServerClock
+from mexc_async.runtime.events import Hooks, UnusualActivity, logger
+from mexc_async.runtime.tasks import Tasks
 from mexc_async.schema.endpoint import Route
 from mexc_async.spot.models import Order
 from mexc_async.spot.push_models import FillPush, OrderPush
@@ -45,40 +51,65 @@ class AlarmSettings(Struct, frozen=True):
             raise ConfigError(f"factor {self.factor!r} must be a number of at least 1")
 
 
+class AnomalyRecorder(Protocol):
+    """Writes down, such as into a call log, what was unusual."""
+
+    def unusual(self, rule: str, text: str, order: str | None, order_id: str | None, symbol: str | None) -> None:
+        """Record unusual activity."""
+        ...
+
+
 class Alarms:
     """The watch of one client."""
 
-    def __init__(self, settings: AlarmSettings, desk: OrderDesk, halt: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        settings: AlarmSettings,
+        *,
+        table: OrderTable,
+        is_own_id: Callable[[str], bool],
+        limiter: RateLimiter | AccountLimiter,
+        clock: ServerClock,
+        halt: TradingHalt,
+        recorder: AnomalyRecorder | None,
+        hooks: Hooks,
+        tasks: Tasks,
+    ) -> None:
         self._halt = halt if settings.halt else None
-        self._desk = desk
-        self._api = desk.api
+        self._table = table
+        self._is_own_id = is_own_id
+        self._limiter = limiter
+        self._clock = clock
+        self._recorder = recorder
+        self._hooks = hooks
+        self._tasks = tasks
         self._strangers = Strangers(settings.known_prefixes)
         self._counts = CallCounts(settings.factor)
         self._timer: asyncio.TimerHandle | None = None
         self._refused_at = -inf
         self._is_started = False
-        desk.ledger.on_stranger = self._see
-        desk.api.on_rate_refused = self._refused
+        self._is_closed = False
 
     def start(self) -> None:
         """Count calls from now on; idempotent."""
         if not self._is_started:
             self._is_started = True
-            self._api.tasks.spawn(self._count())
+            self._tasks.spawn(self._count())
 
     def close(self) -> None:
         """The client is closed; idempotent."""
+        self._is_closed = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     # Orders of somebody else
 
-    def _see(self, told: Told) -> None:
-        """Something told of an order that the tracker does not know."""
+    def on_foreign(self, told: Told) -> None:
+        """Judge an answer or a push on an order that the tracker does not know."""
         if isinstance(told, OrderPush | FillPush) or (isinstance(told, Order) and told.status.is_open):
             order_id, name = ids_of(told)
-            if name is not None and self._desk.ids.makes(name):
+            if name is not None and self._is_own_id(name):
                 return  # of this client before it was started anew
             symbol = told.symbol if isinstance(told, Order) else ""
             if self._strangers.see(order_id, name or "", symbol, time.monotonic()) and self._timer is None:
@@ -86,29 +117,29 @@ class Alarms:
 
     def _judge(self) -> None:
         self._timer = None
-        table = self._desk.ledger.table
+        table = self._table
         is_waiting = any(record.order_id is None for record in table.live())
         for one in self._strangers.judge(time.monotonic(), table.knows, is_waiting):
             name, where = one.client_order_id or None, f" of {one.symbol}" if one.symbol else ""
             known = f"client order id {name}" if name else "no client order id"
             text = f"order {one.order_id}{where} ({known}) was not placed by this client"
             self._raise(UnusualActivity("foreign_order", text, one.order_id, name, one.symbol or None))
-        if self._strangers.is_waiting and not self._api.is_closed:
+        if self._strangers.is_waiting and not self._is_closed:
             self._timer = asyncio.get_running_loop().call_later(JUDGE_S, self._judge)
 
     # Calls
 
     async def _count(self) -> None:
         while True:
-            totals = {use.endpoint: use.requests for use in self._api.limiter.report().endpoints}
-            for one in self._counts.add(totals, self._api.clock.now_ms()):
+            totals = {use.endpoint: use.requests for use in self._limiter.report().endpoints}
+            for one in self._counts.add(totals, self._clock.now_ms()):
                 text = f"{one.calls} calls of {one.endpoint} this hour, where {one.median:g} are usual"
                 self._raise(UnusualActivity("call_rate", text))
             await asyncio.sleep(COUNT_S)
 
-    def _refused(self, route: Route, status: int) -> None:
-        """The exchange refused a call for its rate."""
-        now, spent = time.monotonic(), self._api.limiter.spent(route)
+    def on_rate_refused(self, route: Route, status: int) -> None:
+        """Judge a 429 or 418: somebody else uses the key or the address if the own budget is unspent."""
+        now, spent = time.monotonic(), self._limiter.spent(route)
         if spent is None or spent > UNSPENT or now - self._refused_at < QUIET_S:
             return
         self._refused_at = now
@@ -120,9 +151,9 @@ class Alarms:
 
     def _raise(self, event: UnusualActivity) -> None:
         if self._halt is not None:
-            self._halt(event.text)
+            self._halt.halt(event.text)
             event = replace(event, is_halted=True)
         logger.warning("unusual activity: %s%s", event.text, "; orders are halted" if event.is_halted else "")
-        if self._api.journal is not None:
-            self._api.journal.unusual(event.rule, event.text, event.client_order_id, event.order_id, event.symbol)
-        self._api.hooks.emit(event)
+        if self._recorder is not None:
+            self._recorder.unusual(event.rule, event.text, event.client_order_id, event.order_id, event.symbol)
+        self._hooks.emit(event)

@@ -21,6 +21,7 @@ from mexc_async.errors import (
     ProtocolError,
     SubscriptionRefused,
 )
+from mexc_async.rest.pipeline import Api
 from mexc_async.runtime.events import BadFrame, Hooks, StreamState, UnknownFields, logger
 from mexc_async.runtime.tasks import Tasks
 from mexc_async.spot.channels import PRIVATE
@@ -76,6 +77,14 @@ class Private(Protocol):
 
     def is_news(self, push: Push[Any]) -> bool:
         """Whether consumers are to get a push."""
+        ...
+
+    def replace_key(self, former: Api) -> None:
+        """Close the listen key of the former API key, and take one of the new key."""
+        ...
+
+    async def aclose(self) -> None:
+        """End the listen key; idempotent."""
         ...
 
 
@@ -151,7 +160,22 @@ class Hub:
         hooks: Hooks,
         server_ms: Callable[[float], int],
         on_use: Callable[[], None],
+        private: Callable[[Hub], Private] | None = None,
+        on_private_push: Callable[[Push[Any]], None] | None = None,
     ) -> None:
+        """Set up the streams; nothing is connected before the first consumer.
+
+        Args:
+            url: URL of the push streams.
+            config: how sockets connect.
+            settings: how streams share sockets.
+            tasks: owns the sockets' tasks.
+            hooks: gets the streams' events.
+            server_ms: the exchange's time at a moment of the monotonic clock.
+            on_use: called when the first consumer comes.
+            private: makes what leases the key of the private socket and knows what it missed; None without credentials.
+            on_private_push: called with every private push, whoever consumes it, and with what REST answered instead.
+        """
         self.url = url
         self._on_use = on_use
         self.config = config
@@ -162,10 +186,7 @@ class Hub:
         self.bad_frames = 0
         """Frames that could not be understood."""
         self.unknown_fields = 0
-        self.private: Private | None = None
-        """Who leases the key of the private socket and knows what it missed; None without credentials."""
-        self.tap: Callable[[Push[Any]], None] | None = None
-        """Called with every private push, whoever consumes it, and with what REST told in its place."""
+        self._on_private_push = on_private_push
         self._hooks = hooks
         self._topics: dict[str, _Topic] = {}
         self._packed: set[bytes] = set()
@@ -175,6 +196,7 @@ class Hub:
         self.dispatch = dispatcher(self._public, self._packed, self._broke)
         self._shards: list[_Shard] = []
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.private = None if private is None else private(self)
 
     def check(self) -> None:
         """Raise ConfigError where it is not known where the streams are."""
@@ -313,8 +335,8 @@ class Hub:
                 self.private.on_bad_frame()
             return False
         try:
-            if self.tap is not None:
-                self.tap(push)
+            if self._on_private_push is not None:
+                self._on_private_push(push)
         except ProtocolError as error:
             self._bad_frame(error)
         return True
@@ -322,8 +344,8 @@ class Hub:
     def tell(self, channel: str, symbol: str | None, body: Body) -> None:
         """Hand out what was learnt otherwise, as if it had been pushed."""
         push = Push(channel=channel, body=body, symbol=symbol)
-        if self.tap is not None:
-            self.tap(push)
+        if self._on_private_push is not None:
+            self._on_private_push(push)
         if topic := self._topics.get(channel):
             self._hand_out(topic, push, time.monotonic())
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
@@ -15,8 +15,8 @@ from urllib.parse import quote
 from mexc_async.errors import ClientClosed, ListenKeyInvalid, MexcError, OrderNotFound
 from mexc_async.rest.call import Options
 from mexc_async.rest.pipeline import Api
-from mexc_async.runtime.events import Hooks, ListenKeyFailed, StreamState, logger
-from mexc_async.runtime.tasks import Tasks
+from mexc_async.runtime.events import ListenKeyFailed, StreamState, logger
+from mexc_async.schema.endpoint import Request
 from mexc_async.spot.account import AccountQuery, MyTradesQuery
 from mexc_async.spot.channels import ACCOUNT, FILLS, ORDERS
 from mexc_async.spot.models import Fill, Order
@@ -52,14 +52,27 @@ class UserStream:
     """What stands behind `mexc.streams.account`, `.fills` and `.orders`."""
 
     def __init__(
-        self, api: Api, hub: Hub, tasks: Tasks, hooks: Hooks, ordered: Callable[[], Iterable[str]] = tuple
+        self,
+        api: Api,
+        hub: Hub,
+        *,
+        read: Callable[[Request[Any], Options], Awaitable[Any]],
+        ordered: Callable[[], Iterable[str]] = tuple,
     ) -> None:
-        """`ordered` gives the symbols in which this client has sent orders lately."""
+        """Set up the stream.
+
+        Args:
+            api: the request pipeline.
+            hub: what connects the private socket, and gets what REST answers after a gap.
+            read: carries out requests on orders and fills.
+            ordered: gives the symbols in which this client has sent orders lately.
+        """
         self._api = api
+        self._read = read
         self._ordered = ordered
         self._hub = hub
-        self._tasks = tasks
-        self._hooks = hooks
+        self._tasks = api.tasks
+        self._hooks = api.hooks
         self._key: str | None = None
         self._is_stale = False
         """Whether the socket that used the key was lost, the key perhaps with it."""
@@ -75,7 +88,6 @@ class UserStream:
         self._heard_ms = 0
         self._unfilled_ms: int | None = None
         """When the oldest gap began that REST has not filled yet."""
-        hub.private = self
 
     # The listen key
 
@@ -88,7 +100,7 @@ class UserStream:
             signer = None
             while signer is not self._api.credentials:  # unless the API key was replaced meanwhile
                 signer = self._api.credentials
-                answer = await self._api.send(CreateListenKey(), Options())
+                answer = await self._api.deliver(CreateListenKey(), Options())
             self._key, self._is_stale = answer.listen_key, False
             if old is not None and old != self._key:  # it would count against the account's limit for an hour
                 self._tasks.spawn(self._close(old))
@@ -106,7 +118,7 @@ class UserStream:
             if key is None:
                 continue
             try:
-                await self._api.send(KeepAliveListenKey(listen_key=key), Options())
+                await self._api.deliver(KeepAliveListenKey(listen_key=key), Options())
             except ClientClosed:
                 return
             except ListenKeyInvalid as error:
@@ -198,7 +210,7 @@ class UserStream:
             logger.info("the account could not be read as its stream began: %s", error)
 
     async def _account(self) -> dict[str, tuple[Decimal, Decimal]]:
-        account = await self._api.send(AccountQuery(), Options())
+        account = await self._api.deliver(AccountQuery(), Options())
         return {balance.asset: (balance.free, balance.locked) for balance in account.balances}
 
     # After a gap
@@ -243,25 +255,25 @@ class UserStream:
 
     async def _look_up(self, since_ms: int) -> list[str]:
         """One pass; returns the orders whose fills do not add up yet."""
-        state, api, options = self._state, self._api, Options()
+        state, options = self._state, Options()
         assert state is not None
         self._balances.begin()
         for movement in self._balances.look(await self._account()):
             self._tell_balance(movement)
         before = dict(state.believed_open())
-        open_orders = await api.send(OpenOrdersQuery(), options)
+        open_orders = await self._read(OpenOrdersQuery(), options)
         touched = [self._tell_order(order) for order in open_orders]
         for order_id in before.keys() - {order.order_id for order in open_orders}:
             try:
-                order = await api.send(OrderQuery(symbol=before[order_id], order_id=order_id), options)
+                order = await self._read(OrderQuery(symbol=before[order_id], order_id=order_id), options)
             except OrderNotFound:
                 continue
             touched.append(self._tell_order(order))
         start_time = max(since_ms, 0)
         for symbol in await self._symbols(state):
-            recent = await api.send(AllOrdersQuery(symbol=symbol, start_time=start_time, limit=1000), options)
+            recent = await self._read(AllOrdersQuery(symbol=symbol, start_time=start_time, limit=1000), options)
             touched += [self._tell_order(order) for order in recent]  # made and ended unseen
-            fills = await api.send(MyTradesQuery(symbol=symbol, start_time=start_time, limit=1000), options)
+            fills = await self._read(MyTradesQuery(symbol=symbol, start_time=start_time, limit=1000), options)
             for fill in reversed(fills):  # REST has the newest first
                 self._tell_fill(fill)
         return state.lacking(touched) if self._hub.is_consumed(FILLS) else []
@@ -323,6 +335,6 @@ class UserStream:
 
     async def _close(self, key: str, api: Api | None = None) -> None:
         try:
-            await (api or self._api).send(CloseListenKey(listen_key=key), _CLOSING)
+            await (api or self._api).deliver(CloseListenKey(listen_key=key), _CLOSING)
         except MexcError as error:
             logger.info("a listen key was not closed and will run out by itself: %s", type(error).__name__)

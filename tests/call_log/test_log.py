@@ -167,7 +167,7 @@ async def test_read_has_one_line_with_its_parameters(path: Path) -> None:
 async def test_public_calls_are_not_logged(path: Path) -> None:
     async with desk(call_log=CallLog(path)) as at:
         await at.view.spot.server_time()
-        at.api.journal.log.open()  # type: ignore[union-attr]  # it has one
+        at.log.log.open()  # type: ignore[union-attr]  # it has one
     assert [line["kind"] for line in lines(path)] == ["opened", "closed"]
 
 
@@ -640,7 +640,7 @@ def _linked(folder: Path) -> Path:
 
 async def test_batch_is_refused_whole(path: Path, disk: Disk) -> None:
     async with desk(call_log=CallLog(path)) as at:
-        at.api.journal.log.open()  # type: ignore[union-attr]  # it has one
+        at.log.log.open()  # type: ignore[union-attr]  # it has one
         disk.is_full = True
         with pytest.raises(CallLogFailed):
             await at.view.spot.batch_orders(orders=[_order()])

@@ -67,7 +67,7 @@ async def test_requests_go_on_while_the_key_is_replaced_and_the_old_one_ends(sim
 async def test_a_request_under_way_ends_with_the_old_key(sim: Simulator) -> None:
     new = second_key(sim)
     async with client(sim) as mexc:
-        await mexc.clock.ensure()
+        await mexc.sync_clock()
         sim.inject(Fault(kind="late_answer", on="open_orders", delay_ms=1500, times=1))
         waiting = asyncio.create_task(mexc.spot.open_orders())
         await until(lambda: sim.fault_counts()[0].struck)

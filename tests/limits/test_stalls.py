@@ -67,7 +67,7 @@ async def client(exchange: Exchange, way: str, **limits: Any) -> AsyncIterator[t
     if way == "pool":
         settings["order_transport"] = "pool"
     async with RawServer(exchange.behave) as raw, Mexc(Credentials(KEY, SECRET), rest=raw.url, **settings) as mexc:
-        await mexc.clock.ensure()
+        await mexc.sync_clock()
         if way == "lane":
             mexc._api._express = None
         if way in ("express", "started"):
@@ -78,7 +78,7 @@ async def client(exchange: Exchange, way: str, **limits: Any) -> AsyncIterator[t
 def begin(mexc: Mexc, way: str) -> asyncio.Future[Any]:
     """Send a cancel, or an order where only those are started."""
     if way == "started":
-        return mexc._api.starters[NewOrder](ORDER, Options(repeat=False))
+        return mexc._calls.start_order(ORDER, Options(repeat=False))
     return asyncio.ensure_future(cancel(mexc))
 
 
@@ -246,7 +246,7 @@ async def test_a_stall_of_more_than_a_window_draws_no_429(transport: Literal["la
         async with stall as url:
             login = Credentials(DEMO_KEY, DEMO_SECRET)
             async with Mexc(login, rest=url, ws=sim.spot_ws, limits="default", order_transport=transport) as mexc:
-                await mexc.clock.ensure()
+                await mexc.sync_clock()
                 refused: list[RequestDone] = []
                 mexc.hooks.add(lambda e: refused.append(e) if isinstance(e, RequestDone) and e.status == 429 else None)
 

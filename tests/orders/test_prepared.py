@@ -165,7 +165,7 @@ async def test_a_prepared_order_is_held_against_the_symbols_rules_and_a_halt() -
         prepared = d.view.spot.prepare(**LIMIT)
         with pytest.raises(InvalidRequest, match="not a multiple of the step"):
             await prepared.send(price=Decimal("60000.001"), quantity=Decimal(1))
-        d.desk.halted = "tested"
+        d.desk.halt.halt("tested")
         with pytest.raises(GuardRefused, match="halted"):
             await prepared.send(**TERMS)
         assert not d.transport.of(PLACE)

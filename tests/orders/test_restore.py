@@ -135,8 +135,8 @@ async def test_replaying_the_log_yields_the_trackers_state(tmp_path: Path, acts:
                 ledger.note(record, record.give_up(ERRORS[amount % 3]))
             else:
                 ledger.learn(told_by(what, name, amount))
-        assert at.api.journal is not None
-        client = at.api.journal.client
+        assert at.log is not None
+        client = at.log.client
     replay = OrderReplay(1e9)
     for _, line in read_lines(log.path):
         entry = decode_entry(line)
@@ -257,9 +257,9 @@ async def test_order_that_no_line_tells_of_is_adopted_by_its_prefix(sim: Simulat
 
 async def past(mexc: Mexc, log: Path) -> OrderTable:
     """What a client's log tells of its orders."""
-    assert mexc._api.journal is not None
-    mexc._api.journal.log.flushed()
-    return await past_orders(log, mexc._api.journal.client, 1e9)
+    assert mexc._log is not None
+    mexc._log.log.flushed()
+    return await past_orders(log, mexc._log.client, 1e9)
 
 
 async def test_restored_orders_count_for_the_limits(sim: Simulator, log: Path) -> None:

@@ -140,7 +140,7 @@ async def test_an_error_that_nobody_foresaw_leaves_no_order_behind(monkeypatch: 
     if not compiled:
         pytest.skip("the order is a task's then")
     async with trading() as (raw, mexc):
-        monkeypatch.setattr(mexc._api, "journal", object())  # it cannot write
+        monkeypatch.setattr(mexc._api, "recorder", object())  # it cannot write
         with pytest.raises(AttributeError):
             await mexc.spot.prepare(**LIMIT).start(**TERMS)
         monkeypatch.undo()

@@ -138,7 +138,7 @@ class World:
         self.traded: set[int] = set()
         """Those of which fills were pushed."""
         self._sent = 0
-        d.desk.is_strict = True
+        d.desk.ledger.check_answers()
         loop = asyncio.get_running_loop()
         self.answers: dict[str, asyncio.Future[Reply]] = {real.name: loop.create_future() for real in self.orders}
         transport = d.transport
@@ -345,8 +345,8 @@ async def test_any_number_of_anything_in_any_order_ends_in_the_truth_and_so_does
     acts = data.draw(st.permutations([*some, *(("answer", which) for which in range(len(fates)))]))
     log = CallLog(tmp_path / f"{next(_numbers)}.jsonl")
     async with desk(orders=AT_ONCE, call_log=log) as d:
-        assert d.api.journal is not None
-        client = d.api.journal.client
+        assert d.log is not None
+        client = d.log.client
         world = World(d, fates, crossing)
         await world.place()
         for what, which in acts:

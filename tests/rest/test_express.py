@@ -10,11 +10,12 @@ from decimal import Decimal
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from mexc_async.client.channel import Handler
 from mexc_async.client.mexc import Mexc
 from mexc_async.errors import MexcError
 from mexc_async.native.loader import compiled
@@ -23,6 +24,7 @@ from mexc_async.rest.call import Call, Options
 from mexc_async.rest.credentials import Credentials
 from mexc_async.rest.retry import RetryPolicy
 from mexc_async.runtime.events import RequestDone
+from mexc_async.schema.endpoint import Request
 from mexc_async.spot.trading import NewOrder
 from tests.support import raw_server as server
 from tests.support.raw_server import Arrival, Behaviour, RawServer, Way
@@ -129,7 +131,7 @@ async def at_the_limit(mexc: Mexc) -> Any:
 
 
 async def mistaken(mexc: Mexc) -> Any:
-    mexc.orders.desk.is_strict = True
+    mexc.orders.desk.ledger.check_answers()
     return await place(mexc, price=Decimal(7))
 
 
@@ -174,7 +176,7 @@ SCENARIOS: dict[str, tuple[Callable[[Mexc], Awaitable[Any]], list[Behaviour], di
 
 async def begun(mexc: Mexc, order: NewOrder, options: Options) -> Any:
     """Place an order by what begins it and goes on by itself."""
-    return await mexc._api.starters[NewOrder](order, options)
+    return await mexc._calls.start_order(order, options)
 
 
 @asynccontextmanager
@@ -212,7 +214,8 @@ async def client(scenario: str, folder: Path, told: Told, way: str) -> AsyncIter
         mexc.hooks.add(lambda event: told.events.append(event) if isinstance(event, RequestDone) else None)
         api = mexc._api
         if way == "started":
-            api.keepers[NewOrder] = partial(begun, mexc)
+            handlers = cast("dict[type[Request[Any]], Handler]", mexc._calls.handlers)
+            handlers[NewOrder] = partial(begun, mexc)  # every way to place is started
         if way != "slow":
             assert api._express is not None
             carry_out = api.carry_out

@@ -12,7 +12,7 @@ import pytest
 from mexc_async.errors import ConnectionLost
 from mexc_async.rest import server_clock as clock_module
 from mexc_async.rest.clock import Sample
-from mexc_async.rest.server_clock import ServerClock
+from mexc_async.rest.server_clock import ClockSync, ServerClock
 from mexc_async.runtime.events import ClockFailed, ClockSynced, Event, Hooks
 from mexc_async.runtime.tasks import Tasks
 
@@ -39,66 +39,66 @@ class Server:
 @asynccontextmanager
 async def clock_of(
     sample: Callable[[], Awaitable[Sample]], listener: Callable[[Event], None] | None = None
-) -> AsyncIterator[ServerClock]:
+) -> AsyncIterator[ClockSync]:
     tasks, hooks = Tasks(), Hooks()
     if listener:
         hooks.add(listener)
-    yield ServerClock(sample, hooks, tasks)
+    yield ClockSync(ServerClock(), sample, hooks, tasks)
     await tasks.aclose()
 
 
 async def test_before_the_first_measurement_it_is_this_machines_clock() -> None:
-    async with clock_of(Server()) as clock:
-        assert not clock.is_synced
-        assert clock.error_ms is None
-        assert abs(clock.now_ms() - time.time() * 1000) < 50
-        assert abs(clock.offset_ms) < 50
+    async with clock_of(Server()) as sync:
+        assert not sync.clock.is_synced
+        assert sync.clock.error_ms is None
+        assert abs(sync.clock.now_ms() - time.time() * 1000) < 50
+        assert abs(sync.clock.offset_ms) < 50
 
 
 async def test_after_a_measurement_it_is_the_exchanges() -> None:
     server = Server(skew_ms=-7000)
-    async with clock_of(server) as clock:
-        await clock.ensure()
-        assert clock.is_synced
-        assert clock.error_ms == pytest.approx(5)
-        assert abs(clock.offset_ms + 7000) < 50
-        assert abs(clock.now_ms() - time.time() * 1000 + 7000) < 50
-        await clock.ensure()
+    async with clock_of(server) as sync:
+        await sync.ensure()
+        assert sync.clock.is_synced
+        assert sync.clock.error_ms == pytest.approx(5)
+        assert abs(sync.clock.offset_ms + 7000) < 50
+        assert abs(sync.clock.now_ms() - time.time() * 1000 + 7000) < 50
+        await sync.ensure()
         assert server.asked == clock_module.SAMPLES
 
 
 async def test_setting_the_wall_clock_does_not_move_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with clock_of(Server()) as clock:
-        await clock.ensure()
-        before = clock.now_ms()
+    async with clock_of(Server()) as sync:
+        await sync.ensure()
+        before = sync.clock.now_ms()
         real = time.time()
         monkeypatch.setattr(time, "time", lambda: real + 3600)
-        assert abs(clock.now_ms() - before) < 1000
+        assert abs(sync.clock.now_ms() - before) < 1000
         monkeypatch.undo()
 
 
 async def test_the_quickest_sample_counts() -> None:
     server = Server()
     server.trips_s = [0.5, 0.002, 0.3]
-    async with clock_of(server) as clock:
-        await clock.sync()
-        assert clock.error_ms == pytest.approx(1)
+    async with clock_of(server) as sync:
+        await sync.sync()
+        assert sync.clock.error_ms == pytest.approx(1)
 
 
 async def test_callers_at_the_same_time_share_a_measurement() -> None:
     server = Server()
-    async with clock_of(server) as clock:
-        await asyncio.gather(*(clock.ensure() for _ in range(10)), clock.sync())
+    async with clock_of(server) as sync:
+        await asyncio.gather(*(sync.ensure() for _ in range(10)), sync.sync())
         assert server.asked == clock_module.SAMPLES
 
 
 async def test_a_failed_first_sample_is_the_callers_and_a_later_one_is_not() -> None:
     server = Server()
-    async with clock_of(server) as clock:
+    async with clock_of(server) as sync:
         server.faults = [ConnectionLost("gone")]
         with pytest.raises(ConnectionLost):
-            await clock.ensure()
-        assert not clock.is_synced
+            await sync.ensure()
+        assert not sync.clock.is_synced
 
     async def second_fails() -> Sample:
         if server.asked:
@@ -106,23 +106,23 @@ async def test_a_failed_first_sample_is_the_callers_and_a_later_one_is_not() -> 
         return await server()
 
     server.asked = 0
-    async with clock_of(second_fails) as clock:
-        await clock.ensure()
-        assert clock.is_synced
+    async with clock_of(second_fails) as sync:
+        await sync.ensure()
+        assert sync.clock.is_synced
 
 
 async def test_what_was_proven_wrong_is_forgotten() -> None:
     server = Server()
     server.trips_s = [0.001] * 3
-    async with clock_of(server) as clock:
-        await clock.sync()
+    async with clock_of(server) as sync:
+        await sync.sync()
         server.skew_ms = 60_000
         server.trips_s = [0.2] * 3  # slower, so that the old samples would win
-        await clock.sync()
-        assert abs(clock.offset_ms) < 1000
+        await sync.sync()
+        assert abs(sync.clock.offset_ms) < 1000
         server.trips_s = [0.2] * 3
-        await clock.sync(forget=True)
-        assert abs(clock.offset_ms - 60_000) < 1000
+        await sync.sync(forget=True)
+        assert abs(sync.clock.offset_ms - 60_000) < 1000
 
 
 async def test_it_is_refreshed_in_the_background_and_failures_are_told_and_tried_again(
@@ -138,9 +138,9 @@ async def test_it_is_refreshed_in_the_background_and_failures_are_told_and_tried
         if len(events) == 4:
             enough.set()
 
-    async with clock_of(server, listen) as clock:
-        clock.start()
-        clock.start()  # once is enough
+    async with clock_of(server, listen) as sync:
+        sync.start()
+        sync.start()  # once is enough
         async with asyncio.timeout(5):
             await enough.wait()
     assert [type(event) for event in events[:4]] == [ClockFailed, ClockSynced, ClockSynced, ClockSynced]

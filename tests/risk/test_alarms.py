@@ -147,14 +147,9 @@ async def test_report_may_halt_orders_but_never_cancels(sim: Simulator) -> None:
 LIMITS = Limits.custom("unlimited", ip=(100, 10.0), orders=(10, 10.0))
 
 
-def watched(at: Desk, settings: AlarmSettings = AlarmSettings()) -> Alarms:  # noqa: B008 - frozen
-    return Alarms(settings, at.desk, lambda _: None)
-
-
 @pytest.mark.parametrize(("spent_before", "is_reported"), [(0, True), (4, True), (5, False), (9, False)])
 async def test_429_is_somebody_elses_while_the_own_budget_is_unspent(spent_before: int, is_reported: bool) -> None:
     async with desk(limits=LIMITS, retry=RetryPolicy(budget_s=0)) as at:
-        watched(at)
         for _ in range(spent_before):
             await buy(at)
         at.transport.on("POST /api/v3/order", refusal(-1, 429))
@@ -172,7 +167,6 @@ async def buy(at: Desk) -> None:
 
 async def test_one_report_of_refusals_a_minute_is_enough() -> None:
     async with desk(limits=LIMITS, retry=RetryPolicy(budget_s=0)) as at:
-        watched(at)
         at.transport.on("/api/v3/depth", refusal(-1, 429, Retry_After="0.01"))
         for _ in range(3):
             with suppress(MexcError):
@@ -182,7 +176,6 @@ async def test_one_report_of_refusals_a_minute_is_enough() -> None:
 
 async def test_429_tells_nothing_without_a_budget() -> None:
     async with desk(limits="unlimited", retry=RetryPolicy(budget_s=0)) as at:
-        watched(at)
         at.transport.on("/api/v3/depth", refusal(-1, 429))
         with suppress(MexcError):
             await at.view.spot.depth(symbol="BTCUSDT")
@@ -201,7 +194,7 @@ async def test_hour_with_far_too_many_calls_is_reported(monkeypatch: pytest.Monk
     now_ms = [1000 * HOUR_MS]
     async with desk(call_log=CallLog(tmp_path / "calls.jsonl")) as at:
         monkeypatch.setattr(at.api.clock, "now_ms", lambda: now_ms[0])
-        watch = watched(at)
+        watch = at.alarms
         watch.start()
         watch.start()
         total = 0

@@ -71,7 +71,7 @@ async def test_nothing_is_halted_at_first_or_after_resuming(mexc: Mexc) -> None:
 
 
 async def test_limits_are_off_until_they_are_set_and_each_call_changes_what_it_names(mexc: Mexc) -> None:
-    assert mexc.orders.desk.guard is None
+    assert not mexc.orders.desk.guard.is_on
     assert mexc.orders.limits().max_open_orders is None
     mexc.orders.limits(max_open_orders=1)
     limits = mexc.orders.limits(max_order_notional=D(100))
@@ -441,7 +441,7 @@ async def test_a_day_that_lost_enough_lets_only_closing_orders_through(
     now_ms = mexc.clock.now_ms
     monkeypatch.setattr(mexc.clock, "now_ms", lambda: now_ms() + 86_400_000)
     mexc.orders._guard._value_at = 0  # not to wait for it
-    mexc.orders._guard._turn_day(time.monotonic())
+    mexc.orders._guard._counter.turn_day(time.monotonic())
     monkeypatch.undo()
     await mexc.orders.ioc_buy(XRP, quantity=D(20), price=ask)
 
@@ -487,10 +487,9 @@ async def test_what_is_still_in_line_for_the_limits_is_stopped_too(sim: Simulato
 
 async def test_an_order_that_would_be_sent_again_after_a_429_is_stopped_too() -> None:
     async with fake_transport.desk(retry=RetryPolicy()) as d:
-        keeper = d.api.keepers[NewOrder].__self__  # type: ignore[attr-defined]  # a method of the order desk
 
         async def too_many(sent: fake_transport.Sent) -> Reply:
-            keeper.halted = "meanwhile"
+            d.desk.halt.halt("meanwhile")
             return fake_transport.refusal(429, 429, retry_after="1")
 
         d.transport.on(fake_transport.PLACE, too_many)

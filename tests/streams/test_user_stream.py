@@ -21,8 +21,9 @@ from mexc_async.sim.stream.socket_lifetime import SocketRules
 from mexc_async.spot.enums import OrderStatus
 from mexc_async.spot.push import Push
 from mexc_async.spot.push_models import BalanceChange, FillPush, OrderPush
-from mexc_async.streams import user_stream
+from mexc_async.streams import user_stream as user_stream_module
 from mexc_async.streams.streams import Stream
+from mexc_async.streams.user_stream import UserStream
 from tests.support.streams import QUICK, Told, client, nothing_left, sim_client, until
 
 XRP = "XRPUSDT"
@@ -102,6 +103,11 @@ class Private:
         return Decimal([push.body.free_text for push in self.balances if push.body.asset == asset][-1])
 
 
+def user_stream(mexc: Mexc) -> UserStream:
+    assert isinstance(mexc._hub.private, UserStream)
+    return mexc._hub.private
+
+
 async def test_one_key_for_all_private_streams(sim: Simulator) -> None:
     async with sim_client(sim) as mexc:
         assert keys(sim) == []
@@ -123,7 +129,7 @@ async def test_without_credentials_there_is_no_private_stream(sim: Simulator) ->
 
 
 async def test_the_key_is_renewed(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(user_stream, "KEEPALIVE_S", (0.05, 0.06))
+    monkeypatch.setattr(user_stream_module, "KEEPALIVE_S", (0.05, 0.06))
     async with sim_client(sim) as mexc:
         told = Told(mexc)
         async with Private(mexc):
@@ -137,8 +143,8 @@ async def test_the_key_is_renewed(sim: Simulator, monkeypatch: pytest.MonkeyPatc
 
 
 async def test_a_failed_renewal_is_reported_and_tried_again(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(user_stream, "KEEPALIVE_S", (0.05, 0.06))
-    monkeypatch.setattr(user_stream, "RETRY_S", 0.02)
+    monkeypatch.setattr(user_stream_module, "KEEPALIVE_S", (0.05, 0.06))
+    monkeypatch.setattr(user_stream_module, "RETRY_S", 0.02)
     async with sim_client(sim) as mexc:
         told = Told(mexc)
         async with Private(mexc) as private:
@@ -162,7 +168,7 @@ async def test_a_failed_renewal_is_reported_and_tried_again(sim: Simulator, monk
 @pytest.mark.parametrize("way", ["renewal", "fault"])
 async def test_an_ended_key_is_replaced(sim: Simulator, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     if way == "renewal":
-        monkeypatch.setattr(user_stream, "KEEPALIVE_S", (0.05, 0.06))
+        monkeypatch.setattr(user_stream_module, "KEEPALIVE_S", (0.05, 0.06))
     async with sim_client(sim) as mexc:
         told = Told(mexc)
         async with Private(mexc) as private:
@@ -300,7 +306,7 @@ async def test_a_balance_that_is_gone_is_told(sim: Simulator) -> None:
             async def meanwhile() -> None:
                 place(sim, "SELL", None, f"{held:f}")
 
-            await until(lambda: mexc._user and mexc._user._reading and mexc._user._reading.done())
+            await until(lambda: (reading := user_stream(mexc)._reading) and reading.done())
             await lose(sim, told, meanwhile)
             assert private.free("XRP") == 0
             (push,) = [push for push in private.balances if push.body.asset == "XRP"]
@@ -335,8 +341,7 @@ async def test_two_gaps_in_a_row_hide_nothing(sim: Simulator, monkeypatch: pytes
         async with Private(mexc) as private:
             place(sim, "BUY", None)
             await until(lambda: private.fills)
-            user = mexc._user
-            assert user is not None
+            user = user_stream(mexc)
             look_up, is_down = user._look_up, True
 
             async def fail(since_ms: int) -> list[str]:
@@ -345,7 +350,7 @@ async def test_two_gaps_in_a_row_hide_nothing(sim: Simulator, monkeypatch: pytes
                 return await look_up(since_ms)
 
             monkeypatch.setattr(user, "_look_up", fail)
-            monkeypatch.setattr(user_stream, "MARGIN_MS", 0)
+            monkeypatch.setattr(user_stream_module, "MARGIN_MS", 0)
             sim.inject(Fault(kind="drop", now=True))
             hidden = place(sim, "BUY", None, "7")
             await until(lambda: told.count("resubscribed") >= 1 and user._filling is not None)

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 
-from mexc_async.books.live_book import Books
+from mexc_async.call_log.client_log import Journal
 from mexc_async.call_log.log import CallLog
+from mexc_async.client.channel import Calls
 from mexc_async.client.view import RawView, View
-from mexc_async.client.wiring import wire_hub, wire_journal, wire_orders
+from mexc_async.client.wiring import Policy, wire
 from mexc_async.errors import ConnectFailed
 from mexc_async.limits.limiter import RateLimiter
 from mexc_async.limits.profiles import Limits
@@ -23,11 +24,11 @@ from mexc_async.rest.call import Options
 from mexc_async.rest.credentials import Credentials
 from mexc_async.rest.pipeline import Api
 from mexc_async.rest.retry import RetryPolicy
+from mexc_async.risk.alarms import Alarms
 from mexc_async.runtime.events import Event, Hooks
-from mexc_async.runtime.tasks import Tasks
 from mexc_async.schema.answers import Reply
-from mexc_async.streams.router import StreamSettings
-from mexc_async.transport.pool import OnConnected, PoolConfig
+from mexc_async.streams.websocket import SocketConfig
+from mexc_async.transport.pool import OnConnected
 
 KEY = "mx0vglTESTkey12345"
 SECRET = "s3cr3tOfTheTests0123456789abcdef"
@@ -158,6 +159,9 @@ class Desk:
 
     transport: FakeTransport
     api: Api
+    calls: Calls
+    log: Journal | None
+    alarms: Alarms
     limiter: RateLimiter
     events: list[Event]
     view: View
@@ -178,30 +182,47 @@ async def desk(
     call_log: CallLog | None = None,
     **settings: Any,
 ) -> AsyncIterator[Desk]:
-    transport, tasks, hooks = FakeTransport(), Tasks(), Hooks()
+    transport, hooks = FakeTransport(), Hooks()
     limiter = RateLimiter(Limits.named(limits) if isinstance(limits, str) else limits)
     events: list[Event] = []
     hooks.add(events.append)
     usual: dict[str, Any] = {"retry": RetryPolicy(budget_s=1, first_s=0.001, longest_s=0.004)}
-    api = Api(
-        transport,
-        limiter,
+    policy = Policy(
         credentials=Credentials(KEY, SECRET) if credentials else None,
-        tasks=tasks,
-        hooks=hooks,
+        check_rules=check_rules,
+        order_id_prefix=prefix,
+        orders=orders,
         **usual | settings,
     )
-    hub = wire_hub(api, PoolConfig(rest="http://127.0.0.1:9"), "ws://127.0.0.1:9/ws", StreamSettings(), "auto")
-    followed = wire_orders(api, hub, Books(api, hub), Options(), orders, prefix, check_rules)
-    ledger = followed.desk.ledger
-    if call_log is not None:
-        wire_journal(api, followed, call_log, Credentials(KEY, SECRET))
-    view, raw = View(api, Options(), followed), RawView(api, Options(raw=True))
-    yield Desk(transport, api, limiter, events, view, raw, followed.desk, ledger.close)
-    await hub.aclose()
-    api.is_closed = True
-    ledger.close()
+    parts = wire(
+        policy,
+        transport,
+        limiter,
+        order_transport=None,
+        ws="ws://127.0.0.1:9/ws",
+        socket=SocketConfig(),
+        call_log=call_log,
+        hooks=hooks,
+    )
+    view = View(parts.calls, Options(), parts.orders)
+    raw = RawView(parts.calls, Options(raw=True))
+    yield Desk(
+        transport,
+        parts.api,
+        parts.calls,
+        parts.log,
+        parts.alarms,
+        limiter,
+        events,
+        view,
+        raw,
+        parts.orders.desk,
+        parts.tracker.close,
+    )
+    await parts.hub.aclose()
+    parts.api.is_closed = True
+    parts.tracker.close()
     limiter.close()
-    await tasks.aclose()
-    if api.journal is not None:
-        api.journal.close()
+    await parts.tasks.aclose()
+    if parts.log is not None:
+        parts.log.close()

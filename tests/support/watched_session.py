@@ -1,6 +1,6 @@
 """One whole session of a simulated client, in a process that may speak to this machine only.
 
-Run as `python -m tests.support.watched_session REST TRANSPORT`, with MEXC_API_KEY and MEXC_API_SECRET in the environment.
+Run as `python -m tests.support.watched_session REST TRANSPORT`, with the key in MEXC_API_KEY and MEXC_API_SECRET.
 Prints the hosts that the process looked up or connected to.
 """
 

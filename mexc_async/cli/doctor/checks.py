@@ -126,7 +126,7 @@ async def _alive(mexc: Mexc) -> Finding:
 
 async def _clock(mexc: Mexc) -> Finding:
     try:
-        await mexc.clock.ensure()
+        await mexc.sync_clock()
     except MexcError as error:
         return Finding("clock", FAILED, _brief(error), error.advice or ADVICE_REACH)
     offset, bound = mexc.clock.offset_ms, mexc.clock.error_ms or 0.0
