@@ -13,6 +13,8 @@ TYPE_CHECKING = False  # type checkers take it for True; importing it from typin
 
 if TYPE_CHECKING:
     from mexc_async.accounts.accounts import Accounts, Moved
+    from mexc_async.accounts.events import BulkProgress
+    from mexc_async.call_log.events import CallLogState
     from mexc_async.call_log.log import CallLog
     from mexc_async.client.catalogue import endpoints
     from mexc_async.client.mexc import Mexc
@@ -62,42 +64,30 @@ if TYPE_CHECKING:
         WaitTimeout,
         WithdrawalsOff,
     )
+    from mexc_async.keys.events import KeyAged, KeyNotReplaced, KeyReplaced
     from mexc_async.keys.key_file import KeyFile
     from mexc_async.keys.os_keyring import OsKeyring
     from mexc_async.limits.profiles import Limit, Limits
     from mexc_async.native.loader import core_kind
+    from mexc_async.orders.events import OrderSettled
     from mexc_async.orders.handle import TrackedOrder
     from mexc_async.orders.record import OrderFill, OrderState
     from mexc_async.orders.tracker import OrderSettings
     from mexc_async.rest.credentials import Credentials
+    from mexc_async.rest.events import ClockFailed, ClockSynced, OddItems, RequestDone
     from mexc_async.rest.retry import RetryPolicy
     from mexc_async.rest.signature_report import SignatureReport, explain_signature
     from mexc_async.rest.signing import Signer
     from mexc_async.risk.alarms import AlarmSettings
+    from mexc_async.risk.events import UnusualActivity
     from mexc_async.risk.exposure import ExposureReport, SymbolStake
     from mexc_async.risk.risk_limits import GuardLimits
-    from mexc_async.runtime.events import (
-        BadFrame,
-        BulkProgress,
-        CallLogState,
-        ClockFailed,
-        ClockSynced,
-        KeyAged,
-        KeyNotReplaced,
-        KeyReplaced,
-        ListenKeyFailed,
-        OddItems,
-        OrderSettled,
-        RequestDone,
-        StreamState,
-        UnknownFields,
-        UnusualActivity,
-    )
     from mexc_async.runtime.runner import run
     from mexc_async.schema.endpoint import Auth, Cost, Endpoint, Json, Priority, Request, Resource, Route, call
     from mexc_async.spot.enums import OrderStatus, OrderType, Side
     from mexc_async.spot.prepared import PreparedOrder, PresignedOrder
     from mexc_async.spot.trading import NewOrder
+    from mexc_async.streams.events import BadFrame, ListenKeyFailed, StreamState, UnknownFields
     from mexc_async.streams.router import StreamSettings
     from mexc_async.transport.pool import Timeouts
 
@@ -233,10 +223,13 @@ _HOME = {
     "accounts.accounts": "Accounts Moved",
     "risk.alarms": "AlarmSettings",
     "call_log.log": "CallLog",
-    "runtime.events": (
-        "BadFrame BulkProgress CallLogState ClockFailed ClockSynced KeyAged KeyNotReplaced KeyReplaced ListenKeyFailed "
-        "OddItems OrderSettled RequestDone StreamState UnknownFields UnusualActivity"
-    ),
+    "rest.events": "RequestDone OddItems ClockSynced ClockFailed",
+    "streams.events": "StreamState BadFrame UnknownFields ListenKeyFailed",
+    "orders.events": "OrderSettled",
+    "accounts.events": "BulkProgress",
+    "keys.events": "KeyAged KeyReplaced KeyNotReplaced",
+    "call_log.events": "CallLogState",
+    "risk.events": "UnusualActivity",
     "streams.router": "StreamSettings",
     "orders.tracker": "OrderSettings",
     "runtime.runner": "run",

@@ -52,11 +52,17 @@ class LiveBook(Generic[N]):
         self._rank = books.rank(priority)
         self._sync = BookSync(symbol)
         self._query = DepthQuery(symbol=symbol, limit=levels)
-        self._inbox = Inbox((channels.depth(symbol, interval),), 1, "raise", self._on_push, hub.server_ms)
-        self._inbox.packs = True
-        self._inbox.on_gap = self._on_gap
-        self._inbox.on_back = self._on_back
-        self._inbox.on_end = self._on_gap
+        self._inbox = Inbox(
+            (channels.depth(symbol, interval),),
+            1,
+            "raise",
+            self._on_push,
+            hub.server_ms,
+            packs=True,
+            on_gap=self._on_gap,
+            on_back=self._on_back,
+            on_end=self._on_gap,
+        )
         self._fetching: asyncio.Task[None] | None = None
         self._changes: set[asyncio.Future[None]] = set()
 

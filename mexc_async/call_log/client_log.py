@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from mexc_async.call_log.entries import ChainCheck, Done, Noted, Pushed, Renamed, Sending, Unusual, decode_entry, public
+from mexc_async.call_log.events import CallLogState
 from mexc_async.call_log.files import read_lines
 from mexc_async.call_log.log import CallLog, wall_ms
 from mexc_async.call_log.replay import OrderReplay
@@ -21,7 +22,7 @@ from mexc_async.orders.record import OrderFill, OrderRecord, OrderTable
 from mexc_async.orders.snapshot import RecordedError
 from mexc_async.rest.call import Call, params_of
 from mexc_async.rest.credentials import Credentials
-from mexc_async.runtime.events import CallLogState, Hooks, logger
+from mexc_async.runtime.events import Hooks, logger
 from mexc_async.schema.endpoint import Priority, Route
 from mexc_async.spot.push import Push
 

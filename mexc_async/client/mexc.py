@@ -17,6 +17,7 @@ from mexc_async.client.view import RawView, View
 from mexc_async.client.wiring import Policy, wire
 from mexc_async.errors import ClientClosed, ConfigError
 from mexc_async.keys.environment import from_environment
+from mexc_async.keys.events import KeyReplaced
 from mexc_async.keys.replace import change_key
 from mexc_async.keys.stores import KeyStore, NamedKey, open_store
 from mexc_async.keys.watch import Watched, follow, tell_age
@@ -30,14 +31,14 @@ from mexc_async.rest.keep_warm import Upkeep
 from mexc_async.rest.retry import RetryPolicy
 from mexc_async.rest.server_clock import ServerClock
 from mexc_async.risk.alarms import AlarmSettings
-from mexc_async.runtime.events import Hooks, KeyReplaced
+from mexc_async.runtime.events import Hooks
 from mexc_async.spot.rules import SymbolRules
 from mexc_async.streams.router import StreamSettings
 from mexc_async.streams.streams import Streams
 from mexc_async.streams.websocket import Library, SocketConfig
 from mexc_async.transport.lane import Lane
 from mexc_async.transport.pool import Pool, PoolConfig, Timeouts
-from mexc_async.transport.urls import REST, WS, is_loopback, proxy_for
+from mexc_async.transport.urls import REST, WS, is_loopback, proxy_for, stream_beside
 
 __all__ = ["REST", "WS", "Mexc", "RawView", "Settings", "View"]
 

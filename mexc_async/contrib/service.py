@@ -13,7 +13,8 @@ from msgspec import Struct
 from mexc_async.client.mexc import Mexc
 from mexc_async.contrib.keyed_orders import EARLIER_S, KeyedOrders
 from mexc_async.errors import ClientClosed, ConfigError, MexcError, MissingCredentials, ReadOnlyError, TransportError
-from mexc_async.runtime.events import Event, RequestDone
+from mexc_async.rest.events import RequestDone
+from mexc_async.runtime.events import Event
 
 logger = logging.getLogger("mexc_async.contrib")
 

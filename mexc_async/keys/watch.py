@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable, Hashable
 from typing import Protocol
 
 from mexc_async.errors import ClientClosed, MexcError
+from mexc_async.keys.events import KeyAged, KeyNotReplaced
 from mexc_async.rest.credentials import ENDS_DAYS, Credentials, age_advice
-from mexc_async.runtime.events import Hooks, KeyAged, KeyNotReplaced, logger
+from mexc_async.runtime.events import Hooks, logger
 
 AGE_CHECK_S = 24 * 3600.0
 

@@ -72,16 +72,21 @@ class OrderFollower:
     async def _follow(self) -> None:
         """Have the private stream tell of orders and fills; the tracker learns from every private push."""
         while True:
-            inbox = Inbox((ORDERS, FILLS), 1, "latest", lambda _: None, self._api.clock.server_ms)
-            inbox.on_gap = lambda: self._set_followed(False)
-            inbox.on_back = lambda: self._set_followed(True)
+            ended = asyncio.Event()
+            inbox = Inbox(
+                (ORDERS, FILLS),
+                1,
+                "latest",
+                lambda _: None,
+                self._api.clock.server_ms,
+                on_gap=lambda: self._set_followed(False),
+                on_back=lambda: self._set_followed(True),
+                on_end=ended.set,
+            )
             try:
                 await self._hub.join(inbox)
                 self._set_followed(True)
-                ended = asyncio.Event()
-                inbox.on_end = ended.set
-                if not inbox.is_closed:
-                    await ended.wait()
+                await ended.wait()
             except ClientClosed:
                 return
             except MexcError as error:

@@ -32,11 +32,12 @@ from mexc_async.native.loader import compiled
 from mexc_async.rest.call import Call, Options, body_of, call_of, final_error, query_of, window_ms
 from mexc_async.rest.clock import Sample
 from mexc_async.rest.credentials import Credentials
+from mexc_async.rest.events import OddItems, RequestDone
 from mexc_async.rest.retry import RetryPolicy
 from mexc_async.rest.server_clock import ClockSync, ServerClock
 from mexc_async.rest.symbol_rules import RuleBook
 from mexc_async.rest.way import Ahead, Way, signed
-from mexc_async.runtime.events import Hooks, OddItems, RequestDone, logger
+from mexc_async.runtime.events import Hooks, logger
 from mexc_async.runtime.tasks import Tasks
 from mexc_async.schema.answers import Reply, decode, decode_json, decoder, error_of
 from mexc_async.schema.endpoint import Auth, Money, Priority, Request, Route, result_type

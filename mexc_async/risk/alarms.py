@@ -19,7 +19,8 @@ from mexc_async.orders.from_spot import Told, ids_of
 from mexc_async.orders.halt import TradingHalt
 from mexc_async.orders.record import OrderTable
 from mexc_async.rest.server_clock import ServerClock
-from mexc_async.runtime.events import Hooks, UnusualActivity, logger
+from mexc_async.risk.events import UnusualActivity
+from mexc_async.runtime.events import Hooks, logger
 from mexc_async.runtime.tasks import Tasks
 from mexc_async.schema.endpoint import Route
 from mexc_async.spot.models import Order

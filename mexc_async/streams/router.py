@@ -22,11 +22,12 @@ from mexc_async.errors import (
     SubscriptionRefused,
 )
 from mexc_async.rest.pipeline import Api
-from mexc_async.runtime.events import BadFrame, Hooks, StreamState, UnknownFields, logger
+from mexc_async.runtime.events import Hooks, logger
 from mexc_async.runtime.tasks import Tasks
 from mexc_async.spot.channels import PRIVATE
 from mexc_async.spot.push import Push, decode_push, dispatcher
 from mexc_async.spot.push_models import Body, BookTickerBatch, BookTickerPush, MiniTicker, MiniTickers
+from mexc_async.streams.events import BadFrame, StreamState, UnknownFields
 from mexc_async.streams.reconnecting import KeptSocket
 from mexc_async.streams.session import Answer, Timing
 from mexc_async.streams.subscriber import Inbox

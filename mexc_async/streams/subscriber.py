@@ -29,17 +29,22 @@ class Inbox:
         overflow: Overflow,
         callback: Callable[[Any], None] | None,
         server_ms: Callable[[float], int],
+        *,
+        packs: bool = False,
+        on_gap: Callable[[], None] | None = None,
+        on_back: Callable[[], None] | None = None,
+        on_end: Callable[[], None] | None = None,
     ) -> None:
         self.channels = channels
         self.size = size
         self.overflow = overflow
         self.callback = callback
         self.server_ms = server_ms
-        self.packs = False
+        self.packs = packs
         """Whether levels may come as they were sent, by `decode_push(..., packs=True)`."""
-        self.on_gap: Callable[[], None] | None = None
-        self.on_back: Callable[[], None] | None = None
-        self.on_end: Callable[[], None] | None = None
+        self.on_gap = on_gap
+        self.on_back = on_back
+        self.on_end = on_end
         self.queue: deque[Push[Any]] = deque()
         self.newest: dict[str, Push[Any]] = {}
         self.waiters: list[asyncio.Future[None]] = []

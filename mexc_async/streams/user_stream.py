@@ -15,7 +15,7 @@ from urllib.parse import quote
 from mexc_async.errors import ClientClosed, ListenKeyInvalid, MexcError, OrderNotFound
 from mexc_async.rest.call import Options
 from mexc_async.rest.pipeline import Api
-from mexc_async.runtime.events import ListenKeyFailed, StreamState, logger
+from mexc_async.runtime.events import logger
 from mexc_async.schema.endpoint import Request
 from mexc_async.spot.account import AccountQuery, MyTradesQuery
 from mexc_async.spot.channels import ACCOUNT, FILLS, ORDERS
@@ -24,6 +24,7 @@ from mexc_async.spot.push import Push
 from mexc_async.spot.push_models import BalanceChange, FillPush, OrderPush
 from mexc_async.spot.trading import AllOrdersQuery, OpenOrdersQuery, OrderQuery
 from mexc_async.spot.user_stream import CloseListenKey, CreateListenKey, KeepAliveListenKey
+from mexc_async.streams.events import ListenKeyFailed, StreamState
 from mexc_async.streams.rest_backfill import fill_push, order_push
 from mexc_async.streams.router import Hub
 from mexc_async.streams.user_state import Balances, Movement, UserState, between

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from mexc_async.accounts.accounts import Accounts
+from mexc_async.accounts.events import BulkProgress
 from mexc_async.call_log.files import verified
 from mexc_async.client.mexc import Mexc
 from mexc_async.errors import (
@@ -23,7 +24,7 @@ from mexc_async.errors import (
 from mexc_async.limits.limiter import RateLimiter
 from mexc_async.limits.profiles import Limits
 from mexc_async.rest.credentials import Credentials
-from mexc_async.runtime.events import BulkProgress, Event
+from mexc_async.runtime.events import Event
 from mexc_async.sim.accounts.accounts import DEMO_KEY, DEMO_SECRET, AccountSpec
 from mexc_async.sim.rest.server import SimConfig, Simulator, main_account
 from mexc_async.spot.models import Account

@@ -13,8 +13,8 @@ import pytest
 from mexc_async.books.live_book import LiveBook
 from mexc_async.books.sync import SyncState
 from mexc_async.errors import BookNotSynced, ClientClosed, InvalidRequest, SubscriptionRefused
+from mexc_async.rest.events import RequestDone
 from mexc_async.rest.retry import RetryPolicy
-from mexc_async.runtime.events import RequestDone
 from mexc_async.sim.faults.faults import Fault, Kind
 from mexc_async.sim.market.tape import read_tape
 from mexc_async.sim.rest.server import SimConfig, Simulator

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from mexc_async.call_log import log as call_log
 from mexc_async.call_log.client_log import Journal
 from mexc_async.call_log.entries import Lost, Sending, chained, decode_entry, link_of
+from mexc_async.call_log.events import CallLogState
 from mexc_async.call_log.files import archived, head_of, is_archived, read_lines, verified
 from mexc_async.call_log.log import CallLog
 from mexc_async.errors import (
@@ -36,7 +37,7 @@ from mexc_async.errors import (
 from mexc_async.rest.call import Options
 from mexc_async.rest.credentials import Credentials
 from mexc_async.rest.retry import RetryPolicy
-from mexc_async.runtime.events import CallLogState, Hooks
+from mexc_async.runtime.events import Hooks
 from mexc_async.schema.answers import Reply
 from mexc_async.spot.trading import NewOrder
 from tests.support.fake_transport import ACK, CANCEL, KEY, ORDER, PLACE, SECRET, Desk, Sent, desk, refusal, reply

@@ -12,7 +12,7 @@ from mexc_async.cli.demo.summary import BUCKETS_MS, BalanceChange, Counters, Sum
 from mexc_async.errors import MexcError, OrderNotFound, TooManyRequests
 from mexc_async.limits.limiter import RateLimiter
 from mexc_async.limits.profiles import Limits
-from mexc_async.runtime.events import ClockSynced, RequestDone
+from mexc_async.rest.events import ClockSynced, RequestDone
 
 
 def done(method: str, path: str, *, status: int | None = 200, error: MexcError | None = None) -> RequestDone:

@@ -47,8 +47,9 @@ from mexc_async.errors import (
 )
 from mexc_async.limits.profiles import Limits
 from mexc_async.rest.credentials import Credentials
+from mexc_async.rest.events import ClockSynced, RequestDone
 from mexc_async.rest.retry import RetryPolicy
-from mexc_async.runtime.events import ClockSynced, Event, RequestDone
+from mexc_async.runtime.events import Event
 from mexc_async.schema.endpoint import Endpoint
 from mexc_async.sim.accounts.accounts import DEMO_KEY, DEMO_SECRET, AccountSpec
 from mexc_async.sim.rest.background import BackgroundSimulator

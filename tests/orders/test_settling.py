@@ -23,8 +23,8 @@ from mexc_async.errors import (
     PermissionDenied,
     RequestTimeout,
 )
+from mexc_async.orders.events import OrderSettled
 from mexc_async.orders.tracker import OrderSettings
-from mexc_async.runtime.events import OrderSettled
 from mexc_async.schema.answers import Reply
 from mexc_async.spot.enums import OrderStatus
 from mexc_async.spot.trading import NewOrder

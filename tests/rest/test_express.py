@@ -22,8 +22,8 @@ from mexc_async.native.loader import compiled
 from mexc_async.orders.tracker import OrderSettings
 from mexc_async.rest.call import Call, Options
 from mexc_async.rest.credentials import Credentials
+from mexc_async.rest.events import RequestDone
 from mexc_async.rest.retry import RetryPolicy
-from mexc_async.runtime.events import RequestDone
 from mexc_async.schema.endpoint import Request
 from mexc_async.spot.trading import NewOrder
 from tests.support import raw_server as server

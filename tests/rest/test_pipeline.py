@@ -38,8 +38,8 @@ from mexc_async.errors import (
 from mexc_async.limits.profiles import Limits
 from mexc_async.orders.tracker import OrderSettings
 from mexc_async.rest.credentials import Credentials
+from mexc_async.rest.events import ClockSynced, OddItems, RequestDone
 from mexc_async.rest.retry import RetryPolicy
-from mexc_async.runtime.events import ClockSynced, OddItems, RequestDone
 from mexc_async.schema.answers import Reply
 from mexc_async.schema.endpoint import Request
 from mexc_async.spot.account import AccountQuery

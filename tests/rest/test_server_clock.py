@@ -12,8 +12,9 @@ import pytest
 from mexc_async.errors import ConnectionLost
 from mexc_async.rest import server_clock as clock_module
 from mexc_async.rest.clock import Sample
+from mexc_async.rest.events import ClockFailed, ClockSynced
 from mexc_async.rest.server_clock import ClockSync, ServerClock
-from mexc_async.runtime.events import ClockFailed, ClockSynced, Event, Hooks
+from mexc_async.runtime.events import Event, Hooks
 from mexc_async.runtime.tasks import Tasks
 
 

@@ -21,7 +21,7 @@ from mexc_async.limits.profiles import Limits
 from mexc_async.rest.retry import RetryPolicy
 from mexc_async.risk import alarms
 from mexc_async.risk.alarms import Alarms, AlarmSettings
-from mexc_async.runtime.events import UnusualActivity
+from mexc_async.risk.events import UnusualActivity
 from mexc_async.sim.rest.server import SimConfig, Simulator
 from mexc_async.spot.trading import NewOrder
 from tests.call_log.test_log import of_kind

@@ -15,8 +15,8 @@ from mexc_async.errors import ConfigError, GuardRefused, InvalidRequest, MexcErr
 from mexc_async.limits.profiles import Limits
 from mexc_async.orders.handle import TrackedOrder
 from mexc_async.orders.record import OrderState
+from mexc_async.rest.events import RequestDone
 from mexc_async.rest.retry import RetryPolicy
-from mexc_async.runtime.events import RequestDone
 from mexc_async.schema.answers import Reply
 from mexc_async.sim.faults.faults import Fault
 from mexc_async.sim.rest.server import SimConfig, Simulator

@@ -6,7 +6,8 @@ import logging
 
 import pytest
 
-from mexc_async.runtime.events import ClockSynced, Event, Hooks, logger
+from mexc_async.rest.events import ClockSynced
+from mexc_async.runtime.events import Event, Hooks, logger
 
 EVENT = ClockSynced(1.0, 0.5)
 

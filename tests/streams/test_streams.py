@@ -13,7 +13,6 @@ import pytest
 
 from mexc_async.client.mexc import Mexc
 from mexc_async.errors import ClientClosed, ConnectionLost, InvalidRequest, StreamOverflow, SubscriptionRefused
-from mexc_async.runtime.events import BadFrame
 from mexc_async.sim.rest.server import SimConfig, Simulator
 from mexc_async.sim.stream.socket_lifetime import SocketRules
 from mexc_async.spot.push_models import (
@@ -27,6 +26,7 @@ from mexc_async.spot.push_models import (
     TradesPush,
 )
 from mexc_async.streams import reconnecting
+from mexc_async.streams.events import BadFrame
 from mexc_async.streams.streams import Stream
 from tests.support.streams import Script, Told, acknowledgement, client, nothing_left, sim_client, until
 

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from mexc_async.client.mexc import Mexc
 from mexc_async.errors import MissingCredentials
-from mexc_async.runtime.events import ListenKeyFailed, RequestDone
+from mexc_async.rest.events import RequestDone
 from mexc_async.sim.exchange.orders import OrderRequest
 from mexc_async.sim.faults.faults import Fault
 from mexc_async.sim.rest.server import SimConfig, Simulator
@@ -22,6 +22,7 @@ from mexc_async.spot.enums import OrderStatus
 from mexc_async.spot.push import Push
 from mexc_async.spot.push_models import BalanceChange, FillPush, OrderPush
 from mexc_async.streams import user_stream as user_stream_module
+from mexc_async.streams.events import ListenKeyFailed
 from mexc_async.streams.streams import Stream
 from mexc_async.streams.user_stream import UserStream
 from tests.support.streams import QUICK, Told, client, nothing_left, sim_client, until

@@ -18,7 +18,9 @@ from rich.table import Table
 from rich.text import Text
 
 from mexc_async.limits.limiter import LimitReport
-from mexc_async.runtime.events import Event, RequestDone, StreamState
+from mexc_async.rest.events import RequestDone
+from mexc_async.runtime.events import Event
+from mexc_async.streams.events import StreamState
 
 BUCKETS_MS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 """Upper bounds of the histogram's columns; one more column holds slower calls."""

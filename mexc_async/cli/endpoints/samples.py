@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from mexc_async.client.mexc import Mexc
 from mexc_async.errors import ApiError, MexcError
 from mexc_async.rest.credentials import Credentials
-from mexc_async.runtime.events import OddItems
+from mexc_async.rest.events import OddItems
 from mexc_async.schema.endpoint import Endpoint
 from mexc_async.sim.accounts.accounts import DEFAULT_BALANCES, AccountSpec
 from mexc_async.sim.rest.server import SimConfig, Simulator, main_account

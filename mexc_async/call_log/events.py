@@ -1,0 +1,14 @@
+"""Events of the call log."""
+
+from __future__ import annotations
+
+from mexc_async.runtime.events import Event
+
+
+class CallLogState(Event, frozen=True, gc=False):
+    """The call log can not be written any more, or again."""
+
+    is_written: bool
+    reason: str = ""
+    lost: int = 0
+    """Lines that were not written meanwhile, and never will be."""
