@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from asyncio import Future
-from typing import TYPE_CHECKING
 
 import picows
 
 from benchmarks.decode import parse
 from benchmarks.order_subjects import Raw, order_bytes
-from benchmarks.ticks import PRICES, SUBSCRIPTION
-
-if TYPE_CHECKING:
-    from benchmarks.tick_subjects import Orders
+from benchmarks.ticks import PRICES, SUBSCRIPTION, Orders
 
 _CONNECTIONS = 200
 """Connections for orders. After half a second without CPU, all late orders go out at once and need one each.

@@ -7,7 +7,7 @@ callback. Each subject imports its library, so the benchmark measures the instal
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from decimal import Decimal
 from importlib import import_module
 from importlib.util import find_spec
@@ -32,29 +32,12 @@ from benchmarks.order_subjects import (
     TypedMexc,
 )
 from benchmarks.raw import RawTrader
-from benchmarks.ticks import SUBSCRIPTION
+from benchmarks.ticks import SUBSCRIPTION, Orders
 from mexc_async.client.mexc import Mexc
 from mexc_async.rest.credentials import Credentials
-from mexc_async.spot.prepared import Outcome
 from mexc_async.spot.push import Push
 from mexc_async.spot.push_models import BookTickerPush
 from mexc_async.spot.trading import NewOrder
-
-
-class Orders(Protocol):
-    """Receiver of orders, which counts each once it is answered."""
-
-    def fire(self, order: Coroutine[Any, Any, object]) -> None:
-        """Send an order in its own task."""
-        ...
-
-    def sent(self, order: Outcome[Any]) -> None:
-        """Count an order that the trader has sent itself."""
-        ...
-
-    def traded(self) -> None:
-        """Count the answer to an order that was sent another way."""
-        ...
 
 
 class Trader(Protocol):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
+from typing import Any, Protocol
+
 import orjson
 
 from mexc_async.spot import channels
 from mexc_async.spot.enums import Side
+from mexc_async.spot.prepared import Outcome
 from mexc_async.spot.push import Push, encode_push
 from mexc_async.spot.push_models import Body, BookTickerPush, TradePush, TradesPush
 
@@ -32,3 +36,19 @@ def _deals(price: str) -> bytes:
     name = "spot@public.aggre.deals.v3.api.pb@100ms"
     body: Body = TradesPush((TradePush(price, "0.0012", Side.BUY, NOW, "730292425431437318X0"),), name)
     return encode_push(Push(channels.trades("BTCUSDT"), body, "BTCUSDT", send_time=NOW))
+
+
+class Orders(Protocol):
+    """Receiver of orders, which counts each once it is answered."""
+
+    def fire(self, order: Coroutine[Any, Any, object]) -> None:
+        """Send an order in its own task."""
+        ...
+
+    def sent(self, order: Outcome[Any]) -> None:
+        """Count an order that the trader has sent itself."""
+        ...
+
+    def traded(self) -> None:
+        """Count the answer to an order that was sent another way."""
+        ...

@@ -14,7 +14,7 @@ import typer
 from mexc_async.runtime.runner import run
 
 if TYPE_CHECKING:
-    from mexc_async.sim.accounts.accounts import AccountSpec
+    from mexc_async.sim.exchange.accounts import AccountSpec
     from mexc_async.sim.rest.limits import Profile, Windows
     from mexc_async.sim.rest.server import SimConfig
 
@@ -108,7 +108,7 @@ def _fail(error: ValueError) -> NoReturn:
 def _accounts(
     api_key: str | None, api_secret: str | None, balance: list[str], further: Path | None
 ) -> tuple[AccountSpec, ...]:
-    from mexc_async.sim.accounts.accounts import DEMO_KEY, DEMO_SECRET, parse_balance, read_accounts
+    from mexc_async.sim.exchange.accounts import DEMO_KEY, DEMO_SECRET, parse_balance, read_accounts
     from mexc_async.sim.rest.server import main_account
 
     if bool(api_key) != bool(api_secret):

@@ -1,13 +1,8 @@
-"""What the compiled core offers; `_compiled.pyx` builds it."""
+"""The compiled core, which `_compiled.pyx` builds. The types of its arguments are those of its Python twins."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from decimal import Decimal
 from typing import Any
-
-from mexc_async.books.side import BookLevel, Levels, N, Numbers
-from mexc_async.limits.bucket import PureBucket
-from mexc_async.limits.gate import PureDuration, PureGate
-from mexc_async.schema.protobuf import Message
 
 has_sha256: bool
 """Whether libcrypto's SHA-256 was found and does what it should."""
@@ -49,7 +44,7 @@ class Hmac:
 class Reader:
     """A message type's decoder."""
 
-    def __init__(self, message: Message[Any], packs: bool = False) -> None: ...
+    def __init__(self, message: Any, packs: bool = False) -> None: ...
     decode: Callable[[bytes], Any]
 
 class Dispatch:
@@ -73,15 +68,15 @@ class Side:
     """One side of a book."""
 
     def __init__(self, sign: int) -> None: ...
-    def load(self, levels: Levels) -> None: ...
-    def apply(self, levels: Levels) -> None: ...
+    def load(self, levels: Any) -> None: ...
+    def apply(self, levels: Any) -> None: ...
     def best_price(self) -> tuple[int, int] | None: ...
-    def best(self, numbers: Numbers[N]) -> BookLevel[N] | None: ...
-    def read(self, numbers: Numbers[N]) -> Iterator[BookLevel[N]]: ...
+    def best(self, numbers: Any) -> Any: ...
+    def read(self, numbers: Any) -> Iterator[Any]: ...
 
-Bucket = PureBucket
-Duration = PureDuration
-Gate = PureGate
+Bucket: Any
+Duration: Any
+Gate: Any
 
 class Wire:
     """A connection as far as every request needs it."""

@@ -15,80 +15,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from types import NoneType, UnionType
-from typing import Annotated, Any, Generic, NamedTuple, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from msgspec import Struct
 
 from mexc_async.errors import ProtocolError
 from mexc_async.native.loader import compiled
-from mexc_async.schema.fields import OpenEnum
 from mexc_async.schema.protobuf_fast import usual_reader
-from mexc_async.schema.protobuf_read import BYTES, FIXED64, VARINT, read, small_varint, varint
-from mexc_async.schema.protobuf_read import Kind as Kind
+from mexc_async.schema.protobuf_fields import BYTES, FIXED64, VARINT, Field, Fields, Kind, Names, OneOf, Slot
+from mexc_async.schema.protobuf_read import read, small_varint, varint
 
 T = TypeVar("T")
-E = TypeVar("E", bound=OpenEnum)
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
 _SCALARS: dict[object, tuple[Kind, object]] = {str: (Kind.TEXT, ""), int: (Kind.INT64, 0), bool: (Kind.BOOL, False)}
 
 
-class Names(Generic[E]):
-    """The numbers of an enum on the wire. An unknown number becomes its digits, of which `is_known` is False."""
-
-    def __init__(self, enum: type[E], by_number: Mapping[int, E]) -> None:
-        self.enum = enum
-        self.by_number = dict(by_number)
-        self._numbers = {value: number for number, value in by_number.items()}
-
-    def value(self, number: int) -> E:
-        """What a number stands for."""
-        known = self.by_number.get(number)
-        return self.enum(str(number)) if known is None else known
-
-    def number(self, value: E) -> int:
-        """The number of a value. Raises ValueError if it has none."""
-        known = self._numbers.get(value)
-        return int(value) if known is None else known
-
-
-class Field(NamedTuple):
-    """A field's place on the wire, noted beside its type: `Annotated[str, Field(7, "tradeId")]`."""
-
-    number: int
-    name: str
-    """The schema's word."""
-    kind: Kind | Names[Any] | Message[Any] | None = None
-    """Where the type does not tell: INT32, an enum's numbers, or the message."""
-
-
-class OneOf:
-    """The fields of which a message carries one: `Annotated[Body, OneOf(Field(...), Field(...))]`."""
-
-    def __init__(self, *options: Field) -> None:
-        self.options = options
-
-
-class Slot(NamedTuple):
-    """A declared field with what its type tells."""
-
-    position: int
-    """Which field of the Struct, from 0."""
-    attribute: str
-    field: Field
-    kind: Kind
-    default: Any
-    """What an absent one is; None where it can be told from one that is sent."""
-    detail: Any = None
-    """The message, or the enum's numbers."""
-
-    @property
-    def tag(self) -> int:
-        """What precedes the field on the wire."""
-        return self.field.number << 3 | (BYTES if self.kind in (Kind.TEXT, Kind.MANY, Kind.ONE) else VARINT)
-
-
-class Message(Generic[T]):
+class Message(Fields[T]):
     """A message type: a Struct and its fields on the wire. Reads and writes it.
 
     `fields` by attribute stand in for the annotations of a Struct that has none. Fields of the Struct that are not
@@ -96,15 +39,7 @@ class Message(Generic[T]):
     """
 
     def __init__(self, struct: type[T], fields: Mapping[str, Field] | None = None) -> None:
-        self.struct = struct
-        self.slots = tuple(sorted(_slots(struct, fields), key=lambda slot: slot.field.number))
-        self.numbers = frozenset(slot.field.number for slot in self.slots)
-        if len(self.numbers) < len(self.slots):
-            raise TypeError(f"{struct.__name__} declares a field number twice")
-        self.known = {slot.tag: slot for slot in self.slots}
-        self.defaults = [slot.default for slot in sorted({slot.position: slot for slot in self.slots}.values())]
-        plain = [(slot.field.number, slot.kind, slot.default) for slot in self.slots]
-        self.is_pair = plain == [(1, Kind.TEXT, ""), (2, Kind.TEXT, "")]
+        super().__init__(struct, _slots(struct, fields))
         self.usual = usual_reader(self)
         self.decode: Callable[[bytes], tuple[T, int]] = compiled.Reader(self).decode if compiled else self.decode_pure
         """The message, and how many fields in it and below are unknown. Raises ProtocolError."""

@@ -11,12 +11,10 @@ from functools import cache
 from itertools import groupby
 from struct import Struct as Layout
 from struct import error as LayoutError
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
-from mexc_async.schema.protobuf_read import Kind, signed, time_rests, varint
-
-if TYPE_CHECKING:
-    from mexc_async.schema.protobuf import Message, Slot
+from mexc_async.schema.protobuf_fields import Fields, Kind, Slot
+from mexc_async.schema.protobuf_read import signed, time_rests, varint
 
 Levels: TypeAlias = tuple[Any, ...]
 Usual: TypeAlias = Callable[[bytes, str, int, int], Any]
@@ -26,7 +24,7 @@ None, or IndexError or ProtocolError, for one that is unusual, or none.
 """
 
 
-def usual_reader(message: Message[Any]) -> Usual:
+def usual_reader(message: Fields[Any]) -> Usual:
     """What reads such a message."""
     names: dict[str, Any] = {"defaults": message.defaults, "struct": message.struct, "rests": time_rests.get}
     values = ", ".join(f"v{position}" for position in range(len(message.defaults)))

@@ -2,36 +2,15 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from mexc_async.errors import ProtocolError
-
-if TYPE_CHECKING:
-    from mexc_async.schema.protobuf import Message
+from mexc_async.schema.protobuf_fields import BYTES, FIXED32, FIXED64, VARINT, Fields, Kind
 
 T = TypeVar("T")
 
-VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
-"""Wire types."""
 
-
-class Kind(IntEnum):
-    """What a field holds."""
-
-    TEXT = 0
-    INT64 = 1
-    INT32 = 2
-    BOOL = 3
-    NAMED = 4
-    """The number of an enum's value."""
-    MANY = 5
-    """Any number of messages of one type."""
-    ONE = 6
-    """A message, or one of several."""
-
-
-def read(message: Message[T], data: bytes) -> tuple[T, int]:
+def read(message: Fields[T], data: bytes) -> tuple[T, int]:
     """The message, and how many fields in it and below are unknown. Raises ProtocolError."""
     values = message.defaults.copy()
     try:
@@ -41,7 +20,7 @@ def read(message: Message[T], data: bytes) -> tuple[T, int]:
     return _made(message, values), unknown
 
 
-def _read(message: Message[Any], values: list[Any], data: bytes, at: int, end: int) -> int:
+def _read(message: Fields[Any], values: list[Any], data: bytes, at: int, end: int) -> int:
     """Put the fields of `data[at:end]` into `values`; how many are unknown.
 
     Raises ProtocolError, or IndexError where the data end too early.
@@ -88,7 +67,7 @@ def _read(message: Message[Any], values: list[Any], data: bytes, at: int, end: i
     return unknown
 
 
-def _made(message: Message[T], values: list[Any]) -> T:
+def _made(message: Fields[T], values: list[Any]) -> T:
     """The Struct, once all its fields are read: what may be added to or merged until then is made now."""
     for slot in message.slots:
         held = values[slot.position]
@@ -99,7 +78,7 @@ def _made(message: Message[T], values: list[Any]) -> T:
     return message.struct(*values)
 
 
-def _utf8(message: Message[Any], data: bytes, at: int, stop: int) -> str:
+def _utf8(message: Fields[Any], data: bytes, at: int, stop: int) -> str:
     try:
         return str(data[at:stop], "utf-8")
     except UnicodeDecodeError:
@@ -147,7 +126,7 @@ def signed(number: int) -> int:
     return number if number < 1 << 63 else number - (1 << 64)
 
 
-def _skip(message: Message[Any], tag: int, data: bytes, at: int) -> int:
+def _skip(message: Fields[Any], tag: int, data: bytes, at: int) -> int:
     """Where a field that is not known ends. Raises ProtocolError or IndexError."""
     number, wire_type = tag >> 3, tag & 7
     if not 0 < number < 1 << 29:
@@ -164,5 +143,5 @@ def _skip(message: Message[Any], tag: int, data: bytes, at: int) -> int:
     raise _bad(message, f"wire type {wire_type}" + ", a group" * (wire_type in (3, 4)), at)
 
 
-def _bad(message: Message[Any], reason: str, at: int) -> ProtocolError:
+def _bad(message: Fields[Any], reason: str, at: int) -> ProtocolError:
     return ProtocolError(f"{message.struct.__name__}: {reason} at byte {at}")

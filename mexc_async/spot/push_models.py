@@ -15,7 +15,8 @@ from typing import Annotated, TypeAlias
 from msgspec import Struct
 
 from mexc_async.schema.lazy_numbers import Exact, ExactOrNone, amount
-from mexc_async.schema.protobuf import Field, Kind, Message, Names
+from mexc_async.schema.protobuf import Message
+from mexc_async.schema.protobuf_fields import Field, Kind, Names
 from mexc_async.spot.enums import OrderStatus, OrderType, Side
 from mexc_async.spot.models import Level
 

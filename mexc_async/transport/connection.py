@@ -14,17 +14,15 @@ from collections.abc import Callable
 from math import inf
 from operator import attrgetter
 from time import monotonic
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from mexc_async.errors import ConnectionLost, MexcError, ProtocolError, RequestTimeout
 from mexc_async.native.loader import compiled
 from mexc_async.schema.answers import Reply, is_refusal, names_code
 from mexc_async.transport.addresses import Address
 from mexc_async.transport.delivery import is_undelivered
-from mexc_async.transport.http1 import MAX_HEAD_BYTES, ResponseReader
-
-if TYPE_CHECKING:
-    from mexc_async.transport.lane import Lane
+from mexc_async.transport.http1 import MAX_HEAD_BYTES, KnownHeads, ResponseReader
+from mexc_async.transport.pool import PoolConfig
 
 _PATIENCE_S = 0.5
 """An address that lets a request wait for so long is passed over until it has proven itself again."""
@@ -33,6 +31,32 @@ _LOOK_S = 1.0
 _AT_ONCE = struct.pack("ii", 1, 0)
 """To close without lingering, by a reset."""
 nearness_of = attrgetter("nearness")
+
+
+class Owner(Protocol):
+    """What a connection needs of the lane that it belongs to."""
+
+    config: PoolConfig
+    heads: KnownHeads | None
+    connections: set[Connection]
+    distrusted_at: float
+    """When answers were found to be another request's; no refusal of what was sent before is believed."""
+
+    def doubt(self, connection: Connection) -> None:
+        """Have a connection proven, or replaced, after a refusal on it."""
+        ...
+
+    def forget(self, connection: Connection) -> None:
+        """Give no further request to a connection."""
+        ...
+
+    def gone(self, connection: Connection) -> None:
+        """Drop a connection that is closed."""
+        ...
+
+    def slow(self, connection: Connection, waited_s: float) -> None:
+        """Pass over the address of a connection that lets a request wait."""
+        ...
 
 
 class PureWire:
@@ -116,7 +140,7 @@ else:
 class Connection(Wire, asyncio.Protocol):
     """One connection, with everything that can happen to it."""
 
-    def __init__(self, lane: Lane, idle: list[Connection], address: Address) -> None:
+    def __init__(self, lane: Owner, idle: list[Connection], address: Address) -> None:
         config = lane.config
         self.address = address
         self.is_held = False

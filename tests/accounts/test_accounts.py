@@ -25,7 +25,7 @@ from mexc_async.limits.limiter import RateLimiter
 from mexc_async.limits.profiles import Limits
 from mexc_async.rest.credentials import Credentials
 from mexc_async.runtime.events import Event
-from mexc_async.sim.accounts.accounts import DEMO_KEY, DEMO_SECRET, AccountSpec
+from mexc_async.sim.exchange.accounts import DEMO_KEY, DEMO_SECRET, AccountSpec
 from mexc_async.sim.rest.server import SimConfig, Simulator, main_account
 from mexc_async.spot.models import Account
 from mexc_async.spot.trading import CancelOpenOrders

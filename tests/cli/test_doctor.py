@@ -18,7 +18,7 @@ from mexc_async import errors
 from mexc_async.cli.doctor.checks import Finding, _ip_list, _permissions
 from mexc_async.keys.key_file import KeyFile
 from mexc_async.keys.key_ring import StoredKey
-from mexc_async.sim.accounts.accounts import AccountSpec
+from mexc_async.sim.exchange.accounts import AccountSpec
 from mexc_async.sim.rest.background import BackgroundSimulator
 from mexc_async.sim.rest.server import SimConfig, main_account
 from mexc_async.spot.account import ApiKeyInfo

@@ -17,7 +17,7 @@ import pytest
 
 from mexc_async.keys.key_file import KeyFile
 from mexc_async.keys.key_ring import StoredKey
-from mexc_async.sim.accounts.keys import ALL_PERMISSIONS, ApiKey
+from mexc_async.sim.exchange.keys import ALL_PERMISSIONS, ApiKey
 from mexc_async.sim.rest.background import BackgroundSimulator
 from tests.support.command import Ended, invoke
 from tests.support.keys_world import CONFIG, OTHER, SUB, sub_account_key

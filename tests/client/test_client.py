@@ -51,7 +51,7 @@ from mexc_async.rest.events import ClockSynced, RequestDone
 from mexc_async.rest.retry import RetryPolicy
 from mexc_async.runtime.events import Event
 from mexc_async.schema.endpoint import Endpoint
-from mexc_async.sim.accounts.accounts import DEMO_KEY, DEMO_SECRET, AccountSpec
+from mexc_async.sim.exchange.accounts import DEMO_KEY, DEMO_SECRET, AccountSpec
 from mexc_async.sim.rest.background import BackgroundSimulator
 from mexc_async.sim.rest.routes import ENDPOINTS
 from mexc_async.sim.rest.server import SimConfig, Simulator

@@ -22,7 +22,7 @@ from mexc_async.cli.app import app
 from mexc_async.cli.endpoints.flags import build, parse
 from mexc_async.client.catalogue import endpoints
 from mexc_async.client.mexc import Mexc
-from mexc_async.sim.accounts.accounts import read_accounts
+from mexc_async.sim.exchange.accounts import read_accounts
 from mexc_async.sim.market.tape import read_tape
 from mexc_async.sim.rest.background import BackgroundSimulator
 from mexc_async.sim.rest.server import SimConfig

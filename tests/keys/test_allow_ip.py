@@ -11,7 +11,7 @@ from mexc_async.client.mexc import Mexc
 from mexc_async.errors import ConfigError, InvalidKey, IpNotAllowed, MexcError, OutcomeUnknown, PermissionDenied
 from mexc_async.keys import allow_ip
 from mexc_async.keys.allow_ip import address_in, is_public, on_list
-from mexc_async.sim.accounts.keys import ApiKey
+from mexc_async.sim.exchange.keys import ApiKey
 from mexc_async.sim.faults.faults import Fault
 from mexc_async.sim.rest.server import Simulator
 from tests.support.keys_world import CONFIG, HERE, client, credentials, second_key

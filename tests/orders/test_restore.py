@@ -31,7 +31,7 @@ from mexc_async.orders.from_spot import Told
 from mexc_async.orders.record import OrderRecord, OrderState, OrderTable
 from mexc_async.orders.tracker import OrderSettings
 from mexc_async.rest.credentials import Credentials
-from mexc_async.sim.accounts.accounts import DEMO_KEY, AccountSpec
+from mexc_async.sim.exchange.accounts import DEMO_KEY, AccountSpec
 from mexc_async.sim.faults.faults import Fault
 from mexc_async.sim.rest.server import SimConfig, Simulator, main_account
 from mexc_async.spot.enums import OrderStatus, OrderType, Side

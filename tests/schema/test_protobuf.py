@@ -14,7 +14,8 @@ from msgspec import Struct
 from mexc_async.errors import ProtocolError
 from mexc_async.schema import protobuf_fast, protobuf_read
 from mexc_async.schema.fields import OpenEnum
-from mexc_async.schema.protobuf import Field, Kind, Message, Names, OneOf, delimited, message_of, unknown_bytes
+from mexc_async.schema.protobuf import Message, delimited, message_of, unknown_bytes
+from mexc_async.schema.protobuf_fields import Field, Kind, Names, OneOf
 
 
 class Colour(OpenEnum):

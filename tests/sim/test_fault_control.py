@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mexc_async.sim.accounts.accounts import DEMO_KEY, DEMO_SECRET, AccountSpec
+from mexc_async.sim.exchange.accounts import DEMO_KEY, DEMO_SECRET, AccountSpec
 from mexc_async.sim.faults.faults import BadFault, Fault, Faults, parse_fault
 from mexc_async.sim.faults.request_faults import REQUEST_KINDS, UNHARMED, Fate, fate_of
 from mexc_async.sim.rest.endpoint import Endpoint

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mexc_async.sim.accounts.accounts import AccountSpec, BadAccounts, WithdrawAddress, check_accounts
-from mexc_async.sim.accounts.keys import MAX_KEYS, PERMANENT, KeyRing, read_ips, read_permissions
+from mexc_async.sim.exchange.accounts import AccountSpec, BadAccounts, WithdrawAddress, check_accounts
+from mexc_async.sim.exchange.keys import MAX_KEYS, PERMANENT, KeyRing, read_ips, read_permissions
 from mexc_async.sim.exchange.refusals import Refusal
 from mexc_async.sim.rest.background import BackgroundSimulator
 from mexc_async.sim.rest.server import SimConfig, Simulator, main_account

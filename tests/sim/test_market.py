@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from mexc_async.sim.accounts.accounts import AccountSpec
+from mexc_async.sim.exchange.accounts import AccountSpec
 from mexc_async.sim.exchange.events import BookEvent, Event, OrderEvent, TradeEvent
 from mexc_async.sim.exchange.exchange import Exchange
 from mexc_async.sim.exchange.history import DAY, INTERVALS, MINUTE, History, Trade, bar_close, bar_open

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mexc_async.sim.accounts.accounts import Account, AccountSpec
+from mexc_async.sim.exchange.accounts import Account, AccountSpec
 from mexc_async.sim.exchange.balances import InsufficientBalance, Ledger
 from mexc_async.sim.exchange.exchange import Exchange
 from mexc_async.sim.exchange.matching import Side

@@ -8,7 +8,7 @@ from decimal import Decimal
 import orjson
 import pytest
 
-from mexc_async.sim.accounts.accounts import AccountSpec
+from mexc_async.sim.exchange.accounts import AccountSpec
 from mexc_async.sim.faults.faults import Fault
 from mexc_async.sim.rest.server import main_account
 from mexc_async.spot.enums import OrderStatus

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from mexc_async.sim.accounts.accounts import AccountSpec
+from mexc_async.sim.exchange.accounts import AccountSpec
 from mexc_async.sim.rest.background import BackgroundSimulator
 from mexc_async.sim.rest.server import SimConfig, main_account
 from tests.support.naive_client import NaiveClient

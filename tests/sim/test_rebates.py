@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mexc_async.sim.accounts.accounts import AccountSpec
+from mexc_async.sim.exchange.accounts import AccountSpec
 from mexc_async.sim.exchange.settlement import FEES
 from mexc_async.sim.rest.background import BackgroundSimulator
 from mexc_async.sim.rest.server import SimConfig, main_account

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from mexc_async.sim.accounts.accounts import BadAccounts, parse_balance, read_accounts
+from mexc_async.sim.exchange.accounts import BadAccounts, parse_balance, read_accounts
 from mexc_async.sim.rest.background import BackgroundSimulator
 from mexc_async.sim.rest.server import SimConfig, Simulator, StartFailed, main_account
 from tests.support.faulty import until

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mexc_async.sim.accounts.accounts import Account, AccountSpec
+from mexc_async.sim.exchange.accounts import Account, AccountSpec
 from mexc_async.sim.exchange.exchange import Exchange
 from mexc_async.sim.exchange.matching import Side
 from mexc_async.sim.exchange.orders import Order, OrderRequest

@@ -7,7 +7,7 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mexc_async.sim.accounts.accounts import Account, AccountSpec, WithdrawAddress
+from mexc_async.sim.exchange.accounts import Account, AccountSpec, WithdrawAddress
 from mexc_async.sim.exchange.exchange import Exchange
 from mexc_async.sim.exchange.orders import OrderRequest
 from mexc_async.sim.exchange.refusals import Refusal

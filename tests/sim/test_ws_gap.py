@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mexc_async.sim.accounts.accounts import Account
+from mexc_async.sim.exchange.accounts import Account
 from mexc_async.sim.exchange.exchange import Exchange
 from mexc_async.sim.exchange.orders import OrderRequest
 from mexc_async.sim.market.arbitrage import Gap, GapRequest

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from mexc_async.sim.accounts.accounts import AccountSpec
+from mexc_async.sim.exchange.accounts import AccountSpec
 from mexc_async.sim.exchange.refusals import Refusal
 from mexc_async.sim.rest.server import main_account
 from mexc_async.sim.stream.listen_keys import ListenKeys

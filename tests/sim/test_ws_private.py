@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from mexc_async.sim.accounts.accounts import AccountSpec
+from mexc_async.sim.exchange.accounts import AccountSpec
 from mexc_async.sim.exchange.orders import OrderRequest
 from mexc_async.sim.rest.server import main_account
 from mexc_async.spot.enums import OrderStatus, OrderType, Side

@@ -9,8 +9,8 @@ from mexc_async.client.mexc import Mexc
 from mexc_async.keys.key_file import KeyFile
 from mexc_async.keys.key_ring import StoredKey
 from mexc_async.rest.credentials import Credentials
-from mexc_async.sim.accounts.accounts import DEMO_KEY, DEMO_SECRET, AccountSpec
-from mexc_async.sim.accounts.keys import ALL_PERMISSIONS, ApiKey
+from mexc_async.sim.exchange.accounts import DEMO_KEY, DEMO_SECRET, AccountSpec
+from mexc_async.sim.exchange.keys import ALL_PERMISSIONS, ApiKey
 from mexc_async.sim.rest.server import SimConfig, Simulator, main_account
 
 PASSWORD = "correct horse"

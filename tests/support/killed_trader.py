@@ -19,7 +19,7 @@ from mexc_async.errors import MexcError
 from mexc_async.orders.tracker import OrderSettings
 from mexc_async.rest.credentials import Credentials
 from mexc_async.rest.retry import RetryPolicy
-from mexc_async.sim.accounts.accounts import DEMO_KEY, DEMO_SECRET
+from mexc_async.sim.exchange.accounts import DEMO_KEY, DEMO_SECRET
 from mexc_async.spot.trading import NewOrder
 from mexc_async.transport.pool import Timeouts
 

@@ -17,7 +17,7 @@ from aiohttp import WSMsgType, web
 from mexc_async.client.mexc import Mexc
 from mexc_async.rest.credentials import Credentials
 from mexc_async.runtime.events import Event
-from mexc_async.sim.accounts.accounts import DEMO_KEY, DEMO_SECRET
+from mexc_async.sim.exchange.accounts import DEMO_KEY, DEMO_SECRET
 from mexc_async.sim.rest.server import Simulator
 from mexc_async.spot.push import Push, encode_push
 from mexc_async.spot.push_models import DepthSnapshot

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from mexc_async.sim.accounts.accounts import DEFAULT_BALANCES, AccountSpec
+from mexc_async.sim.exchange.accounts import DEFAULT_BALANCES, AccountSpec
 from mexc_async.sim.rest.background import BackgroundSimulator
 from mexc_async.sim.rest.server import SimConfig, Simulator, main_account
 from mexc_async.sim.wallet.wallet import WalletRules

@@ -13,7 +13,7 @@ from mexc_async.errors import ApiError, MexcError
 from mexc_async.rest.credentials import Credentials
 from mexc_async.rest.events import OddItems
 from mexc_async.schema.endpoint import Endpoint
-from mexc_async.sim.accounts.accounts import DEFAULT_BALANCES, AccountSpec
+from mexc_async.sim.exchange.accounts import DEFAULT_BALANCES, AccountSpec
 from mexc_async.sim.rest.server import SimConfig, Simulator, main_account
 from mexc_async.spot.trading import NewOrder
 

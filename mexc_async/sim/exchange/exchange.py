@@ -10,10 +10,8 @@ from decimal import ROUND_DOWN, Decimal
 
 import msgspec
 
-from mexc_async.sim.accounts.accounts import DEFAULT_BALANCES, Account, AccountSpec, key_of
-from mexc_async.sim.accounts.keys import KeyRing
-from mexc_async.sim.accounts.stp_groups import StpGroups
 from mexc_async.sim.exchange import assumptions, order_checks
+from mexc_async.sim.exchange.accounts import DEFAULT_BALANCES, Account, AccountSpec, key_of
 from mexc_async.sim.exchange.balances import InsufficientBalance, Ledger
 from mexc_async.sim.exchange.events import (
     BookEvent,
@@ -25,11 +23,13 @@ from mexc_async.sim.exchange.events import (
     order_event,
 )
 from mexc_async.sim.exchange.history import Trade
+from mexc_async.sim.exchange.keys import KeyRing
 from mexc_async.sim.exchange.market_state import Market
 from mexc_async.sim.exchange.matching import Entry, Fill, Plan, Prevention, Side, opposite
 from mexc_async.sim.exchange.orders import FILLED, AccountTrade, Order, OrderRequest
 from mexc_async.sim.exchange.refusals import Refusal, invalid_symbol
 from mexc_async.sim.exchange.settlement import FEES, HOUSE, Settlement
+from mexc_async.sim.exchange.stp_groups import StpGroups
 from mexc_async.sim.exchange.symbols import SymbolRules
 
 ZERO = Decimal(0)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-from mexc_async.sim.accounts.accounts import Account
 from mexc_async.sim.exchange import assumptions
+from mexc_async.sim.exchange.accounts import Account
 from mexc_async.sim.exchange.orders import OrderRequest
 from mexc_async.sim.exchange.refusals import (
     Refusal,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import ROUND_UP, Decimal
 
-from mexc_async.sim.accounts.accounts import Account
+from mexc_async.sim.exchange.accounts import Account
 from mexc_async.sim.exchange.assumptions import MX_DISCOUNT
 from mexc_async.sim.exchange.balances import Ledger
 from mexc_async.sim.exchange.market_state import Market

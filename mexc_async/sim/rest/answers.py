@@ -9,12 +9,12 @@ from typing import TypeAlias
 
 import orjson
 
-from mexc_async.sim.accounts.keys import ApiKey
-from mexc_async.sim.accounts.stp_groups import StpGroup
 from mexc_async.sim.exchange.balances import Ledger
 from mexc_async.sim.exchange.history import Bar, Trade, bar_close
+from mexc_async.sim.exchange.keys import ApiKey
 from mexc_async.sim.exchange.market_state import Market
 from mexc_async.sim.exchange.orders import AccountTrade, Order
+from mexc_async.sim.exchange.stp_groups import StpGroup
 from mexc_async.sim.rest.paging import Page
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | orjson.Fragment | None"

@@ -8,9 +8,9 @@ from __future__ import annotations
 import hmac
 from hashlib import sha256
 
-from mexc_async.sim.accounts.accounts import Account
-from mexc_async.sim.accounts.keys import ApiKey
 from mexc_async.sim.exchange import assumptions
+from mexc_async.sim.exchange.accounts import Account
+from mexc_async.sim.exchange.keys import ApiKey
 from mexc_async.sim.exchange.refusals import Refusal, illegal, missing
 from mexc_async.sim.rest.parameters import Received
 

@@ -8,9 +8,9 @@ from typing import TypeAlias
 import msgspec
 
 from mexc_async.schema.endpoint import declared
-from mexc_async.sim.accounts.accounts import Account
-from mexc_async.sim.accounts.keys import ApiKey
+from mexc_async.sim.exchange.accounts import Account
 from mexc_async.sim.exchange.exchange import Exchange
+from mexc_async.sim.exchange.keys import ApiKey
 from mexc_async.sim.exchange.orders import Order
 from mexc_async.sim.exchange.refusals import missing
 from mexc_async.sim.faults.request_faults import UNHARMED, Fate

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import msgspec
 from aiohttp import web
 
-from mexc_async.sim.accounts.accounts import DEMO_KEY, DEMO_SECRET, AccountSpec, check_accounts
+from mexc_async.sim.exchange.accounts import DEMO_KEY, DEMO_SECRET, AccountSpec, check_accounts
 from mexc_async.sim.exchange.exchange import Exchange
 from mexc_async.sim.exchange.refusals import Refusal
 from mexc_async.sim.exchange.symbols import SEEDED

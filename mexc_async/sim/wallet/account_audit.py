@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import msgspec
 
-from mexc_async.sim.accounts.accounts import Account
+from mexc_async.sim.exchange.accounts import Account
 from mexc_async.sim.exchange.balances import Ledger
 from mexc_async.sim.exchange.orders import AccountTrade, Order
 from mexc_async.sim.wallet.deposits import SUCCESS, Deposit

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
-from mexc_async.sim.accounts.accounts import Account, WithdrawAddress
+from mexc_async.sim.exchange.accounts import Account, WithdrawAddress
 from mexc_async.sim.exchange.exchange import Exchange
 from mexc_async.sim.wallet.wallet import Wallet
 from mexc_async.sim.wallet.withdrawals import Status

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from decimal import Decimal
 
-from mexc_async.sim.accounts.accounts import Account
+from mexc_async.sim.exchange.accounts import Account
 from mexc_async.sim.exchange.exchange import Exchange
 from mexc_async.sim.exchange.ids import Ids
 from mexc_async.sim.exchange.refusals import Refusal

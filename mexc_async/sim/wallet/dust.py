@@ -6,8 +6,8 @@ from collections import deque
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
 from typing import NamedTuple
 
-from mexc_async.sim.accounts.accounts import Account
 from mexc_async.sim.exchange import assumptions
+from mexc_async.sim.exchange.accounts import Account
 from mexc_async.sim.exchange.exchange import Exchange
 from mexc_async.sim.exchange.ids import Ids
 from mexc_async.sim.exchange.market_state import worth_in_usdt

@@ -12,8 +12,8 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from mexc_async.sim.accounts.accounts import Account
 from mexc_async.sim.exchange import assumptions
+from mexc_async.sim.exchange.accounts import Account
 from mexc_async.sim.exchange.exchange import Exchange
 from mexc_async.sim.exchange.market_state import worth_in_usdt
 from mexc_async.sim.exchange.orders import AccountTrade

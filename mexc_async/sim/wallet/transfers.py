@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from mexc_async.sim.accounts.accounts import Account
+from mexc_async.sim.exchange.accounts import Account
 from mexc_async.sim.exchange.balances import InsufficientBalance
 from mexc_async.sim.exchange.exchange import Exchange
 from mexc_async.sim.exchange.ids import Ids

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from mexc_async.sim.accounts.accounts import Account, BadAccounts, WithdrawAddress
-from mexc_async.sim.accounts.subaccounts import SubAccounts
+from mexc_async.sim.exchange.accounts import Account, BadAccounts, WithdrawAddress
 from mexc_async.sim.exchange.exchange import Exchange
 from mexc_async.sim.exchange.ids import Ids
 from mexc_async.sim.exchange.refusals import Refusal
@@ -16,6 +15,7 @@ from mexc_async.sim.wallet.currencies import Currencies
 from mexc_async.sim.wallet.deposits import Deposits
 from mexc_async.sim.wallet.dust import Dust
 from mexc_async.sim.wallet.rebates import Rebates
+from mexc_async.sim.wallet.subaccounts import SubAccounts
 from mexc_async.sim.wallet.transfers import Transfers
 from mexc_async.sim.wallet.withdrawals import Withdrawals, usual_addresses
 

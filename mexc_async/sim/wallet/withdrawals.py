@@ -8,8 +8,8 @@ from enum import IntEnum
 
 import msgspec
 
-from mexc_async.sim.accounts.accounts import Account, WithdrawAddress
 from mexc_async.sim.exchange import assumptions
+from mexc_async.sim.exchange.accounts import Account, WithdrawAddress
 from mexc_async.sim.exchange.balances import InsufficientBalance
 from mexc_async.sim.exchange.exchange import Exchange
 from mexc_async.sim.exchange.ids import Ids

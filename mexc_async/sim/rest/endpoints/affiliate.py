@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mexc_async.sim.accounts.accounts import Account
+from mexc_async.sim.exchange.accounts import Account
 from mexc_async.sim.exchange.assumptions import NOT_AN_AFFILIATE
 from mexc_async.sim.exchange.history import DAY
 from mexc_async.sim.exchange.refusals import Refusal

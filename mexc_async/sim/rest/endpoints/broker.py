@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 
-from mexc_async.sim.accounts.keys import ALL_PERMISSIONS, read_ips, read_note, read_permissions
 from mexc_async.sim.exchange.assumptions import NOT_A_BROKER
+from mexc_async.sim.exchange.keys import ALL_PERMISSIONS, read_ips, read_note, read_permissions
 from mexc_async.sim.exchange.refusals import Refusal
 from mexc_async.sim.rest import answers
 from mexc_async.sim.rest.answers import Json

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from mexc_async.sim.accounts.accounts import Account
+from mexc_async.sim.exchange.accounts import Account
 from mexc_async.sim.exchange.history import DAY
 from mexc_async.sim.rest import answers
 from mexc_async.sim.rest.answers import Json

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from mexc_async.sim.accounts.accounts import Account
-from mexc_async.sim.accounts.keys import SUB_ACCOUNT_PERMISSIONS, ApiKey, read_ips, read_note, read_permissions
-from mexc_async.sim.accounts.subaccounts import check_main
+from mexc_async.sim.exchange.accounts import Account
 from mexc_async.sim.exchange.assumptions import AMOUNT_DECIMALS, NO_SUB_BALANCES
+from mexc_async.sim.exchange.keys import SUB_ACCOUNT_PERMISSIONS, ApiKey, read_ips, read_note, read_permissions
 from mexc_async.sim.exchange.refusals import Refusal
 from mexc_async.sim.rest import answers
 from mexc_async.sim.rest.answers import Json
 from mexc_async.sim.rest.endpoint import Call, Endpoint
 from mexc_async.sim.rest.paging import read_page, read_span, whole_seconds
+from mexc_async.sim.wallet.subaccounts import check_main
 from mexc_async.sim.wallet.transfers import ACCOUNT_TYPES, Side, Transfer
 
 _HISTORY_DAYS = 7

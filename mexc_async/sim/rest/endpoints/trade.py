@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import orjson
 
-from mexc_async.sim.accounts.subaccounts import check_main
 from mexc_async.sim.exchange import assumptions
 from mexc_async.sim.exchange.history import DAY
 from mexc_async.sim.exchange.matching import Side
@@ -14,6 +13,7 @@ from mexc_async.sim.rest import answers
 from mexc_async.sim.rest.answers import Json
 from mexc_async.sim.rest.endpoint import Call, Endpoint
 from mexc_async.sim.rest.parameters import Parameters
+from mexc_async.sim.wallet.subaccounts import check_main
 
 MAX_BATCH = 20
 MAX_SYMBOLS = 5

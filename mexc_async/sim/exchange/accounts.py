@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from mexc_async.sim.accounts.keys import ALL_PERMISSIONS, ApiKey
+from mexc_async.sim.exchange.keys import ALL_PERMISSIONS, ApiKey
 from mexc_async.sim.exchange.orders import AccountTrade, Order
 
 DEMO_KEY = "mx0simDEMOkey00001"

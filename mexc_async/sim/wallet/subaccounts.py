@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from mexc_async.sim.accounts.accounts import Account
 from mexc_async.sim.exchange import assumptions
+from mexc_async.sim.exchange.accounts import Account
 from mexc_async.sim.exchange.exchange import Exchange
 from mexc_async.sim.exchange.refusals import Refusal
 

@@ -1,1 +1,0 @@
-"""Accounts of the simulated exchange, their keys and sub-accounts."""
