@@ -26,7 +26,7 @@ from mexc_async.orders.record import OrderState
 from mexc_async.orders.tracker import OrderSettings
 from mexc_async.rest.credentials import Credentials
 from mexc_async.rest.retry import RetryPolicy
-from mexc_async.sim.accounts.accounts import DEMO_KEY, DEMO_SECRET
+from mexc_async.sim.exchange.accounts import DEMO_KEY, DEMO_SECRET
 from mexc_async.sim.rest.server import SimConfig, Simulator, main_account
 from mexc_async.sim.wallet.account_audit import Statement
 from mexc_async.spot.trading import NewOrder

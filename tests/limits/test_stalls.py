@@ -20,7 +20,7 @@ from mexc_async.orders.tracker import OrderSettings
 from mexc_async.rest.call import Options
 from mexc_async.rest.credentials import Credentials
 from mexc_async.rest.events import RequestDone
-from mexc_async.sim.accounts.accounts import DEMO_KEY, DEMO_SECRET
+from mexc_async.sim.exchange.accounts import DEMO_KEY, DEMO_SECRET
 from mexc_async.sim.rest.server import SimConfig, Simulator
 from mexc_async.spot.trading import CancelOrder, NewOrder
 from tests.support import raw_server as server

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from mexc_async.sim.exchange import assumptions
 from mexc_async.sim.exchange.accounts import Account
+from mexc_async.sim.exchange.decimals import check_decimals
 from mexc_async.sim.exchange.orders import OrderRequest
 from mexc_async.sim.exchange.refusals import (
     Refusal,
@@ -17,7 +18,6 @@ from mexc_async.sim.exchange.refusals import (
     missing,
 )
 from mexc_async.sim.exchange.symbols import OFFLINE, PAUSED, SymbolRules
-from mexc_async.sim.rest.parameters import check_decimals
 
 _CLIENT_ID = re.compile(r"[A-Za-z0-9_.:\-]+")
 

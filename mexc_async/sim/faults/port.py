@@ -136,3 +136,9 @@ async def _take(address: tuple[str, int]) -> socket.socket:
             if error.errno != errno.EADDRINUSE:
                 raise
             await asyncio.sleep(_RETRY_S)  # the event loop has not released it yet
+
+
+def drop(request: web.BaseRequest) -> web.Response:
+    """Reset the connection. The returned response satisfies the server; nobody receives it."""
+    reset(request.transport)
+    return web.Response(status=503)

@@ -10,6 +10,7 @@ from typing import TypeAlias
 import orjson
 
 from mexc_async.sim.exchange.balances import Ledger
+from mexc_async.sim.exchange.decimals import short, text
 from mexc_async.sim.exchange.history import Bar, Trade, bar_close
 from mexc_async.sim.exchange.keys import ApiKey
 from mexc_async.sim.exchange.market_state import Market
@@ -18,16 +19,6 @@ from mexc_async.sim.exchange.stp_groups import StpGroup
 from mexc_async.sim.rest.paging import Page
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | orjson.Fragment | None"
-
-
-def text(number: Decimal) -> str:
-    """Format a decimal as MEXC does, without an exponent."""
-    return format(number, "f")
-
-
-def short(number: Decimal) -> str:
-    """Format a decimal without trailing zeros, as MEXC formats balances."""
-    return format(number.normalize(), "f")
 
 
 def success(data: Json, now_ms: int, *, code: int = 0) -> Json:

@@ -13,7 +13,7 @@ from typing import TypeAlias
 from aiohttp import web
 
 from mexc_async.sim.faults.faults import Fault
-from mexc_async.sim.faults.port import reset
+from mexc_async.sim.faults.port import drop
 from mexc_async.sim.faults.request_faults import Fate
 from mexc_async.sim.rest import responses
 
@@ -93,12 +93,6 @@ class Gate:
             return True
         finally:
             del self._waiting[waiter]
-
-
-def drop(request: web.BaseRequest) -> web.Response:
-    """Reset the connection. The returned response satisfies the server; nobody receives it."""
-    reset(request.transport)
-    return web.Response(status=503)
 
 
 def _is_gone(request: web.BaseRequest) -> bool:

@@ -10,7 +10,8 @@ from urllib.parse import unquote_plus
 
 import orjson
 
-from mexc_async.sim.exchange.refusals import Refusal, illegal, invalid_symbol, missing, too_many_decimals
+from mexc_async.sim.exchange.decimals import check_decimals
+from mexc_async.sim.exchange.refusals import Refusal, illegal, invalid_symbol, missing
 
 W = TypeVar("W", bound=str)
 
@@ -103,13 +104,6 @@ class Parameters:
     def flag(self, name: str) -> bool:
         """Return `true` or `false` as a bool. Raises Refusal 700004 or 700008."""
         return self.word(name, ("true", "false")) == "true"
-
-
-def check_decimals(name: str, number: Decimal, decimals: int) -> None:
-    """Raise Refusal 10096 if `number` has more decimals than `decimals`. Trailing zeros do not count."""
-    exponent = number.normalize().as_tuple().exponent
-    if isinstance(exponent, int) and -exponent > decimals:
-        raise too_many_decimals(name, decimals)
 
 
 def check_symbol(text: str) -> str:

@@ -24,7 +24,7 @@ from mexc_async.sim.exchange.exchange import Exchange
 from mexc_async.sim.exchange.refusals import Refusal
 from mexc_async.sim.exchange.symbols import SEEDED
 from mexc_async.sim.faults.faults import Fault, FaultCount, Faults
-from mexc_async.sim.faults.port import Listener
+from mexc_async.sim.faults.port import Listener, drop
 from mexc_async.sim.faults.request_faults import CANCELS, Fate, check_target, fate_of
 from mexc_async.sim.market.arbitrage import Gap, GapRequest, open_gap
 from mexc_async.sim.market.liquidity import Liquidity
@@ -32,7 +32,7 @@ from mexc_async.sim.market.tape import TapePlayer, read_tape
 from mexc_async.sim.rest import auth
 from mexc_async.sim.rest.endpoint import Call, Endpoint
 from mexc_async.sim.rest.endpoints import control, trade
-from mexc_async.sim.rest.held_requests import NAMELESS, Gate, Names, drop
+from mexc_async.sim.rest.held_requests import NAMELESS, Gate, Names
 from mexc_async.sim.rest.limits import PROFILES, WINDOWS, Limits, Profile, Windows
 from mexc_async.sim.rest.parameters import Received, receive
 from mexc_async.sim.rest.responses import refused, reply

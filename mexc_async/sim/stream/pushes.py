@@ -11,11 +11,11 @@ from functools import cache
 from hashlib import md5
 from typing import TypeAlias
 
+from mexc_async.sim.exchange.decimals import short, text
 from mexc_async.sim.exchange.events import BalanceEvent, BookEvent, DealEvent, OrderEvent
 from mexc_async.sim.exchange.history import DAY, MINUTE, Trade, bar_close
 from mexc_async.sim.exchange.market_state import Market
 from mexc_async.sim.exchange.orders import FILLED
-from mexc_async.sim.rest.answers import short, text
 from mexc_async.sim.stream.topics import Topic
 from mexc_async.spot.enums import OrderStatus, OrderType, Side
 from mexc_async.spot.models import Level

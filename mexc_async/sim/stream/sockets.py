@@ -13,7 +13,7 @@ from mexc_async.sim.exchange.events import BalanceEvent, BookEvent, DealEvent, E
 from mexc_async.sim.exchange.exchange import Exchange
 from mexc_async.sim.exchange.symbols import OFFLINE
 from mexc_async.sim.faults.faults import Fault, Faults, matcher
-from mexc_async.sim.rest.held_requests import drop
+from mexc_async.sim.faults.port import drop
 from mexc_async.sim.stream import pushes
 from mexc_async.sim.stream.connection import Connection
 from mexc_async.sim.stream.feeds import Feeds

@@ -11,11 +11,11 @@ import msgspec
 from mexc_async.sim.exchange import assumptions
 from mexc_async.sim.exchange.accounts import Account, WithdrawAddress
 from mexc_async.sim.exchange.balances import InsufficientBalance
+from mexc_async.sim.exchange.decimals import check_decimals
 from mexc_async.sim.exchange.exchange import Exchange
 from mexc_async.sim.exchange.ids import Ids
 from mexc_async.sim.exchange.refusals import Refusal, missing
 from mexc_async.sim.exchange.settlement import CHAIN, FEES
-from mexc_async.sim.rest.parameters import check_decimals
 from mexc_async.sim.wallet.addresses import make_address
 from mexc_async.sim.wallet.currencies import Currencies, Currency, Network
 from mexc_async.sim.wallet.deposits import Deposits

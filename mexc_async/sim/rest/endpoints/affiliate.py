@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from mexc_async.sim.exchange.accounts import Account
 from mexc_async.sim.exchange.assumptions import NOT_AN_AFFILIATE
+from mexc_async.sim.exchange.decimals import short
 from mexc_async.sim.exchange.history import DAY
 from mexc_async.sim.exchange.refusals import Refusal
-from mexc_async.sim.rest import answers
 from mexc_async.sim.rest.answers import Json
 from mexc_async.sim.rest.endpoint import Call, Endpoint
 from mexc_async.sim.rest.endpoints.rebate import day_trader_asset, grouped, invitees, masked, paid_to, total, utc_day
@@ -159,7 +159,7 @@ def _referral_row(call: Call, trader: Account, paid: list[Rebate]) -> Json:
         "lastDepositTime": arrived[-1].created_ms if arrived else None,
         "lastTradeTime": times[-1] if times else None,
         "withdrawAmount": _withdrawn(call, trader),
-        "asset": f"{answers.short(held)} USDT",
+        "asset": f"{short(held)} USDT",
         "identification": int(trader.kyc),
     }
 

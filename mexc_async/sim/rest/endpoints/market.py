@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from mexc_async.sim.exchange import assumptions
+from mexc_async.sim.exchange.decimals import text
 from mexc_async.sim.exchange.history import DAY, INTERVALS, STREAM_ONLY
 from mexc_async.sim.exchange.market_state import Market
 from mexc_async.sim.exchange.refusals import Refusal, bad_combination, invalid_symbol
@@ -108,7 +109,7 @@ def avg_price(call: Call) -> Json:
     """Return the volume-weighted price of the last five minutes."""
     market = call.exchange.market(call.parameters.symbol())
     price = market.history.average(call.now_ms, 5)
-    return {"mins": 5, "price": answers.text(price.quantize(market.tick))}
+    return {"mins": 5, "price": text(price.quantize(market.tick))}
 
 
 def _one_or_all(call: Call) -> Market | list[Market]:
@@ -160,7 +161,7 @@ def _token(call: Call, symbol: str) -> Json:
     value = max(1 + leverage * (moved - 1), _LEAST_VALUE)
     return {
         "symbol": symbol,
-        "netValue": answers.text(round(value, 4)),
+        "netValue": text(round(value, 4)),
         "feeRate": "0.00001",
         "timestamp": call.now_ms,
         "leverage": leverage,

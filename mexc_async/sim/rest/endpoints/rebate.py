@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from mexc_async.sim.exchange.accounts import Account
+from mexc_async.sim.exchange.decimals import short
 from mexc_async.sim.exchange.history import DAY
 from mexc_async.sim.rest import answers
 from mexc_async.sim.rest.answers import Json
@@ -91,8 +92,8 @@ def _detail_row(call: Call, rebate: Rebate) -> Json:
     return {
         "asset": rebate.asset,
         "type": "spot",
-        "rate": answers.short(rebate.rate),
-        "amount": answers.short(rebate.amount),
+        "rate": short(rebate.rate),
+        "amount": short(rebate.amount),
         "uid": rebate.trader,
         "account": masked(call.exchange.accounts[rebate.trader].email),
         "tradeTime": whole_seconds(rebate.trade.time_ms),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from mexc_async.sim.exchange.accounts import Account
 from mexc_async.sim.exchange.assumptions import AMOUNT_DECIMALS, NO_SUB_BALANCES
+from mexc_async.sim.exchange.decimals import short
 from mexc_async.sim.exchange.keys import SUB_ACCOUNT_PERMISSIONS, ApiKey, read_ips, read_note, read_permissions
 from mexc_async.sim.exchange.refusals import Refusal
-from mexc_async.sim.rest import answers
 from mexc_async.sim.rest.answers import Json
 from mexc_async.sim.rest.endpoint import Call, Endpoint
 from mexc_async.sim.rest.paging import read_page, read_span, whole_seconds
@@ -153,7 +153,7 @@ def transfer_row(made: Transfer) -> dict[str, Json]:
         "toAccount": _name(made.target),
         "clientTranId": "",
         "asset": made.asset,
-        "amount": answers.short(made.amount),
+        "amount": short(made.amount),
         "fromAccountType": made.source.type.removesuffix("S"),
         "toAccountType": made.target.type.removesuffix("S"),
         "status": "SUCCESS",
@@ -172,7 +172,7 @@ def assets(call: Call) -> Json:
     if call.parameters.word("accountType", ACCOUNT_TYPES) != "SPOT":
         raise Refusal(NO_SUB_BALANCES, "Only SPOT is supported.")
     rows: list[Json] = [
-        {"asset": asset, "free": answers.short(balance.free), "locked": answers.short(balance.locked)}
+        {"asset": asset, "free": short(balance.free), "locked": short(balance.locked)}
         for asset, balance in call.exchange.ledger.balances(sub.uid).items()
         if balance.free or balance.locked
     ]

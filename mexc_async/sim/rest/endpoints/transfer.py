@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mexc_async.sim.exchange.assumptions import AMOUNT_DECIMALS
+from mexc_async.sim.exchange.decimals import short
 from mexc_async.sim.exchange.refusals import Refusal
 from mexc_async.sim.rest import answers
 from mexc_async.sim.rest.answers import Json
@@ -47,7 +48,7 @@ def _row(made: Transfer) -> Json:
         "tranId": made.tran_id,
         "clientTranId": "",
         "asset": made.asset,
-        "amount": answers.short(made.amount),
+        "amount": short(made.amount),
         "fromAccountType": made.source.type,
         "toAccountType": made.target.type,
         "fromSymbol": _symbol(made.source),
@@ -68,7 +69,7 @@ def transfer_by_id(call: Call) -> Json:
         "tranId": made.tran_id,
         "clientTranId": None,
         "asset": made.asset,
-        "amount": answers.short(made.amount),
+        "amount": short(made.amount),
         "fromAccountType": made.source.type,
         "toAccountType": made.target.type,
         "symbol": None,
@@ -83,7 +84,7 @@ def transfer_record(call: Call) -> Json:
     words = {"SPOT": "MAIN", "FUTURES": "CONTRACT"}
     record: Json = {
         "currency": made.asset,
-        "amount": answers.short(made.amount),
+        "amount": short(made.amount),
         "transact_id": made.tran_id,
         "from": words[made.source.type],
         "to": words[made.target.type],
@@ -130,7 +131,7 @@ def _internal_row(made: Transfer) -> Json:
     return {
         "tranId": made.tran_id,
         "asset": made.asset,
-        "amount": answers.short(made.amount),
+        "amount": short(made.amount),
         "toAccountType": made.to_type,
         "toAccount": made.to_name,
         "fromAccount": made.source.account.email,

@@ -6,6 +6,7 @@ from decimal import Decimal
 from random import Random
 
 from mexc_async.sim.exchange import assumptions
+from mexc_async.sim.exchange.decimals import short, text
 from mexc_async.sim.exchange.refusals import Refusal, missing
 from mexc_async.sim.rest import answers
 from mexc_async.sim.rest.answers import Json
@@ -43,7 +44,7 @@ def _network_row(currency: Currency, network: Network) -> Json:
         "network": network.label,
         "withdrawEnable": network.withdrawals,
         "withdrawFee": _long(network.fee),
-        "withdrawIntegerMultiple": None if network.step is None else answers.text(network.step),
+        "withdrawIntegerMultiple": None if network.step is None else text(network.step),
         "withdrawMax": _long(network.most),
         "withdrawMin": _long(network.least),
         "sameAddress": network.needs_memo,
@@ -111,7 +112,7 @@ def find_deposits(call: Call, uids: frozenset[str], *, days: int, most_days: int
 def deposit_row(deposit: Deposit) -> dict[str, Json]:
     """Build a deposit as histories show it."""
     return {
-        "amount": answers.short(deposit.amount),
+        "amount": short(deposit.amount),
         "coin": deposit.coin,
         "network": deposit.network.label,
         "status": deposit.status,
@@ -200,10 +201,10 @@ def _withdrawal_row(withdrawal: Withdrawal) -> Json:
         "coin": request.currency.coin_on(request.network),
         "network": request.network.label,
         "address": request.address,
-        "amount": answers.short(request.amount),
+        "amount": short(request.amount),
         "transferType": int(withdrawal.is_internal),
         "status": int(withdrawal.status),
-        "transactionFee": answers.short(request.network.fee),
+        "transactionFee": short(request.network.fee),
         "confirmNo": None,
         "applyTime": whole_seconds(withdrawal.created_ms),
         "remark": request.remark or "",
@@ -250,9 +251,9 @@ def convertible_assets(call: Call) -> Json:
 
 def _quote_row(quote: Quote) -> Json:
     return {
-        "convertMx": answers.short(quote.mx - dust_fee(quote.mx)),
-        "convertUsdt": answers.short(quote.usdt),
-        "balance": answers.short(quote.balance),
+        "convertMx": short(quote.mx - dust_fee(quote.mx)),
+        "convertUsdt": short(quote.usdt),
+        "balance": short(quote.balance),
         "asset": quote.asset,
         "code": str(quote.code) if quote.code else "",
         "message": quote.message,
@@ -270,8 +271,8 @@ def convert(call: Call) -> Json:
     return {
         "successList": [item.asset for item in made.items],
         "failedList": [{"asset": each.asset, "message": each.message, "code": str(each.code)} for each in failed],
-        "totalConvert": answers.short(sum((item.mx for item in made.items), Decimal(0))),
-        "convertFee": answers.short(sum((item.fee for item in made.items), Decimal(0))),
+        "totalConvert": short(sum((item.mx for item in made.items), Decimal(0))),
+        "convertFee": short(sum((item.fee for item in made.items), Decimal(0))),
     }
 
 
@@ -289,8 +290,8 @@ def conversions(call: Call) -> Json:
 
 def _conversion_row(made: Conversion) -> Json:
     return {
-        "totalConvert": answers.short(sum((item.mx for item in made.items), Decimal(0))),
-        "totalFee": answers.short(sum((item.fee for item in made.items), Decimal(0))),
+        "totalConvert": short(sum((item.mx for item in made.items), Decimal(0))),
+        "totalFee": short(sum((item.fee for item in made.items), Decimal(0))),
         "convertTime": whole_seconds(made.time_ms),
         "convertDetails": [_item_row(item) for item in made.items],
     }
@@ -299,9 +300,9 @@ def _conversion_row(made: Conversion) -> Json:
 def _item_row(item: Item) -> Json:
     return {
         "id": item.item_id,
-        "convert": answers.short(item.mx),
-        "fee": answers.short(item.fee),
-        "amount": answers.short(item.amount),
+        "convert": short(item.mx),
+        "fee": short(item.fee),
+        "amount": short(item.amount),
         "time": whole_seconds(item.time_ms),
         "asset": item.asset,
     }

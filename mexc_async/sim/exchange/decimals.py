@@ -1,0 +1,24 @@
+"""Checks and formats of decimal amounts."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from mexc_async.sim.exchange.refusals import too_many_decimals
+
+
+def check_decimals(name: str, number: Decimal, decimals: int) -> None:
+    """Raise Refusal 10096 if `number` has more decimals than `decimals`. Trailing zeros do not count."""
+    exponent = number.normalize().as_tuple().exponent
+    if isinstance(exponent, int) and -exponent > decimals:
+        raise too_many_decimals(name, decimals)
+
+
+def text(number: Decimal) -> str:
+    """Format a decimal as MEXC does, without an exponent."""
+    return format(number, "f")
+
+
+def short(number: Decimal) -> str:
+    """Format a decimal without trailing zeros, as MEXC formats balances."""
+    return format(number.normalize(), "f")
