@@ -30,7 +30,7 @@ from mexc_async.orders.ids import OrderIds
 from mexc_async.orders.record import OrderState
 from mexc_async.rest.call import Options
 from mexc_async.rest.credentials import Credentials
-from mexc_async.runtime.events import Hooks
+from mexc_async.runtime.hooks import Hooks
 from mexc_async.schema.answers import Reply
 from mexc_async.spot.enums import OrderStatus, OrderType, Side
 from mexc_async.spot.push import Push

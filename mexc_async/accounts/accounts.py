@@ -13,7 +13,7 @@ from msgspec import Struct
 from mexc_async.accounts.events import BulkProgress
 from mexc_async.errors import InvalidRequest, MexcError, OutcomeUnknown
 from mexc_async.limits.limiter import RateLimiter
-from mexc_async.runtime.events import Hooks
+from mexc_async.runtime.hooks import Hooks
 from mexc_async.schema.endpoint import Request
 from mexc_async.spot.api import Spot
 from mexc_async.spot.models import Account, Done

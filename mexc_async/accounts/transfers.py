@@ -30,7 +30,7 @@ from mexc_async.orders.record import may_conclude
 from mexc_async.orders.tracker import FIRST_PAUSE_S, LONGEST_PAUSE_S, LOOK_UP, OrderSettings
 from mexc_async.rest.call import Call, Options, accepted_until_ms, call_of
 from mexc_async.rest.pipeline import Api
-from mexc_async.runtime.events import logger
+from mexc_async.runtime.log import logger
 from mexc_async.spot.broker import BrokerUniversalTransfer, BrokerUniversalTransferHistoryQuery
 from mexc_async.spot.subaccounts import SubUniversalTransfer, SubUniversalTransferHistoryQuery
 from mexc_async.spot.wallet import (

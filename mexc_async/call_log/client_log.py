@@ -22,7 +22,8 @@ from mexc_async.orders.record import OrderFill, OrderRecord, OrderTable
 from mexc_async.orders.snapshot import RecordedError
 from mexc_async.rest.call import Call, params_of
 from mexc_async.rest.credentials import Credentials
-from mexc_async.runtime.events import Hooks, logger
+from mexc_async.runtime.hooks import Hooks
+from mexc_async.runtime.log import logger
 from mexc_async.schema.endpoint import Priority, Route
 from mexc_async.spot.push import Push
 

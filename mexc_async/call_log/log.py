@@ -18,7 +18,7 @@ from typing import Literal, Protocol
 from mexc_async.call_log.entries import Closed, Entry, Lost, Opened, chained
 from mexc_async.call_log.files import LogWriter
 from mexc_async.errors import CallLogFailed, ConfigError
-from mexc_async.runtime.events import logger
+from mexc_async.runtime.log import logger
 
 GATHER_S = 0.005
 """How long a line may wait for others that are written with it."""

@@ -31,7 +31,7 @@ from mexc_async.rest.keep_warm import Upkeep
 from mexc_async.rest.retry import RetryPolicy
 from mexc_async.rest.server_clock import ServerClock
 from mexc_async.risk.alarms import AlarmSettings
-from mexc_async.runtime.events import Hooks
+from mexc_async.runtime.hooks import Hooks
 from mexc_async.spot.rules import SymbolRules
 from mexc_async.streams.router import StreamSettings
 from mexc_async.streams.streams import Streams

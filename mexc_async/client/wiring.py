@@ -29,7 +29,7 @@ from mexc_async.rest.server_clock import ServerClock
 from mexc_async.risk.alarms import Alarms, AlarmSettings
 from mexc_async.risk.exposure_counter import ExposureCounter
 from mexc_async.risk.guard import OrderGuard
-from mexc_async.runtime.events import Hooks
+from mexc_async.runtime.hooks import Hooks
 from mexc_async.runtime.tasks import Tasks
 from mexc_async.schema.endpoint import Request
 from mexc_async.spot.account import MyTradesQuery

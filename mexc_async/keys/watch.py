@@ -11,7 +11,8 @@ from typing import Protocol
 from mexc_async.errors import ClientClosed, MexcError
 from mexc_async.keys.events import KeyAged, KeyNotReplaced
 from mexc_async.rest.credentials import ENDS_DAYS, Credentials, age_advice
-from mexc_async.runtime.events import Hooks, logger
+from mexc_async.runtime.hooks import Hooks
+from mexc_async.runtime.log import logger
 
 AGE_CHECK_S = 24 * 3600.0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mexc_async.errors import GuardRefused
-from mexc_async.runtime.events import logger
+from mexc_async.runtime.log import logger
 
 
 class TradingHalt:

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from mexc_async.errors import ConfigError
-from mexc_async.runtime.events import logger
+from mexc_async.runtime.log import logger
 
 Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 

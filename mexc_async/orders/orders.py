@@ -28,7 +28,7 @@ from mexc_async.orders.session import EXIT_S, OrderSession
 from mexc_async.orders.shortcuts import Placing
 from mexc_async.rest.call import Options
 from mexc_async.rest.pipeline import Api
-from mexc_async.runtime.events import logger
+from mexc_async.runtime.log import logger
 from mexc_async.schema.validation import positive
 from mexc_async.spot.trading import MAX_BATCH, CancelOrder, NewOrder, OpenOrdersQuery, OrderQuery
 

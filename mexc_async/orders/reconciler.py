@@ -11,7 +11,7 @@ from mexc_async.orders.record import OrderRecord
 from mexc_async.orders.tracker import OrderLedger
 from mexc_async.rest.call import Options
 from mexc_async.rest.pipeline import Api
-from mexc_async.runtime.events import logger
+from mexc_async.runtime.log import logger
 from mexc_async.spot.account import MyTradesQuery
 from mexc_async.spot.channels import FILLS, ORDERS
 from mexc_async.spot.trading import NewOrder, OpenOrdersQuery, OrderQuery

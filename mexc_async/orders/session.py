@@ -12,7 +12,7 @@ from mexc_async.errors import ClientClosed, OrdersLeftOpen
 from mexc_async.orders.handle import Actions, TrackedOrder
 from mexc_async.orders.record import OrderRecord, OrderTable
 from mexc_async.orders.shortcuts import Placing
-from mexc_async.runtime.events import logger
+from mexc_async.runtime.log import logger
 from mexc_async.spot.trading import NewOrder
 
 EXIT_S = 30.0

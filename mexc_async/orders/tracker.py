@@ -26,7 +26,7 @@ from mexc_async.orders.from_spot import Told, fill_of, ids_of, is_about, learn
 from mexc_async.orders.record import OrderFill, OrderRecord, OrderTable, may_conclude
 from mexc_async.rest.call import MAX_RECV_WINDOW_MS, Call, Options
 from mexc_async.rest.pipeline import Api
-from mexc_async.runtime.events import logger
+from mexc_async.runtime.log import logger
 from mexc_async.schema.endpoint import Request
 from mexc_async.spot.account import MyTradesQuery
 from mexc_async.spot.models import Fill, Order

@@ -14,7 +14,7 @@ from time import monotonic
 from mexc_async.errors import ClientClosed, ConnectFailed, MexcError
 from mexc_async.rest.call import Options
 from mexc_async.rest.pipeline import Api
-from mexc_async.runtime.events import logger
+from mexc_async.runtime.log import logger
 from mexc_async.runtime.tasks import Tasks
 from mexc_async.spot.market import Ping
 from mexc_async.transport.addresses import Address

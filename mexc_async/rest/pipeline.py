@@ -37,7 +37,8 @@ from mexc_async.rest.retry import RetryPolicy
 from mexc_async.rest.server_clock import ClockSync, ServerClock
 from mexc_async.rest.symbol_rules import RuleBook
 from mexc_async.rest.way import Ahead, Way, signed
-from mexc_async.runtime.events import Hooks, logger
+from mexc_async.runtime.hooks import Hooks
+from mexc_async.runtime.log import logger
 from mexc_async.runtime.tasks import Tasks
 from mexc_async.schema.answers import Reply, decode, decode_json, decoder, error_of
 from mexc_async.schema.endpoint import Auth, Money, Priority, Request, Route, result_type

@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable
 from mexc_async.errors import ClientClosed, MexcError
 from mexc_async.rest.clock import ClockOffset, Sample
 from mexc_async.rest.events import ClockFailed, ClockSynced
-from mexc_async.runtime.events import Hooks, logger
+from mexc_async.runtime.hooks import Hooks
+from mexc_async.runtime.log import logger
 from mexc_async.runtime.tasks import Tasks
 
 SAMPLES = 3

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from math import inf
 
 from mexc_async.errors import ConfigError, InvalidRequest, MexcError
-from mexc_async.runtime.events import logger
+from mexc_async.runtime.log import logger
 from mexc_async.runtime.tasks import Tasks
 from mexc_async.spot.models import ExchangeInfo
 from mexc_async.spot.rules import SymbolRules

@@ -20,7 +20,8 @@ from mexc_async.orders.halt import TradingHalt
 from mexc_async.orders.record import OrderTable
 from mexc_async.rest.server_clock import ServerClock
 from mexc_async.risk.events import UnusualActivity
-from mexc_async.runtime.events import Hooks, logger
+from mexc_async.runtime.hooks import Hooks
+from mexc_async.runtime.log import logger
 from mexc_async.runtime.tasks import Tasks
 from mexc_async.schema.endpoint import Route
 from mexc_async.spot.models import Order

@@ -17,7 +17,7 @@ from mexc_async.risk.exposure import ExposureReport, Stake
 from mexc_async.risk.exposure_counter import ExposureCounter, assets_of
 from mexc_async.risk.pre_trade import VALUES
 from mexc_async.risk.risk_limits import GuardLimits
-from mexc_async.runtime.events import logger
+from mexc_async.runtime.log import logger
 from mexc_async.spot.rules import SymbolRules
 from mexc_async.spot.trading import NewOrder
 

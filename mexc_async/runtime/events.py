@@ -1,43 +1,9 @@
-"""Typed events for metrics and logs. A listener is called synchronously and cannot break a call."""
+"""Events: typed news for metrics and logs. Each room declares its own kinds."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
-
 from msgspec import Struct
-
-logger = logging.getLogger("mexc_async")
-logger.addHandler(logging.NullHandler())
 
 
 class Event(Struct, frozen=True):
-    """Something that happened in a client; each room declares its own kinds."""
-
-
-class Hooks:
-    """`remove = mexc.hooks.add(listener)`; the listener gets every event of this client."""
-
-    def __init__(self) -> None:
-        self.listeners: list[Callable[[Event], None]] = []
-
-    def __bool__(self) -> bool:
-        return bool(self.listeners)
-
-    def add(self, listener: Callable[[Event], None]) -> Callable[[], None]:
-        """Call `listener` with every event from now on; returns what takes it out again."""
-        self.listeners.append(listener)
-
-        def remove() -> None:
-            if listener in self.listeners:
-                self.listeners.remove(listener)
-
-        return remove
-
-    def emit(self, event: Event) -> None:
-        """Hand an event to every listener; one that raises is logged, the others are still called."""
-        for listener in tuple(self.listeners):
-            try:
-                listener(event)
-            except Exception:
-                logger.exception("a listener failed on %s", type(event).__name__)
+    """Something that happened in a client."""

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Hashable, Iterable
 from typing import Protocol
 
 from mexc_async.errors import ApiError, ConfigError, ConnectionLost, MexcError
-from mexc_async.runtime.events import logger
+from mexc_async.runtime.log import logger
 from mexc_async.spot.push import Dispatch, Push
 from mexc_async.spot.push_models import Body
 from mexc_async.streams.handover import Handover

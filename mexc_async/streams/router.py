@@ -22,7 +22,8 @@ from mexc_async.errors import (
     SubscriptionRefused,
 )
 from mexc_async.rest.pipeline import Api
-from mexc_async.runtime.events import Hooks, logger
+from mexc_async.runtime.hooks import Hooks
+from mexc_async.runtime.log import logger
 from mexc_async.runtime.tasks import Tasks
 from mexc_async.spot.channels import PRIVATE
 from mexc_async.spot.push import Push, decode_push, dispatcher

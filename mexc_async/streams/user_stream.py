@@ -15,7 +15,7 @@ from urllib.parse import quote
 from mexc_async.errors import ClientClosed, ListenKeyInvalid, MexcError, OrderNotFound
 from mexc_async.rest.call import Options
 from mexc_async.rest.pipeline import Api
-from mexc_async.runtime.events import logger
+from mexc_async.runtime.log import logger
 from mexc_async.schema.endpoint import Request
 from mexc_async.spot.account import AccountQuery, MyTradesQuery
 from mexc_async.spot.channels import ACCOUNT, FILLS, ORDERS

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from mexc_async.errors import ConfigError, ConnectFailed, ConnectionLost
-from mexc_async.runtime.events import logger
+from mexc_async.runtime.log import logger
 
 if TYPE_CHECKING:
     import aiohttp

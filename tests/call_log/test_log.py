@@ -37,7 +37,7 @@ from mexc_async.errors import (
 from mexc_async.rest.call import Options
 from mexc_async.rest.credentials import Credentials
 from mexc_async.rest.retry import RetryPolicy
-from mexc_async.runtime.events import Hooks
+from mexc_async.runtime.hooks import Hooks
 from mexc_async.schema.answers import Reply
 from mexc_async.spot.trading import NewOrder
 from tests.support.fake_transport import ACK, CANCEL, KEY, ORDER, PLACE, SECRET, Desk, Sent, desk, refusal, reply

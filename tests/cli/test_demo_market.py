@@ -9,7 +9,8 @@ import pytest
 
 from mexc_async.cli.demo.market import Demo
 from mexc_async.cli.demo.summary import Counters
-from mexc_async.runtime.events import Event, RequestDone
+from mexc_async.rest.events import RequestDone
+from mexc_async.runtime.events import Event
 from mexc_async.sim.faults.faults import Fault
 from mexc_async.sim.rest.server import SimConfig, Simulator
 from tests.support.streams import nothing_left, sim_client, until

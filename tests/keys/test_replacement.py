@@ -17,7 +17,8 @@ from mexc_async.keys.key_ring import renewed
 from mexc_async.keys.watch import warn_of_age
 from mexc_async.rest.credentials import DAY_MS, Credentials
 from mexc_async.rest.events import RequestDone
-from mexc_async.runtime.events import Event, Hooks
+from mexc_async.runtime.events import Event
+from mexc_async.runtime.hooks import Hooks
 from mexc_async.sim.faults.faults import Fault
 from mexc_async.sim.rest.server import Simulator
 from tests.support.keys_world import CONFIG, MAIN, OTHER, client, credentials, main_uid, second_key, store, stored

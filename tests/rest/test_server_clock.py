@@ -14,7 +14,8 @@ from mexc_async.rest import server_clock as clock_module
 from mexc_async.rest.clock import Sample
 from mexc_async.rest.events import ClockFailed, ClockSynced
 from mexc_async.rest.server_clock import ClockSync, ServerClock
-from mexc_async.runtime.events import Event, Hooks
+from mexc_async.runtime.events import Event
+from mexc_async.runtime.hooks import Hooks
 from mexc_async.runtime.tasks import Tasks
 
 

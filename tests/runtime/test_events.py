@@ -7,7 +7,9 @@ import logging
 import pytest
 
 from mexc_async.rest.events import ClockSynced
-from mexc_async.runtime.events import Event, Hooks, logger
+from mexc_async.runtime.events import Event
+from mexc_async.runtime.hooks import Hooks
+from mexc_async.runtime.log import logger
 
 EVENT = ClockSynced(1.0, 0.5)
 

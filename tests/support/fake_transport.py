@@ -25,7 +25,8 @@ from mexc_async.rest.credentials import Credentials
 from mexc_async.rest.pipeline import Api
 from mexc_async.rest.retry import RetryPolicy
 from mexc_async.risk.alarms import Alarms
-from mexc_async.runtime.events import Event, Hooks
+from mexc_async.runtime.events import Event
+from mexc_async.runtime.hooks import Hooks
 from mexc_async.schema.answers import Reply
 from mexc_async.streams.websocket import SocketConfig
 from mexc_async.transport.pool import OnConnected
