@@ -40,8 +40,9 @@ from mexc_async.rest.way import Ahead, Way, signed
 from mexc_async.runtime.hooks import Hooks
 from mexc_async.runtime.log import logger
 from mexc_async.runtime.tasks import Tasks
-from mexc_async.schema.answers import Reply, decode, decode_json, decoder, error_of
+from mexc_async.schema.answers import Reply, decode, decode_json, error_of
 from mexc_async.schema.endpoint import Auth, Money, Priority, Request, Route, result_type
+from mexc_async.schema.lenient import decoder
 from mexc_async.spot.market import ExchangeInfoQuery, Ping, ServerTimeQuery
 from mexc_async.spot.models import ExchangeInfo
 from mexc_async.spot.trading import FORMS, BatchOrders, CancelOrder, NewOrder

@@ -6,8 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from functools import cache
-from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, get_origin
 
 import msgspec
 
@@ -23,7 +22,8 @@ from mexc_async.errors import (
 )
 from mexc_async.native.loader import compiled
 from mexc_async.schema.endpoint import Json, Route
-from mexc_async.schema.fields import LENIENT, Unspecified, decode_field
+from mexc_async.schema.fields import Unspecified
+from mexc_async.schema.lenient import decoder, other_shapes, read
 
 SUCCESS_CODES = frozenset({0, 200})
 """Envelopes say success with either, depending on endpoint and source (reference: `envelopes`)."""
@@ -74,16 +74,20 @@ class Headers(Mapping[str, str]):
         return len(self._fields)
 
 
+_NULL = msgspec.Raw(b"null")
+
+
 class _Refusal(msgspec.Struct):
-    """The parts of an error body; a success in an envelope has them too."""
+    """The parts of an error body as they stood there; a success in an envelope has them too."""
 
-    code: int | str | None = None
-    msg: object = None
-    message: object = None
+    code: msgspec.Raw = _NULL
+    msg: msgspec.Raw = _NULL
+    message: msgspec.Raw = _NULL
 
 
-_refusal = msgspec.json.Decoder(_Refusal, strict=False)
+_refusal = msgspec.json.Decoder(_Refusal)
 _raw = msgspec.json.Decoder(float_hook=Decimal)
+_any = msgspec.json.Decoder(msgspec.Raw)
 
 
 def scrub(text: str) -> str:
@@ -135,7 +139,7 @@ def error_of(route: Route, reply: Reply) -> MexcError | None:
         text = _message(refusal, f"the exchange failed: {first_bytes(body)}")
         return ExchangeUnavailable(text, code=_code(refusal), status=status)
     code = _code(refusal)
-    if refusal is not None and refusal.code is not None and not (200 <= status < 300 and code in SUCCESS_CODES):
+    if refusal is not None and refusal.code != _NULL and not (200 <= status < 300 and code in SUCCESS_CODES):
         known = CODES[route.product].get(code) if code is not None else None
         text = _message(refusal, known.meaning if known else "refused without a reason")
         error = (known.error if known else ApiError)(text, code=code, status=status)
@@ -170,16 +174,23 @@ def _refusal_of(body: bytes) -> _Refusal | None:
 
 
 def _code(refusal: _Refusal | None) -> int | None:
+    """The code, as a number or as text."""
     try:
-        return None if refusal is None or refusal.code is None else int(refusal.code)
-    except ValueError:
+        return None if refusal is None else read(int | None, bytes(refusal.code), [])
+    except msgspec.MsgspecError:
         return None
 
 
 def _message(refusal: _Refusal | None, otherwise: str) -> str:
-    texts = (refusal.msg, refusal.message) if refusal is not None else ()
-    text = next((text for text in texts if isinstance(text, str) and text), "")
-    return scrub(" ".join(text.split())) or otherwise
+    """The message; one that is a number as it was written."""
+    for raw in (refusal.msg, refusal.message) if refusal is not None else ():
+        try:
+            text = " ".join(read(str, bytes(raw), []).split())
+        except msgspec.MsgspecError:
+            continue
+        if text:
+            return scrub(text)
+    return otherwise
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
@@ -195,7 +206,7 @@ def decode_json(body: bytes) -> Json:
     try:
         value: Json = _raw.decode(body)
     except msgspec.DecodeError as error:
-        raise ProtocolError(f"truncated or not JSON: {first_bytes(body)}") from error
+        raise _not_json(body) from error
     return value
 
 
@@ -212,113 +223,29 @@ def decode(kind: object, body: bytes) -> tuple[Any, list[str]]:
     except msgspec.ValidationError as error:
         if get_origin(kind) is list and body[:1] == b"{":
             return decode(kind, b"[" + body + b"]")
-        value = decode_json(body)
-        if (hot := _leniently(kind, body)) is not None:
-            return hot, _NOTHING_ODD
-        for shape in (value, *_other_shapes(kind, value)):
+        return _differing(kind, body, error)
+    except msgspec.DecodeError as error:
+        raise _not_json(body) from error
+
+
+def _differing(kind: object, body: bytes, error: msgspec.ValidationError) -> tuple[Any, list[str]]:
+    """The same of an answer that is not as it is declared."""
+    try:
+        for shape in (bytes(_any.decode(body)), *other_shapes(kind, body)):
             odd: list[str] = []
             try:
-                return _convert(kind, _fitting(kind, shape, odd)), odd
+                return read(kind, shape, odd), odd
             except msgspec.ValidationError:
                 continue
-        raise ProtocolError(f"unexpected shape, {error}: {first_bytes(body)}") from error
-    except msgspec.DecodeError as error:
-        raise ProtocolError(f"truncated or not JSON: {first_bytes(body)}") from error
+    except msgspec.DecodeError as broken:
+        raise _not_json(body) from broken
+    raise ProtocolError(f"unexpected shape, {error}: {first_bytes(body)}") from error
+
+
+def _not_json(body: bytes) -> ProtocolError:
+    return ProtocolError(f"truncated or not JSON: {first_bytes(body)}")
 
 
 @cache
 def _decode(kind: Any) -> Callable[[bytes], Any]:
     return decoder(kind).decode
-
-
-def _leniently(kind: Any, body: bytes) -> Any:
-    """An answer that is declared for speed, with its texts and amounts as any source spells them; None if it is not."""
-    if not getattr(kind, "is_hot", False):
-        return None
-    try:
-        return kind(**msgspec.structs.asdict(decoder(_lenient(kind)).decode(body)))
-    except msgspec.ValidationError:
-        return None
-
-
-@cache
-def _lenient(kind: Any) -> Any:
-    """The twin of a hot answer in lenient types."""
-    fields = msgspec.structs.fields(kind)
-    return msgspec.defstruct(
-        kind.__name__,
-        [(field.name, LENIENT.get(field.type, field.type), field.default) for field in fields],
-        rename={field.name: field.encode_name for field in fields},
-        kw_only=True,
-    )
-
-
-@cache
-def decoder(kind: Any) -> msgspec.json.Decoder[Any]:
-    """The decoder of a type, built once. Numbers may come as text."""
-    return msgspec.json.Decoder(kind, dec_hook=decode_field, strict=False)
-
-
-def _other_shapes(kind: Any, value: Any) -> Iterator[Any]:
-    """The answer in the shapes that other sources give it."""
-    answer = _struct_of(kind)
-    if answer is None:
-        return
-    if isinstance(value, list) and len(value) == 1:
-        yield value[0]
-    if rows := getattr(answer, "list_field", None):
-        yield {rows: value if isinstance(value, list) else [value]}
-
-
-def _fitting(kind: Any, value: Any, odd: list[str]) -> Any:
-    """The value without what does not fit in its lists, and with text for numbers that are kept as text.
-
-    Raises ValidationError where a list has items and none fits.
-    """
-    if isinstance(value, list) and (item := _item_of(kind)) is not None:
-        return _fitting_items(item, value, odd)
-    if kind in (str, str | None):
-        return format(value, "f") if isinstance(value, int | Decimal) and not isinstance(value, bool) else value
-    answer = _struct_of(kind)
-    if isinstance(value, list) and answer is not None:  # a row
-        fields = msgspec.structs.fields(answer)
-        return [_fitting(field.type, part, odd) for field, part in zip(fields, value, strict=False)]
-    if not isinstance(value, dict) or answer is None:
-        return value
-    kinds = {field.encode_name: field.type for field in msgspec.structs.fields(answer)}
-    return {name: _fitting(kinds[name], part, odd) if name in kinds else part for name, part in value.items()}
-
-
-def _fitting_items(item: Any, values: list[Any], odd: list[str]) -> list[Any]:
-    fit = []
-    for index, value in enumerate(values):
-        inner: list[str] = []
-        try:
-            value = _fitting(item, value, inner)
-            _convert(item, value)
-        except msgspec.ValidationError as error:
-            odd.append(f"item {index}: {error}")
-        else:
-            fit.append(value)
-            odd += [f"item {index}, {text}" for text in inner]
-    if values and not fit:
-        raise msgspec.ValidationError("no item fits")
-    return fit
-
-
-def _arms(kind: Any) -> tuple[Any, ...]:
-    return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
-
-
-def _item_of(kind: Any) -> Any:
-    """What the items of a list are, also where the list is one of several possible types; None if there is no list."""
-    return next((get_args(arm)[0] for arm in _arms(kind) if get_origin(arm) is list), None)
-
-
-def _struct_of(kind: Any) -> Any:
-    """The class of an object, in the same way."""
-    return next((arm for arm in _arms(kind) if isinstance(get_origin(arm) or arm, msgspec.StructMeta)), None)
-
-
-def _convert(kind: Any, value: Any) -> Any:
-    return msgspec.convert(value, kind, dec_hook=decode_field, strict=False)

@@ -34,16 +34,13 @@ class OpenEnum(StrEnum):
         return member
 
 
-_NUMBERS = (str, int, float, Decimal)
-
-
 def _maybe_decimal(value: object) -> Decimal | None:
     if value is None or value == "":
         return None
-    if type(value) is str or (isinstance(value, _NUMBERS) and not isinstance(value, bool)):
+    # A JSON number with a fraction reaches this hook as a float, which may have lost digits: `core.lenient` reads it.
+    if type(value) is str or (isinstance(value, int | Decimal) and not isinstance(value, bool)):
         try:
-            # A JSON number reaches this hook as a float; its shortest text is what the exchange printed.
-            number = Decimal(value if type(value) is str else str(value))
+            number = Decimal(value)
         except InvalidOperation:
             pass
         else:
@@ -55,9 +52,10 @@ def _maybe_decimal(value: object) -> Decimal | None:
 def _text(value: object) -> str:
     if type(value) is str:
         return value
-    if isinstance(value, str | int) and not isinstance(value, bool):
+    if value and isinstance(value, str | int) and not isinstance(value, bool):
         return str(value)
-    raise ValueError(f"expected text or a whole number, got {value!r}")
+    # The rest is `core.lenient`'s, which has a number as it was written; 0 may have been -0.
+    raise ValueError(f"expected text or a number, got {value!r}")
 
 
 def _maybe_text(value: object) -> str | None:
@@ -132,16 +130,19 @@ else:
     class MaybeDecimal(metaclass=_Marker):
         """A decimal, as text or number; None when null or blank."""
 
+        takes_number_as_text = True
         decode = staticmethod(_maybe_decimal)
 
     class Text(metaclass=_Marker):
-        """A text that some answers send as a number, such as an id."""
+        """A text that some answers send as a number, such as an id; it is kept as it was written."""
 
+        takes_number_as_text = True
         decode = staticmethod(_text)
 
     class MaybeText(metaclass=_Marker):
         """The same, or None."""
 
+        takes_number_as_text = True
         decode = staticmethod(_maybe_text)
 
     class TimeMs(metaclass=_Marker):
@@ -160,14 +161,11 @@ else:
         @classmethod
         @cache
         def __class_getitem__(cls, enum: type[OpenEnum]) -> type:
-            return _Marker(enum.__name__, (), {"decode": staticmethod(lambda value: enum(_text(value)))})
+            decode = staticmethod(lambda value: enum(_text(value)))
+            return _Marker(enum.__name__, (), {"decode": decode, "takes_number_as_text": True})
 
     class Unspecified(metaclass=_Marker):
         """An answer that no source describes: it comes as it came."""
-
-
-LENIENT: dict[Any, Any] = {str: Text, str | None: MaybeText, Decimal | None: MaybeDecimal}
-"""What the plain types of a hot answer are read as where the plain way fails."""
 
 
 def decode_field(kind: type, value: object) -> object:

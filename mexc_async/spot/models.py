@@ -246,8 +246,6 @@ class OrderAck(Answer, frozen=True, kw_only=True):
     Stores amounts as text and converts them at each read. Reading raises ProtocolError if the text is not a number.
     """
 
-    is_hot: ClassVar[bool] = True
-    """Fields have plain types, which decode three times as fast; the decoder falls back to lenient types."""
     symbol: str
     order_id: str
     order_list_id: int | None = None
@@ -286,7 +284,6 @@ class BatchResult(Answer, frozen=True, kw_only=True):
 class CancelledOrder(Answer, frozen=True, kw_only=True):
     """State of a cancelled order; some answers end after `side`."""
 
-    is_hot: ClassVar[bool] = True
     symbol: str
     order_id: str
     price: Decimal | None = None

@@ -1,0 +1,161 @@
+"""Answers that differ from their declaration, read part by part from the bytes that came.
+
+- A text that comes as a number keeps the number as it was written: 11, 1.10, 1e3, -0, with any count of digits.
+- Null or blank where there is none to be is the same as missing: a field that need not come takes its default.
+- One odd item of a list is left out and reported. A list that must come and of which nothing fits is not empty but odd,
+  and so is one of which every item counts.
+
+Nothing else is made to fit: what must come and does not makes its object odd.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from types import UnionType
+from typing import Any, NamedTuple, Union, get_args, get_origin
+
+import msgspec
+
+from mexc_async.schema.fields import OpenEnum, decode_field
+
+_MISSING = (b"null", b'""')
+_LEFT_OUT = "_left_out"
+"""The field `x_left_out` counts what was left out of the list `x`."""
+_parts = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_items = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+@cache
+def decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    """The decoder of a type, built once. Numbers may come as text."""
+    return msgspec.json.Decoder(kind, dec_hook=decode_field, strict=False)
+
+
+def read(kind: Any, raw: bytes, odd: list[str]) -> Any:
+    """A part of an answer; what had to be left out of its lists is added to `odd`.
+
+    Raises ValidationError if it does not fit, DecodeError if it is not JSON.
+    """
+    try:
+        return decoder(kind).decode(raw)
+    except msgspec.ValidationError:
+        begin = raw.lstrip()[:1]
+        if begin == b"[" and (item := item_of(kind)) is not None:
+            return _list(item, raw, odd)
+        answer = struct_of(kind)
+        if begin == b"[" and answer is not None and _class_of(answer).__struct_config__.array_like:
+            return _made(answer, dict(zip((field.wire for field in _fields(answer)), _items.decode(raw))), odd)  # noqa: B905
+        if begin == b"{" and answer is not None:
+            return _made(answer, _parts.decode(raw), odd)
+        if begin in b"-0123456789":
+            for arm in _arms(kind):
+                if (of_number := _of_number(arm)) is not None:
+                    return _fitting(of_number, raw.decode())
+        raise
+
+
+def other_shapes(kind: Any, raw: bytes) -> Iterator[bytes]:
+    """The answer in the shapes that other sources give it."""
+    answer = struct_of(kind)
+    if answer is None:
+        return
+    is_list = raw.lstrip()[:1] == b"["
+    if is_list and len(items := _items.decode(raw)) == 1:
+        yield bytes(items[0])
+    rows = getattr(answer, "list_field", None)
+    if rows and (is_list or (raw.lstrip()[:1] == b"{" and rows not in _parts.decode(raw))):
+        yield b'{"%s":%s}' % (rows.encode(), raw if is_list else b"[" + raw + b"]")
+
+
+def item_of(kind: Any) -> Any:
+    """What the items of a list are, also where the list is one of several possible types; None if there is no list."""
+    return next((get_args(arm)[0] for arm in _arms(kind) if get_origin(arm) is list), None)
+
+
+def struct_of(kind: Any) -> Any:
+    """The class of an object, in the same way."""
+    return next((arm for arm in _arms(kind) if isinstance(_class_of(arm), msgspec.StructMeta)), None)
+
+
+def _class_of(answer: Any) -> Any:
+    """The class without its type arguments."""
+    return get_origin(answer) or answer
+
+
+def _arms(kind: Any) -> tuple[Any, ...]:
+    return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+
+
+def _of_number(arm: Any) -> Any:
+    """What reads a number's text as a value of this type; None if the type is none of text."""
+    if arm is str:
+        return str
+    if isinstance(arm, type) and issubclass(arm, OpenEnum):
+        return arm
+    return arm.decode if getattr(arm, "takes_number_as_text", False) else None
+
+
+def _fitting(make: Any, *args: Any, **fields: Any) -> Any:
+    try:
+        return make(*args, **fields)
+    except ValueError as error:  # of a marker, or of a `__post_init__`
+        raise msgspec.ValidationError(str(error)) from error
+
+
+class _Field(NamedTuple):
+    wire: str
+    name: str
+    kind: Any
+    is_required: bool
+    is_list: bool
+
+
+@cache
+def _fields(answer: Any) -> tuple[_Field, ...]:
+    return tuple(
+        _Field(field.encode_name, field.name, field.type, field.required, item_of(field.type) is not None)
+        for field in msgspec.structs.fields(answer)
+    )
+
+
+def _made(answer: Any, parts: dict[str, msgspec.Raw], odd: list[str]) -> Any:
+    """The object of these fields as they stood on the wire."""
+    values: dict[str, Any] = {}
+    for field in _fields(answer):
+        if field.wire not in parts:
+            if field.is_required:
+                raise msgspec.ValidationError(f"Object missing required field `{field.wire}`")
+            continue
+        raw, inner = bytes(parts[field.wire]), list[str]()
+        try:
+            values[field.name] = read(field.kind, raw, inner)
+        except msgspec.ValidationError as error:
+            is_missing = raw in _MISSING
+            if field.is_required or not (is_missing or field.is_list):
+                raise msgspec.ValidationError(f"{field.wire}: {error}") from error
+            if not is_missing and not inner:
+                inner.append(f"{field.wire}: {error}")
+        if inner and (count := f"{field.name}{_LEFT_OUT}") in _class_of(answer).__struct_fields__:
+            values[count] = len(inner)
+        odd += inner
+    return _fitting(_class_of(answer), **values)
+
+
+def _list(item: Any, raw: bytes, odd: list[str]) -> list[Any]:
+    """The items that fit."""
+    fit, parts = [], _items.decode(raw)
+    counts = getattr(item, "every_one_counts", False)
+    for index, part in enumerate(parts):
+        inner: list[str] = []
+        try:
+            fit.append(read(item, bytes(part), inner))
+        except msgspec.ValidationError as error:
+            if counts:
+                raise msgspec.ValidationError(f"item {index}: {error}") from error
+            odd.append(f"item {index}: {error}")
+        else:
+            odd += [f"item {index}, {text}" for text in inner]
+    if parts and not fit:
+        raise msgspec.ValidationError("no item fits")
+    return fit
