@@ -216,8 +216,8 @@ class BookSync:
         if not self._is_fetching:
             return Action.NONE
         queue = self._queue
-        # The second test is the fourth rule to the letter, though a push that begins one later would join.
-        if self._is_void or (queue and last_update_id < queue[0].from_version):
+        # The fourth rule to the letter would refuse a snapshot that ends right before the queue; by the sixth it joins.
+        if self._is_void or (queue and last_update_id + 1 < queue[0].from_version):
             self.counts.stale += 1
             self.reason = f"the snapshot is too old: {last_update_id}"
             return self._fetch()

@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from mexc_async.errors import ApiError, ConfigError, MexcError
+from mexc_async.errors import ApiError, ConfigError, MexcError, ProtocolError
 from mexc_async.keys.key_ring import KeyBook, StoredKey, renewed
 from mexc_async.keys.shielded import undisturbed
 from mexc_async.keys.stores import KeyStore
@@ -56,7 +56,9 @@ class Rotation:
             raise ConfigError(
                 f"sub-account {self._sub_account!r} has no key {masked(self.old.api_key)} at the exchange"
             )
-        made = await self._make(row)
+        if not row.permissions:
+            raise ProtocolError(f"the exchange does not say what key {masked(self.old.api_key)} may do")
+        made = await self._make(row.permissions, row.ip)
         try:
             new = renewed(
                 self.old,
@@ -89,12 +91,12 @@ class Rotation:
 
         return edit
 
-    async def _make(self, like: SubAccountKey) -> SubAccountKey:
-        """Create a key; after a lost answer, delete it, since its secret is lost too."""
-        note = f"{self._name}-{secrets.token_hex(4)}"  # identifies the key after a lost answer
+    async def _make(self, permissions: str, ip: str | None) -> SubAccountKey:
+        """A new key; one that was made without its secret having arrived is of no use, and is deleted."""
+        note = f"{self._name}-{secrets.token_hex(4)}"  # tells it from every other if no answer comes
         try:
             return await self._main.create_sub_account_api_key(
-                sub_account=self._sub_account, note=note, permissions=like.permissions, ip=like.ip or None
+                sub_account=self._sub_account, note=note, permissions=permissions, ip=ip or None
             )
         except MexcError as error:
             if not error.outcome_known:

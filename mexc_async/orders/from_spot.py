@@ -116,7 +116,7 @@ def fill_of(told: Fill | FillPush) -> OrderFill:
         fee=told.commission or ZERO,
         fee_asset=told.commission_asset,
         time=told.time,
-        is_maker=told.is_maker,
+        is_maker=bool(told.is_maker),
     )
 
 

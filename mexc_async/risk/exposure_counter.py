@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from decimal import Decimal
 
 from mexc_async.errors import ConfigError, InvalidRequest
 from mexc_async.orders.record import ZERO, OrderRecord, OrderTable
@@ -12,6 +13,8 @@ from mexc_async.risk.pre_trade import PreTradeGuard
 from mexc_async.spot.rules import SymbolRules
 
 DAY_MS = 86_400_000
+UNKNOWN_FEE_RATE = Decimal("0.002")
+"""Fee of a symbol whose fee the exchange does not say: too much rather than nothing."""
 
 
 class ExposureCounter:
@@ -100,4 +103,5 @@ class ExposureCounter:
 def assets_of(rules: SymbolRules) -> Assets:
     """Return a symbol's assets and the higher of its fees."""
     info = rules.info
-    return Assets(info.base, info.quote, max(info.maker_commission, info.taker_commission))
+    rates = (UNKNOWN_FEE_RATE if rate is None else rate for rate in (info.maker_commission, info.taker_commission))
+    return Assets(info.base, info.quote, max(rates))

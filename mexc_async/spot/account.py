@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from msgspec import field
 
 from mexc_async.schema.endpoint import Auth, Cost, Priority, Request, Resource, Route, call
-from mexc_async.schema.fields import Coded, MaybeDecimal, Text, TimeMs, same_under
+from mexc_async.schema.fields import Coded, MaybeDecimal, MaybeText, MaybeTimeMs, Text, same_under
 from mexc_async.spot.enums import KeyStatus, KycStatus
 from mexc_async.spot.models import Account as AccountAnswer
 from mexc_async.spot.models import Answer, Fill, Wrapped
@@ -30,12 +28,12 @@ class ApiKeyInfo(Answer, frozen=True, kw_only=True):
     """A key's permissions, IP list and remaining days."""
 
     note: str | None = None
-    access_key: str
-    create_time: TimeMs
-    permissions: str
-    """Permissions, separated by commas."""
-    remaining_validity: int
-    """Days until the key expires; 0 expired, -999 permanent."""
+    access_key: MaybeText = None
+    create_time: MaybeTimeMs = None
+    permissions: str | None = None
+    """Joined by commas."""
+    remaining_validity: int | None = None
+    """Days; 0 ended, -999 permanent."""
     ip_white_list: str | None = None
     """Addresses, separated by commas; empty allows every address."""
     status: KeyStatus | None = None
@@ -63,8 +61,8 @@ class MxDeduct(Answer, frozen=True, kw_only=True):
 class TradeFee(Answer, frozen=True, kw_only=True):
     """The account's fees on a symbol, as ratios."""
 
-    maker_commission: Decimal
-    taker_commission: Decimal
+    maker_commission: MaybeDecimal = None
+    taker_commission: MaybeDecimal = None
     rpi_maker_commission: MaybeDecimal = None
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, TypeAlias
 
 from mexc_async.errors import InvalidRequest
 from mexc_async.schema.endpoint import Cost, Request, Resource, Route, call
-from mexc_async.schema.fields import MaybeText, TimeMs
+from mexc_async.schema.fields import MaybeText, MaybeTimeMs
 from mexc_async.schema.validation import Rule, between, matching
 from mexc_async.spot.models import Answer, Wrapped
 from mexc_async.spot.parameters import Count
@@ -26,7 +26,7 @@ class Announcement(Answer, frozen=True, kw_only=True):
     title: str
     url: str
     language: MaybeText = None
-    post_time: TimeMs
+    post_time: MaybeTimeMs = None
 
 
 class AnnouncementPage(Answer, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from typing import Annotated, TypeAlias
 
 from mexc_async.errors import InvalidRequest
 from mexc_async.schema.endpoint import Auth, Cost, Money, Priority, Request, Resource, Route, call
-from mexc_async.schema.fields import Coded, Hiding, MaybeText, MaybeTimeMs, Text, TimeMs
+from mexc_async.schema.fields import Coded, Hiding, MaybeText, MaybeTimeMs, Text
 from mexc_async.schema.validation import Rule, ip_address, listed, one_of
 from mexc_async.spot.enums import AccountTypeName, SubAccountStatus
 from mexc_async.spot.models import Answer, Page, Wrapped
@@ -67,11 +67,11 @@ class BrokerRebate(Answer, frozen=True, kw_only=True):
 
     asset: str
     amount: Decimal
-    type: str
-    """Market: spot or futures."""
+    type: MaybeText = None
+    """spot or futures."""
     uid: Text
-    time: TimeMs
-    """The day, milliseconds UTC; the exchange sends a date."""
+    time: MaybeTimeMs = None
+    """The exchange sends a date here."""
 
 
 class OnceToken(Hiding, Answer, frozen=True, kw_only=True):

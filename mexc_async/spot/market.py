@@ -30,14 +30,14 @@ class OfflineSymbol(Answer, frozen=True, kw_only=True):
     """A suspended (`state` 2) or delisted (3) symbol."""
 
     symbol: str
-    state: int
+    state: int | None = None
     offline_time: int | None = None
 
 
 class AveragePrice(Answer, frozen=True, kw_only=True):
     """Average price over the last `mins` minutes."""
 
-    mins: int
+    mins: int | None = None
     price: Decimal
 
 

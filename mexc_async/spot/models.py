@@ -1,6 +1,7 @@
 """Answers of the spot API. Fields use the trade's common terms; the declaration names MEXC's where they differ.
 
-Amounts are Decimal, times integer milliseconds UTC. A value that is missing, null or blank is None.
+Amounts are Decimal, times integer milliseconds UTC. What an answer leaves out, or sends as null or blank, is None or an
+empty list, and never an amount of 0. A field without a default has to come: what lacks it says nothing to rely on.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import ClassVar, Generic, TypeVar
 
 from msgspec import Struct, field
 
+from mexc_async.errors import ProtocolError
 from mexc_async.schema.fields import MaybeDecimal, MaybeText, Text, same_under
 from mexc_async.schema.lazy_numbers import Exact, ExactOrNone, amount
 from mexc_async.spot.enums import OrderStatus, OrderType, Side, SymbolStatus
@@ -73,7 +75,7 @@ class ServerTime(Answer, frozen=True, kw_only=True):
 class PriceFilter(Answer, frozen=True, kw_only=True):
     """A symbol's filter. PERCENT_PRICE_BY_SIDE bounds prices by two ratios of the last price."""
 
-    filter_type: str
+    filter_type: MaybeText = None
     bid_multiplier_up: MaybeDecimal = None
     """Ratio: highest price of a buy is last x (1 + this)."""
     ask_multiplier_down: MaybeDecimal = None
@@ -84,31 +86,31 @@ class SymbolInfo(Answer, frozen=True, kw_only=True):
     """A symbol's trading rules. Several of MEXC's field names mislead, so fields here have other names."""
 
     symbol: str
-    status: SymbolStatus
+    status: SymbolStatus | None = None
     base: str = field(name="baseAsset")
     base_precision: int = field(name="baseAssetPrecision")
     """Decimals of a quantity."""
     quote: str = field(name="quoteAsset")
     quote_precision: int
     """Decimals of a price."""
-    quote_asset_precision: int
-    base_commission_precision: int
-    quote_commission_precision: int
-    order_types: list[OrderType]
-    """Listed order types; MEXC accepts IMMEDIATE_OR_CANCEL and FILL_OR_KILL although it never lists them."""
-    is_spot_trading_allowed: bool
-    """True if MEXC allows orders by API."""
-    is_margin_trading_allowed: bool = False
-    min_notional: Decimal = field(name="quoteAmountPrecision")
-    """Minimum value of a limit order, in quote."""
-    quantity_step: Decimal = field(name="baseSizePrecision")
-    """Minimum quantity and its step; with 0 `base_precision` gives the step."""
+    quote_asset_precision: int | None = None
+    base_commission_precision: int | None = None
+    quote_commission_precision: int | None = None
+    order_types: list[OrderType] = []
+    """IMMEDIATE_OR_CANCEL and FILL_OR_KILL are never listed, and accepted all the same."""
+    is_spot_trading_allowed: bool | None = None
+    """Whether orders by API are allowed."""
+    is_margin_trading_allowed: bool | None = None
+    min_notional: MaybeDecimal = field(name="quoteAmountPrecision", default=None)
+    """Least value of a limit order, in quote."""
+    quantity_step: MaybeDecimal = field(name="baseSizePrecision", default=None)
+    """Least quantity and its step; 0 or None leaves the step to `base_precision`."""
     permissions: list[str] = []
     filters: list[PriceFilter] = []
-    max_notional: Decimal = field(name="maxQuoteAmount")
-    """Maximum value of a limit order, in quote."""
-    maker_commission: Decimal = Decimal(0)
-    taker_commission: Decimal = Decimal(0)
+    max_notional: MaybeDecimal = field(name="maxQuoteAmount", default=None)
+    """Greatest value of a limit order, in quote."""
+    maker_commission: MaybeDecimal = None
+    taker_commission: MaybeDecimal = None
     min_notional_market_text: str | None = field(name="quoteAmountPrecisionMarket", default=None)
     max_notional_market_text: str | None = field(name="maxQuoteAmountMarket", default=None)
     full_name: str | None = None
@@ -126,8 +128,8 @@ class SymbolInfo(Answer, frozen=True, kw_only=True):
 class ExchangeInfo(Answer, frozen=True, kw_only=True):
     """Trading rules of symbols."""
 
-    timezone: str
-    server_time: int
+    timezone: str | None = None
+    server_time: int | None = None
     rate_limits: list[Empty] = []
     exchange_filters: list[Empty] = []
     symbols: list[SymbolInfo]
@@ -139,6 +141,8 @@ class Level(Struct, frozen=True, array_like=True, gc=False):
     Stores the text as received and converts it at each read, since most levels of a deep book are never read.
     """
 
+    every_one_counts: ClassVar[bool] = True
+    """A book that lacks a level is not the exchange's: one odd level makes the answer odd."""
     price_text: str
     quantity_text: str
 
@@ -176,8 +180,8 @@ class Trade(Answer, frozen=True, kw_only=True):
     quantity: Decimal = field(name="qty")
     quote_quantity: Decimal = field(name="quoteQty")
     time: int
-    is_buyer_maker: bool
-    is_best_match: bool
+    is_buyer_maker: bool | None = None
+    is_best_match: bool | None = None
     trade_type: str | None = None
     """BID if the taker bought, ASK if it sold."""
 
@@ -191,8 +195,8 @@ class AggTrade(Answer, frozen=True, kw_only=True):
     price: Decimal = field(name="p")
     quantity: Decimal = field(name="q")
     time: int = field(name="T")
-    is_buyer_maker: bool = field(name="m")
-    is_best_match: bool = field(name="M")
+    is_buyer_maker: bool | None = field(name="m", default=None)
+    is_best_match: bool | None = field(name="M", default=None)
 
 
 class Kline(Struct, frozen=True, array_like=True, gc=False):
@@ -336,7 +340,7 @@ class Order(Answer, frozen=True, kw_only=True):
 class StpGroup(Answer, frozen=True, kw_only=True):
     """A self-trade-prevention group: accounts whose orders do not trade with each other."""
 
-    trade_group_name: str
+    trade_group_name: MaybeText = None
     trade_group_id: Text
     create_time: int | None = None
     update_time: int | None = None
@@ -364,18 +368,22 @@ class Account(Answer, frozen=True, kw_only=True):
     taker_commission: MaybeDecimal = None
     buyer_commission: MaybeDecimal = None
     seller_commission: MaybeDecimal = None
-    can_trade: bool
-    can_withdraw: bool
-    can_deposit: bool
+    can_trade: bool | None = None
+    can_withdraw: bool | None = None
+    can_deposit: bool | None = None
     update_time: int | None = None
-    account_type: str
+    account_type: MaybeText = None
     balances: list[Balance]
     permissions: list[str] = []
+    balances_left_out: int = 0
+    """Balances of the answer that could not be read: an asset that is not listed may then be one of them."""
 
     def balance(self, asset: str) -> Balance:
-        """Return the balance of one asset; zero if it is not listed."""
-        zero = Decimal(0)
-        return next((b for b in self.balances if b.asset == asset), Balance(asset=asset, free=zero, locked=zero))
+        """The balance of one asset; zero if it is not listed. Raises ProtocolError if that cannot be said."""
+        found = next((balance for balance in self.balances if balance.asset == asset), None)
+        if found is None and self.balances_left_out:
+            raise ProtocolError(f"balances could not be read, and that of {asset[:40]} may be one of them")
+        return found or Balance(asset=asset, free=Decimal(0), locked=Decimal(0))
 
 
 class Fill(Answer, frozen=True, kw_only=True):
@@ -392,7 +400,7 @@ class Fill(Answer, frozen=True, kw_only=True):
     commission_asset: str
     time: int
     is_buyer: bool
-    is_maker: bool
+    is_maker: bool | None = None
     is_best_match: bool | None = None
     is_self_trade: bool | None = None
     client_order_id: MaybeText = None

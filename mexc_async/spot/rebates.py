@@ -25,10 +25,10 @@ class Rebate(Answer, frozen=True, kw_only=True):
 
     uid: Text
     account: MaybeText = None
-    """Masked account name."""
-    spot: Decimal
-    futures: Decimal
-    total: Decimal
+    """Masked."""
+    spot: MaybeDecimal = None
+    futures: MaybeDecimal = None
+    total: MaybeDecimal = None
     invite_time: MaybeTimeMs = None
 
 
@@ -36,8 +36,8 @@ class RebateDetail(Answer, frozen=True, kw_only=True):
     """One rebate."""
 
     asset: str
-    type: str
-    """Market: spot or futures."""
+    type: MaybeText = None
+    """spot or futures."""
     rate: MaybeDecimal = None
     """Rebate rate, as a ratio."""
     amount: Decimal
@@ -102,7 +102,7 @@ class AffiliateCommissionDetail(Answer, frozen=True, kw_only=True):
     source_type: int | None = None
     """Source: 1 referral, 2 sub-affiliate."""
     state: int | None = None
-    date: TimeMs
+    date: MaybeTimeMs = None
     rate: MaybeDecimal = None
     """Commission rate, as a ratio."""
     symbol: MaybeText = None

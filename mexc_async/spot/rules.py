@@ -16,6 +16,7 @@ from mexc_async.spot.trading import OrderParameters
 Terms = TypeVar("Terms", bound=OrderParameters[Any])
 Rounding: TypeAlias = Literal["down", "up", "nearest"]
 _MODES = {"down": ROUND_FLOOR, "up": ROUND_CEILING, "nearest": ROUND_HALF_EVEN}
+_NO_LEAST, _NO_GREATEST = Decimal(0), Decimal("Infinity")
 _WIDE = Context(prec=100)  # amounts have up to 40 digits, steps up to 20
 
 
@@ -26,11 +27,12 @@ class SymbolRules:
         self.info = info
         self.symbol = info.symbol
         self.tick = Decimal(1).scaleb(-info.quote_precision)
-        """Price step, in quote."""
-        self.step = info.quantity_step if info.quantity_step > 0 else Decimal(1).scaleb(-info.base_precision)
-        """Quantity step and minimum quantity, in base."""
-        self._surely_enough = info.min_notional * 2
-        self._surely_allowed = info.max_notional / 2
+        """Step of a price."""
+        step = info.quantity_step
+        self.step = step if step is not None and step > 0 else Decimal(1).scaleb(-info.base_precision)
+        """Step of a quantity, and the least one."""
+        self._surely_enough = (_NO_LEAST if info.min_notional is None else info.min_notional) * 2
+        self._surely_allowed = (_NO_GREATEST if info.max_notional is None else info.max_notional) / 2
         self._has_decimal_step = self.step.as_tuple().digits == (1,)
 
     def price(self, value: Decimal, round: Rounding = "down") -> Decimal:

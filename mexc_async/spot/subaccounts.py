@@ -44,7 +44,7 @@ class SubAccount(Answer, frozen=True, kw_only=True):
     """A sub-account."""
 
     sub_account: str
-    is_freeze: bool
+    is_freeze: bool | None = None
     create_time: MaybeTimeMs = None
     uid: MaybeText = None
 
@@ -66,8 +66,8 @@ class SubAccountKey(Hiding, Answer, frozen=True, kw_only=True):
     apikey: str = ""
     """`api_key` in answers to brokers."""
     secret_key: MaybeText = None
-    permissions: str
-    """Permissions, separated by commas."""
+    permissions: MaybeText = None
+    """Joined by commas."""
     ip: MaybeText = None
     """IP addresses, separated by commas; blank allows every address."""
     create_time: MaybeTimeMs = None
@@ -102,7 +102,7 @@ class FuturesEnabled(Answer, frozen=True, kw_only=True):
     """Futures trading of a sub-account, on or off."""
 
     sub_account: str
-    is_futures_enabled: bool
+    is_futures_enabled: bool | None = None
     timestamp: MaybeTimeMs = None
 
 
@@ -110,7 +110,7 @@ class MarginEnabled(Answer, frozen=True, kw_only=True):
     """Margin trading of a sub-account, on or off."""
 
     sub_account: str
-    is_margin_enabled: bool
+    is_margin_enabled: bool | None = None
     timestamp: MaybeTimeMs = None
 
 

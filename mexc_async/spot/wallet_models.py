@@ -25,13 +25,13 @@ class _Named(Answer, frozen=True, kw_only=True):
 class Network(_Named, frozen=True, kw_only=True):
     """A currency on one chain."""
 
-    coin: str
+    coin: MaybeText = None
     network: str
     """Long label of the chain, for deposit calls: BEP20(BSC)."""
     net_work: MaybeText = None
-    """Short id of the chain, for `withdraw`: BSC."""
-    deposit_enable: bool
-    withdraw_enable: bool
+    """The short id that `withdraw` takes: BSC."""
+    deposit_enable: bool | None = None
+    withdraw_enable: bool | None = None
     withdraw_fee: MaybeDecimal = None
     """Fee, deducted from the amount withdrawn."""
     withdraw_min: MaybeDecimal = None
@@ -50,7 +50,7 @@ class Currency(_Named, frozen=True, kw_only=True):
     """A currency and its chains for deposits and withdrawals."""
 
     coin: str
-    network_list: list[Network]
+    network_list: list[Network] = field(default_factory=list)
 
 
 class WithdrawalId(Answer, frozen=True, kw_only=True):
@@ -226,7 +226,7 @@ class DustFailure(Answer, frozen=True, kw_only=True):
 class DustResult(Answer, frozen=True, kw_only=True):
     """Result of a conversion to MX."""
 
-    success_list: list[str]
+    success_list: list[str] = field(default_factory=list)
     failed_list: list[DustFailure] = field(default_factory=list)
     total_convert: MaybeDecimal = None
     convert_fee: MaybeDecimal = None
@@ -241,7 +241,7 @@ class DustDetail(Answer, frozen=True, kw_only=True):
     convert: MaybeDecimal = None
     """Proceeds in MX."""
     fee: MaybeDecimal = None
-    time: TimeMs
+    time: MaybeTimeMs = None
 
 
 class DustConversion(Answer, frozen=True, kw_only=True):
@@ -250,4 +250,4 @@ class DustConversion(Answer, frozen=True, kw_only=True):
     total_convert: MaybeDecimal = None
     total_fee: MaybeDecimal = None
     convert_time: TimeMs
-    convert_details: list[DustDetail]
+    convert_details: list[DustDetail] = field(default_factory=list)

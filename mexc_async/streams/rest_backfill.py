@@ -38,7 +38,7 @@ def fill_push(fill: Fill) -> FillPush:
         trade_id=fill.id,
         order_id=fill.order_id,
         time=fill.time,
-        is_maker=fill.is_maker,
+        is_maker=bool(fill.is_maker),
         is_self_trade=bool(fill.is_self_trade),
         client_order_id=fill.client_order_id or "",
         commission_text=_text(fill.commission),

@@ -16,6 +16,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from mexc_async.errors import ProtocolError
+from mexc_async.schema.answers import decode
+
 MAX_REQUEST_BYTES = 1024
 """A longer request is cut into several (the bound that other clients keep; MEXC names none)."""
 MAX_MESSAGES = 50
@@ -64,6 +67,8 @@ class Timing(msgspec.Struct, frozen=True):
 
 
 class _Reply(msgspec.Struct):
+    """A control frame; as every answer it is read with numbers as text and text as numbers."""
+
     id: int | None = 0
     code: int = 0
     msg: str | None = None
@@ -75,7 +80,6 @@ class _Pending(NamedTuple):
     subscribes: bool
 
 
-_reply = msgspec.json.Decoder(_Reply, strict=False)
 PING = '{"method":"PING"}'
 
 
@@ -151,8 +155,8 @@ class Session:
         """Take in a control frame."""
         self.heard_at = now
         try:
-            reply = _reply.decode(text)
-        except msgspec.MsgspecError:
+            reply, _ = decode(_Reply, text.encode())
+        except ProtocolError:
             return Answer(reason=text, is_understood=False)  # such as the bare words "Invalid listen key"
         if (reply.msg or "").upper() in ("PONG", "SUCCESS"):
             self.pings_unanswered = max(self.pings_unanswered - 1, 0)

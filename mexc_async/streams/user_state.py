@@ -152,15 +152,15 @@ class Balances:
         """A look begins: what is pushed from now on may be newer than what it shows."""
         self._pushed.clear()
 
-    def start(self, shown: Mapping[str, tuple[Decimal, Decimal]]) -> None:
+    def start(self, shown: Mapping[str, tuple[Decimal, Decimal]], is_whole: bool = True) -> None:
         """Take in the first look, which is no news."""
         self._known = {**shown, **{asset: self._known[asset] for asset in self._pushed}}
-        self._is_whole = True
+        self._is_whole = is_whole
 
-    def look(self, shown: Mapping[str, tuple[Decimal, Decimal]]) -> list[Movement]:
-        """Take in a later one; returns what it tells. An asset that it leaves out is at zero."""
+    def look(self, shown: Mapping[str, tuple[Decimal, Decimal]], is_whole: bool = True) -> list[Movement]:
+        """Take in a later one; returns what it tells. An asset that it leaves out is at zero, if it is whole."""
         told = []
-        for asset in sorted({*shown, *self._known} - self._pushed):
+        for asset in sorted({*shown, *(self._known if is_whole else ())} - self._pushed):
             now, known = shown.get(asset, (ZERO, ZERO)), self._known.get(asset)
             if known is None and self._is_whole:
                 known = ZERO, ZERO

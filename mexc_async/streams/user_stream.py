@@ -204,15 +204,17 @@ class UserStream:
         """What the account holds as the stream begins: what differs after a gap was moved in it."""
         self._balances.begin()
         try:
-            self._balances.start(await self._account())
+            self._balances.start(*await self._account())
         except ClientClosed:
             return
         except MexcError as error:
             logger.info("the account could not be read as its stream began: %s", error)
 
-    async def _account(self) -> dict[str, tuple[Decimal, Decimal]]:
+    async def _account(self) -> tuple[dict[str, tuple[Decimal, Decimal]], bool]:
+        """Return what the account holds, and whether that is all of it."""
         account = await self._api.deliver(AccountQuery(), Options())
-        return {balance.asset: (balance.free, balance.locked) for balance in account.balances}
+        shown = {balance.asset: (balance.free, balance.locked) for balance in account.balances}
+        return shown, not account.balances_left_out
 
     # After a gap
 
@@ -259,7 +261,7 @@ class UserStream:
         state, options = self._state, Options()
         assert state is not None
         self._balances.begin()
-        for movement in self._balances.look(await self._account()):
+        for movement in self._balances.look(*await self._account()):
             self._tell_balance(movement)
         before = dict(state.believed_open())
         open_orders = await self._read(OpenOrdersQuery(), options)

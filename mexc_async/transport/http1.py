@@ -37,6 +37,34 @@ def _without_1xx(raw: bytes) -> bytes:
     return raw
 
 
+def decompressed(body: bytes, encoding: str | None, max_bytes: int, status: int) -> bytes:
+    """The body of an answer without its Content-Encoding, whatever the request asked for.
+
+    Raises ProtocolError if it is damaged, truncated (the checksum at its end counts), larger than `max_bytes` or in
+    another encoding than gzip or deflate.
+    """
+    encoding = (encoding or "identity").strip().lower()
+    if encoding == "identity" or not body:
+        return body
+    if encoding not in ("gzip", "deflate"):
+        raise ProtocolError(f"the answer is encoded in {encoding[:20]!r}, which nobody asked for", status=status)
+    is_bare = encoding == "deflate" and body[0] & 15 != 8  # without zlib's head, as some servers understand deflate
+    unpack = zlib.decompressobj(-zlib.MAX_WBITS if is_bare else _ANY_WRAPPER)
+    try:
+        plain = unpack.decompress(body, max_bytes + 1)
+    except zlib.error as error:
+        raise ProtocolError("the body of the answer cannot be decompressed", status=status) from error
+    if len(plain) > max_bytes:
+        raise _too_large(max_bytes, status)
+    if not unpack.eof:
+        raise ProtocolError("the compressed body of the answer is truncated", status=status)
+    return plain
+
+
+def _too_large(max_bytes: int, status: int) -> ProtocolError:
+    return ProtocolError(f"the answer is larger than max_response_bytes {max_bytes}", status=status)
+
+
 class KnownHeads:
     """What heads look like whose answers were whole, framed by Content-Length alone, and kept the connection.
 
@@ -174,32 +202,15 @@ class ResponseReader:
         status, body = self._status, b"".join([*self._parts, self._body])
         if len(body) > self._max_bytes:
             raise self._too_large()
-        encoding = Headers(raw).get("content-encoding", "identity").lower()
-        if body and encoding != "identity":
-            body = self._decompressed(body, encoding)
+        body = decompressed(body, Headers(raw).get("content-encoding"), self._max_bytes, status)
         if not self._keeps:
             self.is_reusable = False
         self._clear()
         return Reply(status, raw, body)
 
-    def _decompressed(self, body: bytes, encoding: str) -> bytes:
-        unpack = zlib.decompressobj(_ANY_WRAPPER)
-        try:
-            if encoding not in ("gzip", "deflate"):
-                raise zlib.error(f"not asked for: {encoding[:20]!r}")
-            plain = unpack.decompress(body, self._max_bytes + 1)
-        except zlib.error as error:
-            raise ProtocolError("the body of the answer cannot be decompressed", status=self._status) from error
-        if len(plain) > self._max_bytes:
-            raise self._too_large()
-        if not unpack.eof:
-            raise ProtocolError("the compressed body of the answer is truncated", status=self._status)
-        return plain
-
     def _too_large(self) -> ProtocolError:
         self.is_reusable = False
-        status = self._status or self._parser.get_status_code()
-        return ProtocolError(f"the answer is larger than max_response_bytes {self._max_bytes}", status=status)
+        return _too_large(self._max_bytes, self._status or self._parser.get_status_code())
 
     # What the parser calls
 

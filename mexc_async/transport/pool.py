@@ -31,6 +31,7 @@ from mexc_async.errors import (
 )
 from mexc_async.schema.answers import Reply, first_bytes, is_refusal
 from mexc_async.transport.delivery import is_undelivered
+from mexc_async.transport.http1 import decompressed
 from mexc_async.transport.urls import check_proxy, check_url, check_way, proxy_for
 
 _READ_AT_ONCE = 1 << 16
@@ -205,10 +206,10 @@ class Pool:
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=self._timeout,
-            auto_decompress=True,
+            auto_decompress=False,  # aiohttp takes gzip without its end for whole
             trust_env=False,
             skip_auto_headers=("Content-Type",),
-            headers={"User-Agent": "mexc_async", "Accept": "application/json"},
+            headers={"User-Agent": "mexc_async", "Accept": "application/json", "Accept-Encoding": "gzip, deflate"},
         )
         session._retry_connection = False  # aiohttp has no public switch for its resending of idempotent requests
         self._session = session
@@ -287,7 +288,7 @@ class Pool:
                 response.close()
                 raise ProtocolError(f"the answer is larger than max_response_bytes {bound}", status=response.status)
             parts.append(part)
-        return b"".join(parts)
+        return decompressed(b"".join(parts), response.headers.get("Content-Encoding"), bound, response.status)
 
     @property
     def open_connections(self) -> int:

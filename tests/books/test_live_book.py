@@ -24,7 +24,8 @@ from mexc_async.spot.push import Push, encode_push
 from mexc_async.spot.push_models import DepthUpdate
 from mexc_async.streams.router import _channel_of
 from mexc_async.streams.session import Timing
-from tests.support.streams import QUICK, Told, client, nothing_left, sim_client, until
+from tests.support.raw_server import Arrival, RawServer, Way, answer
+from tests.support.streams import BINARY, QUICK, Script, Told, client, frame, nothing_left, sim_client, until
 
 TAPE = Path(__file__).resolve().parents[3] / "shared" / "data" / "book-tape.jsonl.gz"
 DEPTH = "*aggre.depth*"
@@ -315,6 +316,31 @@ async def test_a_snapshot_that_cannot_be_had_is_asked_for_again(sim: Simulator) 
             _ = book.mid
         mexc._pool.base = sim.rest
         await asyncio.wait_for(book.synced(), 10)
+
+
+async def test_a_book_joins_a_stream_that_begins_right_behind_its_snapshot() -> None:
+    """And a snapshot with a level that cannot be read is none."""
+    channel = channels.depth("BTCUSDT")
+    bodies = [b'[["99","1"],["98",null]]', b'[["99","1"],["98","2"]]']
+
+    async def depth(arrival: Arrival, way: Way) -> bool:
+        await until(lambda: book._sync._queue)
+        levels = bodies.pop(0) if len(bodies) > 1 else bodies[0]
+        return await answer(b'{"lastUpdateId":10,"bids":%b,"asks":[["101","1"]]}' % levels)(arrival, way)
+
+    async with (
+        nothing_left(),
+        Script() as script,
+        RawServer(depth) as raw,
+        client(script.url, raw.url, retry=RetryPolicy(budget_s=0)) as mexc,
+        mexc.books("BTCUSDT") as book,
+    ):
+        update = DepthUpdate((Level("101", "0"), Level("102", "4")), (Level("99", "3"),), "11", "12")
+        script.last.raw(frame(BINARY, encode_push(Push(channel=channel, body=update, symbol="BTCUSDT"))))
+        await asyncio.wait_for(book.synced(), 10)
+        assert (book.version, book.counts.snapshots, book.counts.stale) == (12, 2, 0)
+        assert [tuple(map(int, level[:2])) for level in book.bids()] == [(99, 3), (98, 2)]
+        assert [tuple(map(int, level[:2])) for level in book.asks()] == [(102, 4)]
 
 
 @pytest.mark.skipif(not TAPE.exists(), reason="the recorded market is not here")

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mexc_async.books.book import OrderBook
+from mexc_async.books.side import PureSide
 from mexc_async.books.sync import MAX_OLD, MAX_REFUSED, TRANSITIONS, Action, BookSync, SyncState
 from mexc_async.errors import BookNotSynced, MexcError
 
@@ -60,7 +61,8 @@ def counted(sync: BookSync) -> dict[str, int]:
         ([(8, 12)], 10, SYNCED, 12, {}),
         ([(10, 12)], 10, SYNCED, 12, {}),
         ([(8, 10), (11, 12)], 10, SYNCED, 12, {"dropped": 1}),
-        ([(11, 12)], 10, SYNCING, None, {"stale": 1}),  # would join, but the fourth rule comes first
+        ([(11, 12)], 10, SYNCED, 12, {}),
+        ([(11, 11), (12, 12)], 10, SYNCED, 12, {}),
         ([(12, 12)], 10, SYNCING, None, {"stale": 1}),
         ([(8, 9), (12, 12)], 10, SYNCING, None, {"dropped": 1, "gaps": 1}),
         ([(8, 11), (13, 13)], 10, SYNCING, None, {"gaps": 1}),
@@ -85,6 +87,23 @@ def test_snapshot_joins_the_queue_by_the_rules(
         assert action is CHANGED
         assert sync.book.version == ends_at
         assert sync.book.bids()[0].quantity == (ends_at if ends_at > version else 1)
+
+
+@pytest.mark.parametrize("is_pure", [False, True])
+def test_snapshot_joins_a_queue_that_begins_right_behind_it_with_every_level(is_pure: bool) -> None:
+    sync = connected()
+    if is_pure:
+        sync._book = OrderBook(PureSide)
+    for version in (11, 12, 13):
+        levels = [(str(80 + version), str(version))], [("101", "0" if version == 13 else str(version))]
+        assert sync.delta(version, version, *levels, 0.0) is NONE
+    assert sync.snapshot(9, BIDS, ASKS, 0.0) is FETCH, "10 is missing"
+    assert sync.snapshot(10, BIDS, [*ASKS, ("102", "7")], 0.0) is CHANGED
+    assert sync.book.version == 13
+    assert [tuple(map(int, level[:2])) for level in sync.book.bids()] == [(99, 1), (93, 13), (92, 12), (91, 11)]
+    assert [tuple(map(int, level[:2])) for level in sync.book.asks()] == [(102, 7)]
+    assert counted(sync) == {"snapshots": 2, "stale": 1}
+    assert delta(sync, 14, 14) is CHANGED
 
 
 @pytest.mark.parametrize(
@@ -118,7 +137,7 @@ def test_gap_forces_a_resync_that_keeps_what_came_after() -> None:
     assert (sync.state, sync.reason) == (RESYNCING, "a delta begins at 13, the book is at 10")
     assert kept.best_bid is None, "whoever kept the book must not read on"
     assert delta(sync, 15, 15) is NONE
-    assert snapshot(sync, 12) is FETCH
+    assert snapshot(sync, 11) is FETCH
     assert snapshot(sync, 14) is CHANGED
     assert (sync.book.version, sync.book.bids()[0].quantity) == (15, D(15))
     assert sync.book is kept
@@ -212,9 +231,10 @@ def test_crossed_delta_forces_a_resync() -> None:
     sync = synced(10)
     assert delta(sync, 11, 11, bids=[("101", "1")]) is FETCH
     assert (sync.state, sync.reason) == (RESYNCING, "crossed at 11")
-    assert snapshot(sync, 10) is FETCH, "from before it crossed"
+    assert snapshot(sync, 9) is FETCH, "too old for the delta that it crossed with"
+    assert snapshot(sync, 10) is FETCH, "from before it crossed, which it does again"
     assert snapshot(sync, 12) is CHANGED
-    assert counted(sync) == {"crossed": 1, "resyncs": 1, "snapshots": 3, "stale": 1, "dropped": 1}
+    assert counted(sync) == {"crossed": 2, "resyncs": 1, "snapshots": 4, "stale": 1, "dropped": 1}
 
 
 def test_crossed_snapshot_is_fetched_again() -> None:

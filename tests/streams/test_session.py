@@ -85,6 +85,30 @@ def test_pong_answers_the_oldest_ping(text: str) -> None:
     assert session.pings_unanswered == 0
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'{{"id":"1","code":"0","msg":"{A}"}}',
+        f'{{"id":1,"code":null,"msg":"{A}"}}',
+        f'{{"id":1.0,"msg":"{A}"}}',
+        f'{{"id":null,"code":0,"msg":"{A}"}}',
+        f'{{"id":"","code":"","msg":"{A}"}}',
+    ],
+)
+def test_a_control_frame_has_numbers_as_text_or_none(text: str) -> None:
+    session = Session(Timing(), 0.0)
+    session.subscribe([A], 0.0)
+    assert session.receive(text, 0.0).accepted == (A,)
+
+
+@pytest.mark.parametrize("message", ["1.10", "123456789012345678901", "-0"])
+def test_a_refusal_of_channels_may_have_a_number_for_its_text(message: str) -> None:
+    session = Session(Timing(), 0.0)
+    session.subscribe([A], 0.0)
+    answer = session.receive(f'{{"id":"1","code":"30002","msg":{message}}}', 0.0)
+    assert answer == Answer(refused=(A,), reason=f"code 30002: {message}")
+
+
 def test_requests_are_cut_to_size_and_numbered() -> None:
     session = Session(Timing(), 0.0)
     names = [f"spot@public.aggre.bookTicker.v3.api.pb@100ms@COIN{number}USDT" for number in range(60)]

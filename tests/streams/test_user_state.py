@@ -127,6 +127,20 @@ def test_what_is_pushed_during_a_look_is_newer_than_it() -> None:
     assert balances.look(holding(USDT="70")) == []
 
 
+def test_a_look_that_is_not_whole_tells_nothing_of_what_it_leaves_out() -> None:
+    balances = Balances()
+    balances.begin()
+    balances.start(holding(USDT="100", BTC="1"), is_whole=False)
+    balances.begin()
+    assert balances.look(holding(USDT="90", XRP="5"), is_whole=False) == [
+        Movement("USDT", D(90), D(-10), D(0), D(0)),
+        Movement("XRP", D(5), D(0), D(0), D(0)),  # may have been there
+    ]
+    assert balances.moved == {"USDT"}
+    balances.begin()
+    assert balances.look(holding(USDT="90", XRP="5")) == [Movement("BTC", D(0), D(-1), D(0), D(0))]
+
+
 def test_without_a_first_look_what_is_new_may_have_been_there() -> None:
     balances = Balances()
     balances.push("USDT", D(80), D(0))

@@ -153,6 +153,17 @@ def compressed(body: bytes) -> Behaviour:
     return answer(gzip.compress(body), 200, "Content-Encoding: gzip")
 
 
+def encoded(encoding: str, packed: bytes, framing: str = "length") -> Behaviour:
+    """A packed body, framed by its length, in chunks or by the end of the connection."""
+    header = f"Content-Encoding: {encoding}"
+    if framing == "length":
+        return answer(packed, 200, header)
+    if framing == "chunked":
+        chunks = b"%x\r\n%b\r\n0\r\n\r\n" % (len(packed), packed)
+        return raw(head(200, "Transfer-Encoding: chunked", header) + chunks, keep=True)
+    return raw(head(200, header) + packed)
+
+
 def redirect(status: int, to: str) -> Behaviour:
     return answer(b"", status, f"Location: {to}")
 

@@ -9,8 +9,10 @@ import logging
 import socket
 import ssl
 import traceback
+import zlib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -261,6 +263,50 @@ async def test_a_body_that_does_not_decompress_is_an_error_of_the_tree() -> None
             await send(pool)
 
 
+def deflated(body: bytes, bits: int) -> bytes:
+    pack = zlib.compressobj(wbits=bits)
+    return pack.compress(body) + pack.flush()
+
+
+BODY = b'{"orderId":"C02__1","symbol":"BTCUSDT"}' * 20
+GZIP, ZLIB, BARE = (deflated(BODY, bits) for bits in (16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS))
+framed = pytest.mark.parametrize("framing", ["length", "chunked", "until-close"])
+
+
+@framed
+@pytest.mark.parametrize(("encoding", "packed"), [("gzip", GZIP), ("GZIP", GZIP), ("deflate", ZLIB), ("deflate", BARE)])
+async def test_a_packed_body_is_unpacked_whatever_was_asked_for(encoding: str, packed: bytes, framing: str) -> None:
+    async with RawServer(server.encoded(encoding, packed, framing)) as raw, pool_to(raw.url) as pool:
+        assert (await send(pool)).body == BODY
+
+
+@framed
+@pytest.mark.parametrize(
+    ("encoding", "packed", "words"),
+    [
+        ("gzip", GZIP[:-8], "truncated"),  # without its trailer: all of the body is there, and nothing says so
+        ("gzip", GZIP[:-1], "truncated"),
+        ("gzip", GZIP[:-9], "truncated"),
+        ("gzip", GZIP[:12], "truncated"),
+        ("gzip", GZIP[:-8] + bytes(8), "cannot be decompressed"),
+        ("deflate", ZLIB[:-4], "truncated"),
+        ("deflate", ZLIB[:-1], "truncated"),
+        ("deflate", BARE[:-1], "truncated"),
+        ("deflate", ZLIB[:-4] + bytes(4), "cannot be decompressed"),
+        ("br", b"\x1b" + BODY, "'br', which nobody asked for"),
+        ("zstd", b"\x28" + BODY, "'zstd', which nobody asked for"),
+        ("gzip, gzip", GZIP, "'gzip, gzip', which nobody asked for"),
+    ],
+)
+async def test_a_packed_body_without_its_end_is_truncated(
+    encoding: str, packed: bytes, words: str, framing: str
+) -> None:
+    async with RawServer(server.encoded(encoding, packed, framing)) as raw, pool_to(raw.url) as pool:
+        with pytest.raises(ProtocolError, match=words) as caught:
+            await send(pool)
+        assert caught.value.status == 200
+
+
 # --- time-outs ---
 
 
@@ -505,6 +551,21 @@ async def test_the_bytes_signed_are_the_bytes_received(method: str, value: str) 
     assert parse_qs(query, keep_blank_values=True)["note"] == [value]
     names = [pair.split("=")[0] for pair in query.split("&")]
     assert names == sorted(names)
+
+
+@pytest.mark.parametrize("order_id", ["11", "123456789012345678901", "1e3", "1.10", "-0"])
+async def test_an_order_is_cancelled_by_the_id_that_stood_on_the_wire(order_id: str) -> None:
+    """Although the id came as a number, in an answer that has to be read leniently."""
+    ack = f'{{"symbol":"BTCUSDT","orderId":{order_id},"price":1.50,"origQty":"2","type":"LIMIT","side":"BUY"}}'.encode()
+    async with RawServer(on("/api/v3/order", server.answer(ack))) as raw, client_of(raw.url) as mexc:
+        made = await mexc.spot.new_order(
+            symbol="BTCUSDT", side="BUY", type="LIMIT", quantity=Decimal(2), price=Decimal("1.5")
+        )
+        assert (made.order_id, made.price_text) == (order_id, "1.50")
+        gone = await mexc.spot.cancel_order(symbol="BTCUSDT", order_id=made.order_id)
+        assert (gone.order_id, gone.price) == (order_id, Decimal("1.5"))
+    (cancel,) = [arrival for arrival in raw.arrivals if arrival.method == "DELETE"]
+    assert parse_qs(cancel.target.partition("?")[2])["orderId"] == [order_id]
 
 
 async def test_public_targets_are_not_quoted_again() -> None:

@@ -148,7 +148,7 @@ class Demo:
         """Place one order, wait for a fill, query it and cancel the rest."""
         spot, symbol = self.mexc.spot, quote.symbol
         price = rules.price(price, "down" if side == "BUY" else "up")
-        quantity = rules.quantity(max(GRID_VALUE, rules.info.min_notional * 2) / price, "up")
+        quantity = rules.quantity(max(GRID_VALUE, (rules.info.min_notional or 0) * 2) / price, "up")
         kind = "IMMEDIATE_OR_CANCEL" if self._random.random() < 0.15 else "LIMIT"
         if kind == "IMMEDIATE_OR_CANCEL":  # cross the spread now and then, so that something trades
             price = rules.price(price * (Decimal("1.002") if side == "BUY" else Decimal("0.998")))
@@ -181,7 +181,7 @@ async def burst(mexc: Mexc, symbol: str, seconds: float, counters: Counters) -> 
     if ticker.bid_price is None:
         raise MexcError(f"{symbol} has no bid to place orders below")
     price = rules.price(ticker.bid_price * Decimal("0.998"))
-    quantity = rules.quantity(max(GRID_VALUE, rules.info.min_notional * 2) / price, "up")
+    quantity = rules.quantity(max(GRID_VALUE, (rules.info.min_notional or 0) * 2) / price, "up")
     window_s = mexc.limits.limits["client"].window_s + mexc.limits.limits.margin_s
     await asyncio.sleep(window_s)  # until the budget is full again
     started = time.monotonic()

@@ -189,6 +189,8 @@ async def _signature(mexc: Mexc) -> list[Finding]:
 
 
 def _permissions(info: ApiKeyInfo) -> list[Finding]:
+    if info.permissions is None:
+        return [Finding("permissions", WARNING, "the exchange does not say them", ADVICE_PERMISSION)]
     has = addresses(info.permissions)
     found = [Finding("permissions", OK, ", ".join(has) or "none")]
     if WITHDRAW in has:
@@ -223,7 +225,9 @@ def _ip_list(info: ApiKeyInfo, is_sim: bool) -> list[Finding]:
 def _age(info: ApiKeyInfo, now_ms: int) -> Finding:
     days = Credentials("key", "secret", created_ms=info.create_time).age_days(now_ms) or 0
     left = info.remaining_validity
-    text = f"{days} days" + (f", {left} left" if left >= 0 else ", no expiry")
+    if left is None:
+        return Finding("age", NOTE, f"{days} days; the exchange does not say how many are left")
+    text = f"{days} days" + (f", {left} left" if left >= 0 else ", without an end")
     if left == 0:
         return Finding("age", FAILED, text, ADVICE_ENDED_KEY)
     if 0 < left <= FEW_DAYS or age_advice(days):
