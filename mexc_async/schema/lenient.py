@@ -10,7 +10,7 @@ Nothing else is made to fit: what must come and does not makes its object odd.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from types import UnionType
 from typing import Any, NamedTuple, Union, get_args, get_origin
@@ -23,6 +23,7 @@ _MISSING = (b"null", b'""')
 _LEFT_OUT = "_left_out"
 """The field `x_left_out` counts what was left out of the list `x`."""
 _parts = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_NUMBER = frozenset(b"%d" % digit for digit in range(10)) | {b"-"}
 _items = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -39,20 +40,25 @@ def read(kind: Any, raw: bytes, odd: list[str]) -> Any:
     """
     try:
         return decoder(kind).decode(raw)
-    except msgspec.ValidationError:
-        begin = raw.lstrip()[:1]
-        if begin == b"[" and (item := item_of(kind)) is not None:
-            return _list(item, raw, odd)
-        answer = struct_of(kind)
-        if begin == b"[" and answer is not None and _class_of(answer).__struct_config__.array_like:
-            return _made(answer, dict(zip((field.wire for field in _fields(answer)), _items.decode(raw))), odd)  # noqa: B905
-        if begin == b"{" and answer is not None:
+    except msgspec.ValidationError as error:
+        return _differing(kind, raw, odd, error)
+
+
+def _differing(kind: Any, raw: bytes, odd: list[str], error: msgspec.ValidationError) -> Any:
+    """The same of a part that is not as it is declared."""
+    begin = raw.lstrip()[:1]
+    if begin in _NUMBER:
+        if (of_number := _of_number(kind)) is not None:
+            return _fitting(of_number, raw.decode())
+    elif begin == b"[" and (item := item_of(kind)) is not None:
+        return _list(item, raw, odd)
+    elif begin in (b"{", b"[") and (answer := struct_of(kind)) is not None:
+        if begin == b"{":
             return _made(answer, _parts.decode(raw), odd)
-        if begin in b"-0123456789":
-            for arm in _arms(kind):
-                if (of_number := _of_number(arm)) is not None:
-                    return _fitting(of_number, raw.decode())
-        raise
+        if _class_of(answer).__struct_config__.array_like:
+            columns = (field.wire for field in _fields(answer))
+            return _made(answer, dict(zip(columns, _items.decode(raw), strict=False)), odd)
+    raise error
 
 
 def other_shapes(kind: Any, raw: bytes) -> Iterator[bytes]:
@@ -87,13 +93,15 @@ def _arms(kind: Any) -> tuple[Any, ...]:
     return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
 
 
-def _of_number(arm: Any) -> Any:
+@cache
+def _of_number(kind: Any) -> Any:
     """What reads a number's text as a value of this type; None if the type is none of text."""
-    if arm is str:
-        return str
-    if isinstance(arm, type) and issubclass(arm, OpenEnum):
-        return arm
-    return arm.decode if getattr(arm, "takes_number_as_text", False) else None
+    for arm in _arms(kind):
+        if arm is str or (isinstance(arm, type) and issubclass(arm, OpenEnum)):
+            return arm
+        if getattr(arm, "takes_number_as_text", False):
+            return arm.decode
+    return None
 
 
 def _fitting(make: Any, *args: Any, **fields: Any) -> Any:
@@ -107,6 +115,7 @@ class _Field(NamedTuple):
     wire: str
     name: str
     kind: Any
+    decode: Callable[[bytes], Any]
     is_required: bool
     is_list: bool
 
@@ -114,8 +123,8 @@ class _Field(NamedTuple):
 @cache
 def _fields(answer: Any) -> tuple[_Field, ...]:
     return tuple(
-        _Field(field.encode_name, field.name, field.type, field.required, item_of(field.type) is not None)
-        for field in msgspec.structs.fields(answer)
+        _Field(f.encode_name, f.name, f.type, decoder(f.type).decode, f.required, item_of(f.type) is not None)
+        for f in msgspec.structs.fields(answer)
     )
 
 
@@ -127,9 +136,15 @@ def _made(answer: Any, parts: dict[str, msgspec.Raw], odd: list[str]) -> Any:
             if field.is_required:
                 raise msgspec.ValidationError(f"Object missing required field `{field.wire}`")
             continue
-        raw, inner = bytes(parts[field.wire]), list[str]()
+        raw = bytes(parts[field.wire])
         try:
-            values[field.name] = read(field.kind, raw, inner)
+            values[field.name] = field.decode(raw)
+            continue
+        except msgspec.ValidationError as error:
+            unlike = error
+        inner: list[str] = []
+        try:
+            values[field.name] = _differing(field.kind, raw, inner, unlike)
         except msgspec.ValidationError as error:
             is_missing = raw in _MISSING
             if field.is_required or not (is_missing or field.is_list):

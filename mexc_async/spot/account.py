@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from msgspec import field
 
 from mexc_async.schema.endpoint import Auth, Cost, Priority, Request, Resource, Route, call
-from mexc_async.schema.fields import Coded, MaybeDecimal, MaybeText, MaybeTimeMs, Text, same_under
+from mexc_async.schema.fields import Coded, MaybeDecimal, MaybeTimeMs, Text, same_under
 from mexc_async.spot.enums import KeyStatus, KycStatus
 from mexc_async.spot.models import Account as AccountAnswer
 from mexc_async.spot.models import Answer, Fill, Wrapped
@@ -28,7 +30,7 @@ class ApiKeyInfo(Answer, frozen=True, kw_only=True):
     """A key's permissions, IP list and remaining days."""
 
     note: str | None = None
-    access_key: MaybeText = None
+    access_key: str | None = None
     create_time: MaybeTimeMs = None
     permissions: str | None = None
     """Joined by commas."""
@@ -61,8 +63,8 @@ class MxDeduct(Answer, frozen=True, kw_only=True):
 class TradeFee(Answer, frozen=True, kw_only=True):
     """The account's fees on a symbol, as ratios."""
 
-    maker_commission: MaybeDecimal = None
-    taker_commission: MaybeDecimal = None
+    maker_commission: Decimal | None = None
+    taker_commission: Decimal | None = None
     rpi_maker_commission: MaybeDecimal = None
 
 

@@ -67,7 +67,7 @@ class BrokerRebate(Answer, frozen=True, kw_only=True):
 
     asset: str
     amount: Decimal
-    type: MaybeText = None
+    type: str | None = None
     """spot or futures."""
     uid: Text
     time: MaybeTimeMs = None

@@ -75,7 +75,7 @@ class ServerTime(Answer, frozen=True, kw_only=True):
 class PriceFilter(Answer, frozen=True, kw_only=True):
     """A symbol's filter. PERCENT_PRICE_BY_SIDE bounds prices by two ratios of the last price."""
 
-    filter_type: MaybeText = None
+    filter_type: str | None = None
     bid_multiplier_up: MaybeDecimal = None
     """Ratio: highest price of a buy is last x (1 + this)."""
     ask_multiplier_down: MaybeDecimal = None
@@ -101,16 +101,16 @@ class SymbolInfo(Answer, frozen=True, kw_only=True):
     is_spot_trading_allowed: bool | None = None
     """Whether orders by API are allowed."""
     is_margin_trading_allowed: bool | None = None
-    min_notional: MaybeDecimal = field(name="quoteAmountPrecision", default=None)
+    min_notional: Decimal | None = field(name="quoteAmountPrecision", default=None)
     """Least value of a limit order, in quote."""
-    quantity_step: MaybeDecimal = field(name="baseSizePrecision", default=None)
+    quantity_step: Decimal | None = field(name="baseSizePrecision", default=None)
     """Least quantity and its step; 0 or None leaves the step to `base_precision`."""
     permissions: list[str] = []
     filters: list[PriceFilter] = []
-    max_notional: MaybeDecimal = field(name="maxQuoteAmount", default=None)
+    max_notional: Decimal | None = field(name="maxQuoteAmount", default=None)
     """Greatest value of a limit order, in quote."""
-    maker_commission: MaybeDecimal = None
-    taker_commission: MaybeDecimal = None
+    maker_commission: Decimal | None = None
+    taker_commission: Decimal | None = None
     min_notional_market_text: str | None = field(name="quoteAmountPrecisionMarket", default=None)
     max_notional_market_text: str | None = field(name="maxQuoteAmountMarket", default=None)
     full_name: str | None = None
@@ -340,7 +340,7 @@ class Order(Answer, frozen=True, kw_only=True):
 class StpGroup(Answer, frozen=True, kw_only=True):
     """A self-trade-prevention group: accounts whose orders do not trade with each other."""
 
-    trade_group_name: MaybeText = None
+    trade_group_name: str | None = None
     trade_group_id: Text
     create_time: int | None = None
     update_time: int | None = None
@@ -372,7 +372,7 @@ class Account(Answer, frozen=True, kw_only=True):
     can_withdraw: bool | None = None
     can_deposit: bool | None = None
     update_time: int | None = None
-    account_type: MaybeText = None
+    account_type: str | None = None
     balances: list[Balance]
     permissions: list[str] = []
     balances_left_out: int = 0

@@ -26,9 +26,9 @@ class Rebate(Answer, frozen=True, kw_only=True):
     uid: Text
     account: MaybeText = None
     """Masked."""
-    spot: MaybeDecimal = None
-    futures: MaybeDecimal = None
-    total: MaybeDecimal = None
+    spot: Decimal | None = None
+    futures: Decimal | None = None
+    total: Decimal | None = None
     invite_time: MaybeTimeMs = None
 
 
@@ -36,7 +36,7 @@ class RebateDetail(Answer, frozen=True, kw_only=True):
     """One rebate."""
 
     asset: str
-    type: MaybeText = None
+    type: str | None = None
     """spot or futures."""
     rate: MaybeDecimal = None
     """Rebate rate, as a ratio."""

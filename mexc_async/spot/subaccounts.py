@@ -66,7 +66,7 @@ class SubAccountKey(Hiding, Answer, frozen=True, kw_only=True):
     apikey: str = ""
     """`api_key` in answers to brokers."""
     secret_key: MaybeText = None
-    permissions: MaybeText = None
+    permissions: str | None = None
     """Joined by commas."""
     ip: MaybeText = None
     """IP addresses, separated by commas; blank allows every address."""

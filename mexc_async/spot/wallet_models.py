@@ -25,7 +25,7 @@ class _Named(Answer, frozen=True, kw_only=True):
 class Network(_Named, frozen=True, kw_only=True):
     """A currency on one chain."""
 
-    coin: MaybeText = None
+    coin: str | None = None
     network: str
     """Long label of the chain, for deposit calls: BEP20(BSC)."""
     net_work: MaybeText = None

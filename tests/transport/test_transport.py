@@ -274,7 +274,11 @@ framed = pytest.mark.parametrize("framing", ["length", "chunked", "until-close"]
 
 
 @framed
-@pytest.mark.parametrize(("encoding", "packed"), [("gzip", GZIP), ("GZIP", GZIP), ("deflate", ZLIB), ("deflate", BARE)])
+@pytest.mark.parametrize(
+    ("encoding", "packed"),
+    [("gzip", GZIP), ("GZIP", GZIP), ("deflate", ZLIB), ("deflate", BARE)],
+    ids=["gzip", "GZIP", "zlib", "bare"],
+)
 async def test_a_packed_body_is_unpacked_whatever_was_asked_for(encoding: str, packed: bytes, framing: str) -> None:
     async with RawServer(server.encoded(encoding, packed, framing)) as raw, pool_to(raw.url) as pool:
         assert (await send(pool)).body == BODY
@@ -296,6 +300,20 @@ async def test_a_packed_body_is_unpacked_whatever_was_asked_for(encoding: str, p
         ("br", b"\x1b" + BODY, "'br', which nobody asked for"),
         ("zstd", b"\x28" + BODY, "'zstd', which nobody asked for"),
         ("gzip, gzip", GZIP, "'gzip, gzip', which nobody asked for"),
+    ],
+    ids=[
+        "gzip-8",
+        "gzip-1",
+        "gzip-9",
+        "gzip-head",
+        "gzip-checksum",
+        "zlib-4",
+        "zlib-1",
+        "bare-1",
+        "zlib-checksum",
+        "br",
+        "zstd",
+        "twice",
     ],
 )
 async def test_a_packed_body_without_its_end_is_truncated(
