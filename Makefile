@@ -59,6 +59,8 @@ PURE_TESTS := $(addprefix tests/,$(addsuffix .py,books/test_book \
 	schema/test_protobuf \
 	schema/test_query \
 	spot/test_push \
+	spot/test_tolerance \
+	streams/test_session \
 	streams/test_streams \
 	transport/test_http1 \
 	transport/test_lane \

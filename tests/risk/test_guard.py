@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Literal
 
 import pytest
+from msgspec.structs import replace
 
 from mexc_async.client.mexc import Mexc
 from mexc_async.errors import ConfigError, GuardRefused, InvalidRequest, MexcError
@@ -17,9 +18,11 @@ from mexc_async.orders.handle import TrackedOrder
 from mexc_async.orders.record import OrderState
 from mexc_async.rest.events import RequestDone
 from mexc_async.rest.retry import RetryPolicy
+from mexc_async.risk.exposure_counter import UNKNOWN_FEE_RATE, assets_of
 from mexc_async.schema.answers import Reply
 from mexc_async.sim.faults.faults import Fault
 from mexc_async.sim.rest.server import SimConfig, Simulator
+from mexc_async.spot.rules import SymbolRules
 from mexc_async.spot.trading import NewOrder
 from tests.orders.test_orders import FIFTY, XRP, best, resting, state, trader
 from tests.support import fake_transport
@@ -223,6 +226,17 @@ async def test_what_is_off_the_steps_may_be_refused_instead(mexc: Mexc) -> None:
     error = await refusal(mexc.orders.limit_buy(XRP, quantity=20 + rules.step / 2, price=D(1)))
     assert str(error).startswith("round: quantity 20.")
     assert "not a multiple of the step of XRPUSDT" in str(error)
+
+
+def test_a_symbol_whose_fees_are_not_said_is_counted_at_more_than_nothing(mexc: Mexc) -> None:
+    info = mexc.rules(XRP).info
+    for changes, rate in (
+        ({"maker_commission": None}, UNKNOWN_FEE_RATE),
+        ({"taker_commission": None}, UNKNOWN_FEE_RATE),
+        ({"maker_commission": D("0.001"), "taker_commission": D("0.003")}, D("0.003")),
+        ({"maker_commission": D(0), "taker_commission": D(0)}, D(0)),
+    ):
+        assert assets_of(SymbolRules(replace(info, **changes))).fee_rate == rate
 
 
 # --- the collar and its book ---
