@@ -62,7 +62,7 @@ EDGE = frozenset(
             "account_audit addresses back_office deposits dust rebates subaccounts transfers wallet withdrawals"
         ),
         "streams": "reconnecting router streams subscriber user_stream websocket",
-        "transport": "addresses connection lane pool",
+        "transport": "addresses connection delivery lane pool",
     }.items()
     for module in modules.split()
 )
