@@ -35,7 +35,7 @@ from benchmarks.harness import (
 )
 from benchmarks.instructions import FEW, MANY, Work, Works
 from mexc_async.books.book import BookView, OrderBook
-from mexc_async.books.side import PureSide
+from mexc_async.books.side import PureBookSide
 from mexc_async.native.loader import core_kind
 
 Pairs: TypeAlias = list[tuple[str, str]]
@@ -83,7 +83,7 @@ class Own:
 
 class OwnPure(Own):
     def __init__(self) -> None:
-        self.book = OrderBook(PureSide)
+        self.book = OrderBook(PureBookSide)
         self.view = self.book
 
 

@@ -19,7 +19,7 @@ from benchmarks import instructions
 from benchmarks.harness import OWN, OWN_PURE, CpuLoop, Goal, Report, Row, Settings, interleave, summarise
 from benchmarks.instructions import Work, Works
 from mexc_async.books.book import OrderBook
-from mexc_async.books.side import PureSide
+from mexc_async.books.side import PureBookSide
 from mexc_async.native.loader import core_kind
 from mexc_async.schema.protobuf import message_of
 from mexc_async.spot.enums import Side
@@ -121,8 +121,8 @@ def book_feeders() -> dict[str, Callable[[], Feed]]:
     """Return functions that apply a frame to a book of 1,000 levels per side and read its best prices."""
     feeders: dict[str, Callable[[], Feed]] = {
         OWN: lambda: _own_feed(OrderBook(), partial(decode_push, packs=True)),
-        OWN_PURE: lambda: _own_feed(OrderBook(PureSide), _decode_pure),
-        UPB_BLOCKS: lambda: _own_feed(OrderBook(PureSide), structs),
+        OWN_PURE: lambda: _own_feed(OrderBook(PureBookSide), _decode_pure),
+        UPB_BLOCKS: lambda: _own_feed(OrderBook(PureBookSide), structs),
     }
     with suppress(ImportError):
         feeders[CCXT_BLOCKS] = partial(_ccxt_feed, import_module("ccxt.async_support.base.ws.order_book").OrderBook)

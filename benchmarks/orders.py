@@ -135,7 +135,7 @@ async def _untracked(orders: int) -> Sample:
 
 async def _tracked(orders: int, with_pushes: bool = False, with_rules: bool = False) -> Sample:
     parts = _wired(Policy(credentials=KEY, check_rules=with_rules))
-    api, calls, ledger = parts.api, parts.calls, parts.tracker
+    api, calls, tracker = parts.api, parts.calls, parts.tracker
     await api.rules.load()
     pushes = [_pushes(f"C02__{number}") for number in range(1, orders + 1)]
     started = process_time()
@@ -143,9 +143,9 @@ async def _tracked(orders: int, with_pushes: bool = False, with_rules: bool = Fa
         await calls.send(ORDER, OPTIONS)
         if with_pushes:
             for push in told:
-                ledger.on_push(push)
+                tracker.on_push(push)
     sample = _ended(started, orders)
-    assert {record.state for record in ledger.table} == {OrderState.FILLED if with_pushes else OrderState.NEW}
+    assert {record.state for record in tracker.table} == {OrderState.FILLED if with_pushes else OrderState.NEW}
     return sample
 
 

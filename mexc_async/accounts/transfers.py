@@ -57,7 +57,7 @@ MOST_PAGES = 20
 MOST_REMEMBERED = 10_000
 
 
-class MoneyDesk:
+class Transfers:
     """Where every transfer and withdrawal of a client passes."""
 
     def __init__(self, api: Api, ids: OrderIds, settings: OrderSettings) -> None:

@@ -8,7 +8,7 @@ from itertools import islice
 from math import inf
 from typing import Generic, NamedTuple
 
-from mexc_async.books.side import MAX_TEXT, POWERS, BookLevel, Levels, N, Numbers, PureSide, Side
+from mexc_async.books.side import MAX_TEXT, POWERS, BookLevel, BookSide, Levels, N, Numbers, PureBookSide
 from mexc_async.errors import InvalidRequest
 from mexc_async.native.loader import compiled
 
@@ -34,7 +34,7 @@ class BookView(Generic[N]):
 
     __slots__ = ("_asks", "_bids", "_numbers")
 
-    def __init__(self, bids: Side, asks: Side, numbers: Numbers[N]) -> None:
+    def __init__(self, bids: BookSide, asks: BookSide, numbers: Numbers[N]) -> None:
         self._bids = bids
         self._asks = asks
         self._numbers: Numbers[N] = numbers
@@ -100,7 +100,7 @@ class BookView(Generic[N]):
                 total += level.quantity
         return total
 
-    def _taken_by(self, side: str) -> Side:
+    def _taken_by(self, side: str) -> BookSide:
         if side == "BUY":
             return self._asks
         if side == "SELL":
@@ -125,7 +125,7 @@ class OrderBook(BookView[Decimal]):
 
     __slots__ = ("floats", "version")
 
-    def __init__(self, side: Callable[[int], Side] = compiled.Side if compiled else PureSide) -> None:
+    def __init__(self, side: Callable[[int], BookSide] = compiled.Side if compiled else PureBookSide) -> None:
         super().__init__(side(1), side(-1), _DECIMALS)
         self.floats: BookView[float] = BookView(self._bids, self._asks, _FLOATS)
         """The same book read as floats: for signals, never for an order."""
@@ -179,7 +179,7 @@ class _Touch(NamedTuple):
     scale: int
 
 
-def _touch(bids: Side, asks: Side) -> _Touch | None:
+def _touch(bids: BookSide, asks: BookSide) -> _Touch | None:
     bid, ask = bids.best_price(), asks.best_price()
     if bid is None or ask is None:
         return None

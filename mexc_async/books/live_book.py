@@ -18,15 +18,15 @@ from mexc_async.books.sync import Action, BookSync, SyncCounts, SyncState
 from mexc_async.errors import ClientClosed, InvalidRequest, MexcError, ProtocolError
 from mexc_async.rest.call import Call, Options
 from mexc_async.rest.pipeline import Api
-from mexc_async.runtime.priority_semaphore import Rank, Turns
+from mexc_async.runtime.priority_semaphore import PrioritySemaphore, Rank
 from mexc_async.schema.endpoint import Priority
 from mexc_async.spot import channels
 from mexc_async.spot.market import DepthQuery
 from mexc_async.spot.models import Depth
 from mexc_async.spot.push import Push
 from mexc_async.spot.push_models import DepthUpdate
-from mexc_async.streams.router import Hub
-from mexc_async.streams.subscriber import Inbox
+from mexc_async.streams.router import Router
+from mexc_async.streams.subscriber import Subscriber
 
 N = TypeVar("N", Decimal, float)
 FETCHES = 10
@@ -47,17 +47,17 @@ class LiveBook(Generic[N]):
     ) -> None:
         self.symbol: str = symbol
         self._books: Books = books
-        self._hub = hub = books.hub
+        self._router = router = books.router
         self._as_float = as_float
         self._rank = books.rank(priority)
         self._sync = BookSync(symbol)
         self._query = DepthQuery(symbol=symbol, limit=levels)
-        self._inbox = Inbox(
+        self._subscriber = Subscriber(
             (channels.depth(symbol, interval),),
             1,
             "raise",
             self._on_push,
-            hub.server_ms,
+            router.server_ms,
             packs=True,
             on_gap=self._on_gap,
             on_back=self._on_back,
@@ -71,7 +71,7 @@ class LiveBook(Generic[N]):
     async def __aenter__(self) -> Self:
         self._books.opened(self)
         try:
-            await self._hub.join(self._inbox)
+            await self._router.join(self._subscriber)
         except BaseException:
             await self.aclose()
             raise
@@ -85,7 +85,7 @@ class LiveBook(Generic[N]):
 
     async def aclose(self) -> None:
         """Give the book up; idempotent. Who waits for it gets ClientClosed."""
-        self._hub.leave(self._inbox)
+        self._router.leave(self._subscriber)
         self._books.closed(self)
 
     # Waiting for it
@@ -97,16 +97,16 @@ class LiveBook(Generic[N]):
 
     async def changed(self) -> None:
         """Wait for the next change of the book or of its state. Raises ClientClosed when it is given up."""
-        if self._inbox.is_closed:
-            raise self._inbox.error or ClientClosed(f"the book of {self.symbol} was given up")
+        if self._subscriber.is_closed:
+            raise self._subscriber.error or ClientClosed(f"the book of {self.symbol} was given up")
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._changes.add(future)
         try:
             await future
         finally:
             self._changes.discard(future)
-        if self._inbox.is_closed:
-            raise self._inbox.error or ClientClosed(f"the book of {self.symbol} was given up")
+        if self._subscriber.is_closed:
+            raise self._subscriber.error or ClientClosed(f"the book of {self.symbol} was given up")
 
     # Reading it
 
@@ -123,7 +123,7 @@ class LiveBook(Generic[N]):
     @property
     def is_closed(self) -> bool:
         """Whether it was given up, or its stream ended."""
-        return self._inbox.is_closed
+        return self._subscriber.is_closed
 
     @property
     def counts(self) -> SyncCounts:
@@ -138,7 +138,7 @@ class LiveBook(Generic[N]):
     @property
     def lag_ms(self) -> float | None:
         """Age of the newest push when it came, by the exchange's clock."""
-        return self._inbox.lag_ms
+        return self._subscriber.lag_ms
 
     @property
     def version(self) -> int:
@@ -259,8 +259,8 @@ class LiveBooks(Mapping[str, LiveBook[N]]):
     Each is kept for itself; leaving gives them all up.
     """
 
-    def __init__(self, hub: Hub, books: Iterable[LiveBook[N]]) -> None:
-        self._hub = hub
+    def __init__(self, router: Router, books: Iterable[LiveBook[N]]) -> None:
+        self._router = router
         self._books: dict[str, LiveBook[N]] = {book.symbol: book for book in books}
 
     def __getitem__(self, symbol: str) -> LiveBook[N]:
@@ -276,7 +276,7 @@ class LiveBooks(Mapping[str, LiveBook[N]]):
         for book in self.values():
             book._books.opened(book)
         try:
-            await self._hub.join(*(book._inbox for book in self.values()))
+            await self._router.join(*(book._subscriber for book in self.values()))
         except BaseException:
             await self.aclose()
             raise
@@ -314,12 +314,12 @@ class BookOptions(TypedDict, total=False):
 class Books:
     """`mexc.books(symbol)`, or with a list of symbols."""
 
-    def __init__(self, api: Api, hub: Hub) -> None:
+    def __init__(self, api: Api, router: Router) -> None:
         self.api = api
-        self.hub = hub
-        self.first = Turns(FETCHES)
+        self.router = router
+        self.first = PrioritySemaphore(FETCHES)
         """For the first snapshots of books."""
-        self.again = Turns(FETCHES)
+        self.again = PrioritySemaphore(FETCHES)
         """For those of books that were in step."""
         self._made = 0
         self._opened: dict[str, list[LiveBook[Any]]] = {}
@@ -401,4 +401,4 @@ class Books:
         def make(symbol: str) -> LiveBook[Any]:
             return LiveBook(self, symbol, interval, levels, priority, as_float=numbers == "float")
 
-        return make(symbols) if isinstance(symbols, str) else LiveBooks(self.hub, map(make, dict.fromkeys(symbols)))
+        return make(symbols) if isinstance(symbols, str) else LiveBooks(self.router, map(make, dict.fromkeys(symbols)))

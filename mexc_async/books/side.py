@@ -57,7 +57,7 @@ class Numbers(NamedTuple, Generic[N]):
     """Of an integer and an exponent of ten, which is not above zero."""
 
 
-class Side(Protocol):
+class BookSide(Protocol):
     """One side of a book."""
 
     def load(self, levels: Levels) -> None:
@@ -76,7 +76,7 @@ class Side(Protocol):
         """Levels, best first. Raises ProtocolError for a quantity that turns out to be no number."""
 
 
-class PureSide:
+class PureBookSide:
     """Levels of one side.
 
     `order` is sorted with the best price at the end, where inserting is cheap, because trading happens near the best.

@@ -93,7 +93,7 @@ class Stranger(Struct, frozen=True):
     seen_s: float
 
 
-class Strangers:
+class ForeignOrders:
     """Orders of the account that are not this client's: seen in a push or among the open orders, and judged after."""
 
     def __init__(self, prefixes: Iterable[str], most: int = 10_000) -> None:

@@ -28,7 +28,7 @@ from mexc_async.schema.endpoint import Priority, Route
 from mexc_async.spot.push import Push
 
 
-class Journal:
+class ClientLog:
     """The entries of one client."""
 
     def __init__(

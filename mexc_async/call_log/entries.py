@@ -179,21 +179,21 @@ def decode_entry(line: bytes) -> AnyEntry | None:
 # The chain
 
 
-class Link(Struct, frozen=True, gc=False):
+class ChainLink(Struct, frozen=True, gc=False):
     """What the next line hangs on: number and hash of the last."""
 
     seq: int
     hash: str
 
 
-START = Link(0, "0" * 32)
+START = ChainLink(0, "0" * 32)
 """Before the first line."""
 _LINE = re.compile(
     rb'(\{"kind":"[a-z]+",.*,"seq":([0-9]{1,18}),"prev":"([0-9a-f]{32})"),"hash":"([0-9a-f]{32})"\}\n?', re.DOTALL
 )
 
 
-def chained(last: Link, entries: Iterable[Entry], secrets: Iterable[bytes] = ()) -> tuple[bytes, Link]:
+def chained(last: ChainLink, entries: Iterable[Entry], secrets: Iterable[bytes] = ()) -> tuple[bytes, ChainLink]:
     """The lines of entries that follow `last`, and what the next one hangs on; no `secrets` are left in them."""
     seq, digest = last.seq, last.hash
     encode, sha256 = _encode, hashlib.sha256
@@ -207,13 +207,13 @@ def chained(last: Link, entries: Iterable[Entry], secrets: Iterable[bytes] = ())
                 text = text.replace(secret, b"***")
         digest = sha256(text).hexdigest()[:32]
         lines.append(b'%b,"hash":"%b"}\n' % (text[:-1], digest.encode()))
-    return b"".join(lines), Link(seq, digest)
+    return b"".join(lines), ChainLink(seq, digest)
 
 
-def link_of(line: bytes) -> Link | None:
+def link_of(line: bytes) -> ChainLink | None:
     """Number and hash that a line gives itself; None if it is no whole line of a call log."""
     found = _LINE.fullmatch(line)
-    return None if found is None else Link(int(found[2]), found[4].decode())
+    return None if found is None else ChainLink(int(found[2]), found[4].decode())
 
 
 def _lines(count: int) -> str:
@@ -235,7 +235,7 @@ class ChainCheck:
 
     def __init__(self) -> None:
         self.lines = 0
-        self.first: Link | None = None
+        self.first: ChainLink | None = None
         """The first line; the lines before it were removed with their files, if its number is not 1."""
         self.last = START
         self.is_closed = False
@@ -253,9 +253,9 @@ class ChainCheck:
             return
         text, seq, prev, digest = found[1], int(found[2]), found[3].decode(), found[4].decode()
         if self.first is None:
-            self.first = Link(seq, digest)
+            self.first = ChainLink(seq, digest)
             if seq != 1:  # earlier files were removed, or are not looked at
-                self.last = Link(seq - 1, prev)
+                self.last = ChainLink(seq - 1, prev)
         if hashlib.sha256(text + b"}").hexdigest()[:32] != digest:
             self._found(where, f"line number {seq} was changed: its hash does not fit what it says")
         elif seq > self.last.seq + 1:
@@ -265,11 +265,11 @@ class ChainCheck:
             return
         elif prev != self.last.hash:
             self._found(where, f"line number {seq} does not follow the line before it, which is another than it was")
-        self.last = Link(seq, digest)
+        self.last = ChainLink(seq, digest)
         if b'"kind":"closed"' in line:
             self.is_closed = isinstance(decode_entry(line), Closed)
 
-    def end(self, head: Link | None, where: str) -> None:
+    def end(self, head: ChainLink | None, where: str) -> None:
         """No more lines. `head` is the last line written, where that is known."""
         if head is not None and head.seq > self.last.seq:
             missing = _lines(head.seq - self.last.seq)

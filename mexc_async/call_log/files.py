@@ -21,7 +21,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Struct
 
-from mexc_async.call_log.entries import START, ChainCheck, Link, decode_entry, link_of
+from mexc_async.call_log.entries import START, ChainCheck, ChainLink, decode_entry, link_of
 from mexc_async.errors import CallLogFailed
 
 _ARCHIVED = re.compile(r"(.+)-([0-9]{12})-[0-9]{8}T[0-9]{6}Z")
@@ -35,7 +35,7 @@ class _Writer(Struct, frozen=True):
     pid: int
 
 
-_head, _writer = msgspec.json.Decoder(Link), msgspec.json.Decoder(_Writer)
+_head, _writer = msgspec.json.Decoder(ChainLink), msgspec.json.Decoder(_Writer)
 
 
 def head_of(path: Path) -> Path:
@@ -43,7 +43,7 @@ def head_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.head")
 
 
-def _head_line(last: Link) -> bytes:
+def _head_line(last: ChainLink) -> bytes:
     return b'{"seq":%18d,"hash":"%b"}\n' % (last.seq, last.hash.encode())
 
 
@@ -69,7 +69,7 @@ def _escaped(text: str) -> str:
     return re.sub(r"([*?\[])", r"[\1]", text)
 
 
-def read_head(path: Path) -> Link | None:
+def read_head(path: Path) -> ChainLink | None:
     """Number and hash of the last line that was written; None if that is not known."""
     with suppress(OSError, msgspec.MsgspecError):
         return _head.decode(head_of(path).read_bytes()[:_HEAD_BYTES])
@@ -233,7 +233,7 @@ class LogWriter:
         finally:
             os.close(folder)
 
-    def _recovered(self) -> Link:
+    def _recovered(self) -> ChainLink:
         """What the next line hangs on; an incomplete line, as a power failure leaves one, is taken away."""
         end = _end_of(self._fd)
         self.cut = end.rest
@@ -253,7 +253,7 @@ class LogWriter:
             self._began_ms = self._began_ms if entry is None else entry.wall
         return newest
 
-    def append(self, data: bytes, last: Link) -> None:
+    def append(self, data: bytes, last: ChainLink) -> None:
         """Write whole lines, all or none of them."""
         written = os.write(self._fd, data)
         if written < len(data):
@@ -325,7 +325,7 @@ def _writer_in(fd: int) -> str:
 
 
 class _End(NamedTuple):
-    last: Link | None
+    last: ChainLink | None
     """The last complete line, if it is one of a call log."""
     rest: int
     """Bytes of an incomplete line after it."""

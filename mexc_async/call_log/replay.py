@@ -86,7 +86,7 @@ def _send(table: OrderTable, entry: Sending) -> None:
         if record is None:
             record = fresh
             table.add(record)
-        record.doubt(entry.until)
+        record.mark_unknown(entry.until)
 
 
 def _live(table: OrderTable, name: str) -> OrderRecord | None:

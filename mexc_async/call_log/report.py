@@ -112,7 +112,7 @@ KINDS = tuple(str(kind.__struct_config__.tag) for kind in get_args(AnyEntry))
 """Every kind of line."""
 
 
-class Calls:
+class CallStatistics:
     """Puts the two lines of a call that changes something together."""
 
     def __init__(self) -> None:
@@ -131,7 +131,7 @@ class Calls:
 
 def select(lines: Iterable[tuple[T, AnyEntry]], wanted: Filter) -> Iterator[tuple[T, AnyEntry]]:
     """The lines that are wanted, with whatever comes with them."""
-    calls = Calls()
+    calls = CallStatistics()
     for line, entry in lines:
         if wanted.wants(entry, calls.sent(entry)):
             yield line, entry
@@ -204,7 +204,7 @@ class Summing:
         self._first: int | None = None
         self._last: int | None = None
         self._clients: set[str] = set()
-        self._calls = Calls()
+        self._calls = CallStatistics()
         self._outcomes: dict[str, Counter[str]] = {}
         self._latencies: dict[str, array[int]] = {}
         self._waited_us: Counter[str] = Counter()

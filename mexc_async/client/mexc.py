@@ -27,7 +27,7 @@ from mexc_async.limits.profiles import Limits
 from mexc_async.orders.tracker import OrderSettings
 from mexc_async.rest.call import Options
 from mexc_async.rest.credentials import Credentials
-from mexc_async.rest.keep_warm import Upkeep
+from mexc_async.rest.keep_warm import KeepWarm
 from mexc_async.rest.retry import RetryPolicy
 from mexc_async.rest.server_clock import ServerClock
 from mexc_async.risk.alarms import AlarmSettings
@@ -168,10 +168,10 @@ class Mexc(View):
             hooks=self.hooks,
         )
         super().__init__(parts.calls, policy.options, parts.orders)
-        self._api, self._tasks, self._hub = parts.api, parts.tasks, parts.hub
+        self._api, self._tasks, self._router = parts.api, parts.tasks, parts.router
         self._tracker, self._log, self._alarms = parts.tracker, parts.log, parts.alarms
-        self._upkeep = Upkeep(self._lane, self._api, self._tasks, connections) if self._lane is not None else None
-        self.streams = Streams(self._hub)
+        self._upkeep = KeepWarm(self._lane, self._api, self._tasks, connections) if self._lane is not None else None
+        self.streams = Streams(self._router)
         """Push streams: `async with mexc.streams.trades("BTCUSDT") as trades`."""
         self.books = parts.books
         """Live books: `async with mexc.books("BTCUSDT") as book`."""
@@ -185,7 +185,7 @@ class Mexc(View):
     def accounts(cls, credentials: Mapping[str, Credentials], **settings: Unpack[Settings]) -> Accounts[Self]:
         """Clients of several accounts behind this address: one pool, one IP budget, account budgets for each.
 
-            async with Mexc.accounts({"master": master, "grid-1": grid}) as desk:
+            async with Mexc.accounts({"master": master, "grid-1": grid}) as execution:
                 await desk["grid-1"].spot.account()
 
         The settings are those of `Mexc`, for all of them. Raises ConfigError.
@@ -278,7 +278,7 @@ class Mexc(View):
     @property
     def ws(self) -> str | None:
         """URL of the push streams; None where they were not named and cannot be known."""
-        return self._hub.url
+        return self._router.url
 
     @property
     def credentials(self) -> Credentials | None:
@@ -288,7 +288,7 @@ class Mexc(View):
     @property
     def is_sim(self) -> bool:
         """Whether the exchange is on this machine, so that no real money moves: for requests, orders and streams."""
-        ways = (self._pool.base, None if self._lane is None else self._lane.base, self._hub.url)
+        ways = (self._pool.base, None if self._lane is None else self._lane.base, self._router.url)
         return all(is_loopback(url) for url in ways if url is not None)
 
     async def replace_credentials(self, credentials: Credentials, *, same_account: bool = False) -> None:
@@ -308,8 +308,8 @@ class Mexc(View):
         old = await change_key(self._api, credentials, same_account)
         if self._log is not None:
             self._log.rename(credentials)
-        if self._hub.private is not None:
-            self._hub.private.replace_key(self._api.beside(old))
+        if self._router.private is not None:
+            self._router.private.replace_key(self._api.with_credentials(old))
         self.hooks.emit(KeyReplaced(old.masked_key, credentials.masked_key))
 
     def rules(self, symbol: str) -> SymbolRules:
@@ -356,7 +356,7 @@ class Mexc(View):
             raise ClientClosed("the client is closed; open a new one")
         if self._simulator is not None and not self._is_open:
             urls = await self._simulator.start()
-            self._pool.base, self._hub.url = urls.rest, urls.spot_ws
+            self._pool.base, self._router.url = urls.rest, urls.spot_ws
             if self._lane is not None:
                 self._lane.base = urls.rest
         self._start()
@@ -374,9 +374,9 @@ class Mexc(View):
 
     async def aclose(self) -> None:
         """Stop background work, fail calls that wait, close connections; idempotent, from any task."""
-        await self._hub.aclose()
-        if self._hub.private is not None and not self._api.is_closed:
-            await self._hub.private.aclose()
+        await self._router.aclose()
+        if self._router.private is not None and not self._api.is_closed:
+            await self._router.private.aclose()
         self._api.is_closed = True
         self._tracker.close()
         self._alarms.close()

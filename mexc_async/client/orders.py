@@ -7,12 +7,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Unpack
 
-from mexc_async.call_log.client_log import Journal, client_name, past_orders
+from mexc_async.call_log.client_log import ClientLog, client_name, past_orders
 from mexc_async.errors import ConfigError, MexcError, OutcomeUnknown
-from mexc_async.orders.execution import PLACING_PATHS, OrderDesk
+from mexc_async.orders.execution import PLACING_PATHS, OrderExecution
 from mexc_async.orders.handle import TrackedOrder
 from mexc_async.orders.orders import TrackedOrders
-from mexc_async.orders.reconciler import OrderFollower
+from mexc_async.orders.reconciler import Reconciler
 from mexc_async.rest.call import Options
 from mexc_async.rest.pipeline import Api
 from mexc_async.risk.exposure import ExposureReport
@@ -30,13 +30,13 @@ class Orders(TrackedOrders):
     def __init__(
         self,
         api: Api,
-        desk: OrderDesk,
-        follower: OrderFollower,
+        execution: OrderExecution,
+        reconciler: Reconciler,
         options: Options,
         guard: OrderGuard,
-        log: Journal | None,
+        log: ClientLog | None,
     ) -> None:
-        super().__init__(api, desk, follower, options)
+        super().__init__(api, execution, reconciler, options)
         self._guard = guard
         self._log = log
 
@@ -61,16 +61,16 @@ class Orders(TrackedOrders):
 
         Open orders stay, and can be cancelled (`cancel_all`).
         """
-        self.desk.halt.halt(str(reason))
+        self.execution.halt.halt(str(reason))
 
     def resume(self) -> None:
         """Trade again after `halt`."""
-        self.desk.halt.resume()
+        self.execution.halt.resume()
 
     @property
     def halted(self) -> str | None:
         """Why nothing may be placed; None while trading goes on."""
-        return self.desk.halt.reason
+        return self.execution.halt.reason
 
     def exposure(self) -> ExposureReport:
         """What this client's orders put at stake, counted from the first `limits` on."""
@@ -91,23 +91,23 @@ class Orders(TrackedOrders):
 
         Raises ConfigError without a log that can be read, and whatever the exchange's answers raise.
         """
-        self._follower.start()
+        self._reconciler.start()
         await self._api.clock_sync.ensure()  # what is concluded from an order's absence depends on it
-        ledger, journal, credentials = self.desk.ledger, self._log, self._api.credentials
+        tracker, journal, credentials = self.execution.tracker, self._log, self._api.credentials
         if path is None:
             if journal is None:
                 raise ConfigError("there is no call log to restore from: Mexc(..., call_log=...), or name one")
             path = journal.log.flushed()
         assert credentials is not None
-        client = client_name(credentials, self.desk.ids.prefix)
-        unfinished = ledger.recall(await past_orders(Path(path), client, ledger.settings.keep_s))
+        client = client_name(credentials, self.execution.ids.prefix)
+        unfinished = tracker.recall(await past_orders(Path(path), client, tracker.settings.keep_s))
         if journal is not None and not journal.log.is_at(path):
             for record in unfinished:
                 journal.whole(record)
-        self._follower.stir()
+        self._reconciler.wake()
         await self.adopt()
-        await self._follower.sweep()
+        await self._reconciler.sweep()
         with suppress(OutcomeUnknown):
-            await ledger.settled([r for r in unfinished if r.is_in_doubt], MexcError("orders of before the restart"))
+            await tracker.settled([r for r in unfinished if r.is_in_doubt], MexcError("orders of before the restart"))
         ended = [record for record in unfinished if record.is_final]
-        return [TrackedOrder(self, record) for record in (*ended, *ledger.table.live())]
+        return [TrackedOrder(self, record) for record in (*ended, *tracker.table.live())]

@@ -7,20 +7,20 @@ from typing import Any
 
 from msgspec import Struct
 
-from mexc_async.accounts.transfers import MoneyDesk
+from mexc_async.accounts.transfers import Transfers
 from mexc_async.books.live_book import Books
-from mexc_async.call_log.client_log import Journal
+from mexc_async.call_log.client_log import ClientLog
 from mexc_async.call_log.log import CallLog
 from mexc_async.client.channel import Calls, Handler
 from mexc_async.client.orders import Orders
 from mexc_async.limits.account_limiter import AccountLimiter
 from mexc_async.limits.limiter import RateLimiter
-from mexc_async.orders.execution import OrderDesk
+from mexc_async.orders.execution import OrderExecution
 from mexc_async.orders.halt import TradingHalt
 from mexc_async.orders.ids import OrderIds
-from mexc_async.orders.reconciler import OrderFollower
+from mexc_async.orders.reconciler import Reconciler
 from mexc_async.orders.record import OrderTable
-from mexc_async.orders.tracker import OrderLedger, OrderSettings
+from mexc_async.orders.tracker import OrderSettings, OrderTracker
 from mexc_async.rest.call import Options
 from mexc_async.rest.credentials import Credentials
 from mexc_async.rest.pipeline import Api
@@ -46,7 +46,7 @@ from mexc_async.spot.trading import (
     TestOrder,
 )
 from mexc_async.spot.wallet import InternalTransferRequest, UniversalTransfer, Withdraw, WithdrawApply
-from mexc_async.streams.router import Hub, StreamSettings
+from mexc_async.streams.router import Router, StreamSettings
 from mexc_async.streams.user_stream import UserStream
 from mexc_async.streams.websocket import SocketConfig
 from mexc_async.transport.pool import Transport
@@ -73,11 +73,11 @@ class Parts(Struct, frozen=True, kw_only=True):
 
     tasks: Tasks
     hooks: Hooks
-    log: Journal | None
+    log: ClientLog | None
     alarms: Alarms
     api: Api
-    tracker: OrderLedger
-    hub: Hub
+    tracker: OrderTracker
+    router: Router
     books: Books
     orders: Orders
     calls: Calls
@@ -104,7 +104,7 @@ def wire(
     table = OrderTable(policy.orders.keep_s)
     log = None
     if call_log is not None and credentials is not None:
-        log = Journal(call_log, credentials, ids.prefix, clock.now_ms, hooks)
+        log = ClientLog(call_log, credentials, ids.prefix, clock.now_ms, hooks)
     alarms = Alarms(
         policy.alarms,
         table=table,
@@ -132,7 +132,7 @@ def wire(
         allow_withdraw=policy.allow_withdraw,
     )
     exposure = ExposureCounter(api, table)
-    tracker = OrderLedger(
+    tracker = OrderTracker(
         api,
         table,
         policy.orders,
@@ -141,10 +141,10 @@ def wire(
         on_foreign=alarms.on_foreign,
     )
 
-    def user_stream_of(hub: Hub) -> UserStream:
-        return UserStream(api, hub, read=tracker.read, ordered=lambda: {order.symbol for order in table})
+    def user_stream_of(router: Router) -> UserStream:
+        return UserStream(api, router, read=tracker.read, ordered=lambda: {order.symbol for order in table})
 
-    hub = Hub(
+    router = Router(
         ws,
         socket,
         policy.streams,
@@ -155,11 +155,11 @@ def wire(
         private=None if credentials is None else user_stream_of,
         on_private_push=tracker.on_push,
     )
-    books = Books(api, hub)
+    books = Books(api, router)
     guard = OrderGuard(api, exposure, guard_books or books)
-    reconciler = OrderFollower(api, tracker, hub)
-    execution = OrderDesk(api, tracker, ids, halt, guard, reconciler, check_rules=policy.check_rules)
-    transfers = MoneyDesk(api, ids, policy.orders)
+    reconciler = Reconciler(api, tracker, router)
+    execution = OrderExecution(api, tracker, ids, halt, guard, reconciler, check_rules=policy.check_rules)
+    transfers = Transfers(api, ids, policy.orders)
     calls = Calls(api, handlers_of(execution, tracker, transfers), execution.start, execution.sign_ahead, ids.next)
     return Parts(
         tasks=tasks,
@@ -168,7 +168,7 @@ def wire(
         alarms=alarms,
         api=api,
         tracker=tracker,
-        hub=hub,
+        router=router,
         books=books,
         orders=Orders(api, execution, reconciler, policy.options, guard, log),
         calls=calls,
@@ -176,7 +176,7 @@ def wire(
 
 
 def handlers_of(
-    execution: OrderDesk, tracker: OrderLedger, transfers: MoneyDesk
+    execution: OrderExecution, tracker: OrderTracker, transfers: Transfers
 ) -> Mapping[type[Request[Any]], Handler]:
     """Return who carries out the requests that need more than being sent; all others go to the pipeline as they are."""
     return {

@@ -20,7 +20,7 @@ from fastapi import Depends, FastAPI, Request, Response
 from fastapi.requests import HTTPConnection
 
 from mexc_async.client.mexc import Mexc
-from mexc_async.contrib.http_answers import JSON, Answer, answer_of, failure_of, health_of, readiness_of
+from mexc_async.contrib.http_answers import JSON, HttpAnswer, answer_of, failure_of, health_of, readiness_of
 from mexc_async.contrib.keyed_orders import EARLIER_S, KeyedOrders
 from mexc_async.contrib.service import CLOSING_S, MexcService
 from mexc_async.errors import MexcError
@@ -91,7 +91,7 @@ def answer(value: object, status: int = 200, headers: Mapping[str, str] | None =
     return _response(answer_of(value, status, headers))
 
 
-def _response(answer: Answer) -> Response:
+def _response(answer: HttpAnswer) -> Response:
     return Response(answer.body, answer.status, answer.headers, JSON)
 
 

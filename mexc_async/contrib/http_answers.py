@@ -105,7 +105,7 @@ STATUSES: dict[type[MexcError], int] = {
 _ASK_AGAIN = (429, 503)
 
 
-class Answer(NamedTuple):
+class HttpAnswer(NamedTuple):
     """What goes out, before it is one of a framework's responses."""
 
     body: bytes
@@ -114,23 +114,23 @@ class Answer(NamedTuple):
     headers: Mapping[str, str] | None = None
 
 
-def answer_of(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
+def answer_of(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> HttpAnswer:
     """A value of the SDK."""
-    return Answer(orjson.dumps(plain(value)), status, headers)
+    return HttpAnswer(orjson.dumps(plain(value)), status, headers)
 
 
-def health_of(service: MexcService) -> Answer:
+def health_of(service: MexcService) -> HttpAnswer:
     """Whether the process is sound: 200, or 503 where it is to be started anew."""
     return answer_of({"alive": service.is_alive}, 200 if service.is_alive else UNAVAILABLE)
 
 
-def readiness_of(service: MexcService) -> Answer:
+def readiness_of(service: MexcService) -> HttpAnswer:
     """Whether requests can be served: 200, or 503 and why not. Raises ClientClosed."""
     readiness = service.readiness()
     return answer_of(readiness, 200 if readiness.ready else UNAVAILABLE)
 
 
-def failure_of(error: MexcError, method: str, path: str) -> Answer:
+def failure_of(error: MexcError, method: str, path: str) -> HttpAnswer:
     """A failed call; what is wrong with the service itself goes into the log and not to its caller."""
     status = status_of(error)
     if status == OWN_FAULT:

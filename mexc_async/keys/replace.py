@@ -14,7 +14,7 @@ async def change_key(api: Api, new: Credentials, same_account: bool) -> Credenti
     old = api.credentials
     if old is None:
         raise ConfigError("the client was opened without a key; open one with Mexc(credentials)")
-    uid = await _uid(api.beside(new), may_be_denied=same_account)
+    uid = await _uid(api.with_credentials(new), may_be_denied=same_account)
     if not same_account and uid != await _old_uid(api):
         raise ConfigError("the new key belongs to another account; open a client of its own for it")
     if api.credentials is not old:

@@ -1,4 +1,4 @@
-# A limit's ledger as a ring of C doubles, and a route's way through its limits: a call that waits for nothing passes
+# A limit's tokens as a ring of C doubles, and a route's way through its limits: a call that waits for nothing passes
 # without a Python object. `bucket.py` and `gate.py` say what is done here.
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
@@ -169,7 +169,7 @@ cdef class Gate:
     cdef readonly object route, plan
     cdef public Py_ssize_t requests, waited
     cdef public double waited_s
-    cdef object ledger, clock, keeper
+    cdef object queue, clock, keeper
     cdef bint is_monotonic
     cdef double margin_s, late_s, longest_way_s
     cdef Duration own, all_of
@@ -178,13 +178,13 @@ cdef class Gate:
     cdef Toll* tolls
     cdef Py_ssize_t count
 
-    def __cinit__(self, route, ledger, clock, keeper, Duration all_of not None):
-        self.route, self.ledger, self.clock, self.keeper, self.all_of = route, ledger, clock, keeper, all_of
-        self.plan = ledger.plan(route)
+    def __cinit__(self, route, queue, clock, keeper, Duration all_of not None):
+        self.route, self.queue, self.clock, self.keeper, self.all_of = route, queue, clock, keeper, all_of
+        self.plan = queue.plan(route)
         self.is_monotonic = clock is _monotonic
-        self.margin_s = ledger.limits.margin_s
+        self.margin_s = queue.limits.margin_s
         self.late_s = self.margin_s / 4
-        self.longest_way_s = ledger.limits.longest_way_s
+        self.longest_way_s = queue.limits.longest_way_s
         self.own = Duration()
         self.priority = self.plan.priority
         self.costs = self.plan.costs
@@ -236,7 +236,7 @@ cdef class Gate:
             self.all_of.count(took_s)
         for i in range(self.count):
             soonest = min(soonest, (<Bucket>self.tolls[i].bucket).over(self.tolls[i].weight, counts_at))
-        if soonest != INFINITY and soonest < <double>self.ledger.wake_at:
+        if soonest != INFINITY and soonest < <double>self.queue.wake_at:
             self.keeper.serve()
         return now
 
@@ -247,12 +247,12 @@ cdef class Gate:
         cdef double now = self.now()
         if self.enter(now):
             return now
-        granted_at = await self.keeper.wait(self, self.ledger.wait(self.plan, now), now, max_wait_s)
+        granted_at = await self.keeper.wait(self, self.queue.wait(self.plan, now), now, max_wait_s)
         self.requests += 1
         return granted_at
 
     cpdef put_back(self):
         self.requests -= 1
-        self.ledger.put_back(self.plan)
-        if self.ledger.waiting:
+        self.queue.put_back(self.plan)
+        if self.queue.waiting:
             self.keeper.serve()

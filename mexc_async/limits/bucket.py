@@ -1,4 +1,4 @@
-"""One limit's ledger: a token is held as long as its request is under way, and comes back exactly one window (plus the
+"""One limit's tokens: a token is held as long as its request is under way, and comes back exactly one window (plus the
 margin) after the moment from which the request counts.
 
 A full burst is allowed, no half-open window ever holds more than its budget, and the full rate is sustained. A bucket

@@ -10,7 +10,7 @@ from math import inf
 from typing import TYPE_CHECKING, Protocol
 
 from mexc_async.limits.bucket import Bucket
-from mexc_async.limits.queue import Ledger, Plan
+from mexc_async.limits.queue import LimitQueue, Plan
 from mexc_async.native.loader import compiled
 from mexc_async.schema.endpoint import Route
 
@@ -56,38 +56,51 @@ class PureGate:
     """Each acquire ends with one `release` or one `put_back`."""
 
     __slots__ = (
-        "_connections", "_keeper", "_late_s", "_ledger", "_longest_way_s", "_margin_s", "_most_slots", "_now", "_quick",
-        "_seen", "plan", "requests", "route", "waited", "waited_s",
+        "_connections",
+        "_keeper",
+        "_late_s",
+        "_longest_way_s",
+        "_margin_s",
+        "_most_slots",
+        "_now",
+        "_queue",
+        "_quick",
+        "_seen",
+        "plan",
+        "requests",
+        "route",
+        "waited",
+        "waited_s",
     )  # fmt: skip
 
     def __init__(
-        self, route: Route, ledger: Ledger, clock: Callable[[], float], keeper: LimitKeeper, all_of: PureDuration
+        self, route: Route, queue: LimitQueue, clock: Callable[[], float], keeper: LimitKeeper, all_of: PureDuration
     ) -> None:
         self.route = route
         self.requests = 0
         self.waited = 0
         """Requests that had to wait."""
         self.waited_s = 0.0
-        self.plan: Plan = ledger.plan(route)
+        self.plan: Plan = queue.plan(route)
         """What the route costs."""
-        self._ledger = ledger
+        self._queue = queue
         self._now = clock
         self._keeper = keeper
-        self._margin_s = ledger.limits.margin_s
+        self._margin_s = queue.limits.margin_s
         self._late_s = self._margin_s / 4
-        self._longest_way_s = ledger.limits.longest_way_s
+        self._longest_way_s = queue.limits.longest_way_s
         self._seen = PureDuration(), all_of
         """Of this route and of all."""
-        self._connections = ledger.connections
-        self._most_slots = ledger.connections.budget
+        self._connections = queue.connections
+        self._most_slots = queue.connections.budget
         self._quick = [(b, b.budget - weight, weight) for b, weight in self.plan.windows]
         """(limit, most that this may hold before, weight)."""
 
     def try_acquire(self, now: float) -> bool:
         """Take what the route costs if there is room at `now`, which the clock just told, and nobody waits for it."""
         connections = self._connections
-        if now < self._ledger.clear_from or connections.held >= self._most_slots:
-            if self._ledger.try_acquire(self.plan, now) > 0:
+        if now < self._queue.clear_from or connections.held >= self._most_slots:
+            if self._queue.try_acquire(self.plan, now) > 0:
                 return False
             self.requests += 1
             return True
@@ -116,7 +129,7 @@ class PureGate:
         """
         now = self._now()
         if not self.try_acquire(now):
-            now = await self._keeper.wait(self, self._ledger.wait(self.plan, now), now, max_wait_s)
+            now = await self._keeper.wait(self, self._queue.wait(self.plan, now), now, max_wait_s)
             self.requests += 1
         return now
 
@@ -146,15 +159,15 @@ class PureGate:
             counts_at = sent_at + max(took_s - usual_s - self._margin_s / 2, 0.0)
             own.count(took_s)
             all_of.count(took_s)
-        if self._ledger.end(self.plan, counts_at):
+        if self._queue.end(self.plan, counts_at):
             self._keeper.serve()
         return now
 
     def put_back(self) -> None:
         """The request ended before any of it was sent: what it took is free again."""
         self.requests -= 1
-        self._ledger.put_back(self.plan)
-        if self._ledger.waiting:
+        self._queue.put_back(self.plan)
+        if self._queue.waiting:
             self._keeper.serve()
 
 

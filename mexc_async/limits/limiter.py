@@ -12,7 +12,7 @@ from msgspec import Struct
 from mexc_async.errors import ClientClosed, RateLimited
 from mexc_async.limits.gate import Duration, Gate
 from mexc_async.limits.profiles import Limits
-from mexc_async.limits.queue import CONNECTIONS, Ledger, Plan, Waiter
+from mexc_async.limits.queue import CONNECTIONS, LimitQueue, Plan, Waiter
 from mexc_async.schema.endpoint import Route
 
 
@@ -82,7 +82,7 @@ class RateLimiter:
         self.limits = limits
         self.now = clock
         """The clock that it counts by."""
-        self._ledger = Ledger(limits)
+        self._queue = LimitQueue(limits)
         self._duration = Duration()
         self._futures: dict[Waiter, asyncio.Future[float]] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -95,7 +95,7 @@ class RateLimiter:
         """The way through for calls of this route."""
         gate = self._gates.get(route)
         if gate is None:
-            gate = self._gates[route] = Gate(route, self._ledger, self.now, self, self._duration)
+            gate = self._gates[route] = Gate(route, self._queue, self.now, self, self._duration)
         return gate
 
     async def acquire(self, route: Route, max_wait_s: float | None = None) -> float:
@@ -120,8 +120,8 @@ class RateLimiter:
         A 418 bans the address and stops everything. A 429 does not say which limit it means: it stops those that the
         route names, so that orders go on while market data waits.
         """
-        names = [cost.limit for cost in route.costs if cost.limit in self._ledger.buckets]
-        self._ledger.close(names if names and status != 418 else ["client"], self.now() + seconds)
+        names = [cost.limit for cost in route.costs if cost.limit in self._queue.buckets]
+        self._queue.close(names if names and status != 418 else ["client"], self.now() + seconds)
         self.serve()
 
     def spent(self, route: Route) -> float | None:
@@ -135,7 +135,7 @@ class RateLimiter:
     def report(self) -> LimitReport:
         """Which endpoints spent how much, and which limit held whom back, since the client was opened."""
         now = self.now()
-        for bucket in self._ledger.buckets.values():
+        for bucket in self._queue.buckets.values():
             bucket.settle(now)
         return LimitReport(
             profile=self.limits.profile,
@@ -150,9 +150,9 @@ class RateLimiter:
                     self._bound_s.get(bucket.name, 0.0),
                     max(bucket.closed_until - now, 0.0),
                 )
-                for bucket in self._ledger.buckets.values()
+                for bucket in self._queue.buckets.values()
             ],
-            waiting=self._ledger.waiting,
+            waiting=self._queue.waiting,
         )
 
     def _endpoint_uses(self) -> list[EndpointUse]:
@@ -181,14 +181,14 @@ class RateLimiter:
 
     async def wait(self, gate: Gate, wait: float, now: float, max_wait_s: float | None) -> float:
         """Stand in line for a gate's limits; returns when it was let go."""
-        ledger, plan = self._ledger, gate.plan
+        queue, plan = self._queue, gate.plan
         if self._closed:
             raise ClientClosed("the client is closed")
         if max_wait_s is not None and (max_wait_s <= 0 or max_wait_s < wait < inf):
-            raise _would_wait(plan, ledger, now, f"more than the max_wait_s {max_wait_s:g} of this call")
-        if ledger.waiting >= self.limits.max_waiting:
-            raise _would_wait(plan, ledger, now, f"and {ledger.waiting} requests stand in line already")
-        waiter = ledger.join(plan, now)
+            raise _would_wait(plan, queue, now, f"more than the max_wait_s {max_wait_s:g} of this call")
+        if queue.waiting >= self.limits.max_waiting:
+            raise _would_wait(plan, queue, now, f"and {queue.waiting} requests stand in line already")
+        waiter = queue.join(plan, now)
         future: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self._futures[waiter] = future
         if plan.queue[0] is waiter:  # behind others of its kind it can change nothing
@@ -198,8 +198,8 @@ class RateLimiter:
                 granted_at = await future
         except BaseException as error:
             if waiter.gone and future.done() and not future.cancelled() and not future.exception():
-                ledger.put_back(plan)
-            ledger.leave(waiter)
+                queue.put_back(plan)
+            queue.leave(waiter)
             self.serve()
             if isinstance(error, TimeoutError):
                 message = f"held back by limit {waiter.bound_by} for all of the max_wait_s {max_wait_s:g} of this call"
@@ -218,16 +218,16 @@ class RateLimiter:
         if self._closed:
             return
         now = self.now()
-        for waiter in self._ledger.serve(now):
+        for waiter in self._queue.serve(now):
             future = self._futures[waiter]
             if future.done():  # cancelled in this very moment
-                self._ledger.put_back(waiter.plan)
+                self._queue.put_back(waiter.plan)
             else:
                 future.set_result(now)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        wake_at = self._ledger.wake_at
+        wake_at = self._queue.wake_at
         if wake_at != inf:
             # uvloop's timers tick in whole milliseconds and count from a cached time: a wake-up that is rounded down
             # would find nothing to do and arm itself again and again.
@@ -235,10 +235,10 @@ class RateLimiter:
             self._timer = asyncio.get_running_loop().call_later(delay_ms / 1000, self.serve)
 
 
-def _would_wait(plan: Plan, ledger: Ledger, now: float, why: str) -> RateLimited:
+def _would_wait(plan: Plan, queue: LimitQueue, now: float, why: str) -> RateLimited:
     """Say which limit is used up and for how long."""
     wait, bucket = max(((bucket.wait(weight, now), bucket) for bucket, weight in plan.costs), key=lambda pair: pair[0])
-    window_s = bucket.period_s - ledger.limits.margin_s
+    window_s = bucket.period_s - queue.limits.margin_s
     limit = f"{bucket.budget:g} per {window_s:g} s" if bucket.budget != inf and window_s != inf else "all in use"
     known = f" for {wait:.3f} s" if 0 < wait < inf else ""
     return RateLimited(

@@ -52,7 +52,7 @@ class Waiter:
         self.gone = False
 
 
-class Ledger:
+class LimitQueue:
     """All limits of one client. `try_acquire` and `join` are the two ways in; `serve` lets waiters go."""
 
     def __init__(self, limits: Limits, bucket: Callable[[str, float, float], Bucket] = Bucket) -> None:

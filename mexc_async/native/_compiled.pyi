@@ -54,7 +54,7 @@ class Dispatch:
         self,
         reader: Reader,
         push_type: type,
-        inboxes: dict[str, Any],
+        subscribers: dict[str, Any],
         packed: set[bytes],
         on_error: Callable[[Any, Any, Exception], None],
         most_bytes: int,

@@ -1,6 +1,6 @@
-"""The order desk: every order of a client passes here, whoever sends it. It is named, checked, recorded and settled.
+"""The execution of orders: every order of a client is named, checked, recorded and settled here.
 
-A call that places or cancels and ends without a proper answer is settled before its caller gets one: the ledger finds
+A call that places or cancels and ends without a proper answer is settled before its caller gets one: the tracker finds
 out what became of the order. Nothing is ever placed a second time; a cancel may be.
 """
 
@@ -44,11 +44,11 @@ from mexc_async.orders.from_spot import (
 )
 from mexc_async.orders.halt import TradingHalt
 from mexc_async.orders.ids import OrderIds
-from mexc_async.orders.reconciler import OrderFollower as Reconciler
+from mexc_async.orders.reconciler import Reconciler as Reconciler
 from mexc_async.orders.record import ZERO, OrderRecord
 from mexc_async.orders.session import note_opened
 from mexc_async.orders.started import StartedOrder
-from mexc_async.orders.tracker import FIRST_PAUSE_S, LONGEST_PAUSE_S, LOOK_UP, OrderLedger
+from mexc_async.orders.tracker import FIRST_PAUSE_S, LONGEST_PAUSE_S, LOOK_UP, OrderTracker
 from mexc_async.rest.call import Call, Options, accepted_until_ms, call_of
 from mexc_async.rest.pipeline import GUIDE_PATHS, Api, Started
 from mexc_async.runtime.tasks import CLOSED
@@ -98,13 +98,13 @@ class Guard(Protocol):
         ...
 
 
-class OrderDesk:
+class OrderExecution:
     """What carries every order through, keeps its record, and settles what is in doubt."""
 
     def __init__(
         self,
         api: Api,
-        ledger: OrderLedger,
+        tracker: OrderTracker,
         ids: OrderIds,
         halt: TradingHalt,
         guard: Guard,
@@ -113,7 +113,7 @@ class OrderDesk:
         check_rules: bool = True,
     ) -> None:
         self.api = api
-        self.ledger = ledger
+        self.tracker = tracker
         self.ids = ids
         self.halt = halt
         self.guard = guard
@@ -159,7 +159,7 @@ class OrderDesk:
         try:
             return await self.place(order, options)
         except asyncio.CancelledError:
-            record = self.ledger.table.find(None, order.new_client_order_id)
+            record = self.tracker.table.find(None, order.new_client_order_id)
             if record is None or not record.is_in_doubt:
                 raise
             raise OutcomeUnknown(
@@ -179,10 +179,10 @@ class OrderDesk:
             except BaseException as error:
                 raise self.failed(error, call, options, [record])  # noqa: B904 - that error, or it is the cause
             if not self.acknowledge(record, call, answer, options):
-                self.ledger.doubt(record, accepted_until_ms(call, options))
+                self.tracker.mark_unknown(record, accepted_until_ms(call, options))
                 raise OutcomeUnknown(f"the answer is to another order, {_order_id(answer)}")
         except OutcomeUnknown as error:
-            await self.ledger.settled([record], error)
+            await self.tracker.settled([record], error)
             if not record.is_placed and record.error is not None:
                 raise record.error from error
             return _shaped(ack_of(record), options)
@@ -191,18 +191,18 @@ class OrderDesk:
     def acknowledge(self, record: OrderRecord, call: Call, answer: Any, options: Options) -> bool:
         """Take in that the exchange has an order; False, and nothing else, where its answer is to another."""
         order_id = answer.order_id if type(answer) is OrderAck else _order_id(answer)
-        if (self.ledger.is_strict or record.is_named) and not self._is_own(record, order_id, answer):
+        if (self.tracker.is_strict or record.is_named) and not self._is_own(record, order_id, answer):
             self.api.distrust()
             return False
         record.accepted_until_ms = accepted_until_ms(call, options)  # should the ack turn out to be another order's
-        self.ledger.note(record, record.place(order_id), by=call)
+        self.tracker.apply(record, record.place(order_id), by=call)
         return True
 
     def _is_own(self, record: OrderRecord, order_id: str | None, answer: object) -> bool:
         """Whether an ack is this order's, as far as can be told: its terms, and an id that no other order has."""
         if isinstance(answer, OrderAck) and not is_about(record, answer):
             return False
-        return self.ledger.table.find(order_id, None) in (None, record)
+        return self.tracker.table.find(order_id, None) in (None, record)
 
     def failed(
         self, error: BaseException, call: Call, options: Options, records: Sequence[OrderRecord]
@@ -216,11 +216,11 @@ class OrderDesk:
             error = unknown
         for record in records:
             if not call.stamped_ms:
-                self.ledger.note(record, record.give_up(_never_sent(error)))
+                self.tracker.apply(record, record.give_up(_never_sent(error)))
             elif isinstance(error, MexcError) and error.outcome_known:
                 self._refused(record, error)
             else:  # no proper answer, or cancelled in the middle
-                self.ledger.doubt(record, accepted_until_ms(call, options))
+                self.tracker.mark_unknown(record, accepted_until_ms(call, options))
         return error
 
     async def place_batch(self, request: BatchOrders, options: Options) -> Any:
@@ -262,7 +262,7 @@ class OrderDesk:
             except BaseException as error:
                 raise self.failed(error, call, typed, records)  # noqa: B904 - that error, or it is the cause
         except OutcomeUnknown as error:
-            await self.ledger.settled(records, error)
+            await self.tracker.settled(records, error)
             return [batch_result_of(record) for record in records]
         return await self._matched(records, answer, call, accepted_until_ms(call, options))
 
@@ -273,8 +273,8 @@ class OrderDesk:
     def take_in(self, order: Order, client_order_id: str) -> OrderRecord:
         """Follow an order that this client did not send, or sent before it was started anew."""
         record = adopted(order, client_order_id)
-        self.ledger.table.add(record)
-        self.ledger.learn(order, record)
+        self.tracker.table.add(record)
+        self.tracker.learn(order, record)
         return record
 
     async def _matched(
@@ -287,23 +287,23 @@ class OrderDesk:
             result = named.get(record.client_order_id)
             if result is None and len(results) == len(records) and results[index].client_order_id is None:
                 result = results[index]  # refused items may lack their id; the answer keeps the order of the request
-            if result is not None and self.ledger.is_strict and not self._is_own(record, result.order_id, result):
+            if result is not None and self.tracker.is_strict and not self._is_own(record, result.order_id, result):
                 self.api.distrust()
                 result = None
             record.accepted_until_ms = until_ms
             found.append(result)
             if result is None:
-                self.ledger.doubt(record, until_ms)
+                self.tracker.mark_unknown(record, until_ms)
             elif result.is_accepted:
-                self.ledger.note(record, record.place(result.order_id), by=call)
+                self.tracker.apply(record, record.place(result.order_id), by=call)
             elif (refusal := _refusal(result)).outcome_known and refusal.code not in NEVER_OF_AN_ORDER:
                 self._refused(record, refusal)
             else:
-                self.ledger.doubt(record, until_ms)
+                self.tracker.mark_unknown(record, until_ms)
                 found[-1] = None
         lost = [record for record, result in zip(records, found, strict=True) if result is None]
         if lost:
-            await self.ledger.settled(lost, MexcError("the batch's answer does not tell what became of every order"))
+            await self.tracker.settled(lost, MexcError("the batch's answer does not tell what became of every order"))
         return [result or batch_result_of(record) for record, result in zip(records, found, strict=True)]
 
     async def test(self, request: TestOrder, options: Options) -> Any:
@@ -353,7 +353,7 @@ class OrderDesk:
         return self.guard.as_sent(order, self.api.rules.fresh(order.symbol) or await self.api.rules.find(order.symbol))
 
     def _open(self, order: NewOrder) -> OrderRecord:
-        record, table = record_of(order), self.ledger.table
+        record, table = record_of(order), self.tracker.table
         name = record.client_order_id
         if table.knows(name):
             known = table.find(None, name)
@@ -373,7 +373,7 @@ class OrderDesk:
     def _refused(self, record: OrderRecord, error: MexcError) -> None:
         """It is known that the exchange did not take it; `NOT_PLACED` where it was never asked."""
         never_asked = isinstance(error, CallLogFailed | ConnectFailed | ClientClosed | OrderNotPlaced)
-        self.ledger.note(record, record.give_up(error) if never_asked else record.refuse(error))
+        self.tracker.apply(record, record.give_up(error) if never_asked else record.refuse(error))
 
     # Cancelling
 
@@ -383,13 +383,13 @@ class OrderDesk:
         Raises OrderNotFound if the exchange has no such order and none can be on its way, OutcomeUnknown if it
         cannot be told within `settle_s` whether the order still stands.
         """
-        record = self.ledger.table.find(request.order_id, request.orig_client_order_id)
+        record = self.tracker.table.find(request.order_id, request.orig_client_order_id)
         if record is not None and record.symbol != request.symbol:
             raise InvalidRequest(f"symbol {request.symbol!r} is not that of {record!r}")
         started, pause_s, failure = time.monotonic(), FIRST_PAUSE_S, MexcError("not asked")
         while True:
             if request.orig_client_order_id is None:  # whose that id is may turn out meanwhile
-                record = self.ledger.table.find(request.order_id, None)
+                record = self.tracker.table.find(request.order_id, None)
             if record is not None and record.is_final:
                 if not record.is_placed:
                     raise record.error or OrderNotFound("it was never placed")
@@ -407,11 +407,11 @@ class OrderDesk:
                 if error.outcome_known and not error.retryable and makes_sense:
                     raise
                 failure = error  # what makes no sense, as an answer to the cancel or to its look-up, proves nothing
-            left_s = started + self.ledger.settings.settle_s - time.monotonic()
+            left_s = started + self.tracker.settings.settle_s - time.monotonic()
             if left_s <= 0:
                 raise self._unknown(request, failure) from failure
             if record is not None:
-                await self.ledger.changed(record, min(pause_s, left_s))
+                await self.tracker.changed(record, min(pause_s, left_s))
             else:
                 await asyncio.sleep(min(pause_s, left_s))
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
@@ -458,11 +458,11 @@ class OrderDesk:
         """
         by_name = request.orig_client_order_id is not None
         is_own = record is None or is_about(record, answer) if by_name else answer.order_id == request.order_id
-        if self.ledger.is_strict and not is_own:
+        if self.tracker.is_strict and not is_own:
             self.api.distrust()
             name = request.orig_client_order_id or request.order_id
             raise ConnectionLost(f"the cancel or look-up of {name} was answered with {answer.order_id}")
-        return self.ledger.learn(answer, record if by_name or not self.ledger.is_strict else None)
+        return self.tracker.learn(answer, record if by_name or not self.tracker.is_strict else None)
 
     def _learn_raw(self, answer: Any, record: OrderRecord | None) -> None:
         """Learn from a cancel's undecoded answer that says how the order ended; one that does not proves nothing."""
@@ -472,11 +472,11 @@ class OrderDesk:
         if order_id is not None:
             symbol = record.symbol if record is not None else ""
             status, name = OrderStatus(answer["status"]), answer.get("origClientOrderId")
-            self.ledger.learn(
+            self.tracker.learn(
                 CancelledOrder(symbol=symbol, order_id=order_id, orig_client_order_id=name, status=status), record
             )
         elif record is not None:
-            self.ledger.note(record, record.tell(None, ZERO, ZERO, is_cancelled=True, is_filled=False))
+            self.tracker.apply(record, record.tell(None, ZERO, ZERO, is_cancelled=True, is_filled=False))
 
     def _unknown(self, request: CancelOrder, failure: MexcError) -> OutcomeUnknown:
         name = request.orig_client_order_id or request.order_id

@@ -12,7 +12,7 @@ from mexc_async.spot.models import BatchResult, CancelledOrder, Fill, Order, Ord
 from mexc_async.spot.push_models import FillPush, OrderPush
 from mexc_async.spot.trading import NewOrder
 
-Told: TypeAlias = Order | OrderPush | CancelledOrder | Fill | FillPush
+OrderNews: TypeAlias = Order | OrderPush | CancelledOrder | Fill | FillPush
 """Whatever tells something about one order."""
 
 ZERO = Decimal(0)
@@ -50,7 +50,7 @@ def adopted(order: Order, client_order_id: str) -> OrderRecord:
     )
 
 
-def ids_of(told: Told) -> tuple[str, str | None]:
+def ids_of(told: OrderNews) -> tuple[str, str | None]:
     """The exchange's id of the order that this is about, and its client order id where that is given."""
     if isinstance(told, CancelledOrder):
         return told.order_id, told.orig_client_order_id
@@ -94,7 +94,7 @@ def is_about(record: OrderRecord, answer: OrderAck | Order | CancelledOrder) -> 
     )
 
 
-def learn(record: OrderRecord, told: Told) -> bool:
+def learn(record: OrderRecord, told: OrderNews) -> bool:
     """Add to an order's record what this says about it; False if it was known."""
     if isinstance(told, Fill | FillPush):
         return record.fill(told.order_id, fill_of(told))

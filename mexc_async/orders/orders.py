@@ -19,13 +19,13 @@ from mexc_async.errors import (
     OutcomeUnknown,
     ProtocolError,
 )
-from mexc_async.orders.execution import OrderDesk
+from mexc_async.orders.execution import OrderExecution
 from mexc_async.orders.handle import TrackedOrder
 from mexc_async.orders.heartbeat import Heartbeat
-from mexc_async.orders.reconciler import OrderFollower
+from mexc_async.orders.reconciler import Reconciler
 from mexc_async.orders.record import OrderRecord
 from mexc_async.orders.session import EXIT_S, OrderSession
-from mexc_async.orders.shortcuts import Placing
+from mexc_async.orders.shortcuts import Shortcuts
 from mexc_async.rest.call import Options
 from mexc_async.rest.pipeline import Api
 from mexc_async.runtime.log import logger
@@ -37,14 +37,14 @@ T = TypeVar("T")
 _RESTING = ("LIMIT", "LIMIT_MAKER")
 
 
-class TrackedOrders(Placing):
+class TrackedOrders(Shortcuts):
     """The orders of one client: placed, followed, replaced and cancelled without one being lost or doubled."""
 
-    def __init__(self, api: Api, desk: OrderDesk, follower: OrderFollower, options: Options) -> None:
-        self.desk = desk
-        self.table = desk.ledger.table
+    def __init__(self, api: Api, execution: OrderExecution, reconciler: Reconciler, options: Options) -> None:
+        self.execution = execution
+        self.table = execution.tracker.table
         self._api = api
-        self._follower = follower
+        self._reconciler = reconciler
         self._options = options
         self._replacing: set[OrderRecord] = set()
 
@@ -61,7 +61,7 @@ class TrackedOrders(Placing):
     @property
     def is_followed(self) -> bool:
         """Whether the private stream tells of orders at present; REST is asked where it does not."""
-        return self._follower.is_told
+        return self._reconciler.is_told
 
     def __getitem__(self, client_order_id: str) -> TrackedOrder:
         """An order of this client by its id. Raises KeyError; finished ones are kept for `keep_s`."""
@@ -71,27 +71,27 @@ class TrackedOrders(Placing):
 
     def get(self, client_order_id: str | None) -> TrackedOrder | None:
         """An order of this client by its id; None if there is none, or it ended a while ago."""
-        record = self.desk.ledger.table.find(None, client_order_id)
+        record = self.table.find(None, client_order_id)
         return None if record is None else TrackedOrder(self, record)
 
     def all(self) -> list[TrackedOrder]:
         """Every order of this client that is open or ended lately, the oldest first."""
-        return [TrackedOrder(self, record) for record in self.desk.ledger.table]
+        return [TrackedOrder(self, record) for record in self.execution.tracker.table]
 
     def live(self, symbol: str | None = None) -> list[TrackedOrder]:
         """Those that are not final, of one symbol or of all."""
-        return [TrackedOrder(self, r) for r in self.desk.ledger.table.live() if symbol is None or r.symbol == symbol]
+        return [TrackedOrder(self, r) for r in self.table.live() if symbol is None or r.symbol == symbol]
 
     # Placing
 
     async def place(self, order: NewOrder) -> TrackedOrder:
         """Place any order and return once the exchange has it."""
-        self._follower.start()
-        named = self.desk.ids.named(order)
-        await self.desk.place(named, self._options)
+        self._reconciler.start()
+        named = self.execution.ids.named(order)
+        await self.execution.place(named, self._options)
         placed = self[named.new_client_order_id or ""]
         if not self.is_followed and placed.type not in _RESTING:
-            self._api.tasks.spawn(self._follower.look_up([placed.record]))  # it has ended by now, and no push will tell
+            self._api.tasks.spawn(self._reconciler.look_up([placed.record]))  # no push will come
         return placed
 
     async def place_many(self, orders: Iterable[NewOrder]) -> list[TrackedOrder]:
@@ -100,14 +100,14 @@ class TrackedOrders(Placing):
         One order's refusal is not raised: it is in that order's `error`. An order whose fate could not be told within
         `settle_s` is `UNKNOWN`, and is still looked for.
         """
-        self._follower.start()
-        wanted = [self.desk.ids.named(order) for order in orders]
+        self._reconciler.start()
+        wanted = [self.execution.ids.named(order) for order in orders]
         records: dict[str, OrderRecord] = {}
         by_symbol: dict[str, list[NewOrder]] = defaultdict(list)
         for order in wanted:
             if order.new_client_order_id in records:
                 raise InvalidRequest(f"new_client_order_id {order.new_client_order_id!r} is given to two orders")
-            admitted, record = await self.desk.enter(order)
+            admitted, record = await self.execution.enter(order)
             records[record.client_order_id] = record
             if admitted is not None:
                 by_symbol[order.symbol].append(admitted)
@@ -120,13 +120,13 @@ class TrackedOrders(Placing):
 
     async def _place_chunk(self, orders: Sequence[NewOrder], records: Sequence[OrderRecord]) -> None:
         try:
-            await self.desk.send_batch(orders, records, self._options)
+            await self.execution.send_batch(orders, records, self._options)
         except MexcError as error:
             logger.info("of a batch of %d: %s", len(orders), error)  # each record says what became of its order
 
     async def changed(self, record: OrderRecord, timeout_s: float | None) -> bool:
         """Wait until something new becomes known of an order; False if nothing did in time. Raises ClientClosed."""
-        return await self.desk.ledger.changed(record, timeout_s)
+        return await self.execution.tracker.changed(record, timeout_s)
 
     # Cancelling and replacing
 
@@ -136,7 +136,7 @@ class TrackedOrders(Placing):
             return
         request = CancelOrder(symbol=record.symbol, orig_client_order_id=record.client_order_id)
         try:
-            await self.desk.cancel(request, self._options)
+            await self.execution.cancel(request, self._options)
         except MexcError:
             if not record.is_final:
                 raise
@@ -146,7 +146,7 @@ class TrackedOrders(Placing):
 
         Raises OrdersLeftOpen naming those that may still stand.
         """
-        records = [record for record in self.desk.ledger.table.live() if symbol is None or record.symbol == symbol]
+        records = [record for record in self.table.live() if symbol is None or record.symbol == symbol]
         await self.cancel_each(records)
         left = tuple(record.client_order_id for record in records if not record.is_final)
         if left:
@@ -197,7 +197,7 @@ class TrackedOrders(Placing):
 
         try:
             if total > record.filled_quantity:
-                await self.desk.check(rest(total, price), record)
+                await self.execution.check(rest(total, price), record)
         except MexcError:
             if not keep:
                 await self.cancel(record)
@@ -258,8 +258,8 @@ class TrackedOrders(Placing):
 
         Without it the first order's progress may be asked for by REST, which takes a little longer.
         """
-        self._follower.start()
-        await self._follower.told(timeout_s)
+        self._reconciler.start()
+        await self._reconciler.told(timeout_s)
 
     async def adopt(self, prefix: str | None = None) -> list[TrackedOrder]:
         """Take in the account's open orders whose client order id begins with `prefix`, as after a restart.
@@ -267,15 +267,15 @@ class TrackedOrders(Placing):
         Without one, those whose id has the form that this client gives its ids. Orders that are known already are
         brought up to date.
         """
-        self._follower.start()
+        self._reconciler.start()
         taken = []
-        for order in await self.desk.ledger.read(OpenOrdersQuery(), self._options):
+        for order in await self.execution.tracker.read(OpenOrdersQuery(), self._options):
             name = order.client_order_id
-            if not name or not (self.desk.ids.makes(name) if prefix is None else name.startswith(prefix)):
+            if not name or not (self.execution.ids.makes(name) if prefix is None else name.startswith(prefix)):
                 continue
-            record = self.desk.ledger.table.find(order.order_id, name)
+            record = self.table.find(order.order_id, name)
             if record is None:
-                record = self.desk.take_in(order, name)
+                record = self.execution.take_in(order, name)
             taken.append(TrackedOrder(self, record))
         return taken
 
@@ -284,16 +284,16 @@ class TrackedOrders(Placing):
 
         Raises OrderNotFound; within recvWindow after it was sent, an order may be there and not be found yet.
         """
-        self._follower.start()
+        self._reconciler.start()
         if (known := self.get(client_order_id)) is not None:
             return known
         query = OrderQuery(symbol=symbol, orig_client_order_id=client_order_id)
-        order = await self.desk.ledger.read(query, self._options)
+        order = await self.execution.tracker.read(query, self._options)
         if order.client_order_id not in (None, "", client_order_id):
             raise ProtocolError(f"the look-up of {client_order_id} was answered with {order.client_order_id}")
-        record = self.desk.ledger.table.find(order.order_id, client_order_id)
+        record = self.table.find(order.order_id, client_order_id)
         if record is None:
-            record = self.desk.take_in(order, client_order_id)
+            record = self.execution.take_in(order, client_order_id)
         return TrackedOrder(self, record)
 
     async def as_sent(self, order: NewOrder) -> NewOrder:
@@ -301,4 +301,4 @@ class TrackedOrders(Placing):
 
         Raises InvalidRequest if nothing is left of it.
         """
-        return await self.desk.as_sent(order)
+        return await self.execution.as_sent(order)

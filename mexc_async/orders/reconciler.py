@@ -8,15 +8,15 @@ from collections.abc import Iterable
 
 from mexc_async.errors import ClientClosed, MexcError, OrderNotFound, WaitTimeout
 from mexc_async.orders.record import OrderRecord
-from mexc_async.orders.tracker import OrderLedger
+from mexc_async.orders.tracker import OrderTracker
 from mexc_async.rest.call import Options
 from mexc_async.rest.pipeline import Api
 from mexc_async.runtime.log import logger
 from mexc_async.spot.account import MyTradesQuery
 from mexc_async.spot.channels import FILLS, ORDERS
 from mexc_async.spot.trading import NewOrder, OpenOrdersQuery, OrderQuery
-from mexc_async.streams.router import Hub
-from mexc_async.streams.subscriber import Inbox
+from mexc_async.streams.router import Router
+from mexc_async.streams.subscriber import Subscriber
 
 LATE_FILLS_S = 1.0
 """How long a finished order's fills may be missing before REST is asked for them."""
@@ -24,16 +24,16 @@ REJOIN_S = 60.0
 """Between attempts to get the private stream after a refusal."""
 
 
-class OrderFollower:
+class Reconciler:
     """Keeps the records of a client's orders true, from its first followed order on."""
 
-    def __init__(self, api: Api, tracker: OrderLedger, hub: Hub) -> None:
+    def __init__(self, api: Api, tracker: OrderTracker, router: Router) -> None:
         self._api = api
         self._tracker = tracker
-        self._hub = hub
+        self._router = router
         self._is_started = False
         self._swept_at = 0.0
-        self._stirred = asyncio.Event()
+        self._woken = asyncio.Event()
         self._told = asyncio.Event()
         """Set while the private stream tells."""
 
@@ -50,15 +50,15 @@ class OrderFollower:
         except TimeoutError:
             raise WaitTimeout(f"the private stream was not there in {timeout_s:g} s") from None
 
-    def stir(self) -> None:
+    def wake(self) -> None:
         """There are orders to look at."""
-        self._stirred.set()
+        self._woken.set()
 
     def start(self) -> None:
         """From the first order on, follow the private stream and look at REST where that is silent."""
         self._api.admit(NewOrder.route)
         if not self._is_started:
-            self._hub.check()
+            self._router.check()
             self._is_started = True
             self._tracker.check_answers()
             self._api.tasks.spawn(self._follow())
@@ -67,13 +67,13 @@ class OrderFollower:
     def opened(self) -> None:
         """An order is about to be sent."""
         if self._is_started:
-            self._stirred.set()
+            self._woken.set()
 
     async def _follow(self) -> None:
         """Have the private stream tell of orders and fills; the tracker learns from every private push."""
         while True:
             ended = asyncio.Event()
-            inbox = Inbox(
+            subscriber = Subscriber(
                 (ORDERS, FILLS),
                 1,
                 "latest",
@@ -84,7 +84,7 @@ class OrderFollower:
                 on_end=ended.set,
             )
             try:
-                await self._hub.join(inbox)
+                await self._router.join(subscriber)
                 self._set_followed(True)
                 await ended.wait()
             except ClientClosed:
@@ -93,22 +93,22 @@ class OrderFollower:
                 logger.warning("orders are followed by REST alone: %s", error)
             finally:
                 self._told.clear()
-                self._hub.leave(inbox)
+                self._router.leave(subscriber)
             await asyncio.sleep(REJOIN_S)
 
     def _set_followed(self, is_followed: bool) -> None:
         """The stream came or went: what happened around that moment is looked up at once."""
         (self._told.set if is_followed else self._told.clear)()
         self._swept_at = 0.0
-        self._stirred.set()
+        self._woken.set()
 
     async def _watch(self) -> None:
         """Ask REST for what the stream did not tell, rarely while it is up, often while it is not."""
         settings = self._tracker.settings
         while True:
             if not self._tracker.lacking and next(self._tracker.table.live(), None) is None:
-                self._stirred.clear()
-                await self._stirred.wait()
+                self._woken.clear()
+                await self._woken.wait()
             pause_s = settings.watch_s if self.is_told else settings.poll_s
             is_due = time.monotonic() - self._swept_at >= pause_s
             try:

@@ -125,7 +125,7 @@ class OrderRecord(Struct, eq=False):
 
     # Facts come in; each says whether it changed anything
 
-    def doubt(self, accepted_until_ms: int) -> bool:
+    def mark_unknown(self, accepted_until_ms: int) -> bool:
         """No answer came to a request that can be accepted until then."""
         if self.is_placed or self.error is not None:
             return False

@@ -11,7 +11,7 @@ from typing import Any, Protocol, Self
 from mexc_async.errors import ClientClosed, OrdersLeftOpen
 from mexc_async.orders.handle import Actions, TrackedOrder
 from mexc_async.orders.record import OrderRecord, OrderTable
-from mexc_async.orders.shortcuts import Placing
+from mexc_async.orders.shortcuts import Shortcuts
 from mexc_async.runtime.log import logger
 from mexc_async.spot.trading import NewOrder
 
@@ -53,7 +53,7 @@ def note_opened(table: OrderTable, record: OrderRecord) -> None:
         session = session.outer
 
 
-class OrderSession(Placing):
+class OrderSession(Shortcuts):
     """The orders opened inside an `async with`, cancelled at its end."""
 
     def __init__(self, orders: SessionOrders, cancel_on_exit: bool, timeout_s: float) -> None:

@@ -38,7 +38,7 @@ class MarketTerms(OrderTerms):
     """In quote."""
 
 
-class Placing:
+class Shortcuts:
     """The ways to place an order. Each returns once the exchange has it, and raises what it was refused with.
 
     Raises InvalidRequest or GuardRefused before anything is sent, InsufficientBalance, OrderRejected and the like

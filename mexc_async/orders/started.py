@@ -38,18 +38,18 @@ class Execution(Protocol):
 class StartedOrder:
     """An order whose request was written; no task is needed unless it fails."""
 
-    __slots__ = ("_call", "_desk", "_options", "_outcome", "_record", "_started")
+    __slots__ = ("_call", "_execution", "_options", "_outcome", "_record", "_started")
 
     def __init__(
         self,
-        desk: Execution,
+        execution: Execution,
         outcome: asyncio.Future[Any],
         started: Started,
         record: OrderRecord,
         call: Call,
         options: Options,
     ) -> None:
-        self._desk = desk
+        self._execution = execution
         self._outcome = outcome
         self._started = started
         self._record = record
@@ -64,7 +64,7 @@ class StartedOrder:
             reply = asyncio.get_running_loop().create_future()
             reply.set_exception(error)
         if not isinstance(reply, asyncio.Future):  # its connection has just ended, and another is opened
-            reply = self._desk.api.tasks.spawn(cast("Coroutine[Any, Any, Reply]", reply))
+            reply = self._execution.api.tasks.spawn(cast("Coroutine[Any, Any, Reply]", reply))
         reply.add_done_callback(self._on_reply)
 
     def _on_reply(self, reply: asyncio.Future[Reply]) -> None:
@@ -72,13 +72,13 @@ class StartedOrder:
         try:
             answer = self._started.answer(reply.result)
         except MexcError as error:
-            self._go_on(error, partial(self._desk.api.recover, self._call, self._options, error))
+            self._go_on(error, partial(self._execution.api.recover, self._call, self._options, error))
         except asyncio.CancelledError:  # the client was closed
             self._fail(ConnectionLost(CLOSED) if self._call.sent_s else ClientClosed(CLOSED))
         except Exception as error:  # none is known
             self._fail(error)
         else:
-            if not self._desk.acknowledge(self._record, self._call, answer, self._options):
+            if not self._execution.acknowledge(self._record, self._call, answer, self._options):
                 self._go_on(ConnectionLost("the answer is to another order"), partial(_given, answer))
             elif not self._outcome.done():  # or else nobody cares any more
                 self._outcome.set_result(answer)
@@ -86,7 +86,7 @@ class StartedOrder:
     def _go_on(self, error: MexcError, answering: Callable[[], Awaitable[Any]]) -> None:
         """What follows a failure takes time: another attempt, or finding out what became of the order."""
         try:
-            rest = self._desk.api.tasks.spawn(self._rest(answering))
+            rest = self._execution.api.tasks.spawn(self._rest(answering))
         except ClientClosed:
             self._fail(error)
         else:
@@ -94,7 +94,7 @@ class StartedOrder:
             follow(rest, self._outcome)
 
     async def _rest(self, answering: Callable[[], Awaitable[Any]]) -> Any:
-        return await self._desk.conclude(self._record, self._call, self._options, answering())
+        return await self._execution.conclude(self._record, self._call, self._options, answering())
 
     def _on_cancelled(self, rest: asyncio.Task[Any]) -> None:
         if rest.cancelled():  # perhaps before it began
@@ -103,7 +103,7 @@ class StartedOrder:
     def _fail(self, error: Exception) -> None:
         if isinstance(error, MexcError):
             error = final_error(self._call, error, self._options)
-        self._desk.failed(error, self._call, self._options, [self._record])
+        self._execution.failed(error, self._call, self._options, [self._record])
         if not self._outcome.done():
             self._outcome.set_exception(error)
 

@@ -22,7 +22,7 @@ from mexc_async.errors import (
     PermissionDenied,
 )
 from mexc_async.orders.events import OrderSettled
-from mexc_async.orders.from_spot import Told, fill_of, ids_of, is_about, learn
+from mexc_async.orders.from_spot import OrderNews, fill_of, ids_of, is_about, learn
 from mexc_async.orders.record import OrderFill, OrderRecord, OrderTable, may_conclude
 from mexc_async.rest.call import MAX_RECV_WINDOW_MS, Call, Options
 from mexc_async.rest.pipeline import Api
@@ -80,7 +80,7 @@ class OrderRecorder(Protocol):
         ...
 
 
-class OrderLedger:
+class OrderTracker:
     """The records of one client's orders, and what settles those in doubt.
 
     `observers` are called with every order of which something new became known, `on_foreign` with an answer or a push
@@ -95,7 +95,7 @@ class OrderLedger:
         *,
         recorder: OrderRecorder | None = None,
         observers: Sequence[Callable[[OrderRecord], None]] = (),
-        on_foreign: Callable[[Told], None] | None = None,
+        on_foreign: Callable[[OrderNews], None] | None = None,
     ) -> None:
         self.settings = settings
         self.table = table
@@ -121,7 +121,7 @@ class OrderLedger:
         if isinstance(push.body, OrderPush | FillPush):
             self.learn(push.body)
 
-    def learn(self, told: Told, record: OrderRecord | None = None) -> OrderRecord | None:
+    def learn(self, told: OrderNews, record: OrderRecord | None = None) -> OrderRecord | None:
         """Learn from an answer or a push; returns the record it was about, None if it is not this client's.
 
         `record` is given where the question named the order: some answers leave ids out. The client order id in what
@@ -139,7 +139,7 @@ class OrderLedger:
         if name == record.client_order_id and not (record.is_named and before == order_id):
             loser = self.table.claim(record, order_id)
         is_news = learn(record, told) or loser is not None or before != record.order_id
-        self.note(record, is_news, told)  # before its loser: the log tells in this order whose its fills are
+        self.apply(record, is_news, told)  # before its loser: the log tells in this order whose its fills are
         if loser is not None:
             self._displaced(loser)
         return record
@@ -159,7 +159,7 @@ class OrderLedger:
         """Write down that an order has no order id any more, and look for it by its client order id."""
         if record.accepted_until_ms is None:
             record.accepted_until_ms = self._api.clock.now_ms() + MAX_RECV_WINDOW_MS
-        self.note(record, True)
+        self.apply(record, True)
         self._look_out(record)
 
     async def read(self, request: Request[Any], options: Options) -> Any:
@@ -170,7 +170,7 @@ class OrderLedger:
                 self.learn(item)
         return answer
 
-    def note(self, record: OrderRecord, is_news: bool, told: Told | None = None, by: Call | None = None) -> None:
+    def apply(self, record: OrderRecord, is_news: bool, told: OrderNews | None = None, by: Call | None = None) -> None:
         """Something was added to a record: write it down, and tell those who wait for it.
 
         It was `told`, or is that the exchange has the order, as the answer to the call that placed it says.
@@ -211,7 +211,7 @@ class OrderLedger:
                 unfinished.append(record)
             self._observe(record)
             if record.is_in_doubt:
-                self.doubt(record, record.accepted_until_ms or 0)
+                self.mark_unknown(record, record.accepted_until_ms or 0)
         self.table.remember(past.remembered)
         return unfinished
 
@@ -243,9 +243,9 @@ class OrderLedger:
                 if not waiter.done():
                     waiter.set_result(None)
 
-    def doubt(self, record: OrderRecord, accepted_until_ms: int) -> None:
+    def mark_unknown(self, record: OrderRecord, accepted_until_ms: int) -> None:
         """No answer came: from now on the order is looked for, whether its caller waits for that or not."""
-        self.note(record, record.doubt(accepted_until_ms))
+        self.apply(record, record.mark_unknown(accepted_until_ms))
         self._look_out(record)
 
     def _look_out(self, record: OrderRecord) -> None:
@@ -297,7 +297,7 @@ class OrderLedger:
                 if not is_found and may_end and record.is_in_doubt:
                     text = "no answer came, and the exchange has no such order and cannot accept it any more"
                     absent = OrderNotPlaced(text, client_order_id=record.client_order_id)
-                    self.note(record, record.give_up(absent))
+                    self.apply(record, record.give_up(absent))
             if record.is_in_doubt:
                 until_ms = (record.accepted_until_ms or 0) + margin_ms - clock.now_ms()
                 worth_s = until_ms / 1000 + 0.002 if until_ms > 0 else inf

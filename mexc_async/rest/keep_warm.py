@@ -19,7 +19,7 @@ from mexc_async.runtime.tasks import Tasks
 from mexc_async.spot.market import Ping
 from mexc_async.transport.addresses import Address
 from mexc_async.transport.connection import Connection
-from mexc_async.transport.lane import Lane, Over
+from mexc_async.transport.lane import Lane, PinnedConnection
 
 PING_S = 15.0
 """A connection that was not used for so long is pinged; hosts close idle ones after a minute or so."""
@@ -37,7 +37,7 @@ FAR = 1.25
 """An address whose round trip is so many times that of the nearest keeps one connection only."""
 
 
-class Upkeep:
+class KeepWarm:
     """What opens, pings and closes the lane's connections beside its requests."""
 
     def __init__(self, lane: Lane, api: Api, tasks: Tasks, most: int) -> None:
@@ -47,11 +47,11 @@ class Upkeep:
         self._api = api
         self._tasks = tasks
         self._most = most
-        self._stirred = asyncio.Event()
+        self._woken = asyncio.Event()
         self._is_running = False
         self._filling = asyncio.Lock()
         lane.on_cold = self._on_cold
-        lane.on_slow = self._stirred.set
+        lane.on_slow = self._woken.set
 
     async def warm_up(self, count: int) -> None:
         """Open so many connections, measure them, and keep them. Raises ConnectFailed if none can be opened."""
@@ -75,10 +75,10 @@ class Upkeep:
         while True:
             try:
                 async with asyncio.timeout(TURN_S):
-                    await self._stirred.wait()
+                    await self._woken.wait()
             except TimeoutError:
                 pass
-            self._stirred.clear()
+            self._woken.clear()
             try:
                 await self._turn()
             except ClientClosed:
@@ -152,17 +152,17 @@ class Upkeep:
         await asyncio.sleep(QUIET_S)
         try:
             if self._may_ping():
-                await self._api.ping(Over(self._lane, connection), _PROOF)
+                await self._api.ping(PinnedConnection(self._lane, connection), _PROOF)
         except MexcError as error:
             logger.debug("a connection of the order lane could not be proven: %s", error)
         finally:
             if connection.is_held:
                 connection.close()
-                self._stirred.set()  # another is opened in its place
+                self._woken.set()  # another is opened in its place
 
     async def _check(self, connections: list[Connection]) -> None:
         """Ping these connections, all at the same time; one that fails is closed by its failure."""
-        pings = [self._api.ping(Over(self._lane, connection), _PING) for connection in connections]
+        pings = [self._api.ping(PinnedConnection(self._lane, connection), _PING) for connection in connections]
         for result in await asyncio.gather(*pings, return_exceptions=True):
             if isinstance(result, MexcError):
                 logger.debug("a ping over the order lane failed: %s", result)

@@ -35,8 +35,8 @@ from mexc_async.rest.credentials import Credentials
 from mexc_async.rest.events import OddItems, RequestDone
 from mexc_async.rest.retry import RetryPolicy
 from mexc_async.rest.server_clock import ClockSync, ServerClock
-from mexc_async.rest.symbol_rules import RuleBook
-from mexc_async.rest.way import Ahead, Way, signed
+from mexc_async.rest.symbol_rules import SymbolRulesCache
+from mexc_async.rest.way import RoutePlan, SignedAhead, signed
 from mexc_async.runtime.hooks import Hooks
 from mexc_async.runtime.log import logger
 from mexc_async.runtime.tasks import Tasks
@@ -136,7 +136,7 @@ class Api:
         self.hooks = hooks
         self.clock = clock
         self.clock_sync = ClockSync(clock, self._time_sample, hooks, tasks)
-        self.rules = RuleBook(self._exchange_info, tasks)
+        self.rules = SymbolRulesCache(self._exchange_info, tasks)
         self.is_closed = False
         self.recorder = recorder
         self._on_rate_refused = on_rate_refused
@@ -145,7 +145,7 @@ class Api:
         self._paths = GUIDE_PATHS if guide_paths else {}
         self._read_only = read_only
         self._allow_withdraw = allow_withdraw
-        self.ahead: dict[str | None, Ahead] = {}
+        self.ahead: dict[str | None, SignedAhead] = {}
         """Orders that are signed and not sent yet, by client order id."""
         self._answers: dict[Hashable, tuple[float, object]] = {}
         self._public_headers: dict[str, str] = {}
@@ -154,7 +154,7 @@ class Api:
     def sign_with(self, credentials: Credentials | None) -> None:
         """Sign every request from now on with this key; those that were sent keep theirs."""
         self.credentials = credentials
-        self._ways: dict[int, Way] = {}  # they hold the headers
+        self._ways: dict[int, RoutePlan] = {}  # they hold the headers
         self._signed_headers = {"Content-Type": "application/json"}
         if credentials is not None:
             self._signed_headers["X-MEXC-APIKEY"] = credentials.api_key
@@ -166,7 +166,7 @@ class Api:
                 self, lane, native, NewOrder, Reply, FORMS, decoder, result_type, window_ms
             )
 
-    def beside(self, credentials: Credentials) -> Api:
+    def with_credentials(self, credentials: Credentials) -> Api:
         """The same connections, limits and events for calls with another key."""
         if self.recorder is not None:
             self.recorder.hide(credentials)
@@ -224,7 +224,7 @@ class Api:
 
         await asyncio.gather(*(self.tasks.shared((Ping, number), carry_out) for number in range(count)))
 
-    def admit(self, route: Route) -> Way:
+    def admit(self, route: Route) -> RoutePlan:
         """How calls of a route leave; refuses what this client cannot or may not send."""
         if self.is_closed:
             raise ClientClosed("the client is closed").at(route.method, route.path)
@@ -233,7 +233,7 @@ class Api:
             way = self._way(route)
         return way
 
-    def _way(self, route: Route) -> Way:
+    def _way(self, route: Route) -> RoutePlan:
         if self._read_only and not route.safe:
             raise ReadOnlyError("this client is read-only and the call changes something").at(route.method, route.path)
         if route.money is Money.WITHDRAWAL and not self._allow_withdraw:
@@ -245,7 +245,7 @@ class Api:
         method, path = self._paths.get((route.method, route.path), (route.method, route.path))
         is_private = route.auth is not Auth.NONE
         is_order = route.priority <= Priority.ORDER and not route.safe
-        way = Way(
+        way = RoutePlan(
             route=route,
             is_private=is_private,
             method=method,
@@ -307,7 +307,7 @@ class Api:
             except MexcError as error:
                 failure = error
 
-    async def _attempt(self, call: Call, options: Options, attempt: int, way: Way) -> Any:
+    async def _attempt(self, call: Call, options: Options, attempt: int, way: RoutePlan) -> Any:
         """Once through: limiter, stamp, sign, send, decode."""
         route, gate = call.route, way.gate
         status: int | None = None
@@ -372,7 +372,7 @@ class Api:
             done = RequestDone(route.method, route.path, attempt, waited_s, latency_s, status, failure, order)
             self.hooks.emit(done)
 
-    def target(self, call: Call, options: Options, attempt: int, way: Way) -> str:
+    def target(self, call: Call, options: Options, attempt: int, way: RoutePlan) -> str:
         """Path and query; for a signed call stamped now, and signed over exactly these bytes."""
         if not way.is_signed or self.credentials is None:
             query = query_of(call)
@@ -402,7 +402,7 @@ class Api:
         target = signed(call_of(order, options), options, credentials, way, stamped_ms)
         while len(self.ahead) >= MOST_AHEAD:
             del self.ahead[next(iter(self.ahead))]
-        self.ahead[name] = Ahead(order, options.recv_window_ms, credentials, stamped_ms, target)
+        self.ahead[name] = SignedAhead(order, options.recv_window_ms, credentials, stamped_ms, target)
         return order
 
     def value(self, call: Call, reply: Reply) -> Any:

@@ -19,7 +19,7 @@ RELOAD_S = 60.0
 """A symbol that is not known makes the rules load again, but not more often than this."""
 
 
-class RuleBook:
+class SymbolRulesCache:
     """`mexc.rules("BTCUSDT")` after `await mexc.load_rules()` or the first order."""
 
     def __init__(self, fetch: Callable[[], Awaitable[ExchangeInfo]], tasks: Tasks) -> None:

@@ -14,7 +14,7 @@ from mexc_async.spot.trading import NewOrder
 from mexc_async.transport.pool import Transport
 
 
-class Way(Struct, frozen=True):
+class RoutePlan(Struct, frozen=True):
     """How calls of one route leave, if this client may send them: looked up once."""
 
     route: Route
@@ -27,7 +27,7 @@ class Way(Struct, frozen=True):
     gate: Gate
 
 
-class Ahead(Struct, frozen=True):
+class SignedAhead(Struct, frozen=True):
     """An order that was signed before it is sent."""
 
     order: NewOrder
@@ -49,7 +49,7 @@ class Ahead(Struct, frozen=True):
         )
 
 
-def signed(call: Call, options: Options, credentials: Credentials, way: Way, stamped_ms: int) -> str:
+def signed(call: Call, options: Options, credentials: Credentials, way: RoutePlan, stamped_ms: int) -> str:
     """Path and query, signed over exactly these bytes and, right behind them, the body."""
     query = query_of(call, options.recv_window_ms, stamped_ms)
     if not way.route.json_body:

@@ -11,11 +11,11 @@ from typing import Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mexc_async.call_log.anomalies import FACTOR, UNSPENT, CallCounts, Strangers
+from mexc_async.call_log.anomalies import FACTOR, UNSPENT, CallCounts, ForeignOrders
 from mexc_async.errors import ConfigError
 from mexc_async.limits.account_limiter import AccountLimiter
 from mexc_async.limits.limiter import RateLimiter
-from mexc_async.orders.from_spot import Told, ids_of
+from mexc_async.orders.from_spot import OrderNews, ids_of
 from mexc_async.orders.halt import TradingHalt
 from mexc_async.orders.record import OrderTable
 from mexc_async.rest.server_clock import ServerClock
@@ -85,7 +85,7 @@ class Alarms:
         self._recorder = recorder
         self._hooks = hooks
         self._tasks = tasks
-        self._strangers = Strangers(settings.known_prefixes)
+        self._strangers = ForeignOrders(settings.known_prefixes)
         self._counts = CallCounts(settings.factor)
         self._timer: asyncio.TimerHandle | None = None
         self._refused_at = -inf
@@ -107,7 +107,7 @@ class Alarms:
 
     # Orders of somebody else
 
-    def on_foreign(self, told: Told) -> None:
+    def on_foreign(self, told: OrderNews) -> None:
         """Judge an answer or a push on an order that the tracker does not know."""
         if isinstance(told, OrderPush | FillPush) or (isinstance(told, Order) and told.status.is_open):
             order_id, name = ids_of(told)

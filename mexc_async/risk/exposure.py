@@ -289,7 +289,7 @@ class Exposure:
         entry = self._entries.get(record)
         return None if entry is None else entry.revision
 
-    def note(self, record: OrderRecord, now_s: float) -> None:
+    def apply(self, record: OrderRecord, now_s: float) -> None:
         """Take in what is new about an order that was taken in."""
         entry = self._entries[record]
         entry.revision = record.revision

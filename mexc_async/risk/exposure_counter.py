@@ -66,7 +66,7 @@ class ExposureCounter:
             now_s = time.monotonic()
             if now_s >= self._day_ends_at:
                 self.turn_day(now_s)
-            exposure.note(record, now_s)
+            exposure.apply(record, now_s)
         elif not record.is_final and record not in self._without_rules:
             self._take_in(record)
 

@@ -52,7 +52,7 @@ class OrderGuard:
 
     def limit(self, changes: Mapping[str, object]) -> GuardLimits:
         """Change limits, and return those that are in force then. Raises ConfigError and changes nothing."""
-        self._books.hub.check()  # by which orders are followed
+        self._books.router.check()  # by which orders are followed
         limits = self._guard.limits.changed(changes)
         if "symbols" in changes and limits.symbols is not None and self._api.rules.age_s is not None:
             for symbol in sorted(limits.symbols):
@@ -75,7 +75,7 @@ class OrderGuard:
         """What is at stake."""
         return self._counter.report()
 
-    # What the order desk asks
+    # Before an order is sent
 
     def ready(self, order: NewOrder) -> asyncio.Future[None] | None:
         """Have the book that an order is held against opened, where nobody has it open, and be waited for at first."""

@@ -12,7 +12,7 @@ from typing import TypeAlias
 Rank: TypeAlias = tuple[int, int]
 
 
-class Turns:
+class PrioritySemaphore:
     """Lets `at_once` in; of those who wait the lowest rank goes next, and within one who came first."""
 
     def __init__(self, at_once: int) -> None:

@@ -94,16 +94,16 @@ def decode_push(frame: bytes | bytearray | memoryview, packs: bool = False) -> P
 
 
 def dispatcher(
-    inboxes: dict[str, Any], packed: set[bytes], on_error: Callable[[Any, Any, Exception], None]
+    subscribers: dict[str, Any], packed: set[bytes], on_error: Callable[[Any, Any, Exception], None]
 ) -> Dispatch | None:
-    """Return the compiled function that decodes a frame and calls `put(push, now)` of its channel's `inboxes`.
+    """Return the compiled function that decodes a frame and calls `put(push, now)` of its channel's `subscribers`.
 
     None in the pure core. The function returns False, without effect, for a frame with unknown parts, of another
     channel, or of a `packed` channel.
     """
     if not compiled:
         return None
-    dispatch: Dispatch = compiled.Dispatch(compiled.Reader(_PUSH), Push, inboxes, packed, on_error, MAX_FRAME_BYTES)
+    dispatch: Dispatch = compiled.Dispatch(compiled.Reader(_PUSH), Push, subscribers, packed, on_error, MAX_FRAME_BYTES)
     return dispatch
 
 

@@ -6,13 +6,13 @@ cdef class Dispatch:
     """What `Hub.decode` and `Hub.deliver` do with an ordinary push of a public channel; all others are left to them."""
 
     cdef Reader reader
-    cdef dict inboxes
+    cdef dict subscribers
     cdef set packed
     cdef object on_error
     cdef Py_ssize_t channel_at, body_at, most_bytes
 
-    def __init__(self, Reader reader not None, push_type, dict inboxes not None, set packed not None, on_error, most_bytes):
-        self.reader, self.inboxes, self.packed, self.on_error = reader, inboxes, packed, on_error
+    def __init__(self, Reader reader not None, push_type, dict subscribers not None, set packed not None, on_error, most_bytes):
+        self.reader, self.subscribers, self.packed, self.on_error = reader, subscribers, packed, on_error
         self.channel_at, self.body_at = slot_offset(push_type.channel), slot_offset(push_type.body)
         self.most_bytes = most_bytes
 
@@ -30,12 +30,12 @@ cdef class Dispatch:
             push, unknown = self.reader.decode(frame)
         except Exception:  # told by who decodes it again
             return False
-        inboxes = self.inboxes.get(_slot(push, self.channel_at))
-        if inboxes is None or unknown or _slot(push, self.body_at) is None:
+        subscribers = self.subscribers.get(_slot(push, self.channel_at))
+        if subscribers is None or unknown or _slot(push, self.body_at) is None:
             return False
-        for inbox in <tuple>inboxes:
+        for subscriber in <tuple>subscribers:
             try:
-                inbox.put(push, now)
+                subscriber.put(push, now)
             except Exception as error:
-                self.on_error(inbox, push, error)
+                self.on_error(subscriber, push, error)
         return True

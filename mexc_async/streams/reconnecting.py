@@ -14,14 +14,14 @@ from mexc_async.runtime.log import logger
 from mexc_async.spot.push import Dispatch, Push
 from mexc_async.spot.push_models import Body
 from mexc_async.streams.handover import Handover
-from mexc_async.streams.session import Answer, Backoff, Session, Timing, Verdict
+from mexc_async.streams.session import Acknowledgement, Backoff, Session, Timing, Verdict
 from mexc_async.streams.websocket import Socket, SocketConfig, connect
 
 HANDOVER_S = 10.0
 """A move to a new socket that takes longer is given up and tried again later."""
 
 
-class Owner(Protocol):
+class SocketOwner(Protocol):
     """Who gets what a kept socket receives."""
 
     dispatch: Dispatch | None
@@ -43,7 +43,7 @@ class Owner(Protocol):
         """One push, decoded, exactly once and in order; `now` is when it came, in monotonic seconds."""
         ...
 
-    def on_answer(self, answer: Answer) -> None:
+    def on_answer(self, answer: Acknowledgement) -> None:
         """MEXC accepted or refused channels."""
         ...
 
@@ -60,10 +60,10 @@ def _is_final(error: MexcError) -> bool:
     return isinstance(error, ConfigError | ApiError) and not error.retryable
 
 
-class _Link:
+class _Connected:
     """One socket and its session."""
 
-    def __init__(self, kept: KeptSocket) -> None:
+    def __init__(self, kept: ReconnectingSocket) -> None:
         self.kept = kept
         self.session = Session(kept.timing, time.monotonic())
         self.socket: Socket | None = None
@@ -134,10 +134,12 @@ class _Link:
             await socket.aclose()
 
 
-class KeptSocket:
+class ReconnectingSocket:
     """Keeps `channels` subscribed over one socket at a time, for as long as `run` runs."""
 
-    def __init__(self, url: Callable[[], Awaitable[str]], owner: Owner, config: SocketConfig, timing: Timing) -> None:
+    def __init__(
+        self, url: Callable[[], Awaitable[str]], owner: SocketOwner, config: SocketConfig, timing: Timing
+    ) -> None:
         self._url = url
         self.owner = owner
         self.decode = owner.decode
@@ -147,8 +149,8 @@ class KeptSocket:
         self.timing = timing
         self.channels: dict[str, None] = {}
         """What is to be subscribed, in order of arrival."""
-        self.link: _Link | None = None
-        self._next: _Link | None = None
+        self.link: _Connected | None = None
+        self._next: _Connected | None = None
         self.handover: Handover[Push[Body]] | None = None
         self._moving: frozenset[str] = frozenset()
         """What was subscribed when the move to the next socket began."""
@@ -187,7 +189,7 @@ class KeptSocket:
         """Connect, serve, and connect again, until cancelled."""
         try:
             while True:
-                link = self.link = _Link(self)
+                link = self.link = _Connected(self)
                 try:
                     await self._open(link)
                 except MexcError as error:
@@ -210,7 +212,7 @@ class KeptSocket:
         finally:
             await self._drop()
 
-    async def _open(self, link: _Link) -> None:
+    async def _open(self, link: _Connected) -> None:
         link.socket = await connect(await self._url(), link, self._config)
         link.subscribe(self.channels)
 
@@ -231,7 +233,7 @@ class KeptSocket:
         """Move to a new socket while the old one serves; False if that did not work out."""
         old = self.link
         assert old is not None
-        new = self._next = _Link(self)
+        new = self._next = _Connected(self)
         self.handover = Handover()
         self._moving = frozenset(self.channels)
         try:
@@ -254,7 +256,7 @@ class KeptSocket:
         if is_lost:
             self.owner.on_state("lost", "the old socket ended during the move to a new one")
             self.owner.on_state("connected", "")
-            self.owner.on_answer(Answer(accepted=tuple(new.session.active)))
+            self.owner.on_answer(Acknowledgement(accepted=tuple(new.session.active)))
         for push in self.handover.switch():
             self.on_push(push, self._moved_at)
         await old.aclose()
@@ -263,7 +265,7 @@ class KeptSocket:
         return True
 
     @staticmethod
-    async def _next_answer(link: _Link) -> None:
+    async def _next_answer(link: _Connected) -> None:
         if not link.closed.is_set():
             link.changed.clear()
             await link.changed.wait()
@@ -276,7 +278,7 @@ class KeptSocket:
         for link in links:
             await link.aclose()
 
-    def is_due(self, link: _Link, push: Push[Body], now: float) -> bool:
+    def is_due(self, link: _Connected, push: Push[Body], now: float) -> bool:
         """Whether a push of this socket goes to the owner now, while sockets change or not long after."""
         handover = self.handover
         assert handover is not None
@@ -293,7 +295,7 @@ class KeptSocket:
             return True
         return handover.from_new(push.channel, identity, push)
 
-    def answered(self, link: _Link, answer: Answer) -> None:
+    def answered(self, link: _Connected, answer: Acknowledgement) -> None:
         """A control frame of one of the sockets."""
         if link is self._next:  # what moves is not news to the owner
             answer = answer._replace(accepted=tuple(c for c in answer.accepted if c not in self._moving))

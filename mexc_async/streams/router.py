@@ -29,9 +29,9 @@ from mexc_async.spot.channels import PRIVATE
 from mexc_async.spot.push import Push, decode_push, dispatcher
 from mexc_async.spot.push_models import Body, BookTickerBatch, BookTickerPush, MiniTicker, MiniTickers
 from mexc_async.streams.events import BadFrame, StreamState, UnknownFields
-from mexc_async.streams.reconnecting import KeptSocket
-from mexc_async.streams.session import Answer, Timing
-from mexc_async.streams.subscriber import Inbox
+from mexc_async.streams.reconnecting import ReconnectingSocket
+from mexc_async.streams.session import Acknowledgement, Timing
+from mexc_async.streams.subscriber import Subscriber
 from mexc_async.streams.websocket import SocketConfig
 
 MAX_PER_SOCKET = 30
@@ -54,8 +54,8 @@ class StreamSettings(Struct, frozen=True):
             raise ConfigError(f"queue {self.queue!r} must be at least 1")
 
 
-class Private(Protocol):
-    """What the hub needs of the private stream's keeper."""
+class PrivateStream(Protocol):
+    """What the router needs of the private stream's keeper."""
 
     async def url(self) -> str:
         """Where to connect, with a key that is in force."""
@@ -93,30 +93,30 @@ class Private(Protocol):
 class _Topic:
     """One channel and who consumes it."""
 
-    __slots__ = ("inboxes", "is_accepted", "ready", "shard")
+    __slots__ = ("is_accepted", "ready", "shard", "subscribers")
 
-    def __init__(self, shard: _Shard) -> None:
+    def __init__(self, shard: _RoutedSocket) -> None:
         self.shard = shard
-        self.inboxes: tuple[Inbox, ...] = ()
+        self.subscribers: tuple[Subscriber, ...] = ()
         """Never changed, only replaced: a callback may make consumers come and go."""
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.is_accepted = False
 
 
-class _Shard:
-    """One kept socket of the hub, and what it tells."""
+class _RoutedSocket:
+    """One kept socket of the router, and what it tells."""
 
-    def __init__(self, hub: Hub, url: Callable[[], Awaitable[str]], is_private: bool) -> None:
-        self.hub = hub
+    def __init__(self, router: Router, url: Callable[[], Awaitable[str]], is_private: bool) -> None:
+        self.router = router
         self.is_private = is_private
         self.is_up = False
         """Whether every channel is accepted on the present socket."""
         self.was_up = False
-        self.decode = hub.decode
-        self.on_push = hub.deliver
-        self.dispatch = hub.dispatch
-        self.kept = KeptSocket(url, self, hub.config, hub.settings.timing)
-        self.task = hub.tasks.spawn(self.kept.run())
+        self.decode = router.decode
+        self.on_push = router.deliver
+        self.dispatch = router.dispatch
+        self.kept = ReconnectingSocket(url, self, router.config, router.settings.timing)
+        self.task = router.tasks.spawn(self.kept.run())
         self.task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
@@ -124,11 +124,11 @@ class _Shard:
         if not task.cancelled() and (error := task.exception()) is not None:
             failure = ConnectionLost(f"the socket's keeper broke: {type(error).__name__}")
             failure.__cause__ = error
-            self.hub.failed(self, failure)
+            self.router.failed(self, failure)
 
     def on_bad_frame(self) -> None:
-        if self.is_private and self.hub.private is not None:
-            self.hub.private.on_bad_frame()
+        if self.is_private and self.router.private is not None:
+            self.router.private.on_bad_frame()
 
     def identity(self, push: Push[Body]) -> Hashable:
         """The body, which holds an id, a version or a running sum; where it may come back unchanged, its time too."""
@@ -139,17 +139,17 @@ class _Shard:
             return push
         return cast(Hashable, body)
 
-    def on_answer(self, answer: Answer) -> None:
-        self.hub.answered(self, answer)
+    def on_answer(self, answer: Acknowledgement) -> None:
+        self.router.answered(self, answer)
 
     def on_failed(self, error: MexcError) -> None:
-        self.hub.failed(self, error)
+        self.router.failed(self, error)
 
     def on_state(self, state: str, reason: str) -> None:
-        self.hub.changed(self, state, reason)
+        self.router.changed(self, state, reason)
 
 
-class Hub:
+class Router:
     """All streams of a client."""
 
     def __init__(
@@ -162,7 +162,7 @@ class Hub:
         hooks: Hooks,
         server_ms: Callable[[float], int],
         on_use: Callable[[], None],
-        private: Callable[[Hub], Private] | None = None,
+        private: Callable[[Router], PrivateStream] | None = None,
         on_private_push: Callable[[Push[Any]], None] | None = None,
     ) -> None:
         """Set up the streams; nothing is connected before the first consumer.
@@ -193,10 +193,10 @@ class Hub:
         self._topics: dict[str, _Topic] = {}
         self._packed: set[bytes] = set()
         """Channels that only books consume, as a frame has them."""
-        self._public: dict[str, tuple[Inbox, ...]] = {}
+        self._public: dict[str, tuple[Subscriber, ...]] = {}
         """Who consumes each public channel."""
         self.dispatch = dispatcher(self._public, self._packed, self._broke)
-        self._shards: list[_Shard] = []
+        self._shards: list[_RoutedSocket] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self.private = None if private is None else private(self)
 
@@ -218,7 +218,7 @@ class Hub:
 
     # Consumers come and go
 
-    async def join(self, *inboxes: Inbox) -> None:
+    async def join(self, *subscribers: Subscriber) -> None:
         """Subscribe the inboxes' channels and wait until each is accepted. Raises SubscriptionRefused.
 
         What no attempt can mend, such as a key without the permission, is raised as it came.
@@ -226,22 +226,22 @@ class Hub:
         self.check()
         self._on_use()
         self._loop = asyncio.get_running_loop()
-        fresh: dict[_Shard, list[str]] = {}
+        fresh: dict[_RoutedSocket, list[str]] = {}
         joined: list[_Topic] = []
-        for inbox in inboxes:
-            for channel in inbox.channels:
+        for subscriber in subscribers:
+            for channel in subscriber.channels:
                 topic = self._topics.get(channel)
                 if topic is None:
                     shard = self._shard_for(channel, fresh)
                     topic = self._topics[channel] = _Topic(shard)
                     fresh.setdefault(shard, []).append(channel)
-                self._set_inboxes(channel, topic, (*topic.inboxes, inbox))
+                self._set_subscribers(channel, topic, (*topic.subscribers, subscriber))
                 joined.append(topic)
         for shard, channels in fresh.items():
             shard.kept.add(channels)
         results = await asyncio.gather(*(asyncio.shield(topic.ready) for topic in joined), return_exceptions=True)
-        for inbox in inboxes:
-            inbox.is_joined = True
+        for subscriber in subscribers:
+            subscriber.is_joined = True
         refused = tuple(
             name for result in results if isinstance(result, SubscriptionRefused) for name in result.channels
         )
@@ -252,16 +252,18 @@ class Hub:
             if isinstance(result, BaseException):
                 raise result
 
-    def leave(self, inbox: Inbox) -> None:
-        """Take an inbox out; channels without a consumer are given up, sockets without channels closed."""
-        inbox.close()
-        unused: dict[_Shard, list[str]] = {}
-        for channel in inbox.channels:
+    def leave(self, subscriber: Subscriber) -> None:
+        """Take an subscriber out; channels without a consumer are given up, sockets without channels closed."""
+        subscriber.close()
+        unused: dict[_RoutedSocket, list[str]] = {}
+        for channel in subscriber.channels:
             topic = self._topics.get(channel)
-            if topic is None or inbox not in topic.inboxes:
+            if topic is None or subscriber not in topic.subscribers:
                 continue
-            self._set_inboxes(channel, topic, tuple(other for other in topic.inboxes if other is not inbox))
-            if not topic.inboxes:
+            self._set_subscribers(
+                channel, topic, tuple(other for other in topic.subscribers if other is not subscriber)
+            )
+            if not topic.subscribers:
                 del self._topics[channel]
                 self._public.pop(channel, None)
                 unused.setdefault(topic.shard, []).append(channel)
@@ -274,21 +276,21 @@ class Hub:
                 self._shards.remove(shard)
                 self.tasks.cancel(shard.task)
 
-    def _set_inboxes(self, channel: str, topic: _Topic, inboxes: tuple[Inbox, ...]) -> None:
-        topic.inboxes = inboxes
+    def _set_subscribers(self, channel: str, topic: _Topic, subscribers: tuple[Subscriber, ...]) -> None:
+        topic.subscribers = subscribers
         if not topic.shard.is_private:
-            self._public[channel] = inboxes
-        if inboxes and all(inbox.packs for inbox in inboxes):
+            self._public[channel] = subscribers
+        if subscribers and all(subscriber.packs for subscriber in subscribers):
             self._packed.add(channel.encode())
         else:
             self._packed.discard(channel.encode())
 
-    def leave_later(self, inbox: Inbox) -> None:
+    def leave_later(self, subscriber: Subscriber) -> None:
         """The same from wherever the garbage collector runs."""
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self.leave, inbox)
+            self._loop.call_soon_threadsafe(self.leave, subscriber)
 
-    def _shard_for(self, channel: str, fresh: dict[_Shard, list[str]]) -> _Shard:
+    def _shard_for(self, channel: str, fresh: dict[_RoutedSocket, list[str]]) -> _RoutedSocket:
         is_private = channel in PRIVATE
         for shard in self._shards:
             taken = len(shard.kept.channels) + len(fresh.get(shard, ()))
@@ -296,7 +298,7 @@ class Hub:
                 return shard  # the few private channels share one socket and its key
         if is_private and self.private is None:
             raise MissingCredentials("private streams need an API key and its secret")
-        shard = _Shard(self, self.private.url if is_private and self.private else self._public_url, is_private)
+        shard = _RoutedSocket(self, self.private.url if is_private and self.private else self._public_url, is_private)
         self._shards.append(shard)
         return shard
 
@@ -343,7 +345,7 @@ class Hub:
             self._bad_frame(error)
         return True
 
-    def tell(self, channel: str, symbol: str | None, body: Body) -> None:
+    def publish(self, channel: str, symbol: str | None, body: Body) -> None:
         """Hand out what was learnt otherwise, as if it had been pushed."""
         push = Push(channel=channel, body=body, symbol=symbol)
         if self._on_private_push is not None:
@@ -352,19 +354,19 @@ class Hub:
             self._hand_out(topic, push, time.monotonic())
 
     def _hand_out(self, topic: _Topic, push: Push[Any], now: float) -> None:
-        for inbox in topic.inboxes:
+        for subscriber in topic.subscribers:
             try:
-                inbox.put(push, now)
+                subscriber.put(push, now)
             except Exception as error:
-                self._broke(inbox, push, error)
+                self._broke(subscriber, push, error)
 
-    def _broke(self, inbox: Inbox, push: Push[Any], error: Exception) -> None:
+    def _broke(self, subscriber: Subscriber, push: Push[Any], error: Exception) -> None:
         """A consumer's callback failed: its stream ends."""
         self._hooks.emit(BadFrame(f"a callback of {push.channel} failed: {type(error).__name__}"))
-        inbox.fail(error)
-        self.leave(inbox)
+        subscriber.fail(error)
+        self.leave(subscriber)
 
-    def answered(self, shard: _Shard, answer: Answer) -> None:
+    def answered(self, shard: _RoutedSocket, answer: Acknowledgement) -> None:
         """The exchange accepted or refused channels."""
         again = []
         for channel in answer.accepted:
@@ -374,8 +376,8 @@ class Hub:
             if topic.is_accepted:
                 again.append(channel)
             topic.is_accepted = True
-            for inbox in topic.inboxes:
-                inbox.back()
+            for subscriber in topic.subscribers:
+                subscriber.back()
             if not topic.ready.done():
                 topic.ready.set_result(None)
         if again:
@@ -390,7 +392,7 @@ class Hub:
             if shard.is_private and "listen key" in answer.reason.lower() and self.private is not None:
                 self.private.forget_key()
 
-    def _refuse(self, answer: Answer) -> None:
+    def _refuse(self, answer: Acknowledgement) -> None:
         self._hooks.emit(StreamState("refused", answer.refused, answer.reason))
         for channel in answer.refused:
             topic = self._topics.get(channel)
@@ -402,23 +404,25 @@ class Hub:
             if not topic.ready.done():
                 topic.ready.set_exception(error)
                 topic.ready.exception()  # whoever joins awaits it; nobody may be left to
-            for inbox in topic.inboxes:
-                if inbox.is_joined:
-                    inbox.fail(error)
-                    self.leave(inbox)
+            for subscriber in topic.subscribers:
+                if subscriber.is_joined:
+                    subscriber.fail(error)
+                    self.leave(subscriber)
 
-    def changed(self, shard: _Shard, state: str, reason: str) -> None:
+    def changed(self, shard: _RoutedSocket, state: str, reason: str) -> None:
         """A socket was connected, lost, or could not be opened."""
         channels = tuple(shard.kept.channels)
         if state == "lost":
-            for inbox in {id(i): i for c in channels if (t := self._topics.get(c)) for i in t.inboxes}.values():
-                inbox.gap()
+            for subscriber in {
+                id(i): i for c in channels if (t := self._topics.get(c)) for i in t.subscribers
+            }.values():
+                subscriber.gap()
         if shard.is_private and self.private is not None and state == "lost":
             shard.is_up = False
             self.private.on_lost()
         self._hooks.emit(StreamState("gap" if state == "lost" else state, channels, reason))
 
-    def failed(self, shard: _Shard, error: MexcError) -> None:
+    def failed(self, shard: _RoutedSocket, error: MexcError) -> None:
         """A socket cannot be had for good: end its streams with the reason."""
         channels = tuple(shard.kept.channels)
         self._hooks.emit(StreamState("refused", channels, error.message))
@@ -429,9 +433,9 @@ class Hub:
             if not topic.ready.done():
                 topic.ready.set_exception(error)
                 topic.ready.exception()  # whoever joins awaits it; nobody may be left to
-            for inbox in topic.inboxes:
-                inbox.fail(error)
-                self.leave(inbox)
+            for subscriber in topic.subscribers:
+                subscriber.fail(error)
+                self.leave(subscriber)
 
     def is_consumed(self, channel: str) -> bool:
         """Whether anybody consumes a channel."""
@@ -449,9 +453,9 @@ class Hub:
             if not topic.ready.done():
                 topic.ready.set_exception(ClientClosed("the client was closed"))
                 topic.ready.exception()
-            for inbox in topic.inboxes:
-                inbox.close()
-                self.leave(inbox)
+            for subscriber in topic.subscribers:
+                subscriber.close()
+                self.leave(subscriber)
 
 
 def _channel_of(frame: bytes) -> bytes:

@@ -39,7 +39,7 @@ class Verdict(Enum):
     """The socket nears the age at which MEXC cuts it: move to a new one in good time."""
 
 
-class Answer(NamedTuple):
+class Acknowledgement(NamedTuple):
     """What a control frame said about channels."""
 
     accepted: tuple[str, ...] = ()
@@ -151,24 +151,24 @@ class Session:
             del self._waiting[channel]
         return method, tuple(part)
 
-    def receive(self, text: str, now: float) -> Answer:
+    def receive(self, text: str, now: float) -> Acknowledgement:
         """Take in a control frame."""
         self.heard_at = now
         try:
             reply, _ = decode(_Reply, text.encode())
         except ProtocolError:
-            return Answer(reason=text, is_understood=False)  # such as the bare words "Invalid listen key"
+            return Acknowledgement(reason=text, is_understood=False)  # such as the bare words "Invalid listen key"
         if (reply.msg or "").upper() in ("PONG", "SUCCESS"):
             self.pings_unanswered = max(self.pings_unanswered - 1, 0)
-            return Answer(is_pong=True)
+            return Acknowledgement(is_pong=True)
         pending = self._pending.pop(reply.id or 0, None) or self._pending_by_names(reply.msg or "")
         if pending is None:
-            return Answer(reason=text, is_understood=False)
+            return Acknowledgement(reason=text, is_understood=False)
         if not pending.subscribes:
-            return Answer()
+            return Acknowledgement()
         accepted, refused, reason = _read_ack(pending.channels, reply)
         self.active.update(accepted)
-        return Answer(accepted, refused, reason)
+        return Acknowledgement(accepted, refused, reason)
 
     def _pending_by_names(self, text: str) -> _Pending | None:
         """The request that an answer without its id is about: the oldest that it names, or of all if it is blank."""

@@ -25,8 +25,8 @@ from mexc_async.spot.push_models import (
     OrderPush,
     TradesPush,
 )
-from mexc_async.streams.router import Hub
-from mexc_async.streams.subscriber import Inbox, Overflow
+from mexc_async.streams.router import Router
+from mexc_async.streams.subscriber import Overflow, Subscriber
 
 B = TypeVar("B")
 Symbols: TypeAlias = str | Sequence[str]
@@ -39,70 +39,70 @@ class Stream(Generic[B]):
     without `aclose` is cleaned up with a ResourceWarning. Every push has `.symbol`, `.send_time` and `.body`.
     """
 
-    def __init__(self, hub: Hub, inbox: Inbox) -> None:
-        self._hub = hub
-        self._inbox = inbox
+    def __init__(self, router: Router, subscriber: Subscriber) -> None:
+        self._router = router
+        self._subscriber = subscriber
         self._is_open = False
 
     @property
     def channels(self) -> tuple[str, ...]:
         """MEXC's names of what is subscribed."""
-        return self._inbox.channels
+        return self._subscriber.channels
 
     @property
     def received(self) -> int:
         """Pushes that came, dropped ones included."""
-        return self._inbox.received
+        return self._subscriber.received
 
     @property
     def dropped(self) -> int:
         """Pushes that this consumer was too slow for."""
-        return self._inbox.dropped
+        return self._subscriber.dropped
 
     @property
     def gaps(self) -> int:
         """How often pushes may have been missed because a socket was lost."""
-        return self._inbox.gaps
+        return self._subscriber.gaps
 
     @property
     def lag_ms(self) -> float | None:
         """Age of the newest push when it came, by the exchange's clock; None before the first."""
-        return self._inbox.lag_ms
+        return self._subscriber.lag_ms
 
     async def open(self) -> Self:
         """Subscribe. Raises SubscriptionRefused naming the channels, ClientClosed."""
         if not self._is_open:
             self._is_open = True
             try:
-                await self._hub.join(self._inbox)
+                await self._router.join(self._subscriber)
             except BaseException:
-                self._hub.leave(self._inbox)
+                self._router.leave(self._subscriber)
                 raise
         return self
 
     async def aclose(self) -> None:
         """Give the channels up; idempotent. What was received can still be read."""
-        self._inbox.close()
-        self._hub.leave(self._inbox)
+        self._subscriber.close()
+        self._router.leave(self._subscriber)
 
     async def wait(self) -> None:
         """Wait until the stream ends. Raises what ended it: a callback's error, a refusal, an overflow."""
         await self.open()
-        inbox = self._inbox
-        while not inbox.is_closed:
+        subscriber = self._subscriber
+        while not subscriber.is_closed:
             await self._until_changed()
-        if inbox.error is not None:
-            raise inbox.error
+        if subscriber.error is not None:
+            raise subscriber.error
 
     async def _until_changed(self) -> None:
         """A future for each who waits: the next push then wakes it in the loop's very next round."""
         waiter = asyncio.get_running_loop().create_future()
-        self._inbox.waiters.append(waiter)
+        self._subscriber.waiters.append(waiter)
         try:
             await waiter
         except asyncio.CancelledError:
-            if waiter in self._inbox.waiters:
-                self._inbox.waiters.remove(waiter)
+            if waiter in self._subscriber.waiters:
+                self._subscriber.waiters.remove(waiter)
             raise
 
     async def __aenter__(self) -> Self:
@@ -112,8 +112,8 @@ class Stream(Generic[B]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.aclose()
-        if error is None and self._inbox.callback is not None and self._inbox.error is not None:
-            raise self._inbox.error
+        if error is None and self._subscriber.callback is not None and self._subscriber.error is not None:
+            raise self._subscriber.error
 
     def __aiter__(self) -> Self:
         return self
@@ -121,23 +121,23 @@ class Stream(Generic[B]):
     async def __anext__(self) -> Push[B]:
         if not self._is_open:
             await self.open()
-        inbox = self._inbox
-        while not inbox.queue:
-            if inbox.is_closed:
-                if inbox.error is not None:
-                    error, inbox.error = inbox.error, None
+        subscriber = self._subscriber
+        while not subscriber.queue:
+            if subscriber.is_closed:
+                if subscriber.error is not None:
+                    error, subscriber.error = subscriber.error, None
                     raise error
                 raise StopAsyncIteration
             await self._until_changed()
-        return inbox.take()
+        return subscriber.take()
 
     def __del__(self) -> None:
-        inbox = getattr(self, "_inbox", None)
-        if inbox is not None and self._is_open and not inbox.is_closed:
-            inbox.close()
-            self._hub.leave_later(inbox)
+        subscriber = getattr(self, "_inbox", None)
+        if subscriber is not None and self._is_open and not subscriber.is_closed:
+            subscriber.close()
+            self._router.leave_later(subscriber)
             warnings.warn(
-                f"a stream of {inbox.channels[0]} was dropped without aclose()", ResourceWarning, 2, source=self
+                f"a stream of {subscriber.channels[0]} was dropped without aclose()", ResourceWarning, 2, source=self
             )
 
 
@@ -147,18 +147,18 @@ class Streams:
     Every method takes `callback` (called with each push instead of queueing it), `overflow` and `queue`.
     """
 
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
+    def __init__(self, router: Router) -> None:
+        self._router = router
 
     @property
     def bad_frames(self) -> int:
         """Frames that could not be understood."""
-        return self._hub.bad_frames
+        return self._router.bad_frames
 
     @property
     def unknown_fields(self) -> int:
         """Fields of pushes that this release does not know."""
-        return self._hub.unknown_fields
+        return self._router.unknown_fields
 
     def _stream(
         self, names: Iterable[str], callback: Callable[[Any], None] | None, overflow: Overflow, queue: int | None
@@ -174,8 +174,8 @@ class Streams:
         wanted = tuple(dict.fromkeys(names))
         if not wanted:
             raise InvalidRequest("no symbol given")
-        size = self._hub.settings.queue if queue is None else queue
-        return Stream(self._hub, Inbox(wanted, size, overflow, callback, self._hub.server_ms))
+        size = self._router.settings.queue if queue is None else queue
+        return Stream(self._router, Subscriber(wanted, size, overflow, callback, self._router.server_ms))
 
     def trades(
         self,

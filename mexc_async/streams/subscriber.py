@@ -14,7 +14,7 @@ Overflow: TypeAlias = Literal["latest", "drop_oldest", "raise"]
 """What a consumer that is too slow gets: each channel's newest push, the newest that fit, or StreamOverflow."""
 
 
-class Inbox:
+class Subscriber:
     """Where the pushes of one consumer go; the sockets know this, not the consumer, so that a lost one is noticed."""
 
     __slots__ = (

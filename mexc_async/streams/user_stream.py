@@ -26,7 +26,7 @@ from mexc_async.spot.trading import AllOrdersQuery, OpenOrdersQuery, OrderQuery
 from mexc_async.spot.user_stream import CloseListenKey, CreateListenKey, KeepAliveListenKey
 from mexc_async.streams.events import ListenKeyFailed, StreamState
 from mexc_async.streams.rest_backfill import fill_push, order_push
-from mexc_async.streams.router import Hub
+from mexc_async.streams.router import Router
 from mexc_async.streams.user_state import Balances, Movement, UserState, between
 
 KEEPALIVE_S = (25 * 60.0, 30 * 60.0)
@@ -55,7 +55,7 @@ class UserStream:
     def __init__(
         self,
         api: Api,
-        hub: Hub,
+        router: Router,
         *,
         read: Callable[[Request[Any], Options], Awaitable[Any]],
         ordered: Callable[[], Iterable[str]] = tuple,
@@ -64,14 +64,14 @@ class UserStream:
 
         Args:
             api: the request pipeline.
-            hub: what connects the private socket, and gets what REST answers after a gap.
+            router: what connects the private socket, and gets what REST answers after a gap.
             read: carries out requests on orders and fills.
             ordered: gives the symbols in which this client has sent orders lately.
         """
         self._api = api
         self._read = read
         self._ordered = ordered
-        self._hub = hub
+        self._router = router
         self._tasks = api.tasks
         self._hooks = api.hooks
         self._key: str | None = None
@@ -107,7 +107,7 @@ class UserStream:
                 self._tasks.spawn(self._close(old))
             if self._renewing is None or self._renewing.done():
                 self._renewing = self._tasks.spawn(self._renew())
-        return f"{self._hub.url}?listenKey={quote(self._key, safe='')}"
+        return f"{self._router.url}?listenKey={quote(self._key, safe='')}"
 
     async def _renew(self) -> None:
         """Keep the key alive; a failure is reported and tried again, a key that ran out is replaced."""
@@ -137,7 +137,7 @@ class UserStream:
     def forget_key(self) -> None:
         """The key is no good: take a new one with a new socket."""
         self._key = None
-        self._hub.reconnect_private()
+        self._router.reconnect_private()
 
     def replace_key(self, former: Api) -> None:
         """The API key was replaced: its listen key is closed with it, and a new one comes with a new socket."""
@@ -152,7 +152,7 @@ class UserStream:
         """Every private channel is subscribed: what is missing from before can be looked up without a new gap."""
         self._is_stale = False
         if is_first or self._state is None:
-            self._state = UserState(self._hub.now_ms())
+            self._state = UserState(self._router.now_ms())
             self._heard_ms = self._state.since_ms
             self._unfilled_ms = None
             self._balances = Balances()
@@ -181,7 +181,7 @@ class UserStream:
 
     def is_news(self, push: Push[Any]) -> bool:
         """Whether consumers are to get this push: a fill only once, an order never back to an older state."""
-        self._heard_ms = push.send_time or self._hub.now_ms()
+        self._heard_ms = push.send_time or self._router.now_ms()
         state, body = self._state, push.body
         if state is None:
             return True
@@ -191,7 +191,7 @@ class UserStream:
             executed = body.executed_quantity or Decimal(0)
             symbol, is_open = push.symbol or "", body.status.is_open
             is_news = state.order(body.order_id, symbol, executed, is_open, body.create_time, body)
-            if state.lacking([body.order_id]) and self._hub.is_consumed(FILLS):
+            if state.lacking([body.order_id]) and self._router.is_consumed(FILLS):
                 self._suspects.add(body.order_id)
                 if self._checking is None or self._checking.done():
                     self._checking = self._tasks.spawn(self._check_suspects())
@@ -279,7 +279,7 @@ class UserStream:
             fills = await self._read(MyTradesQuery(symbol=symbol, start_time=start_time, limit=1000), options)
             for fill in reversed(fills):  # REST has the newest first
                 self._tell_fill(fill)
-        return state.lacking(touched) if self._hub.is_consumed(FILLS) else []
+        return state.lacking(touched) if self._router.is_consumed(FILLS) else []
 
     async def _symbols(self, state: UserState) -> list[str]:
         """Where something may have happened, the likeliest first: REST tells of orders and fills by symbol only.
@@ -307,13 +307,13 @@ class UserStream:
         assert self._state is not None
         is_open = order.status.is_open
         if self._state.order(order.order_id, order.symbol, order.executed_quantity, is_open, order.time):
-            self._hub.tell(ORDERS, order.symbol, order_push(order))
+            self._router.publish(ORDERS, order.symbol, order_push(order))
         return order.order_id
 
     def _tell_fill(self, fill: Fill) -> None:
         assert self._state is not None
         if self._state.fill(fill.id, fill.order_id, fill.symbol, fill.quantity):
-            self._hub.tell(FILLS, fill.symbol, fill_push(fill))
+            self._router.publish(FILLS, fill.symbol, fill_push(fill))
 
     def _tell_balance(self, movement: Movement) -> None:
         change = BalanceChange(
@@ -323,9 +323,9 @@ class UserStream:
             locked_text=f"{movement.locked:f}",
             locked_change_text=f"{movement.locked_change:f}",
             type=SNAPSHOT,
-            time=self._hub.now_ms(),
+            time=self._router.now_ms(),
         )
-        self._hub.tell(ACCOUNT, None, change)
+        self._router.publish(ACCOUNT, None, change)
 
     async def aclose(self) -> None:
         """End the key, if the exchange can be told; idempotent."""

@@ -33,7 +33,7 @@ _AT_ONCE = struct.pack("ii", 1, 0)
 nearness_of = attrgetter("nearness")
 
 
-class Owner(Protocol):
+class ConnectionOwner(Protocol):
     """What a connection needs of the lane that it belongs to."""
 
     config: PoolConfig
@@ -42,7 +42,7 @@ class Owner(Protocol):
     distrusted_at: float
     """When answers were found to be another request's; no refusal of what was sent before is believed."""
 
-    def doubt(self, connection: Connection) -> None:
+    def mark_unknown(self, connection: Connection) -> None:
         """Have a connection proven, or replaced, after a refusal on it."""
         ...
 
@@ -140,7 +140,7 @@ else:
 class Connection(Wire, asyncio.Protocol):
     """One connection, with everything that can happen to it."""
 
-    def __init__(self, lane: Owner, idle: list[Connection], address: Address) -> None:
+    def __init__(self, lane: ConnectionOwner, idle: list[Connection], address: Address) -> None:
         config = lane.config
         self.address = address
         self.is_held = False
@@ -186,7 +186,7 @@ class Connection(Wire, asyncio.Protocol):
         if not self._reader.is_reusable:
             self.close()
         elif is_refused and not self.is_held:
-            self._lane.doubt(self)
+            self._lane.mark_unknown(self)
         elif not self.is_held:
             self.free()
 

@@ -258,7 +258,7 @@ class Lane:
         connection.address.round_trip_s = round_trip_s
         self.ready.sort(key=nearness_of)
 
-    def doubt(self, connection: Connection) -> None:
+    def mark_unknown(self, connection: Connection) -> None:
         """Let this free connection carry nothing until it is proven."""
         connection.hold()
         self.doubtful.put_nowait(connection)
@@ -267,7 +267,7 @@ class Lane:
         """An answer was another request's: have all connections proven, and believe no refusal of what is under way."""
         self.distrusted_at = monotonic()
         for connection in self.ready:
-            self.doubt(connection)
+            self.mark_unknown(connection)
         self.ready.clear()
 
     def idle(self) -> list[Connection]:
@@ -292,7 +292,7 @@ class Lane:
             await self._emptied.wait()
 
 
-class Over:
+class PinnedConnection:
     """A ping's way onto the wire by one connection of the lane, which it measures, and closes if it fails.
 
     One that is held is proven by it: what is not exactly a ping's answer closes it too.

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mexc_async.books.book import BookView, OrderBook, Vwap
-from mexc_async.books.side import MAX_KNOWN, MAX_TEXT, BookLevel, PureSide
+from mexc_async.books.side import MAX_KNOWN, MAX_TEXT, BookLevel, PureBookSide
 from mexc_async.errors import InvalidRequest, ProtocolError
 from mexc_async.spot.enums import Side
 from mexc_async.spot.models import Level
@@ -264,7 +264,7 @@ def test_many_removed_and_many_new_prices_leave_no_trace() -> None:
         book.apply([(f"{price + 1}.50", "0.0"), (f"{price + 9000}.00", "3.0")], [], price)
         book.apply([(f"{price + 9000}.00", "0")], [], price)
     assert book.bids() == levels(("1.00", "1.0"))
-    if isinstance(side := book._bids, PureSide):
+    if isinstance(side := book._bids, PureBookSide):
         assert len(side.order) == len(side.quantities) < 200
         assert len(side._known) <= MAX_KNOWN
 

@@ -82,18 +82,18 @@ async def test_a_stream_of_the_same_channel_gets_levels_as_structs(sim: Simulato
     """A book alone may take them as they came; whoever else consumes its channel sees nothing of that."""
     async with sim_client(sim) as mexc, mexc.books("BTCUSDT", interval="10ms") as book:
         await asyncio.wait_for(book.synced(), 5)
-        assert mexc._hub._packed == {channels.depth("BTCUSDT", "10ms").encode()}
+        assert mexc._router._packed == {channels.depth("BTCUSDT", "10ms").encode()}
         async with mexc.streams.depth("BTCUSDT", interval="10ms") as stream:
-            assert not mexc._hub._packed
+            assert not mexc._router._packed
             for _ in range(5):
                 update = (await asyncio.wait_for(anext(stream), 5)).body
                 assert (type(update.asks), type(update.bids)) == (tuple, tuple)
                 assert {type(level) for level in (*update.asks, *update.bids)} == {Level}
-        assert mexc._hub._packed
+        assert mexc._router._packed
         freeze(sim)
         await until(lambda: is_same(sim, book))
         assert book.counts.resyncs == 0
-    assert not mexc._hub._packed
+    assert not mexc._router._packed
 
 
 def test_a_frame_tells_its_channel() -> None:
@@ -177,7 +177,7 @@ async def test_a_book_lives_on_when_the_old_socket_dies_in_the_move(sim: Simulat
         await asyncio.wait_for(book.synced(), 5)
         snapshots: list[str] = []
         mexc.hooks.add(lambda event: snapshots.append(event.path) if isinstance(event, RequestDone) else None)
-        kept = mexc._hub._shards[0].kept
+        kept = mexc._router._shards[0].kept
         await until(lambda: kept._next is not None)
         kept.reconnect()
         await until(lambda: not book.is_synced or snapshots)  # it may be back sooner than one could look
@@ -204,7 +204,7 @@ async def test_several_books_as_decimals_and_floats(sim: Simulator) -> None:
             assert rough is not None
             assert type(rough.price) is float
             assert rough.price == float(exact.price)
-            assert len(mexc._hub._shards) == 1
+            assert len(mexc._router._shards) == 1
         for book in books:
             await book.aclose()
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mexc_async.books.book import OrderBook
-from mexc_async.books.side import PureSide
+from mexc_async.books.side import PureBookSide
 from mexc_async.books.sync import MAX_OLD, MAX_REFUSED, TRANSITIONS, Action, BookSync, SyncState
 from mexc_async.errors import BookNotSynced, MexcError
 
@@ -93,7 +93,7 @@ def test_snapshot_joins_the_queue_by_the_rules(
 def test_snapshot_joins_a_queue_that_begins_right_behind_it_with_every_level(is_pure: bool) -> None:
     sync = connected()
     if is_pure:
-        sync._book = OrderBook(PureSide)
+        sync._book = OrderBook(PureBookSide)
     for version in (11, 12, 13):
         levels = [(str(80 + version), str(version))], [("101", "0" if version == 13 else str(version))]
         assert sync.delta(version, version, *levels, 0.0) is NONE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mexc_async.call_log.anomalies import GRACE_S, HOUR_MS, CallCounts, Excess, Strangers, excess, excesses
+from mexc_async.call_log.anomalies import GRACE_S, HOUR_MS, CallCounts, Excess, ForeignOrders, excess, excesses
 
 ORDER = "POST /api/v3/order"
 
@@ -66,7 +66,7 @@ def test_counts_of_more_than_a_day_ago_are_forgotten() -> None:
 
 
 def test_order_of_somebody_else_is_told_once() -> None:
-    strangers = Strangers(("grid2-",))
+    strangers = ForeignOrders(("grid2-",))
     assert strangers.see("C1", "other-1", "BTCUSDT", 0.0)
     assert not strangers.see("C1", "other-1", "BTCUSDT", 0.1)
     (found,) = strangers.judge(0.2, lambda name: False, is_waiting=False)
@@ -76,21 +76,21 @@ def test_order_of_somebody_else_is_told_once() -> None:
 
 
 def test_order_with_a_prefix_that_was_declared_is_no_stranger() -> None:
-    assert not Strangers(("grid2-", "x")).see("C1", "grid2-7", "BTCUSDT", 0.0)
-    assert Strangers(("grid2-", "x")).see("C1", "", "BTCUSDT", 0.0)
-    assert Strangers(()).see("C1", "grid2-7", "BTCUSDT", 0.0)
+    assert not ForeignOrders(("grid2-", "x")).see("C1", "grid2-7", "BTCUSDT", 0.0)
+    assert ForeignOrders(("grid2-", "x")).see("C1", "", "BTCUSDT", 0.0)
+    assert ForeignOrders(()).see("C1", "grid2-7", "BTCUSDT", 0.0)
 
 
 @pytest.mark.parametrize("known", ["C1", "m-1"])
 def test_order_that_turns_out_to_be_ours_is_not_told(known: str) -> None:
-    strangers = Strangers(())
+    strangers = ForeignOrders(())
     strangers.see("C1", "m-1", "BTCUSDT", 0.0)
     assert strangers.judge(1.0, lambda name: name == known, is_waiting=False) == []
     assert not strangers.is_waiting
 
 
 def test_order_without_a_name_may_be_one_whose_answer_is_still_to_come() -> None:
-    strangers = Strangers(())
+    strangers = ForeignOrders(())
     strangers.see("C1", "", "BTCUSDT", 0.0)
     assert strangers.judge(GRACE_S - 0.1, lambda name: False, is_waiting=False) == []
     assert strangers.judge(GRACE_S + 1, lambda name: False, is_waiting=True) == []
@@ -99,7 +99,7 @@ def test_order_without_a_name_may_be_one_whose_answer_is_still_to_come() -> None
 
 
 def test_what_is_remembered_has_a_bound() -> None:
-    strangers = Strangers((), most=3)
+    strangers = ForeignOrders((), most=3)
     for number in range(10):
         strangers.see(f"C{number}", "x", "BTCUSDT", 0.0)
     assert len(strangers.judge(1.0, lambda name: False, is_waiting=False)) == 3

@@ -14,9 +14,9 @@ from mexc_async.call_log.entries import (
     START,
     AnyEntry,
     ChainCheck,
+    ChainLink,
     Closed,
     Done,
-    Link,
     Lost,
     Opened,
     Pushed,
@@ -33,7 +33,7 @@ from mexc_async.spot.push_models import OrderPush
 AT, WALL = 1_795_647_864_621, 1_795_647_864_622
 
 
-def log_of(count: int, closed: bool = True) -> tuple[list[bytes], Link]:
+def log_of(count: int, closed: bool = True) -> tuple[list[bytes], ChainLink]:
     """So many lines, and what the next would hang on."""
     entries: list[AnyEntry] = [Lost(AT + number, WALL, number) for number in range(1, count)]
     entries.append(Closed(AT, WALL) if closed else Lost(AT, WALL, count))
@@ -41,7 +41,7 @@ def log_of(count: int, closed: bool = True) -> tuple[list[bytes], Link]:
     return data.splitlines(keepends=True), last
 
 
-def problems(lines: list[bytes], head: Link | None = None) -> list[str]:
+def problems(lines: list[bytes], head: ChainLink | None = None) -> list[str]:
     check = ChainCheck()
     for number, line in enumerate(lines, 1):
         check.take(line, f"calls.jsonl:{number}")
@@ -76,7 +76,7 @@ def test_whole_log_has_no_problem(closed: bool) -> None:
     lines, last = log_of(6, closed)
     assert problems(lines, last) == []
     assert problems(lines[2:], last) == []  # earlier files were removed
-    assert problems(lines, Link(4, link_of(lines[3]).hash)) == []  # type: ignore[union-attr]  # it is a line
+    assert problems(lines, ChainLink(4, link_of(lines[3]).hash)) == []  # type: ignore[union-attr]  # it is a line
     assert bool(problems(lines)) is not closed  # without a word beside it, only a closed log is known to be whole
 
 

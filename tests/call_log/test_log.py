@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mexc_async.call_log import log as call_log
-from mexc_async.call_log.client_log import Journal
+from mexc_async.call_log.client_log import ClientLog
 from mexc_async.call_log.entries import Lost, Sending, chained, decode_entry, link_of
 from mexc_async.call_log.events import CallLogState
 from mexc_async.call_log.files import archived, head_of, is_archived, read_lines, verified
@@ -537,7 +537,7 @@ async def test_order_is_refused_before_it_is_sent_when_the_disk_is_full(path: Pa
             await buy(at, new_client_order_id="mine-2")
         assert caught.value.outcome_known
         assert len(at.transport.of(PLACE)) == 1
-        record = at.desk.ledger.table.find(None, "mine-2")
+        record = at.desk.tracker.table.find(None, "mine-2")
         assert record is not None
         assert record.state == "NOT_PLACED"
         disk.is_full = False
@@ -646,7 +646,7 @@ async def test_batch_is_refused_whole(path: Path, disk: Disk) -> None:
         with pytest.raises(CallLogFailed):
             await at.view.spot.batch_orders(orders=[_order()])
         assert not at.transport.sent or not at.transport.of("/api/v3/batchOrders")
-        record = at.desk.ledger.table.find(None, "mine-1")
+        record = at.desk.tracker.table.find(None, "mine-1")
         assert record is not None
         assert record.state == "NOT_PLACED"
 
@@ -654,7 +654,7 @@ async def test_batch_is_refused_whole(path: Path, disk: Disk) -> None:
 def test_line_names_the_client_the_same_after_a_restart(path: Path) -> None:
     names = set()
     for key, prefix in ((KEY, "a"), (KEY, "a"), (KEY, "b"), ("mx0another", "a")):
-        journal = Journal(CallLog(path), Credentials(key, SECRET), prefix, lambda: 0, Hooks())
+        journal = ClientLog(CallLog(path), Credentials(key, SECRET), prefix, lambda: 0, Hooks())
         names.add(journal.client)
         journal.close()
     assert len(names) == 3

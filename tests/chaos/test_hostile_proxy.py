@@ -28,7 +28,7 @@ from mexc_async.rest.credentials import Credentials
 from mexc_async.rest.retry import RetryPolicy
 from mexc_async.sim.exchange.accounts import DEMO_KEY, DEMO_SECRET
 from mexc_async.sim.rest.server import SimConfig, Simulator, main_account
-from mexc_async.sim.wallet.account_audit import Statement
+from mexc_async.sim.wallet.account_audit import AccountAudit
 from mexc_async.spot.trading import NewOrder
 from mexc_async.streams.session import Timing
 from mexc_async.transport.pool import Timeouts
@@ -276,13 +276,13 @@ def _target(file: Path) -> str:
         return ""  # closed meanwhile
 
 
-async def ledger(sim: Simulator) -> Statement:
+async def ledger(sim: Simulator) -> AccountAudit:
     """Ask the exchange for the truth about the account."""
     async with aiohttp.ClientSession() as session, session.get(f"{sim.rest}/sim/ledger") as answer:
-        return msgspec.json.decode(await answer.read(), type=Statement)
+        return msgspec.json.decode(await answer.read(), type=AccountAudit)
 
 
-def wrongly_said(said: dict[str, Said], truth: Statement) -> dict[str, Said]:
+def wrongly_said(said: dict[str, Said], truth: AccountAudit) -> dict[str, Said]:
     """Return the orders of which the exchange knows the contrary of what their callers were told."""
     accepted = {line.client_id for line in truth.orders}
     return {name: word for name, word in said.items() if (word == "accepted") != (name in accepted)}

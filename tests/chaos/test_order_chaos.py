@@ -221,7 +221,7 @@ async def test_every_order_is_known_exactly_after_chaos(seed: int, tmp_path: Pat
                 assert (stake.position, stake.open_buys, stake.open_sells) == (sum(signed), 0, 0)  # type: ignore[comparison-overlap]  # a sum
             # The call log alone tells as much.
             replayed = known_by(await past(mexc, tmp_path / "calls.jsonl"))
-            assert replayed == known_by(mexc.orders.desk.ledger.table)
+            assert replayed == known_by(mexc.orders.execution.tracker.table)
             assert len(truth.orders) > ORDERS * 0.7
             assert sum(trader.refusals["OrderNotPlaced"] for trader in traders) > 0
             assert {"mute", "error", "reset", "hold", "lag", "fill_first", "reorder"} <= struck

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mexc_async.call_log.entries import START, AnyEntry, Closed, Done, Link, Noted, Opened, Sending, chained
+from mexc_async.call_log.entries import START, AnyEntry, ChainLink, Closed, Done, Noted, Opened, Sending, chained
 from mexc_async.cli.app import app
 from mexc_async.orders.snapshot import OrderFacts, RecordedError
 from tests.cli.test_commands import COMMAND, one_line_error
@@ -46,7 +46,7 @@ def log(tmp_path: Path) -> Path:
     return path
 
 
-def write_head(path: Path, last: Link) -> None:
+def write_head(path: Path, last: ChainLink) -> None:
     path.with_name("calls.jsonl.head").write_text(f'{{"seq":{last.seq:>18},"hash":"{last.hash}"}}\n')
 
 

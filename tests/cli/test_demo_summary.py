@@ -8,7 +8,7 @@ import orjson
 import pytest
 from rich.console import Console
 
-from mexc_async.cli.demo.summary import BUCKETS_MS, BalanceChange, Counters, Summary, bars, latency, render
+from mexc_async.cli.demo.summary import BUCKETS_MS, BalanceDifference, Counters, Summary, bars, latency, render
 from mexc_async.errors import MexcError, OrderNotFound, TooManyRequests
 from mexc_async.limits.limiter import RateLimiter
 from mexc_async.limits.profiles import Limits
@@ -67,7 +67,7 @@ def summary(**changes: object) -> Summary:
         "seed": 7,
         "tape": None,
         "phases": [phase],
-        "balances": [BalanceChange("BTC", Decimal("2"), Decimal("1.50"))],
+        "balances": [BalanceDifference("BTC", Decimal("2"), Decimal("1.50"))],
         "problems": [],
     } | changes
     return Summary(**values)  # type: ignore[arg-type]  # a table of values for a test

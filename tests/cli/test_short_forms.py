@@ -15,11 +15,11 @@ import pytest
 
 from mexc_async.sim.faults.faults import Fault
 from mexc_async.sim.rest.background import BackgroundSimulator
-from mexc_async.sim.wallet.account_audit import OrderLine, Statement
+from mexc_async.sim.wallet.account_audit import AccountAudit, OrderLine
 from tests.support.command import Run, invoke
 
 
-def truth(exchange: BackgroundSimulator) -> Statement:
+def truth(exchange: BackgroundSimulator) -> AccountAudit:
     return exchange.call(lambda simulator: simulator.statement())
 
 

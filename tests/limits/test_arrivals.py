@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from mexc_async.limits.bucket import Bucket, PureBucket
 from mexc_async.limits.gate import Duration, Gate, PureDuration, PureGate
 from mexc_async.limits.profiles import Limit, Limits
-from mexc_async.limits.queue import Ledger, Waiter
+from mexc_async.limits.queue import LimitQueue, Waiter
 from mexc_async.native.loader import compiled
 from mexc_async.schema.endpoint import Cost, Priority, Route
 
@@ -87,7 +87,7 @@ class Network:
 
     def __post_init__(self) -> None:
         bucket, duration, gate = self.kind
-        self.ledger = Ledger(self.table, bucket)
+        self.ledger = LimitQueue(self.table, bucket)
         overall = duration()
         self.gates = [gate(route, self.ledger, lambda: self.now, self, overall) for route in ROUTES]
         self.waiting: dict[Waiter, tuple[Any, Fate, float]] = {}

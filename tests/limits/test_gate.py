@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mexc_async.limits.bucket import Bucket, PureBucket
 from mexc_async.limits.gate import Duration, Gate, PureDuration, PureGate
 from mexc_async.limits.profiles import Limits
-from mexc_async.limits.queue import Ledger, Waiter
+from mexc_async.limits.queue import LimitQueue, Waiter
 from mexc_async.native.loader import compiled
 from tests.limits.test_queue import PAUSES, PICK, ROUTES, START, TABLES, limit, limits
 
@@ -33,7 +33,7 @@ class Player:
         bucket, duration, gate = kind
         self.now = START
         self.seen: list[Any] = []
-        self.ledger = Ledger(table, bucket)
+        self.ledger = LimitQueue(table, bucket)
         overall = duration()
         self.gates = [gate(route, self.ledger, clock or (lambda: self.now), self, overall) for route in ROUTES]
         self.waiting: list[tuple[Waiter, Any]] = []

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mexc_async.errors import ConfigError
 from mexc_async.limits.bucket import Bucket
 from mexc_async.limits.profiles import Limit, Limits
-from mexc_async.limits.queue import CONNECTIONS, Ledger, Waiter
+from mexc_async.limits.queue import CONNECTIONS, LimitQueue, Waiter
 from mexc_async.schema.endpoint import Cost, Priority, Route
 
 START = 5000.0
@@ -73,7 +73,7 @@ class World:
     closed: dict[str, float] = field(default_factory=lambda: defaultdict(lambda: -inf))
 
     def __post_init__(self) -> None:
-        self.ledger = Ledger(self.limits)
+        self.ledger = LimitQueue(self.limits)
         self._numbers = count()
 
     def ask(self, what: Route) -> Asked:
@@ -277,7 +277,7 @@ def test_no_window_overflows_nobody_is_forgotten_and_the_books_balance(
 def test_idle_client_sends_its_whole_budget_at_once_and_each_token_returns_after_one_window(
     budget: int, window_s: float, margin_s: float
 ) -> None:
-    ledger = Ledger(limits(limit("orders", budget, window_s), margin_s=margin_s))
+    ledger = LimitQueue(limits(limit("orders", budget, window_s), margin_s=margin_s))
     plan = ledger.plan(ORDER)
     spent = [START + i * 0.001 for i in range(budget)]
     assert [ledger.try_acquire(plan, at) for at in spent] == [0.0] * budget
@@ -422,14 +422,14 @@ def test_closed_limit_lets_nothing_through_before_its_end_whatever_its_budget() 
 
 
 def test_closing_the_client_wide_limit_stops_everything_in_every_profile() -> None:
-    ledger = Ledger(limits())
+    ledger = LimitQueue(limits())
     ledger.close(["client", "no such limit"], START + 120.0)
     assert ledger.try_acquire(ledger.plan(MARKET), START) == 120.0
     assert ledger.try_acquire(ledger.plan(ORDER), START + 120.0) == 0.0
 
 
 def test_without_limits_nothing_waits() -> None:
-    ledger = Ledger(limits())
+    ledger = LimitQueue(limits())
     assert {ledger.try_acquire(ledger.plan(ORDER), START) for _ in range(1000)} == {0.0}
 
 
@@ -502,7 +502,7 @@ def test_earlier_end_of_a_later_request_sets_the_alarm_and_the_earlier_one_sets_
 
 
 def test_order_of_ends_does_not_change_when_tokens_come_back() -> None:
-    ledger = Ledger(limits(limit("ip", 3)))
+    ledger = LimitQueue(limits(limit("ip", 3)))
     plan = ledger.plan(MARKET)
     for later in (0.0, 0.3, 0.6):
         assert ledger.try_acquire(plan, START + later) == 0.0
@@ -531,14 +531,14 @@ def test_free_connections_are_a_limit_of_their_own() -> None:
 
 
 def test_end_of_a_request_says_whether_somebody_may_go_sooner_by_it() -> None:
-    ledger = Ledger(limits(limit("ip", 1), in_flight=3))
+    ledger = LimitQueue(limits(limit("ip", 1), in_flight=3))
     plan, free = ledger.plan(MARKET), ledger.plan(route())
     ledger.try_acquire(plan, START), ledger.try_acquire(free, START)
     ledger.join(plan, START)
     ledger.serve(START)
     assert ledger.end(free, START) is False  # the one in line waits for the other limit
     assert ledger.end(plan, START) is True
-    ledger = Ledger(limits(in_flight=1))
+    ledger = LimitQueue(limits(in_flight=1))
     plan = ledger.plan(MARKET)
     ledger.try_acquire(plan, START)
     ledger.join(plan, START)
@@ -548,13 +548,13 @@ def test_end_of_a_request_says_whether_somebody_may_go_sooner_by_it() -> None:
 
 
 def test_request_that_outweighs_a_limit_is_refused_rather_than_left_to_wait_for_ever() -> None:
-    ledger = Ledger(limits(limit("ip", 20)))
+    ledger = LimitQueue(limits(limit("ip", 20)))
     with pytest.raises(ConfigError, match=r"GET /x weighs 25; limit ip is 20"):
         ledger.plan(route(Cost("ip", 25)))
 
 
 def test_limits_of_a_route_that_the_profile_does_not_have_cost_nothing() -> None:
-    ledger = Ledger(limits(limit("client", 1)))
+    ledger = LimitQueue(limits(limit("client", 1)))
     assert [bucket.name for bucket, _ in ledger.plan(ORDER).costs] == ["client", CONNECTIONS]
     assert ledger.plan(ORDER) is ledger.plan(ORDER)
 
@@ -570,7 +570,7 @@ def test_trying_behind_a_line_tells_when_it_is_worth_asking_again() -> None:
 
 
 def test_without_a_budget_nothing_is_remembered_of_requests_that_went_out_late() -> None:
-    ledger = Ledger(Limits.named("unlimited"))
+    ledger = LimitQueue(Limits.named("unlimited"))
     plan = ledger.plan(Route("GET", "/api/v3/depth", costs=(Cost("ip", 3),)))
     for number in range(1000):
         assert ledger.try_acquire(plan, float(number)) == 0.0
@@ -579,7 +579,7 @@ def test_without_a_budget_nothing_is_remembered_of_requests_that_went_out_late()
 
 
 def test_what_a_request_took_is_put_back_when_another_limit_is_used_up() -> None:
-    ledger = Ledger(limits(limit("client", 10), limit("ip", 6), limit("orders", 1)))
+    ledger = LimitQueue(limits(limit("client", 10), limit("ip", 6), limit("orders", 1)))
     both = ledger.plan(route(Cost("ip", 2), Cost("orders")))
     assert ledger.try_acquire(both, START) == 0.0
     assert ledger.try_acquire(both, START + 0.25) == inf
@@ -588,7 +588,7 @@ def test_what_a_request_took_is_put_back_when_another_limit_is_used_up() -> None
 
 
 def test_costs_of_the_same_limit_add_up() -> None:
-    ledger = Ledger(limits(limit("client", 3), limit("ip", 4)))
+    ledger = LimitQueue(limits(limit("client", 3), limit("ip", 4)))
     plan = ledger.plan(route(Cost("ip"), Cost("ip", 2), Cost("client")))
     assert {bucket.name: weight for bucket, weight in plan.costs} == {"client": 2, CONNECTIONS: 1, "ip": 3}
     assert ledger.try_acquire(plan, START) == 0.0

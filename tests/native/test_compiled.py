@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from benchmarks.decode import frames_by_case
 from mexc_async.books.book import OrderBook
-from mexc_async.books.side import PureSide, Side
+from mexc_async.books.side import BookSide, PureBookSide
 from mexc_async.errors import ProtocolError
 from mexc_async.native.loader import compiled, core_kind
 from mexc_async.rest.signing import blocks, hmac
@@ -166,7 +166,7 @@ changes = st.lists(
 @example(1, [(True, [("1.5", "1")]), (False, [("1.25", "1"), ("1.5", "0")]), (False, [("1.25", "0")])], False)
 def test_any_changes_give_the_same_side(sign: int, script: list[tuple[bool, Any]], as_structs: bool) -> None:
     assert compiled
-    one, other = compiled.Side(sign), PureSide(sign)
+    one, other = compiled.Side(sign), PureBookSide(sign)
     for is_snapshot, change in script:
         rows = [Level(*pair) for pair in change] if as_structs else change
         found = outcome(one.load if is_snapshot else one.apply, rows)
@@ -180,7 +180,7 @@ def test_any_changes_give_the_same_side(sign: int, script: list[tuple[bool, Any]
             assert outcome(listed, one, numbers) == outcome(listed, other, numbers)
 
 
-def listed(side: Side, numbers: Any) -> str:
+def listed(side: BookSide, numbers: Any) -> str:
     return str(list(side.read(numbers)))
 
 
@@ -205,7 +205,7 @@ def test_numbers_of_every_size_are_read_the_same(size: int) -> None:
         spellings += [digits[:point] + odd + digits[point + 1 :] for odd in "/:-+eE _\0\x7fé"]
         spellings += [spellings[-11][:other] + "." + spellings[-11][other + 1 :] for other in range(size)]
     for spelling in spellings:
-        sides = compiled.Side(1), PureSide(1)
+        sides = compiled.Side(1), PureBookSide(1)
         for pair in [(spelling, "1"), ("7", spelling)]:
             outcomes = [outcome(side.apply, [pair]) for side in sides]
             assert outcomes[0] == outcomes[1], pair
@@ -261,7 +261,7 @@ def test_levels_kept_as_they_came_change_a_book_like_their_structs(pairs: list[t
     kept = packed(message_of(DepthUpdate).encode(update))
     assert kept == update
     assert (len(kept.asks), list(kept.asks)) == (len(pairs), list(update.asks))
-    one, other = compiled.Side(sign), PureSide(sign)
+    one, other = compiled.Side(sign), PureBookSide(sign)
     assert outcome(one.apply, kept.asks) == outcome(other.apply, update.asks)
 
 

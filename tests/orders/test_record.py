@@ -57,7 +57,7 @@ class Doubt:
     """No answer came."""
 
     def __call__(self, to: OrderRecord) -> bool:
-        return to.doubt(5000)
+        return to.mark_unknown(5000)
 
     def __repr__(self) -> str:
         return "Doubt"
@@ -189,11 +189,11 @@ def test_where_an_order_stands(facts: list[Fact], state: OrderState, filled: int
 
 def test_a_refused_order_is_final_and_says_why() -> None:
     it = record()
-    it.doubt(5000)
+    it.mark_unknown(5000)
     error = InsufficientBalance("no funds")
     assert it.refuse(error)
     assert (it.state, it.error, it.is_in_doubt) == (OrderState.REFUSED, error, False)
-    assert not it.doubt(9000)
+    assert not it.mark_unknown(9000)
     assert it.state.is_final
 
 

@@ -27,7 +27,7 @@ from mexc_async.errors import (
     OrderRejected,
     OutcomeUnknown,
 )
-from mexc_async.orders.from_spot import Told
+from mexc_async.orders.from_spot import OrderNews
 from mexc_async.orders.record import OrderRecord, OrderState, OrderTable
 from mexc_async.orders.tracker import OrderSettings
 from mexc_async.rest.credentials import Credentials
@@ -74,7 +74,7 @@ def order_of(name: str, amount: int, status: OrderStatus) -> Order:
     )  # fmt: skip
 
 
-def told_by(what: str, name: str, amount: int) -> Told:
+def told_by(what: str, name: str, amount: int) -> OrderNews:
     """What an answer or a push says of an order of which so much is filled, or of its fill with that number."""
     if what == "query":
         return order_of(name, amount, OrderStatus.FILLED if amount == 10 else OrderStatus.NEW)
@@ -116,7 +116,7 @@ ERRORS = (InsufficientBalance("too little", code=30004), OrderRejected("no"), Or
 async def test_replaying_the_log_yields_the_trackers_state(tmp_path: Path, acts: list[Act]) -> None:
     log = CallLog(tmp_path / "calls.jsonl")
     async with desk(call_log=log) as at:
-        ledger = at.desk.ledger
+        ledger = at.desk.tracker
         records = {}
         for number, name in enumerate(NAMES):
             quote = D(5) if number == 2 else None
@@ -126,13 +126,13 @@ async def test_replaying_the_log_yields_the_trackers_state(tmp_path: Path, acts:
         for what, name, amount in acts:
             record = records[name]
             if what == "doubt":
-                ledger.doubt(record, amount * 1000)
+                ledger.mark_unknown(record, amount * 1000)
             elif what == "place":
-                ledger.note(record, record.place(f"C{name}"))
+                ledger.apply(record, record.place(f"C{name}"))
             elif what == "refuse":
-                ledger.note(record, record.refuse(ERRORS[amount % 3]))
+                ledger.apply(record, record.refuse(ERRORS[amount % 3]))
             elif what == "give up":
-                ledger.note(record, record.give_up(ERRORS[amount % 3]))
+                ledger.apply(record, record.give_up(ERRORS[amount % 3]))
             else:
                 ledger.learn(told_by(what, name, amount))
         assert at.log is not None
@@ -188,12 +188,12 @@ async def test_orders_come_back_as_they_were(sim: Simulator, log: Path) -> None:
             taken = await mexc.orders.market_buy(XRP, quote=D(20))
             gone = await (await mexc.orders.limit_buy(XRP, quantity=D(40), price=low)).cancel()
             await taken.settled(5)
-            before = known_by(mexc.orders.desk.ledger.table)
+            before = known_by(mexc.orders.execution.tracker.table)
             assert len(before) == 3
         async with trader(sim, log) as mexc:
             (live,) = await mexc.orders.restore()
             assert live.client_order_id == resting.client_order_id
-            assert known_by(mexc.orders.desk.ledger.table) == before
+            assert known_by(mexc.orders.execution.tracker.table) == before
             assert mexc.orders[gone.client_order_id].status is OrderState.CANCELED
             assert (await live.cancel()).status is OrderState.CANCELED
     assert verified(log).is_whole
@@ -318,11 +318,11 @@ async def test_orders_stay_the_clients_own_when_its_key_is_replaced(sim: Simulat
         first = await mexc.orders.limit_buy(XRP, quantity=D(50), price=low, client_order_id="chosen-1")
         await mexc.replace_credentials(credentials(new))
         second = await mexc.orders.limit_buy(XRP, quantity=D(50), price=low)
-        before = known_by(mexc.orders.desk.ledger.table)
+        before = known_by(mexc.orders.execution.tracker.table)
     async with trader(sim, log, credentials=credentials(new)) as mexc:
         restored = [order.client_order_id for order in await mexc.orders.restore()]
         assert restored == [first.client_order_id, second.client_order_id]
-        assert known_by(mexc.orders.desk.ledger.table) == before
+        assert known_by(mexc.orders.execution.tracker.table) == before
     text = "".join(line.decode() for _, line in read_lines(log))
     assert new.key not in text
     assert DEMO_KEY not in text
@@ -335,12 +335,12 @@ async def test_another_log_can_be_restored_from_and_is_not_needed_again(
     async with trader(sim, log) as mexc:
         low = await price_of(mexc, "0.9")
         await mexc.orders.limit_buy(XRP, quantity=D(50), price=low)
-        before = known_by(mexc.orders.desk.ledger.table)
+        before = known_by(mexc.orders.execution.tracker.table)
     async with trader(sim, tmp_path / "new.jsonl") as mexc:
         assert len(await mexc.orders.restore(log)) == 1
     async with trader(sim, tmp_path / "new.jsonl") as mexc:
         assert len(await mexc.orders.restore()) == 1
-        assert known_by(mexc.orders.desk.ledger.table) == before
+        assert known_by(mexc.orders.execution.tracker.table) == before
 
 
 async def test_log_that_cannot_be_read_is_an_error(sim: Simulator, tmp_path: Path) -> None:

@@ -266,7 +266,7 @@ async def test_closing_the_client_ends_the_search() -> None:
 async def strict() -> AsyncIterator[Desk]:
     """A desk that distrusts answers that seem to be about another order, as it does once orders are followed."""
     async with desk(orders=QUICK) as d:
-        d.desk.ledger.check_answers()
+        d.desk.tracker.check_answers()
         yield d
 
 

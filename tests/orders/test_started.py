@@ -109,7 +109,7 @@ async def test_an_order_goes_on_although_its_future_is_cancelled() -> None:
         future.cancel()
         told.set()
         (order,) = mexc.orders.all()
-        await mexc.orders.desk.ledger.changed(order.record, 5)
+        await mexc.orders.execution.tracker.changed(order.record, 5)
         assert order.order_id == "C02__1"
 
 

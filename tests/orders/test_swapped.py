@@ -138,7 +138,7 @@ class World:
         self.traded: set[int] = set()
         """Those of which fills were pushed."""
         self._sent = 0
-        d.desk.ledger.check_answers()
+        d.desk.tracker.check_answers()
         loop = asyncio.get_running_loop()
         self.answers: dict[str, asyncio.Future[Reply]] = {real.name: loop.create_future() for real in self.orders}
         transport = d.transport
@@ -198,7 +198,7 @@ class World:
 
     async def happen(self, what: str, which: int) -> None:
         """One thing reaches the client."""
-        real, ledger = self.orders[which], self.d.desk.ledger
+        real, ledger = self.orders[which], self.d.desk.tracker
         if what == "answer":
             answer = self.answers[self.orders[self.crossing[which]].name]
             if not answer.done():
@@ -223,7 +223,7 @@ class World:
 
     @property
     def records(self) -> list[OrderRecord]:
-        table = self.d.desk.ledger.table
+        table = self.d.desk.tracker.table
         return [table._by_client_id[real.name] for real in self.orders]
 
     def is_true(self) -> bool:
@@ -244,14 +244,14 @@ class World:
         orders: Any = self.d.view.orders
         await orders._follower.sweep()
         doubtful = [record for record in self.records if record.is_in_doubt]
-        await self.d.desk.ledger.settled(doubtful, MexcError("looked for"))
+        await self.d.desk.tracker.settled(doubtful, MexcError("looked for"))
         for record in self.records:
             if record.lacks:
                 await self.d.view.spot.my_trades(symbol=BTC, order_id=record.order_id or "")
 
     async def check(self) -> None:
         """The client's belief is the exchange's truth, and stays it when everything is cancelled by order id."""
-        table = self.d.desk.ledger.table
+        table = self.d.desk.tracker.table
         assert [shown(record) for record in self.records] == [real.shown() for real in self.orders]
         for real, record in zip(self.orders, self.records, strict=True):
             assert table.find(real.order_id, None) is (record if real.fate.is_placed else None)

@@ -131,7 +131,7 @@ async def at_the_limit(mexc: Mexc) -> Any:
 
 
 async def mistaken(mexc: Mexc) -> Any:
-    mexc.orders.desk.ledger.check_answers()
+    mexc.orders.execution.tracker.check_answers()
     return await place(mexc, price=Decimal(7))
 
 

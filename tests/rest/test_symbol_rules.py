@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from mexc_async.errors import ConfigError, ConnectionLost, InvalidRequest
-from mexc_async.rest.symbol_rules import MAX_AGE_S, RELOAD_S, RuleBook
+from mexc_async.rest.symbol_rules import MAX_AGE_S, RELOAD_S, SymbolRulesCache
 from mexc_async.runtime.tasks import Tasks
 from mexc_async.schema.answers import decode
 from mexc_async.spot.models import ExchangeInfo
@@ -52,9 +52,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @asynccontextmanager
-async def book_of(exchange: Exchange) -> AsyncIterator[RuleBook]:
+async def book_of(exchange: Exchange) -> AsyncIterator[SymbolRulesCache]:
     tasks = Tasks()
-    yield RuleBook(exchange, tasks)
+    yield SymbolRulesCache(exchange, tasks)
     await tasks.aclose()
 
 

@@ -60,17 +60,17 @@ class Book:
                 True,
             ),
         )
-        self.note(record)
+        self.apply(record)
 
-    def note(self, record: OrderRecord, now_s: float = 0.0) -> None:
+    def apply(self, record: OrderRecord, now_s: float = 0.0) -> None:
         seen = self.all.revision_of(record)
         assert seen is not None
         if seen != record.revision:
-            self.all.note(record, now_s)
+            self.all.apply(record, now_s)
 
     def cancel(self, record: OrderRecord) -> None:
         record.tell("x" + record.client_order_id, NOTHING, NOTHING, is_cancelled=True, is_filled=False)
-        self.note(record)
+        self.apply(record)
 
     @property
     def at_stake(self) -> Decimal:
@@ -85,8 +85,8 @@ def test_an_order_counts_from_the_moment_it_is_sent_until_its_end() -> None:
     book = Book()
     buy = book.order("BUY", "2", "100")
     assert figures(book.one.open_buys, book.one.open_orders, book.all.open_orders) == [200, 1, 1]
-    buy.doubt(10**12)
-    book.note(buy)
+    buy.mark_unknown(10**12)
+    book.apply(buy)
     assert book.at_stake == 200  # what is in doubt may stand
     book.fill(buy, "0.5", "100")
     assert figures(book.one.open_buys, book.one.position, book.one.cost) == [150, D("0.5"), 50]
@@ -99,7 +99,7 @@ def test_what_was_refused_or_never_placed_counts_no_more() -> None:
     for end in (OrderRecord.refuse, OrderRecord.give_up):
         order = book.order("SELL", "2", "100")
         end(order, OrderNotPlaced("no"))
-        book.note(order)
+        book.apply(order)
         assert figures(book.one.open_sells, book.one.sell_quantity, book.all.open_orders) == [0, 0, 0]
 
 
@@ -107,9 +107,9 @@ def test_what_was_taken_for_refused_and_stands_counts_again() -> None:
     book = Book()
     order = book.order("BUY", "2", "100")
     order.give_up(OrderNotPlaced("no"))
-    book.note(order)
+    book.apply(order)
     order.place("C02__1")
-    book.note(order)
+    book.apply(order)
     assert figures(book.one.open_buys, book.all.open_orders) == [200, 1]
 
 
@@ -214,7 +214,7 @@ def test_a_fill_without_its_value_counts_at_the_orders_price_until_that_is_known
     book = Book()
     order = book.order("BUY", "2", "100")
     order.tell("x", D(2), NOTHING, is_cancelled=False, is_filled=True)
-    book.note(order)
+    book.apply(order)
     assert figures(book.one.position, book.one.cost) == [2, 200]
     book.fill(order, "2", "99")
     assert figures(book.one.position, book.one.cost, book.one.cash) == [2, 198, -198]
@@ -224,10 +224,10 @@ def test_news_that_moves_no_money_is_not_taken_in_twice() -> None:
     book = Book()
     order = book.order("BUY", "2", "100")
     order.place("x")
-    book.note(order)
+    book.apply(order)
     for _ in range(3):
         order.tell("x", D(1), D(100), is_cancelled=False, is_filled=False)
-        book.note(order)
+        book.apply(order)
     assert figures(book.one.position, book.one.cash) == [1, -100]
 
 
@@ -324,7 +324,7 @@ def run(
                 total = exact.multiply(quarter, D(after))
                 is_filled = after == 4
                 record.tell("x", total, exact.multiply(total, price), is_cancelled=False, is_filled=is_filled)
-        everything.note(record, 0.0)
+        everything.apply(record, 0.0)
     return everything, one, orders
 
 
@@ -335,7 +335,7 @@ def test_with_every_order_final_nothing_is_open_to_the_last_digit(
     everything, one, orders = run(quantities, prices, todo)
     for record in orders:
         record.tell("x", NOTHING, NOTHING, is_cancelled=True, is_filled=False)
-        everything.note(record, 0.0)
+        everything.apply(record, 0.0)
     assert (one.open_orders, everything.open_orders) == (0, 0)
     assert one.open_buys == one.open_sells == one.buy_quantity == one.sell_quantity == 0
     assert everything.sums["USDT"].notional == one.cost.copy_abs()
@@ -371,23 +371,23 @@ def test_fills_that_were_another_orders_move_with_all_that_they_come_to() -> Non
     for record, order_id in ((first, "xm2"), (second, "xm1")):  # their acks arrived crossed
         record.place(order_id)
         table.add(record)
-        book.note(record)
+        book.apply(record)
     fills = {name: trade(name, quantity) for name, quantity in (("xm1", "2"), ("xm2", "3"))}
     for order_id, fill in fills.items():  # pushed without a client order id
         owner = table.find(order_id, None)
         assert owner is not None
         owner.fill(order_id, fill)
-        book.note(owner)
+        book.apply(owner)
     for record, order_id in ((first, "xm1"), (second, "xm2")):
         loser = table.claim(record, order_id)
-        book.note(record)
+        book.apply(record)
         if loser is not None:
-            book.note(loser)
+            book.apply(loser)
     assert (first.fills, second.fills) == ((fills["xm1"],), (fills["xm2"],))
     for order_id in fills:
         record = right.order("BUY", "3", "100")
         record.fill(order_id, fills[order_id])
-        right.note(record)
+        right.apply(record)
     assert book.all.report() == right.all.report()
 
 

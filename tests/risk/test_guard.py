@@ -74,7 +74,7 @@ async def test_nothing_is_halted_at_first_or_after_resuming(mexc: Mexc) -> None:
 
 
 async def test_limits_are_off_until_they_are_set_and_each_call_changes_what_it_names(mexc: Mexc) -> None:
-    assert not mexc.orders.desk.guard.is_on
+    assert not mexc.orders.execution.guard.is_on
     assert mexc.orders.limits().max_open_orders is None
     mexc.orders.limits(max_open_orders=1)
     limits = mexc.orders.limits(max_order_notional=D(100))

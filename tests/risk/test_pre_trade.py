@@ -95,14 +95,14 @@ class Desk:
         record.fill(
             "x", OrderFill(f"{record.client_order_id}/{number}", at, quantity, at * quantity, D(fee), "USDT", 1, True)
         )
-        self.note(record)
+        self.apply(record)
 
     def cancel(self, record: OrderRecord) -> None:
         record.tell("x", D(0), D(0), is_cancelled=True, is_filled=False)
-        self.note(record)
+        self.apply(record)
 
-    def note(self, record: OrderRecord) -> None:
-        self.guard.exposure.note(record, self.now_s)
+    def apply(self, record: OrderRecord) -> None:
+        self.guard.exposure.apply(record, self.now_s)
 
     def filled(self, order: Terms, fee: str = "0") -> OrderRecord:
         record = self.place(order)
@@ -236,9 +236,9 @@ def test_orders_that_are_open_on_their_way_or_in_doubt_count() -> None:
     desk = Desk(max_open_orders=3)
     first, second, _ = (desk.place(buy("1", "1")) for _ in range(3))
     first.place("C02__1")
-    second.doubt(10**12)
+    second.mark_unknown(10**12)
     for record in (first, second):
-        desk.note(record)
+        desk.apply(record)
     assert refused(desk, buy("1", "1")) == "max_open_orders: 3 orders are open or on their way, the limit is 3"
     desk.check(buy("1", "1"), instead_of=first)
     desk.cancel(first)
@@ -546,11 +546,11 @@ def test_an_order_passes_if_and_only_if_it_breaks_no_limit(todo: list[Move]) -> 
         elif move.what == "cancel":
             desk.cancel(record)
         elif move.what == "doubt":
-            record.doubt(10**12)
-            desk.note(record)
+            record.mark_unknown(10**12)
+            desk.apply(record)
         elif move.what == "refuse" and not record.is_placed:
             record.refuse(GuardRefused("by the exchange"))
-            desk.note(record)
+            desk.apply(record)
     for record in oracle.live():
         desk.cancel(record)
     exposure = desk.guard.exposure

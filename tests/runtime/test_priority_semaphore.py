@@ -6,14 +6,14 @@ import asyncio
 
 import pytest
 
-from mexc_async.runtime.priority_semaphore import Turns
+from mexc_async.runtime.priority_semaphore import PrioritySemaphore
 
 
 class Crowd:
     """Everyone who asks for a turn keeps it until told."""
 
     def __init__(self, at_once: int) -> None:
-        self.turns = Turns(at_once)
+        self.turns = PrioritySemaphore(at_once)
         self.inside: list[str] = []
         self.ends: dict[str, asyncio.Event] = {}
         self.tasks: dict[str, asyncio.Task[None]] = {}
@@ -83,7 +83,7 @@ async def test_a_turn_given_to_who_is_cancelled_in_that_moment_goes_on() -> None
 
 
 async def test_a_turn_ends_with_an_error_inside_it() -> None:
-    turns = Turns(1)
+    turns = PrioritySemaphore(1)
     for _ in range(2):
         with pytest.raises(KeyError):
             async with turns.turn((0, 0)):

@@ -12,8 +12,8 @@ import pytest
 
 from mexc_async.sim.exchange.accounts import DEMO_KEY, DEMO_SECRET, AccountSpec
 from mexc_async.sim.faults.faults import BadFault, Fault, Faults, parse_fault
-from mexc_async.sim.faults.request_faults import REQUEST_KINDS, UNHARMED, Fate, fate_of
-from mexc_async.sim.rest.endpoint import Endpoint
+from mexc_async.sim.faults.request_faults import REQUEST_KINDS, UNHARMED, RequestFaults, fate_of
+from mexc_async.sim.rest.endpoint import ServedEndpoint
 from mexc_async.sim.rest.routes import ENDPOINTS
 from mexc_async.sim.rest.server import SimConfig, Simulator, main_account
 from tests.sim.test_server import start
@@ -56,9 +56,9 @@ class TestNames:
 
     def test_kinds_that_mean_nothing_to_an_endpoint_do_not_strike_it(self) -> None:
         faults = Faults([Fault(kind=kind) for kind in ("overtake", "lag", "cancel_lag", "fill_first")])
-        assert fate_of(faults, BY_NAME["new_order"]) == Fate(overtake_ms=1000)
-        assert fate_of(faults, BY_NAME["my_trades"]) == Fate(lag_ms=1000)
-        assert fate_of(faults, BY_NAME["cancel_order"]) == Fate(lag_ms=1000, fill_part=1.0)
+        assert fate_of(faults, BY_NAME["new_order"]) == RequestFaults(overtake_ms=1000)
+        assert fate_of(faults, BY_NAME["my_trades"]) == RequestFaults(lag_ms=1000)
+        assert fate_of(faults, BY_NAME["cancel_order"]) == RequestFaults(lag_ms=1000, fill_part=1.0)
         assert fate_of(faults, BY_NAME["account"]) == UNHARMED
         assert all(count.seen == 1 or count.fault.kind == "lag" for count in faults.counts() if count.struck == 1)
 
@@ -123,7 +123,7 @@ class TestNames:
 class TestChances:
     ALL = tuple(Fault(kind=kind, chance=0.2) for kind in REQUEST_KINDS)
 
-    def draw(self, faults: Faults, endpoints: list[Endpoint]) -> list[Fate]:
+    def draw(self, faults: Faults, endpoints: list[ServedEndpoint]) -> list[RequestFaults]:
         return [fate_of(faults, endpoint) for endpoint in endpoints]
 
     def test_the_same_seed_and_arrivals_have_the_same_fates(self) -> None:

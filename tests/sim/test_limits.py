@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mexc_async.sim.rest.background import BackgroundSimulator
-from mexc_async.sim.rest.limits import LIMITS, PROFILES, FixedWindow, Limit, Limits, SlidingWindow
+from mexc_async.sim.rest.limits import LIMITS, PROFILES, CountedLimit, FixedWindow, RateCounters, SlidingWindow
 from mexc_async.sim.rest.server import SimConfig
 from tests.support.naive_client import NaiveClient
 
@@ -17,7 +17,7 @@ ORDER = (("uid", 1), ("orders", 1))
 
 
 def test_a_whole_burst_fits_and_comes_back_one_window_later() -> None:
-    limits = Limits("default", "sliding")
+    limits = RateCounters("default", "sliding")
     assert all(limits.arrive("ip", "a", ORDER, 50.0) is None for _ in range(12))
     rejection = limits.arrive("ip", "a", ORDER, 50.5)
     assert rejection is not None
@@ -26,14 +26,14 @@ def test_a_whole_burst_fits_and_comes_back_one_window_later() -> None:
 
 
 def test_fixed_windows_start_again_together() -> None:
-    limits = Limits("default", "fixed")
+    limits = RateCounters("default", "fixed")
     assert all(limits.arrive("ip", "a", ORDER, 50.9) is None for _ in range(12))
     assert limits.arrive("ip", "a", ORDER, 50.99) is not None
     assert all(limits.arrive("ip", "a", ORDER, 51.0) is None for _ in range(12))
 
 
 def test_a_refused_request_takes_nothing() -> None:
-    limits = Limits("default", "sliding")
+    limits = RateCounters("default", "sliding")
     for _ in range(12):
         assert limits.arrive("ip", None, (("ip", 25),), 0.0) is None
     assert limits.arrive("ip", None, (("ip", 25),), 0.1) is not None
@@ -44,7 +44,7 @@ def test_a_refused_request_takes_nothing() -> None:
 
 
 def test_accounts_and_addresses_are_counted_apart() -> None:
-    limits = Limits("default", "sliding")
+    limits = RateCounters("default", "sliding")
     for account in ("a", "b"):
         assert all(limits.arrive("one", account, ORDER, 0.0) is None for _ in range(12))
     assert limits.arrive("one", None, ORDER, 0.0) is None
@@ -53,13 +53,13 @@ def test_accounts_and_addresses_are_counted_apart() -> None:
 
 @pytest.mark.parametrize(("profile", "fits"), [("default", 12), ("guide", 100), ("none", 1000)])
 def test_profiles(profile: str, fits: int) -> None:
-    limits = Limits(next(each for each in PROFILES if each == profile), "sliding")
+    limits = RateCounters(next(each for each in PROFILES if each == profile), "sliding")
     passed = [limits.arrive("ip", "a", ORDER, 0.0) is None for _ in range(1000)]
     assert passed.count(True) == fits
 
 
 def test_whoever_does_not_listen_is_banned_for_longer_each_time() -> None:
-    limits = Limits("guide", "sliding")
+    limits = RateCounters("guide", "sliding")
     now = 0.0
     for ban in (120, 240, 480):
         for _ in range(100):
@@ -82,7 +82,7 @@ def test_whoever_does_not_listen_is_banned_for_longer_each_time() -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 400), st.integers(1, 5)), max_size=60))
 def test_no_window_holds_more_than_its_budget(arrivals: list[tuple[int, int]]) -> None:
-    window, now, passed = SlidingWindow(Limit(10, 1.0, "ip")), 0.0, list[tuple[float, int]]()
+    window, now, passed = SlidingWindow(CountedLimit(10, 1.0, "ip")), 0.0, list[tuple[float, int]]()
     for gap_ms, weight in arrivals:
         now += gap_ms / 1000
         wait_s = window.wait_s(weight, now)
@@ -95,7 +95,7 @@ def test_no_window_holds_more_than_its_budget(arrivals: list[tuple[int, int]]) -
 
 
 def test_a_fixed_window_says_when_it_ends() -> None:
-    window = FixedWindow(Limit(1, 10.0, "ip"))
+    window = FixedWindow(CountedLimit(1, 10.0, "ip"))
     window.add(1, window.wait_s(1, 12.0))
     assert window.wait_s(1, 12.5) == 7.5
 

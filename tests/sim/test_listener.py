@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from aiohttp import web
 
-from mexc_async.sim.faults.port import Listener
+from mexc_async.sim.faults.port import Port
 
 
 async def answer(request: web.BaseRequest) -> web.StreamResponse:
@@ -19,7 +19,7 @@ async def answer(request: web.BaseRequest) -> web.StreamResponse:
 @pytest.mark.parametrize("rounds", range(6))
 async def test_closing_leaves_no_connection_however_young(rounds: int) -> None:
     """Close the simulator `rounds` turns of the loop after a client's connect, because accepting takes several."""
-    listener = Listener(answer, "127.0.0.1", 0)
+    listener = Port(answer, "127.0.0.1", 0)
     port = urlsplit(await listener.open()).port
     with socket.create_connection(("127.0.0.1", port or 0), timeout=5) as client:
         for _ in range(rounds):

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from mexc_async.sim.exchange.matching import Book, Entry, Plan, Prevention, Side
+from mexc_async.sim.exchange.matching import Book, Match, Prevention, RestingOrder, Side
 
 D = Decimal
 
@@ -15,11 +15,11 @@ def book_of(*orders: tuple[str, Side, str, str]) -> Book:
     """Build a book of (owner, side, price, quantity), in the order of arrival."""
     book = Book(D("0.01"))
     for index, (owner, side, price, quantity) in enumerate(orders):
-        book.rest(Entry(owner, f"order-{index}", side, D(price), D(quantity)))
+        book.rest(RestingOrder(owner, f"order-{index}", side, D(price), D(quantity)))
     return book
 
 
-def summary(plan: Plan) -> list[tuple[str, str, str]]:
+def summary(plan: Match) -> list[tuple[str, str, str]]:
     return [(fill.maker.order_id, str(fill.price), str(fill.quantity)) for fill in plan.fills]
 
 
@@ -129,7 +129,7 @@ def test_crossing_is_judged_by_the_best_price() -> None:
 
 def test_removing_twice_is_harmless() -> None:
     book = Book(D(1))
-    entry = Entry("a", "1", "BUY", D(5), D(2))
+    entry = RestingOrder("a", "1", "BUY", D(5), D(2))
     book.rest(entry)
     book.remove(entry)
     book.remove(entry)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mexc_async.sim.exchange.accounts import Account, AccountSpec
-from mexc_async.sim.exchange.balances import InsufficientBalance, Ledger
+from mexc_async.sim.exchange.balances import Balances, BalanceTooLow
 from mexc_async.sim.exchange.exchange import Exchange
 from mexc_async.sim.exchange.matching import Side
 from mexc_async.sim.exchange.orders import ORDER_TYPES, OrderRequest
@@ -138,14 +138,14 @@ def test_a_resting_buy_holds_value_and_fee_and_gets_it_back() -> None:
 
 
 def test_the_ledger_refuses_what_is_not_there() -> None:
-    ledger = Ledger()
+    ledger = Balances()
     ledger.open("a", {"X": D(1)})
     ledger.open("b", {})
-    with pytest.raises(InsufficientBalance):
+    with pytest.raises(BalanceTooLow):
         ledger.hold("a", "X", D(2))
-    with pytest.raises(InsufficientBalance):
+    with pytest.raises(BalanceTooLow):
         ledger.pay("a", "b", "X", D(2))
-    with pytest.raises(InsufficientBalance):
+    with pytest.raises(BalanceTooLow):
         ledger.pay("a", "b", "X", D(1), from_locked=True)
     with pytest.raises(ValueError, match="locked"):
         ledger.release("a", "X", D(1))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mexc_async.sim.rest.background import BackgroundSimulator
-from mexc_async.sim.rest.endpoint import Endpoint
+from mexc_async.sim.rest.endpoint import ServedEndpoint
 from mexc_async.sim.rest.endpoints import futures
 from mexc_async.sim.rest.endpoints.trade import GUIDE_ENDPOINTS
 from mexc_async.sim.rest.routes import ENDPOINTS
@@ -204,7 +204,7 @@ def test_weight_and_permission_are_the_references(entry: dict[str, Any]) -> None
 def test_nothing_is_served_that_the_reference_does_not_know() -> None:
     known = {(entry["method"], entry["path"]) for entry in ENTRIES}
 
-    def key(endpoint: Endpoint) -> tuple[str, str]:
+    def key(endpoint: ServedEndpoint) -> tuple[str, str]:
         return endpoint.method, endpoint.path
 
     further = {key(each) for each in (*GUIDE_ENDPOINTS, *futures.ENDPOINTS)}

@@ -14,7 +14,7 @@ from mexc_async.sim.exchange.refusals import Refusal
 from mexc_async.sim.exchange.settlement import CHAIN, FEES, HOUSE
 from mexc_async.sim.exchange.symbols import rules_of
 from mexc_async.sim.wallet.deposits import SUCCESS
-from mexc_async.sim.wallet.transfers import Side
+from mexc_async.sim.wallet.transfers import TransferSide
 from mexc_async.sim.wallet.wallet import Wallet, WalletRules
 from mexc_async.sim.wallet.withdrawals import Status, WithdrawRequest
 from tests.support import consistency
@@ -106,7 +106,7 @@ def act(world: World, action: tuple[object, ...], now_ms: int) -> None:
         case ("own", int(i), source, target, str(asset), Decimal() as amount):
             wallet.transfers.own(world.accounts[i], source, target, asset, amount, now_ms)  # type: ignore[arg-type]  # hypothesis gives the words
         case ("between", int(i), int(j), source, target, str(asset), Decimal() as amount):
-            sides = Side(world.accounts[i], source), Side(world.accounts[j], target)  # type: ignore[arg-type]  # as above
+            sides = TransferSide(world.accounts[i], source), TransferSide(world.accounts[j], target)  # type: ignore[arg-type]  # as above
             wallet.transfers.between(world.mains[0], *sides, asset, amount, now_ms, by_broker=i % 2 == 0)
         case ("internal", int(i), int(j), str(asset), Decimal() as amount):
             wallet.transfers.internal(world.accounts[i], "UID", world.mains[j].uid, asset, amount, now_ms)

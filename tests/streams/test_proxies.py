@@ -158,7 +158,7 @@ async def test_a_proxy_that_does_not_serve(
                 proxy.status, proxy.hangs_up = 200, False
                 stream = await opening
                 await stream.aclose()
-            said = f"{mexc!r}{mexc._hub.config!r}{told.events!r}"
+            said = f"{mexc!r}{mexc._router.config!r}{told.events!r}"
     own = "\n".join(record.getMessage() for record in caplog.records if not record.name.startswith("aiohttp"))
     for hidden in (secret, quote(secret, safe="")):
         assert hidden not in said + own

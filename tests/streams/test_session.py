@@ -11,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mexc_async.streams.handover import Handover
-from mexc_async.streams.session import MAX_MESSAGES, MAX_REQUEST_BYTES, Answer, Backoff, Session, Timing, Verdict
+from mexc_async.streams.session import (
+    MAX_MESSAGES,
+    MAX_REQUEST_BYTES,
+    Acknowledgement,
+    Backoff,
+    Session,
+    Timing,
+    Verdict,
+)
 
 A = "spot@public.aggre.deals.v3.api.pb@100ms@BTCUSDT"
 B = "spot@public.aggre.deals.v3.api.pb@100ms@ETHUSDT"
@@ -69,7 +77,7 @@ def test_an_answer_without_id_goes_to_the_request_that_it_names() -> None:
 @pytest.mark.parametrize("text", ["Invalid listen key", "", "[]", "7", '{"id":', reply(A, 99), "\0"])
 def test_what_is_not_understood_is_said(text: str) -> None:
     session = Session(Timing(), 0.0)
-    assert session.receive(text, 1.0) == Answer(reason=text, is_understood=False)
+    assert session.receive(text, 1.0) == Acknowledgement(reason=text, is_understood=False)
     assert not session.active
 
 
@@ -78,7 +86,7 @@ def test_pong_answers_the_oldest_ping(text: str) -> None:
     session = Session(Timing(), 0.0)
     session.ping(0.0)
     session.ping(1.0)
-    assert session.receive(text, 1.0) == Answer(is_pong=True)
+    assert session.receive(text, 1.0) == Acknowledgement(is_pong=True)
     assert session.pings_unanswered == 1
     session.receive(text, 1.0)
     session.receive(text, 1.0)
@@ -106,7 +114,7 @@ def test_a_refusal_of_channels_may_have_a_number_for_its_text(message: str) -> N
     session = Session(Timing(), 0.0)
     session.subscribe([A], 0.0)
     answer = session.receive(f'{{"id":"1","code":"30002","msg":{message}}}', 0.0)
-    assert answer == Answer(refused=(A,), reason=f"code 30002: {message}")
+    assert answer == Acknowledgement(refused=(A,), reason=f"code 30002: {message}")
 
 
 def test_requests_are_cut_to_size_and_numbered() -> None:
@@ -130,7 +138,7 @@ def test_a_channel_given_up_is_not_accepted_late() -> None:
     frames = session.unsubscribe([A], 0.0)
     assert json.loads(frames[0]) == {"method": "UNSUBSCRIPTION", "params": [A], "id": 2}
     assert session.receive(reply(f"{A},{B}", 1), 0.0).accepted == (B,)
-    assert session.receive(reply(A, 2), 0.0) == Answer()
+    assert session.receive(reply(A, 2), 0.0) == Acknowledgement()
     assert session.active == {B}
 
 

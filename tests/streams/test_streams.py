@@ -105,11 +105,11 @@ async def test_readers_that_give_up_leave_nothing_behind_and_take_no_push(script
                 async with asyncio.timeout(0):
                     await anext(stream)
         waiting = asyncio.ensure_future(anext(stream))
-        await until(lambda: bool(stream._inbox.waiters))
-        assert len(stream._inbox.waiters) == 1
+        await until(lambda: bool(stream._subscriber.waiters))
+        assert len(stream._subscriber.waiters) == 1
         script.last.push(BTC, 1)
         assert (await waiting).body.version == 1
-        assert not stream._inbox.waiters
+        assert not stream._subscriber.waiters
 
 
 @pytest.mark.parametrize("way", ["exit", "exception", "cancellation", "break"])
@@ -248,7 +248,7 @@ async def test_a_failing_callback_reaches_its_owner_only(script: Script) -> None
             assert bad.received == 1
             waiting = mexc.streams.partial_depth("BTCUSDT", callback=fail)
             ended = asyncio.create_task(waiting.wait())
-            await until(lambda: waiting._inbox.is_joined)
+            await until(lambda: waiting._subscriber.is_joined)
             script.last.push(BTC, 3)
             with pytest.raises(ZeroDivisionError):
                 await ended

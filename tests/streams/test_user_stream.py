@@ -105,8 +105,8 @@ class Private:
 
 
 def user_stream(mexc: Mexc) -> UserStream:
-    assert isinstance(mexc._hub.private, UserStream)
-    return mexc._hub.private
+    assert isinstance(mexc._router.private, UserStream)
+    return mexc._router.private
 
 
 async def test_one_key_for_all_private_streams(sim: Simulator) -> None:
@@ -328,7 +328,7 @@ async def test_a_private_push_with_text_that_is_no_number_is_looked_up(sim: Simu
             ]
             counts = len(private.fills), len(private.orders), len(private.balances)
             for push in broken:
-                mexc._hub.deliver(push, 0.0)
+                mexc._router.deliver(push, 0.0)
             await until(lambda: told.count("filled"))
             assert mexc.streams.bad_frames == 3
             assert (len(private.fills), len(private.orders), len(private.balances)) == counts
@@ -398,7 +398,7 @@ async def test_no_key_is_taken_while_the_client_closes(sim: Simulator) -> None:
         assert len(keys(sim)) == 1
     await until(lambda: len(sim.sockets) == 0)
     assert keys(sim) == []
-    assert all(stream._inbox.is_closed for stream in private.streams)
+    assert all(stream._subscriber.is_closed for stream in private.streams)
 
 
 async def test_private_streams_are_one_socket_whatever_the_limit(sim: Simulator) -> None:

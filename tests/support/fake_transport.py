@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 
-from mexc_async.call_log.client_log import Journal
+from mexc_async.call_log.client_log import ClientLog
 from mexc_async.call_log.log import CallLog
 from mexc_async.client.channel import Calls
 from mexc_async.client.view import RawView, View
@@ -18,7 +18,7 @@ from mexc_async.client.wiring import Policy, wire
 from mexc_async.errors import ConnectFailed
 from mexc_async.limits.limiter import RateLimiter
 from mexc_async.limits.profiles import Limits
-from mexc_async.orders.execution import OrderDesk
+from mexc_async.orders.execution import OrderExecution
 from mexc_async.orders.tracker import OrderSettings
 from mexc_async.rest.call import Options
 from mexc_async.rest.credentials import Credentials
@@ -161,13 +161,13 @@ class Desk:
     transport: FakeTransport
     api: Api
     calls: Calls
-    log: Journal | None
+    log: ClientLog | None
     alarms: Alarms
     limiter: RateLimiter
     events: list[Event]
     view: View
     raw: RawView
-    desk: OrderDesk
+    desk: OrderExecution
     close: Callable[[], None]
     """What closing a client does for those who wait for orders."""
 
@@ -217,10 +217,10 @@ async def desk(
         events,
         view,
         raw,
-        parts.orders.desk,
+        parts.orders.execution,
         parts.tracker.close,
     )
-    await parts.hub.aclose()
+    await parts.router.aclose()
     parts.api.is_closed = True
     parts.tracker.close()
     limiter.close()

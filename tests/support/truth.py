@@ -7,10 +7,10 @@ from decimal import Decimal
 
 from mexc_async.client.mexc import Mexc
 from mexc_async.orders.handle import TrackedOrder
-from mexc_async.sim.wallet.account_audit import Statement
+from mexc_async.sim.wallet.account_audit import AccountAudit
 
 
-def compare(mexc: Mexc, truth: Statement, before: dict[str, Decimal]) -> None:
+def compare(mexc: Mexc, truth: AccountAudit, before: dict[str, Decimal]) -> None:
     """Assert that nothing is lost, doubled or invented, to the last fill; `before` is what there was of each asset."""
     orders = mexc.orders.all()
     placed = {order.client_order_id: order for order in orders if order.error is None}
@@ -26,7 +26,7 @@ def compare(mexc: Mexc, truth: Statement, before: dict[str, Decimal]) -> None:
     assert not any(line.locked for line in truth.balances.values())
 
 
-def totals(of: Statement) -> dict[str, Decimal]:
+def totals(of: AccountAudit) -> dict[str, Decimal]:
     """Add up each asset that is held."""
     return {asset: amount for asset, line in of.balances.items() if (amount := line.free + line.locked)}
 

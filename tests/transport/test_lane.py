@@ -27,7 +27,7 @@ from mexc_async.transport import connection as connection_module
 from mexc_async.transport import lane as lane_module
 from mexc_async.transport.addresses import Address
 from mexc_async.transport.connection import Connection
-from mexc_async.transport.lane import Lane, Over
+from mexc_async.transport.lane import Lane, PinnedConnection
 from mexc_async.transport.pool import PoolConfig, Timeouts
 from tests.support import raw_server as server
 from tests.support.raw_server import Arrival, Behaviour, RawServer, Way
@@ -51,7 +51,9 @@ async def lane_to(rest: str, **config: Any) -> AsyncIterator[Lane]:
         assert not lane.connections
 
 
-async def send(lane: Lane | Over, target: str = "/x", timeout_s: float | None = None, body: bytes = b"") -> Reply:
+async def send(
+    lane: Lane | PinnedConnection, target: str = "/x", timeout_s: float | None = None, body: bytes = b""
+) -> Reply:
     async with asyncio.timeout(10):
         return await lane.send("POST", target, {}, timeout_s, lambda carrier: None, body)
 
@@ -475,7 +477,7 @@ async def test_a_connection_that_is_in_use_is_not_pinged() -> None:
         await raw.until(lambda: len(raw.arrivals) == 1)
         (connection,) = lane.connections
         with pytest.raises(ConnectFailed, match="in use"):
-            await send(Over(lane, connection))
+            await send(PinnedConnection(lane, connection))
         call.cancel()
 
 

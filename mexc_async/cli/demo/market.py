@@ -35,7 +35,7 @@ BURST_WORKERS = 20
 """Workers for market data, and as many for orders."""
 
 
-class Quote:
+class GridQuote:
     """Latest market data and grid figures of one symbol."""
 
     def __init__(self, symbol: str, book: LiveBook[Decimal]) -> None:
@@ -64,7 +64,7 @@ class Demo:
 
     def __init__(self, mexc: Mexc, symbols: Iterable[str], counters: Counters, seed: int) -> None:
         self.mexc = mexc
-        self.quotes = {symbol: Quote(symbol, mexc.books(symbol)) for symbol in symbols}
+        self.quotes = {symbol: GridQuote(symbol, mexc.books(symbol)) for symbol in symbols}
         self.counters = counters
         self._random = random.Random(seed)
         self._pause_s = CYCLE_WEIGHT * len(self.quotes) / WEIGHT_PER_S
@@ -90,7 +90,7 @@ class Demo:
         finally:
             await self.mexc.spot.cancel_all_orders()
 
-    async def _keep_book(self, quote: Quote) -> None:
+    async def _keep_book(self, quote: GridQuote) -> None:
         async with quote.book:
             await asyncio.Future()  # until the phase ends
 
@@ -112,7 +112,7 @@ class Demo:
             self.counters.fills += 1
             self.quotes[push.symbol or ""].filled += push.body.quote_quantity
 
-    async def _poll(self, quote: Quote, offset_s: float) -> None:
+    async def _poll(self, quote: GridQuote, offset_s: float) -> None:
         """Poll ticker, depth, trades and klines of one symbol concurrently, in a loop."""
         spot, symbol = self.mexc.spot, quote.symbol
         await asyncio.sleep(offset_s)
@@ -131,7 +131,7 @@ class Demo:
                 quote.change = quote.last / klines[0].open - 1
             await asyncio.sleep(max(self._pause_s - (time.monotonic() - started), 0.0))
 
-    async def _trade(self, quote: Quote, ends: float) -> None:
+    async def _trade(self, quote: GridQuote, ends: float) -> None:
         """Run a small grid around the mid price until `ends`: place, wait, query, cancel, repeat."""
         rules = self.mexc.rules(quote.symbol)
         while time.monotonic() < ends:
@@ -144,7 +144,7 @@ class Demo:
                     group.create_task(self._order(quote, rules, "BUY", middle * (1 - spread)))
                     group.create_task(self._order(quote, rules, "SELL", middle * (1 + spread)))
 
-    async def _order(self, quote: Quote, rules: SymbolRules, side: str, price: Decimal) -> None:
+    async def _order(self, quote: GridQuote, rules: SymbolRules, side: str, price: Decimal) -> None:
         """Place one order, wait for a fill, query it and cancel the rest."""
         spot, symbol = self.mexc.spot, quote.symbol
         price = rules.price(price, "down" if side == "BUY" else "up")

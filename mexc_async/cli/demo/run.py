@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 
 from mexc_async.cli.demo.market import Demo, burst
-from mexc_async.cli.demo.summary import BalanceChange, Counters, Phase, Summary, render
+from mexc_async.cli.demo.summary import BalanceDifference, Counters, Phase, Summary, render
 from mexc_async.client.mexc import Mexc
 from mexc_async.errors import ConfigError, InvalidRequest, MexcError
 from mexc_async.runtime.runner import run
@@ -33,7 +33,7 @@ def run_demo(seconds: float, symbols: list[str], seed: int, tape: Path | None) -
 async def _demo(seconds: float, symbols: list[str], seed: int, tape: Path | None) -> Summary:
     console = Console()
     phases: list[Phase] = []
-    balances: list[BalanceChange] = []
+    balances: list[BalanceDifference] = []
     problems: list[str] = []
     interrupted = False
     try:
@@ -75,7 +75,7 @@ async def _trade(
     seed: int,
     tape: Path | None,
     phases: list[Phase],
-    balances: list[BalanceChange],
+    balances: list[BalanceDifference],
 ) -> None:
     """Run the first part, and record its figures even if it fails."""
     counters = Counters()
@@ -95,7 +95,7 @@ async def _trade(
             phases.append(counters.phase("market data and grid", time.monotonic() - started, mexc.limits.report()))
             after = await _holdings(mexc)
             balances += [
-                BalanceChange(asset, before.get(asset, Decimal(0)), after.get(asset, Decimal(0)))
+                BalanceDifference(asset, before.get(asset, Decimal(0)), after.get(asset, Decimal(0)))
                 for asset in sorted(before | after)
                 if before.get(asset) != after.get(asset)
             ]

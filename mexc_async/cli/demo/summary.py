@@ -67,7 +67,7 @@ class Phase(Struct, frozen=True):
     latencies: list[Latency]
 
 
-class BalanceChange(Struct, frozen=True):
+class BalanceDifference(Struct, frozen=True):
     """An asset's balance before and after trading."""
 
     asset: str
@@ -84,7 +84,7 @@ class Summary(Struct, frozen=True):
     seed: int
     tape: str | None
     phases: list[Phase]
-    balances: list[BalanceChange]
+    balances: list[BalanceDifference]
     problems: list[str]
     """The reasons for a False `ok`, a line each."""
 
@@ -222,7 +222,7 @@ def _latencies(phase: Phase) -> Table:
     return table
 
 
-def _balances(changes: Sequence[BalanceChange]) -> Table:
+def _balances(changes: Sequence[BalanceDifference]) -> Table:
     table = Table(title="balances that changed", title_justify="left", box=SIMPLE_HEAD)
     for name in ("asset", "before", "after", "change"):
         table.add_column(name, justify="left" if name == "asset" else "right")

@@ -42,7 +42,7 @@ class Bucket(msgspec.Struct):
     bucket: str | None = None
 
 
-class Entry(msgspec.Struct):
+class ReferenceEndpoint(msgspec.Struct):
     """One endpoint in the reference."""
 
     id: str
@@ -58,10 +58,10 @@ class Entry(msgspec.Struct):
     body: str | None = None
 
 
-def read_reference(path: Path) -> list[Entry]:
+def read_reference(path: Path) -> list[ReferenceEndpoint]:
     """Read the entries of a file. Raises ConfigError, in one line, when it is missing or not such a list."""
     try:
-        entries = msgspec.json.decode(path.read_bytes(), type=list[Entry])
+        entries = msgspec.json.decode(path.read_bytes(), type=list[ReferenceEndpoint])
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from None
     except msgspec.MsgspecError as error:
@@ -73,7 +73,7 @@ def read_reference(path: Path) -> list[Entry]:
     return entries
 
 
-def wrong_in_declaration(endpoint: Endpoint, entry: Entry) -> Iterator[str]:
+def wrong_in_declaration(endpoint: Endpoint, entry: ReferenceEndpoint) -> Iterator[str]:
     """Yield the differences between a declaration and the reference, except those in `DIFFERENT`."""
     fields = msgspec.structs.fields(endpoint.request)
     limits = {entry.rate_limit.bucket or entry.id} if entry.rate_limit else set()
@@ -110,7 +110,7 @@ def _choices(hint: object, param: Parameter) -> list[str]:
     return sorted({str(value) for value in choices(hint)})
 
 
-def wrong_in_decoding(endpoint: Endpoint, entry: Entry) -> Iterator[str]:
+def wrong_in_decoding(endpoint: Endpoint, entry: ReferenceEndpoint) -> Iterator[str]:
     """Yield the values that decoding loses or changes in the sample answer."""
     body = bytes(entry.response)
     if error := error_of(endpoint.route, Reply(200, {}, body)):

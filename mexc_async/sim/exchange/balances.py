@@ -11,7 +11,7 @@ from decimal import Decimal
 ZERO = Decimal(0)
 
 
-class InsufficientBalance(Exception):
+class BalanceTooLow(Exception):
     """Error for a free balance that is too small. Nothing has moved."""
 
     def __init__(self, account: str, asset: str) -> None:
@@ -30,7 +30,7 @@ class Balance:
         self.locked = ZERO
 
 
-class Ledger:
+class Balances:
     """The balances of all accounts."""
 
     def __init__(self) -> None:
@@ -61,10 +61,10 @@ class Ledger:
         return found
 
     def hold(self, account: str, asset: str, amount: Decimal) -> None:
-        """Move `amount` from free to locked. Raises InsufficientBalance."""
+        """Move `amount` from free to locked. Raises BalanceTooLow."""
         balance = self.balance(account, asset)
         if balance.free < amount:
-            raise InsufficientBalance(account, asset)
+            raise BalanceTooLow(account, asset)
         self._touch(account, asset, balance)
         balance.free -= amount
         balance.locked += amount
@@ -81,13 +81,13 @@ class Ledger:
         balance.free += amount
 
     def pay(self, payer: str, payee: str, asset: str, amount: Decimal, *, from_locked: bool = False) -> None:
-        """Move `amount` from one account to another's free balance. Raises InsufficientBalance."""
+        """Move `amount` from one account to another's free balance. Raises BalanceTooLow."""
         if not amount:
             return
         source, target = self.balance(payer, asset), self.balance(payee, asset)
         available = source.locked if from_locked else source.free
         if available < amount and payer not in self._unbounded:
-            raise InsufficientBalance(payer, asset)
+            raise BalanceTooLow(payer, asset)
         self._touch(payer, asset, source)
         self._touch(payee, asset, target)
         if from_locked and payer not in self._unbounded:

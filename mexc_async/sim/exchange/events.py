@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from mexc_async.sim.exchange.balances import Ledger
+from mexc_async.sim.exchange.balances import Balances
 from mexc_async.sim.exchange.history import Trade
 from mexc_async.sim.exchange.orders import NEW, AccountTrade, Order
 
@@ -107,7 +107,7 @@ def order_event(order: Order, now_ms: int, fill: AccountTrade | None = None) -> 
 
 
 def balance_events(
-    ledger: Ledger,
+    ledger: Balances,
     accounts: Container[str],
     touched: Mapping[tuple[str, str], tuple[Decimal, Decimal]],
     events: Iterable[Event],

@@ -12,7 +12,7 @@ import msgspec
 
 from mexc_async.sim.exchange import assumptions, order_checks
 from mexc_async.sim.exchange.accounts import DEFAULT_BALANCES, Account, AccountSpec, key_of
-from mexc_async.sim.exchange.balances import InsufficientBalance, Ledger
+from mexc_async.sim.exchange.balances import Balances, BalanceTooLow
 from mexc_async.sim.exchange.events import (
     BookEvent,
     DealEvent,
@@ -25,12 +25,12 @@ from mexc_async.sim.exchange.events import (
 from mexc_async.sim.exchange.history import Trade
 from mexc_async.sim.exchange.keys import KeyRing
 from mexc_async.sim.exchange.market_state import Market
-from mexc_async.sim.exchange.matching import Entry, Fill, Plan, Prevention, Side, opposite
+from mexc_async.sim.exchange.matching import Fill, Match, Prevention, RestingOrder, Side, opposite
 from mexc_async.sim.exchange.orders import FILLED, AccountTrade, Order, OrderRequest
 from mexc_async.sim.exchange.refusals import Refusal, invalid_symbol
 from mexc_async.sim.exchange.settlement import FEES, HOUSE, Settlement
 from mexc_async.sim.exchange.stp_groups import StpGroups
-from mexc_async.sim.exchange.symbols import SymbolRules
+from mexc_async.sim.exchange.symbols import SymbolFilters
 
 ZERO = Decimal(0)
 
@@ -43,9 +43,9 @@ _NO_REASONS: Mapping[str, str] = {}
 class Exchange:
     """A spot exchange in memory."""
 
-    def __init__(self, symbols: Iterable[SymbolRules], *, seed: int, now_ms: int) -> None:
+    def __init__(self, symbols: Iterable[SymbolFilters], *, seed: int, now_ms: int) -> None:
         self.markets = {rules.symbol: Market(rules, str(seed), now_ms) for rules in symbols}
-        self.ledger = Ledger()
+        self.ledger = Balances()
         self.ledger.open(HOUSE, {}, unbounded=True)
         self.ledger.open(FEES, {})
         self.accounts: dict[str, Account] = {}
@@ -132,14 +132,14 @@ class Exchange:
         asset, amount = self._hold_for(account, market, request, plan)
         try:
             self.ledger.hold(account.uid, asset, amount)
-        except InsufficientBalance:
+        except BalanceTooLow:
             if request.side == "BUY":
                 raise Refusal(assumptions.BUY_WITHOUT_BALANCE, "Insufficient position") from None
             raise Refusal(assumptions.SELL_WITHOUT_BALANCE, "Oversold") from None
         order = self._accept(account, market, request, now_ms)
         order.hold_asset, order.held = asset, amount
         if request.type == "FILL_OR_KILL" and plan.left:
-            plan = Plan([], [], False, plan.left)
+            plan = Match([], [], False, plan.left)
         self._trade(market, order, account, plan, now_ms)
         self._finish(market, order, account, plan, now_ms)
         self._publish(market, now_ms)
@@ -177,7 +177,7 @@ class Exchange:
             self._trade(market, None, None, plan, now_ms, side)
             quantity = plan.left
         if quantity:
-            entry = Entry(HOUSE, "", side, price, quantity)
+            entry = RestingOrder(HOUSE, "", side, price, quantity)
             market.house(side)[price] = entry
             market.book.rest(entry)
         self._publish(market, now_ms)
@@ -204,7 +204,7 @@ class Exchange:
         if order.entry is None:
             return
         share = (order.remaining * Decimal(str(part))).quantize(market.step, rounding=ROUND_DOWN)
-        plan = Plan([Fill(order.entry, order.price, max(share, market.step))], [], False, ZERO)
+        plan = Match([Fill(order.entry, order.price, max(share, market.step))], [], False, ZERO)
         self._trade(market, None, None, plan, now_ms, opposite(order.side))
         self._publish(market, now_ms)
 
@@ -226,7 +226,7 @@ class Exchange:
         mates = self.stp_groups.mates(account.uid)
         return Prevention(mode, mates.__contains__) if mates else None
 
-    def _hold_for(self, account: Account, market: Market, request: OrderRequest, plan: Plan) -> tuple[str, Decimal]:
+    def _hold_for(self, account: Account, market: Market, request: OrderRequest, plan: Match) -> tuple[str, Decimal]:
         """Return the asset and amount to hold. A limit buy holds value and fee, a market buy its exact cost."""
         if request.side == "SELL":
             by_value = request.quantity is None
@@ -251,7 +251,7 @@ class Exchange:
         market: Market,
         taker: Order | None,
         taker_account: Account | None,
-        plan: Plan,
+        plan: Match,
         now_ms: int,
         side: Side | None = None,
     ) -> None:
@@ -327,7 +327,7 @@ class Exchange:
             self._events.append(DealEvent(account.uid, own))
             self._report_order(order, trade.time_ms, own)
 
-    def _finish(self, market: Market, order: Order, account: Account, plan: Plan, now_ms: int) -> None:
+    def _finish(self, market: Market, order: Order, account: Account, plan: Match, now_ms: int) -> None:
         """Rest, cancel or complete the remainder of an incoming order."""
         if not order.quantity and order.executed and market.top(opposite(order.side)) is not None:
             order.status = FILLED  # sized by value: the remainder does not buy one more step
@@ -335,7 +335,7 @@ class Exchange:
         if order.status == FILLED:
             self._forget(order, account)
         elif order.type in ("LIMIT", "LIMIT_MAKER") and not plan.taker_prevented:
-            order.entry = Entry(account.uid, order.order_id, order.side, order.price, order.remaining)
+            order.entry = RestingOrder(account.uid, order.order_id, order.side, order.price, order.remaining)
             market.book.rest(order.entry)
         else:
             self._close(market, order, now_ms, "stp_cancel" if plan.taker_prevented else None)

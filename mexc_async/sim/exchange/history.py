@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from mexc_async.sim.exchange.symbols import SymbolRules
+from mexc_async.sim.exchange.symbols import SymbolFilters
 
 MINUTE = 60_000
 DAY = 24 * 60 * MINUTE
@@ -157,7 +157,7 @@ class _Series:
 class History:
     """Trades and bars of one symbol."""
 
-    def __init__(self, rules: SymbolRules, seed: str, start_ms: int) -> None:
+    def __init__(self, rules: SymbolFilters, seed: str, start_ms: int) -> None:
         self._rules = rules
         self._seed = f"{seed}:{rules.symbol}"
         self._start_price = rules.start_price

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from mexc_async.sim.exchange.history import History
-from mexc_async.sim.exchange.matching import Book, Entry, Side
-from mexc_async.sim.exchange.symbols import SymbolRules
+from mexc_async.sim.exchange.matching import Book, RestingOrder, Side
+from mexc_async.sim.exchange.symbols import SymbolFilters
 
 FIRST_VERSION = 1_112_416
 
@@ -15,7 +15,7 @@ FIRST_VERSION = 1_112_416
 class Market:
     """One symbol's market."""
 
-    def __init__(self, rules: SymbolRules, seed: str, start_ms: int) -> None:
+    def __init__(self, rules: SymbolFilters, seed: str, start_ms: int) -> None:
         self.rules = rules
         self.tick = rules.tick
         self.step = rules.step
@@ -26,10 +26,10 @@ class Market:
         """lastUpdateId. Each command that changes the book adds one."""
         self.changed_ms = start_ms
         """Time of the last change of the book, in ms."""
-        self.house_bids: dict[Decimal, Entry] = {}
-        self.house_asks: dict[Decimal, Entry] = {}
+        self.house_bids: dict[Decimal, RestingOrder] = {}
+        self.house_asks: dict[Decimal, RestingOrder] = {}
 
-    def house(self, side: Side) -> dict[Decimal, Entry]:
+    def house(self, side: Side) -> dict[Decimal, RestingOrder]:
         """Return the background market's resting orders on one side, at most one per price."""
         return self.house_bids if side == "BUY" else self.house_asks
 

@@ -21,7 +21,7 @@ def opposite(side: Side) -> Side:
     return "SELL" if side == "BUY" else "BUY"
 
 
-class Entry:
+class RestingOrder:
     """A resting order."""
 
     __slots__ = ("order_id", "owner", "price", "quantity", "side")
@@ -38,16 +38,16 @@ class Entry:
 class Fill(NamedTuple):
     """One match of an incoming order with a resting one, at the resting order's price."""
 
-    maker: Entry
+    maker: RestingOrder
     price: Decimal
     quantity: Decimal
 
 
-class Plan(NamedTuple):
+class Match(NamedTuple):
     """Fills and cancels that an incoming order would cause in the book."""
 
     fills: list[Fill]
-    prevented: list[Entry]
+    prevented: list[RestingOrder]
     """Resting orders that self-trade prevention cancels."""
     taker_prevented: bool
     """True if self-trade prevention cancels the remainder of the incoming order."""
@@ -74,13 +74,13 @@ class Prevention(NamedTuple):
     """Function that returns True for an owner whose orders count as the incoming order's own."""
 
 
-class Level:
+class PriceLevel:
     """The orders at one price, oldest first."""
 
     __slots__ = ("entries", "quantity")
 
     def __init__(self) -> None:
-        self.entries: dict[Entry, None] = {}
+        self.entries: dict[RestingOrder, None] = {}
         self.quantity = ZERO
 
 
@@ -92,7 +92,7 @@ class Half:
     def __init__(self, side: Side) -> None:
         self._sign = 1 if side == "BUY" else -1
         self.keys: list[Decimal] = []
-        self.levels: dict[Decimal, Level] = {}
+        self.levels: dict[Decimal, PriceLevel] = {}
         self.touched: dict[Decimal, None] = {}
         """Prices whose quantity changed since `take_changes`."""
 
@@ -108,18 +108,18 @@ class Half:
         """Return the price furthest from the other side, or None for an empty side."""
         return self.keys[0] * self._sign if self.keys else None
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: RestingOrder) -> None:
         """Queue `entry` behind the orders at its price."""
         level = self.levels.get(entry.price)
         if level is None:
-            level = self.levels[entry.price] = Level()
+            level = self.levels[entry.price] = PriceLevel()
             key = entry.price * self._sign
             self.keys.insert(bisect_left(self.keys, key), key)
         level.entries[entry] = None
         level.quantity += entry.quantity
         self.touched[entry.price] = None
 
-    def reduce(self, entry: Entry, quantity: Decimal) -> None:
+    def reduce(self, entry: RestingOrder, quantity: Decimal) -> None:
         """Reduce `entry` by `quantity`. An entry without a remainder leaves the book."""
         level = self.levels[entry.price]
         entry.quantity -= quantity
@@ -172,7 +172,7 @@ class Book:
         quantity: Decimal | None = None,
         value: Decimal | None = None,
         prevention: Prevention | None = None,
-    ) -> Plan:
+    ) -> Match:
         """Match an order of `quantity` base or `value` quote within `limit`, without changing the book.
 
         Raises ValueError if both are None.
@@ -183,7 +183,7 @@ class Book:
             raise ValueError("a plan needs a quantity or a value")
         by_value = quantity is None
         fills: list[Fill] = []
-        prevented: list[Entry] = []
+        prevented: list[RestingOrder] = []
         for price in against.prices():
             if not left or not against.reaches(price, limit):
                 break
@@ -192,34 +192,34 @@ class Book:
                     if prevention.mode != "cancel_taker":
                         prevented.append(entry)
                     if prevention.mode != "cancel_maker":
-                        return Plan(fills, prevented, True, left)
+                        return Match(fills, prevented, True, left)
                     continue
                 wanted = self._affordable(left, price) if by_value else left
                 traded = min(wanted, entry.quantity)
                 if not traded:
-                    return Plan(fills, prevented, False, left)
+                    return Match(fills, prevented, False, left)
                 fills.append(Fill(entry, price, traded))
                 left -= traded * price if by_value else traded
                 if not left:
                     break
-        return Plan(fills, prevented, False, left)
+        return Match(fills, prevented, False, left)
 
     def _affordable(self, value: Decimal, price: Decimal) -> Decimal:
         """Return the largest quantity in whole steps that `value` buys at `price`."""
         return (value / price).quantize(self._step, rounding=ROUND_DOWN)
 
-    def apply(self, plan: Plan) -> None:
+    def apply(self, plan: Match) -> None:
         """Remove the plan's fills and prevented orders from the book."""
         for fill in plan.fills:
             self.half(fill.maker.side).reduce(fill.maker, fill.quantity)
         for entry in plan.prevented:
             self.remove(entry)
 
-    def rest(self, entry: Entry) -> None:
+    def rest(self, entry: RestingOrder) -> None:
         """Add `entry` to the book behind the orders at its price."""
         self.half(entry.side).add(entry)
 
-    def remove(self, entry: Entry) -> None:
+    def remove(self, entry: RestingOrder) -> None:
         """Remove the remainder of `entry` from the book, if it still rests there."""
         if entry.quantity:
             self.half(entry.side).reduce(entry, entry.quantity)

@@ -17,7 +17,7 @@ from mexc_async.sim.exchange.refusals import (
     illegal,
     missing,
 )
-from mexc_async.sim.exchange.symbols import OFFLINE, PAUSED, SymbolRules
+from mexc_async.sim.exchange.symbols import OFFLINE, PAUSED, SymbolFilters
 
 _CLIENT_ID = re.compile(r"[A-Za-z0-9_.:\-]+")
 
@@ -42,7 +42,7 @@ def check_fields(request: OrderRequest) -> None:
             raise Refusal(10102, f"Parameter '{name}' must be greater than 0.")
 
 
-def check_state(request: OrderRequest, rules: SymbolRules) -> None:
+def check_state(request: OrderRequest, rules: SymbolFilters) -> None:
     """Check that the symbol trades through the API, on this side and with this order type. Raises Refusal."""
     if rules.status == PAUSED:
         raise Refusal(30000, "Trading of this symbol is suspended.")
@@ -56,7 +56,7 @@ def check_state(request: OrderRequest, rules: SymbolRules) -> None:
         raise Refusal(30018, "Market orders are disabled for this symbol.")
 
 
-def check_numbers(request: OrderRequest, rules: SymbolRules, reference_price: Decimal) -> None:
+def check_numbers(request: OrderRequest, rules: SymbolFilters, reference_price: Decimal) -> None:
     """Check decimals, minimum and maximum. Raises Refusal.
 
     `reference_price` values a MARKET order that is sized by quantity.
@@ -81,7 +81,7 @@ def check_numbers(request: OrderRequest, rules: SymbolRules, reference_price: De
         raise above_maximum(maximum, rules.quote)
 
 
-def check_band(request: OrderRequest, rules: SymbolRules, last_price: Decimal) -> None:
+def check_band(request: OrderRequest, rules: SymbolFilters, last_price: Decimal) -> None:
     """Check PERCENT_PRICE_BY_SIDE: a buy is not too far above the last price, a sell not too far below. Raises Refusal.
 
     MEXC's documentation multiplies by the bare ratio, which would forbid every normal order. The check adds one, as

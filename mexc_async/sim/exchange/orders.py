@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import msgspec
 
-from mexc_async.sim.exchange.matching import Entry, Side
+from mexc_async.sim.exchange.matching import RestingOrder, Side
 
 ZERO = Decimal(0)
 
@@ -78,7 +78,7 @@ class Order:
         self.created_ms = now_ms
         self.updated_ms = now_ms
         self.cancel_reason: str | None = None
-        self.entry: Entry | None = None
+        self.entry: RestingOrder | None = None
         """The order's entry in the book; None when it does not rest."""
         self.hold_asset = ""
         self.held = ZERO

@@ -7,7 +7,7 @@ from decimal import ROUND_UP, Decimal
 
 from mexc_async.sim.exchange.accounts import Account
 from mexc_async.sim.exchange.assumptions import MX_DISCOUNT
-from mexc_async.sim.exchange.balances import Ledger
+from mexc_async.sim.exchange.balances import Balances
 from mexc_async.sim.exchange.market_state import Market
 from mexc_async.sim.exchange.orders import Order
 
@@ -26,7 +26,7 @@ ZERO = Decimal(0)
 class Settlement:
     """Settlement of matches and adjustment of the orders' holds."""
 
-    def __init__(self, ledger: Ledger, markets: Mapping[str, Market]) -> None:
+    def __init__(self, ledger: Balances, markets: Mapping[str, Market]) -> None:
         self._ledger = ledger
         self._markets = markets
 

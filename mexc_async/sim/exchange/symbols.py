@@ -12,7 +12,7 @@ NO_MARKET = ("LIMIT", "LIMIT_MAKER")
 ONLINE, PAUSED, OFFLINE = "1", "2", "3"
 
 
-class SymbolRules(msgspec.Struct, frozen=True, kw_only=True):
+class SymbolFilters(msgspec.Struct, frozen=True, kw_only=True):
     """Trading rules of one symbol, and the first price of its simulated market."""
 
     symbol: str
@@ -80,9 +80,9 @@ def rules_of(
     order_types: tuple[str, ...] = ALL_TYPES,
     status: str = ONLINE,
     open_to_api: bool = True,
-) -> SymbolRules:
+) -> SymbolFilters:
     """Build the rules of the symbol `base` + `quote`, with MEXC's usual values as defaults."""
-    return SymbolRules(
+    return SymbolFilters(
         symbol=base + quote,
         base=base,
         quote=quote,
@@ -104,7 +104,7 @@ def rules_of(
     )
 
 
-SEEDED: tuple[SymbolRules, ...] = (
+SEEDED: tuple[SymbolFilters, ...] = (
     rules_of("BTC", "USDT", "Bitcoin", "67250.10", 2, "0.000001", max_value="4000000", band="0.005"),
     rules_of("ETH", "USDT", "Ethereum", "3120.45", 2, "0.00001", max_value="4000000", band="0.05"),
     rules_of("SOL", "USDT", "Solana", "171.62", 2, "0.001"),

@@ -30,7 +30,7 @@ def reset(transport: asyncio.Transport | None) -> None:
     transport.abort()
 
 
-class Listener:
+class Port:
     """HTTP server on one address."""
 
     def __init__(self, handler: Handler, host: str, port: int) -> None:

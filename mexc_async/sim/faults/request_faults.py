@@ -49,7 +49,7 @@ class Named(Protocol):
         """URL path."""
 
 
-class Fate(NamedTuple):
+class RequestFaults(NamedTuple):
     """Faults drawn for one request."""
 
     loss: Fault | None = None
@@ -72,10 +72,10 @@ class Fate(NamedTuple):
         return count if self.loss is None else max(1, int(count * self.loss.part))
 
 
-UNHARMED = Fate()
+UNHARMED = RequestFaults()
 
 
-def fate_of(faults: Faults, endpoint: Named) -> Fate:
+def fate_of(faults: Faults, endpoint: Named) -> RequestFaults:
     """Draw the faults of a request to `endpoint`."""
     if not faults:
         return UNHARMED
@@ -89,7 +89,7 @@ def fate_of(faults: Faults, endpoint: Named) -> Fate:
         return fault.delay_ms if fault else 0
 
     fill = strike("fill_first")
-    return Fate(
+    return RequestFaults(
         loss=next((fault for kind in LOSSES if (fault := strike(kind))), None),
         hold_ms=delay_ms("hold"),
         overtake_ms=delay_ms("overtake"),

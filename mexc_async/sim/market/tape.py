@@ -17,7 +17,7 @@ import msgspec
 from mexc_async.sim.exchange.exchange import Exchange
 from mexc_async.sim.exchange.market_state import Market
 from mexc_async.sim.exchange.matching import Side, opposite
-from mexc_async.sim.exchange.symbols import SymbolRules, rules_of
+from mexc_async.sim.exchange.symbols import SymbolFilters, rules_of
 
 PAUSE_MS = 1000
 """Pause between the end of the tape and its next start."""
@@ -29,26 +29,26 @@ class BadTape(ValueError):
     """Error for an unusable tape. The message is one line that names the file, and the line in it if there is one."""
 
 
-class _Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
+class _TapeMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
     ts_ms: int
     symbol: str
 
 
-class Depth(_Message, frozen=True, kw_only=True, tag="depth"):
+class TapeDepth(_TapeMessage, frozen=True, kw_only=True, tag="depth"):
     """Changed levels."""
 
     bids: tuple[TapeLevel, ...] = ()
     asks: tuple[TapeLevel, ...] = ()
 
 
-class Snapshot(_Message, frozen=True, kw_only=True, tag="snapshot"):
+class Snapshot(_TapeMessage, frozen=True, kw_only=True, tag="snapshot"):
     """The whole book."""
 
     bids: tuple[TapeLevel, ...]
     asks: tuple[TapeLevel, ...]
 
 
-class TapeTrade(_Message, frozen=True, kw_only=True, tag="trade"):
+class TapeTrade(_TapeMessage, frozen=True, kw_only=True, tag="trade"):
     """A trade. `maker_side` is the side of the resting order."""
 
     price: Decimal
@@ -56,9 +56,9 @@ class TapeTrade(_Message, frozen=True, kw_only=True, tag="trade"):
     maker_side: Literal["buy", "sell"]
 
 
-TapeMessage: TypeAlias = Depth | Snapshot | TapeTrade
+TapeMessage: TypeAlias = TapeDepth | Snapshot | TapeTrade
 
-_DECODER: msgspec.json.Decoder[TapeMessage] = msgspec.json.Decoder(Depth | Snapshot | TapeTrade)
+_DECODER: msgspec.json.Decoder[TapeMessage] = msgspec.json.Decoder(TapeDepth | Snapshot | TapeTrade)
 
 
 class Tape:
@@ -121,7 +121,7 @@ def _levels(message: TapeMessage) -> Iterable[TapeLevel]:
     return (*message.bids, *message.asks)
 
 
-def _rules_of_symbol(name: str, messages: Sequence[TapeMessage]) -> SymbolRules:
+def _rules_of_symbol(name: str, messages: Sequence[TapeMessage]) -> SymbolFilters:
     """Infer trading rules from the tape: decimals as recorded, MEXC's usual minimum values. Raises ValueError."""
     own = [message for message in messages if message.symbol == name]
     levels = [level for message in own for level in _levels(message)]

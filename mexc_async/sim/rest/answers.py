@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import orjson
 
-from mexc_async.sim.exchange.balances import Ledger
+from mexc_async.sim.exchange.balances import Balances
 from mexc_async.sim.exchange.decimals import short, text
 from mexc_async.sim.exchange.history import Bar, Trade, bar_close
 from mexc_async.sim.exchange.keys import ApiKey
@@ -260,7 +260,7 @@ def my_trade(made: AccountTrade) -> Json:
     }
 
 
-def account(key: ApiKey, ledger: Ledger) -> Json:
+def account(key: ApiKey, ledger: Balances) -> Json:
     """Build the account with every balance that is not zero."""
     return {
         "makerCommission": None,

@@ -13,7 +13,7 @@ from mexc_async.sim.exchange.exchange import Exchange
 from mexc_async.sim.exchange.keys import ApiKey
 from mexc_async.sim.exchange.orders import Order
 from mexc_async.sim.exchange.refusals import missing
-from mexc_async.sim.faults.request_faults import UNHARMED, Fate
+from mexc_async.sim.faults.request_faults import UNHARMED, RequestFaults
 from mexc_async.sim.rest.answers import Json
 from mexc_async.sim.rest.parameters import Parameters
 from mexc_async.sim.stream.listen_keys import ListenKeys
@@ -33,7 +33,7 @@ class Call(msgspec.Struct, frozen=True):
     """The key that signed the request; None on public endpoints."""
     listen_keys: ListenKeys
     wallet: Wallet
-    fate: Fate = UNHARMED
+    fate: RequestFaults = UNHARMED
 
     @property
     def key(self) -> ApiKey:
@@ -68,7 +68,7 @@ class Call(msgspec.Struct, frozen=True):
 Handler: TypeAlias = Callable[[Call], Json]
 
 
-class Endpoint(msgspec.Struct, frozen=True):
+class ServedEndpoint(msgspec.Struct, frozen=True):
     """One REST endpoint."""
 
     method: str

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from mexc_async.sim.faults.faults import Fault
 from mexc_async.sim.faults.port import drop
-from mexc_async.sim.faults.request_faults import Fate
+from mexc_async.sim.faults.request_faults import RequestFaults
 from mexc_async.sim.rest import responses
 
 _LOOK_S = 0.02
@@ -24,7 +24,7 @@ Names: TypeAlias = frozenset[tuple[str, str]]
 NAMELESS: Names = frozenset()
 
 
-class Gate:
+class HeldRequests:
     """All requests that wait because of a fault."""
 
     def __init__(self, restart: Callable[[int], object]) -> None:
@@ -34,7 +34,7 @@ class Gate:
         self._restart = restart
         self._waiting: dict[asyncio.Future[bool], Names] = {}
 
-    async def hold(self, fate: Fate, names: Names) -> bool:
+    async def hold(self, fate: RequestFaults, names: Names) -> bool:
         """Wait before a request is carried out. Return False if the request is lost. `names` are its orders' names."""
         if fate.hold_ms and not await self._wait(fate.hold_ms):
             return False
@@ -53,7 +53,7 @@ class Gate:
             if not waiter.done():
                 waiter.set_result(False)
 
-    async def answer(self, request: web.BaseRequest, fate: Fate, answer: web.Response) -> web.Response:
+    async def answer(self, request: web.BaseRequest, fate: RequestFaults, answer: web.Response) -> web.Response:
         """Apply the faults of the answer to a request that was carried out, and return what to send."""
         if fate.answer_ms and not await self._wait(fate.answer_ms):
             return drop(request)

@@ -17,7 +17,7 @@ PROFILES: tuple[Profile, ...] = ("default", "guide", "none")
 WINDOWS: tuple[Windows, ...] = ("sliding", "fixed")
 
 
-class Limit(NamedTuple):
+class CountedLimit(NamedTuple):
     """Budget of one rate limit per window."""
 
     budget: int
@@ -25,14 +25,14 @@ class Limit(NamedTuple):
     per: Literal["ip", "account"]
 
 
-LIMITS: dict[str, Limit] = {
-    "requests": Limit(100, 1.0, "ip"),  # MEXC's guides; every request counts one
-    "ip": Limit(300, 10.0, "ip"),  # 2026: weight per IP, one pool for all endpoints
-    "uid": Limit(500, 10.0, "account"),  # 2026: weight per account
-    "orders": Limit(12, 1.0, "account"),  # 2026-03-11: placing and cancelling share it
-    "account": Limit(2, 1.0, "account"),  # GET /api/v3/account
-    "batchOrders": Limit(2, 1.0, "account"),
-    "announcements": Limit(5, 2.0, "ip"),
+LIMITS: dict[str, CountedLimit] = {
+    "requests": CountedLimit(100, 1.0, "ip"),  # MEXC's guides; every request counts one
+    "ip": CountedLimit(300, 10.0, "ip"),  # 2026: weight per IP, one pool for all endpoints
+    "uid": CountedLimit(500, 10.0, "account"),  # 2026: weight per account
+    "orders": CountedLimit(12, 1.0, "account"),  # 2026-03-11: placing and cancelling share it
+    "account": CountedLimit(2, 1.0, "account"),  # GET /api/v3/account
+    "batchOrders": CountedLimit(2, 1.0, "account"),
+    "announcements": CountedLimit(5, 2.0, "ip"),
 }
 _ENFORCED: dict[Profile, frozenset[str]] = {
     "default": frozenset(LIMITS),
@@ -73,7 +73,7 @@ class Window(Protocol):
 class SlidingWindow:
     """Counter over a sliding window: no period of the window's length exceeds the budget, wherever it begins."""
 
-    def __init__(self, limit: Limit) -> None:
+    def __init__(self, limit: CountedLimit) -> None:
         self._budget = limit.budget
         self._window_s = limit.window_s
         self._spent: deque[tuple[float, int]] = deque()
@@ -102,7 +102,7 @@ class SlidingWindow:
 class FixedWindow:
     """Counter over fixed windows: the count restarts at every multiple of the window's length."""
 
-    def __init__(self, limit: Limit) -> None:
+    def __init__(self, limit: CountedLimit) -> None:
         self._budget = limit.budget
         self._window_s = limit.window_s
         self._index = -1
@@ -133,7 +133,7 @@ class _Offender:
         self.ban_s = 0.0
 
 
-class Limits:
+class RateCounters:
     """The rate limit counters of one simulator."""
 
     def __init__(self, profile: Profile, windows: Windows) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mexc_async.sim.exchange.refusals import Refusal
-from mexc_async.sim.rest.endpoint import Endpoint
+from mexc_async.sim.rest.endpoint import ServedEndpoint
 from mexc_async.sim.rest.endpoints import (
     account,
     affiliate,
@@ -19,7 +19,7 @@ from mexc_async.sim.rest.endpoints import (
     wallet,
 )
 
-ENDPOINTS: tuple[Endpoint, ...] = (
+ENDPOINTS: tuple[ServedEndpoint, ...] = (
     *market.ENDPOINTS,
     *trade.ENDPOINTS,
     *trade.GUIDE_ENDPOINTS,
@@ -39,7 +39,7 @@ _ROUTES = {(endpoint.method, endpoint.path): endpoint for endpoint in ENDPOINTS}
 _PATHS = {endpoint.path for endpoint in ENDPOINTS}
 
 
-def find_endpoint(method: str, path: str) -> Endpoint:
+def find_endpoint(method: str, path: str) -> ServedEndpoint:
     """Return the endpoint of a request. Raises Refusal 404 or 405."""
     found = _ROUTES.get((method, path))
     if found is not None:

@@ -24,16 +24,16 @@ from mexc_async.sim.exchange.exchange import Exchange
 from mexc_async.sim.exchange.refusals import Refusal
 from mexc_async.sim.exchange.symbols import SEEDED
 from mexc_async.sim.faults.faults import Fault, FaultCount, Faults
-from mexc_async.sim.faults.port import Listener, drop
-from mexc_async.sim.faults.request_faults import CANCELS, Fate, check_target, fate_of
+from mexc_async.sim.faults.port import Port, drop
+from mexc_async.sim.faults.request_faults import CANCELS, RequestFaults, check_target, fate_of
 from mexc_async.sim.market.arbitrage import Gap, GapRequest, open_gap
 from mexc_async.sim.market.liquidity import Liquidity
 from mexc_async.sim.market.tape import TapePlayer, read_tape
 from mexc_async.sim.rest import auth
-from mexc_async.sim.rest.endpoint import Call, Endpoint
+from mexc_async.sim.rest.endpoint import Call, ServedEndpoint
 from mexc_async.sim.rest.endpoints import control, trade
-from mexc_async.sim.rest.held_requests import NAMELESS, Gate, Names
-from mexc_async.sim.rest.limits import PROFILES, WINDOWS, Limits, Profile, Windows
+from mexc_async.sim.rest.held_requests import NAMELESS, HeldRequests, Names
+from mexc_async.sim.rest.limits import PROFILES, WINDOWS, Profile, RateCounters, Windows
 from mexc_async.sim.rest.parameters import Received, receive
 from mexc_async.sim.rest.responses import refused, reply
 from mexc_async.sim.rest.routes import ENDPOINTS, find_endpoint
@@ -41,7 +41,7 @@ from mexc_async.sim.stream.listen_keys import ListenKeys
 from mexc_async.sim.stream.socket_lifetime import SocketRules
 from mexc_async.sim.stream.sockets import PATH as STREAM
 from mexc_async.sim.stream.sockets import Sockets
-from mexc_async.sim.wallet.account_audit import Statement, statement
+from mexc_async.sim.wallet.account_audit import AccountAudit, statement
 from mexc_async.sim.wallet.back_office import Order, carry_out
 from mexc_async.sim.wallet.wallet import Wallet, WalletRules
 
@@ -125,7 +125,7 @@ class Simulator:
             loop = self.config.loop_tape
             self._movers.append(TapePlayer(self.exchange, tape, now_ms=now_ms, loop=loop))
         self._movers.append(self.wallet)
-        self._limits = Limits(self.config.limits, self.config.windows)
+        self._limits = RateCounters(self.config.limits, self.config.windows)
         rules = self.config.sockets
         self._listen_keys = ListenKeys(
             self.config.seed, valid_ms=int(rules.listen_key_s * 1000), most=rules.listen_keys
@@ -134,8 +134,8 @@ class Simulator:
             check_target(fault, ENDPOINTS)
         self._faults = Faults(self.config.faults, seed=self.config.seed)
         self.sockets = Sockets(self.exchange, self._listen_keys, self._faults, rules, self._now_ms)
-        self._gate = Gate(self.restart)
-        self._listener = Listener(self._serve, self.config.host, self.config.port)
+        self._gate = HeldRequests(self.restart)
+        self._listener = Port(self._serve, self.config.host, self.config.port)
         self._controllers: set[asyncio.Transport] = set()
         """Connections whose control request is being carried out."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -199,7 +199,7 @@ class Simulator:
         """Return every fault in force with its counts."""
         return self._faults.counts()
 
-    def statement(self, account: str | None = None) -> Statement:
+    def statement(self, account: str | None = None) -> AccountAudit:
         """Return the audit of an account, by name or uid; of the main account by default. Raises ValueError."""
         accounts = self.exchange.accounts.values()
         for each in accounts:
@@ -334,7 +334,7 @@ class Simulator:
             self._gate.overtaken(_names(request, endpoint, received))
         return await self._gate.answer(request, fate, answer)
 
-    def _count(self, request: web.BaseRequest, endpoint: Endpoint) -> None:
+    def _count(self, request: web.BaseRequest, endpoint: ServedEndpoint) -> None:
         """Count a request against the rate limits. Raises Refusal 429 or 418."""
         known = self.exchange.keys.find(_api_key(request))
         uid = known.account if known else None
@@ -343,7 +343,9 @@ class Simulator:
             text = "Too many requests." if rejection.status == 429 else "Too many requests: this address is banned."
             raise Refusal(rejection.status, text, rejection.status, rejection.retry_after_s)
 
-    def _carry_out(self, request: web.BaseRequest, endpoint: Endpoint, received: Received, fate: Fate) -> web.Response:
+    def _carry_out(
+        self, request: web.BaseRequest, endpoint: ServedEndpoint, received: Received, fate: RequestFaults
+    ) -> web.Response:
         """Check a request, carry it out at the current time and return the answer."""
         now_ms = self._now_ms()
         try:
@@ -366,7 +368,7 @@ def _api_key(request: web.BaseRequest) -> str:
     return request.headers.get("X-MEXC-APIKEY", "")
 
 
-def _names(request: web.BaseRequest, endpoint: Endpoint, received: Received) -> Names:
+def _names(request: web.BaseRequest, endpoint: ServedEndpoint, received: Received) -> Names:
     """Return the names of the orders that a request places or cancels."""
     ids = trade.client_ids(endpoint.name, received.parameters)
     return frozenset((_api_key(request), each) for each in ids)

@@ -17,7 +17,7 @@ from mexc_async.sim.stream.subscriptions import Subscriptions
 from mexc_async.sim.stream.topics import Topic
 
 
-class Connection:
+class ClientSocket:
     """A client's WebSocket connection."""
 
     def __init__(

@@ -15,7 +15,7 @@ from mexc_async.sim.exchange.symbols import OFFLINE
 from mexc_async.sim.faults.faults import Fault, Faults, matcher
 from mexc_async.sim.faults.port import drop
 from mexc_async.sim.stream import pushes
-from mexc_async.sim.stream.connection import Connection
+from mexc_async.sim.stream.connection import ClientSocket
 from mexc_async.sim.stream.feeds import Feeds
 from mexc_async.sim.stream.listen_keys import ListenKeys
 from mexc_async.sim.stream.socket_lifetime import SocketRules
@@ -44,8 +44,8 @@ class Sockets:
         self._now_ms = now_ms
         self._symbols = {symbol for symbol, market in exchange.markets.items() if market.rules.status != OFFLINE}
         self._feeds = Feeds(exchange.markets, rules)
-        self._connections: dict[Connection, asyncio.Task[object] | None] = {}
-        self._readers: dict[tuple[str, str], dict[Connection, Topic]] = {}
+        self._connections: dict[ClientSocket, asyncio.Task[object] | None] = {}
+        self._readers: dict[tuple[str, str], dict[ClientSocket, Topic]] = {}
         """Subscribers by (uid, or empty for public topics; topic name)."""
         self._leave: Callable[[], None] | None = None
         self._is_closed = False
@@ -83,7 +83,7 @@ class Sockets:
                 await socket.close(code=WSCloseCode.POLICY_VIOLATION)
             return socket
         subscriptions = Subscriptions(lambda name: self._open(name, uid), self._rules.most_topics)
-        connection = Connection(request, socket, subscriptions, self._rules, self._faults, uid=uid, listen_key=key)
+        connection = ClientSocket(request, socket, subscriptions, self._rules, self._faults, uid=uid, listen_key=key)
         self._connections[connection] = asyncio.current_task()
         try:
             await self._run(connection)
@@ -91,7 +91,7 @@ class Sockets:
             self._forget(connection)
         return socket
 
-    async def _run(self, connection: Connection) -> None:
+    async def _run(self, connection: ClientSocket) -> None:
         """Receive and send until either ends, then close the connection."""
         receiver = asyncio.create_task(self._receive(connection), name="mexc-sim-receiver")
         sender = asyncio.create_task(connection.send_all(), name="mexc-sim-sender")
@@ -118,7 +118,7 @@ class Sockets:
             return None
         return topic
 
-    async def _receive(self, connection: Connection) -> None:
+    async def _receive(self, connection: ClientSocket) -> None:
         loop = asyncio.get_running_loop()
         while True:
             message = await connection.socket.receive()
@@ -137,7 +137,7 @@ class Sockets:
         elif message.type is WSMsgType.CLOSE:
             await connection.socket.close()
 
-    def _control(self, connection: Connection, message: str | bytes) -> None:
+    def _control(self, connection: ClientSocket, message: str | bytes) -> None:
         outcome = connection.subscriptions.receive(message)
         for topic in outcome.removed:
             self._unread(connection, topic)
@@ -148,14 +148,14 @@ class Sockets:
 
     # Subscriptions
 
-    def _read(self, connection: Connection, topic: Topic) -> None:
+    def _read(self, connection: ClientSocket, topic: Topic) -> None:
         self._readers.setdefault(_place(connection, topic), {})[connection] = topic
         if not topic.is_private:
             self._feeds.open(topic)
         if self._leave is None:
             self._leave = self._exchange.subscribe(self._on_event)
 
-    def _unread(self, connection: Connection, topic: Topic) -> None:
+    def _unread(self, connection: ClientSocket, topic: Topic) -> None:
         place = _place(connection, topic)
         readers = self._readers[place]
         del readers[connection]
@@ -168,7 +168,7 @@ class Sockets:
             self._leave()
             self._leave = None
 
-    def _forget(self, connection: Connection) -> None:
+    def _forget(self, connection: ClientSocket) -> None:
         self._connections.pop(connection, None)
         for topic in connection.subscriptions.topics.values():
             self._unread(connection, topic)
@@ -195,7 +195,7 @@ class Sockets:
             for connection, topic in tuple(readers.items()):
                 self._push(connection, topic, frame)
 
-    def _push(self, connection: Connection, topic: Topic, frame: bytes) -> None:
+    def _push(self, connection: ClientSocket, topic: Topic, frame: bytes) -> None:
         broken = connection.push(topic, frame)
         if broken is not None:
             self._break(broken, connection)
@@ -227,7 +227,7 @@ class Sockets:
             self._break(fault.kind, connection)
         return len(struck)
 
-    def _break(self, kind: str, connection: Connection) -> None:
+    def _break(self, kind: str, connection: ClientSocket) -> None:
         if kind == "drop":
             connection.abort()
         elif kind == "half_open":
@@ -253,10 +253,10 @@ class Sockets:
             connection.abort()
 
 
-def _place(connection: Connection, topic: Topic) -> tuple[str, str]:
+def _place(connection: ClientSocket, topic: Topic) -> tuple[str, str]:
     return (connection.uid or "") if topic.is_private else "", topic.name
 
 
-def _matches(connection: Connection, pattern: str) -> bool:
+def _matches(connection: ClientSocket, pattern: str) -> bool:
     """Return True if a socket is subscribed to a matching channel. Without subscriptions it matches only `*`."""
     return pattern == "*" or any(map(matcher(pattern), connection.subscriptions.topics))

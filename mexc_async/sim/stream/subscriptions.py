@@ -22,7 +22,7 @@ class _Request(msgspec.Struct, frozen=True):
     id: int | None = None
 
 
-class Outcome(NamedTuple):
+class SubscriptionResult(NamedTuple):
     """Result of a control message: the reply and the change of subscriptions."""
 
     reply: str
@@ -43,24 +43,24 @@ class Subscriptions:
         self.topics: dict[str, Topic] = {}
         """Topics by name, in the order of subscribing."""
 
-    def receive(self, message: str | bytes) -> Outcome:
+    def receive(self, message: str | bytes) -> SubscriptionResult:
         """Apply one control message to the subscriptions and return the reply."""
         try:
             request = _DECODER.decode(message)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            return Outcome(_reply(0, assumptions.WS_MALFORMED_TEXT, assumptions.WS_MALFORMED_CODE))
+            return SubscriptionResult(_reply(0, assumptions.WS_MALFORMED_TEXT, assumptions.WS_MALFORMED_CODE))
         number = request.id or 0
         if number < 0:
-            return Outcome(_reply(0, assumptions.WS_MALFORMED_TEXT, assumptions.WS_MALFORMED_CODE))
+            return SubscriptionResult(_reply(0, assumptions.WS_MALFORMED_TEXT, assumptions.WS_MALFORMED_CODE))
         if request.method in ("PING", "ping"):
-            return Outcome(_reply(number, "PONG"))
+            return SubscriptionResult(_reply(number, "PONG"))
         if request.method == "SUBSCRIPTION":
             return self._subscribe(request.params, number)
         if request.method == "UNSUBSCRIPTION":
             return self._unsubscribe(request.params, number)
-        return Outcome(_reply(number, assumptions.WS_UNKNOWN_METHOD_TEXT, assumptions.WS_MALFORMED_CODE))
+        return SubscriptionResult(_reply(number, assumptions.WS_UNKNOWN_METHOD_TEXT, assumptions.WS_MALFORMED_CODE))
 
-    def _subscribe(self, names: list[str], number: int) -> Outcome:
+    def _subscribe(self, names: list[str], number: int) -> SubscriptionResult:
         added: list[Topic] = []
         refused: list[str] = []
         for name in dict.fromkeys(names):
@@ -72,11 +72,13 @@ class Subscriptions:
             else:
                 self.topics[name] = topic
                 added.append(topic)
-        return Outcome(_reply(number, _subscribed([topic.name for topic in added], refused)), added=tuple(added))
+        return SubscriptionResult(
+            _reply(number, _subscribed([topic.name for topic in added], refused)), added=tuple(added)
+        )
 
-    def _unsubscribe(self, names: list[str], number: int) -> Outcome:
+    def _unsubscribe(self, names: list[str], number: int) -> SubscriptionResult:
         removed = [self.topics.pop(name) for name in dict.fromkeys(names) if name in self.topics]
-        return Outcome(_reply(number, _echo([topic.name for topic in removed])), removed=tuple(removed))
+        return SubscriptionResult(_reply(number, _echo([topic.name for topic in removed])), removed=tuple(removed))
 
 
 def _subscribed(accepted: list[str], refused: list[str]) -> str:

@@ -7,7 +7,7 @@ from decimal import Decimal
 import msgspec
 
 from mexc_async.sim.exchange.accounts import Account
-from mexc_async.sim.exchange.balances import Ledger
+from mexc_async.sim.exchange.balances import Balances
 from mexc_async.sim.exchange.orders import AccountTrade, Order
 from mexc_async.sim.wallet.deposits import SUCCESS, Deposit
 from mexc_async.sim.wallet.transfers import Transfer
@@ -85,7 +85,7 @@ class DepositLine(msgspec.Struct, frozen=True, kw_only=True):
     created_ms: int
 
 
-class Statement(msgspec.Struct, frozen=True, kw_only=True):
+class AccountAudit(msgspec.Struct, frozen=True, kw_only=True):
     """Audit of an account. It has every open order, and the last 50,000 orders and fills."""
 
     account: str
@@ -105,10 +105,10 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     deposits: tuple[DepositLine, ...]
 
 
-def statement(account: Account, ledger: Ledger, wallet: Wallet) -> Statement:
+def statement(account: Account, ledger: Balances, wallet: Wallet) -> AccountAudit:
     """Return the audit of the account's current state."""
     transfers = wallet.transfers.newest_first(lambda made: account.uid in _parties(made))
-    return Statement(
+    return AccountAudit(
         account=account.uid,
         name=account.name,
         orders=tuple(_line(order) for order in account.orders()),
@@ -121,7 +121,7 @@ def statement(account: Account, ledger: Ledger, wallet: Wallet) -> Statement:
     )
 
 
-def _balances(ledger: Ledger, name: str) -> dict[str, BalanceLine]:
+def _balances(ledger: Balances, name: str) -> dict[str, BalanceLine]:
     return {asset: BalanceLine(balance.free, balance.locked) for asset, balance in ledger.balances(name).items()}
 
 

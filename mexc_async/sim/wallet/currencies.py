@@ -9,7 +9,7 @@ import msgspec
 
 from mexc_async.sim.exchange import assumptions
 from mexc_async.sim.exchange.refusals import Refusal
-from mexc_async.sim.exchange.symbols import SymbolRules
+from mexc_async.sim.exchange.symbols import SymbolFilters
 
 
 class Network(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,7 +152,7 @@ SEEDED: tuple[Currency, ...] = (
 class Currencies:
     """The currencies of one exchange."""
 
-    def __init__(self, symbols: Iterable[SymbolRules]) -> None:
+    def __init__(self, symbols: Iterable[SymbolFilters]) -> None:
         self._known = {currency.coin: currency for currency in SEEDED}
         for rules in symbols:
             for coin, name in ((rules.base, rules.full_name), (rules.quote, rules.quote)):

@@ -19,7 +19,7 @@ _REMEMBERED = 10_000
 ZERO = Decimal(0)
 
 
-class Quote(NamedTuple):
+class DustQuote(NamedTuple):
     """Result that a conversion of one balance would have, or the reason against it."""
 
     asset: str
@@ -59,27 +59,29 @@ class Dust:
         self._ids = ids
         self._made: deque[Conversion] = deque(maxlen=_REMEMBERED)
 
-    def quotes(self, account: Account) -> list[Quote]:
+    def quotes(self, account: Account) -> list[DustQuote]:
         """Return quotes for the account's small balances and for those without a price."""
         balances = self._exchange.ledger.balances(account.uid)
         quotes = [self.quote(account, asset) for asset, held in balances.items() if asset != _MX and held.free]
         return [quote for quote in quotes if quote.code != assumptions.DUST_TOO_MUCH]
 
-    def quote(self, account: Account, asset: str) -> Quote:
+    def quote(self, account: Account, asset: str) -> DustQuote:
         """Return the quote for converting the whole free balance of one asset."""
         free = self._exchange.ledger.balance(account.uid, asset).free
         price, mx_price = (worth_in_usdt(each, self._exchange.markets) for each in (asset, _MX))
         if price is None or mx_price is None or asset == _MX:
-            return Quote(asset, free, ZERO, ZERO, assumptions.DUST_NO_MARKET, "Asset cannot be converted.")
+            return DustQuote(asset, free, ZERO, ZERO, assumptions.DUST_NO_MARKET, "Asset cannot be converted.")
         usdt = (free * price).quantize(_STEP, ROUND_DOWN)
         mx = (free * price / mx_price).quantize(_STEP, ROUND_DOWN)
         if usdt > assumptions.DUST_LIMIT_USDT:
-            return Quote(asset, free, usdt, mx, assumptions.DUST_TOO_MUCH, "Balance is too large to be converted.")
+            return DustQuote(asset, free, usdt, mx, assumptions.DUST_TOO_MUCH, "Balance is too large to be converted.")
         if mx <= _STEP:
-            return Quote(asset, free, usdt, mx, assumptions.DUST_TOO_LITTLE, "Balance is too small to be converted.")
-        return Quote(asset, free, usdt, mx)
+            return DustQuote(
+                asset, free, usdt, mx, assumptions.DUST_TOO_LITTLE, "Balance is too small to be converted."
+            )
+        return DustQuote(asset, free, usdt, mx)
 
-    def convert(self, account: Account, assets: list[str], now_ms: int) -> tuple[Conversion, list[Quote]]:
+    def convert(self, account: Account, assets: list[str], now_ms: int) -> tuple[Conversion, list[DustQuote]]:
         """Convert the assets that can be converted. Return the conversion and the quotes of the refused assets."""
         items, failed = [], []
         for asset in dict.fromkeys(assets):

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from mexc_async.sim.exchange.accounts import Account
-from mexc_async.sim.exchange.balances import InsufficientBalance
+from mexc_async.sim.exchange.balances import BalanceTooLow
 from mexc_async.sim.exchange.exchange import Exchange
 from mexc_async.sim.exchange.ids import Ids
 from mexc_async.sim.exchange.refusals import Refusal
@@ -20,7 +20,7 @@ ACCOUNT_TYPES: tuple[AccountType, ...] = ("SPOT", "FUTURES")
 _REMEMBERED = 50_000
 
 
-class Side(msgspec.Struct, frozen=True):
+class TransferSide(msgspec.Struct, frozen=True):
     """Source or target of a transfer."""
 
     account: Account
@@ -39,8 +39,8 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True):
     kind: Literal["own", "sub", "broker", "internal"]
     owner: str
     """Uid of the account that requested it."""
-    source: Side
-    target: Side
+    source: TransferSide
+    target: TransferSide
     asset: str
     amount: Decimal
     time_ms: int
@@ -65,8 +65,8 @@ class Transfers:
             tran_id=self._ids.hex(),
             kind="own",
             owner=account.uid,
-            source=Side(account, source),
-            target=Side(account, target),
+            source=TransferSide(account, source),
+            target=TransferSide(account, target),
             asset=asset,
             amount=amount,
             time_ms=now_ms,
@@ -74,7 +74,15 @@ class Transfers:
         return self._move(made, "CONTRACT_TRANSFER", "CONTRACT_TRANSFER")
 
     def between(
-        self, master: Account, source: Side, target: Side, asset: str, amount: Decimal, now_ms: int, *, by_broker: bool
+        self,
+        master: Account,
+        source: TransferSide,
+        target: TransferSide,
+        asset: str,
+        amount: Decimal,
+        now_ms: int,
+        *,
+        by_broker: bool,
     ) -> Transfer:
         """Transfer between a main account and its sub-accounts. Raises Refusal 10101, 10103 or 140002."""
         if source.account.is_frozen or target.account.is_frozen:
@@ -99,8 +107,8 @@ class Transfers:
             tran_id=self._ids.hex(),
             kind="internal",
             owner=sender.uid,
-            source=Side(sender),
-            target=Side(self._receiver(to_type, to_name)),
+            source=TransferSide(sender),
+            target=TransferSide(self._receiver(to_type, to_name)),
             asset=asset,
             amount=amount,
             time_ms=now_ms,
@@ -133,7 +141,7 @@ class Transfers:
             raise Refusal(10103, "This transfer is not supported.")
         try:
             self._exchange.ledger.pay(source, target, made.asset, made.amount)
-        except InsufficientBalance:
+        except BalanceTooLow:
             raise Refusal(10101, "资金不足") from None
         self._made.append(made)
         self._exchange.report(made.time_ms, {source: out, target: into})

@@ -10,7 +10,7 @@ import msgspec
 
 from mexc_async.sim.exchange import assumptions
 from mexc_async.sim.exchange.accounts import Account, WithdrawAddress
-from mexc_async.sim.exchange.balances import InsufficientBalance
+from mexc_async.sim.exchange.balances import BalanceTooLow
 from mexc_async.sim.exchange.decimals import check_decimals
 from mexc_async.sim.exchange.exchange import Exchange
 from mexc_async.sim.exchange.ids import Ids
@@ -110,7 +110,7 @@ class Withdrawals:
         self._check(account, request)
         try:
             self._exchange.ledger.hold(account.uid, request.currency.coin, request.amount)
-        except InsufficientBalance:
+        except BalanceTooLow:
             raise Refusal(10101, "资金不足") from None
         if len(self._made) >= _REMEMBERED:
             self._forget_oldest()

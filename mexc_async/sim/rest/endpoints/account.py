@@ -11,7 +11,7 @@ from mexc_async.sim.exchange.orders import AccountTrade
 from mexc_async.sim.exchange.refusals import Refusal, bad_combination
 from mexc_async.sim.rest import answers
 from mexc_async.sim.rest.answers import Json
-from mexc_async.sim.rest.endpoint import Call, Endpoint
+from mexc_async.sim.rest.endpoint import Call, ServedEndpoint
 from mexc_async.sim.rest.endpoints.market import tradable_symbols
 
 _REACH_MS = 30 * DAY
@@ -102,14 +102,14 @@ _READ, _WRITE = "SPOT_ACCOUNT_READ", "SPOT_ACCOUNT_WRITE"
 _ONE = (("ip", 1),)
 
 ENDPOINTS = (
-    Endpoint("GET", "/api/v3/kyc/status", kyc_status, _ONE, _READ),
-    Endpoint("GET", "/api/v3/uid", uid, _ONE, _READ),
-    Endpoint("GET", "/api/v3/apiKeyInfo", api_key_info, _ONE, _READ),
-    Endpoint("POST", "/api/v3/apiKeyInfo", set_api_key_info, _ONE, _WRITE),
-    Endpoint("GET", "/api/v3/selfSymbols", self_symbols, _ONE, _READ),
-    Endpoint("GET", "/api/v3/account", account, (("ip", 10), ("account", 1)), _READ),
-    Endpoint("GET", "/api/v3/myTrades", my_trades, (("ip", 10),), _READ),
-    Endpoint("POST", "/api/v3/mxDeduct/enable", set_mx_deduct, _ONE, "SPOT_DEAL_WRITE"),
-    Endpoint("GET", "/api/v3/mxDeduct/enable", get_mx_deduct, _ONE, "SPOT_DEAL_READ"),
-    Endpoint("GET", "/api/v3/tradeFee", trade_fee, (("ip", 20),), _READ),
+    ServedEndpoint("GET", "/api/v3/kyc/status", kyc_status, _ONE, _READ),
+    ServedEndpoint("GET", "/api/v3/uid", uid, _ONE, _READ),
+    ServedEndpoint("GET", "/api/v3/apiKeyInfo", api_key_info, _ONE, _READ),
+    ServedEndpoint("POST", "/api/v3/apiKeyInfo", set_api_key_info, _ONE, _WRITE),
+    ServedEndpoint("GET", "/api/v3/selfSymbols", self_symbols, _ONE, _READ),
+    ServedEndpoint("GET", "/api/v3/account", account, (("ip", 10), ("account", 1)), _READ),
+    ServedEndpoint("GET", "/api/v3/myTrades", my_trades, (("ip", 10),), _READ),
+    ServedEndpoint("POST", "/api/v3/mxDeduct/enable", set_mx_deduct, _ONE, "SPOT_DEAL_WRITE"),
+    ServedEndpoint("GET", "/api/v3/mxDeduct/enable", get_mx_deduct, _ONE, "SPOT_DEAL_READ"),
+    ServedEndpoint("GET", "/api/v3/tradeFee", trade_fee, (("ip", 20),), _READ),
 )

@@ -8,7 +8,7 @@ from mexc_async.sim.exchange.decimals import short
 from mexc_async.sim.exchange.history import DAY
 from mexc_async.sim.exchange.refusals import Refusal
 from mexc_async.sim.rest.answers import Json
-from mexc_async.sim.rest.endpoint import Call, Endpoint
+from mexc_async.sim.rest.endpoint import Call, ServedEndpoint
 from mexc_async.sim.rest.endpoints.rebate import day_trader_asset, grouped, invitees, masked, paid_to, total, utc_day
 from mexc_async.sim.rest.paging import read_page, read_span, whole_seconds
 from mexc_async.sim.wallet.deposits import SUCCESS, Deposit
@@ -213,11 +213,11 @@ def _withdrawn(call: Call, trader: Account) -> str:
 _PATH, _READ, _ONE = "/api/v3/rebate/affiliate", "SPOT_ACCOUNT_READ", (("ip", 1),)
 
 ENDPOINTS = (
-    Endpoint("GET", f"{_PATH}/commission", affiliate_commission, _ONE, _READ),
-    Endpoint("GET", f"{_PATH}/withdraw", affiliate_withdraw, _ONE, _READ),
-    Endpoint("GET", f"{_PATH}/commission/detail", affiliate_commission_detail, _ONE, _READ),
-    Endpoint("GET", f"{_PATH}/campaign", affiliate_campaign, _ONE, _READ),
-    Endpoint("GET", f"{_PATH}/referral", affiliate_referral, _ONE, _READ),
-    Endpoint("GET", f"{_PATH}/subaffiliates", affiliate_subaffiliates, _ONE, _READ),
-    Endpoint("GET", f"{_PATH}/list", affiliate_list, _ONE, any_key=True),
+    ServedEndpoint("GET", f"{_PATH}/commission", affiliate_commission, _ONE, _READ),
+    ServedEndpoint("GET", f"{_PATH}/withdraw", affiliate_withdraw, _ONE, _READ),
+    ServedEndpoint("GET", f"{_PATH}/commission/detail", affiliate_commission_detail, _ONE, _READ),
+    ServedEndpoint("GET", f"{_PATH}/campaign", affiliate_campaign, _ONE, _READ),
+    ServedEndpoint("GET", f"{_PATH}/referral", affiliate_referral, _ONE, _READ),
+    ServedEndpoint("GET", f"{_PATH}/subaffiliates", affiliate_subaffiliates, _ONE, _READ),
+    ServedEndpoint("GET", f"{_PATH}/list", affiliate_list, _ONE, any_key=True),
 )

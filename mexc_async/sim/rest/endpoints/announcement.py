@@ -8,7 +8,7 @@ from mexc_async.sim.exchange.history import DAY
 from mexc_async.sim.exchange.refusals import Refusal
 from mexc_async.sim.exchange.symbols import SEEDED
 from mexc_async.sim.rest.answers import Json
-from mexc_async.sim.rest.endpoint import Call, Endpoint
+from mexc_async.sim.rest.endpoint import Call, ServedEndpoint
 from mexc_async.sim.rest.paging import Page
 from mexc_async.sim.rest.parameters import Parameters
 
@@ -49,4 +49,4 @@ def _rows(language: str, now_ms: int) -> list[Json]:
     ]
 
 
-ENDPOINTS = (Endpoint("GET", "/api/v3/announcements", announcements, (("ip", 1), ("announcements", 1))),)
+ENDPOINTS = (ServedEndpoint("GET", "/api/v3/announcements", announcements, (("ip", 1), ("announcements", 1))),)

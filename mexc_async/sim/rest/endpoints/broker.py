@@ -10,7 +10,7 @@ from mexc_async.sim.exchange.keys import ALL_PERMISSIONS, read_ips, read_note, r
 from mexc_async.sim.exchange.refusals import Refusal
 from mexc_async.sim.rest import answers
 from mexc_async.sim.rest.answers import Json
-from mexc_async.sim.rest.endpoint import Call, Endpoint
+from mexc_async.sim.rest.endpoint import Call, ServedEndpoint
 from mexc_async.sim.rest.endpoints.rebate import day_trader_asset, grouped, paid_to, total, utc_day
 from mexc_async.sim.rest.endpoints.subaccount import (
     delete_key_of,
@@ -215,6 +215,6 @@ _TABLE: tuple[tuple[str, str, Callable[[Call], Json], str | None], ...] = (
 )
 
 ENDPOINTS = tuple(
-    Endpoint(method, path, _brokers_only(handler), (("ip", 1),), permission, any_key=permission is None)
+    ServedEndpoint(method, path, _brokers_only(handler), (("ip", 1),), permission, any_key=permission is None)
     for method, path, handler, permission in _TABLE
 )

@@ -11,7 +11,7 @@ import msgspec
 from mexc_async.sim.exchange.refusals import Refusal
 from mexc_async.sim.faults.faults import Fault, FaultCount
 from mexc_async.sim.market.arbitrage import Gap, GapRequest
-from mexc_async.sim.wallet.account_audit import Statement
+from mexc_async.sim.wallet.account_audit import AccountAudit
 from mexc_async.sim.wallet.back_office import PATHS, Order
 
 PREFIX = "/sim/"
@@ -33,7 +33,7 @@ class Controlled(Protocol):
     def open_gap(self, gap: GapRequest) -> Gap:
         """Open a price gap between three markets. Raises ValueError."""
 
-    def statement(self, account: str | None) -> Statement:
+    def statement(self, account: str | None) -> AccountAudit:
         """Return the audit of an account. Raises ValueError for an unknown one."""
 
     def order(self, order: Order) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mexc_async.sim.rest.answers import Json
-from mexc_async.sim.rest.endpoint import Call, Endpoint
+from mexc_async.sim.rest.endpoint import Call, ServedEndpoint
 
 
 def contracts(call: Call) -> Json:
@@ -11,4 +11,4 @@ def contracts(call: Call) -> Json:
     return {"success": True, "code": 0, "data": []}
 
 
-ENDPOINTS = (Endpoint("GET", "/api/v1/contract/detail", contracts, ()),)
+ENDPOINTS = (ServedEndpoint("GET", "/api/v1/contract/detail", contracts, ()),)

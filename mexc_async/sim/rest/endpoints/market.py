@@ -12,7 +12,7 @@ from mexc_async.sim.exchange.refusals import Refusal, bad_combination, invalid_s
 from mexc_async.sim.exchange.symbols import ONLINE, PAUSED
 from mexc_async.sim.rest import answers
 from mexc_async.sim.rest.answers import Json
-from mexc_async.sim.rest.endpoint import Call, Endpoint
+from mexc_async.sim.rest.endpoint import Call, ServedEndpoint
 
 _HOUR_MS = 3_600_000
 
@@ -185,19 +185,19 @@ _LEAST_VALUE = Decimal("0.0001")
 _TOKENS_ISSUED = 100_000
 
 ENDPOINTS = (
-    Endpoint("GET", "/api/v3/ping", ping, _weight(1)),
-    Endpoint("GET", "/api/v3/time", server_time, _weight(1)),
-    Endpoint("GET", "/api/v3/defaultSymbols", default_symbols, _weight(1)),
-    Endpoint("GET", "/api/v3/symbol/offline", offline_symbols, _weight(10)),
-    Endpoint("GET", "/api/v3/exchangeInfo", exchange_info, _weight(25)),
-    Endpoint("GET", "/api/v3/depth", depth, _weight(3)),
-    Endpoint("GET", "/api/v3/trades", trades, _weight(5)),
-    Endpoint("GET", "/api/v3/historicalTrades", historical_trades, _weight(1)),
-    Endpoint("GET", "/api/v3/aggTrades", agg_trades, _weight(1)),
-    Endpoint("GET", "/api/v3/klines", klines, _weight(1)),
-    Endpoint("GET", "/api/v3/avgPrice", avg_price, _weight(1)),
-    Endpoint("GET", "/api/v3/ticker/24hr", ticker_24hr, _weight(25)),
-    Endpoint("GET", "/api/v3/ticker/price", ticker_price, _weight(10)),
-    Endpoint("GET", "/api/v3/ticker/bookTicker", book_ticker, _weight(10)),
-    Endpoint("GET", "/api/v3/etf/info", etf_info, _weight(1)),
+    ServedEndpoint("GET", "/api/v3/ping", ping, _weight(1)),
+    ServedEndpoint("GET", "/api/v3/time", server_time, _weight(1)),
+    ServedEndpoint("GET", "/api/v3/defaultSymbols", default_symbols, _weight(1)),
+    ServedEndpoint("GET", "/api/v3/symbol/offline", offline_symbols, _weight(10)),
+    ServedEndpoint("GET", "/api/v3/exchangeInfo", exchange_info, _weight(25)),
+    ServedEndpoint("GET", "/api/v3/depth", depth, _weight(3)),
+    ServedEndpoint("GET", "/api/v3/trades", trades, _weight(5)),
+    ServedEndpoint("GET", "/api/v3/historicalTrades", historical_trades, _weight(1)),
+    ServedEndpoint("GET", "/api/v3/aggTrades", agg_trades, _weight(1)),
+    ServedEndpoint("GET", "/api/v3/klines", klines, _weight(1)),
+    ServedEndpoint("GET", "/api/v3/avgPrice", avg_price, _weight(1)),
+    ServedEndpoint("GET", "/api/v3/ticker/24hr", ticker_24hr, _weight(25)),
+    ServedEndpoint("GET", "/api/v3/ticker/price", ticker_price, _weight(10)),
+    ServedEndpoint("GET", "/api/v3/ticker/bookTicker", book_ticker, _weight(10)),
+    ServedEndpoint("GET", "/api/v3/etf/info", etf_info, _weight(1)),
 )

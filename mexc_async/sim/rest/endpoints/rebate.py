@@ -11,7 +11,7 @@ from mexc_async.sim.exchange.decimals import short
 from mexc_async.sim.exchange.history import DAY
 from mexc_async.sim.rest import answers
 from mexc_async.sim.rest.answers import Json
-from mexc_async.sim.rest.endpoint import Call, Endpoint
+from mexc_async.sim.rest.endpoint import Call, ServedEndpoint
 from mexc_async.sim.rest.paging import Span, read_page, read_span, whole_seconds
 from mexc_async.sim.wallet.rebates import Kind, Rebate, refer_code
 
@@ -129,8 +129,8 @@ def day_trader_asset(rebate: Rebate) -> tuple[int, str, str]:
 _PATH, _READ, _ONE = "/api/v3/rebate", "SPOT_ACCOUNT_READ", (("ip", 1),)
 
 ENDPOINTS = (
-    Endpoint("GET", f"{_PATH}/taxQuery", rebate_history, _ONE, _READ),
-    Endpoint("GET", f"{_PATH}/detail", rebate_detail, _ONE, _READ),
-    Endpoint("GET", f"{_PATH}/detail/kickback", rebate_self_detail, _ONE, _READ),
-    Endpoint("GET", f"{_PATH}/referCode", refer_codes, _ONE, _READ),
+    ServedEndpoint("GET", f"{_PATH}/taxQuery", rebate_history, _ONE, _READ),
+    ServedEndpoint("GET", f"{_PATH}/detail", rebate_detail, _ONE, _READ),
+    ServedEndpoint("GET", f"{_PATH}/detail/kickback", rebate_self_detail, _ONE, _READ),
+    ServedEndpoint("GET", f"{_PATH}/referCode", refer_codes, _ONE, _READ),
 )

@@ -8,10 +8,10 @@ from mexc_async.sim.exchange.decimals import short
 from mexc_async.sim.exchange.keys import SUB_ACCOUNT_PERMISSIONS, ApiKey, read_ips, read_note, read_permissions
 from mexc_async.sim.exchange.refusals import Refusal
 from mexc_async.sim.rest.answers import Json
-from mexc_async.sim.rest.endpoint import Call, Endpoint
+from mexc_async.sim.rest.endpoint import Call, ServedEndpoint
 from mexc_async.sim.rest.paging import read_page, read_span, whole_seconds
 from mexc_async.sim.wallet.subaccounts import check_main
-from mexc_async.sim.wallet.transfers import ACCOUNT_TYPES, Side, Transfer
+from mexc_async.sim.wallet.transfers import ACCOUNT_TYPES, Transfer, TransferSide
 
 _HISTORY_DAYS = 7
 
@@ -110,10 +110,10 @@ def move(call: Call, *, by_broker: bool) -> Transfer:
     return call.wallet.transfers.between(call.account, source, target, asset, amount, call.now_ms, by_broker=by_broker)
 
 
-def _side(call: Call, word: str, by_broker: bool) -> Side:
+def _side(call: Call, word: str, by_broker: bool) -> TransferSide:
     master, name = main_account(call), call.parameters.optional(f"{word}Account")
     account = master if name is None else call.wallet.sub_accounts.find(master, name, by_broker=by_broker)
-    return Side(account, call.parameters.word(f"{word}AccountType", ACCOUNT_TYPES))
+    return TransferSide(account, call.parameters.word(f"{word}AccountType", ACCOUNT_TYPES))
 
 
 def transfer_history(call: Call) -> Json:
@@ -161,7 +161,7 @@ def transfer_row(made: Transfer) -> dict[str, Json]:
     }
 
 
-def _name(side: Side) -> str:
+def _name(side: TransferSide) -> str:
     """Return a sub-account's name or a main account's mail address."""
     return side.account.email if side.account.master is None else side.account.name
 
@@ -205,14 +205,14 @@ _READ, _MOVE, _MOVED = "SPOT_ACCOUNT_READ", "SPOT_TRANSFER_WRITE", "SPOT_TRANSFE
 _ONE = (("ip", 1),)
 
 ENDPOINTS = (
-    Endpoint("POST", "/api/v3/sub-account/virtualSubAccount", create, _ONE, _READ),
-    Endpoint("GET", "/api/v3/sub-account/list", list_sub_accounts, _ONE, _READ),
-    Endpoint("POST", _KEYS, create_key, _ONE, _READ),
-    Endpoint("GET", _KEYS, list_keys, _ONE, _READ),
-    Endpoint("DELETE", _KEYS, delete_key, _ONE, _READ),
-    Endpoint("POST", _TRANSFERS, transfer, (("ip", 50),), _MOVE),
-    Endpoint("GET", _TRANSFERS, transfer_history, _ONE, _MOVED),
-    Endpoint("GET", "/api/v3/sub-account/asset", assets, _ONE, _MOVED),
-    Endpoint("POST", "/api/v3/sub-account/futures", enable_futures, _ONE, _READ),
-    Endpoint("POST", "/api/v3/sub-account/margin", enable_margin, _ONE, _READ),
+    ServedEndpoint("POST", "/api/v3/sub-account/virtualSubAccount", create, _ONE, _READ),
+    ServedEndpoint("GET", "/api/v3/sub-account/list", list_sub_accounts, _ONE, _READ),
+    ServedEndpoint("POST", _KEYS, create_key, _ONE, _READ),
+    ServedEndpoint("GET", _KEYS, list_keys, _ONE, _READ),
+    ServedEndpoint("DELETE", _KEYS, delete_key, _ONE, _READ),
+    ServedEndpoint("POST", _TRANSFERS, transfer, (("ip", 50),), _MOVE),
+    ServedEndpoint("GET", _TRANSFERS, transfer_history, _ONE, _MOVED),
+    ServedEndpoint("GET", "/api/v3/sub-account/asset", assets, _ONE, _MOVED),
+    ServedEndpoint("POST", "/api/v3/sub-account/futures", enable_futures, _ONE, _READ),
+    ServedEndpoint("POST", "/api/v3/sub-account/margin", enable_margin, _ONE, _READ),
 )

@@ -11,7 +11,7 @@ from mexc_async.sim.exchange.orders import ORDER_TYPES, STP_MODES, Order, OrderR
 from mexc_async.sim.exchange.refusals import Refusal, bad_combination, illegal, missing, unknown_order
 from mexc_async.sim.rest import answers
 from mexc_async.sim.rest.answers import Json
-from mexc_async.sim.rest.endpoint import Call, Endpoint
+from mexc_async.sim.rest.endpoint import Call, ServedEndpoint
 from mexc_async.sim.rest.parameters import Parameters
 from mexc_async.sim.wallet.subaccounts import check_main
 
@@ -235,25 +235,25 @@ _READ, _WRITE = "SPOT_DEAL_READ", "SPOT_DEAL_WRITE"
 _GROUP_READ, _GROUP_WRITE = "SPOT_ACCOUNT_READ", "SPOT_ACCOUNT_WRITE"
 
 ENDPOINTS = (
-    Endpoint("POST", "/api/v3/order/test", test_order, (("ip", 1),), _WRITE),
-    Endpoint("POST", "/api/v3/order", new_order, _ORDER, _WRITE),
-    Endpoint("POST", "/api/v3/batchOrders", batch_orders, _BATCH, _WRITE),
-    Endpoint("DELETE", "/api/v3/order", cancel_order, _ORDER, _WRITE),
-    Endpoint("DELETE", "/api/v3/openOrders", cancel_open_orders, _ORDER, _WRITE),
-    Endpoint("DELETE", "/api/v3/order/all", cancel_all_orders, _ORDER, _WRITE),
-    Endpoint("GET", "/api/v3/order", query_order, (("ip", 2),), _READ),
-    Endpoint("GET", "/api/v3/openOrders", open_orders, (("ip", 3),), _READ),
-    Endpoint("GET", "/api/v3/allOrders", all_orders, (("ip", 10),), _READ),
-    Endpoint("POST", "/api/v3/strategy/group", create_stp_group, _GROUP, _GROUP_WRITE),
-    Endpoint("GET", "/api/v3/strategy/group", get_stp_group, _GROUP, _GROUP_READ),
-    Endpoint("DELETE", "/api/v3/strategy/group", delete_stp_group, _GROUP, _GROUP_WRITE),
-    Endpoint("POST", "/api/v3/strategy/group/uid", add_stp_group_uid, _GROUP, _GROUP_WRITE),
-    Endpoint("DELETE", "/api/v3/strategy/group/uid", delete_stp_group_uid, _GROUP, _GROUP_WRITE),
+    ServedEndpoint("POST", "/api/v3/order/test", test_order, (("ip", 1),), _WRITE),
+    ServedEndpoint("POST", "/api/v3/order", new_order, _ORDER, _WRITE),
+    ServedEndpoint("POST", "/api/v3/batchOrders", batch_orders, _BATCH, _WRITE),
+    ServedEndpoint("DELETE", "/api/v3/order", cancel_order, _ORDER, _WRITE),
+    ServedEndpoint("DELETE", "/api/v3/openOrders", cancel_open_orders, _ORDER, _WRITE),
+    ServedEndpoint("DELETE", "/api/v3/order/all", cancel_all_orders, _ORDER, _WRITE),
+    ServedEndpoint("GET", "/api/v3/order", query_order, (("ip", 2),), _READ),
+    ServedEndpoint("GET", "/api/v3/openOrders", open_orders, (("ip", 3),), _READ),
+    ServedEndpoint("GET", "/api/v3/allOrders", all_orders, (("ip", 10),), _READ),
+    ServedEndpoint("POST", "/api/v3/strategy/group", create_stp_group, _GROUP, _GROUP_WRITE),
+    ServedEndpoint("GET", "/api/v3/strategy/group", get_stp_group, _GROUP, _GROUP_READ),
+    ServedEndpoint("DELETE", "/api/v3/strategy/group", delete_stp_group, _GROUP, _GROUP_WRITE),
+    ServedEndpoint("POST", "/api/v3/strategy/group/uid", add_stp_group_uid, _GROUP, _GROUP_WRITE),
+    ServedEndpoint("DELETE", "/api/v3/strategy/group/uid", delete_stp_group_uid, _GROUP, _GROUP_WRITE),
 )
 
 GUIDE_ENDPOINTS = (
-    Endpoint("POST", "/api/v3/order/place", new_order, _ORDER, _WRITE),
-    Endpoint("POST", "/api/v3/order/cancel", cancel_order, _ORDER, _WRITE),
-    Endpoint("DELETE", "/api/v3/order/cancel", cancel_order, _ORDER, _WRITE),
+    ServedEndpoint("POST", "/api/v3/order/place", new_order, _ORDER, _WRITE),
+    ServedEndpoint("POST", "/api/v3/order/cancel", cancel_order, _ORDER, _WRITE),
+    ServedEndpoint("DELETE", "/api/v3/order/cancel", cancel_order, _ORDER, _WRITE),
 )
 """Alternative paths for POST and DELETE /api/v3/order, from some guides and gateways."""

@@ -7,9 +7,9 @@ from mexc_async.sim.exchange.decimals import short
 from mexc_async.sim.exchange.refusals import Refusal
 from mexc_async.sim.rest import answers
 from mexc_async.sim.rest.answers import Json
-from mexc_async.sim.rest.endpoint import Call, Endpoint
+from mexc_async.sim.rest.endpoint import Call, ServedEndpoint
 from mexc_async.sim.rest.paging import read_page, read_span, whole_seconds
-from mexc_async.sim.wallet.transfers import ACCOUNT_TYPES, Side, Transfer
+from mexc_async.sim.wallet.transfers import ACCOUNT_TYPES, Transfer, TransferSide
 
 _DAYS = 7
 _RECEIVERS = ("EMAIL", "UID", "MOBILE")
@@ -58,7 +58,7 @@ def _row(made: Transfer) -> Json:
     }
 
 
-def _symbol(side: Side) -> str:
+def _symbol(side: TransferSide) -> str:
     return side.type.removesuffix("S")
 
 
@@ -145,10 +145,10 @@ _RECORD = "/api/v3/asset/internal/transfer/record"
 _ONE, _TEN, _FIFTY = (("ip", 1),), (("ip", 10),), (("ip", 50),)
 
 ENDPOINTS = (
-    Endpoint("POST", _OWN, transfer, _FIFTY, "SPOT_TRANSFER_WRITE"),
-    Endpoint("GET", _OWN, transfers, _ONE, "SPOT_TRANSFER_READ"),
-    Endpoint("GET", f"{_OWN}/tranId", transfer_by_id, _ONE, "SPOT_TRANSFER_READ"),
-    Endpoint("POST", _INTERNAL, internal_transfer, _ONE, "SPOT_WITHDRAW_WRITE"),
-    Endpoint("GET", _INTERNAL, internal_transfers, _ONE, "SPOT_WITHDRAW_READ"),
-    Endpoint("GET", _RECORD, transfer_record, _TEN, any_key=True),
+    ServedEndpoint("POST", _OWN, transfer, _FIFTY, "SPOT_TRANSFER_WRITE"),
+    ServedEndpoint("GET", _OWN, transfers, _ONE, "SPOT_TRANSFER_READ"),
+    ServedEndpoint("GET", f"{_OWN}/tranId", transfer_by_id, _ONE, "SPOT_TRANSFER_READ"),
+    ServedEndpoint("POST", _INTERNAL, internal_transfer, _ONE, "SPOT_WITHDRAW_WRITE"),
+    ServedEndpoint("GET", _INTERNAL, internal_transfers, _ONE, "SPOT_WITHDRAW_READ"),
+    ServedEndpoint("GET", _RECORD, transfer_record, _TEN, any_key=True),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mexc_async.sim.rest.answers import Json
-from mexc_async.sim.rest.endpoint import Call, Endpoint
+from mexc_async.sim.rest.endpoint import Call, ServedEndpoint
 
 _PATH = "/api/v3/userDataStream"
 _READ = "SPOT_ACCOUNT_READ"
@@ -37,8 +37,8 @@ def close(call: Call) -> Json:
 
 
 ENDPOINTS = (
-    Endpoint("POST", _PATH, create, _ONE, _READ),
-    Endpoint("GET", _PATH, list_keys, _ONE, _READ),
-    Endpoint("PUT", _PATH, extend, _ONE, _READ),
-    Endpoint("DELETE", _PATH, close, _ONE, _READ),
+    ServedEndpoint("POST", _PATH, create, _ONE, _READ),
+    ServedEndpoint("GET", _PATH, list_keys, _ONE, _READ),
+    ServedEndpoint("PUT", _PATH, extend, _ONE, _READ),
+    ServedEndpoint("DELETE", _PATH, close, _ONE, _READ),
 )

@@ -10,12 +10,12 @@ from mexc_async.sim.exchange.decimals import short, text
 from mexc_async.sim.exchange.refusals import Refusal, missing
 from mexc_async.sim.rest import answers
 from mexc_async.sim.rest.answers import Json
-from mexc_async.sim.rest.endpoint import Call, Endpoint
+from mexc_async.sim.rest.endpoint import Call, ServedEndpoint
 from mexc_async.sim.rest.paging import read_page, read_span, whole_seconds
 from mexc_async.sim.wallet.addresses import Address
 from mexc_async.sim.wallet.currencies import Currency, Network
 from mexc_async.sim.wallet.deposits import Deposit
-from mexc_async.sim.wallet.dust import Conversion, Item, Quote, dust_fee
+from mexc_async.sim.wallet.dust import Conversion, DustQuote, Item, dust_fee
 from mexc_async.sim.wallet.withdrawals import Withdrawal, WithdrawRequest
 
 _DAYS, _REACH_DAYS = 7, 90
@@ -249,7 +249,7 @@ def convertible_assets(call: Call) -> Json:
     return [_quote_row(quote) for quote in call.wallet.dust.quotes(call.account)]
 
 
-def _quote_row(quote: Quote) -> Json:
+def _quote_row(quote: DustQuote) -> Json:
     return {
         "convertMx": short(quote.mx - dust_fee(quote.mx)),
         "convertUsdt": short(quote.usdt),
@@ -314,16 +314,16 @@ _READ, _WRITE = "SPOT_WITHDRAW_READ", "SPOT_WITHDRAW_WRITE"
 _ONE, _TEN = (("ip", 1),), (("ip", 10),)
 
 ENDPOINTS = (
-    Endpoint("GET", "/api/v3/capital/config/getall", currencies, _TEN, _READ),
-    Endpoint("POST", _WITHDRAW, withdraw, _ONE, _WRITE),
-    Endpoint("DELETE", _WITHDRAW, cancel_withdraw, _ONE, _WRITE),
-    Endpoint("POST", f"{_WITHDRAW}/apply", withdraw_apply, _ONE, _WRITE),
-    Endpoint("GET", f"{_WITHDRAW}/history", withdrawals, _ONE, _READ),
-    Endpoint("GET", f"{_WITHDRAW}/address", withdraw_addresses, _TEN, _READ),
-    Endpoint("GET", "/api/v3/capital/deposit/hisrec", deposits, _TEN, _READ),
-    Endpoint("POST", _ADDRESS, generate_deposit_address, _ONE, _WRITE),
-    Endpoint("GET", _ADDRESS, deposit_addresses, _TEN, _READ),
-    Endpoint("GET", f"{_CONVERT}/list", convertible_assets, _ONE, "SPOT_ACCOUNT_READ"),
-    Endpoint("POST", _CONVERT, convert, _TEN, "SPOT_ACCOUNT_WRITE"),
-    Endpoint("GET", _CONVERT, conversions, _ONE, "SPOT_DEAL_READ"),
+    ServedEndpoint("GET", "/api/v3/capital/config/getall", currencies, _TEN, _READ),
+    ServedEndpoint("POST", _WITHDRAW, withdraw, _ONE, _WRITE),
+    ServedEndpoint("DELETE", _WITHDRAW, cancel_withdraw, _ONE, _WRITE),
+    ServedEndpoint("POST", f"{_WITHDRAW}/apply", withdraw_apply, _ONE, _WRITE),
+    ServedEndpoint("GET", f"{_WITHDRAW}/history", withdrawals, _ONE, _READ),
+    ServedEndpoint("GET", f"{_WITHDRAW}/address", withdraw_addresses, _TEN, _READ),
+    ServedEndpoint("GET", "/api/v3/capital/deposit/hisrec", deposits, _TEN, _READ),
+    ServedEndpoint("POST", _ADDRESS, generate_deposit_address, _ONE, _WRITE),
+    ServedEndpoint("GET", _ADDRESS, deposit_addresses, _TEN, _READ),
+    ServedEndpoint("GET", f"{_CONVERT}/list", convertible_assets, _ONE, "SPOT_ACCOUNT_READ"),
+    ServedEndpoint("POST", _CONVERT, convert, _TEN, "SPOT_ACCOUNT_WRITE"),
+    ServedEndpoint("GET", _CONVERT, conversions, _ONE, "SPOT_DEAL_READ"),
 )
