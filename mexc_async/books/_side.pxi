@@ -4,7 +4,7 @@
 from cpython.mem cimport PyMem_Realloc
 from libc.string cimport memmove
 
-from mexc_async.books.side import BookLevel as _BookLevel, PureSide as _PureSide
+from mexc_async.books.side import BookLevel as _BookLevel, PureBookSide as _PureSide
 
 cdef extern from "Python.h":
     bint PyUnicode_IS_ASCII(object text)

@@ -132,7 +132,7 @@ class Stream(Generic[B]):
         return subscriber.take()
 
     def __del__(self) -> None:
-        subscriber = getattr(self, "_inbox", None)
+        subscriber = getattr(self, "_subscriber", None)
         if subscriber is not None and self._is_open and not subscriber.is_closed:
             subscriber.close()
             self._router.leave_later(subscriber)
