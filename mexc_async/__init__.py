@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mexc_async.client.catalogue import endpoints
     from mexc_async.client.mexc import Mexc
     from mexc_async.client.view import RawView, View
+    from mexc_async.data import paging
     from mexc_async.errors import (
         AccountRestricted,
         ApiError,
@@ -193,6 +194,7 @@ __all__ = [
     "core_kind",
     "endpoints",
     "explain_signature",
+    "paging",
     "run",
 ]
 
@@ -209,6 +211,7 @@ _HOME = {
     "orders.record": "OrderFill OrderState",
     "rest.retry": "RetryPolicy",
     "rest.signing": "Signer",
+    "data": "paging",
     "errors": (
         "AccountRestricted ApiError BookNotSynced CallLogFailed ClientClosed ConfigError ConnectFailed ConnectionLost "
         "ExchangeUnavailable GuardRefused InsufficientBalance InvalidKey InvalidParameter InvalidRequest "
@@ -247,7 +250,8 @@ def __getattr__(name: str) -> object:
     module = _MODULE_OF.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"{__name__}.{module}"), name)
+    place = f"{__name__}.{module}"
+    value: object = import_module(f"{place}.{name}") if module == "data" else getattr(import_module(place), name)
     globals()[name] = value
     return value
 

@@ -119,7 +119,7 @@ def is_refusal(reply: Reply) -> bool:
     if reply.body.lstrip()[:1] == b"[":
         return True
     refusal = _refusal_of(reply.body)
-    return refusal is not None and refusal.code is not None and _code(refusal) not in SUCCESS_CODES
+    return refusal is not None and refusal.code != _NULL and _code(refusal) not in SUCCESS_CODES
 
 
 def error_of(route: Route, reply: Reply) -> MexcError | None:

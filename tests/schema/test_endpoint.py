@@ -92,7 +92,7 @@ def test_declared_endpoints_tell_everything_about_themselves() -> None:
     depth = by_name["depth"]
     assert (depth.product, depth.method, depth.path, depth.auth) == ("spot", "GET", "/api/v3/depth", Auth.NONE)
     assert (depth.request, depth.result, depth.costs) == (DepthQuery, Depth, DepthQuery.route.costs)
-    assert depth.doc.startswith("Snapshot of a book")
+    assert depth.doc.startswith("Get an order book snapshot")
     assert by_name["ticker_price"].result == PriceTicker | list[PriceTicker]
 
 

@@ -51,6 +51,7 @@ def refusal(code: int, status: int = 400, **headers: str) -> Reply:
 
 
 ACK = reply({"symbol": "BTCUSDT", "orderId": "C02__1"})
+CANCELLED = reply({"symbol": "BTCUSDT", "orderId": "C02__1", "status": "CANCELED", "executedQty": "0"})
 SYMBOL = {
     "symbol": "BTCUSDT",
     "status": "1",
@@ -144,7 +145,7 @@ class FakeTransport:
         if sent.path == RULES:
             return rules_of("BTCUSDT", "ETHUSDT")
         if sent.path == ORDER:
-            return refusal(-2013) if sent.method == "GET" else ACK
+            return {"GET": refusal(-2013), "DELETE": CANCELLED}.get(sent.method, ACK)
         return reply()
 
     def distrust(self) -> None:

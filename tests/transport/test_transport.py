@@ -574,7 +574,8 @@ async def test_the_bytes_signed_are_the_bytes_received(method: str, value: str) 
 @pytest.mark.parametrize("order_id", ["11", "123456789012345678901", "1e3", "1.10", "-0"])
 async def test_an_order_is_cancelled_by_the_id_that_stood_on_the_wire(order_id: str) -> None:
     """Although the id came as a number, in an answer that has to be read leniently."""
-    ack = f'{{"symbol":"BTCUSDT","orderId":{order_id},"price":1.50,"origQty":"2","type":"LIMIT","side":"BUY"}}'.encode()
+    terms = f'"symbol":"BTCUSDT","orderId":{order_id},"price":1.50,"origQty":"2","type":"LIMIT","side":"BUY"'
+    ack = f'{{{terms},"status":"CANCELED","executedQty":"0"}}'.encode()
     async with RawServer(on("/api/v3/order", server.answer(ack))) as raw, client_of(raw.url) as mexc:
         made = await mexc.spot.new_order(
             symbol="BTCUSDT", side="BUY", type="LIMIT", quantity=Decimal(2), price=Decimal("1.5")
