@@ -27,7 +27,6 @@ from mexc_async.limits.profiles import Limits
 from mexc_async.orders.tracker import OrderSettings
 from mexc_async.rest.call import Options
 from mexc_async.rest.credentials import Credentials
-from mexc_async.rest.keep_warm import KeepWarm
 from mexc_async.rest.retry import RetryPolicy
 from mexc_async.rest.server_clock import ServerClock
 from mexc_async.risk.alarms import AlarmSettings
@@ -154,6 +153,7 @@ class Mexc(View):
             orders=orders,
             alarms=alarms,
             streams=streams,
+            connections=connections,
         )
         url = stream_beside(rest, ws)
         route = None if url is None else proxy_for(url, proxy, trust_env)
@@ -170,7 +170,6 @@ class Mexc(View):
         super().__init__(parts.calls, policy.options, parts.orders)
         self._api, self._tasks, self._router = parts.api, parts.tasks, parts.router
         self._tracker, self._log, self._alarms = parts.tracker, parts.log, parts.alarms
-        self._upkeep = KeepWarm(self._lane, self._api, self._tasks, connections) if self._lane is not None else None
         self.streams = Streams(self._router)
         """Push streams: `async with mexc.streams.trades("BTCUSDT") as trades`."""
         self.books = parts.books
@@ -336,8 +335,9 @@ class Mexc(View):
         self._start()
         count = connections or self._connections
         await self._api.open_connections(count)
-        if self._upkeep is not None and self._api.credentials is not None and not self._read_only:
-            await self._upkeep.warm_up(count)
+        keep_warm = self._api.keep_warm
+        if keep_warm is not None and self._api.credentials is not None and not self._read_only:
+            await keep_warm.warm_up(count)
         if self._api.credentials is not None:
             await self._api.clock_sync.ensure()
         await self._api.rules.load()

@@ -66,6 +66,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     orders: OrderSettings = OrderSettings()
     alarms: AlarmSettings = AlarmSettings()
     streams: StreamSettings = StreamSettings()
+    connections: int = 8
 
 
 class Parts(Struct, frozen=True, kw_only=True):
@@ -127,6 +128,7 @@ def wire(
         clock=clock,
         recorder=log,
         on_rate_refused=alarms.on_rate_refused,
+        most_warm=policy.connections,
         guide_paths=policy.guide_paths,
         read_only=policy.read_only,
         allow_withdraw=policy.allow_withdraw,

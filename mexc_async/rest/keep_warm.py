@@ -10,16 +10,19 @@ import asyncio
 from collections import Counter
 from math import inf
 from time import monotonic
+from typing import Protocol
 
 from mexc_async.errors import ClientClosed, ConnectFailed, MexcError
+from mexc_async.limits.account_limiter import AccountLimiter
+from mexc_async.limits.limiter import RateLimiter
 from mexc_async.rest.call import Options
-from mexc_async.rest.pipeline import Api
 from mexc_async.runtime.log import logger
 from mexc_async.runtime.tasks import Tasks
 from mexc_async.spot.market import Ping
 from mexc_async.transport.addresses import Address
 from mexc_async.transport.connection import Connection
 from mexc_async.transport.lane import Lane, PinnedConnection
+from mexc_async.transport.pool import Transport
 
 PING_S = 15.0
 """A connection that was not used for so long is pinged; hosts close idle ones after a minute or so."""
@@ -37,48 +40,53 @@ FAR = 1.25
 """An address whose round trip is so many times that of the nearest keeps one connection only."""
 
 
+class Pinger(Protocol):
+    """What sends pings, as the limits allow."""
+
+    limiter: RateLimiter | AccountLimiter
+
+    async def ping(self, via: Transport, options: Options) -> None:
+        """Send one ping by this transport."""
+        ...
+
+
 class KeepWarm:
     """What opens, pings and closes the lane's connections beside its requests."""
 
-    def __init__(self, lane: Lane, api: Api, tasks: Tasks, most: int) -> None:
+    def __init__(self, lane: Lane, api: Pinger, tasks: Tasks, most: int) -> None:
         self.wanted = 0
         """Connections that are kept open."""
         self._lane = lane
         self._api = api
         self._tasks = tasks
         self._most = most
-        self._woken = asyncio.Event()
         self._is_running = False
         self._filling = asyncio.Lock()
-        lane.on_cold = self._on_cold
-        lane.on_slow = self._woken.set
 
     async def warm_up(self, count: int) -> None:
         """Open so many connections, measure them, and keep them. Raises ConnectFailed if none can be opened."""
         self.wanted = max(self.wanted, count)
-        self._start()
+        self.start()
         await self._fill()
         await self._check(self._lane.idle())
 
-    def _on_cold(self) -> None:
-        """A request had to open a connection: so many are needed at a time."""
-        self.wanted = max(self.wanted, min(len(self._lane.connections) + 1, self._most))
-        self._start()
-
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Take care of the lane's connections from now on; idempotent."""
         if not self._is_running:
             self._is_running = True
             self._tasks.spawn(self._run())
             self._tasks.spawn(self._prove_doubtful())
 
     async def _run(self) -> None:
+        attention = self._lane.attention
         while True:
             try:
                 async with asyncio.timeout(TURN_S):
-                    await self._woken.wait()
+                    await attention.wait()
             except TimeoutError:
                 pass
-            self._woken.clear()
+            attention.clear()
+            self.wanted = max(self.wanted, min(self._lane.wanted, self._most))
             try:
                 await self._turn()
             except ClientClosed:
@@ -158,7 +166,7 @@ class KeepWarm:
         finally:
             if connection.is_held:
                 connection.close()
-                self._woken.set()  # another is opened in its place
+                self._lane.attention.set()  # another is opened in its place
 
     async def _check(self, connections: list[Connection]) -> None:
         """Ping these connections, all at the same time; one that fails is closed by its failure."""

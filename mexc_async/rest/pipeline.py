@@ -33,6 +33,7 @@ from mexc_async.rest.call import Call, Options, body_of, call_of, final_error, q
 from mexc_async.rest.clock import Sample
 from mexc_async.rest.credentials import Credentials
 from mexc_async.rest.events import OddItems, RequestDone
+from mexc_async.rest.keep_warm import KeepWarm
 from mexc_async.rest.retry import RetryPolicy
 from mexc_async.rest.server_clock import ClockSync, ServerClock
 from mexc_async.rest.symbol_rules import SymbolRulesCache
@@ -124,6 +125,8 @@ class Api:
         clock: ServerClock,
         recorder: CallRecorder | None = None,
         on_rate_refused: Callable[[Route, int], None] | None = None,
+        keep_warm: KeepWarm | None = None,
+        most_warm: int = 8,
         guide_paths: bool = False,
         read_only: bool = False,
         allow_withdraw: bool = False,
@@ -139,6 +142,10 @@ class Api:
         self.rules = SymbolRulesCache(self._exchange_info, tasks)
         self.is_closed = False
         self.recorder = recorder
+        self.keep_warm = keep_warm
+        """What opens, pings and proves the order lane's connections; None without a lane."""
+        if keep_warm is None and isinstance(order_transport, Lane):
+            self.keep_warm = KeepWarm(order_transport, self, tasks, most_warm)
         self._on_rate_refused = on_rate_refused
         """Called with every 429 and 418, before the limiter closes what it means."""
         self._retry = retry
@@ -181,6 +188,7 @@ class Api:
             clock=self.clock,
             recorder=self.recorder,
             on_rate_refused=self._on_rate_refused,
+            keep_warm=self.keep_warm,
             read_only=self._read_only,
         )
 
@@ -245,6 +253,8 @@ class Api:
         method, path = self._paths.get((route.method, route.path), (route.method, route.path))
         is_private = route.auth is not Auth.NONE
         is_order = route.priority <= Priority.ORDER and not route.safe
+        if is_order and self.keep_warm is not None:
+            self.keep_warm.start()
         way = RoutePlan(
             route=route,
             is_private=is_private,

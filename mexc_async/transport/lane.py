@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from math import inf
 from operator import attrgetter
 from time import monotonic
@@ -42,10 +42,10 @@ class Lane:
         self.config = config
         self.base = config.rest.rstrip("/")
         self.connections: set[Connection] = set()
-        self.on_cold: Callable[[], None] = lambda: None
-        """Called when a request found no connection that was free."""
-        self.on_slow: Callable[[], None] = lambda: None
-        """Called when an address lets a request wait."""
+        self.attention = asyncio.Event()
+        """Set when connections need care: a request found none free, or an address lets requests wait."""
+        self.wanted = 0
+        """Most connections that requests needed at the same time."""
         self.heads = None if compiled else KnownHeads()
         """What is known of the heads of answers; shared by the connections."""
         self.ready: list[Connection] = []
@@ -102,7 +102,8 @@ class Lane:
     async def _send_cold(self, data: bytes, timeout_s: float, on_connected: OnConnected) -> Reply:
         now = monotonic()
         deadline = now + timeout_s
-        self.on_cold()
+        self.wanted = max(self.wanted, len(self.connections) + 1)
+        self.attention.set()
         while (connection := self._take(now)) is None:
             await self.open(deadline - now)
             now = monotonic()
@@ -249,7 +250,7 @@ class Lane:
                 other.nearness = min(other.nearness, -waited_s)
                 other.checked_at = -inf
         self.ready.sort(key=nearness_of)
-        self.on_slow()
+        self.attention.set()
 
     def measured(self, connection: Connection, round_trip_s: float) -> None:
         """A ping over it took so long."""

@@ -246,16 +246,15 @@ async def test_the_connection_with_the_least_round_trip_is_used_first() -> None:
 @pytest.mark.usefixtures("two_addresses")
 async def test_an_address_that_lets_an_order_wait_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection_module, "_PATIENCE_S", 0.02)
-    noticed: list[None] = []
     async with two_servers(server.silence, server.answer()) as (near, far), lane_to(near.url) as lane:
         await open_to_both(lane)
         await lane.open(5, connection_to(lane, NEAR).address)
         for connection in lane.connections:
             lane.measured(connection, 0.001 if connection.address.host == NEAR else 0.005)
-        lane.on_slow = lambda: noticed.append(None)
+        lane.attention.clear()
         stuck = asyncio.create_task(send(lane))
         await near.until(lambda: len(near.arrivals) == 1)
-        await until(lambda: bool(noticed))
+        await until(lane.attention.is_set)
         await send(lane)
         assert len(far.arrivals) == 1  # though another connection to the near one is free, and was measured nearer
         await lane.open(5)
