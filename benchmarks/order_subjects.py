@@ -29,6 +29,7 @@ from yarl import URL
 
 from benchmarks.harness import OWN, OWN_PURE
 from mexc_async.client.mexc import Mexc
+from mexc_async.client.settings import NetworkSettings
 from mexc_async.orders.ids import OrderIds
 from mexc_async.rest.call import Options, call_of
 from mexc_async.rest.credentials import Credentials
@@ -70,7 +71,7 @@ class Sdk:
             Credentials(KEY, SECRET),
             rest=rest,
             limits="unlimited",
-            order_transport=self.order_transport,
+            network=NetworkSettings(order_transport=self.order_transport),
             call_log=self.call_log,
         )
         await self._mexc.__aenter__()

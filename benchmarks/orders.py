@@ -28,6 +28,7 @@ from mexc_async.limits.limiter import RateLimiter
 from mexc_async.limits.profiles import Limits
 from mexc_async.orders.ids import OrderIds
 from mexc_async.orders.record import OrderState
+from mexc_async.orders.tracker import OrderSettings
 from mexc_async.rest.call import Options
 from mexc_async.rest.credentials import Credentials
 from mexc_async.runtime.hooks import Hooks
@@ -134,7 +135,7 @@ async def _untracked(orders: int) -> Sample:
 
 
 async def _tracked(orders: int, with_pushes: bool = False, with_rules: bool = False) -> Sample:
-    parts = _wired(Policy(credentials=KEY, check_rules=with_rules))
+    parts = _wired(Policy(credentials=KEY, orders=OrderSettings(check_rules=with_rules)))
     api, calls, tracker = parts.api, parts.calls, parts.tracker
     await api.rules.load()
     pushes = [_pushes(f"C02__{number}") for number in range(1, orders + 1)]
@@ -153,7 +154,7 @@ async def _logged(orders: int) -> Sample:
     """Return the client with both lines of every order in a call log."""
     with TemporaryDirectory() as folder:
         log = CallLog(Path(folder) / "calls.jsonl")
-        parts = _wired(Policy(credentials=KEY, check_rules=False), log)
+        parts = _wired(Policy(credentials=KEY, orders=OrderSettings(check_rules=False)), log)
         calls = parts.calls
         log.open()
         await parts.api.clock_sync.ensure()

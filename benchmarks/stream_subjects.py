@@ -24,6 +24,7 @@ from benchmarks.harness import OWN, OWN_PURE, Sample
 from mexc_async.client.mexc import Mexc
 from mexc_async.spot import channels
 from mexc_async.spot.push import Push, decode_push
+from mexc_async.streams.router import StreamSettings
 from mexc_async.streams.websocket import Library
 
 TICKER, DEPTH = "book ticker", "depth, 30 levels"
@@ -83,7 +84,7 @@ def request(case: str) -> str:
 @asynccontextmanager
 async def _sdk(url: str, case: str, meter: Meter, library: Library) -> AsyncIterator[None]:
     """Run the SDK as users do: session, reconnects, counts, lag, and a callback."""
-    async with Mexc(ws=url, limits="unlimited", ws_library=library) as mexc:
+    async with Mexc(ws=url, limits="unlimited", streams=StreamSettings(library=library)) as mexc:
         stream: Any = mexc.streams.book_ticker if case == TICKER else mexc.streams.depth
         meter.start()
         async with stream("BTCUSDT", callback=meter.heard):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mexc_async.call_log.log import CallLog
     from mexc_async.client.catalogue import endpoints
     from mexc_async.client.mexc import Mexc
+    from mexc_async.client.settings import NetworkSettings
     from mexc_async.client.view import RawView, View
     from mexc_async.data import paging
     from mexc_async.errors import (
@@ -137,6 +138,7 @@ __all__ = [
     "MexcError",
     "MissingCredentials",
     "Moved",
+    "NetworkSettings",
     "NewOrder",
     "OddItems",
     "OrderFill",
@@ -201,6 +203,7 @@ __all__ = [
 _HOME = {
     "client.catalogue": "endpoints",
     "client.mexc": "Mexc",
+    "client.settings": "NetworkSettings",
     "rest.credentials": "Credentials",
     "rest.signature_report": "SignatureReport explain_signature",
     "schema.endpoint": "Auth Cost Endpoint Json Priority Request Resource Route call",

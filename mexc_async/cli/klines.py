@@ -71,6 +71,7 @@ def klines(
 
 def _client(rest: str | None, sim: bool, limits: str) -> Mexc:
     from mexc_async.client.mexc import REST, Mexc
+    from mexc_async.client.settings import NetworkSettings
     from mexc_async.errors import ConfigError
     from mexc_async.rest.retry import RetryPolicy
 
@@ -78,8 +79,8 @@ def _client(rest: str | None, sim: bool, limits: str) -> Mexc:
         raise ConfigError("--sim and --rest exclude each other")
     retry = RetryPolicy(budget_s=BUDGET_S)
     if sim:
-        return Mexc.sim(limits=limits, retry=retry, read_only=True)
-    return Mexc(rest=rest or REST, limits=limits, retry=retry, read_only=True)
+        return Mexc.sim(limits=limits, network=NetworkSettings(retry=retry), read_only=True)
+    return Mexc(rest=rest or REST, limits=limits, network=NetworkSettings(retry=retry), read_only=True)
 
 
 async def _download(mexc: Mexc, file: BarFile, download: Download, end_ms: int | None) -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import ssl
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Literal, Self, Unpack
+from typing import Self, Unpack
 from urllib.parse import urlsplit
 
 from mexc_async.accounts.accounts import Accounts
 from mexc_async.call_log.log import CallLog
-from mexc_async.client.settings import Settings, Shared, check_settings, limits_of
+from mexc_async.client.settings import NetworkSettings, Settings, Shared, check_settings, limits_of
 from mexc_async.client.sim_process import SimulatorProcess
 from mexc_async.client.view import RawView, View
 from mexc_async.client.wiring import Policy, wire
@@ -27,16 +26,15 @@ from mexc_async.limits.profiles import Limits
 from mexc_async.orders.tracker import OrderSettings
 from mexc_async.rest.call import Options
 from mexc_async.rest.credentials import Credentials
-from mexc_async.rest.retry import RetryPolicy
 from mexc_async.rest.server_clock import ServerClock
 from mexc_async.risk.alarms import AlarmSettings
 from mexc_async.runtime.hooks import Hooks
 from mexc_async.spot.rules import SymbolRules
 from mexc_async.streams.router import StreamSettings
 from mexc_async.streams.streams import Streams
-from mexc_async.streams.websocket import Library, SocketConfig
+from mexc_async.streams.websocket import SocketConfig
 from mexc_async.transport.lane import Lane
-from mexc_async.transport.pool import Pool, PoolConfig, Timeouts
+from mexc_async.transport.pool import Pool, PoolConfig
 from mexc_async.transport.urls import REST, WS, is_loopback, proxy_for, stream_beside
 
 __all__ = ["REST", "WS", "Mexc", "RawView", "Settings", "View"]
@@ -58,26 +56,15 @@ class Mexc(View):
         rest: str = REST,
         ws: str | None = None,
         limits: str | Limits = "default",
-        paths: Literal["default", "guide"] = "default",
         read_only: bool = False,
         allow_withdraw: bool = False,
-        check_rules: bool = True,
-        connections: int = 8,
-        order_transport: Literal["lane", "pool"] = "lane",
-        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
-        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
-        recv_window_ms: int | None = None,
-        order_id_prefix: str = "m",
-        orders: OrderSettings = OrderSettings(),  # noqa: B008 - frozen
         call_log: CallLog | str | os.PathLike[str] | None = None,
-        alarms: AlarmSettings = AlarmSettings(),  # noqa: B008 - frozen
         proxy: str | None = None,
-        trust_env: bool = True,
-        local_address: str | None = None,
-        tls: ssl.SSLContext | None = None,
-        max_response_bytes: int = 32 << 20,
+        recv_window_ms: int | None = None,
+        network: NetworkSettings = NetworkSettings(),  # noqa: B008 - frozen
+        orders: OrderSettings = OrderSettings(),  # noqa: B008 - frozen
         streams: StreamSettings = StreamSettings(),  # noqa: B008 - frozen
-        ws_library: Library = "auto",
+        alarms: AlarmSettings = AlarmSettings(),  # noqa: B008 - frozen
         shared: Shared | None = None,
     ) -> None:
         """Set up a client; nothing is sent before the first call.
@@ -89,44 +76,37 @@ class Mexc(View):
                 host and port for one on this machine; of another host they have to be named before anything needs
                 them: `streams`, `books`, `orders` and its limits then raise ConfigError.
             limits: a profile (`default`, `conservative`, `guide`, `market_maker(N)`, `unlimited`) or `Limits`.
-            paths: `guide` sends orders to the paths that some guides name.
             read_only: refuse every call that changes something.
-            allow_withdraw: let calls through that send money away: withdrawals, and transfers to somebody else on the
-                exchange. Without it they raise WithdrawalsOff before anything is sent.
-            check_rules: hold orders against the symbol's rules before sending them (loads them on first need).
-            connections: how many `warm_up` opens, and the order lane keeps open once it had to.
-            order_transport: what orders and cancels go by: `lane`, warm connections of their own with next to no
-                overhead, or `pool`, the connections of everything else. Behind a proxy it is the pool in any case.
-            timeouts: per phase of one attempt.
-            retry: what is tried again, and how long.
-            recv_window_ms: how old a signed call may be on arrival; None leaves MEXC's 5000.
-            order_id_prefix: begins every client order id that is made here.
-            orders: how long orders are looked for, followed and remembered.
-            call_log: where every private call and push is written, a `CallLog` or its path; see `orders.restore`.
+            allow_withdraw: let calls through that send money away: withdrawals, and transfers to other users. Without
+                it they raise WithdrawalsOff before anything is sent.
+            call_log: file of every private call and push, a `CallLog` or its path; see `orders.restore`.
+            proxy: URL of an HTTP proxy; without one the environment decides (`network.trust_env`).
+            recv_window_ms: greatest age of a signed call on arrival, 1 to 60000; None leaves MEXC's 5000.
+            network: connections, transport of orders, time-outs, retries, TLS.
+            orders: prefix of client order ids, symbol rules, how long orders are looked up and remembered.
+            streams: how push streams share sockets, and their library.
             alarms: what is reported as unusual activity, and whether it halts orders.
-            proxy: URL of an HTTP proxy; without one `trust_env` lets HTTPS_PROXY, ALL_PROXY and NO_PROXY decide.
-            trust_env: see `proxy`.
-            local_address: address of this machine to send from.
-            tls: own certificate authorities; verification stays on.
-            max_response_bytes: a larger answer is a ProtocolError.
-            streams: how push streams share sockets.
-            ws_library: `picows` or `aiohttp`; `auto` takes picows where it is installed.
-            shared: what this client has in common with those of other accounts; see `Mexc.accounts`.
+            shared: what this client shares with those of other accounts; see `Mexc.accounts`.
 
         Raises ConfigError.
         """
-        switches = {"allow_withdraw": allow_withdraw, "check_rules": check_rules, "trust_env": trust_env}
-        check_settings(credentials, connections, paths, order_transport, read_only=read_only, **switches)
+        groups = {
+            "network": (network, NetworkSettings),
+            "orders": (orders, OrderSettings),
+            "streams": (streams, StreamSettings),
+            "alarms": (alarms, AlarmSettings),
+        }
+        check_settings(credentials, groups, read_only=read_only, allow_withdraw=allow_withdraw)
         config = PoolConfig(
             rest=rest,
             proxy=proxy,
-            trust_env=trust_env,
-            local_address=local_address,
-            tls=tls,
-            timeouts=timeouts,
-            max_response_bytes=max_response_bytes,
+            trust_env=network.trust_env,
+            local_address=network.local_address,
+            tls=network.tls,
+            timeouts=network.timeouts,
+            max_response_bytes=network.max_response_bytes,
         )
-        self._connections = connections
+        self._connections = network.connections
         self._read_only = read_only
         self._allow_withdraw = allow_withdraw
         self._simulator: SimulatorProcess | None = None
@@ -139,31 +119,31 @@ class Mexc(View):
         self._is_alone = shared is None
         pool = None if shared is None else shared.pool
         self._pool = Pool(config) if pool is None else pool
-        uses_lane = order_transport == "lane" and proxy_for(rest, proxy, trust_env) is None
+        uses_lane = network.order_transport == "lane" and proxy_for(rest, proxy, network.trust_env) is None
         self._lane = Lane(config) if uses_lane else None
         policy = Policy(
             credentials=credentials,
             options=Options(recv_window_ms=recv_window_ms),
-            retry=retry,
-            guide_paths=paths == "guide",
+            retry=network.retry,
+            guide_paths=network.paths == "guide",
             read_only=read_only,
             allow_withdraw=allow_withdraw,
-            check_rules=check_rules,
-            order_id_prefix=order_id_prefix,
             orders=orders,
             alarms=alarms,
             streams=streams,
-            connections=connections,
+            connections=network.connections,
         )
         url = stream_beside(rest, ws)
-        route = None if url is None else proxy_for(url, proxy, trust_env)
+        route = None if url is None else proxy_for(url, proxy, network.trust_env)
         parts = wire(
             policy,
             self._pool,
             self.limits,
             order_transport=self._lane,
             ws=url,
-            socket=SocketConfig(proxy=route, tls=tls, library=ws_library, connect_s=timeouts.connect_s),
+            socket=SocketConfig(
+                proxy=route, tls=network.tls, library=streams.library, connect_s=network.timeouts.connect_s
+            ),
             call_log=CallLog(call_log) if isinstance(call_log, str | os.PathLike) else call_log,
             hooks=self.hooks,
         )
@@ -184,7 +164,7 @@ class Mexc(View):
     def accounts(cls, credentials: Mapping[str, Credentials], **settings: Unpack[Settings]) -> Accounts[Self]:
         """Clients of several accounts behind this address: one pool, one IP budget, account budgets for each.
 
-            async with Mexc.accounts({"master": master, "grid-1": grid}) as execution:
+            async with Mexc.accounts({"master": master, "grid-1": grid}) as desk:
                 await desk["grid-1"].spot.account()
 
         The settings are those of `Mexc`, for all of them. Raises ConfigError.

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import ssl
+from collections.abc import Mapping
 from typing import Literal, NamedTuple, TypedDict
+
+from msgspec import Struct
 
 from mexc_async.call_log.log import CallLog
 from mexc_async.errors import ConfigError
@@ -16,36 +19,65 @@ from mexc_async.rest.retry import RetryPolicy
 from mexc_async.risk.alarms import AlarmSettings
 from mexc_async.schema.validation import kind_of
 from mexc_async.streams.router import StreamSettings
-from mexc_async.streams.websocket import Library
 from mexc_async.transport.pool import Pool, Timeouts
 
 
+class NetworkSettings(Struct, frozen=True, kw_only=True):
+    """Connections to the exchange: how many, by which transport, how long to wait, what to try again."""
+
+    connections: int = 8
+    """Connections that `warm_up` opens and the order lane holds once it needed them, 1 to 100."""
+    order_transport: Literal["lane", "pool"] = "lane"
+    """Transport of orders and cancels: `lane`, warm connections of their own with next to no overhead, or `pool`, the
+    connections of everything else. Behind a proxy it is always the pool."""
+    paths: Literal["default", "guide"] = "default"
+    """`guide` sends orders to the paths that some guides name."""
+    timeouts: Timeouts = Timeouts()
+    """Time limits per phase of one attempt."""
+    retry: RetryPolicy = RetryPolicy()
+    """What is tried again, and how long."""
+    trust_env: bool = True
+    """Whether HTTPS_PROXY, ALL_PROXY and NO_PROXY choose a proxy where `proxy` names none."""
+    local_address: str | None = None
+    """Address of this machine to send from."""
+    tls: ssl.SSLContext | None = None
+    """Your own certificate authorities; verification stays on."""
+    max_response_bytes: int = 32 << 20
+    """A larger answer raises ProtocolError."""
+
+    def __post_init__(self) -> None:
+        if type(self.connections) is not int or not 1 <= self.connections <= 100:
+            raise ConfigError(f"connections {self.connections!r} must be from 1 to 100")
+        if self.paths not in ("default", "guide"):
+            raise ConfigError(f"paths {self.paths!r} is not one of 'default', 'guide'")
+        if self.order_transport not in ("lane", "pool"):
+            raise ConfigError(f"order_transport {self.order_transport!r} is not one of 'lane', 'pool'")
+        check_switches(trust_env=self.trust_env)
+        for name, kind in (("timeouts", Timeouts), ("retry", RetryPolicy)):
+            if not isinstance(getattr(self, name), kind):
+                raise ConfigError(f"{name} must be {kind.__name__}(...), not {kind_of(getattr(self, name))}")
+        if self.tls is not None and not isinstance(self.tls, ssl.SSLContext):
+            raise ConfigError(f"tls must be an ssl.SSLContext, not {kind_of(self.tls)}")
+        address = self.local_address
+        if address is not None and not (isinstance(address, str) and address.isprintable() and address):
+            raise ConfigError(f"local_address {address!r} is not an address")
+
+
 class Settings(TypedDict, total=False):
-    """What `Mexc` takes beside the credentials; its docstring says what each means."""
+    """Settings of `Mexc` beside the credentials; its docstring says what each means."""
 
     rest: str
     ws: str | None
     limits: str | Limits
-    paths: Literal["default", "guide"]
     read_only: bool
     allow_withdraw: bool
-    check_rules: bool
-    connections: int
-    order_transport: Literal["lane", "pool"]
-    timeouts: Timeouts
-    retry: RetryPolicy
-    recv_window_ms: int | None
-    order_id_prefix: str
-    orders: OrderSettings
     call_log: CallLog | str | os.PathLike[str] | None
-    alarms: AlarmSettings
     proxy: str | None
-    trust_env: bool
-    local_address: str | None
-    tls: ssl.SSLContext | None
-    max_response_bytes: int
+    recv_window_ms: int | None
+    network: NetworkSettings
+    orders: OrderSettings
     streams: StreamSettings
-    ws_library: Library
+    alarms: AlarmSettings
 
 
 class Shared(NamedTuple):
@@ -61,18 +93,18 @@ def limits_of(limits: str | Limits) -> Limits:
     return Limits.named(limits) if isinstance(limits, str) else limits
 
 
-def check_settings(
-    credentials: object, connections: object, paths: object, order_transport: object, **switches: object
-) -> None:
-    """Raise ConfigError for what no part of the client looks at: types, ranges and choices."""
+def check_settings(credentials: object, groups: Mapping[str, tuple[object, type]], **switches: object) -> None:
+    """Raise ConfigError for a setting of a wrong type: the key, the groups by name, and switches."""
     if credentials is not None and not isinstance(credentials, Credentials):  # a secret, maybe: it is not shown
         raise ConfigError(f"credentials must be Credentials(key, secret), not {kind_of(credentials)}")
-    if not isinstance(connections, int) or not 1 <= connections <= 100:
-        raise ConfigError(f"connections {connections!r} must be from 1 to 100")
-    if paths not in ("default", "guide"):
-        raise ConfigError(f"paths {paths!r} is not one of 'default', 'guide'")
-    if order_transport not in ("lane", "pool"):
-        raise ConfigError(f"order_transport {order_transport!r} is not one of 'lane', 'pool'")
+    for name, (value, kind) in groups.items():
+        if not isinstance(value, kind):
+            raise ConfigError(f"{name} must be {kind.__name__}(...), not {kind_of(value)}")
+    check_switches(**switches)
+
+
+def check_switches(**switches: object) -> None:
+    """Raise ConfigError for a switch that is not True or False: any text, such as "no" from a file, would be true."""
     for name, value in switches.items():
-        if not isinstance(value, bool):  # any text, such as "no" from a file, would pass for True
+        if not isinstance(value, bool):
             raise ConfigError(f"{name} {value!r} is not True or False")

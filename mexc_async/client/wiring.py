@@ -61,8 +61,6 @@ class Policy(Struct, frozen=True, kw_only=True):
     guide_paths: bool = False
     read_only: bool = False
     allow_withdraw: bool = False
-    check_rules: bool = True
-    order_id_prefix: str = "m"
     orders: OrderSettings = OrderSettings()
     alarms: AlarmSettings = AlarmSettings()
     streams: StreamSettings = StreamSettings()
@@ -101,7 +99,7 @@ def wire(
     `guard_books` are the books that orders are judged by, where they are not the client's own.
     """
     credentials = policy.credentials
-    tasks, clock, halt, ids = Tasks(), ServerClock(), TradingHalt(), OrderIds(policy.order_id_prefix)
+    tasks, clock, halt, ids = Tasks(), ServerClock(), TradingHalt(), OrderIds(policy.orders.id_prefix)
     table = OrderTable(policy.orders.keep_s)
     log = None
     if call_log is not None and credentials is not None:
@@ -160,7 +158,7 @@ def wire(
     books = Books(api, router)
     guard = OrderGuard(api, exposure, guard_books or books)
     reconciler = Reconciler(api, tracker, router)
-    execution = OrderExecution(api, tracker, ids, halt, guard, reconciler, check_rules=policy.check_rules)
+    execution = OrderExecution(api, tracker, ids, halt, guard, reconciler, check_rules=policy.orders.check_rules)
     transfers = Transfers(api, ids, policy.orders)
     calls = Calls(api, handlers_of(execution, tracker, transfers), execution.start, execution.sign_ahead, ids.next)
     return Parts(

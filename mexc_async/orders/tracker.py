@@ -54,6 +54,10 @@ class OrderSettings(Struct, frozen=True):
     """Between looks at open orders while the private stream is down."""
     watch_s: float = 15.0
     """The same while it is up: pushes tell first, this is for the one that got lost."""
+    id_prefix: str = "m"
+    """First characters of every client order id that this client makes, 1 to 8 letters, digits and '-'."""
+    check_rules: bool = True
+    """Whether orders are checked against the symbol's rules before they are sent; loads the rules on first need."""
 
     def __post_init__(self) -> None:
         for name in ("settle_s", "keep_s", "poll_s", "watch_s"):
@@ -62,6 +66,8 @@ class OrderSettings(Struct, frozen=True):
                 raise ConfigError(f"{name} {value!r} must be a number of seconds above 0")
         if type(self.lag_ms) is not int or not 0 <= self.lag_ms <= 60_000:
             raise ConfigError(f"lag_ms {self.lag_ms!r} must be from 0 to 60000")
+        if not isinstance(self.check_rules, bool):
+            raise ConfigError(f"check_rules {self.check_rules!r} is not True or False")
 
 
 class OrderRecorder(Protocol):

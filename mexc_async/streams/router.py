@@ -32,7 +32,7 @@ from mexc_async.streams.events import BadFrame, StreamState, UnknownFields
 from mexc_async.streams.reconnecting import ReconnectingSocket
 from mexc_async.streams.session import Acknowledgement, Timing
 from mexc_async.streams.subscriber import Subscriber
-from mexc_async.streams.websocket import SocketConfig
+from mexc_async.streams.websocket import Library, SocketConfig
 
 MAX_PER_SOCKET = 30
 """Subscriptions that MEXC serves on one socket."""
@@ -46,6 +46,8 @@ class StreamSettings(Struct, frozen=True):
     queue: int = 1024
     """Pushes that a consumer may lag behind."""
     timing: Timing = Timing()
+    library: Library = "auto"
+    """WebSocket library: `picows` or `aiohttp`; `auto` takes picows where it is installed."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.per_socket <= MAX_PER_SOCKET:

@@ -32,6 +32,7 @@ from mexc_async.spot.trading import CancelOpenOrders
 from mexc_async.spot.wallet import UniversalTransfer
 from mexc_async.spot.wallet_models import TransferId
 from mexc_async.transport.pool import Pool, PoolConfig
+from tests.support.settings import flat
 from tests.support.streams import nothing_left
 
 D = Decimal
@@ -48,7 +49,7 @@ async def sim() -> AsyncIterator[Simulator]:
 
 def desk(sim: Simulator, logins: dict[str, Credentials] | None = None, **settings: Any) -> Accounts[Mexc]:
     usual: dict[str, Any] = {"rest": sim.rest, "ws": sim.spot_ws, "limits": "unlimited"}
-    return Mexc.accounts(LOGINS if logins is None else logins, **usual | settings)
+    return Mexc.accounts(LOGINS if logins is None else logins, **flat(**usual | settings))
 
 
 async def test_each_account_is_a_client_over_one_pool(sim: Simulator) -> None:

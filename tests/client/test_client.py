@@ -61,6 +61,7 @@ from mexc_async.spot.trading import NewOrder, OrderParameters
 from mexc_async.spot.trading import TestOrder as TrialOrder
 from tests.support import raw_server
 from tests.support.raw_server import Arrival, RawServer, Way
+from tests.support.settings import flat
 
 XRP = SYMBOL
 READER = AccountSpec(
@@ -82,7 +83,7 @@ async def sim() -> AsyncIterator[Simulator]:
 
 
 def client(rest: str, key: str = DEMO_KEY, secret: str = DEMO_SECRET, **settings: Any) -> Mexc:
-    return Mexc(Credentials(key, secret), rest=rest, **{"limits": "unlimited"} | settings)
+    return Mexc(Credentials(key, secret), **flat(rest=rest, **{"limits": "unlimited"} | settings))
 
 
 @pytest.fixture
@@ -453,7 +454,7 @@ def test_settings_are_the_keyword_arguments_of_the_client() -> None:
 )
 def test_wrong_settings_are_refused(settings: Any, words: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(words)):
-        Mexc(**settings)
+        Mexc(**flat(**settings))
 
 
 def test_credentials_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -657,7 +658,7 @@ async def test_warming_up_opens_the_asked_number_of_connections(
     settings: dict[str, Any], asked: int | None, expected: int
 ) -> None:
     async with counting() as server:
-        async with Mexc(rest=server.url, limits="unlimited", **settings) as mexc:
+        async with Mexc(**flat(rest=server.url, limits="unlimited", **settings)) as mexc:
             await mexc.warm_up(asked)
             assert server.connections == expected
             assert mexc._pool.open_connections == expected
@@ -675,7 +676,7 @@ async def test_warming_up_with_a_key_measures_the_clock() -> None:
 
 
 async def test_warming_up_where_nobody_is_fails() -> None:
-    async with Mexc(rest="http://127.0.0.1:1", retry=RetryPolicy(budget_s=0)) as mexc:
+    async with Mexc(**flat(rest="http://127.0.0.1:1", retry=RetryPolicy(budget_s=0))) as mexc:
         with pytest.raises(TransportError):
             await mexc.warm_up()
 

@@ -18,6 +18,7 @@ from mexc_async.rest.credentials import Credentials
 from mexc_async.sim.rest.background import BackgroundSimulator
 from mexc_async.sim.rest.server import SimConfig, Simulator, StartFailed
 from mexc_async.transport.urls import is_loopback, proxy_for
+from tests.support.settings import flat
 from tests.support.streams import nothing_left
 
 OTHER = "https://gateway.example"
@@ -146,7 +147,7 @@ async def test_what_needs_streams_that_nobody_named_says_so_and_sends_nothing(
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", never)
     monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", never)
     async with nothing_left():
-        mexc = Mexc(somebody(), rest=OTHER, trust_env=False)  # not opened: that asks for the exchange's time
+        mexc = Mexc(somebody(), **flat(rest=OTHER, trust_env=False))  # not opened: that asks for the exchange's time
         with pytest.raises(ConfigError, match=r'this needs push streams.*ws="wss://'):
             await need(mexc)
         assert mexc.orders.all() == []

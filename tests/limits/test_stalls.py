@@ -25,6 +25,7 @@ from mexc_async.sim.rest.server import SimConfig, Simulator
 from mexc_async.spot.trading import CancelOrder, NewOrder
 from tests.support import raw_server as server
 from tests.support.raw_server import Arrival, RawServer, Way
+from tests.support.settings import flat
 from tests.support.streams import until
 
 KEY, SECRET = "mx0key", "c0ffee" * 5
@@ -66,7 +67,10 @@ async def client(exchange: Exchange, way: str, **limits: Any) -> AsyncIterator[t
     settings: dict[str, Any] = {"limits": allowed, "check_rules": False, "orders": OrderSettings(settle_s=0.05)}
     if way == "pool":
         settings["order_transport"] = "pool"
-    async with RawServer(exchange.behave) as raw, Mexc(Credentials(KEY, SECRET), rest=raw.url, **settings) as mexc:
+    async with (
+        RawServer(exchange.behave) as raw,
+        Mexc(Credentials(KEY, SECRET), **flat(rest=raw.url, **settings)) as mexc,
+    ):
         await mexc.sync_clock()
         if way == "lane":
             mexc._api._express = None
@@ -245,7 +249,9 @@ async def test_a_stall_of_more_than_a_window_draws_no_429(transport: Literal["la
         stall = Stall(int(sim.rest.rsplit(":", 1)[1]))
         async with stall as url:
             login = Credentials(DEMO_KEY, DEMO_SECRET)
-            async with Mexc(login, rest=url, ws=sim.spot_ws, limits="default", order_transport=transport) as mexc:
+            async with Mexc(
+                login, **flat(rest=url, ws=sim.spot_ws, limits="default", order_transport=transport)
+            ) as mexc:
                 await mexc.sync_clock()
                 refused: list[RequestDone] = []
                 mexc.hooks.add(lambda e: refused.append(e) if isinstance(e, RequestDone) and e.status == 429 else None)

@@ -20,6 +20,7 @@ from mexc_async.spot.market import ServerTimeQuery
 from mexc_async.spot.trading import NewOrder
 from tests.support import raw_server as server
 from tests.support.raw_server import Arrival, Behaviour, RawServer, Way
+from tests.support.settings import flat
 from tests.transport.test_transport import KEY, SECRET
 
 LIMIT: dict[str, Any] = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT"}
@@ -38,7 +39,10 @@ async def trading(placed: Behaviour = ANSWER, **settings: Any) -> AsyncIterator[
         return await server.answer(body)(arrival, way)
 
     usual: dict[str, Any] = {"limits": "unlimited", "check_rules": False, "orders": OrderSettings(settle_s=0.05)}
-    async with RawServer(behave) as raw, Mexc(Credentials(KEY, SECRET), rest=raw.url, **usual | settings) as mexc:
+    async with (
+        RawServer(behave) as raw,
+        Mexc(Credentials(KEY, SECRET), **flat(rest=raw.url, **usual | settings)) as mexc,
+    ):
         await mexc.warm_up(2)
         yield raw, mexc
 

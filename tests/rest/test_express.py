@@ -28,6 +28,7 @@ from mexc_async.schema.endpoint import Request
 from mexc_async.spot.trading import NewOrder
 from tests.support import raw_server as server
 from tests.support.raw_server import Arrival, Behaviour, RawServer, Way
+from tests.support.settings import flat
 from tests.transport.test_transport import KEY, SECRET
 
 pytestmark = pytest.mark.skipif(not compiled, reason="without the compiled core there is one way only")
@@ -209,7 +210,10 @@ async def client(scenario: str, folder: Path, told: Told, way: str) -> AsyncIter
         "retry": RetryPolicy(budget_s=1, first_s=0.001, longest_s=0.004),
         "orders": OrderSettings(settle_s=0.05),
     }
-    async with RawServer(behave) as raw_, Mexc(Credentials(KEY, SECRET), rest=raw_.url, **usual | settings) as mexc:
+    async with (
+        RawServer(behave) as raw_,
+        Mexc(Credentials(KEY, SECRET), **flat(rest=raw_.url, **usual | settings)) as mexc,
+    ):
         await mexc.warm_up(1)
         mexc.hooks.add(lambda event: told.events.append(event) if isinstance(event, RequestDone) else None)
         api = mexc._api

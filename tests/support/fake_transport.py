@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 
+from msgspec.structs import replace
+
 from mexc_async.call_log.client_log import ClientLog
 from mexc_async.call_log.log import CallLog
 from mexc_async.client.channel import Calls
@@ -191,9 +193,7 @@ async def desk(
     usual: dict[str, Any] = {"retry": RetryPolicy(budget_s=1, first_s=0.001, longest_s=0.004)}
     policy = Policy(
         credentials=Credentials(KEY, SECRET) if credentials else None,
-        check_rules=check_rules,
-        order_id_prefix=prefix,
-        orders=orders,
+        orders=replace(orders, check_rules=check_rules, id_prefix=prefix),
         **usual | settings,
     )
     parts = wire(

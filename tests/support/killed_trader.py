@@ -22,6 +22,7 @@ from mexc_async.rest.retry import RetryPolicy
 from mexc_async.sim.exchange.accounts import DEMO_KEY, DEMO_SECRET
 from mexc_async.spot.trading import NewOrder
 from mexc_async.transport.pool import Timeouts
+from tests.support.settings import flat
 
 SYMBOLS = ("XRPUSDT", "SOLUSDT")
 TRADERS = 20
@@ -31,15 +32,17 @@ WINDOW_MS, LAG_MS = 600, 300
 def client(rest: str, ws: str, log: str) -> Mexc:
     return Mexc(
         Credentials(DEMO_KEY, DEMO_SECRET),
-        rest=rest,
-        ws=ws,
-        call_log=CallLog(log, max_bytes=100_000, keep=1000),
-        limits="unlimited",
-        order_id_prefix="crash",
-        recv_window_ms=WINDOW_MS,
-        orders=OrderSettings(settle_s=30.0, lag_ms=2 * LAG_MS, keep_s=1e6, poll_s=0.1, watch_s=0.5),
-        timeouts=Timeouts(connect_s=2.0, read_s=0.4, total_s=0.4),
-        retry=RetryPolicy(budget_s=20.0, first_s=0.02, longest_s=0.2),
+        **flat(
+            rest=rest,
+            ws=ws,
+            call_log=CallLog(log, max_bytes=100_000, keep=1000),
+            limits="unlimited",
+            order_id_prefix="crash",
+            recv_window_ms=WINDOW_MS,
+            orders=OrderSettings(settle_s=30.0, lag_ms=2 * LAG_MS, keep_s=1e6, poll_s=0.1, watch_s=0.5),
+            timeouts=Timeouts(connect_s=2.0, read_s=0.4, total_s=0.4),
+            retry=RetryPolicy(budget_s=20.0, first_s=0.02, longest_s=0.2),
+        ),
     )
 
 

@@ -25,6 +25,7 @@ from mexc_async.contrib.service import MexcService
 from mexc_async.rest.credentials import Credentials
 from mexc_async.sim.rest.background import BackgroundSimulator
 from mexc_async.transport.pool import Timeouts
+from tests.support.settings import flat
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 KINDS = ("fastapi", "aiohttp")
@@ -57,7 +58,7 @@ def maker(simulator: BackgroundSimulator, **settings: Any) -> Callable[[], Mexc]
     """Return a function that creates clients of a simulator."""
     credentials = Credentials(simulator.api_key, simulator.api_secret)
     usual = {"rest": simulator.rest, "ws": simulator.spot_ws, "limits": "unlimited"}
-    return lambda: Mexc(credentials, **usual | settings)
+    return lambda: Mexc(credentials, **flat(**usual | settings))
 
 
 @asynccontextmanager
@@ -94,7 +95,9 @@ def main(kind: str, rest: str, ws: str, key: str) -> None:
     """Serve until a signal; print the URL as the first line."""
 
     def make() -> Mexc:
-        return Mexc(Credentials(key, os.environ["SECRET"]), rest=rest, ws=ws, timeouts=Timeouts(read_s=30, total_s=30))
+        return Mexc(
+            Credentials(key, os.environ["SECRET"]), **flat(rest=rest, ws=ws, timeouts=Timeouts(read_s=30, total_s=30))
+        )
 
     app, _ = application(kind, make, earlier_s=SOON_S)
     with socket.socket() as listener:

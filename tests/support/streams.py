@@ -24,6 +24,7 @@ from mexc_async.spot.push_models import DepthSnapshot
 from mexc_async.streams.events import StreamState
 from mexc_async.streams.router import StreamSettings
 from mexc_async.streams.session import Timing
+from tests.support.settings import flat
 
 TLS = Path(__file__).with_name("tls")
 CALM = Timing(ping_s=0.2, silence_s=5.0, ack_s=5.0, retry_s=0.02, longest_retry_s=0.1)
@@ -224,7 +225,7 @@ def client(ws: str, rest: str = "http://127.0.0.1:9", *, timing: Timing = CALM, 
     """A client without credentials that finds a dead socket quickly."""
     per_socket, queue = settings.pop("per_socket", 20), settings.pop("queue", 1024)
     streams = StreamSettings(per_socket=per_socket, queue=queue, timing=timing)
-    return Mexc(rest=rest, ws=ws, streams=streams, **{"limits": "unlimited", **settings})
+    return Mexc(**flat(rest=rest, ws=ws, streams=streams, **{"limits": "unlimited", **settings}))
 
 
 def sim_client(sim: Simulator, *, timing: Timing = CALM, **settings: Any) -> Mexc:

@@ -22,6 +22,7 @@ from mexc_async.rest.credentials import Credentials
 from mexc_async.spot.trading import NewOrder
 from mexc_async.streams.websocket import Library
 from tests.support.command import invoke
+from tests.support.settings import flat
 
 HERE = ("127.0.0.1", "localhost", "::1")
 BTC = "BTCUSDT"
@@ -73,12 +74,12 @@ async def trade(mexc: Mexc) -> None:
 
 
 async def session(rest: str, transport: Any, credentials: Credentials, library: Library) -> None:
-    async with Mexc(credentials, rest=rest, order_transport=transport, ws_library=library) as mexc:
+    async with Mexc(credentials, **flat(rest=rest, order_transport=transport, ws_library=library)) as mexc:
         await mexc.warm_up()
         await listen(mexc)
         await trade(mexc)
     two = {"one": credentials, "other": credentials}
-    async with Mexc.accounts(two, rest=rest, order_transport=transport, ws_library=library) as accounts:
+    async with Mexc.accounts(two, **flat(rest=rest, order_transport=transport, ws_library=library)) as accounts:
         await accounts.balances()
         for name in accounts:
             await accounts[name].orders.follow(10)

@@ -31,6 +31,7 @@ from mexc_async.transport.lane import Lane, PinnedConnection
 from mexc_async.transport.pool import PoolConfig, Timeouts
 from tests.support import raw_server as server
 from tests.support.raw_server import Arrival, Behaviour, RawServer, Way
+from tests.support.settings import flat
 from tests.transport.test_transport import KEY, SECRET, TLS, server_tls
 
 NEAR, FAR = "127.0.0.1", "127.0.0.2"
@@ -327,7 +328,7 @@ def exchange(delay_s: float = 0.0) -> Behaviour:
 @asynccontextmanager
 async def client_of(rest: str, **settings: Any) -> AsyncIterator[tuple[Mexc, Lane]]:
     options: dict[str, Any] = {"limits": "unlimited", "check_rules": False} | settings
-    async with Mexc(Credentials(KEY, SECRET), rest=rest, **options) as mexc:
+    async with Mexc(Credentials(KEY, SECRET), **flat(rest=rest, **options)) as mexc:
         assert mexc._lane is not None
         yield mexc, mexc._lane
 
@@ -352,14 +353,14 @@ async def test_orders_and_cancels_go_by_the_lane_and_the_rest_by_the_pool() -> N
 
 @pytest.mark.parametrize("settings", [{"order_transport": "pool"}, {"proxy": "http://127.0.0.1:1"}])
 async def test_without_the_lane_everything_goes_by_the_pool(settings: dict[str, Any]) -> None:
-    async with Mexc(Credentials(KEY, SECRET), rest="https://api.mexc.com", **settings) as mexc:
+    async with Mexc(Credentials(KEY, SECRET), **flat(rest="https://api.mexc.com", **settings)) as mexc:
         assert mexc._lane is None
         assert mexc._api._order_transport is mexc._pool
 
 
 def test_an_unknown_way_for_orders_is_refused() -> None:
     with pytest.raises(ConfigError, match="order_transport 'lanes' is not one of 'lane', 'pool'"):
-        Mexc(order_transport="lanes")  # type: ignore[arg-type]  # what is refused
+        Mexc(**flat(order_transport="lanes"))
 
 
 async def test_warming_up_opens_and_measures_the_lane() -> None:

@@ -30,6 +30,7 @@ from mexc_async.transport.lane import Lane
 from mexc_async.transport.pool import Pool, PoolConfig
 from tests.support import raw_server as server
 from tests.support.raw_server import Arrival, RawServer, Way
+from tests.support.settings import flat
 
 KEY, SECRET = "mx0vglTESTkey12345", "s3cr3tOfTheTests0123456789abcdef"
 REFUSED = b'{"code":10101,"msg":"insufficient balance"}'
@@ -115,7 +116,7 @@ async def client(exchange: Exchange, **settings: Any) -> AsyncIterator[tuple[Mex
     usual: dict[str, Any] = {"limits": "unlimited", "check_rules": False, "orders": OrderSettings(lag_ms=100)}
     async with (
         RawServer(exchange.behave) as raw,
-        Mexc(Credentials(KEY, SECRET), rest=raw.url, **usual | settings) as mexc,
+        Mexc(Credentials(KEY, SECRET), **flat(rest=raw.url, **usual | settings)) as mexc,
     ):
         yield mexc, raw
 

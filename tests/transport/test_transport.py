@@ -39,6 +39,7 @@ from mexc_async.transport.lane import Lane
 from mexc_async.transport.pool import OnConnected, Pool, PoolConfig, Timeouts
 from tests.support import raw_server as server
 from tests.support.raw_server import Arrival, Behaviour, RawServer, Way
+from tests.support.settings import flat
 
 KEY = "mx0vglTESTkey12345"
 SECRET = "s3cr3tOfTheTests0123456789abcdef"
@@ -545,7 +546,7 @@ def on(path: str, behaviour: Behaviour) -> Behaviour:
 @asynccontextmanager
 async def client_of(rest: str, **settings: Any) -> AsyncIterator[Mexc]:
     options: dict[str, Any] = {"limits": "unlimited", "retry": RetryPolicy(budget_s=0), "check_rules": False} | settings
-    mexc = Mexc(Credentials(KEY, SECRET), rest=rest, **options)
+    mexc = Mexc(Credentials(KEY, SECRET), **flat(rest=rest, **options))
     if _way is Lane:
         assert mexc._lane is not None
         mexc._api.transport = mexc._lane  # everything goes by it, not orders alone

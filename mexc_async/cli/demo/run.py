@@ -16,6 +16,7 @@ from rich.table import Table
 from mexc_async.cli.demo.market import Demo, burst
 from mexc_async.cli.demo.summary import BalanceDifference, Counters, Phase, Summary, render
 from mexc_async.client.mexc import Mexc
+from mexc_async.client.settings import NetworkSettings
 from mexc_async.errors import ConfigError, InvalidRequest, MexcError
 from mexc_async.runtime.runner import run
 
@@ -105,7 +106,9 @@ async def _burst(console: Console, symbol: str, seed: int, tape: Path | None, ph
     """Run the second part, on an exchange with the limit of MEXC's guides: 100 requests/s."""
     counters = Counters()
     path = str(tape) if tape else None
-    async with Mexc.sim(seed=seed, sim_limits="guide", tape=path, limits="guide", connections=40) as mexc:
+    async with Mexc.sim(
+        seed=seed, sim_limits="guide", tape=path, limits="guide", network=NetworkSettings(connections=40)
+    ) as mexc:
         await mexc.warm_up()
         console.print(f"{mexc!r} {symbol}, a burst of {BURST_S:g} s")
         seconds = 0.0

@@ -61,6 +61,7 @@ def _client(
 ) -> tuple[Mexc, Credentials | None]:
     """Return a read-only client and its key, if one is found. Raises ConfigError."""
     from mexc_async.client.mexc import REST, Mexc
+    from mexc_async.client.settings import NetworkSettings
     from mexc_async.rest.retry import RetryPolicy
 
     if sim:
@@ -68,7 +69,7 @@ def _client(
         return mexc, mexc.credentials
     credentials = found_credentials(key, store, password_fd)
     retry = RetryPolicy(budget_s=PATIENCE_S)
-    return Mexc(credentials, rest=rest or REST, read_only=True, retry=retry), credentials
+    return Mexc(credentials, rest=rest or REST, read_only=True, network=NetworkSettings(retry=retry)), credentials
 
 
 async def _look(mexc: Mexc, credentials: Credentials | None) -> tuple[list[Finding], dict[str, Any]]:

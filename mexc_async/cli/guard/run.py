@@ -13,6 +13,7 @@ from msgspec import Struct
 from mexc_async.cli.guard.watch import Watch
 from mexc_async.cli.keys.command import needed_credentials
 from mexc_async.client.mexc import Mexc, Settings
+from mexc_async.client.settings import NetworkSettings
 from mexc_async.errors import MexcError, OrderNotFound
 from mexc_async.orders.from_spot import cancelled
 from mexc_async.orders.record import may_conclude
@@ -68,7 +69,7 @@ class Log:
 
 def open_client(rest: str | None) -> Mexc:
     """Create a client with the environment's key, or the stored one in use. Raises ConfigError."""
-    settings: Settings = {"orders": OrderSettings(settle_s=SETTLE_S), "timeouts": TIMEOUTS}
+    settings: Settings = {"orders": OrderSettings(settle_s=SETTLE_S), "network": NetworkSettings(timeouts=TIMEOUTS)}
     if rest is not None:
         settings["rest"] = rest
     return Mexc(needed_credentials(), **settings)
