@@ -36,6 +36,9 @@ from mexc_async.spot.trading import AllOrdersQuery, OpenOrdersQuery, OrderQuery
 
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 1.0
+PROOFS = 2
+"""Complete look-ups that must find nothing before an order counts as not placed: that an order is not there is said
+without naming it, so that one such answer may be another request's."""
 IDLE_PAUSE_S = 15.0
 """Between look-ups of an order whose caller was told that its outcome is unknown."""
 LOOK_UP = Options(timeout_s=2.0, repeat=False)
@@ -289,7 +292,7 @@ class OrderTracker:
     async def _settle(self, record: OrderRecord) -> None:
         """Look for an order until it is found or provably absent."""
         started, pause_s = time.monotonic(), FIRST_PAUSE_S
-        clock = self._api.clock
+        clock, absences = self._api.clock, 0
         while record.is_in_doubt and not self._api.is_closed:
             margin_ms = self._margin_ms()
             may_end = may_conclude(clock.now_ms(), record.accepted_until_ms or 0, margin_ms)
@@ -300,7 +303,8 @@ class OrderTracker:
             except MexcError as error:
                 logger.info("%s could not be looked up yet: %s", record.client_order_id, error)
             else:
-                if not is_found and may_end and record.is_in_doubt:
+                absences += not is_found and may_end
+                if absences == PROOFS and record.is_in_doubt:
                     text = "no answer came, and the exchange has no such order and cannot accept it any more"
                     absent = OrderNotPlaced(text, client_order_id=record.client_order_id)
                     self.apply(record, record.give_up(absent))
@@ -309,7 +313,9 @@ class OrderTracker:
                 worth_s = until_ms / 1000 + 0.002 if until_ms > 0 else inf
                 await self.changed(record, min(pause_s, max(worth_s, 0.001)))
                 is_waited_for = time.monotonic() - started < self.settings.settle_s
-                pause_s = min(pause_s * 2, LONGEST_PAUSE_S if is_waited_for else IDLE_PAUSE_S)
+                pause_s = (
+                    FIRST_PAUSE_S if absences else min(pause_s * 2, LONGEST_PAUSE_S if is_waited_for else IDLE_PAUSE_S)
+                )
         self._api.hooks.emit(OrderSettled(record.client_order_id, record.order_id, record.state))
 
     async def _look_for(self, record: OrderRecord, *, thoroughly: bool) -> bool:

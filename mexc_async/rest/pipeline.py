@@ -11,12 +11,14 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from functools import partial
+from math import inf
 from typing import Any, Protocol, TypeVar
 
 from msgspec.structs import replace
 
 from mexc_async.errors import (
     ClientClosed,
+    ConnectionLost,
     MexcError,
     MissingCredentials,
     ProtocolError,
@@ -41,7 +43,7 @@ from mexc_async.rest.way import RoutePlan, SignedAhead, signed
 from mexc_async.runtime.hooks import Hooks
 from mexc_async.runtime.log import logger
 from mexc_async.runtime.tasks import Tasks
-from mexc_async.schema.answers import Reply, decode, decode_json, error_of
+from mexc_async.schema.answers import Reply, decode, decode_json, error_of, is_refusal
 from mexc_async.schema.endpoint import Auth, Money, Priority, Request, Route, result_type
 from mexc_async.schema.lenient import decoder
 from mexc_async.spot.market import ExchangeInfoQuery, Ping, ServerTimeQuery
@@ -154,6 +156,8 @@ class Api:
         self._allow_withdraw = allow_withdraw
         self.ahead: dict[str | None, SignedAhead] = {}
         """Orders that are signed and not sent yet, by client order id."""
+        self._distrusted_at = -inf
+        """When an answer was found to be another request's, by the limiter's clock."""
         self._answers: dict[Hashable, tuple[float, object]] = {}
         self._public_headers: dict[str, str] = {}
         self.sign_with(credentials)
@@ -418,6 +422,8 @@ class Api:
     def value(self, call: Call, reply: Reply) -> Any:
         """The answer that a reply holds. Raises the error that it stands for."""
         route = call.route
+        if call.sent_s <= self._distrusted_at and not route.safe and is_refusal(reply):
+            raise ConnectionLost("a refusal came that may be the answer to another request")
         error = error_of(route, reply)
         if error is not None:
             if isinstance(error, RateLimited):
@@ -447,7 +453,12 @@ class Api:
         return Sample(call.sent_s, answer.server_time, call.ended_s)
 
     def distrust(self) -> None:
-        """An answer was found to be another request's: no connection is used again before it is proven."""
+        """Use no connection again before it is proven: an answer was found to be another request's.
+
+        No refusal of what is under way and changes something is believed either: it may be another request's too. A
+        refused read is: the look-ups that settle orders have to end while answers go astray.
+        """
+        self._distrusted_at = self.limiter.now()
         self._order_transport.distrust()
         if self.transport is not self._order_transport:
             self.transport.distrust()

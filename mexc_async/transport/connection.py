@@ -39,10 +39,8 @@ class ConnectionOwner(Protocol):
     config: PoolConfig
     heads: KnownHeads | None
     connections: set[Connection]
-    distrusted_at: float
-    """When answers were found to be another request's; no refusal of what was sent before is believed."""
 
-    def mark_unknown(self, connection: Connection) -> None:
+    def hold(self, connection: Connection) -> None:
         """Have a connection proven, or replaced, after a refusal on it."""
         ...
 
@@ -186,14 +184,12 @@ class Connection(Wire, asyncio.Protocol):
         if not self._reader.is_reusable:
             self.close()
         elif is_refused and not self.is_held:
-            self._lane.mark_unknown(self)
+            self._lane.hold(self)
         elif not self.is_held:
             self.free()
 
     def _is_foreign(self, reply: Reply, data: bytes) -> bool:
-        """Whether a refusal may answer something else: answers have shifted, or it came with another, or too soon."""
-        if self.used_at <= self._lane.distrusted_at:
-            return True
+        """Whether a refusal may answer something else: it came with another answer, or too soon."""
         if self._reader.is_followed:
             more = data[data.find(b"\r\n\r\n") + 4 + len(reply.body) :]
             return not data.startswith(more)  # the same answer twice says the same, whichever is this request's

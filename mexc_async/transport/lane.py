@@ -52,8 +52,6 @@ class Lane:
         """Connections that can take a request, the nearest last."""
         self.doubtful: asyncio.Queue[Connection] = asyncio.Queue()
         """Connections on which another answer may follow, as behind a refusal: each is held until it is proven."""
-        self.distrusted_at = -inf
-        """When an answer was found to be another request's, by the monotonic clock."""
         self.timeout_s = config.timeouts.total_s
         """For a request that names none."""
         self._tasks = Tasks()
@@ -259,16 +257,15 @@ class Lane:
         connection.address.round_trip_s = round_trip_s
         self.ready.sort(key=nearness_of)
 
-    def mark_unknown(self, connection: Connection) -> None:
+    def hold(self, connection: Connection) -> None:
         """Let this free connection carry nothing until it is proven."""
         connection.hold()
         self.doubtful.put_nowait(connection)
 
     def distrust(self) -> None:
-        """An answer was another request's: have all connections proven, and believe no refusal of what is under way."""
-        self.distrusted_at = monotonic()
+        """Have all free connections proven: an answer was another request's."""
         for connection in self.ready:
-            self.mark_unknown(connection)
+            self.hold(connection)
         self.ready.clear()
 
     def idle(self) -> list[Connection]:

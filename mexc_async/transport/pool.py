@@ -11,7 +11,6 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from math import inf
-from time import monotonic
 from typing import Any, Protocol, TypeAlias
 
 import aiohttp
@@ -69,7 +68,7 @@ class Transport(Protocol):
         ...
 
     def distrust(self) -> None:
-        """An answer was another request's: prove or close what is idle, and believe no refusal of what is under way."""
+        """Prove or close every idle connection: an answer was another request's."""
         ...
 
     async def aclose(self) -> None:
@@ -127,17 +126,16 @@ class PoolConfig(Struct, frozen=True, kw_only=True):
 class _Attempt:
     """One request's connection."""
 
-    __slots__ = ("is_connected", "on_connected", "protocol", "sent_at")
+    __slots__ = ("is_connected", "on_connected", "protocol")
 
     def __init__(self, on_connected: OnConnected) -> None:
         self.on_connected = on_connected
         self.is_connected = False
-        self.sent_at = inf
         self.protocol: ResponseHandler | None = None
 
     def connected(self, protocol: ResponseHandler | None) -> None:
         """Its first byte may leave."""
-        self.is_connected, self.protocol, self.sent_at = True, protocol, monotonic()
+        self.is_connected, self.protocol = True, protocol
         self.on_connected(None)  # aiohttp closes a cancelled request's connection
 
 
@@ -189,7 +187,6 @@ class Pool:
         self._timeout = _client_timeout(config.timeouts, None)
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
-        self._distrusted_at = -inf
 
     def _open(self) -> aiohttp.ClientSession:
         config = self._config
@@ -264,13 +261,12 @@ class Pool:
                 self._connector.finish(attempt.protocol, is_refused=is_refused)
 
     def _is_foreign(self, attempt: _Attempt) -> bool:
-        """Whether a refusal may answer something else: answers have shifted, or it came too soon."""
+        """Whether a refusal may answer something else, since it came too soon."""
         protocol = attempt.protocol
-        return attempt.sent_at <= self._distrusted_at or (protocol is not None and is_undelivered(protocol.transport))
+        return protocol is not None and is_undelivered(protocol.transport)
 
     def distrust(self) -> None:
-        """Close what is idle, and believe no refusal of what is under way: an answer was another request's."""
-        self._distrusted_at = monotonic()
+        """Close every idle connection: an answer was another request's."""
         if self._session is not None:
             for idle in self._connector._conns.values():
                 for protocol, _ in idle:

@@ -242,7 +242,7 @@ class World:
     async def _look(self) -> None:
         """What following orders comes to without a private stream."""
         orders: Any = self.d.view.orders
-        await orders._follower.sweep()
+        await orders._reconciler.sweep()
         doubtful = [record for record in self.records if record.is_in_doubt]
         await self.d.desk.tracker.settled(doubtful, MexcError("looked for"))
         for record in self.records:

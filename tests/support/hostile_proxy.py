@@ -415,7 +415,8 @@ class Link:
 
     def _cut(self, exchange: Exchange, gently: bool = False) -> bool:
         """End the client's connection, by RST or by FIN."""
-        if not gently and exchange.random.random() < 0.5:
+        is_open = not self._writer.transport.is_closing()
+        if not gently and exchange.random.random() < 0.5 and is_open:
             sock: socket.socket = self._writer.get_extra_info("socket")
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_RESET)
             self._writer.transport.abort()

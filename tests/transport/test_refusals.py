@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from mexc_async.client.mexc import Mexc
-from mexc_async.errors import ConnectionLost, InsufficientBalance, MexcError
+from mexc_async.errors import ConnectionLost, InsufficientBalance, MexcError, OrderNotFound
 from mexc_async.limits.profiles import Limits
 from mexc_async.orders.tracker import OrderSettings
 from mexc_async.rest import keep_warm as upkeep_module
@@ -345,26 +345,51 @@ async def test_a_refusal_that_comes_before_the_request_can_have_arrived_is_not_b
         assert raw.connections == 2
 
 
-@BOTH
-async def test_once_an_answer_was_another_requests_no_refusal_of_what_is_under_way_is_believed(
-    kind: type[Lane | Pool],
-) -> None:
-    go = asyncio.Event()
+class Astray(Exchange):
+    """Answers the first placing, which it accepts, with a refusal; holds that and look-ups back until `go`."""
 
-    async def late(arrival: Arrival, way: Way) -> bool:
-        await go.wait()
-        return await server.answer(REFUSED, 400)(arrival, way)
+    def __init__(self) -> None:
+        super().__init__(twice=False)
+        self.go = asyncio.Event()
 
-    async with RawServer(server.answer(), late) as raw, way_to(kind, raw) as way:
-        await send(way)
-        call = asyncio.ensure_future(send(way))
-        await raw.until(lambda: len(raw.arrivals) == 2)
-        way.distrust()
-        go.set()
-        with pytest.raises(ConnectionLost):
-            await call
-        assert (await send(way)).body == REFUSED  # asked after that, over another connection
-        assert [arrival.connection for arrival in raw.arrivals] == [1, 1, 2]
+    async def behave(self, arrival: Arrival, way: Way) -> bool:
+        """Answer one request."""
+        if arrival.path != "/api/v3/order":
+            return await super().behave(arrival, way)
+        is_first = arrival.method == "POST" and not self.orders
+        status, body = self.answer(arrival)
+        await self.go.wait()
+        await way.write(whole(REFUSED, 400) if is_first else whole(body, status))
+        return True
+
+
+def sent(raw: RawServer, method: str) -> bool:
+    return any((arrival.method, arrival.path) == (method, "/api/v3/order") for arrival in raw.arrivals)
+
+
+@pytest.mark.parametrize("transport", ["lane", "pool"])
+async def test_no_refusal_of_an_order_under_way_is_believed_once_answers_went_astray(transport: str) -> None:
+    exchange = Astray()
+    async with client(exchange, order_transport=transport) as (mexc, raw):
+        placing = asyncio.create_task(place(mexc, "mine"))
+        await raw.until(lambda: sent(raw, "POST"))
+        mexc._api.distrust()
+        exchange.go.set()
+        assert (await placing).order_id == "C02__0"  # by a look-up
+        with pytest.raises(InsufficientBalance):  # asked after that
+            await place(mexc, "other", TOO_MUCH)
+
+
+@pytest.mark.parametrize("transport", ["lane", "pool"])
+async def test_a_refused_read_is_believed_while_answers_go_astray(transport: str) -> None:
+    exchange = Astray()
+    async with client(exchange, order_transport=transport) as (mexc, raw):
+        asking = asyncio.create_task(mexc.spot.query_order(symbol="BTCUSDT", orig_client_order_id="mine"))
+        await raw.until(lambda: sent(raw, "GET"))
+        mexc._api.distrust()
+        exchange.go.set()
+        with pytest.raises(OrderNotFound):
+            await asking
 
 
 @BOTH
