@@ -17,6 +17,20 @@ Handler: TypeAlias = Callable[[Any, Options], Coroutine[Any, Any, Any]]
 """Carries out a kind of request by means of `Api.run`, such as `OrderExecution.place`."""
 
 
+class Handlers(dict[type, Handler]):
+    """Handlers by kind of request: that of the kind itself, else of the class that it extends, else the pipeline's."""
+
+    def __init__(self, own: Mapping[type[Request[Any]], Handler], deliver: Handler) -> None:
+        super().__init__(own)
+        self._own = dict(own)
+        self._deliver = deliver
+
+    def __missing__(self, kind: type) -> Handler:
+        found = next((self._own[base] for base in kind.__mro__ if base in self._own), self._deliver)
+        self[kind] = found
+        return found
+
+
 class Calls:
     """Every call of a client: requests of some kinds have handlers, the others go to the pipeline as they are."""
 
@@ -29,20 +43,19 @@ class Calls:
         new_order_id: Callable[[], str],
     ) -> None:
         self.api = api
-        self.handlers = handlers
+        self.handlers = Handlers(handlers, api.deliver)
         self.start_order = start_order
         self.sign_ahead = sign_ahead
         self.new_order_id = new_order_id
 
     def send(self, request: Request[T], options: Options) -> Coroutine[Any, Any, T]:
         """Carry out one request, typed, by its handler if its kind has one."""
-        handler: Handler = self.handlers.get(type(request), self.api.deliver)
-        answer: Coroutine[Any, Any, T] = handler(request, options)
+        answer: Coroutine[Any, Any, T] = self.handlers[type(request)](request, options)
         return answer
 
     def start(self, request: Request[T], options: Options) -> asyncio.Future[T]:
         """Begin what `send` does, and have it go on by itself."""
-        if type(request) is NewOrder:
+        if isinstance(request, NewOrder):
             return self.start_order(request, options)
         return self.api.tasks.begin(self.send(request, options))
 
@@ -50,17 +63,17 @@ class Calls:
 class Channel:
     """A client's calls with one set of options: what a view's resources send through."""
 
-    __slots__ = ("_calls", "_deliver", "_handlers", "_options")
+    __slots__ = ("_calls", "_handlers", "_options")
 
     def __init__(self, calls: Calls, options: Options) -> None:
         self._calls = calls
         self._options = options
-        self._handlers, self._deliver = calls.handlers, calls.api.deliver
+        self._handlers = calls.handlers
 
     def send(self, request: Request[T], /) -> Coroutine[Any, Any, T]:
         """Send one request."""
-        handler: Handler = self._handlers.get(type(request), self._deliver)  # what `Calls.send` does, in one step
-        answer: Coroutine[Any, Any, T] = handler(request, self._options)
+        # what `Calls.send` does, in one step
+        answer: Coroutine[Any, Any, T] = self._handlers[type(request)](request, self._options)
         return answer
 
     def start(self, request: Request[T], /) -> asyncio.Future[T]:

@@ -148,6 +148,18 @@ async def test_no_path_leads_past_the_guard(mexc: Mexc, path: str) -> None:
     assert isinstance(await mexc.request("GET", "/api/v3/openOrders", signed=True), list)
 
 
+class OwnOrder(NewOrder, frozen=True, kw_only=True):
+    """An order class of a user's own."""
+
+
+async def test_an_order_class_of_ones_own_meets_the_guard(mexc: Mexc) -> None:
+    mexc.orders.limits(max_order_notional=D(1))
+    order = OwnOrder(symbol=XRP, side="BUY", type="LIMIT", quantity=D(20), price=D("0.5"))
+    for place in (mexc.send, mexc.start):
+        with pytest.raises(GuardRefused, match="max_order_notional"):
+            await place(order)
+
+
 @pytest.mark.parametrize("transport", ["lane", "pool"])
 @pytest.mark.parametrize("path", ["/api/v3/order/", "//api/v3/order", "/api/v3/x/../order", "/api/v3/%6Frder"])
 async def test_no_spelling_of_a_path_leads_past_the_guard(
