@@ -1,4 +1,4 @@
-"""Imports run downwards only, what is pure stays pure, rooms stay small, and no module imports a package `__init__`."""
+"""Imports run downwards only, pure modules stay pure, rooms stay small, and no module imports a package `__init__`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 PACKAGE = "mexc_async"
 ROOT = Path(__file__).resolve().parents[1] / PACKAGE
 MOST_FILES = 20
-"""In one room."""
+"""Most files in one room."""
 
 ORDER: tuple[tuple[str, ...], ...] = (
     ("errors",),
@@ -29,13 +29,13 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("data", "backtest", "monitor", "contrib", "pytest_plugin"),
     ("cli",),
 )
-"""The rooms, the lowest first: each imports those below it; rooms of one line do not know each other."""
+"""Rooms, the lowest first: each imports those below it; rooms of one line do not import each other."""
 SIM_MAY_IMPORT = {"errors", "error_codes", "native", "runtime", "schema", "spot", "futures", "recording"}
-"""What the simulator shares with the client: declarations, and nothing that judges or sends."""
+"""Modules that the simulator shares with the client: declarations, and none that decides or sends."""
 MAY_IMPORT_SIM = {"data", "backtest", "pytest_plugin", "cli"}
 
 EDGE_ROOMS = {"cli", "contrib", "data", "backtest", "monitor", "pytest_plugin"}
-"""Programs and add-ons: nothing in them has to be pure."""
+"""Programs and integrations: none has to be pure."""
 EDGE = frozenset(
     f"{PACKAGE}.{room}.{module}"
     for room, modules in {
@@ -83,7 +83,7 @@ LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 
 
 def package_modules() -> dict[str, str]:
-    """Source of each module by its dotted name; a package stands for its `__init__`, what is compiled for its stub."""
+    """Return the source of each module by its dotted name: a package's `__init__`, a compiled module's stub."""
     found = {}
     for path in sorted([*ROOT.rglob("*.py"), *ROOT.rglob("*.pyi")]):
         parts = path.relative_to(ROOT.parent).with_suffix("").parts
@@ -97,18 +97,18 @@ PACKAGES = {".".join(path.parent.relative_to(ROOT.parent).parts) for path in ROO
 
 
 def room(module: str) -> str:
-    """The room that a module belongs to, such as `orders` or `sim.rest`; empty for the package's own `__init__`."""
+    """Return the room of a module, such as `orders` or `sim.rest`; empty for the package's own `__init__`."""
     parts = module.split(".")[1:]
     return ".".join(parts[:2]) if parts[:1] == ["sim"] else "".join(parts[:1])
 
 
 def is_pure(module: str) -> bool:
-    """Whether a module must not touch the world."""
+    """Return True if a module must not touch the world."""
     return module != PACKAGE and module not in EDGE and room(module) not in EDGE_ROOMS
 
 
 def imported(module: str, source: str) -> Iterator[tuple[int, str]]:
-    """(line, dotted name) of everything that a module imports, anywhere in it."""
+    """Yield (line, dotted name) of everything that a module imports, anywhere in it."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
@@ -122,12 +122,12 @@ def imported(module: str, source: str) -> Iterator[tuple[int, str]]:
 
 
 def holder(name: str) -> str:
-    """The module that an imported name is, or is in."""
+    """Return the module that an imported name is, or is in."""
     return name if name in MODULES else name.rsplit(".", 1)[0]
 
 
 def problems(module: str, source: str) -> list[str]:
-    """What a module does against the rules, one line each."""
+    """Return a module's violations of the rules, one line each."""
     found = []
     for line, name in imported(module, source):
         if name == PACKAGE or name.startswith(f"{PACKAGE}."):
@@ -142,7 +142,7 @@ def problems(module: str, source: str) -> list[str]:
 
 
 def _inside(module: str, name: str) -> Iterator[str]:
-    """Problems of importing a name of the package itself."""
+    """Return the problems of importing a name of the package itself."""
     own, other = room(module), room(name)
     if name == VERSION and own == "cli":
         return
@@ -157,7 +157,7 @@ def _inside(module: str, name: str) -> Iterator[str]:
 
 
 def may_import(own: str, other: str) -> bool:
-    """Whether a room may import another."""
+    """Return True if a room may import another."""
     if own.startswith("sim.") and not other.startswith("sim."):
         return other in SIM_MAY_IMPORT
     if other.startswith("sim.") and not own.startswith("sim.") and own not in MAY_IMPORT_SIM:
@@ -166,7 +166,7 @@ def may_import(own: str, other: str) -> bool:
 
 
 def drawing() -> str:
-    """The order of the rooms, the highest first."""
+    """Return the order of the rooms, the highest first."""
     return "\n".join(["the order of the rooms, each imports those below it:", *map(" | ".join, reversed(ORDER))])
 
 
@@ -180,7 +180,7 @@ def _impure_calls(source: str) -> Iterator[tuple[int, str]]:
 
 
 def circles(imports: Mapping[str, Iterable[str]]) -> list[list[str]]:
-    """The groups of modules that import each other, directly or by others."""
+    """Return the groups of modules that import each other, directly or by others."""
     reached: dict[str, set[str]] = {}
     for start in imports:
         seen: set[str] = set()

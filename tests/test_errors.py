@@ -1,4 +1,4 @@
-"""The error tree: what each error knows, how it reads, and that it survives a pickle."""
+"""The error tree: the fields and texts of errors, and that they survive a pickle."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ IMPORTANT = {
     700007: errors.PermissionDenied,
     730708: errors.ListenKeyInvalid,
 }
-"""What a caller handles by its class."""
+"""Errors that callers handle by class."""
 WORDS = {
     "balance": (errors.InsufficientBalance,),
     "signature invalid": (errors.SignatureRejected,),
@@ -51,7 +51,7 @@ WORDS = {
     "suspended": (errors.TradingSuspended,),
     "whitelist": (errors.IpNotAllowed,),
 }
-"""A word of a meaning, and the classes that fit it."""
+"""Words with a meaning, and the classes that fit each."""
 
 
 def test_every_code_of_the_reference_is_in_the_table_and_no_other() -> None:

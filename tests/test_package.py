@@ -21,7 +21,7 @@ HEAVY = ("aiohttp", "asyncio", "typer", "rich", "msgspec", "orjson", "uvloop", "
 
 
 def run(code: str) -> str:
-    """What a fresh interpreter prints, with nothing measured in it."""
+    """Return the output of a fresh interpreter, with nothing measured in it."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
     command = [sys.executable, "-W", "error", "-c", code]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=ROOT)
@@ -46,7 +46,7 @@ def test_name_is_loaded_on_its_first_use() -> None:
 
 
 def names_for_type_checkers() -> list[str]:
-    """What the `TYPE_CHECKING` block imports."""
+    """Return the imports of the `TYPE_CHECKING` block."""
     tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
     (block,) = (node for node in tree.body if isinstance(node, ast.If))
     imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]

@@ -39,7 +39,7 @@ def main(wheelhouse: Path) -> None:
 
 
 def build(folder: Path, **environment: str) -> tuple[Path, str]:
-    """The wheel, and what was said while it was built."""
+    """Return the wheel and the output of its build."""
     command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
     environment = {name: value for name, value in os.environ.items() if name != "MEXC_ASYNC_PURE"} | environment
     done = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True)

@@ -27,7 +27,7 @@ AnyTransfer: TypeAlias = UniversalTransfer | SubUniversalTransfer
 
 
 class Client(Protocol):
-    """What is needed of one account's client; `Mexc` is one."""
+    """Operations that are needed of one account's client; `Mexc` has them."""
 
     spot: Spot
 
@@ -38,43 +38,43 @@ class Client(Protocol):
     async def __aenter__(self) -> Self: ...
 
     async def aclose(self) -> None:
-        """Close it; idempotent."""
+        """Close the client; idempotent."""
         ...
 
 
 class Moved(Struct, frozen=True):
-    """What became of one transfer of many."""
+    """Result of one transfer of many."""
 
     transfer: AnyTransfer
     tran_id: str | None = None
-    """MEXC's id; None if it was not made, or that is not known."""
+    """MEXC's id; None if no transfer was made, or its id is unknown."""
     error: MexcError | None = None
-    """Why not; OutcomeUnknown if it may have been made."""
+    """Reason for the failure; OutcomeUnknown if the transfer may have been made."""
     is_skipped: bool = False
-    """Whether it was not sent, because an earlier one between the same accounts has an unknown outcome."""
+    """True if it was not sent, because an earlier one between the same accounts has an unknown outcome."""
 
     @property
     def is_done(self) -> bool:
-        """Whether the money is where it was to go."""
+        """True if the money has arrived."""
         return self.tran_id is not None
 
 
 class Accounts(Generic[C]):
-    """A client for each account; one pool and one IP budget for all, account budgets for each.
+    """Clients of several accounts: one pool and one IP budget for all, account budgets for each.
 
-    `desk["grid-1"]` is a `Mexc`. Operations on all accounts return partial results: what failed is an error in its
-    place, and the rest is done. `desk.hooks` tells their progress.
+    `desk["grid-1"]` is a `Mexc`. Operations on all accounts return partial results: a failure is an error in its place,
+    and the rest is done. `desk.hooks` reports their progress.
     """
 
     def __init__(self, clients: Mapping[str, C], pool: Pool, limits: RateLimiter) -> None:
         self._clients = dict(clients)
         self._pool = pool
         self.limits = limits
-        """The limiter of all: `desk.limits.report()`; an account's limits are named `orders@grid-1`."""
+        """Rate limiter of all accounts: `desk.limits.report()`; an account's limits are named `orders@grid-1`."""
         self.hooks = Hooks()
 
     def __getitem__(self, name: str) -> C:
-        """The client of an account. Raises KeyError."""
+        """Return the client of an account. Raises KeyError."""
         return self._clients[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -106,9 +106,9 @@ class Accounts(Generic[C]):
     async def each(
         self, operation: str, act: Callable[[C], Coroutine[Any, Any, T]], names: Sequence[str] | None = None
     ) -> dict[str, T | MexcError]:
-        """Do something with every account, or those named, at the same time; what failed is the error in its place.
+        """Run an operation on every account, or those named, at the same time; a failure is the error in its place.
 
-        `operation` is what the progress events call it.
+        `operation` is its name in the progress events.
         """
         chosen = list(self._clients) if names is None else [self._known(name) for name in names]
         results: dict[str, T | MexcError] = {}
@@ -132,7 +132,7 @@ class Accounts(Generic[C]):
         return name
 
     async def balances(self, names: Sequence[str] | None = None) -> dict[str, Account | MexcError]:
-        """What every account holds."""
+        """Return every account's balances."""
         return await self.each("balances", lambda mexc: mexc.spot.account(), names)
 
     async def cancel_everywhere(self, names: Sequence[str] | None = None) -> dict[str, Done | MexcError]:
@@ -142,8 +142,8 @@ class Accounts(Generic[C]):
     async def transfer_many(self, transfers: Sequence[AnyTransfer], *, via: str) -> list[Moved]:
         """Make many transfers with one account's key, in the order given between each pair of accounts.
 
-        Different pairs go on at the same time. A refused transfer is an error in its place and the next one follows;
-        after an unknown outcome the rest of that pair is skipped: nobody knows what is where.
+        Different pairs run at the same time. A refused transfer is an error in its place and the next one follows;
+        after an unknown outcome the rest of that pair is skipped, because the balances are unknown.
         """
         mexc = self._clients[self._known(via)]
         pairs: dict[object, list[int]] = defaultdict(list)
@@ -177,7 +177,7 @@ async def _move(mexc: Client, transfer: AnyTransfer, unknown: OutcomeUnknown | N
 
 
 def _pair(transfer: AnyTransfer) -> object:
-    """The two accounts between which money moves, whichever way."""
+    """Return the two accounts between which money moves, in either direction."""
     own = (getattr(transfer, "from_account", None), transfer.from_account_type)
     other = (getattr(transfer, "to_account", None), transfer.to_account_type)
     return frozenset((own, other))

@@ -6,10 +6,10 @@ from mexc_async.runtime.events import Event
 
 
 class BulkProgress(Event, frozen=True, gc=False):
-    """One more item of an operation on many accounts or transfers is done."""
+    """Completion of one more item of an operation on many accounts or transfers."""
 
     operation: str
     done: int
     total: int
     failed: int
-    """Of those that are done."""
+    """Failures among the completed items."""

@@ -1,8 +1,8 @@
-"""Transfers and withdrawals whose answer is missing: found out before their caller gets one, never sent a second time.
+"""Transfers and withdrawals whose answer is missing: looked up before their caller gets one, never sent a second time.
 
-A withdrawal carries an id of the client's own and is looked up by it. MEXC has no client id for transfers: equal ones
-in the history are counted before and after, equal ones of this client are sent one at a time, and where several new
-ones appear nobody can tell which is whose, which is then what the caller is told.
+A withdrawal carries a client's own id and is looked up by it. MEXC has no client id for transfers: equal transfers in
+the history are counted before and after, and equal ones of this client are sent one at a time. If several new ones
+appear, they cannot be distinguished, and the caller gets OutcomeUnknown.
 """
 
 from __future__ import annotations
@@ -49,16 +49,16 @@ AnyWithdrawal: TypeAlias = Withdraw | WithdrawApply
 Row: TypeAlias = Transfer | InternalTransfer
 Found: TypeAlias = WithdrawalId | TransferId
 REACH_MS = 60_000
-"""How far back from a transfer its equals are counted; histories may cut times to the second."""
+"""Reach of the count of equal transfers before a transfer; histories may cut times to the second."""
 WITHDRAWALS_REACH_MS = 6 * 3600_000
-"""How far back a withdrawal is looked for; its own id tells it from others."""
+"""Reach of the look-up of a withdrawal; its own id distinguishes it from others."""
 PAGE = 100
 MOST_PAGES = 20
 MOST_REMEMBERED = 10_000
 
 
 class Transfers:
-    """Where every transfer and withdrawal of a client passes."""
+    """Execution of a client's transfers and withdrawals."""
 
     def __init__(self, api: Api, ids: OrderIds, settings: OrderSettings) -> None:
         self._api = api
@@ -66,14 +66,15 @@ class Transfers:
         self._settings = settings
         self._turns: dict[Hashable, tuple[asyncio.Lock, list[None]]] = {}
         self._made: OrderedDict[str, None] = OrderedDict()
-        """MEXC's ids of the transfers that this client made, the last ones."""
+        """MEXC's ids of the last transfers that this client made."""
 
     # Withdrawals
 
     async def withdraw(self, request: AnyWithdrawal, options: Options) -> Any:
-        """Withdraw under an id of the client's own, the user's if he gave one.
+        """Withdraw under a client's own id, or the user's if given.
 
-        Raises TransferNotMade if no answer came and it provably was not taken, OutcomeUnknown if that cannot be told.
+        Raises TransferNotMade if no answer came and the withdrawal provably was not taken, OutcomeUnknown if this
+        cannot be settled.
         """
         self._api.admit(request.route)
         if request.withdraw_order_id is None:
@@ -98,9 +99,10 @@ class Transfers:
     # Transfers
 
     async def transfer(self, request: AnyTransfer, options: Options) -> Any:
-        """Transfer; equal transfers of this client wait for one another, so that each can be told from the next.
+        """Transfer; equal transfers of this client run one after another, so that each can be recognised.
 
-        Raises TransferNotMade if no answer came and it provably was not made, OutcomeUnknown if that cannot be told.
+        Raises TransferNotMade if no answer came and the transfer provably was not made, OutcomeUnknown if this cannot
+        be settled.
         """
         self._api.admit(request.route)
         key = (type(request), *msgspec.structs.astuple(request))
@@ -120,7 +122,7 @@ class Transfers:
         try:
             before: Counter[str] | None = Counter(row.tran_id for row in await self._equals(request, since))
         except PermissionDenied:
-            before = None  # a key may be allowed to transfer and not to read about it: then nothing can be found out
+            before = None  # a key may have permission to transfer and not to read: then no look-up is possible
         call = call_of(request, options)
         try:
             answer = await self._api.run(call, options)
@@ -133,20 +135,20 @@ class Transfers:
         return answer
 
     def _note(self, answer: Any) -> None:
-        """Remember a transfer of this client's: histories may show it late, and it is no other transfer then."""
+        """Remember a transfer of this client: histories may show it late, as if it were a new one."""
         tran_id = answer.tran_id if isinstance(answer, TransferId) else _raw_id(answer)
         self._made[tran_id] = None
         if len(self._made) > MOST_REMEMBERED:
             self._made.popitem(last=False)
 
     async def _new_one(self, request: AnyTransfer, call: Call, since: int, before: Counter[str]) -> TransferId | None:
-        """The one equal transfer that was not there before. Raises OutcomeUnknown if there are several."""
+        """Return the one equal transfer that is new. Raises OutcomeUnknown if there are several."""
         earliest = (call.stamped_ms - (self._api.clock.error_ms or 0.0)) // 1000 * 1000  # histories cut to the second
         rows = [row for row in await self._equals(request, since) if row.timestamp >= earliest]
         new = Counter(row.tran_id for row in rows if row.tran_id not in self._made) - before
         if new.total() > 1:
             raise OutcomeUnknown(
-                f"no answer came, and {new.total()} equal transfers have appeared: nobody can tell which is whose",
+                f"no answer came, and {new.total()} equal transfers have appeared: they cannot be distinguished",
                 method=call.route.method,
                 path=call.route.path,
             )
@@ -158,7 +160,7 @@ class Transfers:
         return None
 
     async def _equals(self, request: AnyTransfer, since: int) -> list[Row]:
-        """What the history tells since then of transfers of this asset and amount between these accounts."""
+        """Return the history's transfers since then of this asset and amount between these accounts."""
         return [row async for row in self._history(request, since) if _is_equal(request, row)]
 
     async def _history(self, request: AnyTransfer, since: int) -> AsyncIterator[Row]:
@@ -171,12 +173,12 @@ class Transfers:
                 return
         raise OutcomeUnknown(f"more than {MOST_PAGES * PAGE} transfers in a minute: too many to look through")
 
-    # Finding out
+    # Settling
 
     async def _settle(
         self, call: Call, options: Options, error: OutcomeUnknown, look_up: Callable[[], Awaitable[Found | None]]
     ) -> Found:
-        """Look until it is found or provably was not taken. Raises TransferNotMade, OutcomeUnknown."""
+        """Look it up until it is found or provably was not taken. Raises TransferNotMade, OutcomeUnknown."""
         clock, settings = self._api.clock, self._settings
         until_ms = accepted_until_ms(call, options)
         started, pause_s = time.monotonic(), FIRST_PAUSE_S
@@ -203,7 +205,7 @@ class Transfers:
 
 
 def _raw_id(answer: Any) -> str:
-    """The id in an undecoded answer, which may be an object or an array of one."""
+    """Return the id in an undecoded answer, which may be an object or an array of one."""
     if isinstance(answer, list) and answer:
         answer = answer[0]
     return str(answer.get("tranId", "")) if isinstance(answer, dict) else ""
@@ -234,7 +236,7 @@ def _query(request: AnyTransfer, since: int, page: int) -> Any:
 
 
 def _is_equal(request: AnyTransfer, row: Row) -> bool:
-    """Whether a row is such a transfer; between own accounts the query has named them already."""
+    """Return True if a row equals the requested transfer; between own accounts the query has named them already."""
     if (row.asset, row.amount) != (request.asset, request.amount):
         return False
     if isinstance(request, InternalTransferRequest) and isinstance(row, InternalTransfer):

@@ -1,4 +1,4 @@
-# Numbers of at most 18 digits: read from text, and made of what was read.
+# Numbers of at most 18 digits: read from text, and converted to Python numbers.
 
 from decimal import Decimal as _Decimal
 
@@ -6,7 +6,7 @@ from mexc_async.books.side import exact as _exact
 from mexc_async.errors import ProtocolError as _ProtocolError
 
 cdef enum:
-    MOST_DIGITS = 18  # so many always fit
+    MOST_DIGITS = 18  # these always fit
 
 cdef int64_t[19] _power
 _power[0] = 1
@@ -44,7 +44,7 @@ cdef inline bint _is_plain(Bytes at, Py_ssize_t size, Number* number) noexcept:
 
 
 cdef bint _read_number(Bytes at, Py_ssize_t size, Number* number) except -1:
-    """Read a number in any spelling; False for what is none, or does not fit."""
+    """Read a number in any spelling; return False for text that is not a number or does not fit."""
     if _is_plain(at, size, number):
         return True
     try:
@@ -58,7 +58,7 @@ cdef bint _read_number(Bytes at, Py_ssize_t size, Number* number) except -1:
 
 
 cdef inline bint _rescale(Number* number, int scale) noexcept:
-    """Say the number with more decimals; False if it does not fit."""
+    """Rescale the number to more decimals; return False if it does not fit."""
     if not _grows(&number.value, scale - number.scale):
         return False
     number.scale = scale
@@ -66,7 +66,7 @@ cdef inline bint _rescale(Number* number, int scale) noexcept:
 
 
 cdef inline bint _grows(int64_t* value, int decimals) noexcept:
-    """Multiply by a power of ten; False if the product does not fit."""
+    """Multiply by a power of ten; return False if the product does not fit."""
     cdef int64_t most
     if decimals > MOST_DIGITS:
         return value[0] == 0
@@ -78,7 +78,7 @@ cdef inline bint _grows(int64_t* value, int decimals) noexcept:
 
 
 cdef object _text_of(uint64_t value, int scale):
-    """A number that is not negative, in plain notation."""
+    """Format a number that is not negative, in plain notation."""
     cdef unsigned char digits[40]
     cdef int at = 40, written = 0
     while value or written <= scale:
@@ -113,7 +113,7 @@ cdef extern from *:
 
 
 cdef inline PyObject* _new_decimal(uint64_t value, int scale) except NULL:
-    """What `Decimal` makes of `_text_of`, of 18 digits at most, without the text: an eighth of the cost."""
+    """Build the same as `Decimal(_text_of(...))`, of 18 digits at most, without the text: an eighth of the cost."""
     cdef PyObject* made = alloc(<PyObject*>_Decimal, 0)
     cdef DecimalLayout* layout = <DecimalLayout*>made
     cdef int digits = 1
@@ -126,7 +126,7 @@ cdef inline PyObject* _new_decimal(uint64_t value, int scale) except NULL:
 
 
 cdef bint _decimals_are_known() except -1:
-    """Whether `Decimal` has that layout: ones that it makes are compared with ours, byte by byte."""
+    """Return True if `Decimal` has that layout: compare its objects with ours, byte by byte."""
     cdef PyObject* made
     cdef bint are_same = True
     if <size_t>_Decimal.__basicsize__ != sizeof(DecimalLayout) or has_gc(_Decimal):
@@ -154,7 +154,7 @@ cdef bint _knows_decimals = _decimals_are_known()
 
 
 cdef inline object _number_of(int64_t value, int scale, from_text):
-    """A number that is not negative, as what `from_text` makes of it."""
+    """Build a number that is not negative, in the type that `from_text` makes."""
     cdef PyObject* made
     if from_text is _Decimal and _knows_decimals and value < _power[MOST_DIGITS]:
         made = _new_decimal(value, scale)

@@ -1,5 +1,5 @@
-# One side of a book as a sorted array. What does not fit into 64 bits, or is spelt in a way that `exact` refuses, makes
-# the pure side of `side.py` take over until the next snapshot: it knows what to raise.
+# One side of a book as a sorted array. A number that does not fit into 64 bits, or whose spelling `exact` refuses,
+# makes the pure side of `side.py` take over until the next snapshot: it raises the right error.
 
 from cpython.mem cimport PyMem_Realloc
 from libc.string cimport memmove
@@ -53,7 +53,7 @@ cdef extern from *:
 
 @final
 cdef class Side:
-    """Levels of one side: `PureSide` says what each method does."""
+    """Levels of one side; see `PureBookSide` for the methods."""
 
     cdef int64_t sign
     cdef Level* levels
@@ -63,7 +63,7 @@ cdef class Side:
     """The pure side, while it has taken over."""
     cdef Level seen
     cdef object seen_level, seen_numbers
-    """The best level as it was read last, of what and as which numbers."""
+    """Best level as last read, with its source and type of numbers."""
 
     def __cinit__(self, int sign):
         self.sign = sign
@@ -86,7 +86,7 @@ cdef class Side:
             PyMem_Free(numbers)
 
     cdef bint fill(self, levels, Number* numbers, Py_ssize_t size) except -1:
-        """Take a snapshot, best price first; False if it is not one."""
+        """Load a snapshot, usually best price first; return False for a number that does not fit."""
         cdef Py_ssize_t i = 0
         cdef int scale = 0, quantity_scale = 0
         cdef Number* price
@@ -113,7 +113,7 @@ cdef class Side:
         return True
 
     cdef bint fill_unsorted(self, Number* numbers, Py_ssize_t size, int quantity_scale) except -1:
-        """The same in any order; of several levels with one price the last counts."""
+        """Load levels in any order; of equal prices the last counts."""
         cdef Py_ssize_t i
         self.count = 0
         for i in range(size):
@@ -157,7 +157,7 @@ cdef class Side:
         return True
 
     cdef bint change(self, Number price, Number quantity) except -1:
-        """Take in one level; False if it does not fit."""
+        """Apply one level; return False if it does not fit."""
         cdef int64_t key = price.value
         cdef int finer = price.scale - self.scale
         cdef Level* place
@@ -189,14 +189,14 @@ cdef class Side:
         return True
 
     cdef inline Level* place_of(self, int64_t key) noexcept:
-        """Where a key is, or would have to be."""
+        """Return the place of a key, or the place to insert it."""
         cdef Level* near = self.levels + self.count - NEAR
-        if self.count > NEAR and near.key < key:  # as most that change are
+        if self.count > NEAR and near.key < key:  # as most changed levels are
             return first_not_below(near, NEAR, key)
         return first_not_below(self.levels, self.count, key) if self.count else self.levels
 
     cdef bint refine(self, int decimals) except -1:
-        """Make room for prices with more decimals than any before; False if they do not fit."""
+        """Rescale the keys for prices with more decimals; return False if they do not fit."""
         cdef Py_ssize_t i
         cdef int64_t first, last
         if self.count:
@@ -210,7 +210,7 @@ cdef class Side:
         return True
 
     cdef int reserve(self, Py_ssize_t count) except -1:
-        """Have room for so many levels."""
+        """Reserve room for so many levels."""
         cdef void* room
         if count > self.room:
             count += count // 4 + 16
@@ -258,7 +258,7 @@ cdef class Side:
         return self.pure.read(numbers) if self.pure is not None else self.each(numbers[0])
 
     def each(self, from_text):
-        """Levels, best first; one that goes or comes meanwhile may make others be left out or repeated."""
+        """Yield the levels, best first; a change meanwhile may make others be left out or repeated."""
         cdef Py_ssize_t i = self.count
         cdef Level level
         while i > 0:
@@ -280,7 +280,7 @@ cdef class Side:
 
 
 cdef void _fetch_texts(list levels) noexcept:
-    """Ask for all texts at once where they are in no near cache: waiting for each is a fifth of an update."""
+    """Prefetch all texts at once: waiting for each is a fifth of an update."""
     cdef Py_ssize_t i
     cdef PyObject* item
     for i in range(len(levels)):
@@ -291,7 +291,7 @@ cdef void _fetch_texts(list levels) noexcept:
 
 
 cdef bint _read_pair(item, Number* price, Number* quantity, bint may_be_blank=False) except -1:
-    """Read a level's texts; False for what is no number, or does not fit."""
+    """Read a level's texts; return False for text that is not a number or does not fit."""
     if type(item) is tuple and len(<tuple>item) == 2:  # borrowed from it: half the cost of unpacking
         return _read_texts(<object>PyTuple_GET_ITEM(item, 0), <object>PyTuple_GET_ITEM(item, 1), price, quantity, may_be_blank)
     first, second = item if type(item) is list else (item.price_text, item.quantity_text)

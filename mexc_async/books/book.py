@@ -13,24 +13,24 @@ from mexc_async.errors import InvalidRequest
 from mexc_async.native.loader import compiled
 
 _EXACT = Context(prec=8 * MAX_TEXT)
-"""Whatever precision the caller works with, conversions are exact, and so are sums."""
+"""Conversions and sums are exact, whatever precision the caller works with."""
 
 
 class Vwap(NamedTuple, Generic[N]):
-    """What taking a quantity at once would give."""
+    """Result of taking a quantity from the book at once."""
 
     price: N | None
     """Average price, weighted by quantity, in the caller's precision; None if there is nothing to take."""
     quantity: N
-    """What there is of the quantity asked for."""
+    """Part of the requested quantity that the book has."""
     missing: N
-    """What the book is too thin for."""
+    """Part of the requested quantity that the book lacks."""
     worst: N | None
     """Price of the last level touched."""
 
 
 class BookView(Generic[N]):
-    """Reads a book as one type of number; always shows its present state, and never changes it."""
+    """Read-only view of a book in one type of number; always shows the present state."""
 
     __slots__ = ("_asks", "_bids", "_numbers")
 
@@ -41,36 +41,36 @@ class BookView(Generic[N]):
 
     @property
     def best_bid(self) -> BookLevel[N] | None:
-        """Highest price that somebody buys at; None if nobody does. O(1)."""
+        """Highest price of a buyer; None if there is none. O(1)."""
         return self._bids.best(self._numbers)
 
     @property
     def best_ask(self) -> BookLevel[N] | None:
-        """Lowest price that somebody sells at; None if nobody does. O(1)."""
+        """Lowest price of a seller; None if there is none. O(1)."""
         return self._asks.best(self._numbers)
 
     def bids(self, n: int | None = None) -> list[BookLevel[N]]:
-        """The best `n` levels, or all, best first."""
+        """Return the best `n` levels, or all, best first."""
         return _first(self._bids.read(self._numbers), n)
 
     def asks(self, n: int | None = None) -> list[BookLevel[N]]:
-        """The best `n` levels, or all, best first."""
+        """Return the best `n` levels, or all, best first."""
         return _first(self._asks.read(self._numbers), n)
 
     @property
     def mid(self) -> N | None:
-        """Half-way between the best prices, exactly; None if a side is empty."""
+        """Exact middle between the best prices; None if a side is empty."""
         touch = _touch(self._bids, self._asks)
         return None if touch is None else self._numbers.from_int((touch.bid + touch.ask) * 5, -touch.scale - 1)
 
     @property
     def spread(self) -> N | None:
-        """Best ask minus best bid, exactly; None if a side is empty."""
+        """Best ask minus best bid, exact; None if a side is empty."""
         touch = _touch(self._bids, self._asks)
         return None if touch is None else self._numbers.from_int(touch.ask - touch.bid, -touch.scale)
 
     def vwap(self, side: str, quantity: N) -> Vwap[N]:
-        """What a taker of `quantity` base pays (side "BUY") or gets ("SELL"), fees aside.
+        """Return what a taker of `quantity` base pays (side "BUY") or gets ("SELL"), without fees.
 
         Raises InvalidRequest for another side or a quantity that is not above zero and finite.
         """
@@ -90,7 +90,7 @@ class BookView(Generic[N]):
         return Vwap(paid / filled if filled else None, filled, missing, worst)
 
     def depth_within(self, side: str, price: N) -> N:
-        """All the base that a taker (side "BUY" or "SELL") finds at `price` or better. Raises InvalidRequest."""
+        """Return the base that a taker (side "BUY" or "SELL") finds at `price` or better. Raises InvalidRequest."""
         taken, price = self._taken_by(side), self._number("price", price)
         total = self._numbers.from_int(0, 0)
         with localcontext(_EXACT):
@@ -108,7 +108,7 @@ class BookView(Generic[N]):
         raise InvalidRequest(f"side {side!r} is neither BUY nor SELL")
 
     def _number(self, name: str, value: N) -> N:
-        """The value in this book's numbers; a float says nothing exact, so a book of Decimal refuses it."""
+        """Convert the value to this book's numbers; a book of Decimal refuses floats, which are not exact."""
         kind = type(self._numbers.from_int(0, 0))
         if type(value) is kind:
             return value
@@ -118,7 +118,7 @@ class BookView(Generic[N]):
 
 
 class OrderBook(BookView[Decimal]):
-    """Both sides of a book, read as `Decimal`. Whether it may be believed is for `BookSync` to say.
+    """Both sides of a book, read as `Decimal`. `BookSync` decides if it is in sync.
 
     An update costs the same in a book of 1,000 levels as in one of 5,000.
     """
@@ -128,23 +128,23 @@ class OrderBook(BookView[Decimal]):
     def __init__(self, side: Callable[[int], BookSide] = compiled.Side if compiled else PureBookSide) -> None:
         super().__init__(side(1), side(-1), _DECIMALS)
         self.floats: BookView[float] = BookView(self._bids, self._asks, _FLOATS)
-        """The same book read as floats: for signals, never for an order."""
+        """Same book read as floats: for signals, never for an order."""
         self.version = 0
-        """The exchange's version that the levels are of."""
+        """The exchange's version of the levels."""
 
     def load(self, bids: Levels, asks: Levels, version: int) -> None:
         """Replace everything by a snapshot.
 
-        Raises ProtocolError if something in it is no number; the book is void then.
+        Raises ProtocolError if a value in it is not a number; the book is void then.
         """
         self._bids.load(bids)
         self._asks.load(asks)
         self.version = version
 
     def apply(self, bids: Levels, asks: Levels, to_version: int) -> None:
-        """Take in changed levels: absolute quantities, zero removes, an unknown level may be removed.
+        """Apply changed levels: absolute quantities, zero removes, an unknown level may be removed.
 
-        Raises ProtocolError if something in them is no number; the book is void then.
+        Raises ProtocolError if a value in them is not a number; the book is void then.
         """
         if bids:
             self._bids.apply(bids)
@@ -153,12 +153,12 @@ class OrderBook(BookView[Decimal]):
         self.version = to_version
 
     def clear(self) -> None:
-        """Forget all levels and the version."""
+        """Remove all levels and the version."""
         self.load((), (), 0)
 
     @property
     def is_crossed(self) -> bool:
-        """Whether somebody buys at a price at which somebody sells: no true book does."""
+        """True if a bid is at or above an ask, which no true book has."""
         bid, ask = self._bids.best_price(), self._asks.best_price()
         if bid is None or ask is None:
             return False

@@ -1,4 +1,4 @@
-"""Books that keep themselves: the depth stream, a snapshot, and again after every gap, until they are left."""
+"""Live books: each is loaded from a snapshot, applies the depth stream, and resyncs after every gap until closed."""
 
 from __future__ import annotations
 
@@ -30,16 +30,17 @@ from mexc_async.streams.subscriber import Subscriber
 
 N = TypeVar("N", Decimal, float)
 FETCHES = 10
-"""Snapshots under way or in line for the limits at a time, of first ones and of others: as many as the limits let
-through in a second, so that other calls need not stand behind those of hundreds of books."""
+"""Most snapshots of each kind (first ones, resyncs) that are under way or queue for the rate limits: as many as the
+limits allow in a second, so that other calls do not queue behind hundreds of books.
+"""
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 5.0
 
 
 class LiveBook(Generic[N]):
-    """A symbol's book, kept in step with the exchange: `async with mexc.books("BTCUSDT") as book`.
+    """Book of a symbol, in sync with the exchange: `async with mexc.books("BTCUSDT") as book`.
 
-    Reading it while it is not known to be in step raises BookNotSynced; `await book.synced()` waits until it is.
+    Reading it while it is out of sync raises BookNotSynced; `await book.synced()` waits until it is in sync.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class LiveBook(Generic[N]):
         self._fetching: asyncio.Task[None] | None = None
         self._changes: set[asyncio.Future[None]] = set()
 
-    # Its life
+    # Life
 
     async def __aenter__(self) -> Self:
         self._books.opened(self)
@@ -84,21 +85,21 @@ class LiveBook(Generic[N]):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Give the book up; idempotent. Who waits for it gets ClientClosed."""
+        """Close the book; idempotent. Pending waits raise ClientClosed."""
         self._router.leave(self._subscriber)
         self._books.closed(self)
 
-    # Waiting for it
+    # Waits
 
     async def synced(self) -> None:
-        """Wait until the book may be read. Raises ClientClosed when it is given up, SubscriptionRefused."""
+        """Wait until the book is in sync. Raises ClientClosed when it is closed, SubscriptionRefused."""
         while not self._sync.is_synced:
             await self.changed()
 
     async def changed(self) -> None:
-        """Wait for the next change of the book or of its state. Raises ClientClosed when it is given up."""
+        """Wait for the next change of the book or of its state. Raises ClientClosed when it is closed."""
         if self._subscriber.is_closed:
-            raise self._subscriber.error or ClientClosed(f"the book of {self.symbol} was given up")
+            raise self._subscriber.error or ClientClosed(f"the book of {self.symbol} was closed")
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._changes.add(future)
         try:
@@ -106,38 +107,38 @@ class LiveBook(Generic[N]):
         finally:
             self._changes.discard(future)
         if self._subscriber.is_closed:
-            raise self._subscriber.error or ClientClosed(f"the book of {self.symbol} was given up")
+            raise self._subscriber.error or ClientClosed(f"the book of {self.symbol} was closed")
 
-    # Reading it
+    # Reads
 
     @property
     def state(self) -> SyncState:
-        """connecting, syncing, synced or resyncing."""
+        """State: connecting, syncing, synced or resyncing."""
         return self._sync.state
 
     @property
     def is_synced(self) -> bool:
-        """Whether it may be read."""
+        """True if the book can be read."""
         return self._sync.is_synced
 
     @property
     def is_closed(self) -> bool:
-        """Whether it was given up, or its stream ended."""
+        """True if the book was closed or its stream ended."""
         return self._subscriber.is_closed
 
     @property
     def counts(self) -> SyncCounts:
-        """Gaps, resyncs, snapshots and so on since it was opened."""
+        """Counts of gaps, resyncs, snapshots and so on since the book was opened."""
         return self._sync.counts
 
     @property
     def age_ms(self) -> float:
-        """Milliseconds since the book last took something in; inf before the first snapshot."""
+        """Milliseconds since the book last applied an update; inf before the first snapshot."""
         return self._sync.age_ms(time.monotonic())
 
     @property
     def lag_ms(self) -> float | None:
-        """Age of the newest push when it came, by the exchange's clock."""
+        """Age of the newest push when it arrived, by the exchange's clock."""
         return self._subscriber.lag_ms
 
     @property
@@ -147,13 +148,13 @@ class LiveBook(Generic[N]):
 
     @property
     def view(self) -> BookView[N]:
-        """The levels, for many reads at once; to be asked for anew after every await. Raises BookNotSynced."""
+        """Levels, for many reads at once; fetch it again after every await. Raises BookNotSynced."""
         book = self.exact
         return cast("BookView[N]", book.floats if self._as_float else book)
 
     @property
     def exact(self) -> OrderBook:
-        """The same in `Decimal`, whatever `numbers` reads return. Raises BookNotSynced."""
+        """Levels in `Decimal`, whatever `numbers` other reads return. Raises BookNotSynced."""
         return self._sync.book
 
     @property
@@ -167,16 +168,16 @@ class LiveBook(Generic[N]):
         return self.view.best_ask
 
     def bids(self, n: int | None = None) -> list[BookLevel[N]]:
-        """The best `n` bids, or all."""
+        """Return the best `n` bids, or all."""
         return self.view.bids(n)
 
     def asks(self, n: int | None = None) -> list[BookLevel[N]]:
-        """The best `n` asks, or all."""
+        """Return the best `n` asks, or all."""
         return self.view.asks(n)
 
     @property
     def mid(self) -> N | None:
-        """Half-way between the best prices."""
+        """Exact middle between the best prices."""
         return self.view.mid
 
     @property
@@ -185,13 +186,13 @@ class LiveBook(Generic[N]):
         return self.view.spread
 
     def vwap(self, side: Literal["BUY", "SELL"], quantity: N) -> Vwap[N]:
-        """What a taker of `quantity` base would pay or get, and what is missing for it."""
+        """Return what a taker of `quantity` base would pay or get, and the part that the book lacks."""
         return self.view.vwap(side, quantity)
 
     def __repr__(self) -> str:
         return f"<LiveBook {self._sync!r}>"
 
-    # What happens to it
+    # Pushes and the end of the stream
 
     def _on_push(self, push: Push[Any]) -> None:
         update = push.body
@@ -205,7 +206,7 @@ class LiveBook(Generic[N]):
         self._act(self._sync.delta(*versions, update.bids, update.asks, time.monotonic()))
 
     def _on_gap(self) -> None:
-        """The socket is gone, or the stream ended: nothing is known until it is back."""
+        """Mark the book out of sync: the socket is gone, or the stream ended."""
         self._stop_fetching()
         self._sync.disconnected()
         self._wake()
@@ -221,7 +222,7 @@ class LiveBook(Generic[N]):
             self._wake()
 
     async def _fetch(self) -> None:
-        """Fetch snapshots until one fits; a book that was in step before goes ahead of other market data."""
+        """Fetch snapshots until one fits; a resync goes ahead of other market data."""
         action = Action.FETCH_SNAPSHOT
         while action is Action.FETCH_SNAPSHOT:
             turns, priority = self._books.first, Priority.MARKET
@@ -256,7 +257,7 @@ class LiveBook(Generic[N]):
 class LiveBooks(Mapping[str, LiveBook[N]]):
     """Several live books by their symbols: `async with mexc.books(["BTCUSDT", "ETHUSDT"]) as books`.
 
-    Each is kept for itself; leaving gives them all up.
+    Each syncs by itself; leaving closes all.
     """
 
     def __init__(self, router: Router, books: Iterable[LiveBook[N]]) -> None:
@@ -290,12 +291,12 @@ class LiveBooks(Mapping[str, LiveBook[N]]):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Give all of them up; idempotent."""
+        """Close all books; idempotent."""
         for book in self.values():
             await book.aclose()
 
     async def synced(self) -> None:
-        """Wait until every book may be read. Raises what ended one: ClientClosed, SubscriptionRefused."""
+        """Wait until every book is in sync. Raises the error that ended one: ClientClosed, SubscriptionRefused."""
         while late := next((book for book in self.values() if not book.is_synced), None):
             await late.synced()
 
@@ -304,7 +305,7 @@ class LiveBooks(Mapping[str, LiveBook[N]]):
 
 
 class BookOptions(TypedDict, total=False):
-    """What `mexc.books` takes beside symbols and `numbers`; its docstring says what each means."""
+    """Options of `mexc.books` apart from symbols and `numbers`; see its docstring."""
 
     interval: channels.PushInterval
     levels: int
@@ -320,34 +321,34 @@ class Books:
         self.first = PrioritySemaphore(FETCHES)
         """For the first snapshots of books."""
         self.again = PrioritySemaphore(FETCHES)
-        """For those of books that were in step."""
+        """For the snapshots of resyncs."""
         self._made = 0
         self._opened: dict[str, list[LiveBook[Any]]] = {}
-        """By symbol, the books that are open."""
+        """Open books by symbol."""
 
     def rank(self, priority: int) -> Rank:
-        """The place of a new book among those that wait for a snapshot."""
+        """Return the place of a new book in the queue for snapshots."""
         self._made += 1
         return priority, self._made
 
     def opened(self, book: LiveBook[Any]) -> None:
-        """A book was opened."""
+        """Register a book that was opened."""
         self._opened.setdefault(book.symbol, []).append(book)
 
     def closed(self, book: LiveBook[Any]) -> None:
-        """A book was given up; idempotent."""
+        """Remove a book that was closed; idempotent."""
         if book in (opened := self._opened.get(book.symbol, [])):
             opened.remove(book)
 
     def in_step(self, symbol: str) -> OrderBook | None:
-        """The book of a symbol, if anybody has one open that is in step."""
+        """Return the book of a symbol, if one is open and in sync."""
         for live in self._opened.get(symbol, ()):
-            if live._sync.state is SyncState.SYNCED:  # asked for every order that is held against it
+            if live._sync.state is SyncState.SYNCED:  # read for every order that is checked against the book
                 return live._sync.book
         return None
 
     def has(self, symbol: str) -> bool:
-        """Whether anybody has a book of this symbol open, in step or not."""
+        """Return True if a book of this symbol is open, in sync or not."""
         return any(not live.is_closed for live in self._opened.get(symbol, ()))
 
     @overload
@@ -379,15 +380,15 @@ class Books:
         levels: int = 5000,
         priority: int = 0,
     ) -> LiveBook[Decimal] | LiveBook[float] | LiveBooks[Decimal] | LiveBooks[float]:
-        """A live book, or one for each symbol of a list; to be opened with `async with`.
+        """Return a live book, or one for each symbol of a list; open it with `async with`.
 
         Args:
             symbols: such as BTCUSDT.
-            numbers: what reads return; `float` for models and charts, never for orders.
-            interval: how long the exchange gathers changes, `100ms` or `10ms`.
-            levels: how deep the snapshot reaches a side, 1 to 5000; MEXC's rules ask for 5000.
-            priority: of the books that wait for a snapshot the lowest goes first, then the one that was asked for
-                first; a list is asked for in its order.
+            numbers: type of number that reads return; `float` for models and charts, never for orders.
+            interval: time over which the exchange gathers changes, `100ms` or `10ms`.
+            levels: depth of the snapshot on each side, 1 to 5000; MEXC's rules ask for 5000.
+            priority: order of the queue for snapshots: the lowest first, then the first in line; a list queues in its
+                order.
 
         Raises InvalidRequest.
         """

@@ -1,7 +1,7 @@
 """One side of a book: levels by price, updated from wire text. `compiled.Side` is the same in C.
 
-Prices are kept as integers (the price times a power of ten that suits all of the side's prices), quantities as the wire
-said them; both become numbers only when they are read.
+Prices are stored as integers (the price times a power of ten that suits all prices of the side), quantities as wire
+text; both become numbers only when read.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from mexc_async.errors import ProtocolError
 N = TypeVar("N", Decimal, float)
 
 MAX_TEXT = 64
-"""Longest price or quantity, and most decimals, that are taken for a number."""
+"""Longest price or quantity, and most decimals, accepted as a number."""
 MAX_KNOWN = 512
-"""Price texts a side remembers. Trading keeps to few prices: looking one up costs a fifth of parsing it."""
+"""Price texts that a side remembers. Trading repeats few prices: looking one up costs a fifth of parsing it."""
 
 POWERS: list[int] = [10**exponent for exponent in range(2 * MAX_TEXT + 1)]
 
 
 class LevelText(Protocol):
-    """A level as decoded from the wire."""
+    """Level as decoded from the wire."""
 
     @property
     def price_text(self) -> str:
@@ -43,44 +43,44 @@ _texts_of: Callable[[LevelText], tuple[str, str]] = attrgetter("price_text", "qu
 
 
 class BookLevel(NamedTuple, Generic[N]):
-    """One level as read."""
+    """One level, as numbers."""
 
     price: N
     quantity: N
 
 
 class Numbers(NamedTuple, Generic[N]):
-    """What a book is read as."""
+    """Type of number in which a book is read."""
 
     from_text: Callable[[str], N]
     from_int: Callable[[int, int], N]
-    """Of an integer and an exponent of ten, which is not above zero."""
+    """Converts an integer and an exponent of ten, which is not above zero."""
 
 
 class BookSide(Protocol):
     """One side of a book."""
 
     def load(self, levels: Levels) -> None:
-        """Replace all levels; of several with one price the last counts. Raises ProtocolError; it is void then."""
+        """Replace all levels; of equal prices the last counts. Raises ProtocolError; the side is void then."""
 
     def apply(self, levels: Levels) -> None:
-        """Take in changed levels, in their order. Raises ProtocolError; the side is void then."""
+        """Apply changed levels, in their order. Raises ProtocolError; the side is void then."""
 
     def best_price(self) -> tuple[int, int] | None:
-        """(integer, scale): the price is the integer over 10 to the power of scale. None if the side is empty."""
+        """Return (integer, scale): the price is integer / 10**scale. None if the side is empty."""
 
     def best(self, numbers: Numbers[N]) -> BookLevel[N] | None:
-        """The best level, None if the side is empty. O(1)."""
+        """Return the best level, None if the side is empty. O(1)."""
 
     def read(self, numbers: Numbers[N]) -> Iterator[BookLevel[N]]:
-        """Levels, best first. Raises ProtocolError for a quantity that turns out to be no number."""
+        """Yield the levels, best first. Raises ProtocolError for a quantity that is not a number."""
 
 
 class PureBookSide:
     """Levels of one side.
 
-    `order` is sorted with the best price at the end, where inserting is cheap, because trading happens near the best.
-    A level that is removed stays in place with its quantity of zero, unless it was the best, and goes when many have
+    `order` is sorted with the best price at the end, where inserting is cheap, because trading happens near the best. A
+    removed level stays in place with a quantity of zero, unless it was the best, and is dropped when many have
     gathered: most prices are used again soon, and an update is one store in a dict.
     """
 
@@ -90,13 +90,13 @@ class PureBookSide:
         self._sign = sign
         """1 for bids, -1 for asks: keys ascend towards the best."""
         self._known: dict[str, int] = {}
-        """Key by price text, for prices that were seen lately."""
+        """Key by price text, for recent prices."""
         self._room = 0
-        """How many keys there may be before the removed ones are taken out."""
+        """Most keys before the removed ones are dropped."""
         self.order: list[int] = []
         """Keys: price times sign times 10 to the power of `scale`. The last one is the best live price."""
         self.quantities: dict[int, str | int] = {}
-        """Text, or what came by snapshot as an integer of `quantity_scale`, which takes half the memory."""
+        """Text, or for levels of a snapshot an integer of `quantity_scale`, which takes half the memory."""
         self.scale = 0
         self.quantity_scale = 0
 
@@ -115,7 +115,7 @@ class PureBookSide:
         self._keep(found)
 
     def apply(self, levels: Levels) -> None:
-        """Take in changed levels."""
+        """Apply changed levels."""
         levels = _pairs(levels)
         if not _are_plain([quantity for _, quantity in levels]):
             levels = [(price, _plain(quantity)) for price, quantity in levels]
@@ -133,15 +133,15 @@ class PureBookSide:
             self._keep({key: quantities[key] for key in order if not _is_zero(quantities[key])})
 
     def best_price(self) -> tuple[int, int] | None:
-        """The best price as an integer, and its scale."""
+        """Return the best price as an integer, and its scale."""
         return (self.order[-1] * self._sign, self.scale) if self.order else None
 
     def best(self, numbers: Numbers[N]) -> BookLevel[N] | None:
-        """The best level."""
+        """Return the best level."""
         return self._level(self.order[-1], numbers) if self.order else None
 
     def read(self, numbers: Numbers[N]) -> Iterator[BookLevel[N]]:
-        """Levels, best first."""
+        """Yield the levels, best first."""
         quantities = self.quantities
         for key in reversed(self.order):
             if not _is_zero(quantities[key]):
@@ -161,7 +161,7 @@ class PureBookSide:
         return tuple.__new__(BookLevel, (price, quantity))  # half the cost of calling BookLevel
 
     def _key(self, text: str) -> int:
-        """Parse a price that is not among the known."""
+        """Parse a price that is not among the recent ones."""
         value, scale = exact(text)
         if value <= 0:
             raise ProtocolError(f"price {text!r} is not above zero")
@@ -176,19 +176,19 @@ class PureBookSide:
         return key
 
     def take_over(self, scale: int, quantities: dict[int, str | int]) -> None:
-        """Go on with the levels of another side: by key at this scale, the text of a quantity."""
+        """Adopt the levels of another side: by key at this scale, the text of a quantity."""
         self.scale = scale
         self._keep(quantities)
 
     def _refine(self, decimals: int) -> None:
-        """Make room for prices with more decimals than any before."""
+        """Rescale the keys for prices with more decimals than any before."""
         self.scale += decimals
         power = POWERS[decimals]
         self._known.clear()
         self._keep({key * power: quantity for key, quantity in self.quantities.items()})
 
     def _keep(self, levels: dict[int, str | int] | dict[int, int]) -> None:
-        """Hold these levels and no others; whoever iterates has the same containers in hand."""
+        """Replace the levels in the same containers, which an iteration may be using."""
         ordered = sorted(levels)
         self.quantities.clear()
         self.quantities.update(levels)
@@ -207,7 +207,7 @@ def _is_zero(quantity: str | int) -> bool:
 
 
 def _are_plain(quantities: list[str]) -> bool:
-    """Whether these are made of digits, and no more points than there can be."""
+    """Return True if these are digits, with no more points than texts."""
     text = "".join(quantities)
     digits = text.replace(".", "")
     points, most = len(text) - len(digits), len(quantities)
@@ -215,7 +215,7 @@ def _are_plain(quantities: list[str]) -> bool:
 
 
 def _plain(text: str) -> str:
-    """A quantity without sign or exponent. Raises ProtocolError."""
+    """Return a quantity without sign or exponent. Raises ProtocolError."""
     if _is_zero(text):
         return "0"
     value, scale = exact(text)
@@ -223,7 +223,7 @@ def _plain(text: str) -> str:
 
 
 def exact(text: str) -> tuple[int, int]:
-    """(value, scale) of a number that is not negative: value over 10 to the power of scale. Raises ProtocolError."""
+    """Parse a number that is not negative as (value, scale): value / 10**scale. Raises ProtocolError."""
     whole, _, decimals = text.partition(".")
     digits = whole + decimals
     if digits.isdecimal() and digits.isascii() and len(text) <= MAX_TEXT:
@@ -241,7 +241,7 @@ def exact(text: str) -> tuple[int, int]:
 
 
 def _scaled(texts: list[str]) -> tuple[list[int], int]:
-    """The numbers as integers of one scale. Raises ProtocolError."""
+    """Parse the numbers as integers of one scale. Raises ProtocolError."""
     if not texts:
         return [], 0
     scale = len(texts[0].partition(".")[2])

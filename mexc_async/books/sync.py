@@ -1,9 +1,8 @@
-"""Keeps a book in step with the exchange: deltas are queued, a snapshot is fetched, each delta goes on from the last.
+"""Synchronisation of a book: deltas are queued, a snapshot is fetched, each delta continues the last.
 
-Nothing here reads a clock, waits or fetches: "now" is monotonic seconds and comes in, what to do next is returned.
-
-The rules are those of MEXC's spot page on maintaining a local book, in its wording of 2026 (5,000 levels, and a first
-push that may begin one after the snapshot; the wording of 2025 wanted the snapshot's version inside that push).
+Nothing here reads a clock, waits or fetches: "now" is monotonic seconds and comes in, the next action is returned. The
+rules are those of MEXC's spot page on maintaining a local book, in its wording of 2026 (5,000 levels, and a first push
+that may begin one after the snapshot; the wording of 2025 wanted the snapshot's version inside that push).
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ from mexc_async.books.side import Levels
 from mexc_async.errors import BookNotSynced, ProtocolError
 
 MAX_OLD = 50
-"""Old deltas in a row that are ignored; so many mean that the exchange began to count anew."""
+"""Old deltas in a row that are ignored; so many mean that the exchange restarted its count."""
 MAX_REFUSED = 5
-"""Snapshots in a row that the queue refuses before it is the queue that is doubted, and started over."""
+"""Snapshots in a row that do not fit the queue, before the queue itself is dropped."""
 
 
 class SyncState(Enum):
-    """How far a book may be believed: only when synced."""
+    """State of synchronisation; only a synced book can be read."""
 
     CONNECTING = "connecting"
     """Not subscribed."""
@@ -35,7 +34,7 @@ class SyncState(Enum):
     SYNCED = "synced"
     """The levels are those of the exchange at `version`."""
     RESYNCING = "resyncing"
-    """Something was lost; waiting for a snapshot that fits."""
+    """Out of sync; waiting for a snapshot that fits."""
 
 
 TRANSITIONS = {
@@ -44,42 +43,42 @@ TRANSITIONS = {
     SyncState.SYNCED: {SyncState.RESYNCING, SyncState.CONNECTING},
     SyncState.RESYNCING: {SyncState.SYNCED, SyncState.CONNECTING},
 }
-"""Where each state may go."""
+"""Legal next states of each state."""
 
 
 class Action(Enum):
-    """What an input asks of the caller."""
+    """Next step for the caller after an input."""
 
     NONE = "none"
     CHANGED = "changed"
-    """The book was read anew or took in a delta: tell those who wait for it."""
+    """The book was loaded or applied a delta: wake those who wait for a change."""
     FETCH_SNAPSHOT = "fetch snapshot"
-    """Fetch a snapshot and hand it to `snapshot`, or call `snapshot_failed`; none is under way."""
+    """Fetch a snapshot and pass it to `snapshot`, or call `snapshot_failed`; none is under way."""
 
 
 class SyncCounts(Struct):
-    """What happened to a book since it was made."""
+    """Counts of what happened to a book since it was made."""
 
     gaps: int = 0
     """Deltas missing, live or between snapshot and queue."""
     resyncs: int = 0
-    """Times that a synced book was lost while subscribed."""
+    """Times that a synced book got out of sync while subscribed."""
     snapshots: int = 0
-    """Snapshots asked for."""
+    """Snapshots requested."""
     stale: int = 0
     """Snapshots too old to join the queue."""
     duplicates: int = 0
-    """Deltas that told nothing new."""
+    """Deltas without news."""
     overlaps: int = 0
-    """Deltas that repeated versions and went on from there."""
+    """Deltas that repeated versions and continued from there."""
     dropped: int = 0
-    """Queued deltas that the snapshot already held."""
+    """Queued deltas that the snapshot already contained."""
     overflows: int = 0
     """Queued deltas lost because the queue was full."""
     crossed: int = 0
     """Books found with a bid at or above an ask."""
     malformed: int = 0
-    """Deltas and snapshots with something in them that is no number."""
+    """Deltas and snapshots with a value that is not a number."""
 
 
 class _Delta(NamedTuple):
@@ -90,11 +89,10 @@ class _Delta(NamedTuple):
 
 
 class BookSync:
-    """Keeps a book in step with the exchange: deltas are queued, a snapshot is fetched, and each delta must go on
-    where the last one ended.
+    """State machine that holds a book in sync: deltas are queued until a snapshot fits, then each continues the last.
 
-    A state changes within a call and never waits. Versions are whole numbers that a delta covers from first to last;
-    a stream with one version a push passes it as both. Levels are kept as given until the snapshot is there.
+    A call changes the state and never waits. Versions are whole numbers; a delta covers them from first to last; a
+    stream with one version per push passes it as both. Levels are stored as given until the snapshot is there.
     """
 
     __slots__ = (
@@ -116,54 +114,54 @@ class BookSync:
         if max_queued < 1:
             raise ValueError(f"max_queued is {max_queued}; it must be at least 1")
         self.name = name
-        """What errors call the book; its symbol."""
+        """Name of the book in errors; its symbol."""
         self.state = SyncState.CONNECTING
         self.counts = SyncCounts()
         self.attempts = 0
-        """Snapshots asked for since the book was last synced: what a delay between them may grow with."""
+        """Snapshots requested since the book was last synced: the basis for a growing delay between them."""
         self.reason = "not connected yet"
-        """Why it is not synced, or last was not."""
+        """Reason for not being synced, now or the last time."""
         self._book = OrderBook()
         self._queue: deque[_Delta] = deque()
         self._max_queued = max_queued
         self._is_fetching = False
         self._is_void = False
-        """Whether the snapshot under way may be from before something was lost."""
+        """True if the snapshot under way may be older than a loss."""
         self._old_in_a_row = 0
         self._as_of = -inf
 
     @property
     def is_synced(self) -> bool:
-        """Whether the book may be read."""
+        """True if the book can be read."""
         return self.state is SyncState.SYNCED
 
     @property
     def was_synced(self) -> bool:
-        """Whether it ever was in step."""
+        """True if the book was ever in sync."""
         return self._as_of > -inf
 
     @property
     def book(self) -> OrderBook:
-        """The book, to be asked for at each read. Raises BookNotSynced.
+        """The book, to be fetched for each read. Raises BookNotSynced.
 
-        One that was kept is empty while the book is not synced, and filled again after that.
+        A reference held longer is empty while the book is not synced, and filled again after that.
         """
         if self.state is not SyncState.SYNCED:
             raise BookNotSynced(f"{self.name} is {self.state.value}: {self.reason}")
         return self._book
 
     def age_ms(self, now: float) -> float:
-        """Milliseconds since the last snapshot or delta was taken in; inf before the first."""
+        """Return the milliseconds since the last snapshot or delta was applied; inf before the first."""
         return (now - self._as_of) * 1000.0
 
     def connected(self) -> Action:
-        """The subscription is in force. Raises RuntimeError unless connecting."""
+        """Start syncing: the subscription is in force. Raises RuntimeError unless connecting."""
         self._go(SyncState.SYNCING)
         self.reason = "waiting for the first snapshot"
         return self._fetch()
 
     def disconnected(self) -> Action:
-        """The subscription ended. A snapshot under way must not be handed in any more."""
+        """Reset: the subscription ended. A snapshot under way must not be passed in any more."""
         if self.state is not SyncState.CONNECTING:
             self._go(SyncState.CONNECTING)
         self.reason = "disconnected"
@@ -173,14 +171,14 @@ class BookSync:
         return Action.NONE
 
     def gap_possible(self, reason: str = "a gap is possible") -> Action:
-        """Something may have been lost that no version shows, such as pushes to a consumer that was too slow."""
+        """Resync after a loss that no version shows, such as pushes dropped because a consumer was too slow."""
         if self.state is SyncState.SYNCED:
             return self._lose(reason)
         self._is_void = self._is_fetching
         return Action.NONE
 
     def delta(self, from_version: int, to_version: int, bids: Levels, asks: Levels, now: float) -> Action:
-        """Take in a push: into the book if it goes on from there, into the queue while there is no book."""
+        """Apply a push: to the book if it continues it, to the queue while there is no book."""
         if self.state is not SyncState.SYNCED:
             self._enqueue(_Delta(from_version, to_version, bids, asks))
             return Action.NONE
@@ -212,7 +210,7 @@ class BookSync:
         return Action.CHANGED
 
     def snapshot(self, last_update_id: int, bids: Levels, asks: Levels, now: float) -> Action:
-        """Take in the snapshot that was asked for; another one is asked for if it does not fit."""
+        """Apply the requested snapshot; request another one if it does not fit."""
         if not self._is_fetching:
             return Action.NONE
         queue = self._queue
@@ -243,14 +241,14 @@ class BookSync:
         return Action.CHANGED
 
     def snapshot_failed(self, reason: str = "the snapshot could not be fetched") -> Action:
-        """The snapshot that was asked for will not come; when to try again is for the caller to say."""
+        """Request another snapshot, because the requested one failed; the caller chooses the delay."""
         if not self._is_fetching:
             return Action.NONE
         self.reason = reason
         return self._fetch()
 
     def _gap(self, following: list[_Delta], version: int) -> str:
-        """Say where the queue does not go on from this version, and leave in it what comes after; "" if it does."""
+        """Describe the first gap after this version and drop the queue before it; "" if there is none."""
         for index, delta in enumerate(following):
             if delta.from_version > version + 1:
                 self.counts.gaps += 1
@@ -276,16 +274,18 @@ class BookSync:
         queue.append(delta)
 
     def _ignore(self, delta: _Delta) -> Action:
-        """A delta that the book is past."""
+        """Count a delta that the book is past."""
         self.counts.duplicates += 1
         self._old_in_a_row += 1
         if self._old_in_a_row < MAX_OLD:
             return Action.NONE
         version = self._book.version
-        return self._lose(f"{MAX_OLD} deltas in a row end before {version}: versions seem to count anew", delta)
+        return self._lose(
+            f"{MAX_OLD} deltas in a row end before {version}: the exchange seems to have restarted its count", delta
+        )
 
     def _lose(self, reason: str, delta: _Delta | None = None) -> Action:
-        """Leave the synced state; the delta at which it was noticed is the first of the queue."""
+        """Leave the synced state; the delta that revealed it is the first of the queue."""
         self._go(SyncState.RESYNCING)
         self.counts.resyncs += 1
         if delta:

@@ -1,4 +1,4 @@
-"""What is not like this client: far more calls than usual, orders that it did not place, refusals that it did not earn.
+"""Anomalies: far more calls than usual, orders that this client did not place, refusals that it did not cause.
 
 Pure: counts, ids and "now" come in.
 """
@@ -18,28 +18,28 @@ LEAST_CALLS = 10
 HOURS_NEEDED = 3
 HOURS_KEPT = 24
 UNSPENT = 0.5
-"""A refusal for its rate is not this client's doing if no more than this share of any of its budgets was spent."""
+"""This client did not cause a rate refusal if no more than this share of any of its budgets was spent."""
 GRACE_S = 5.0
-"""How long an order without a client order id may wait to be recognised by the exchange's id."""
+"""Longest time for an order without a client order id to be recognised by the exchange's id."""
 
 
 class Excess(Struct, frozen=True):
-    """An hour with far more calls of an endpoint than the hours before it."""
+    """Hour with far more calls of an endpoint than the hours before it."""
 
     endpoint: str
     hour_ms: int
-    """When it began."""
+    """Beginning of the hour."""
     calls: int
     median: float
-    """Of the hours before it in which the endpoint was called."""
+    """Median of the hours before it in which the endpoint was called."""
 
 
 def excess(
     endpoint: str, by_hour: Mapping[int, int], hour_ms: int, factor: float = FACTOR, least: int = LEAST_CALLS
 ) -> Excess | None:
-    """Whether an hour has more than `factor` times the median calls of those before it, of the last 24.
+    """Return an excess if an hour has more than `factor` times the median calls of the 24 hours before it.
 
-    `by_hour` counts calls by the beginning of their hour. It takes three earlier hours with calls to tell.
+    `by_hour` counts calls by the beginning of their hour. At least three earlier hours with calls are needed.
     """
     first_ms = hour_ms - HOURS_KEPT * HOUR_MS
     before = [calls for at, calls in by_hour.items() if calls and first_ms <= at < hour_ms]
@@ -51,13 +51,13 @@ def excess(
 
 
 def excesses(counts: Mapping[str, Mapping[int, int]], factor: float = FACTOR) -> list[Excess]:
-    """Every such hour of every endpoint, from counts by endpoint and hour; the earliest first."""
+    """Return every such hour of every endpoint, from counts by endpoint and hour; the earliest first."""
     found = (excess(name, by_hour, hour, factor) for name, by_hour in counts.items() for hour in by_hour)
     return sorted((one for one in found if one is not None), key=lambda one: (one.hour_ms, one.endpoint))
 
 
 class CallCounts:
-    """Calls by endpoint and hour, from counters that only grow; and which of them are too many."""
+    """Calls by endpoint and hour, from counters that only grow, and the hours with too many."""
 
     def __init__(self, factor: float = FACTOR) -> None:
         self.factor = factor
@@ -66,7 +66,7 @@ class CallCounts:
         self._told: set[tuple[str, int]] = set()
 
     def add(self, totals: Mapping[str, int], now_ms: int) -> list[Excess]:
-        """The counters as they are now, to be asked for at least once an hour; returns what is newly too many."""
+        """Add the present counters, at least once an hour; return the new excesses."""
         hour_ms = now_ms - now_ms % HOUR_MS
         found = []
         for endpoint, total in totals.items():
@@ -84,27 +84,27 @@ class CallCounts:
 
 
 class Stranger(Struct, frozen=True):
-    """An order that this client seems not to have placed."""
+    """Order that this client seems not to have placed."""
 
     order_id: str
     client_order_id: str
-    """Empty if none was told."""
+    """Empty if none was reported."""
     symbol: str
     seen_s: float
 
 
 class ForeignOrders:
-    """Orders of the account that are not this client's: seen in a push or among the open orders, and judged after."""
+    """Orders of the account that are not this client's: seen in a push or among the open orders, and checked later."""
 
     def __init__(self, prefixes: Iterable[str], most: int = 10_000) -> None:
         self.prefixes = tuple(prefixes)
-        """What the ids of clients that it was told of begin with."""
+        """Prefixes of the ids of known other clients."""
         self._most = most
         self._seen: dict[str, Stranger] = {}
         self._told: OrderedDict[str, None] = OrderedDict()
 
     def see(self, order_id: str, client_order_id: str, symbol: str, now_s: float) -> bool:
-        """An order that the tracker does not know; whether it is worth judging after a moment."""
+        """Note an order that the tracker does not know; return True if it is to be checked after a moment."""
         is_known = bool(client_order_id) and client_order_id.startswith(self.prefixes)
         if is_known or order_id in self._told or order_id in self._seen or len(self._seen) >= self._most:
             return False
@@ -112,9 +112,9 @@ class ForeignOrders:
         return True
 
     def judge(self, now_s: float, knows: Callable[[str], bool], is_waiting: bool) -> list[Stranger]:
-        """Those that still nobody knows; each is told once.
+        """Return the orders that are still unknown; each is reported once.
 
-        `is_waiting` says that orders of this client do not have the exchange's id yet: until they do, one without a
+        `is_waiting` means that orders of this client do not have the exchange's id yet: until they do, one without a
         client order id can be theirs.
         """
         found = []
@@ -132,5 +132,5 @@ class ForeignOrders:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether there is anything to judge."""
+        """True if there are orders to check."""
         return bool(self._seen)

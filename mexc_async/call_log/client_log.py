@@ -1,4 +1,4 @@
-"""What one client writes into a call log, and how it reads there what it knew before it was started anew."""
+"""One client's part of a call log: the entries that it writes, and the orders that it reads back after a restart."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from mexc_async.spot.push import Push
 
 
 class ClientLog:
-    """The entries of one client."""
+    """Writer of one client's entries."""
 
     def __init__(
         self, log: CallLog, credentials: Credentials, prefix: str, now_ms: Callable[[], int], hooks: Hooks
@@ -44,19 +44,19 @@ class ClientLog:
         self.hide(credentials)
 
     def hide(self, credentials: Credentials) -> None:
-        """Let no line hold this key."""
+        """Remove this key from every line."""
         self.log.hide(msgspec.json.encode(credentials.api_key)[1:-1])
 
     def rename(self, credentials: Credentials) -> None:
-        """The client signs with another key from now on: what the log tells of it so far stays its own."""
+        """Continue under another key; the earlier entries remain this client's."""
         self.hide(credentials)
         old, self.client = self.client, client_name(credentials, self._prefix)
         self.log.add(Renamed(self.now_ms(), wall_ms(), old, self.client))
 
     def sending(self, call: Call, attempt: int, at: int, until: int) -> None:
-        """A call that changes something is about to be sent, with the time stamp `at`.
+        """Record a call that changes something, with the time stamp `at`, before it is sent.
 
-        Raises CallLogFailed if that could not be written, and therefore nothing may be sent; a cancel always may.
+        Raises CallLogFailed if that fails, and then nothing may be sent; a cancel always may.
         """
         call.number = call.number or next(self._calls)
         route = call.route
@@ -83,7 +83,7 @@ class ClientLog:
         error: MexcError | None,
         answer: object,
     ) -> None:
-        """An attempt ended."""
+        """Record the end of an attempt."""
         route = call.route
         entry = call.done = Done(
             call.stamped_ms + int(latency_s * 1000) if call.stamped_ms else self.now_ms(),
@@ -104,7 +104,7 @@ class ClientLog:
         self.log.add(entry)
 
     def push(self, push: Push[Any]) -> None:
-        """A private push came, or REST told what one would have."""
+        """Record a private push, or the REST answer in its place."""
         body = push.body
         order, order_id = getattr(body, "client_order_id", None) or None, getattr(body, "order_id", None)
         self.log.add(
@@ -114,43 +114,43 @@ class ClientLog:
         )
 
     def placed(self, record: OrderRecord, call: Call) -> None:
-        """The answer to a call says that the exchange has an order."""
+        """Record that the exchange has an order, as the answer to a call says."""
         if isinstance(call.done, Done) and self.log.is_last(call.done):
             call.done.placed[record.client_order_id] = record.order_id
         else:
             self.order(record)
 
     def order(self, record: OrderRecord, fill: OrderFill | None = None) -> None:
-        """Something new is known of an order; `fill` is the trade, if it is one."""
+        """Record an order's news; `fill` is the trade, if it is one."""
         self.log.add(Noted(self.now_ms(), wall_ms(), self.client, record.facts, fill))
 
     def whole(self, record: OrderRecord) -> None:
-        """All that is known of an order, so that this log alone can tell it."""
+        """Record everything known about an order, so that this log alone can restore it."""
         for fill in record.fills or (None,):
             self.order(record, fill)
 
     def unusual(self, rule: str, text: str, order: str | None, order_id: str | None, symbol: str | None) -> None:
-        """Something that is not this client's own, or not like it, was seen."""
+        """Record activity that is not this client's own, or unusual for it."""
         self.log.add(Unusual(self.now_ms(), wall_ms(), self.client, rule, text, order, order_id, symbol))
 
     def on_log(self, reason: str | None, lost: int) -> None:
-        """Tell the client's listeners that its log fails, or works again."""
+        """Notify the client's listeners that the log fails, or works again."""
         self._hooks.emit(CallLogState(reason is None, reason or "", lost))
 
     def close(self) -> None:
-        """The client is closed. Idempotent."""
+        """Leave the log: the client is closed. Idempotent."""
         self.log.leave(self)
 
 
 def client_name(credentials: Credentials, prefix: str) -> str:
-    """Names a client's entries, after a restart too; another key or another prefix is another client."""
+    """Return the name of a client's entries, the same after a restart; another key or prefix is another client."""
     return f"{prefix}@{hashlib.sha256(credentials.api_key.encode()).hexdigest()[:8]}"
 
 
 async def past_orders(path: Path, client: str, keep_s: float) -> OrderTable:
-    """What a client's tracker knew when the last line of a log was written. Raises ConfigError.
+    """Return the orders that a client's tracker knew at the last line of a log. Raises ConfigError.
 
-    A broken chain is reported, and what can be read is used: open orders are looked up in any case.
+    A broken chain is reported, and the readable part is used: open orders are looked up in any case.
     """
     try:
         return await asyncio.to_thread(_replayed, path, client, keep_s)
@@ -170,7 +170,7 @@ def _replayed(path: Path, client: str, keep_s: float) -> OrderTable:
 
 
 def _outcome(route: Route, error: MexcError | None) -> str:
-    """How an attempt ended that brought no value; without an error its caller was cancelled."""
+    """Name the outcome of an attempt without a value; without an error its caller was cancelled."""
     if route.safe or (error is not None and error.outcome_known):
         return "refused" if isinstance(error, ApiError) and error.outcome_known else "failed"
     return "unknown"

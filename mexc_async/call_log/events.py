@@ -6,7 +6,7 @@ from mexc_async.runtime.events import Event
 
 
 class CallLogState(Event, frozen=True, gc=False):
-    """The call log can not be written any more, or again."""
+    """Change of a call log's state: it cannot be written any more, or can again."""
 
     is_written: bool
     reason: str = ""

@@ -1,4 +1,4 @@
-"""The files of a call log: the one that is written, those before it, and beside them who writes and how far they got.
+"""Files of a call log: the one that is written, those before it, and a small one with the writer and the last line.
 
     calls.jsonl                                  being written
     calls-000000000001-20261125T091500Z.jsonl    full or old enough: number of its first line, and when it was closed
@@ -39,7 +39,7 @@ _head, _writer = msgspec.json.Decoder(ChainLink), msgspec.json.Decoder(_Writer)
 
 
 def head_of(path: Path) -> Path:
-    """The file that is locked, and tells the last line, and in a line of its own who writes."""
+    """Return the path of the head file, which is locked and holds the last line's link and the writer's id."""
     return path.with_name(f"{path.name}.head")
 
 
@@ -51,7 +51,7 @@ _HEAD_BYTES = len(_head_line(START))
 
 
 def archived(path: Path) -> list[Path]:
-    """The finished files of a log, the oldest first."""
+    """Return the finished files of a log, the oldest first."""
     found = []
     for one in path.parent.glob(f"{_escaped(path.stem)}-*{_escaped(path.suffix)}"):
         name = _ARCHIVED.fullmatch(one.stem)
@@ -61,7 +61,7 @@ def archived(path: Path) -> list[Path]:
 
 
 def is_archived(path: Path) -> bool:
-    """Whether this is the name of a finished file."""
+    """Return True if this is the name of a finished file."""
     return _ARCHIVED.fullmatch(path.stem) is not None
 
 
@@ -70,14 +70,14 @@ def _escaped(text: str) -> str:
 
 
 def read_head(path: Path) -> ChainLink | None:
-    """Number and hash of the last line that was written; None if that is not known."""
+    """Return number and hash of the last line that was written; None if unknown."""
     with suppress(OSError, msgspec.MsgspecError):
         return _head.decode(head_of(path).read_bytes()[:_HEAD_BYTES])
     return None
 
 
 def read_lines(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Every line of a log with its place (file and line), the finished files first; of a finished one, its own.
+    """Yield every line of a log with its place (file and line), finished files first; of a finished file, its own.
 
     May run while the log is written. Raises OSError.
     """
@@ -89,7 +89,7 @@ def read_lines(path: Path) -> Iterator[tuple[str, bytes]]:
         for one in finished:
             yield from read_lines(one)
         return
-    with path.open("rb") as current:  # first, so that nothing is left out if it is finished in this moment
+    with path.open("rb") as current:  # first, so that nothing is missed if it is finished in this moment
         for one in archived(path):
             with suppress(FileNotFoundError), one.open("rb") as before:  # retention may be faster
                 if not os.path.sameopenfile(before.fileno(), current.fileno()):
@@ -98,7 +98,7 @@ def read_lines(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 class Verification(Struct, frozen=True):
-    """Whether a log is whole."""
+    """Result of the check of a log."""
 
     is_whole: bool
     lines: int
@@ -107,10 +107,10 @@ class Verification(Struct, frozen=True):
     """Number of the first line; those before it were removed with their files."""
     last: int
     is_closed: bool
-    """Whether the last line says that the log was closed."""
+    """True if the last line says that the log was closed."""
     is_being_written: bool
     problems: list[str]
-    """File, line, and what is wrong there."""
+    """File, line, and the problem there."""
     notes: list[str]
 
 
@@ -129,9 +129,9 @@ def verified(path: Path) -> Verification:
     else:
         check.end(head, path.name)
         if not check.is_closed and not is_written:
-            notes.append("whoever wrote it did not close it: the process was killed, or the machine stopped")
+            notes.append("its writer did not close it: the process was killed, or the machine stopped")
     if check.first is not None and check.first.seq > 1:
-        notes.append(f"it begins with line number {check.first.seq}: the files before it are not there any more")
+        notes.append(f"it begins with line number {check.first.seq}: the files before it were removed")
     return Verification(
         is_whole=not check.problems,
         lines=check.lines,
@@ -146,7 +146,7 @@ def verified(path: Path) -> Verification:
 
 
 def _is_written(path: Path) -> bool:
-    """Whether somebody has the log open for writing."""
+    """Return True if somebody has the log open for writing."""
     try:
         from fcntl import LOCK_NB, LOCK_SH, flock
 
@@ -160,7 +160,7 @@ def _is_written(path: Path) -> bool:
 
 
 def logs_in(folder: Path) -> list[Path]:
-    """The logs in a folder, known by what stands beside them."""
+    """Return the logs in a folder, recognised by their head files."""
     heads = sorted(folder.glob("*.head"))
     return [path for head in heads if (path := head.with_suffix("")).is_file()]
 
@@ -171,21 +171,21 @@ def _numbered(path: Path, lines: Iterator[bytes]) -> Iterator[tuple[str, bytes]]
 
 
 class LogWriter:
-    """Appends to a log that nobody else writes. Raises OSError, or CallLogFailed with the reason in words."""
+    """Writer that appends to a log, which has no other. Raises OSError, or CallLogFailed with the reason in words."""
 
     def __init__(self, path: Path, keep: int, sync: bool) -> None:
         self.path = path
         self._keep = keep
         self._sync = sync
         self.cut = 0
-        """Bytes of an incomplete last line that were taken away."""
+        """Bytes of an incomplete last line that were removed."""
         self._fd = -1
         if path.exists():
             if not stat.S_ISREG(path.lstat().st_mode):
                 raise CallLogFailed(f"{path} is not a regular file")
-            with path.open("rb") as found:  # before anything is put beside it
+            with path.open("rb") as found:  # before any file is put next to it
                 if not _end_of(found.fileno()).is_log and read_head(path) is None:
-                    raise CallLogFailed(f"{path} holds something else than a call log, and is left as it is")
+                    raise CallLogFailed(f"{path} is not a call log, and is left as it is")
         self._head_fd = self._lock()
         try:
             self._open()
@@ -234,7 +234,7 @@ class LogWriter:
             os.close(folder)
 
     def _recovered(self) -> ChainLink:
-        """What the next line hangs on; an incomplete line, as a power failure leaves one, is taken away."""
+        """Return the link for the next line; remove an incomplete line, as a power failure leaves one."""
         end = _end_of(self._fd)
         self.cut = end.rest
         if end.rest:
@@ -254,7 +254,7 @@ class LogWriter:
         return newest
 
     def append(self, data: bytes, last: ChainLink) -> None:
-        """Write whole lines, all or none of them."""
+        """Write complete lines, all or none of them."""
         written = os.write(self._fd, data)
         if written < len(data):
             with suppress(OSError):
@@ -267,18 +267,18 @@ class LogWriter:
         self.last = last
 
     def mark(self) -> None:
-        """Tell beside the file how far it goes, so that a missing end shows."""
-        with suppress(OSError):  # it serves nothing else
+        """Write the last line's link to the head file, so that a missing end is found."""
+        with suppress(OSError):  # it serves no other purpose
             os.pwrite(self._head_fd, _head_line(self.last), 0)
 
     @property
     def age_s(self) -> float:
-        """Since the first line of the present file was written."""
+        """Return the seconds since the first line of the present file was written."""
         return time.time_ns() / 1e9 - self._began_ms / 1e3 if self._first else 0.0
 
     @property
     def is_lost(self) -> bool:
-        """Whether the file was taken away or replaced."""
+        """Return True if the file was removed or replaced."""
         try:
             found = self.path.stat()
         except OSError:
@@ -303,7 +303,7 @@ class LogWriter:
             one.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Let others write; idempotent."""
+        """Release the log for others; idempotent."""
         if self._fd >= 0:
             self.mark()
         self._release()
@@ -316,7 +316,7 @@ class LogWriter:
 
 
 def _writer_in(fd: int) -> str:
-    """Who wrote last, in words."""
+    """Name the last writer, in words."""
     try:
         pid = _writer.decode(os.pread(fd, 100, _HEAD_BYTES)).pid
     except (OSError, msgspec.MsgspecError):
@@ -326,15 +326,15 @@ def _writer_in(fd: int) -> str:
 
 class _End(NamedTuple):
     last: ChainLink | None
-    """The last complete line, if it is one of a call log."""
+    """Link of the last complete line, if it is one of a call log."""
     rest: int
     """Bytes of an incomplete line after it."""
     is_log: bool
-    """Whether this looks like the end of a call log."""
+    """True if this looks like the end of a call log."""
 
 
 def _end_of(fd: int) -> _End:
-    """How a file ends."""
+    """Read the end of a file."""
     at, tail = os.fstat(fd).st_size, b""
     while at and tail.count(b"\n") < 2:
         size = min(_BLOCK, at)

@@ -1,8 +1,8 @@
-"""The call log of one or more clients: buffers lines, writes them, and says what happens when that fails.
+"""Call log of one or more clients: buffers lines, writes them, and handles a failure to write.
 
-What goes ahead of an order is written before the order is sent, in the same call: a completed write outlives the
-process, whatever kills it, and with `fsync=True` the machine as well. Everything else waits for company, for 5 ms at
-most: were it lost, a look-up would tell the same.
+The line that precedes an order is written before the order is sent, in the same call: a completed write outlives the
+process, whatever kills it, and with `fsync=True` the machine as well. All other lines are gathered, for 5 ms at most:
+if they were lost, a look-up would recover their content.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ from mexc_async.errors import CallLogFailed, ConfigError
 from mexc_async.runtime.log import logger
 
 GATHER_S = 0.005
-"""How long a line may wait for others that are written with it."""
+"""Longest wait of a line for others that are written with it."""
 RETRY_S = 1.0
-"""Between attempts to write after a failure; what must be written ahead tries at once."""
+"""Pause before another write after a failure; a line that must precede a call tries at once."""
 MOST_WAITING = 10_000
-"""Lines that are kept while they cannot be written."""
+"""Most lines buffered while they cannot be written."""
 SHORTEST_SECRET = 8
 """A shorter key is none of MEXC's, and may be part of other words."""
 LOOK_S = 1.0
-"""Between looks at the age of the file, and whether it is still there."""
+"""Interval of checks that the file exists and is not too old."""
 
 
 class Member(Protocol):
-    """A client that writes into a log."""
+    """Client that writes into a log."""
 
     def now_ms(self) -> int:
-        """The exchange's time."""
+        """Return the exchange's time."""
         ...
 
     def on_log(self, reason: str | None, lost: int) -> None:
-        """The log cannot be written, and why; or with None that it can again, and how many lines were lost."""
+        """Handle a failing log, with the reason; or, with None, one that works again, with the number of lost lines."""
         ...
 
 
 class CallLog:
-    """Where clients write every private call and push: `Mexc(credentials, call_log=CallLog("calls.jsonl"))`.
+    """Log of every private call and push: `Mexc(credentials, call_log=CallLog("calls.jsonl"))`.
 
     One log is written by one process. Clients of one process and event loop may share it.
     """
@@ -63,14 +63,14 @@ class CallLog:
         """Set up a log; the file is opened with the first client.
 
         Args:
-            path: the file being written; finished ones stand beside it, with number and time in their names.
+            path: the file being written; finished ones stand next to it, with number and time in their names.
             max_bytes: size at which a file is finished and the next begun, at least 1024.
             max_age_s: age at which it is, in seconds.
-            keep: finished files that are kept; older ones are removed.
-            fsync: wait for the disk at every write, so that lines outlive a power failure too. Each order then
-                takes as long as the disk, and the event loop stands still meanwhile.
-            on_failure: what happens while the log cannot be written: `refuse` every call that changes something,
-                cancels excepted, before it is sent; or `warn` and go on.
+            keep: number of finished files; older ones are removed.
+            fsync: wait for the disk at every write, so that lines outlive a power failure too. Each order then takes as
+                long as the disk, and the event loop stands still meanwhile.
+            on_failure: reaction while the log cannot be written: `refuse` every call that changes something, except
+                cancels, before it is sent; or `warn` and continue.
 
         Raises ConfigError.
         """
@@ -95,27 +95,27 @@ class CallLog:
         self._look_at = 0.0
         self._secrets: tuple[bytes, ...] = ()
         self.failure: str | None = None
-        """Why the log cannot be written at present."""
+        """Reason why the log cannot be written at present; None if it can."""
 
-    # Clients come and go
+    # Clients
 
     def join(self, member: Member) -> None:
-        """A client will write."""
+        """Add a client that will write."""
         if member not in self._members:
             self._members.append(member)
 
     def hide(self, secret: bytes) -> None:
-        """Let no line hold this, which is a key as JSON has it."""
+        """Remove this from every line: a key in its JSON spelling."""
         if len(secret) >= SHORTEST_SECRET:
             self._secrets = tuple({*self._secrets, secret})
 
     def open(self) -> None:
-        """Open the file, so that a failure is told now and not with the first order. Idempotent."""
+        """Open the file, so that a failure shows now and not with the first order. Idempotent."""
         if self._writer is None:
             self._flush()
 
     def leave(self, member: Member) -> None:
-        """A client is closed; the last one closes the log. Idempotent."""
+        """Remove a client that is closed; the last one closes the log. Idempotent."""
         if member not in self._members:
             return
         is_last = len(self._members) == 1
@@ -139,13 +139,13 @@ class CallLog:
             self._writer = None
 
     def is_at(self, path: str | os.PathLike[str]) -> bool:
-        """Whether this is the log at that path."""
+        """Return True if this is the log at that path."""
         return self.path == Path(path).absolute()
 
     # Lines come in
 
     def write_ahead(self, entry: Entry, *, may_refuse: bool) -> None:
-        """Write a line, and all before it, now. Raises CallLogFailed where that fails and is to stop the call."""
+        """Write a line, and all before it, now. Raises CallLogFailed if that fails and has to stop the call."""
         self._waiting.append(entry)
         if not self._flush() and may_refuse and self.on_failure == "refuse":
             self._waiting.pop()
@@ -160,11 +160,11 @@ class CallLog:
             self._schedule()
 
     def is_last(self, entry: Entry | None) -> bool:
-        """Whether an entry came last and is still to be written, so that it may be added to."""
+        """Return True if an entry came last and is not written yet, so that it may be extended."""
         return bool(self._waiting) and self._waiting[-1] is entry
 
     def flushed(self) -> Path:
-        """Write what waits, now; returns where."""
+        """Write the buffered lines now; return the path."""
         if self._waiting:
             self._flush()
         return self.path
@@ -183,14 +183,14 @@ class CallLog:
     # Writing
 
     def _flush(self) -> bool:
-        """Write everything that waits; False, with `failure` set, if that is not possible now."""
+        """Write all buffered lines; return False, with `failure` set, if that is not possible now."""
         try:
             self._write()
         except (OSError, CallLogFailed) as error:
             self._failed(error)
             return False
         if self.failure is not None:
-            self._told(None)
+            self._report(None)
         return True
 
     def _write(self) -> None:
@@ -203,10 +203,10 @@ class CallLog:
         self._waiting.clear()
 
     def _looked_after(self, writer: LogWriter | None, preface: list[Entry]) -> LogWriter:
-        """The writer, opened if need be, on a file that is there and neither full nor too old."""
+        """Return the writer, opened if need be, on a file that exists and is neither full nor too old."""
         self._look_at = time.monotonic() + LOOK_S
         if writer is not None and writer.is_lost:
-            logger.warning("call log: %s was taken away, beginning a new file", self.path)
+            logger.warning("call log: %s was removed, beginning a new file", self.path)
             writer.close()
             self._writer = writer = None
         if writer is None:
@@ -219,7 +219,7 @@ class CallLog:
         return writer
 
     def _failed(self, error: OSError | CallLogFailed) -> None:
-        """Keep what waits, up to a bound, and tell; the file is opened anew with the next attempt."""
+        """Buffer the lines, up to a bound, and report the failure; the next attempt opens the file again."""
         if self._writer is not None:
             self._writer.close()
             self._writer = None
@@ -227,9 +227,9 @@ class CallLog:
             self._waiting.popleft()
             self._lost += 1
         if self.failure is None:
-            self._told(error.message if isinstance(error, CallLogFailed) else error.strerror or str(error))
+            self._report(error.message if isinstance(error, CallLogFailed) else error.strerror or str(error))
 
-    def _told(self, failure: str | None) -> None:
+    def _report(self, failure: str | None) -> None:
         self.failure = failure
         lost, self._lost = self._lost, 0 if failure is None else self._lost
         if failure is None:
@@ -247,5 +247,5 @@ class CallLog:
 
 
 def wall_ms() -> int:
-    """Milliseconds UTC by this machine's clock."""
+    """Return milliseconds UTC by this machine's clock."""
     return time.time_ns() // 1_000_000

@@ -1,4 +1,4 @@
-"""From the lines of a call log back to what its client knew of its orders when the last line was written."""
+"""Replay of a call log: its client's orders as they were known at the last line."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _batch = msgspec.json.Decoder(list[dict[str, str]])
 
 
 class OrderReplay:
-    """Takes a log's entries in their order and keeps the orders of each client, as its tracker did.
+    """Orders of each client, rebuilt from a log's entries in their order, as its tracker had them.
 
-    Orders of which the log says no more than that they were about to be sent are in doubt: whether they reached the
-    exchange is for a look-up to tell. Finished orders leave the table as they left the tracker's, by the log's times.
+    An order with only a line that it was about to be sent has an unknown outcome: a look-up has to settle it. Finished
+    orders leave the table as they left the tracker's, by the log's times.
     """
 
     def __init__(self, keep_s: float) -> None:
@@ -25,14 +25,14 @@ class OrderReplay:
         self._tables: dict[str, OrderTable] = {}
 
     def of(self, client: str) -> OrderTable:
-        """The orders of a client, those included that it placed under a former name."""
+        """Return the orders of a client, including those that it placed under a former name."""
         table = self._tables.get(client)
         if table is None:
             table = self._tables[client] = OrderTable(self._keep_s)
         return table
 
     def take(self, entry: AnyEntry) -> None:
-        """The next entry."""
+        """Apply the next entry."""
         if isinstance(entry, Noted):
             _note(self.of(entry.client), entry)
         elif isinstance(entry, Done):
@@ -90,7 +90,7 @@ def _send(table: OrderTable, entry: Sending) -> None:
 
 
 def _live(table: OrderTable, name: str) -> OrderRecord | None:
-    """The order of this name; none if nothing was ever placed under it, so that it was free again."""
+    """Return the order of this name; None if nothing was ever placed under it, so that it was free again."""
     record = table.find(None, name)
     if record is not None and record.is_final and not record.is_placed:
         table.discard(name)
@@ -99,7 +99,7 @@ def _live(table: OrderTable, name: str) -> OrderRecord | None:
 
 
 def orders_in(params: Mapping[str, str]) -> list[dict[str, str]]:
-    """The orders that a call with these parameters places, each with its own; a cancel places none."""
+    """Return the orders that a call with these parameters places, each with its own; a cancel places none."""
     batch = params.get("batchOrders")
     try:
         orders = [dict(params)] if batch is None else _batch.decode(batch)

@@ -1,4 +1,4 @@
-"""Questions to a call log: which lines are wanted, and what all of them come to."""
+"""Report on a call log: filters for its lines, and sums over them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ID_NAMES = ("orderId", "origClientOrderId", "newClientOrderId")
 
 
 def order_ids(entry: Entry) -> set[str]:
-    """Ids of the orders that an entry is about, of either kind."""
+    """Return the ids of the orders that an entry is about, of either kind."""
     found: set[str | None] = set()
     if isinstance(entry, Sending | Done):
         found.update((entry.order or "").split(","))
@@ -37,7 +37,7 @@ def order_ids(entry: Entry) -> set[str]:
 
 
 def same_order(entries: Iterable[Entry], name: str) -> frozenset[str]:
-    """Both ids of the order that has this one, as far as a log tells."""
+    """Return both ids of the order that has this one, as far as a log has them."""
     found = {name}
     for entry in entries:
         if isinstance(entry, Noted | Pushed) and name in (ids := order_ids(entry)):
@@ -46,7 +46,7 @@ def same_order(entries: Iterable[Entry], name: str) -> frozenset[str]:
 
 
 def symbols(entry: Entry) -> set[str]:
-    """Symbols that an entry is about."""
+    """Return the symbols that an entry is about."""
     if isinstance(entry, Sending | Done):
         named = set(entry.params.get("symbol", "").split(","))
         return (named | {order.get("symbol", "") for order in orders_in(entry.params)}) - {""}
@@ -56,14 +56,14 @@ def symbols(entry: Entry) -> set[str]:
 
 
 def error_of(entry: Entry) -> RecordedError | None:
-    """The error that an entry tells of."""
+    """Return the error in an entry."""
     if isinstance(entry, Done):
         return entry.error
     return entry.facts.error if isinstance(entry, Noted) else None
 
 
 class Filter(Struct, frozen=True, kw_only=True):
-    """Which entries are wanted; every condition that is given must hold."""
+    """Filter of entries; every given condition must hold."""
 
     endpoints: frozenset[str] | None = None
     """Methods and paths."""
@@ -76,10 +76,10 @@ class Filter(Struct, frozen=True, kw_only=True):
     """An error's class or code, an outcome (`refused`, `failed`, `unknown`), or `any` of them."""
     since_ms: int | None = None
     until_ms: int | None = None
-    """From the first up to, and not with, the second, by the exchange's clock."""
+    """End of the time range, exclusive; with `since_ms`, by the exchange's clock."""
 
     def wants(self, entry: AnyEntry, sent: Sending | None = None) -> bool:
-        """Whether an entry is wanted; `sent` is the call whose end it tells, and says more about it."""
+        """Return True if an entry passes; `sent` is the `sending` line of its call, which has more details."""
         if not (self.since_ms or 0) <= entry.at < (inf if self.until_ms is None else self.until_ms):
             return False
         if self.kinds is not None and kind_of(entry) not in self.kinds:
@@ -104,7 +104,7 @@ class Filter(Struct, frozen=True, kw_only=True):
 
 
 def kind_of(entry: Entry) -> str:
-    """Its `kind`, as the line says it."""
+    """Return an entry's `kind`, as in its line."""
     return str(type(entry).__struct_config__.tag)
 
 
@@ -113,14 +113,14 @@ KINDS = tuple(str(kind.__struct_config__.tag) for kind in get_args(AnyEntry))
 
 
 class CallStatistics:
-    """Puts the two lines of a call that changes something together."""
+    """Pairs of the two lines of each call that changes something."""
 
     def __init__(self) -> None:
         self.open: dict[tuple[str, int], Sending] = {}
-        """Calls whose end was not told."""
+        """Calls without a recorded end."""
 
     def sent(self, entry: AnyEntry) -> Sending | None:
-        """The `sending` line of the call whose end this entry tells."""
+        """Return the `sending` line of the call whose end this entry records."""
         if isinstance(entry, Sending):
             self.open[entry.client, entry.call] = entry
         elif isinstance(entry, Renamed):
@@ -130,7 +130,7 @@ class CallStatistics:
 
 
 def select(lines: Iterable[tuple[T, AnyEntry]], wanted: Filter) -> Iterator[tuple[T, AnyEntry]]:
-    """The lines that are wanted, with whatever comes with them."""
+    """Yield the lines that pass the filter, with their attachments."""
     calls = CallStatistics()
     for line, entry in lines:
         if wanted.wants(entry, calls.sent(entry)):
@@ -141,7 +141,7 @@ def select(lines: Iterable[tuple[T, AnyEntry]], wanted: Filter) -> Iterator[tupl
 
 
 class EndpointSum(Struct, frozen=True):
-    """The calls of one endpoint; each attempt counts. Latencies are in milliseconds, without waiting for limits."""
+    """Calls of one endpoint; each attempt counts. Latencies are in milliseconds, without waits for limits."""
 
     endpoint: str
     calls: int
@@ -156,18 +156,18 @@ class EndpointSum(Struct, frozen=True):
 
 
 class ErrorSum(Struct, frozen=True):
-    """How often one error came."""
+    """Count of one error."""
 
     error: str
     code: int | None
     count: int
     endpoints: dict[str, int]
     message: str
-    """Of the last one."""
+    """Message of the last one."""
 
 
 class HourSum(Struct, frozen=True):
-    """One hour by the exchange's clock."""
+    """Sums of one hour by the exchange's clock."""
 
     hour_ms: int
     calls: int
@@ -176,14 +176,14 @@ class HourSum(Struct, frozen=True):
 
 
 class CallSummary(Struct, frozen=True):
-    """What a call log comes to."""
+    """Sums of a call log."""
 
     lines: int
     first_ms: int | None
     last_ms: int | None
     clients: list[str]
     unanswered: int
-    """Calls that were about to be sent and whose end was not written down."""
+    """Calls that were about to be sent and have no recorded end."""
     lost: int
     """Lines that could not be written."""
     endpoints: list[EndpointSum]
@@ -192,11 +192,11 @@ class CallSummary(Struct, frozen=True):
     excesses: list[Excess]
     """Hours with far more calls than the hours before them."""
     unusual: dict[str, int]
-    """What was reported as unusual, by rule."""
+    """Reports of unusual activity, by rule."""
 
 
 class Summing:
-    """Adds up the entries of a log as they come."""
+    """Sums of a log's entries, added as they come."""
 
     def __init__(self) -> None:
         self._lines = 0
@@ -215,7 +215,7 @@ class Summing:
         self._unusual: Counter[str] = Counter()
 
     def take(self, entry: AnyEntry) -> None:
-        """The next entry."""
+        """Add the next entry."""
         self._lines += 1
         self._first = entry.at if self._first is None else min(self._first, entry.at)
         self._last = entry.at if self._last is None else max(self._last, entry.at)
@@ -245,7 +245,7 @@ class Summing:
             self._errors[key] = (endpoints, entry.error.message)
 
     def result(self) -> CallSummary:
-        """The sums so far."""
+        """Return the sums so far."""
         calls: Counter[int] = Counter()
         for by_hour in self._by_hour.values():
             calls.update(by_hour)

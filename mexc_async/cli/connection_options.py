@@ -1,4 +1,4 @@
-"""Which exchange a command speaks to, and with which key: MEXC, another (`--rest`), or a simulated one (`--sim`)."""
+"""Options for the exchange and the key of a command: MEXC, another (`--rest`), or a simulated one (`--sim`)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def connect(
     changes: bool = False,
     allow_withdraw: bool = False,
 ) -> Mexc:
-    """A client that is not open yet; a signed call takes the environment's key, or the stored one that is in use.
+    """Return a client that is not open yet; a signed call uses the environment's key, or the stored one in use.
 
     Raises ConfigError.
     """

@@ -1,4 +1,4 @@
-"""The list of everything that is declared."""
+"""Catalogue of all declared endpoints."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from mexc_async.spot.api import Spot
 
 
 def endpoints() -> Iterator[Endpoint]:
-    """Every declared endpoint: product, name, method, path, auth, limits with weights, request and result type."""
+    """Yield every declared endpoint: product, name, method, path, auth, limits, request and result type."""
     yield from declared(Spot)
 
 
 def money_of(method: str, path: str) -> Money | None:
-    """How a path moves money, if a declared endpoint of exactly this path says that it does."""
+    """Return the kind of money movement of a path, if a declared endpoint of exactly this path has one."""
     return _moving().get((method, path))
 
 

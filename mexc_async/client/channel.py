@@ -1,4 +1,4 @@
-"""The request pipeline with the handlers of requests that need more than being sent, and with one set of options."""
+"""Channel of a view: the request pipeline with one set of options, and handlers for special requests."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from mexc_async.spot.trading import NewOrder
 T = TypeVar("T")
 
 Handler: TypeAlias = Callable[[Any, Options], Coroutine[Any, Any, Any]]
-"""Carries out a kind of request by means of `Api.run`, such as `OrderExecution.place`."""
+"""Executes a kind of request by means of `Api.run`, such as `OrderExecution.place`."""
 
 
 class Handlers(dict[type, Handler]):
-    """Handlers by kind of request: that of the kind itself, else of the class that it extends, else the pipeline's."""
+    """Handlers by kind of request: its own, else that of the class that it extends, else the pipeline's."""
 
     def __init__(self, own: Mapping[type[Request[Any]], Handler], deliver: Handler) -> None:
         super().__init__(own)
@@ -32,7 +32,7 @@ class Handlers(dict[type, Handler]):
 
 
 class Calls:
-    """Every call of a client: requests of some kinds have handlers, the others go to the pipeline as they are."""
+    """All calls of a client: requests of some kinds have handlers, the others go straight to the pipeline."""
 
     def __init__(
         self,
@@ -49,19 +49,19 @@ class Calls:
         self.new_order_id = new_order_id
 
     def send(self, request: Request[T], options: Options) -> Coroutine[Any, Any, T]:
-        """Carry out one request, typed, by its handler if its kind has one."""
+        """Send one request and return its typed answer, by its handler if its kind has one."""
         answer: Coroutine[Any, Any, T] = self.handlers[type(request)](request, options)
         return answer
 
     def start(self, request: Request[T], options: Options) -> asyncio.Future[T]:
-        """Begin what `send` does, and have it go on by itself."""
+        """Start `send` and return its future, which runs by itself."""
         if isinstance(request, NewOrder):
             return self.start_order(request, options)
         return self.api.tasks.begin(self.send(request, options))
 
 
 class Channel:
-    """A client's calls with one set of options: what a view's resources send through."""
+    """Calls of a client with one set of options; a view's resources send through it."""
 
     __slots__ = ("_calls", "_handlers", "_options")
 
@@ -72,17 +72,17 @@ class Channel:
 
     def send(self, request: Request[T], /) -> Coroutine[Any, Any, T]:
         """Send one request."""
-        # what `Calls.send` does, in one step
+        # same as `Calls.send`, in one step
         answer: Coroutine[Any, Any, T] = self._handlers[type(request)](request, self._options)
         return answer
 
     def start(self, request: Request[T], /) -> asyncio.Future[T]:
-        """Begin to send one request, which goes on by itself."""
+        """Start to send one request and return its future, which runs by itself."""
         return self._calls.start(request, self._options)
 
     @property
     def new_order_id(self) -> Callable[[], str]:
-        """What makes client order ids."""
+        """Generator of client order ids."""
         return self._calls.new_order_id
 
     async def sign_ahead(self, order: NewOrder, /) -> NewOrder:

@@ -1,4 +1,4 @@
-"""`Mexc`: the one place where the parts of the client are made and wired together."""
+"""`Mexc`: the client, its settings and its life."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ __all__ = ["REST", "WS", "Mexc", "RawView", "Settings", "View"]
 
 
 class Mexc(View):
-    """A client of the MEXC exchange.
+    """Client of the MEXC exchange.
 
         async with Mexc.from_env() as mexc:
             book = await mexc.spot.depth(symbol="BTCUSDT", limit=5)
@@ -72,20 +72,20 @@ class Mexc(View):
         Args:
             credentials: key and secret; without them public calls work.
             rest: base URL of the REST API. On this machine (loopback) it is a simulated exchange, and so must be `ws`.
-            ws: URL of the spot push streams. Without it they are MEXC's for MEXC's own `rest`, and `/ws` on the same
-                host and port for one on this machine; of another host they have to be named before anything needs
-                them: `streams`, `books`, `orders` and its limits then raise ConfigError.
+            ws: URL of the spot push streams. The default is MEXC's for MEXC's own `rest`, and `/ws` on the same host
+                and port for one on this machine. Other hosts have no default: `streams`, `books`, `orders` and its
+                limits then raise ConfigError.
             limits: a profile (`default`, `conservative`, `guide`, `market_maker(N)`, `unlimited`) or `Limits`.
             read_only: refuse every call that changes something.
-            allow_withdraw: let calls through that send money away: withdrawals, and transfers to other users. Without
+            allow_withdraw: allow calls that send money away: withdrawals, and transfers to other users. Without
                 it they raise WithdrawalsOff before anything is sent.
             call_log: file of every private call and push, a `CallLog` or its path; see `orders.restore`.
             proxy: URL of an HTTP proxy; without one the environment decides (`network.trust_env`).
             recv_window_ms: greatest age of a signed call on arrival, 1 to 60000; None leaves MEXC's 5000.
             network: connections, transport of orders, time-outs, retries, TLS.
-            orders: prefix of client order ids, symbol rules, how long orders are looked up and remembered.
-            streams: how push streams share sockets, and their library.
-            alarms: what is reported as unusual activity, and whether it halts orders.
+            orders: prefix of client order ids, symbol rules, times for settling and remembering orders.
+            streams: use of sockets by push streams, and their library.
+            alarms: unusual activity to report, and whether it halts trading.
             shared: what this client shares with those of other accounts; see `Mexc.accounts`.
 
         Raises ConfigError.
@@ -115,7 +115,7 @@ class Mexc(View):
         self.hooks = Hooks()
         """Events: `mexc.hooks.add(listener)`."""
         self.limits = RateLimiter(limits_of(limits)) if shared is None else shared.limiter
-        """The limiter: `mexc.limits.report()`."""
+        """Rate limiter: `mexc.limits.report()`."""
         self._is_alone = shared is None
         pool = None if shared is None else shared.pool
         self._pool = Pool(config) if pool is None else pool
@@ -157,12 +157,12 @@ class Mexc(View):
 
     @classmethod
     def from_env(cls, **settings: Unpack[Settings]) -> Self:
-        """A client with the key in MEXC_API_KEY and MEXC_API_SECRET. Raises MissingCredentials."""
+        """Create a client with the key in MEXC_API_KEY and MEXC_API_SECRET. Raises MissingCredentials."""
         return cls(from_environment(), **settings)
 
     @classmethod
     def accounts(cls, credentials: Mapping[str, Credentials], **settings: Unpack[Settings]) -> Accounts[Self]:
-        """Clients of several accounts behind this address: one pool, one IP budget, account budgets for each.
+        """Create clients of several accounts behind this address: one pool, one IP budget, account budgets for each.
 
             async with Mexc.accounts({"master": master, "grid-1": grid}) as desk:
                 await desk["grid-1"].spot.account()
@@ -194,12 +194,12 @@ class Mexc(View):
         watch_s: float = 15.0,
         **settings: Unpack[Settings],
     ) -> Self:
-        """A client with a stored key (`mexc-async keys add NAME`), which follows when that is rotated.
+        """Create a client with a stored key (`mexc-async keys add NAME`), which follows the key's rotation.
 
         Args:
-            name: of the key; by default the one in use. What is taken stays: a later `keys use` does not change it.
-            store: a `KeyFile` or `OsKeyring`; by default what MEXC_KEYS names (see `docs/keys.md`).
-            watch_s: how often the store is looked at for another key under that name.
+            name: name of the key; by default the one in use now. A later `keys use` does not change the client's.
+            store: a `KeyFile` or `OsKeyring`; by default the one that MEXC_KEYS names (see `docs/keys.md`).
+            watch_s: interval of checks for another key under that name.
             settings: those of `Mexc`.
 
         Raises ConfigError: no such key, a wrong password, a damaged file or one that others may read.
@@ -222,12 +222,12 @@ class Mexc(View):
         tape: str | None = None,
         **settings: Unpack[Settings],
     ) -> Self:
-        """A client of a simulated exchange of its own, started when it is opened and stopped when it is closed.
+        """Create a client with a simulated exchange of its own, which starts and stops with it.
 
         Args:
-            seed: of the simulated market; the same seed gives the same market.
-            sim_limits: what the simulated exchange enforces: `default`, `guide` or `none`.
-            sim_faults: let it take orders for faults and price gaps (`POST /sim/faults`, `/sim/gap`).
+            seed: seed of the simulated market; the same seed gives the same market.
+            sim_limits: limits that the simulated exchange enforces: `default`, `guide` or `none`.
+            sim_faults: enable requests for faults and price gaps (`POST /sim/faults`, `/sim/gap`).
             tape: a recorded market to play instead, see `mexc-async sim --help`.
             settings: those of `Mexc`.
         """
@@ -246,7 +246,7 @@ class Mexc(View):
 
     @property
     def clock(self) -> ServerClock:
-        """The exchange's clock as far as it is known."""
+        """The exchange's clock as measured."""
         return self._api.clock
 
     @property
@@ -256,17 +256,17 @@ class Mexc(View):
 
     @property
     def ws(self) -> str | None:
-        """URL of the push streams; None where they were not named and cannot be known."""
+        """URL of the push streams; None if it was not given and has no default."""
         return self._router.url
 
     @property
     def credentials(self) -> Credentials | None:
-        """The key that signs; its secret cannot be read from it."""
+        """Credentials of the signing key; the secret cannot be read from them."""
         return self._api.credentials
 
     @property
     def is_sim(self) -> bool:
-        """Whether the exchange is on this machine, so that no real money moves: for requests, orders and streams."""
+        """True if the exchange is on this machine, so that no real money moves: for requests, orders and streams."""
         ways = (self._pool.base, None if self._lane is None else self._lane.base, self._router.url)
         return all(is_loopback(url) for url in ways if url is not None)
 
@@ -274,15 +274,15 @@ class Mexc(View):
         """Sign with another key of the same account from now on, without a restart.
 
         The new key is tried first. Calls under way end with the old key; private streams move to a listen key of the
-        new one, and what they miss meanwhile is looked up.
+        new one, and pushes missed meanwhile are backfilled.
 
         Args:
             credentials: the new key.
-            same_account: take it for granted that both belong to one account, where the exchange cannot be asked: the
-                old key has ended, or either may not read the account.
+            same_account: assume that both belong to one account, where the exchange cannot be asked: the old key has
+                ended, or either may not read the account.
 
-        Raises ConfigError when they belong to different accounts (orders in doubt would be sought in the wrong one),
-        ApiError when the exchange refuses the new key, TransportError. The old key then stays.
+        Raises ConfigError when they belong to different accounts (unsettled orders would be looked up in the wrong
+        one), ApiError when the exchange refuses the new key, TransportError. The old key then stays.
         """
         old = await change_key(self._api, credentials, same_account)
         if self._log is not None:
@@ -292,7 +292,7 @@ class Mexc(View):
         self.hooks.emit(KeyReplaced(old.masked_key, credentials.masked_key))
 
     def rules(self, symbol: str) -> SymbolRules:
-        """A symbol's rules: `.price(...)` and `.quantity(...)` round by them.
+        """Return a symbol's rules: `.price(...)` and `.quantity(...)` round by them.
 
         Raises ConfigError before `load_rules` or a first order, InvalidRequest for an unknown symbol.
         """
@@ -309,7 +309,7 @@ class Mexc(View):
     async def warm_up(self, connections: int | None = None) -> None:
         """Open connections ahead, measure the exchange's clock and load the symbols' rules.
 
-        A cold TLS connection costs an order about forty times what a warm one does. Each connection is opened by a
+        A cold TLS connection costs an order about forty times as much as a warm one. Each connection is opened by a
         ping, which the limits count.
         """
         self._start()
@@ -353,7 +353,7 @@ class Mexc(View):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Stop background work, fail calls that wait, close connections; idempotent, from any task."""
+        """Stop background work, fail pending calls, close connections; idempotent, from any task."""
         await self._router.aclose()
         if self._router.private is not None and not self._api.is_closed:
             await self._router.private.aclose()

@@ -1,4 +1,4 @@
-"""`mexc.orders`: orders with pre-trade risk limits, and orders brought back after a restart."""
+"""`mexc.orders`: orders with pre-trade risk limits, and orders restored after a restart."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from mexc_async.risk.risk_limits import GuardLimits, GuardSettings
 
 
 class Orders(TrackedOrders):
-    """`mexc.orders`: placing, following, replacing and cancelling orders that are never lost or doubled.
+    """`mexc.orders`: places, tracks, replaces and cancels orders; none is ever lost or doubled.
 
-    That of a view, `mexc.using(...).orders`, holds the same orders. What is placed by it, and what is done with the
-    objects that it returns, goes out with the view's options.
+    A view's `mexc.using(...).orders` has the same orders. Calls through it, and through the objects that it returns,
+    use the view's options.
     """
 
     def __init__(
@@ -41,58 +41,58 @@ class Orders(TrackedOrders):
         self._log = log
 
     def is_guarded(self, method: str, path: str) -> bool:
-        """Whether a path places orders, and limits or a halt are in force that a plain request would evade."""
+        """Return True if a path places orders, and limits or a halt are in force that a plain request would evade."""
         return (self._guard.is_on or self.halted is not None) and (method, path) in PLACING_PATHS
 
     def limits(self, **changes: Unpack[GuardSettings]) -> GuardLimits:
-        """Set limits that every order of this client is held against before it is sent; none is set at first.
+        """Set pre-trade risk limits, which every order of this client must pass before it is sent; none at first.
 
-        What is given is changed, the others stay; None takes a limit away. An order that breaks one raises
-        GuardRefused, cancels always pass. What is at stake is counted from the first call on.
+        Given limits change, the others stay; None removes a limit. An order that breaks one raises GuardRefused,
+        cancels always pass. Exposure is counted from the first call on.
 
             mexc.orders.limits(max_order_notional=Decimal(500), collar=Decimal("0.02"), round="down")
 
-        Returns the limits then in force; `GuardLimits` says what each means. Raises ConfigError.
+        Returns the limits then in force; see `GuardLimits` for each. Raises ConfigError.
         """
         return self._guard.limit(changes)
 
     def halt(self, reason: str = "") -> None:
-        """Place nothing from now on, until `resume`: every order raises GuardRefused, also those still in line.
+        """Halt trading until `resume`: every order raises GuardRefused, queued ones included.
 
         Open orders stay, and can be cancelled (`cancel_all`).
         """
         self.execution.halt.halt(str(reason))
 
     def resume(self) -> None:
-        """Trade again after `halt`."""
+        """Resume trading after `halt`."""
         self.execution.halt.resume()
 
     @property
     def halted(self) -> str | None:
-        """Why nothing may be placed; None while trading goes on."""
+        """Reason for the halt; None while trading goes on."""
         return self.execution.halt.reason
 
     def exposure(self) -> ExposureReport:
-        """What this client's orders put at stake, counted from the first `limits` on."""
+        """Exposure of this client's orders, counted from the first `limits` on."""
         return self._guard.report()
 
     async def restore(self, path: str | os.PathLike[str] | None = None) -> list[TrackedOrder]:
-        """Bring back, after a restart, what a call log tells of this client's orders, and find out how they stand.
+        """Restore this client's orders from a call log after a restart, and look up their present state.
 
-        Orders that the log leaves open are looked up, and so are those of which it says no more than that they were
-        about to be sent; the account's open orders with this client's prefix are taken in as well. Nothing is placed.
-        Finished orders that the log tells of come back too, as long as the tracker would have kept them.
+        Orders that the log leaves open are looked up, and so are those with only a line that they were about to be
+        sent; the account's open orders with this client's prefix are tracked as well. Nothing is placed. Finished
+        orders in the log are restored too, as long as the tracker would have remembered them.
 
-        Returns the orders that had not ended, with their present state; one whose fate could not be told within
-        `settle_s` is `UNKNOWN`, and is still looked for.
+        Returns the orders that had not ended, with their present state; one that could not be settled within `settle_s`
+        is `UNKNOWN`, and its look-up goes on.
 
         Args:
-            path: the log; without one, that of this client. Only what this client's key and prefix wrote counts.
+            path: the log; without one, that of this client. Only entries of this client's key and prefix count.
 
-        Raises ConfigError without a log that can be read, and whatever the exchange's answers raise.
+        Raises ConfigError without a readable log, and the errors of the exchange's answers.
         """
         self._reconciler.start()
-        await self._api.clock_sync.ensure()  # what is concluded from an order's absence depends on it
+        await self._api.clock_sync.ensure()  # conclusions from an order's absence depend on it
         tracker, journal, credentials = self.execution.tracker, self._log, self._api.credentials
         if path is None:
             if journal is None:
@@ -108,6 +108,6 @@ class Orders(TrackedOrders):
         await self.adopt()
         await self._reconciler.sweep()
         with suppress(OutcomeUnknown):
-            await tracker.settled([r for r in unfinished if r.is_in_doubt], MexcError("orders of before the restart"))
+            await tracker.settled([r for r in unfinished if r.is_in_doubt], MexcError("orders from before the restart"))
         ended = [record for record in unfinished if record.is_final]
         return [TrackedOrder(self, record) for record in (*ended, *tracker.table.live())]

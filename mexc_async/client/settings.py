@@ -1,4 +1,4 @@
-"""What a client may be given beside its key."""
+"""Settings of a client, apart from its key."""
 
 from __future__ import annotations
 
@@ -23,21 +23,24 @@ from mexc_async.transport.pool import Pool, Timeouts
 
 
 class NetworkSettings(Struct, frozen=True, kw_only=True):
-    """Connections to the exchange: how many, by which transport, how long to wait, what to try again."""
+    """Settings of the connections to the exchange: number, transport, time-outs and retries."""
 
     connections: int = 8
     """Connections that `warm_up` opens and the order lane holds once it needed them, 1 to 100."""
     order_transport: Literal["lane", "pool"] = "lane"
-    """Transport of orders and cancels: `lane`, warm connections of their own with next to no overhead, or `pool`, the
-    connections of everything else. Behind a proxy it is always the pool."""
+    """Transport of orders and cancels: `lane` or `pool`.
+
+    `lane` has warm connections of its own with next to no overhead; `pool` has the connections of all other calls.
+    Behind a proxy it is always the pool.
+    """
     paths: Literal["default", "guide"] = "default"
     """`guide` sends orders to the paths that some guides name."""
     timeouts: Timeouts = Timeouts()
-    """Time limits per phase of one attempt."""
+    """Time-outs per phase of one attempt."""
     retry: RetryPolicy = RetryPolicy()
-    """What is tried again, and how long."""
+    """Rules for repeated attempts, and their total time."""
     trust_env: bool = True
-    """Whether HTTPS_PROXY, ALL_PROXY and NO_PROXY choose a proxy where `proxy` names none."""
+    """True to let HTTPS_PROXY, ALL_PROXY and NO_PROXY choose a proxy if `proxy` names none."""
     local_address: str | None = None
     """Address of this machine to send from."""
     tls: ssl.SSLContext | None = None
@@ -64,7 +67,7 @@ class NetworkSettings(Struct, frozen=True, kw_only=True):
 
 
 class Settings(TypedDict, total=False):
-    """Settings of `Mexc` beside the credentials; its docstring says what each means."""
+    """Arguments of `Mexc` apart from the credentials; see its docstring for each."""
 
     rest: str
     ws: str | None
@@ -81,21 +84,21 @@ class Settings(TypedDict, total=False):
 
 
 class Shared(NamedTuple):
-    """What the clients of several accounts behind one address have in common."""
+    """Parts that the clients of several accounts behind one address share."""
 
     pool: Pool | None
-    """None for the first of them, which makes it."""
+    """None for the first of them, which makes the pool."""
     limiter: AccountLimiter
 
 
 def limits_of(limits: str | Limits) -> Limits:
-    """Limits as they are or by their profile's name. Raises ConfigError."""
+    """Return limits as given or by their profile's name. Raises ConfigError."""
     return Limits.named(limits) if isinstance(limits, str) else limits
 
 
 def check_settings(credentials: object, groups: Mapping[str, tuple[object, type]], **switches: object) -> None:
     """Raise ConfigError for a setting of a wrong type: the key, the groups by name, and switches."""
-    if credentials is not None and not isinstance(credentials, Credentials):  # a secret, maybe: it is not shown
+    if credentials is not None and not isinstance(credentials, Credentials):  # may be a secret: it is not shown
         raise ConfigError(f"credentials must be Credentials(key, secret), not {kind_of(credentials)}")
     for name, (value, kind) in groups.items():
         if not isinstance(value, kind):

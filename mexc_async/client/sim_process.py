@@ -1,4 +1,4 @@
-"""A simulated exchange of this client's own: `mexc-async sim` as a child process, started and stopped with it."""
+"""Simulated exchange of one client: `mexc-async sim` as a child process, started and stopped with it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ STOP_S = 5.0
 
 
 class Urls(msgspec.Struct):
-    """Where it serves."""
+    """URLs of the simulated exchange."""
 
     rest: str
     spot_ws: str
 
 
 class SimulatorProcess:
-    """Owns the child. `arguments` are those of `mexc-async sim`."""
+    """Owner of the child process. `arguments` are those of `mexc-async sim`."""
 
     def __init__(self, *arguments: str) -> None:
         self._arguments = arguments
@@ -38,8 +38,8 @@ class SimulatorProcess:
         self.credentials = Credentials(key, secret)
 
     async def start(self) -> Urls:
-        """Start it and return its URLs. Raises ConfigError with the child's own words if it does not serve."""
-        with tempfile.TemporaryFile() as words:  # a pipe that nobody reads would fill, and hold the child up
+        """Start it and return its URLs. Raises ConfigError with the child's own message if it does not serve."""
+        with tempfile.TemporaryFile() as words:  # a pipe that nobody reads would fill, and block the child
             process = self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *("-m", "mexc_async.cli.app", "sim", "--port", "0", "--with-parent", *self._arguments),
@@ -68,7 +68,7 @@ class SimulatorProcess:
             await self.stop()
             words.seek(0)
             last = words.read().decode("utf-8", "replace").strip().splitlines()[-1:]
-            raise ConfigError(f"the simulated exchange did not start: {last[0] if last else 'it said nothing'}")
+            raise ConfigError(f"the simulated exchange did not start: {last[0] if last else 'no message'}")
 
     async def stop(self) -> None:
         """Stop it and wait for its end; idempotent."""

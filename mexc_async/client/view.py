@@ -1,4 +1,4 @@
-"""A client's calls with one set of options: `mexc.using(...)`."""
+"""Views of a client, each with one set of options: `mexc.using(...)`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PLAIN_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)+")  # RFC 39
 
 
 def _exact(path: str) -> str:
-    """The path as it is sent, in the one spelling that the switches and the guard know. Raises InvalidRequest."""
+    """Return the path in the one spelling that the switches and the guard know. Raises InvalidRequest."""
     if not isinstance(path, str) or not _PLAIN_PATH.fullmatch(path):
         raise InvalidRequest(
             f"path {path!r} must be a plain path such as /api/v3/time: letters, digits and -._~ between single "
@@ -36,13 +36,13 @@ def _exact(path: str) -> str:
 
 @cache
 def _known_paths() -> dict[str, str]:
-    """Every declared path, and those that stand for one in a client with `paths="guide"`, by lower case."""
+    """Return every declared path, and its replacements in a client with `paths="guide"`, by lower case."""
     paths = [one.path for one in endpoints()] + [path for _, path in GUIDE_PATHS.values()]
     return {path.lower(): path for path in paths}
 
 
 class RawView:
-    """The client with answers as they came: `mexc.using(raw=True)`. Numbers with a fraction are Decimal."""
+    """View with undecoded answers: `mexc.using(raw=True)`. Numbers with a fraction are Decimal."""
 
     def __init__(self, calls: Calls, options: Options) -> None:
         self._calls = calls
@@ -55,18 +55,18 @@ class RawView:
         return cast(Json, answer)
 
     def start(self, request: Request[object]) -> asyncio.Future[Json]:
-        """Begin what `send` does, and have it go on by itself; see `View.start`."""
+        """Start `send` and return its future, which runs by itself; see `View.start`."""
         begun: asyncio.Future[object] = self._calls.start(request, self._options)
         return cast("asyncio.Future[Json]", begun)
 
 
 class View:
-    """The client with options for its calls: `mexc.using(timeout_s=2, max_wait_s=0)`."""
+    """View of the client with options for its calls: `mexc.using(timeout_s=2, max_wait_s=0)`."""
 
     spot: Spot
-    """Every spot endpoint."""
+    """All spot endpoints."""
     orders: Orders
-    """Orders that are followed: `order = await mexc.orders.limit_buy("BTCUSDT", quantity=..., price=...)`."""
+    """Tracked orders: `order = await mexc.orders.limit_buy("BTCUSDT", quantity=..., price=...)`."""
 
     def __init__(self, calls: Calls, options: Options, orders: Orders) -> None:
         self._calls = calls
@@ -79,9 +79,9 @@ class View:
         return await self._calls.send(request, self._options)
 
     def start(self, request: Request[T]) -> asyncio.Future[T]:
-        """Begin what `send` does, and have it go on by itself; a NewOrder is written before this returns, if it can be.
+        """Start `send` and return its future, which runs by itself; a NewOrder is written in this call if possible.
 
-        The future gets the answer, or what `send` raises. Cancelling it does not end what was begun.
+        The future gets the answer, or the error that `send` raises. Cancelling it does not stop the call.
         """
         return self._calls.start(request, self._options)
 
@@ -94,13 +94,13 @@ class View:
         signed: bool = False,
         weight: int = 1,
     ) -> Json:
-        """Reach an endpoint that is not declared, through the same limits, signing and errors.
+        """Call an endpoint that is not declared, through the same limits, signing and errors.
 
-        `params` carry wire names; `weight` is taken from the IP budget. The answer comes undecoded. A GET may be
-        repeated after a fault, everything else is never.
+        `params` have wire names; `weight` is taken from the IP budget. The answer comes undecoded. A GET may be
+        repeated after a fault, no other call is.
 
-        A path that a server might read otherwise than it is written here is refused: it is segments of letters,
-        digits and `-._~`, each behind one `/`. A declared path in other letter case is sent as it is declared.
+        Raises InvalidRequest for a path that a server might read differently: it is segments of letters, digits and
+        `-._~`, each after one `/`. A declared path in other letter case is sent as declared.
         """
         if method not in METHODS:
             raise InvalidRequest(f"method {method!r} is not one of {', '.join(METHODS)}")
@@ -117,7 +117,7 @@ class View:
             money=money_of(method, path),
         )
         if self.orders.is_guarded(method, path):
-            raise InvalidRequest(f"{method} {path} would pass the guard by: while it is on, place by orders or spot")
+            raise InvalidRequest(f"{method} {path} would bypass the guard: while it is on, place by orders or spot")
         for name in STAMPED.intersection(params or ()) if signed else ():
             raise InvalidRequest(f"parameter {name!r} is set by the client itself when a call is signed")
         try:
@@ -156,16 +156,16 @@ class View:
         recv_window_ms: int | None = None,
         cached: bool | None = None,
     ) -> View | RawView:
-        """The same client with other options; what is not given stays as it is here.
+        """Return the same client with other options; omitted ones stay as they are here.
 
-        They are those of `spot`, `send` and `request`, and of what `orders` places, cancels and replaces.
+        They apply to `spot`, `send` and `request`, and to placing, cancelling and replacing through `orders`.
 
         Args:
-            raw: answers as they came, undecoded; such a view has no `orders`.
-            max_wait_s: how long a call may stand in line for the limits; 0 raises RateLimited at once.
+            raw: undecoded answers; such a view has no `orders`.
+            max_wait_s: longest wait of a call for the rate limits; 0 raises RateLimited at once.
             timeout_s: seconds for one attempt.
-            recv_window_ms: how old a signed call may be on arrival, 1 to 60000.
-            cached: False asks again although an answer is kept (`exchange_info`, five minutes).
+            recv_window_ms: greatest age of a signed call on arrival, 1 to 60000.
+            cached: False calls the exchange even if an answer is cached (`exchange_info`, five minutes).
         """
         old = self._options
         options = Options(

@@ -1,4 +1,4 @@
-"""A client's parts, built top down: each gets what it needs by its constructor, and nothing is changed afterwards."""
+"""Wiring of a client, top down: each part gets its collaborators by its constructor, and none changes later."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ from mexc_async.transport.pool import Transport
 
 
 class Policy(Struct, frozen=True, kw_only=True):
-    """What a client may do and how it behaves; `Mexc` says what each means."""
+    """Permissions and behaviour of a client; see `Mexc` for each."""
 
     credentials: Credentials | None = None
     options: Options = Options()
@@ -68,7 +68,7 @@ class Policy(Struct, frozen=True, kw_only=True):
 
 
 class Parts(Struct, frozen=True, kw_only=True):
-    """A client's parts."""
+    """Parts of a client."""
 
     tasks: Tasks
     hooks: Hooks
@@ -96,7 +96,7 @@ def wire(
 ) -> Parts:
     """Build the parts of one client. Raises ConfigError.
 
-    `guard_books` are the books that orders are judged by, where they are not the client's own.
+    `guard_books` are the books that orders are checked against, if they are not the client's own.
     """
     credentials = policy.credentials
     tasks, clock, halt, ids = Tasks(), ServerClock(), TradingHalt(), OrderIds(policy.orders.id_prefix)
@@ -178,7 +178,7 @@ def wire(
 def handlers_of(
     execution: OrderExecution, tracker: OrderTracker, transfers: Transfers
 ) -> Mapping[type[Request[Any]], Handler]:
-    """Return who carries out the requests that need more than being sent; all others go to the pipeline as they are."""
+    """Return the handlers of requests that need more than being sent; all others go straight to the pipeline."""
     return {
         NewOrder: execution.place,
         TestOrder: execution.test,

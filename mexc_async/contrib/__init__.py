@@ -1,1 +1,1 @@
-"""Add-ons, one module each; each needs a library that the SDK itself does without."""
+"""Integrations, one module each; each needs a library that the SDK itself does without."""

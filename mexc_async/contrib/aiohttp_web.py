@@ -32,15 +32,15 @@ def use_mexc(
     closing_s: float = CLOSING_S,
     earlier_s: float = EARLIER_S,
 ) -> MexcService:
-    """Give an application its client: open from its start-up, before what is added later, until its clean-up.
+    """Add a client to an application: open from its start-up, before later additions, until its clean-up.
 
     Args:
         app: the application.
         make: makes the client, in each process that serves, such as `Mexc.from_env`.
-        health: path that answers 200 as long as the process is sound; None for no such path.
-        ready: path that answers 200 when requests can be served, 503 and why otherwise; None for no such path.
-        closing_s: how long shutting down waits for orders whose answer is missing.
-        earlier_s: how long after the start an unknown idempotency key may be one that an earlier run has just used.
+        health: path that answers 200 as long as the client is open; None for no such path.
+        ready: path that answers 200 when requests can be served, otherwise 503 with the reasons; None for no such path.
+        closing_s: longest wait of a shutdown for orders whose answer is missing.
+        earlier_s: time after the start for which an earlier run may still have used an unknown idempotency key.
     """
     service = app[SERVICE] = MexcService(make, closing_s=closing_s, earlier_s=earlier_s)
 
@@ -58,23 +58,23 @@ def use_mexc(
 
 
 def service_of(request: web.Request) -> MexcService:
-    """The service of the application that a request came to, or of the one around it."""
+    """Return the service of the application that a request came to, or of the one around it."""
     service: MexcService = request.config_dict[SERVICE]
     return service
 
 
 def mexc_of(request: web.Request) -> Mexc:
-    """The client. Raises ClientClosed."""
+    """Return the client. Raises ClientClosed."""
     return service_of(request).mexc
 
 
 def orders_of(request: web.Request) -> KeyedOrders:
-    """Orders under idempotency keys. Raises ClientClosed."""
+    """Return the orders under idempotency keys. Raises ClientClosed."""
     return service_of(request).orders
 
 
 def answer(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    """A value of the SDK as JSON, amounts as text."""
+    """Return a value of the SDK as JSON, amounts as text."""
     return _response(answer_of(value, status, headers))
 
 

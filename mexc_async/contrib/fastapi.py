@@ -35,15 +35,15 @@ def use_mexc(
     closing_s: float = CLOSING_S,
     earlier_s: float = EARLIER_S,
 ) -> MexcService:
-    """Give an application its client: open from before its own start-up until after its own shutdown.
+    """Add a client to an application: open from before its own start-up until after its own shutdown.
 
     Args:
         app: the application.
         make: makes the client, in each process that serves, such as `Mexc.from_env`.
-        health: path that answers 200 as long as the process is sound; None for no such path.
-        ready: path that answers 200 when requests can be served, 503 and why otherwise; None for no such path.
-        closing_s: how long shutting down waits for orders whose answer is missing.
-        earlier_s: how long after the start an unknown idempotency key may be one that an earlier run has just used.
+        health: path that answers 200 as long as the client is open; None for no such path.
+        ready: path that answers 200 when requests can be served, otherwise 503 with the reasons; None for no such path.
+        closing_s: longest wait of a shutdown for orders whose answer is missing.
+        earlier_s: time after the start for which an earlier run may still have used an unknown idempotency key.
     """
     service = MexcService(make, closing_s=closing_s, earlier_s=earlier_s)
     app.state.mexc = service
@@ -65,29 +65,29 @@ def use_mexc(
 
 
 def service_of(connection: HTTPConnection) -> MexcService:
-    """The service of the application that a request came to."""
+    """Return the service of the application that a request came to."""
     service: MexcService = connection.app.state.mexc
     return service
 
 
 def mexc_of(connection: HTTPConnection) -> Mexc:
-    """The client of the application that a request came to. Raises ClientClosed."""
+    """Return the client of the application that a request came to. Raises ClientClosed."""
     return service_of(connection).mexc
 
 
 def orders_of(connection: HTTPConnection) -> KeyedOrders:
-    """Its orders under idempotency keys. Raises ClientClosed."""
+    """Return its orders under idempotency keys. Raises ClientClosed."""
     return service_of(connection).orders
 
 
 Client: TypeAlias = Annotated[Mexc, Depends(mexc_of)]
-"""A handler's parameter of this type is the client."""
+"""Type of a handler's parameter for the client."""
 Orders: TypeAlias = Annotated[KeyedOrders, Depends(orders_of)]
-"""A handler's parameter of this type places orders under idempotency keys."""
+"""Type of a handler's parameter for orders under idempotency keys."""
 
 
 def answer(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """A value of the SDK as JSON, amounts as text: FastAPI itself would make floats of them."""
+    """Return a value of the SDK as JSON, amounts as text: FastAPI itself would make floats of them."""
     return _response(answer_of(value, status, headers))
 
 

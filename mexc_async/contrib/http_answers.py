@@ -1,4 +1,4 @@
-"""What a web service answers, whatever its framework: values, health and readiness, and failed calls by one table."""
+"""Answers of a web service in any framework: values, health and readiness, and failed calls by one table."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ JSON = "application/json"
 ACCEPTED = 202
 UNAVAILABLE = 503
 OWN_FAULT = 500
-"""The service is set up wrongly; what exactly is for its log, not for its callers."""
+"""Status for a wrong set-up of the service; the details go to its log, not to its callers."""
 
 STATUSES: dict[type[MexcError], int] = {
     InvalidRequest: 422,
@@ -106,7 +106,7 @@ _ASK_AGAIN = (429, 503)
 
 
 class HttpAnswer(NamedTuple):
-    """What goes out, before it is one of a framework's responses."""
+    """Answer before its conversion to a framework's response."""
 
     body: bytes
     """JSON, amounts as text."""
@@ -115,23 +115,23 @@ class HttpAnswer(NamedTuple):
 
 
 def answer_of(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> HttpAnswer:
-    """A value of the SDK."""
+    """Convert a value of the SDK."""
     return HttpAnswer(orjson.dumps(plain(value)), status, headers)
 
 
 def health_of(service: MexcService) -> HttpAnswer:
-    """Whether the process is sound: 200, or 503 where it is to be started anew."""
+    """Answer a health check: 200, or 503 if the process is to be restarted."""
     return answer_of({"alive": service.is_alive}, 200 if service.is_alive else UNAVAILABLE)
 
 
 def readiness_of(service: MexcService) -> HttpAnswer:
-    """Whether requests can be served: 200, or 503 and why not. Raises ClientClosed."""
+    """Answer a readiness check: 200, or 503 with the reasons. Raises ClientClosed."""
     readiness = service.readiness()
     return answer_of(readiness, 200 if readiness.ready else UNAVAILABLE)
 
 
 def failure_of(error: MexcError, method: str, path: str) -> HttpAnswer:
-    """A failed call; what is wrong with the service itself goes into the log and not to its caller."""
+    """Answer a failed call; a fault of the service itself goes to the log and not to its caller."""
     status = status_of(error)
     if status == OWN_FAULT:
         logger.error("%s %s: %s", method, path, error)
@@ -139,40 +139,40 @@ def failure_of(error: MexcError, method: str, path: str) -> HttpAnswer:
 
 
 class ErrorBody(Struct, frozen=True):
-    """What the caller gets to read."""
+    """Error as the caller reads it."""
 
     error: str
-    """The class: InsufficientBalance, OutcomeUnknown, ..."""
+    """Name of the class: InsufficientBalance, OutcomeUnknown, ..."""
     message: str
     code: int | None
     """The exchange's code."""
     client_order_id: str | None
     retryable: bool
-    """Whether the same request can succeed later."""
+    """True if the same request can succeed later."""
     outcome_known: bool
-    """False when the order may or may not be there: ask for it, or repeat with the same idempotency key."""
+    """False when the order may or may not exist: look it up, or repeat with the same idempotency key."""
 
 
 def status_of(error: MexcError) -> int:
-    """The HTTP status. An order that is still looked for is 202: the same key tells later what became of it."""
+    """Return the HTTP status. An unsettled order is 202: a repeat with the same key returns its outcome later."""
     if isinstance(error, OutcomeUnknown) and error.accepted_until_ms is not None:
         return ACCEPTED
     return next((STATUSES[cls] for cls in type(error).__mro__ if cls in STATUSES), OWN_FAULT)
 
 
 def headers_of(error: MexcError) -> dict[str, str]:
-    """`Retry-After` in whole seconds, where asking again is worth it."""
+    """Return `Retry-After` in whole seconds, where a repeat is worthwhile."""
     if status_of(error) not in _ASK_AGAIN:
         return {}
     return {"Retry-After": str(max(ceil(error.retry_after_s or 0.0), 1))}
 
 
 def body_of(error: MexcError) -> ErrorBody:
-    """What is said. Never a secret, and nothing of how the service is set up."""
+    """Build the body: never a secret, and nothing about the set-up of the service."""
     is_own_fault = status_of(error) == OWN_FAULT
     return ErrorBody(
         error="ServiceMisconfigured" if is_own_fault else type(error).__name__,
-        message="the service is set up wrongly; its log says how" if is_own_fault else error.message,
+        message="the service is set up wrongly; see its log" if is_own_fault else error.message,
         code=None if is_own_fault else error.code,
         client_order_id=error.client_order_id,
         retryable=error.retryable and not is_own_fault,

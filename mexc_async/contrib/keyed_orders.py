@@ -1,8 +1,8 @@
 """Orders under a caller's key: the same key gives the same order, also after a time-out, a cancellation or a restart.
 
-The key becomes the client order id, so that the exchange itself remembers which keys were used. A repeat must ask for
-the same order in every term; one that does not is refused, by the names of the terms that differ and never by the
-first order's values, which may be another caller's.
+The key becomes the client order id, so that the exchange itself remembers used keys. A repeat must equal the order in
+every term. Otherwise it is refused with the names of the terms that differ, and never with the first order's values,
+which may be another caller's.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from mexc_async.schema.validation import client_id
 from mexc_async.spot.trading import NewOrder
 
 EARLIER_S = 6.0
-"""How long what an earlier run sent may still be accepted or invisible: MEXC's recvWindow of 5 s, and a lag of 1 s."""
+"""Longest time for which an earlier run's order may be accepted or invisible: recvWindow of 5 s, and a lag of 1 s."""
 LONGEST_WAIT_S = 10.0
 MAX_KEY = 255
 MOST_ASKED = 10_000
-"""Orders whose terms are remembered as they were asked for; of earlier ones those count that were sent."""
+"""Most orders whose original terms are remembered; for older ones the terms as sent count."""
 
 
 class OrderAnswer(Struct, frozen=True):
-    """An order as a service tells of it."""
+    """An order in a service's answers."""
 
     client_order_id: str
     order_id: str | None
@@ -49,7 +49,7 @@ class OrderAnswer(Struct, frozen=True):
 
     @classmethod
     def of(cls, order: TrackedOrder) -> OrderAnswer:
-        """What is known of it now."""
+        """Return its present state."""
         return cls(
             order.client_order_id,
             order.order_id,
@@ -65,7 +65,7 @@ class OrderAnswer(Struct, frozen=True):
 
 
 def client_order_id_of(key: str) -> str:
-    """The client order id that a key becomes: itself if it can be one, else 32 digits of its hash.
+    """Return the client order id of a key: the key itself if it can be one, else 32 digits of its hash.
 
     Raises InvalidRequest for a key that is empty, longer than 255 characters or not printable.
     """
@@ -79,32 +79,32 @@ def client_order_id_of(key: str) -> str:
 
 
 class _Placing(NamedTuple):
-    """An order under way, and what brings it to the exchange."""
+    """Order under way, and the task that places it."""
 
     order: NewOrder
     task: asyncio.Task[TrackedOrder]
 
 
 class KeyedOrders:
-    """Places orders under keys. A caller that goes away does not stop its order half-way; the key finds it again."""
+    """Places orders under keys. If a caller goes away, its order still completes; the key finds it again."""
 
     def __init__(self, mexc: Mexc, *, earlier_s: float = EARLIER_S) -> None:
         self._mexc = mexc
         self._is_alone_at = time.monotonic() + earlier_s
-        """From then on nothing that an earlier run sent can come to be."""
+        """From then on no order of an earlier run can appear."""
         self._placing: dict[str, _Placing] = {}
         self._asked: dict[str, NewOrder] = {}
-        """What was sent under each key, before it was rounded; the oldest first."""
+        """Orders under each key before rounding; the oldest first."""
         self._reading: asyncio.Task[frozenset[str]] | None = None
-        """Reads the client order ids of what an earlier run left open."""
+        """Reads the client order ids of an earlier run's open orders."""
 
     @property
     def under_way(self) -> int:
-        """Orders of which it is not known yet whether the exchange has them, whoever sent them."""
+        """Number of orders whose outcome is unknown, whoever sent them."""
         return len({order.client_order_id for order in self._doubtful()} | set(self._placing))
 
     async def settled(self, timeout_s: float) -> bool:
-        """Wait until that is known of each; whether it is."""
+        """Wait until the outcome of each is known; return False after `timeout_s`."""
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 waits = [order.accepted() for order in self._doubtful()]
@@ -119,15 +119,14 @@ class KeyedOrders:
     async def place(self, key: str, order: NewOrder) -> TrackedOrder:
         """Place an order, or return the one that was placed under this key.
 
-        Two callers with one key at the same time get one order. A key whose order was refused is free again. The
-        first orders after a start wait until nothing of an earlier run can be on its way any more.
-
-        Raises InvalidRequest if the key stands for an order that differs in any term, and what placing raises.
+        Two callers with one key at the same time get one order. A key whose order was refused is free again. The first
+        orders after a start wait until no order of an earlier run can be on its way any more. Raises InvalidRequest if
+        the key stands for an order that differs in any term, and the errors of placing.
         """
         name = client_order_id_of(key)
         order = replace(order, new_client_order_id=name)
         while (placing := self._placing.get(name)) is not None and _differing(_terms(placing.order), order):
-            await asyncio.wait([placing.task])  # what becomes of that order decides about this one
+            await asyncio.wait([placing.task])  # that order's outcome decides about this one
         task = self._start(key, order) if placing is None else placing.task
         try:
             return await asyncio.shield(task)
@@ -138,7 +137,7 @@ class KeyedOrders:
             raise
 
     async def find(self, key: str, symbol: str) -> TrackedOrder:
-        """The order that was placed under this key. Raises OrderNotFound, InvalidRequest."""
+        """Return the order that was placed under this key. Raises OrderNotFound, InvalidRequest."""
         found = await self._mexc.orders.find(symbol, client_order_id_of(key))
         if found.symbol != symbol:
             raise OrderNotFound(f"no order of {symbol} has the key {key!r}")
@@ -160,7 +159,7 @@ class KeyedOrders:
         try:
             return await known.accepted(LONGEST_WAIT_S)
         except WaitTimeout as error:
-            unknown = OutcomeUnknown("it is still looked for", client_order_id=name)
+            unknown = OutcomeUnknown("its look-up goes on", client_order_id=name)
             unknown.accepted_until_ms = known.record.accepted_until_ms
             raise unknown from error
 
@@ -181,19 +180,16 @@ class KeyedOrders:
             del self._asked[next(iter(self._asked))]
 
     async def _differing(self, record: OrderRecord, wanted: NewOrder) -> list[str]:
-        """Names of the terms that differ from what was asked for, or from what the exchange has where that is lost."""
+        """Return the names of the terms that differ from the original request, or else from the exchange's order."""
         asked = self._asked.get(record.client_order_id)
         if asked is not None:
             return _differing(_terms(asked), wanted)
-        with suppress(InvalidRequest):  # where rounding leaves nothing of it, it is compared as it is
+        with suppress(InvalidRequest):  # an order that rounding reduces to nothing is compared as it is
             wanted = await self._mexc.orders.as_sent(wanted)
         return _differing(terms_of_record(record), wanted)
 
     async def _from_earlier(self, key: str, symbol: str, name: str) -> TrackedOrder | None:
-        """The order of an earlier run, or one that this client forgot; None once it is certain that there is none.
-
-        The exchange looks an order up by its symbol: of another symbol only those are found that are open.
-        """
+        """Return an order of an earlier run, or one that this client forgot; None if there certainly is none."""
         while True:
             asked_at = time.monotonic()
             try:
@@ -207,7 +203,7 @@ class KeyedOrders:
         return None
 
     async def _left_open(self) -> frozenset[str]:
-        """Client order ids of what an earlier run left open, read once: nothing can be added to them."""
+        """Return the client order ids of an earlier run's open orders, read once: no new ones can appear."""
         reading = self._reading
         if reading is None or (reading.done() and (reading.cancelled() or reading.exception() is not None)):
             reading = self._reading = self._mexc.orders.spawn(self._read_open())
@@ -218,14 +214,14 @@ class KeyedOrders:
 
 
 def _terms(order: NewOrder) -> dict[str, object]:
-    """What an order asks for; no self-trade prevention is the same whether it is left out or empty."""
+    """Return an order's terms; self-trade prevention left out and empty are the same."""
     terms = asdict(order) | {"stp_mode": order.stp_mode or None}
     del terms["new_client_order_id"]
     return terms
 
 
 def terms_of_record(record: OrderRecord) -> dict[str, object]:
-    """What is known of an order's terms, under the names that they have in `NewOrder`."""
+    """Return the known terms of an order, by their names in `NewOrder`."""
     return {
         "symbol": record.symbol,
         "side": record.side,
@@ -233,12 +229,12 @@ def terms_of_record(record: OrderRecord) -> dict[str, object]:
         "quantity": record.quantity,
         "quote_order_qty": record.quote_quantity,
         "price": record.price,
-        "stp_mode": record.stp_mode or None,  # an exchange that leaves it out knows of none
+        "stp_mode": record.stp_mode or None,  # an exchange that omits it has none
     }
 
 
 def _differing(told: Mapping[str, object], wanted: NewOrder) -> list[str]:
-    """Names of the terms in which an order is not what is wanted; a term that nobody told differs from any."""
+    """Return the names of the terms in which an order differs; an unknown term differs from any."""
     return [name for name, value in _terms(wanted).items() if told.get(name) != value]
 
 

@@ -1,4 +1,4 @@
-"""One client for the life of a service: opened, warmed up, watched, and closed with no order left in doubt."""
+"""One client for the life of a service: opened, warmed up, watched, and closed with every order settled."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from mexc_async.runtime.events import Event
 logger = logging.getLogger("mexc_async.contrib")
 
 CLOSING_S = 15.0
-"""How long closing waits for orders whose answer is missing; an order is looked for 10 s before it is given up."""
+"""Longest wait of a close for orders whose answer is missing; the look-up of an order takes up to 10 s."""
 WARM_UP_AGAIN_S = 2.0
 
 
 class Readiness(Struct, frozen=True):
-    """Whether requests can be served, and what stands in their way."""
+    """Readiness to serve requests, and the reasons against it."""
 
     ready: bool
     problems: list[str]
@@ -34,19 +34,19 @@ class Readiness(Struct, frozen=True):
     """The exchange's clock minus this machine's; None before it was measured."""
     clock_error_ms: float | None
     headroom: dict[str, float]
-    """Share of each limit that is left, 0 to 1."""
+    """Unspent share of each limit, 0 to 1."""
     waiting: int
-    """Calls in line for the limits."""
+    """Calls that wait for the rate limits."""
     private_stream: bool | None
-    """Whether pushes tell of orders at present; None where they are not followed."""
+    """True while pushes report orders; None if orders are not tracked."""
     orders_under_way: int
-    """Orders whose fate is not known yet."""
+    """Orders whose outcome is unknown."""
     last_answer_s: float | None
     """Seconds since the exchange last answered."""
 
 
 class MexcService:
-    """Owns the one client of a process. `make` is called when the service starts, in the process that serves."""
+    """Owner of the one client of a process. `make` is called when the service starts, in the process that serves."""
 
     def __init__(self, make: Callable[[], Mexc], *, closing_s: float = CLOSING_S, earlier_s: float = EARLIER_S) -> None:
         self._make = make
@@ -58,7 +58,7 @@ class MexcService:
         self._follows = False
         self._answered_at: float | None = None
         self._failure = ""
-        """Why the exchange gave no answer the last time."""
+        """Reason why the exchange gave no answer the last time."""
 
     @property
     def mexc(self) -> Mexc:
@@ -76,7 +76,7 @@ class MexcService:
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Mexc]:
-        """The service's life. An exchange that cannot be reached keeps it from being ready, not from starting."""
+        """Open the service and close it at the end. If the exchange cannot be reached, it starts and is not ready."""
         async with self._make() as mexc:
             self._mexc, self._orders = mexc, KeyedOrders(mexc, earlier_s=self._earlier_s)
             mexc.hooks.add(self._on_event)
@@ -86,17 +86,17 @@ class MexcService:
             finally:
                 try:
                     if not await self._orders.settled(self._closing_s):
-                        logger.error("closed with orders in doubt; their keys tell later what became of them")
+                        logger.error("closed with unsettled orders; a repeat with their keys returns the outcome")
                 finally:
                     self._mexc = self._orders = None
 
     @property
     def is_alive(self) -> bool:
-        """Whether the client is open: a process that says no is to be started anew."""
+        """True if the client is open; if not, the process is to be restarted."""
         return self._mexc is not None
 
     def readiness(self) -> Readiness:
-        """Whether requests can be served now; asks nothing and nobody."""
+        """Return the readiness now, without any request."""
         mexc = self.mexc
         report = mexc.limits.report()
         clock = mexc.clock
@@ -106,7 +106,7 @@ class MexcService:
         if not self._is_warm:
             problems.append("not warmed up yet")
         if self._follows and not clock.is_synced:
-            problems.append("the exchange's clock is not known")
+            problems.append("the exchange's clock has not been measured")
         if self._follows and not mexc.orders.is_followed:
             problems.append("the private stream is down; orders are looked up instead")
         return Readiness(
@@ -133,7 +133,7 @@ class MexcService:
             self._failure = type(event.error).__name__
 
     async def _warm_up(self, mexc: Mexc) -> None:
-        """Open connections, load the rules, follow the account where there is a key; as often as it takes."""
+        """Open connections, load the rules, track the account's orders if there is a key; retry until it works."""
         while not self._is_warm:
             try:
                 await mexc.warm_up()
@@ -148,5 +148,5 @@ class MexcService:
             await mexc.orders.follow()
         except (MissingCredentials, ReadOnlyError):
             self._follows = False
-        except ConfigError as error:  # nobody named the streams: not ready, and its log says why
-            logger.error("orders cannot be followed: %s", error.message)
+        except ConfigError as error:  # the address of the streams is unknown: not ready, and the log has the reason
+            logger.error("orders cannot be tracked: %s", error.message)

@@ -7,7 +7,7 @@ from mexc_async.runtime.events import Event
 
 
 class OrderSettled(Event, frozen=True, gc=False):
-    """It was found out what became of an order whose answer was missing."""
+    """Outcome found for an order whose answer was missing."""
 
     client_order_id: str
     order_id: str | None

@@ -1,7 +1,7 @@
-"""The execution of orders: every order of a client is named, checked, recorded and settled here.
+"""Execution of orders: every order of a client is named, checked, recorded and settled here.
 
-A call that places or cancels and ends without a proper answer is settled before its caller gets one: the tracker finds
-out what became of the order. Nothing is ever placed a second time; a cancel may be.
+A call that places or cancels and ends without a proper answer is settled before its caller gets one: the tracker looks
+up the order's outcome. Nothing is ever placed a second time; a cancel may be sent again.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ from mexc_async.spot.trading import (
 )
 
 BOOK_S = 5.0
-"""How long an order waits for a book that is being opened for it."""
+"""Longest wait of an order for a book that is being opened for it."""
 PLACING_PATHS = frozenset(
     {
         (NewOrder.route.method, NewOrder.route.path),
@@ -72,25 +72,25 @@ PLACING_PATHS = frozenset(
         (BatchOrders.route.method, BatchOrders.route.path),
     }
 )
-"""Where orders are placed."""
+"""Paths that place orders."""
 
 
 class Guard(Protocol):
-    """What may refuse or round an order before it is sent."""
+    """Pre-trade checks, which may refuse or round an order before it is sent."""
 
     is_on: bool
-    """Whether any limit was ever set."""
+    """True once any limit was set."""
 
     def ready(self, order: NewOrder) -> asyncio.Future[None] | None:
-        """What to wait for, up to BOOK_S, before the order is judged; None if nothing. Raises GuardRefused."""
+        """Return a future to wait for, up to BOOK_S, before the check; None if it can run. Raises GuardRefused."""
         ...
 
     def admit(self, order: NewOrder, rules: SymbolRules, instead_of: OrderRecord | None = None) -> NewOrder:
-        """The order as it is to be sent; `instead_of` is one that goes before. Raises GuardRefused."""
+        """Check an order and return it as it is to be sent; it may replace `instead_of`. Raises GuardRefused."""
         ...
 
     def as_sent(self, order: NewOrder, rules: SymbolRules) -> NewOrder:
-        """The order as it is sent where limits only round it. Raises InvalidRequest if rounding leaves nothing."""
+        """Round an order where limits only round it. Raises InvalidRequest if rounding leaves nothing."""
         ...
 
     def opened(self, record: OrderRecord) -> None:
@@ -99,7 +99,7 @@ class Guard(Protocol):
 
 
 class OrderExecution:
-    """What carries every order through, keeps its record, and settles what is in doubt."""
+    """Execution of orders: sends each, updates its record, and settles unknown outcomes."""
 
     def __init__(
         self,
@@ -123,9 +123,9 @@ class OrderExecution:
     # Placing
 
     async def place(self, request: NewOrder, options: Options) -> Any:
-        """Place an order; where the answer is missing, find out what became of it first.
+        """Place an order; where the answer is missing, look up its outcome first.
 
-        Raises OrderNotPlaced if it provably was not, OutcomeUnknown if that cannot be told within `settle_s`.
+        Raises OrderNotPlaced if it provably was not placed, OutcomeUnknown if this cannot be settled within `settle_s`.
         """
         self.api.admit(request.route)
         named = self.ids.named(request)
@@ -135,7 +135,7 @@ class OrderExecution:
         return await self.conclude(record, call, options, self.api.run(call, options))
 
     def start(self, request: NewOrder, options: Options) -> asyncio.Future[Any]:
-        """`place`, written in this very call where it has to wait for nothing; all errors are the future's."""
+        """Start `place`, written in this very call if it need not wait; all errors are the future's."""
         outcome: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         started: Started | None = None
         try:
@@ -155,7 +155,7 @@ class OrderExecution:
         return outcome
 
     async def _place_alone(self, order: NewOrder, options: Options) -> Any:
-        """`place` in a task that only the client's end cancels."""
+        """Run `place` in a task that only the client's end cancels."""
         try:
             return await self.place(order, options)
         except asyncio.CancelledError:
@@ -172,7 +172,7 @@ class OrderExecution:
         return call
 
     async def conclude(self, record: OrderRecord, call: Call, options: Options, answering: Awaitable[Any]) -> Any:
-        """The answer to an order that is on its way; see `place`."""
+        """Return the answer to an order that was sent; see `place`."""
         try:
             try:
                 answer = await answering
@@ -189,17 +189,17 @@ class OrderExecution:
         return answer
 
     def acknowledge(self, record: OrderRecord, call: Call, answer: Any, options: Options) -> bool:
-        """Take in that the exchange has an order; False, and nothing else, where its answer is to another."""
+        """Record that the exchange has an order; return False if the answer is to another order."""
         order_id = answer.order_id if type(answer) is OrderAck else _order_id(answer)
         if (self.tracker.is_strict or record.is_named) and not self._is_own(record, order_id, answer):
             self.api.distrust()
             return False
-        record.accepted_until_ms = accepted_until_ms(call, options)  # should the ack turn out to be another order's
+        record.accepted_until_ms = accepted_until_ms(call, options)  # in case the ack turns out to be another order's
         self.tracker.apply(record, record.place(order_id), by=call)
         return True
 
     def _is_own(self, record: OrderRecord, order_id: str | None, answer: object) -> bool:
-        """Whether an ack is this order's, as far as can be told: its terms, and an id that no other order has."""
+        """Return True if an ack can be this order's: its terms match, and no other order has its id."""
         if isinstance(answer, OrderAck) and not is_about(record, answer):
             return False
         return self.tracker.table.find(order_id, None) in (None, record)
@@ -207,7 +207,7 @@ class OrderExecution:
     def failed(
         self, error: BaseException, call: Call, options: Options, records: Sequence[OrderRecord]
     ) -> BaseException:
-        """What a call that places orders failed with; the orders' records say what that means for them."""
+        """Record a failed call in its orders' records; return the error to raise."""
         if (
             isinstance(error, ApiError) and error.code in NEVER_OF_AN_ORDER
         ):  # another request's answer came in its place
@@ -224,7 +224,7 @@ class OrderExecution:
         return error
 
     async def place_batch(self, request: BatchOrders, options: Options) -> Any:
-        """Place a batch; items whose fate the answer does not tell are settled one by one."""
+        """Place a batch; settle items whose outcome the answer omits one by one."""
         self.api.admit(request.route)
         orders: list[NewOrder] = []
         records: list[OrderRecord] = []
@@ -239,7 +239,7 @@ class OrderExecution:
         return _shaped(await self.send_batch(orders, records, options), options)
 
     async def enter(self, order: NewOrder) -> tuple[NewOrder | None, OrderRecord]:
-        """A named order as it is to be sent, with its record; None if it was refused, as the record then says."""
+        """Return a named order as it is to be sent, with its record; None if it was refused: see the record's error."""
         try:
             admitted = await self._admit(order)
             return admitted, self._open(admitted)
@@ -251,7 +251,7 @@ class OrderExecution:
     async def send_batch(
         self, orders: Sequence[NewOrder], records: Sequence[OrderRecord], options: Options
     ) -> list[BatchResult]:
-        """Send orders that were admitted, at most 20 of one symbol, and settle what the answer does not tell."""
+        """Send admitted orders, at most 20 of one symbol, and settle those that the answer omits."""
         ids = ",".join(record.client_order_id for record in records)
         typed = replace(options, raw=False)
         call = call_of(BatchOrders(orders=tuple(orders)), typed, ids)
@@ -267,11 +267,11 @@ class OrderExecution:
         return await self._matched(records, answer, call, accepted_until_ms(call, options))
 
     async def check(self, order: NewOrder, instead_of: OrderRecord) -> None:
-        """Refuse an order that could not be sent in the place of another, without sending it."""
+        """Check an order that is to replace another, without sending it; raise if it would be refused."""
         await self._admit(order, instead_of)
 
     def take_in(self, order: Order, client_order_id: str) -> OrderRecord:
-        """Follow an order that this client did not send, or sent before it was started anew."""
+        """Track an order that this client did not send, or sent before a restart."""
         record = adopted(order, client_order_id)
         self.tracker.table.add(record)
         self.tracker.learn(order, record)
@@ -280,13 +280,13 @@ class OrderExecution:
     async def _matched(
         self, records: Sequence[OrderRecord], results: Sequence[BatchResult], call: Call, until_ms: int
     ) -> list[BatchResult]:
-        """The results in the order of the records; items that the answer lacks are looked up."""
+        """Return the results in the order of the records; look up items that the answer lacks."""
         named = {result.client_order_id: result for result in results if result.client_order_id is not None}
         found: list[BatchResult | None] = []
         for index, record in enumerate(records):
             result = named.get(record.client_order_id)
             if result is None and len(results) == len(records) and results[index].client_order_id is None:
-                result = results[index]  # refused items may lack their id; the answer keeps the order of the request
+                result = results[index]  # refused items may lack their id; the answer has the order of the request
             if result is not None and self.tracker.is_strict and not self._is_own(record, result.order_id, result):
                 self.api.distrust()
                 result = None
@@ -303,18 +303,18 @@ class OrderExecution:
                 found[-1] = None
         lost = [record for record, result in zip(records, found, strict=True) if result is None]
         if lost:
-            await self.tracker.settled(lost, MexcError("the batch's answer does not tell what became of every order"))
+            await self.tracker.settled(lost, MexcError("the batch's answer omits the outcome of some orders"))
         return [result or batch_result_of(record) for record, result in zip(records, found, strict=True)]
 
     async def test(self, request: TestOrder, options: Options) -> Any:
-        """Have the exchange check an order without placing it, after this client's own checks."""
+        """Let the exchange check an order without placing it, after this client's own checks."""
         self.api.admit(request.route)
         if self._check_rules:
             (await self.api.rules.find(request.symbol)).check(request)
         return await self.api.deliver(request, options)
 
     def _admitted(self, order: NewOrder) -> NewOrder | None:
-        """What `_admit` returns, if it would have to wait for nothing."""
+        """Return what `_admit` returns, or None if it would have to wait."""
         if self.halt.reason is not None:
             return None
         guard = self.guard
@@ -332,7 +332,7 @@ class OrderExecution:
         return order
 
     async def _admit(self, order: NewOrder, instead_of: OrderRecord | None = None) -> NewOrder:
-        """The order as it is to be sent, held against the symbol's rules and the user's guard."""
+        """Check an order against the symbol's rules and the user's guard; return it as it is to be sent."""
         self.halt.check()
         guard = self.guard
         if not guard.is_on and not self._check_rules:
@@ -347,7 +347,7 @@ class OrderExecution:
         return order
 
     async def as_sent(self, order: NewOrder) -> NewOrder:
-        """Return an order as it is sent where the guard's limits only round it. Raises InvalidRequest."""
+        """Return an order as the guard's limits round it. Raises InvalidRequest if nothing is left."""
         if not self.guard.is_on:
             return order
         return self.guard.as_sent(order, self.api.rules.fresh(order.symbol) or await self.api.rules.find(order.symbol))
@@ -365,30 +365,30 @@ class OrderExecution:
         table.add(record)
         if self.guard.is_on:
             self.guard.opened(record)
-            self._reconciler.start()  # by whatever method it is sent, what becomes of it has to be known
+            self._reconciler.start()  # whatever method sends it, its outcome has to be known
         note_opened(table, record)
         self._reconciler.opened()
         return record
 
     def _refused(self, record: OrderRecord, error: MexcError) -> None:
-        """It is known that the exchange did not take it; `NOT_PLACED` where it was never asked."""
+        """Record that the exchange did not take an order; `NOT_PLACED` where it was never asked."""
         never_asked = isinstance(error, CallLogFailed | ConnectFailed | ClientClosed | OrderNotPlaced)
         self.tracker.apply(record, record.give_up(error) if never_asked else record.refuse(error))
 
     # Cancelling
 
     async def cancel(self, request: CancelOrder, options: Options) -> Any:
-        """Cancel an order, as often as it takes to know; one that has ended already is answered with its end.
+        """Cancel an order, and repeat until its end is known; an order that has ended returns its end.
 
-        Raises OrderNotFound if the exchange has no such order and none can be on its way, OutcomeUnknown if it
-        cannot be told within `settle_s` whether the order still stands.
+        Raises OrderNotFound if the exchange has no such order and none can be on its way, OutcomeUnknown if it cannot
+        be settled within `settle_s`: the order may still be open.
         """
         record = self.tracker.table.find(request.order_id, request.orig_client_order_id)
         if record is not None and record.symbol != request.symbol:
             raise InvalidRequest(f"symbol {request.symbol!r} is not that of {record!r}")
         started, pause_s, failure = time.monotonic(), FIRST_PAUSE_S, MexcError("not asked")
         while True:
-            if request.orig_client_order_id is None:  # whose that id is may turn out meanwhile
+            if request.orig_client_order_id is None:  # the owner of that id may become known meanwhile
                 record = self.tracker.table.find(request.order_id, None)
             if record is not None and record.is_final:
                 if not record.is_placed:
@@ -406,7 +406,7 @@ class OrderExecution:
                 makes_sense = not isinstance(error, ProtocolError) and error.code not in NEVER_OF_A_CANCEL
                 if error.outcome_known and not error.retryable and makes_sense:
                     raise
-                failure = error  # what makes no sense, as an answer to the cancel or to its look-up, proves nothing
+                failure = error  # an answer that makes no sense, to the cancel or its look-up, proves nothing
             left_s = started + self.tracker.settings.settle_s - time.monotonic()
             if left_s <= 0:
                 raise self._unknown(request, failure) from failure
@@ -417,14 +417,14 @@ class OrderExecution:
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
     async def _cancel_once(self, request: CancelOrder, record: OrderRecord | None, options: Options) -> Any:
-        """Cancel, and where that does not tell the order's end, ask for it."""
+        """Cancel, and look up the order's end if the answer omits it."""
         name = request.orig_client_order_id or (record.client_order_id if record else None)
         try:
             answer = await self.api.run(call_of(request, options, name), options)
         except OrderNotFound as error:
             order, record = await self._query(request, record)
             if order.status.is_open:
-                error.retryable = True  # nothing to cancel, and yet it stands
+                error.retryable = True  # nothing to cancel, and yet the order is open
                 raise
             return _shaped(cancelled_of(record) if record is not None else cancelled(order), options)
         if options.raw:
@@ -436,7 +436,7 @@ class OrderExecution:
         # Some answers stop before the state. So does an acknowledgement, which says the same and may come twice.
         try:
             order, _ = await self._query(request, record)
-        except PermissionDenied:  # a key that may trade need not be allowed to look
+        except PermissionDenied:  # a key that may trade need not have permission to read
             return answer
         if order.status.is_open:
             raise ConnectionLost(f"the cancel of {name} was answered, and yet the order stands")
@@ -452,9 +452,9 @@ class OrderExecution:
     def _learn(
         self, request: CancelOrder, answer: CancelledOrder | Order, record: OrderRecord | None
     ) -> OrderRecord | None:
-        """Learn from the answer about an order that is to be cancelled; returns its record.
+        """Apply the answer about an order that is to be cancelled; return its record.
 
-        Asked for by its order id, it may be another than the one that seemed to have that id.
+        If it was named by its order id, this may be another record than the one that seemed to have that id.
         """
         by_name = request.orig_client_order_id is not None
         is_own = record is None or is_about(record, answer) if by_name else answer.order_id == request.order_id
@@ -465,7 +465,7 @@ class OrderExecution:
         return self.tracker.learn(answer, record if by_name or not self.tracker.is_strict else None)
 
     def _learn_raw(self, answer: Any, record: OrderRecord | None) -> None:
-        """Learn from a cancel's undecoded answer that says how the order ended; one that does not proves nothing."""
+        """Apply a cancel's undecoded answer that states the order's end; any other proves nothing."""
         if not isinstance(answer, dict) or answer.get("status") not in ENDED:
             return
         order_id = _order_id(answer)
@@ -491,12 +491,12 @@ class OrderExecution:
         )
 
     async def sign_ahead(self, order: NewOrder, options: Options) -> NewOrder:
-        """Sign an order before it is sent with the same options; returns it with its client order id."""
+        """Sign an order before it is sent with the same options; return it with its client order id."""
         return await self.api.sign_ahead(self.ids.named(order), options)
 
 
 def _order_id(answer: Any) -> str | None:
-    """The exchange's id in the answer to a placed order, decoded or raw."""
+    """Return the exchange's id in the answer to a placed order, decoded or raw."""
     if isinstance(answer, OrderAck):
         return answer.order_id
     order_id = answer.get("orderId") if isinstance(answer, dict) else None
@@ -515,5 +515,5 @@ def _refusal(result: BatchResult) -> MexcError:
 
 
 def _shaped(value: Any, options: Options) -> Any:
-    """The value, or what stands for it in a view of raw answers."""
+    """Return the value, or its stand-in for a view of raw answers."""
     return msgspec.to_builtins(value) if options.raw else value

@@ -1,7 +1,7 @@
-"""Refusals that cannot be a request's own: a host that answers twice gives one request's answer to another.
+"""Refusals that cannot belong to a request: a host that answers twice gives one request's answer to another.
 
-Such a refusal proves nothing about the request that got it. What is in doubt here belongs to neither table: a code that
-several kinds of request may get (bad symbol, permission, rate, risk control, suspended trading) is believed.
+Such a refusal proves nothing about the request that got it. Doubtful codes are in neither table: a code that several
+kinds of request may get (bad symbol, permission, rate, risk control, suspended trading) is believed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _KEYS_AND_ACCOUNTS: Final = frozenset(
 )
 _READING: Final = frozenset({-1127})
 _LOOKING: Final = frozenset({-2013, -2011})
-"""An order that is asked for or cancelled and is not there."""
+"""Codes for an order that is looked up or cancelled and does not exist."""
 
 NEVER_OF_A_CANCEL: Final = _PLACING | _MOVING | _KEYS_AND_ACCOUNTS | _READING
 """Codes that no cancel can get."""

@@ -1,4 +1,4 @@
-"""What each answer and push of the spot API says about an order, and what an order's record says in their shapes."""
+"""Conversion between the spot API's answers and pushes about orders, and order records."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mexc_async.spot.push_models import FillPush, OrderPush
 from mexc_async.spot.trading import NewOrder
 
 OrderNews: TypeAlias = Order | OrderPush | CancelledOrder | Fill | FillPush
-"""Whatever tells something about one order."""
+"""Any answer or push with news of one order."""
 
 ZERO = Decimal(0)
 ENDED = frozenset({"CANCELED", "PARTIALLY_CANCELED", "REJECTED", "EXPIRED"})
@@ -21,7 +21,7 @@ ENDED = frozenset({"CANCELED", "PARTIALLY_CANCELED", "REJECTED", "EXPIRED"})
 
 
 def record_of(order: NewOrder) -> OrderRecord:
-    """The record of an order that is about to be sent; it must have its client order id."""
+    """Return the record of an order that is about to be sent; it must have its client order id."""
     assert order.new_client_order_id is not None
     return OrderRecord(
         order.new_client_order_id,
@@ -36,7 +36,7 @@ def record_of(order: NewOrder) -> OrderRecord:
 
 
 def adopted(order: Order, client_order_id: str) -> OrderRecord:
-    """The record of an order that the exchange told of, as after a restart; how far it got is to be learnt."""
+    """Return the record of an order that the exchange reported, as after a restart, without its progress."""
     is_sized_in_quote = order.type == OrderType.MARKET and bool(order.quote_order_qty or not order.quantity)
     return OrderRecord(
         client_order_id,
@@ -51,14 +51,14 @@ def adopted(order: Order, client_order_id: str) -> OrderRecord:
 
 
 def ids_of(told: OrderNews) -> tuple[str, str | None]:
-    """The exchange's id of the order that this is about, and its client order id where that is given."""
+    """Return the exchange's id of the order that this is about, and its client order id where that is given."""
     if isinstance(told, CancelledOrder):
         return told.order_id, told.orig_client_order_id
     return told.order_id, told.client_order_id or None
 
 
 def _repeats(record: OrderRecord, ack: OrderAck) -> bool:
-    """Whether an ack says the terms of an order with an amount each, as they were written, and nothing against it."""
+    """Return True if an ack repeats an order's terms and amounts as they were written, and contradicts none."""
     return (
         ack.symbol == record.symbol
         and ack.side == record.side
@@ -70,10 +70,10 @@ def _repeats(record: OrderRecord, ack: OrderAck) -> bool:
 
 
 def is_about(record: OrderRecord, answer: OrderAck | Order | CancelledOrder) -> bool:
-    """Whether an answer can be about this order, as far as it repeats its ids and terms.
+    """Return True if an answer can be about this order, as far as it repeats its ids and terms.
 
-    A host that answers twice makes every later answer on that connection the one to the question before. Its client
-    order id proves more than an order id, which the record may have from another order's ack.
+    A host that answers twice makes every later answer on that connection the one to the question before. A client order
+    id proves more than an order id, which the record may have from another order's ack.
     """
     if type(answer) is OrderAck and _repeats(record, answer):
         return True  # nearly every ack
@@ -83,7 +83,7 @@ def is_about(record: OrderRecord, answer: OrderAck | Order | CancelledOrder) -> 
         else:
             name, price = ids_of(answer)[1], None
         quantity = answer.quantity
-    except ProtocolError:  # an amount that is no number
+    except ProtocolError:  # an amount that is not a number
         return False
     return (
         answer.symbol == record.symbol
@@ -95,19 +95,19 @@ def is_about(record: OrderRecord, answer: OrderAck | Order | CancelledOrder) -> 
 
 
 def learn(record: OrderRecord, told: OrderNews) -> bool:
-    """Add to an order's record what this says about it; False if it was known."""
+    """Add the news to an order's record; return False if it was known."""
     if isinstance(told, Fill | FillPush):
         return record.fill(told.order_id, fill_of(told))
     status = told.status
     executed = told.executed_quantity or ZERO
     quote = told.executed_quote_quantity or ZERO
     is_filled = status is OrderStatus.FILLED
-    is_cancelled = status in ENDED  # a cancel's answer without it may be the answer to placing, come twice
+    is_cancelled = status in ENDED  # an answer without such a status may be a repeated ack of the placing
     return record.tell(told.order_id, executed, quote, is_cancelled=is_cancelled and not is_filled, is_filled=is_filled)
 
 
 def fill_of(told: Fill | FillPush) -> OrderFill:
-    """A trade, whoever told it."""
+    """Return a trade, from whatever source, as an order's fill."""
     return OrderFill(
         trade_id=told.id if isinstance(told, Fill) else told.trade_id,
         price=told.price,
@@ -121,7 +121,7 @@ def fill_of(told: Fill | FillPush) -> OrderFill:
 
 
 def ack_of(record: OrderRecord) -> OrderAck:
-    """The answer that placing the order would have had."""
+    """Build the answer that placing the order would have had."""
     assert record.order_id is not None
     return OrderAck(
         symbol=record.symbol,
@@ -135,7 +135,7 @@ def ack_of(record: OrderRecord) -> OrderAck:
 
 
 def batch_result_of(record: OrderRecord) -> BatchResult:
-    """The item that the order would have had in a batch's answer."""
+    """Build the item that the order would have had in a batch's answer."""
     error = record.error
     if record.is_placed or error is None:
         return BatchResult(symbol=record.symbol, order_id=record.order_id, client_order_id=record.client_order_id)
@@ -143,7 +143,7 @@ def batch_result_of(record: OrderRecord) -> BatchResult:
 
 
 def cancelled_of(record: OrderRecord) -> CancelledOrder:
-    """The answer that cancelling the order would have had, with its final state."""
+    """Build the answer that cancelling the order would have had, with its final state."""
     assert record.order_id is not None
     return CancelledOrder(
         symbol=record.symbol,
@@ -160,7 +160,7 @@ def cancelled_of(record: OrderRecord) -> CancelledOrder:
 
 
 def cancelled(order: Order) -> CancelledOrder:
-    """The same of an order that this client has no record of."""
+    """Build the same answer for an order without a record."""
     return CancelledOrder(
         symbol=order.symbol,
         order_id=order.order_id,

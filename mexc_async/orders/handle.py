@@ -1,4 +1,4 @@
-"""One order as a strategy holds it: an object that knows where the order stands and can be waited for."""
+"""Handle of one order: its state, and waits for its progress."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ from mexc_async.orders.record import OrderFill, OrderRecord, OrderState
 
 
 class Actions(Protocol):
-    """What an order's object needs of `mexc.orders`, which made it."""
+    """Operations that a handle needs of `mexc.orders`, which made it."""
 
     async def changed(self, record: OrderRecord, timeout_s: float | None) -> bool:
-        """Wait until something new becomes known of an order; False if nothing did in time."""
+        """Wait for news of an order; return False if none came in time."""
         ...
 
     async def cancel(self, record: OrderRecord) -> None:
-        """Cancel an order and know its end."""
+        """Cancel an order and wait for its end."""
         ...
 
     async def replace(
         self, order: TrackedOrder, price: Decimal | None, quantity: Decimal | None, on_fail: Literal["keep", "cancel"]
     ) -> TrackedOrder:
-        """Put another order in the place of one."""
+        """Replace an order by another."""
         ...
 
 
 class TrackedOrder:
-    """One order and what is known of it, now and as it goes on. Two of the same order are equal."""
+    """One order and its present state. Two handles of the same order are equal."""
 
     __slots__ = ("_orders", "record", "replaced_by", "replaces")
 
     def __init__(self, orders: Actions, record: OrderRecord) -> None:
         self._orders = orders
         self.record = record
-        """All that is known of it."""
+        """Everything known about the order."""
         self.replaces: TrackedOrder | None = None
-        """The order in whose place this one was put."""
+        """The order that this one replaced."""
         self.replaced_by: TrackedOrder | None = None
 
     @property
     def client_order_id(self) -> str:
-        """The id that this client gave it."""
+        """Client order id, given by this client."""
         return self.record.client_order_id
 
     @property
@@ -54,7 +54,7 @@ class TrackedOrder:
 
     @property
     def symbol(self) -> str:
-        """What it trades."""
+        """Traded symbol."""
         return self.record.symbol
 
     @property
@@ -69,22 +69,22 @@ class TrackedOrder:
 
     @property
     def price(self) -> Decimal | None:
-        """Its limit; None for a market order."""
+        """Limit price; None for a market order."""
         return self.record.price
 
     @property
     def quantity(self) -> Decimal | None:
-        """Asked, in base; None for a market order sized in quote."""
+        """Ordered quantity, in base; None for a market order sized in quote."""
         return self.record.quantity
 
     @property
     def status(self) -> OrderState:
-        """Where it stands."""
+        """Present state."""
         return self.record.state
 
     @property
     def is_final(self) -> bool:
-        """Whether it can not change any more."""
+        """True if the order cannot change any more."""
         return self.record.is_final
 
     @property
@@ -94,38 +94,38 @@ class TrackedOrder:
 
     @property
     def filled_quote_quantity(self) -> Decimal:
-        """The value of what is filled, in quote."""
+        """Value of the filled quantity, in quote."""
         return self.record.filled_quote_quantity
 
     @property
     def remaining_quantity(self) -> Decimal | None:
-        """Not filled, in base, whether it still can be or not; None for a market order sized in quote."""
+        """Quantity that is not filled, in base, even if it no longer can be; None for a market order sized in quote."""
         return self.record.remaining_quantity
 
     @property
     def average_price(self) -> Decimal | None:
-        """Of what is filled; None while nothing is."""
+        """Average price of the fills; None before the first."""
         return self.record.average_price
 
     @property
     def fills(self) -> tuple[OrderFill, ...]:
-        """Its trades, the oldest first; the last ones may come a moment after `status` (see `settled`)."""
+        """Trades, the oldest first; the last ones may come a moment after `status` (see `settled`)."""
         return self.record.fills
 
     @property
     def fees(self) -> dict[str, Decimal]:
-        """What the known fills cost, by asset."""
+        """Fees of the known fills, by asset."""
         return self.record.fees
 
     @property
     def error(self) -> MexcError | None:
-        """Why it was refused, or was never placed."""
+        """Refusal, or the reason why it was never placed; None otherwise."""
         return None if self.record.is_placed else self.record.error
 
     async def accepted(self, timeout_s: float | None = None) -> TrackedOrder:
-        """Wait until the exchange is known to have it.
+        """Wait until the exchange has the order.
 
-        Raises what it was refused with, OrderNotPlaced, or WaitTimeout.
+        Raises its refusal, OrderNotPlaced, or WaitTimeout.
         """
         await self._until(lambda: self.record.is_placed or self.is_final, timeout_s)
         if (error := self.error) is not None:
@@ -133,9 +133,9 @@ class TrackedOrder:
         return self
 
     async def filled(self, timeout_s: float | None = None) -> TrackedOrder:
-        """Wait until it is filled whole.
+        """Wait until the order is filled completely.
 
-        Raises OrderNotFilled if it ends otherwise, what it was refused with, or WaitTimeout.
+        Raises OrderNotFilled if it ends otherwise, its refusal, or WaitTimeout.
         """
         await self.closed(timeout_s)
         if (error := self.error) is not None:
@@ -145,17 +145,17 @@ class TrackedOrder:
         return self
 
     async def closed(self, timeout_s: float | None = None) -> TrackedOrder:
-        """Wait until it has ended, in whatever way: `status` tells. Raises WaitTimeout."""
+        """Wait until the order has ended; see `status` for how. Raises WaitTimeout."""
         await self._until(lambda: self.is_final, timeout_s)
         return self
 
     async def settled(self, timeout_s: float | None = None) -> TrackedOrder:
-        """Wait until it has ended and every fill is known, so that `fills` and `fees` are whole. Raises WaitTimeout."""
+        """Wait until the order has ended and `fills` and `fees` are complete. Raises WaitTimeout."""
         await self._until(lambda: self.is_final and not self.record.lacks, timeout_s)
         return self
 
     async def changed(self, timeout_s: float | None = None) -> TrackedOrder:
-        """Wait until anything new becomes known of it. Raises WaitTimeout."""
+        """Wait for the next news of the order. Raises WaitTimeout."""
         if not await self._orders.changed(self.record, timeout_s):
             raise WaitTimeout(f"{self!r}: nothing new in {timeout_s:g} s", client_order_id=self.client_order_id)
         return self
@@ -170,9 +170,9 @@ class TrackedOrder:
                 raise WaitTimeout(f"{self!r}: not in {timeout_s:g} s", client_order_id=self.client_order_id)
 
     async def cancel(self) -> TrackedOrder:
-        """Cancel it and wait for its end; one that has ended already is left as it is.
+        """Cancel the order and wait for its end; leave one that has ended as it is.
 
-        Raises OutcomeUnknown if the exchange does not answer in time; the order may then still stand.
+        Raises OutcomeUnknown if the exchange does not answer in time; the order may then still be open.
         """
         await self._orders.cancel(self.record)
         return self
@@ -184,17 +184,17 @@ class TrackedOrder:
         quantity: Decimal | None = None,
         on_fail: Literal["keep", "cancel"] = "keep",
     ) -> TrackedOrder:
-        """Put another order in its place; MEXC has no amending, so it is cancelled and what is left placed anew.
+        """Replace the order: MEXC cannot amend, so it is cancelled and the rest is placed as a new order.
 
         Args:
             price: the new limit; the same if not given.
-            quantity: the new total, what is filled already included; the same if not given. What fills before the
-                cancel takes effect counts, so that both orders together never exceed it.
-            on_fail: what is to stand when the new order is refused: `keep` the old one (it is not touched for what can
-                be known before, and otherwise placed again for its rest at its old price), or `cancel`: nothing.
+            quantity: the new total, including what is filled already; the same if not given. Fills before the cancel
+                takes effect count, so that both orders together never exceed it.
+            on_fail: result if the new order is refused: `keep` the old one (not touched if the refusal can be known
+                before, otherwise placed again for its rest at its old price), or `cancel`: no order.
 
         Returns the new order, or this one if nothing is left to place. Raises InvalidRequest for an order that has
-        ended or is no resting order, what the new order was refused with, OutcomeUnknown.
+        ended or is no resting order, the new order's refusal, OutcomeUnknown.
         """
         return await self._orders.replace(self, price, quantity, on_fail)
 

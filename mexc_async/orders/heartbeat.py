@@ -1,4 +1,4 @@
-"""A file that is touched as long as this client's event loop runs: a second process can tell by it that it does not."""
+"""Heartbeat file: touched while this client's event loop runs, so that a second process notices when it stops."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 
 
 class Heartbeat:
-    """Touches a file every so often, inside an `async with`."""
+    """Task that touches a file at an interval, inside an `async with`."""
 
     def __init__(self, path: str | os.PathLike[str], every_s: float, spawn: Spawn) -> None:
         if not isinstance(path, str | os.PathLike) or not os.fspath(path):
@@ -46,7 +46,7 @@ class Heartbeat:
             await asyncio.gather(task, return_exceptions=True)
 
     def _beat(self) -> None:
-        with open(self.path, "ab"):  # comes back if somebody took it away
+        with open(self.path, "ab"):  # recreates the file if it was deleted
             pass
         os.utime(self.path)
 
@@ -57,7 +57,7 @@ class Heartbeat:
             try:
                 self._beat()
                 is_failing = False
-            except OSError as error:  # whoever watches sees it stop, and that is the safe side
+            except OSError as error:  # a watcher sees it stop, and that is the safe side
                 if not is_failing:
                     logger.error("the heartbeat %s cannot be written: %s", self.path, error.strerror or error)
                 is_failing = True

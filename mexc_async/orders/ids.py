@@ -1,4 +1,4 @@
-"""Client order ids: every order and withdrawal carries one, so that its fate can always be looked up."""
+"""Client order ids: every order and withdrawal carries one, so that its outcome can always be looked up."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ _copy: Callable[[NewOrder], NewOrder] = NewOrder.__copy__  # type: ignore[attr-d
 MAX_LENGTH = 32
 MAX_PREFIX = 8
 STEM = 12
-"""Characters that nine random bytes become."""
+"""Number of characters that nine random bytes become."""
 
 
 class OrderIds:
-    """Makes ids `<prefix><72 random bits of this client>-<counter>`, unique over processes and restarts."""
+    """Generator of ids `<prefix><72 random bits of this client>-<counter>`, unique over processes and restarts."""
 
     def __init__(self, prefix: str = "m") -> None:
         if not prefix.isascii() or not prefix.replace("-", "").isalnum() or len(prefix) > MAX_PREFIX:
             raise ConfigError(f"order id prefix {prefix!r} must be 1 to {MAX_PREFIX} ASCII letters, digits and '-'")
         self.prefix = prefix
-        """What every id of this client, now and after a restart, begins with."""
+        """Beginning of every id of this client, now and after a restart."""
         self._pattern = re.compile(rf"{re.escape(prefix)}[A-Za-z0-9.]{{{STEM}}}-[0-9]+")
         self._stem = f"{prefix}{secrets.token_urlsafe(9).replace('_', '.').replace('-', '.')}-"
         self.next: Callable[[], str] = map(self._stem.__add__, map(str, count(1))).__next__
         """Makes a new id, at most 32 characters."""
 
     def makes(self, name: str) -> bool:
-        """Whether an id looks like one of this client, now or before a restart."""
+        """Return True if an id looks like one of this client, now or before a restart."""
         return self._pattern.fullmatch(name) is not None
 
     def named(self, order: NewOrder) -> NewOrder:
-        """The order with an id, its own if it has one."""
+        """Return the order with an id, its own if it has one."""
         if order.new_client_order_id is not None:
             return order
         named = _copy(order)  # `replace` would check every field a second time

@@ -1,4 +1,4 @@
-"""Orders that know where they stand, followed by the private stream and, where that is silent, by REST."""
+"""Tracked orders: updated by the private stream and, while it is down, by REST."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _RESTING = ("LIMIT", "LIMIT_MAKER")
 
 
 class TrackedOrders(Shortcuts):
-    """The orders of one client: placed, followed, replaced and cancelled without one being lost or doubled."""
+    """Orders of one client: placed, tracked, replaced and cancelled, none lost or doubled."""
 
     def __init__(self, api: Api, execution: OrderExecution, reconciler: Reconciler, options: Options) -> None:
         self.execution = execution
@@ -49,37 +49,37 @@ class TrackedOrders(Shortcuts):
         self._replacing: set[OrderRecord] = set()
 
     def using(self, options: Options) -> Self:
-        """The same orders with other options."""
+        """Return the same orders with other options."""
         same = copy(self)  # all but the options is shared
         same._options = options
         return same
 
     def patient(self) -> Self:
-        """The same orders, where a call waits for the limits as long as it takes: what must not be left undone."""
+        """Return the same orders with unlimited waits for rate limits, for calls that must not be left undone."""
         return self if self._options.max_wait_s is None else self.using(structs.replace(self._options, max_wait_s=None))
 
     @property
     def is_followed(self) -> bool:
-        """Whether the private stream tells of orders at present; REST is asked where it does not."""
+        """True while the private stream reports orders; REST is polled while it does not."""
         return self._reconciler.is_told
 
     def __getitem__(self, client_order_id: str) -> TrackedOrder:
-        """An order of this client by its id. Raises KeyError; finished ones are kept for `keep_s`."""
+        """Return an order of this client by its id. Raises KeyError; finished ones stay for `keep_s`."""
         if (order := self.get(client_order_id)) is None:
             raise KeyError(client_order_id)
         return order
 
     def get(self, client_order_id: str | None) -> TrackedOrder | None:
-        """An order of this client by its id; None if there is none, or it ended a while ago."""
+        """Return an order of this client by its id; None if there is none, or it ended a while ago."""
         record = self.table.find(None, client_order_id)
         return None if record is None else TrackedOrder(self, record)
 
     def all(self) -> list[TrackedOrder]:
-        """Every order of this client that is open or ended lately, the oldest first."""
+        """Return every order of this client that is open or ended lately, the oldest first."""
         return [TrackedOrder(self, record) for record in self.execution.tracker.table]
 
     def live(self, symbol: str | None = None) -> list[TrackedOrder]:
-        """Those that are not final, of one symbol or of all."""
+        """Return the orders that are not final, of one symbol or of all."""
         return [TrackedOrder(self, r) for r in self.table.live() if symbol is None or r.symbol == symbol]
 
     # Placing
@@ -95,10 +95,10 @@ class TrackedOrders(Shortcuts):
         return placed
 
     async def place_many(self, orders: Iterable[NewOrder]) -> list[TrackedOrder]:
-        """Place any number of orders, in batches of 20 of one symbol; the result is in the order given.
+        """Place any number of orders, in batches of 20 of one symbol; return them in the order given.
 
-        One order's refusal is not raised: it is in that order's `error`. An order whose fate could not be told within
-        `settle_s` is `UNKNOWN`, and is still looked for.
+        One order's refusal is not raised: see that order's `error`. An order that could not be settled within
+        `settle_s` is `UNKNOWN`, and the look-up goes on.
         """
         self._reconciler.start()
         wanted = [self.execution.ids.named(order) for order in orders]
@@ -125,13 +125,13 @@ class TrackedOrders(Shortcuts):
             logger.info("of a batch of %d: %s", len(orders), error)  # each record says what became of its order
 
     async def changed(self, record: OrderRecord, timeout_s: float | None) -> bool:
-        """Wait until something new becomes known of an order; False if nothing did in time. Raises ClientClosed."""
+        """Wait for news of an order; return False if none came in time. Raises ClientClosed."""
         return await self.execution.tracker.changed(record, timeout_s)
 
     # Cancelling and replacing
 
     async def cancel(self, record: OrderRecord) -> None:
-        """Cancel an order and know its end. Raises OutcomeUnknown."""
+        """Cancel an order and wait for its end. Raises OutcomeUnknown."""
         if record.is_final:
             return
         request = CancelOrder(symbol=record.symbol, orig_client_order_id=record.client_order_id)
@@ -142,9 +142,9 @@ class TrackedOrders(Shortcuts):
                 raise
 
     async def cancel_all(self, symbol: str | None = None) -> list[TrackedOrder]:
-        """Cancel every live order of this client, of one symbol or of all; returns them with their ends.
+        """Cancel every live order of this client, of one symbol or of all; return them with their ends.
 
-        Raises OrdersLeftOpen naming those that may still stand.
+        Raises OrdersLeftOpen naming those that may still be open.
         """
         records = [record for record in self.table.live() if symbol is None or record.symbol == symbol]
         await self.cancel_each(records)
@@ -154,7 +154,7 @@ class TrackedOrders(Shortcuts):
         return [TrackedOrder(self, record) for record in records]
 
     async def cancel_each(self, records: Iterable[OrderRecord]) -> None:
-        """Cancel each of these, at the same time; their records say what came of it."""
+        """Cancel these orders, all at the same time; their records have the results."""
         results = await asyncio.gather(*map(self.cancel, records), return_exceptions=True)
         for result in results:
             if isinstance(result, MexcError):
@@ -165,7 +165,7 @@ class TrackedOrders(Shortcuts):
     async def replace(
         self, order: TrackedOrder, price: Decimal | None, quantity: Decimal | None, on_fail: Literal["keep", "cancel"]
     ) -> TrackedOrder:
-        """What `TrackedOrder.replace` does."""
+        """Replace an order; see `TrackedOrder.replace`."""
         record = order.record
         if on_fail not in ("keep", "cancel"):
             raise InvalidRequest(f"on_fail {on_fail!r} is not one of 'keep', 'cancel'")
@@ -208,7 +208,7 @@ class TrackedOrders(Shortcuts):
         try:
             replacement = await self.place(rest(total, price))
         except OutcomeUnknown:
-            raise  # it may stand; another in its place could be one too many
+            raise  # it may be open; another in its place could be one too many
         except MexcError as error:
             if keep and record.remaining_quantity and record.quantity is not None:
                 await self._restore(order, rest(record.quantity, record.price), error)
@@ -217,7 +217,7 @@ class TrackedOrders(Shortcuts):
         return replacement
 
     async def _restore(self, order: TrackedOrder, rest: NewOrder, error: MexcError) -> None:
-        """Put the rest of a cancelled order back, because what was to follow it was refused."""
+        """Place the rest of a cancelled order again, because its replacement was refused."""
         try:
             restored = await self.patient().place(rest)
         except MexcError as failure:
@@ -229,18 +229,18 @@ class TrackedOrders(Shortcuts):
     # Sessions
 
     def session(self, *, cancel_on_exit: bool = True, timeout_s: float = EXIT_S) -> OrderSession:
-        """`async with mexc.orders.session() as session:` cancels, at its end, every order opened inside.
+        """Cancel every order opened inside at the end: `async with mexc.orders.session() as session:`.
 
         Inside means by this task, or by tasks started inside, through whatever method of the client. The end may be
         normal, an exception or a cancellation; cancelling is shielded from further cancellation, for `timeout_s`.
-        Raises OrdersLeftOpen at a normal end if some may still stand; otherwise that is noted on what ended it.
+        Raises OrdersLeftOpen at a normal end if some may still be open; otherwise this is noted on the exception.
         """
         if not (isinstance(timeout_s, int | float) and 0 < timeout_s < 1e9):
             raise InvalidRequest(f"timeout_s {timeout_s!r} must be a number of seconds above 0")
         return OrderSession(self, cancel_on_exit, timeout_s)
 
     def heartbeat(self, path: str | os.PathLike[str], every_s: float = 1.0) -> Heartbeat:
-        """`async with mexc.orders.heartbeat("/run/bot.beat"):` touches the file as long as the event loop runs.
+        """Touch a file as long as the event loop runs: `async with mexc.orders.heartbeat("/run/bot.beat"):`.
 
         `mexc-async guard --heartbeat FILE` cancels the orders of a client that stops doing so. Raises ConfigError, on
         entering if the file cannot be written.
@@ -251,21 +251,20 @@ class TrackedOrders(Shortcuts):
         """Run work that the client owns. Raises ClientClosed."""
         return self._api.tasks.spawn(work)
 
-    # Following
+    # Tracking
 
     async def follow(self, timeout_s: float | None = None) -> None:
         """Subscribe to the private stream now, rather than with the first order. Raises WaitTimeout.
 
-        Without it the first order's progress may be asked for by REST, which takes a little longer.
+        Without it the first order's progress may come from REST, which takes a little longer.
         """
         self._reconciler.start()
         await self._reconciler.told(timeout_s)
 
     async def adopt(self, prefix: str | None = None) -> list[TrackedOrder]:
-        """Take in the account's open orders whose client order id begins with `prefix`, as after a restart.
+        """Track the account's open orders whose client order id begins with `prefix`, as after a restart.
 
-        Without one, those whose id has the form that this client gives its ids. Orders that are known already are
-        brought up to date.
+        Without a prefix: those whose id has the form of this client's ids. Orders that are tracked already are updated.
         """
         self._reconciler.start()
         taken = []
@@ -280,9 +279,9 @@ class TrackedOrders(Shortcuts):
         return taken
 
     async def find(self, symbol: str, client_order_id: str) -> TrackedOrder:
-        """An order of the account by its client order id: one of this client, or of an earlier run, open or ended.
+        """Return an order of the account by its client order id: of this client or of an earlier run, open or ended.
 
-        Raises OrderNotFound; within recvWindow after it was sent, an order may be there and not be found yet.
+        Raises OrderNotFound; within recvWindow after it was sent, an order may exist and not be found yet.
         """
         self._reconciler.start()
         if (known := self.get(client_order_id)) is not None:

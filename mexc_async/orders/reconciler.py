@@ -1,4 +1,4 @@
-"""What keeps the records of a client's orders true: the private stream and, where that is silent, REST."""
+"""Reconciliation of order records with the exchange: by the private stream and, while it is down, by REST."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from mexc_async.streams.router import Router
 from mexc_async.streams.subscriber import Subscriber
 
 LATE_FILLS_S = 1.0
-"""How long a finished order's fills may be missing before REST is asked for them."""
+"""Longest wait for a finished order's fills before REST is asked for them."""
 REJOIN_S = 60.0
-"""Between attempts to get the private stream after a refusal."""
+"""Pause before the private stream is tried again after a refusal."""
 
 
 class Reconciler:
-    """Keeps the records of a client's orders true, from its first followed order on."""
+    """Updater of a client's order records, from its first tracked order on."""
 
     def __init__(self, api: Api, tracker: OrderTracker, router: Router) -> None:
         self._api = api
@@ -35,15 +35,15 @@ class Reconciler:
         self._swept_at = 0.0
         self._woken = asyncio.Event()
         self._told = asyncio.Event()
-        """Set while the private stream tells."""
+        """Set while the private stream reports orders."""
 
     @property
     def is_told(self) -> bool:
-        """Whether the private stream tells of orders at present."""
+        """True while the private stream reports orders."""
         return self._told.is_set()
 
     async def told(self, timeout_s: float | None) -> None:
-        """Wait until the private stream tells. Raises WaitTimeout."""
+        """Wait until the private stream reports orders. Raises WaitTimeout."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._told.wait()
@@ -51,11 +51,11 @@ class Reconciler:
             raise WaitTimeout(f"the private stream was not there in {timeout_s:g} s") from None
 
     def wake(self) -> None:
-        """There are orders to look at."""
+        """Wake the poll of REST, if it runs: there are orders to look up."""
         self._woken.set()
 
     def start(self) -> None:
-        """From the first order on, follow the private stream and look at REST where that is silent."""
+        """Start the private stream and the poll of REST that stands in for it."""
         self._api.admit(NewOrder.route)
         if not self._is_started:
             self._router.check()
@@ -65,12 +65,12 @@ class Reconciler:
             self._api.tasks.spawn(self._watch())
 
     def opened(self) -> None:
-        """An order is about to be sent."""
+        """Wake the poll of REST, if it runs: an order is about to be sent."""
         if self._is_started:
             self._woken.set()
 
     async def _follow(self) -> None:
-        """Have the private stream tell of orders and fills; the tracker learns from every private push."""
+        """Subscribe orders and fills; the tracker learns from every private push."""
         while True:
             ended = asyncio.Event()
             subscriber = Subscriber(
@@ -97,13 +97,13 @@ class Reconciler:
             await asyncio.sleep(REJOIN_S)
 
     def _set_followed(self, is_followed: bool) -> None:
-        """The stream came or went: what happened around that moment is looked up at once."""
+        """Note that the stream is up or down, and look up at once what happened around that moment."""
         (self._told.set if is_followed else self._told.clear)()
         self._swept_at = 0.0
         self._woken.set()
 
     async def _watch(self) -> None:
-        """Ask REST for what the stream did not tell, rarely while it is up, often while it is not."""
+        """Ask REST for what the stream did not report: rarely while it is up, often while it is down."""
         settings = self._tracker.settings
         while True:
             if not self._tracker.lacking and next(self._tracker.table.live(), None) is None:
@@ -131,7 +131,7 @@ class Reconciler:
         await self.look_up([record for record in live if record.is_placed and record.order_id not in standing])
 
     async def look_up(self, records: Iterable[OrderRecord]) -> None:
-        """Ask for orders one by one."""
+        """Look up orders one by one."""
         for record in records:
             if record.is_final:
                 continue
@@ -144,7 +144,7 @@ class Reconciler:
                 self._tracker.miss(record, asked_ms)
 
     async def _fetch_fills(self) -> None:
-        """Fills that finished orders lack, once they have had time to come by themselves."""
+        """Fetch the fills that finished orders lack, after a delay in which they may come by themselves."""
         now = time.monotonic()
         for record, since in list(self._tracker.lacking.values()):
             is_late = now - since >= LATE_FILLS_S or not self.is_told

@@ -1,8 +1,8 @@
-"""The life of one order, from acks, queries and pushes in any order of arrival.
+"""Life of one order, from acks, queries and pushes in any order of arrival.
 
-What is known of an order is a set of facts that only grows, and everything shown is computed from that set. Facts
-therefore commute and repeat without harm: every permutation ends in the same state, the filled quantity never falls,
-and a final state never reopens. Nothing here reads a clock; "now" comes in.
+An order's record is a set of facts that only grows, and everything shown is computed from that set. Facts therefore
+commute and repeat without harm: every permutation ends in the same state, the filled quantity never falls, and a final
+state never reopens. Nothing here reads a clock; "now" comes in.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _EXACT = Context(prec=100)  # whatever precision the caller works with
 
 
 class OrderState(StrEnum):
-    """Where an order stands as far as this client knows; the exchange's own words where it has them."""
+    """State of an order as this client knows it, in the exchange's own words where it has them."""
 
     SENDING = "SENDING"
-    """On its way, or waiting for the limits."""
+    """On its way, or waiting for the rate limits."""
     UNKNOWN = "UNKNOWN"
-    """It was sent and no answer came: the exchange may have it or not."""
+    """Outcome unknown: it was sent and no answer came."""
     NEW = "NEW"
     PARTIALLY_FILLED = "PARTIALLY_FILLED"
     FILLED = "FILLED"
@@ -39,18 +39,18 @@ class OrderState(StrEnum):
     PARTIALLY_CANCELED = "PARTIALLY_CANCELED"
     """Partly filled, the rest cancelled."""
     REFUSED = "REFUSED"
-    """The exchange, or a check before sending, said no."""
+    """Refused by the exchange, or by a check before sending."""
     NOT_PLACED = "NOT_PLACED"
-    """It never reached the exchange's book and can not any more."""
+    """Never placed, and cannot be placed any more."""
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing about the order can change any more."""
+        """True if nothing about the order can change any more."""
         return self not in _LIVE
 
     @property
     def is_open(self) -> bool:
-        """Whether the exchange has the order and it can still trade."""
+        """True if the exchange has the order and it can still trade."""
         return self is OrderState.NEW or self is OrderState.PARTIALLY_FILLED
 
 
@@ -76,7 +76,7 @@ NO_FILLS: Mapping[str, OrderFill] = MappingProxyType({})
 
 
 class Progress(Struct, frozen=True):
-    """How far the exchange's order of some id got: what was told under that id."""
+    """Reported progress of the exchange's order with some id."""
 
     executed: Decimal
     executed_quote: Decimal
@@ -86,35 +86,35 @@ class Progress(Struct, frozen=True):
 
 
 class OrderRecord(Struct, eq=False):
-    """All that is known of one order."""
+    """Everything known about one order."""
 
     client_order_id: str
     symbol: str
     side: str
     type: str
     quantity: Decimal | None
-    """Asked, in base; None for a market order sized in quote."""
+    """Ordered quantity in base; None for a market order sized in quote."""
     price: Decimal | None
     quote_quantity: Decimal | None = None
-    """Asked, in quote, by a market order."""
+    """Ordered amount in quote, of a market order."""
     stp_mode: str | None = None
-    """Self-trade prevention as asked, empty for none; None where nobody told."""
+    """Self-trade prevention as ordered, empty for none; None if never reported."""
     order_id: str | None = None
     """The exchange's id."""
     is_named: bool = False
-    """Whether the exchange told both ids together. An ack has no client order id, and may be another order's."""
+    """True if the exchange reported both ids together. An ack has no client order id, and may be another order's."""
     is_placed: bool = False
-    """Whether the exchange is known to have taken it."""
+    """True if the exchange is known to have the order."""
     is_in_doubt: bool = False
-    """Whether an answer is missing and nothing has told since what became of it."""
+    """True if an answer is missing and no later report settled the outcome."""
     accepted_until_ms: int | None = None
-    """While in doubt: the last moment, by the exchange's clock, at which it can still be accepted."""
+    """While the outcome is unknown: last moment, by the exchange's clock, at which the order can be accepted."""
     error: MexcError | None = None
-    """Why it was refused."""
+    """Reason for the refusal."""
     revision: int = 0
-    """Counts the news about its fills or its end; nearly all other news leaves money where it is."""
+    """Count of news about fills or the end; nearly all other news changes no money."""
     _fills: dict[str, OrderFill] | None = None
-    """Made for the first: without it a record holds nothing that the garbage collector has to follow."""
+    """Made with the first fill: without it the garbage collector has nothing to follow in a record."""
     _told: Decimal = ZERO
     _told_quote: Decimal = ZERO
     _fill_quantity: Decimal = ZERO
@@ -123,10 +123,10 @@ class OrderRecord(Struct, eq=False):
     _is_filled: bool = False
     _is_given_up: bool = False
 
-    # Facts come in; each says whether it changed anything
+    # Facts come in; each method returns True if it changed something
 
     def mark_unknown(self, accepted_until_ms: int) -> bool:
-        """No answer came to a request that can be accepted until then."""
+        """Mark the outcome as unknown: no answer came to a request that can be accepted until then."""
         if self.is_placed or self.error is not None:
             return False
         changed = not self.is_in_doubt or accepted_until_ms > (self.accepted_until_ms or 0)
@@ -135,7 +135,7 @@ class OrderRecord(Struct, eq=False):
         return changed
 
     def refuse(self, error: MexcError) -> bool:
-        """It was refused. What proves that the exchange has it counts more, before or after."""
+        """Record a refusal. Proof that the exchange has the order counts more, before or after."""
         if self.error is not None:
             return False
         self.error = error
@@ -144,16 +144,16 @@ class OrderRecord(Struct, eq=False):
         return not self.is_placed
 
     def give_up(self, error: MexcError) -> bool:
-        """It was never placed, and can not be any more. What proves the contrary counts more, before or after."""
+        """Record that it was never placed and cannot be any more. Proof of the contrary counts more."""
         changed = self.refuse(error) or not self._is_given_up
         self._is_given_up = True
         return changed
 
     def place(self, order_id: str | None) -> bool:
-        """The exchange has it."""
+        """Record that the exchange has the order."""
         changed = not self.is_placed or (self.order_id is None and order_id is not None)
         if self.error is not None and not self.is_placed:
-            self.revision += 1  # refused, and yet it stands
+            self.revision += 1  # refused, and yet it is open
         self.is_placed = True
         self.is_in_doubt = False
         if self.order_id is None:
@@ -163,7 +163,7 @@ class OrderRecord(Struct, eq=False):
     def tell(
         self, order_id: str | None, executed: Decimal, quote: Decimal, *, is_cancelled: bool, is_filled: bool
     ) -> bool:
-        """The exchange told how far it got: `executed` in base, `quote` its value."""
+        """Record the exchange's report of its progress: `executed` in base, `quote` its value."""
         changed = self.place(order_id)
         if (executed, quote) > (self._told, self._told_quote):
             self._told, self._told_quote = executed, quote
@@ -177,7 +177,7 @@ class OrderRecord(Struct, eq=False):
         return changed
 
     def fill(self, order_id: str | None, fill: OrderFill) -> bool:
-        """It traded; a fill counts once, whoever tells it how often."""
+        """Record a fill; each counts once, however often and from whatever source it comes."""
         changed = self.place(order_id)
         key = fill_key(fill.trade_id)
         if self._fills is None:
@@ -190,10 +190,10 @@ class OrderRecord(Struct, eq=False):
         self.revision += 1
         return True
 
-    # Facts that were another order's
+    # Facts of another order
 
     def release(self) -> Progress:
-        """Hand out what was told under its order id, which is another order's; its own is in doubt from now on."""
+        """Return the reports under its order id, which is another order's; its own outcome is unknown now."""
         progress = Progress(
             self._told, self._told_quote, self._is_filled, self._is_cancelled, tuple(self.fills_by_id.values())
         )
@@ -205,7 +205,7 @@ class OrderRecord(Struct, eq=False):
         return progress
 
     def absorb(self, progress: Progress) -> None:
-        """Take in what was told under its order id while that passed for another order's."""
+        """Add what was reported under its order id while that passed for another order's."""
         self.tell(
             self.order_id,
             progress.executed,
@@ -220,7 +220,7 @@ class OrderRecord(Struct, eq=False):
 
     @property
     def facts(self) -> OrderFacts:
-        """Everything but the fills."""
+        """Return all facts but the fills."""
         return OrderFacts(
             self.client_order_id,
             self.symbol,
@@ -245,7 +245,7 @@ class OrderRecord(Struct, eq=False):
 
     @classmethod
     def of(cls, facts: OrderFacts) -> Self:
-        """The record that these facts were taken from, without its fills."""
+        """Build the record from these facts, without fills."""
         record = cls(
             facts.client_order_id,
             facts.symbol,
@@ -260,7 +260,7 @@ class OrderRecord(Struct, eq=False):
         return record
 
     def recall(self, facts: OrderFacts) -> None:
-        """Be as it was when these facts were taken, but for the fills, which stay."""
+        """Return to these facts, but keep the fills."""
         self.order_id = facts.order_id
         self.is_named = facts.is_named
         self.is_placed = facts.is_placed
@@ -274,11 +274,11 @@ class OrderRecord(Struct, eq=False):
         self.error = None if facts.error is None else facts.error.rebuilt(self.client_order_id)
         self.revision += 1
 
-    # What follows from the facts
+    # Results of the facts
 
     @property
     def state(self) -> OrderState:
-        """Where it stands."""
+        """Present state."""
         if self.is_placed:
             return self._state_on_exchange()
         if self.error is not None:
@@ -295,37 +295,37 @@ class OrderRecord(Struct, eq=False):
 
     @property
     def is_final(self) -> bool:
-        """What `state.is_final` says."""
+        """Same as `state.is_final`."""
         if not self.is_placed:
             return self.error is not None
         if self._told is ZERO and self._fill_quantity is ZERO and not (self._is_filled or self._is_cancelled):
-            return False  # nothing was told yet, as of every order when its ack comes
+            return False  # nothing was reported yet, as for every order when its ack comes
         return self._is_filled or self._is_cancelled or bool(self.quantity and self.filled_quantity >= self.quantity)
 
     @property
     def filled_quantity(self) -> Decimal:
-        """Filled so far, in base: what its fills add up to, or what the exchange told if that is more."""
+        """Filled so far, in base: the sum of its fills, or the exchange's figure if that is more."""
         return max(self._told, self._fill_quantity)
 
     @property
     def filled_quote_quantity(self) -> Decimal:
-        """The value of that, in quote."""
+        """Value of the filled quantity, in quote."""
         return self._fill_quote if self._fill_quantity >= self._told else self._told_quote
 
     @property
     def remaining_quantity(self) -> Decimal | None:
-        """Not filled, in base, whether it can still be or not; None for a market order sized in quote."""
+        """Quantity that is not filled, in base, even if it no longer can be; None for a market order sized in quote."""
         return None if self.quantity is None else max(_EXACT.subtract(self.quantity, self.filled_quantity), ZERO)
 
     @property
     def average_price(self) -> Decimal | None:
-        """Average price of what was filled; None while nothing is."""
+        """Average price of the fills; None before the first."""
         filled = self.filled_quantity
         return self.filled_quote_quantity / filled if filled else None
 
     @property
     def fills_by_id(self) -> Mapping[str, OrderFill]:
-        """Its trades as far as they are known, as they were told."""
+        """Known trades by id, as reported."""
         return self._fills or NO_FILLS
 
     @property
@@ -337,12 +337,12 @@ class OrderRecord(Struct, eq=False):
 
     @property
     def fills(self) -> tuple[OrderFill, ...]:
-        """Its trades as far as they are known, the oldest first."""
+        """Known trades, the oldest first."""
         return tuple(sorted(self.fills_by_id.values(), key=lambda fill: (fill.time, fill.trade_id)))
 
     @property
     def fees(self) -> dict[str, Decimal]:
-        """What its known fills cost, by asset."""
+        """Fees of the known fills, by asset."""
         fees: dict[str, Decimal] = {}
         for fill in self.fills_by_id.values():
             if fill.fee:
@@ -357,17 +357,17 @@ class OrderRecord(Struct, eq=False):
 
 
 def may_conclude(asked_ms: float, accepted_until_ms: int, margin_ms: float) -> bool:
-    """Whether a look-up sent at `asked_ms` that finds nothing proves that nothing was placed.
+    """Return True if a look-up sent at `asked_ms` that finds nothing proves that nothing was placed.
 
-    A request is accepted while the exchange's clock is within its time stamp + recvWindow (MEXC: `timing`), and what
-    was accepted may stay invisible for a moment: `margin_ms` covers that and the error of the clock. Before then a
+    A request is accepted while the exchange's clock is within its time stamp + recvWindow (MEXC: `timing`), and an
+    accepted order may stay invisible for a moment: `margin_ms` covers that and the error of the clock. Before then a
     "-2013 order does not exist", or a cancel's -2011, proves nothing.
     """
     return asked_ms > accepted_until_ms + margin_ms
 
 
 class OrderTable:
-    """The orders of one client by both ids. Finished ones leave after a while, their ids are remembered longer."""
+    """Orders of one client by both ids. Finished ones leave after a while; their ids are remembered longer."""
 
     def __init__(self, keep_s: float = 300.0, most_finished: int = 10_000, most_ids: int = 200_000) -> None:
         self.keep_s = keep_s
@@ -376,16 +376,16 @@ class OrderTable:
         self._by_client_id: dict[str, OrderRecord] = {}
         self._by_order_id: dict[str, OrderRecord] = {}
         self._finished: OrderedDict[str, float] = OrderedDict()
-        """Client ids and when they were found finished, the oldest first."""
+        """Client ids and the times at which the orders were found finished, the oldest first."""
         self._remembered: set[str] = set()
-        """Both ids of what left the table; with the queue half the memory of an ordered dict."""
+        """Both ids of orders that left the table; with the queue, half the memory of an ordered dict."""
         self._remembered_first: deque[str] = deque()
-        """The same, the oldest first."""
+        """The same ids, the oldest first."""
         self._unclaimed: dict[str, Progress] = {}
-        """What was told under order ids that passed for those of other orders, until their own claim them."""
+        """Reports under order ids that passed for those of other orders, until the right orders claim them."""
 
     def add(self, record: OrderRecord) -> None:
-        """Take an order in."""
+        """Add an order."""
         self._by_client_id[record.client_order_id] = record
         if record.order_id is not None:
             self.index(record)
@@ -393,21 +393,21 @@ class OrderTable:
             self._retire_stale()
 
     def _retire_stale(self) -> None:
-        """Let the oldest go: an account has 500 open orders at most, so these ended and nobody was told."""
+        """Drop the oldest live orders: an account has 500 open orders at most, so these ended without a report."""
         placed = [name for name, record in self._by_client_id.items() if record.is_placed]
         for name in placed[: self.most_finished]:
             self._finished.pop(name, None)
             self._retire(name)
 
     def index(self, record: OrderRecord) -> None:
-        """Note the exchange's id of an order, once it is known; one that passes for another's needs `claim`."""
+        """Index an order by the exchange's id, once that is known; one that passes for another's needs `claim`."""
         if record.order_id is not None:
             self._by_order_id.setdefault(record.order_id, record)
 
     def claim(self, record: OrderRecord, order_id: str) -> OrderRecord | None:
-        """Take both ids of an order as proven: it gets what was told under its order id, whoever seemed to have it.
+        """Record both ids of an order as proven: it gets the reports under its order id, whoever seemed to have it.
 
-        Returns the order that seemed to have it, if there was one: that is in doubt now.
+        Return the order that seemed to have that id, if there was one: its outcome is unknown now.
         """
         if record.order_id is not None and record.order_id != order_id:
             self.release(record)
@@ -426,7 +426,7 @@ class OrderTable:
         return loser
 
     def release(self, record: OrderRecord) -> None:
-        """Take an order's id from it, which is another's; what was told under that id waits for the other's claim."""
+        """Remove an order's id, which is another's; the reports under that id wait for the other's claim."""
         order_id = record.order_id
         if order_id is not None and (older := self._unclaimed.pop(order_id, None)) is not None:
             record.absorb(older)
@@ -441,15 +441,15 @@ class OrderTable:
             del self._unclaimed[next(iter(self._unclaimed))]
 
     def discard(self, client_order_id: str) -> None:
-        """Forget an order that was never placed: its id may be used again."""
+        """Remove an order that was never placed: its id may be used again."""
         self._by_client_id.pop(client_order_id, None)
         self._finished.pop(client_order_id, None)
 
     def find(self, order_id: str | None, client_order_id: str | None) -> OrderRecord | None:
-        """The order with either id; None if it is not this client's, or left the table.
+        """Return the order with either id; None if it is not this client's, or left the table.
 
-        The client order id counts: an order id that comes with one which is not known here does not lead to an order
-        that has it from an ack alone.
+        The client order id decides: if it is unknown here, an order id that comes with it does not lead to an order
+        that has that id from an ack alone.
         """
         if client_order_id is not None and (record := self._by_client_id.get(client_order_id)) is not None:
             return record
@@ -457,11 +457,11 @@ class OrderTable:
         return record if record is None or client_order_id is None or record.is_named else None
 
     def knows(self, name: str) -> bool:
-        """Whether an order with this id, of either kind, is or was this client's."""
+        """Return True if an order with this id, of either kind, is or was this client's."""
         return name in self._by_client_id or name in self._by_order_id or name in self._remembered
 
     def finish(self, record: OrderRecord, now_s: float) -> None:
-        """An order ended; and let those go that ended `keep_s` ago."""
+        """Note that an order has ended; drop those that ended `keep_s` ago."""
         if record.client_order_id in self._finished:
             return
         self._finished[record.client_order_id] = now_s
@@ -483,7 +483,7 @@ class OrderTable:
             self.remember((record.order_id,))
 
     def remember(self, names: Iterable[str]) -> None:
-        """Know these ids, of either kind, without their orders."""
+        """Remember these ids, of either kind, without their orders."""
         for name in names:
             if name not in self._remembered:
                 self._remembered.add(name)
@@ -493,11 +493,11 @@ class OrderTable:
 
     @property
     def remembered(self) -> Iterable[str]:
-        """Ids, of either kind, of orders that left the table."""
+        """Return the ids, of either kind, of orders that left the table."""
         return self._remembered_first
 
     def live(self) -> Iterator[OrderRecord]:
-        """Orders that are not final."""
+        """Yield the orders that are not final."""
         return (record for record in self._by_client_id.values() if not record.is_final)
 
     def __iter__(self) -> Iterator[OrderRecord]:

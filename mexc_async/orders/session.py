@@ -1,4 +1,4 @@
-"""A stretch of trading whose orders do not outlive it: `async with mexc.orders.session()`."""
+"""Order session, whose orders do not outlive it: `async with mexc.orders.session()`."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from mexc_async.runtime.log import logger
 from mexc_async.spot.trading import NewOrder
 
 EXIT_S = 30.0
-"""How long a session's exit may take to cancel its orders."""
+"""Longest time for a session's exit to cancel its orders."""
 
 _current: ContextVar[OrderSession | None] = ContextVar("mexc_async_order_session", default=None)
 """The innermost session that the present task is in."""
 
 
 class SessionOrders(Actions, Protocol):
-    """What a session needs of `mexc.orders`."""
+    """Operations that a session needs of `mexc.orders`."""
 
     table: OrderTable
 
@@ -32,11 +32,11 @@ class SessionOrders(Actions, Protocol):
         ...
 
     def patient(self) -> SessionOrders:
-        """Return the same orders, where a call waits for the limits as long as it takes."""
+        """Return the same orders with unlimited waits for rate limits."""
         ...
 
     async def cancel_each(self, records: Iterable[OrderRecord]) -> None:
-        """Cancel each of these, at the same time."""
+        """Cancel these orders, all at the same time."""
         ...
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -54,7 +54,7 @@ def note_opened(table: OrderTable, record: OrderRecord) -> None:
 
 
 class OrderSession(Shortcuts):
-    """The orders opened inside an `async with`, cancelled at its end."""
+    """Orders opened inside an `async with`, cancelled at its end."""
 
     def __init__(self, orders: SessionOrders, cancel_on_exit: bool, timeout_s: float) -> None:
         self.orders = orders
@@ -74,11 +74,11 @@ class OrderSession(Shortcuts):
 
     @property
     def opened(self) -> list[TrackedOrder]:
-        """Its orders; of very many, those that have ended are forgotten."""
+        """Orders of this session; of very many, those that have ended are forgotten."""
         return [TrackedOrder(self.orders, record) for record in self._records]
 
     def take(self, record: OrderRecord) -> None:
-        """One more order was opened inside."""
+        """Add an order that was opened inside."""
         self._records.append(record)
         if len(self._records) > self._prune_at:
             self._records = [record for record in self._records if not record.is_final]
@@ -108,7 +108,7 @@ class OrderSession(Shortcuts):
             raise OrdersLeftOpen.of(text, left)
 
     async def _shielded(self) -> bool:
-        """Cancel what is open, whoever cancels this task meanwhile; returns whether somebody did."""
+        """Cancel the open orders even if this task is cancelled meanwhile; return True if it was."""
         if all(record.is_final for record in self._records):
             return False
         try:

@@ -1,4 +1,4 @@
-"""The ways to place an order, one method each: what `mexc.orders` and its sessions share."""
+"""Shortcuts to place an order, one method per kind, shared by `mexc.orders` and its sessions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WIRE_NAMES = {"client_order_id": "new_client_order_id", "quote": "quote_order_q
 
 
 class OrderTerms(TypedDict):
-    """What every order may carry."""
+    """Terms that every order may have."""
 
     client_order_id: NotRequired[str | None]
     """Your own id; the client makes one if you give none."""
@@ -22,7 +22,7 @@ class OrderTerms(TypedDict):
 
 
 class LimitTerms(OrderTerms):
-    """An order at a price."""
+    """Terms of an order with a price."""
 
     quantity: Decimal
     """In base."""
@@ -30,7 +30,7 @@ class LimitTerms(OrderTerms):
 
 
 class MarketTerms(OrderTerms):
-    """An order at whatever price; it takes one of the two."""
+    """Terms of a market order: one of the two."""
 
     quantity: NotRequired[Decimal | None]
     """In base."""
@@ -39,11 +39,11 @@ class MarketTerms(OrderTerms):
 
 
 class Shortcuts:
-    """The ways to place an order. Each returns once the exchange has it, and raises what it was refused with.
+    """One method per kind of order. Each returns once the exchange has the order, and raises its refusal.
 
-    Raises InvalidRequest or GuardRefused before anything is sent, InsufficientBalance, OrderRejected and the like
-    where the exchange says no, OrderNotPlaced where an answer is missing and the order provably is not there, and
-    OutcomeUnknown where that cannot be told in time: `mexc.orders.get(error.client_order_id)` then goes on looking.
+    Raises InvalidRequest or GuardRefused before anything is sent, InsufficientBalance, OrderRejected and the like where
+    the exchange refuses, OrderNotPlaced where the answer is missing and the order provably does not exist, and
+    OutcomeUnknown where this cannot be settled in time: `mexc.orders.get(error.client_order_id)` then still tracks it.
     """
 
     async def place(self, order: NewOrder) -> TrackedOrder:
@@ -55,27 +55,27 @@ class Shortcuts:
         return await self.place(NewOrder(symbol=symbol, side=side, type=kind, **named))
 
     async def limit_buy(self, symbol: str, **terms: Unpack[LimitTerms]) -> TrackedOrder:
-        """Buy at `price` or better; what does not trade rests."""
+        """Buy at `price` or better; the rest stays in the book."""
         return await self._place("BUY", "LIMIT", symbol, terms)
 
     async def limit_sell(self, symbol: str, **terms: Unpack[LimitTerms]) -> TrackedOrder:
-        """Sell at `price` or better; what does not trade rests."""
+        """Sell at `price` or better; the rest stays in the book."""
         return await self._place("SELL", "LIMIT", symbol, terms)
 
     async def maker_buy(self, symbol: str, **terms: Unpack[LimitTerms]) -> TrackedOrder:
-        """Rest at `price` to buy; refused if it would trade at once."""
+        """Place a buy order in the book at `price`; refused if it would trade at once."""
         return await self._place("BUY", "LIMIT_MAKER", symbol, terms)
 
     async def maker_sell(self, symbol: str, **terms: Unpack[LimitTerms]) -> TrackedOrder:
-        """Rest at `price` to sell; refused if it would trade at once."""
+        """Place a sell order in the book at `price`; refused if it would trade at once."""
         return await self._place("SELL", "LIMIT_MAKER", symbol, terms)
 
     async def ioc_buy(self, symbol: str, **terms: Unpack[LimitTerms]) -> TrackedOrder:
-        """Buy what is there at `price` or better; the rest is cancelled at once."""
+        """Buy the quantity on offer at `price` or better; the rest is cancelled at once."""
         return await self._place("BUY", "IMMEDIATE_OR_CANCEL", symbol, terms)
 
     async def ioc_sell(self, symbol: str, **terms: Unpack[LimitTerms]) -> TrackedOrder:
-        """Sell what is wanted at `price` or better; the rest is cancelled at once."""
+        """Sell the quantity in demand at `price` or better; the rest is cancelled at once."""
         return await self._place("SELL", "IMMEDIATE_OR_CANCEL", symbol, terms)
 
     async def fok_buy(self, symbol: str, **terms: Unpack[LimitTerms]) -> TrackedOrder:
@@ -87,9 +87,9 @@ class Shortcuts:
         return await self._place("SELL", "FILL_OR_KILL", symbol, terms)
 
     async def market_buy(self, symbol: str, **terms: Unpack[MarketTerms]) -> TrackedOrder:
-        """Buy `quantity` in base, or for `quote`, at whatever the book asks."""
+        """Buy `quantity` in base, or for `quote`, at any price in the book."""
         return await self._place("BUY", "MARKET", symbol, terms)
 
     async def market_sell(self, symbol: str, **terms: Unpack[MarketTerms]) -> TrackedOrder:
-        """Sell `quantity` in base, or for `quote`, at whatever the book bids."""
+        """Sell `quantity` in base, or for `quote`, at any price in the book."""
         return await self._place("SELL", "MARKET", symbol, terms)

@@ -1,4 +1,4 @@
-"""What is known of an order, as values that can be written down and read again: see `OrderRecord.facts`."""
+"""Snapshot of an order's record, as values that can be written and read again: see `OrderRecord.facts`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from mexc_async.schema.answers import scrub
 
 
 class RecordedError(Struct, frozen=True, omit_defaults=True, gc=False):
-    """An error without what it was raised from."""
+    """Error without its cause."""
 
     kind: str
-    """Its class in `mexc_async.errors`."""
+    """Name of its class in `mexc_async.errors`."""
     message: str = ""
     code: int | None = None
     status: int | None = None
@@ -24,11 +24,11 @@ class RecordedError(Struct, frozen=True, omit_defaults=True, gc=False):
 
     @classmethod
     def of(cls, error: errors.MexcError) -> Self:
-        """What is kept of an error; nothing in it looks like a key or a signature."""
+        """Copy the recordable parts of an error; nothing in it looks like a key or a signature."""
         return cls(type(error).__name__, scrub(error.message), error.code, error.status, error.method, error.path)
 
     def rebuilt(self, client_order_id: str | None = None) -> errors.MexcError:
-        """The error again; of a class that this release does not know, its base."""
+        """Rebuild the error; if this release does not know its class, as the base class."""
         found = getattr(errors, self.kind, None)
         kind = found if isinstance(found, type) and issubclass(found, errors.MexcError) else errors.MexcError
         return kind(
@@ -42,7 +42,7 @@ class RecordedError(Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class OrderFacts(Struct, frozen=True, omit_defaults=True, gc=False):
-    """An order as it was asked for, and all that is known of it but its fills."""
+    """Terms of an order, and everything known about it except its fills."""
 
     client_order_id: str
     symbol: str
@@ -56,13 +56,13 @@ class OrderFacts(Struct, frozen=True, omit_defaults=True, gc=False):
     is_in_doubt: bool = False
     accepted_until_ms: int | None = None
     executed: Decimal | None = None
-    """How far the exchange told that it got, in base; None if it did not tell, or nothing."""
+    """Filled quantity that the exchange reported, in base; None if it reported none, or nothing."""
     executed_quote: Decimal | None = None
     is_filled: bool = False
     is_cancelled: bool = False
     is_given_up: bool = False
     error: RecordedError | None = None
     is_named: bool = False
-    """Whether the exchange told both ids together."""
+    """True if the exchange reported both ids together."""
     stp_mode: str | None = None
-    """Self-trade prevention as asked, empty for none; None where nobody told."""
+    """Self-trade prevention as ordered, empty for none; None if never reported."""

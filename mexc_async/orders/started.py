@@ -1,4 +1,4 @@
-"""Orders that go on by themselves: written in the call that starts them, their outcome a future."""
+"""Orders without a task: written in the call that starts them, their outcome a future."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from mexc_async.schema.answers import Reply
 
 
 class Execution(Protocol):
-    """What a started order needs of the execution that began it."""
+    """Operations that a started order needs of the execution that began it."""
 
     api: Api
 
     async def conclude(self, record: OrderRecord, call: Call, options: Options, answering: Awaitable[Any]) -> Any:
-        """Return the answer to an order that is on its way."""
+        """Return the answer to an order that was sent."""
         ...
 
     def acknowledge(self, record: OrderRecord, call: Call, answer: Any, options: Options) -> bool:
-        """Record that the exchange has an order; False, and nothing else, where its answer is to another."""
+        """Record that the exchange has an order; return False if the answer is to another order."""
         ...
 
     def failed(
         self, error: BaseException, call: Call, options: Options, records: Sequence[OrderRecord]
     ) -> BaseException:
-        """Record what a failure means for the orders; returns the error to raise."""
+        """Record a failed call in its orders' records; return the error to raise."""
         ...
 
 
 class StartedOrder:
-    """An order whose request was written; no task is needed unless it fails."""
+    """Order whose request was written; it needs a task only if it fails."""
 
     __slots__ = ("_call", "_execution", "_options", "_outcome", "_record", "_started")
 
@@ -68,23 +68,23 @@ class StartedOrder:
         reply.add_done_callback(self._on_reply)
 
     def _on_reply(self, reply: asyncio.Future[Reply]) -> None:
-        """Something came back, or nothing will."""
+        """Handle the answer, or the failure to get one."""
         try:
             answer = self._started.answer(reply.result)
         except MexcError as error:
             self._go_on(error, partial(self._execution.api.recover, self._call, self._options, error))
         except asyncio.CancelledError:  # the client was closed
             self._fail(ConnectionLost(CLOSED) if self._call.sent_s else ClientClosed(CLOSED))
-        except Exception as error:  # none is known
+        except Exception as error:  # no error is known to come here
             self._fail(error)
         else:
             if not self._execution.acknowledge(self._record, self._call, answer, self._options):
                 self._go_on(ConnectionLost("the answer is to another order"), partial(_given, answer))
-            elif not self._outcome.done():  # or else nobody cares any more
+            elif not self._outcome.done():  # otherwise nobody waits any more
                 self._outcome.set_result(answer)
 
     def _go_on(self, error: MexcError, answering: Callable[[], Awaitable[Any]]) -> None:
-        """What follows a failure takes time: another attempt, or finding out what became of the order."""
+        """Start a task after a failure: for another attempt, or for a look-up of the order's outcome."""
         try:
             rest = self._execution.api.tasks.spawn(self._rest(answering))
         except ClientClosed:

@@ -1,4 +1,4 @@
-"""What is known of a client's orders, and finding out what is not: the private stream tells, or else REST is asked."""
+"""Order tracker: a client's order records, fed by the private stream, and REST look-ups of unknown outcomes."""
 
 from __future__ import annotations
 
@@ -40,27 +40,27 @@ PROOFS = 2
 """Complete look-ups that must find nothing before an order counts as not placed: that an order is not there is said
 without naming it, so that one such answer may be another request's."""
 IDLE_PAUSE_S = 15.0
-"""Between look-ups of an order whose caller was told that its outcome is unknown."""
+"""Pause between look-ups of an order after its caller got OutcomeUnknown."""
 LOOK_UP = Options(timeout_s=2.0, repeat=False)
 
 
 class OrderSettings(Struct, frozen=True):
-    """How orders are settled, followed and remembered."""
+    """Settings for settling, tracking and remembering orders."""
 
     settle_s: float = 10.0
-    """How long a call whose answer is missing looks for its order before it raises OutcomeUnknown."""
+    """Longest look-up for a call whose answer is missing, before it raises OutcomeUnknown."""
     lag_ms: int = 1000
-    """How long an order may stay invisible after it was accepted; added before "not placed" is concluded."""
+    """Longest time for which an accepted order may stay invisible; added before "not placed" is concluded."""
     keep_s: float = 300.0
-    """How long a finished order stays in the table."""
+    """Time for which a finished order stays in the table."""
     poll_s: float = 1.0
-    """Between looks at open orders while the private stream is down."""
+    """Interval of polls of open orders while the private stream is down."""
     watch_s: float = 15.0
-    """The same while it is up: pushes tell first, this is for the one that got lost."""
+    """Interval while it is up: pushes come first, the poll is for a lost one."""
     id_prefix: str = "m"
     """First characters of every client order id that this client makes, 1 to 8 letters, digits and '-'."""
     check_rules: bool = True
-    """Whether orders are checked against the symbol's rules before they are sent; loads the rules on first need."""
+    """True to check orders against the symbol's rules before they are sent; loads the rules on first need."""
 
     def __post_init__(self) -> None:
         for name in ("settle_s", "keep_s", "poll_s", "watch_s"):
@@ -74,10 +74,10 @@ class OrderSettings(Struct, frozen=True):
 
 
 class OrderRecorder(Protocol):
-    """Writes down, such as into a call log, what becomes known of orders."""
+    """Recorder of news of orders, such as a call log."""
 
     def push(self, push: Push[Any]) -> None:
-        """Record a private push, or what REST answered in its place."""
+        """Record a private push, or the REST answer in its place."""
         ...
 
     def placed(self, record: OrderRecord, call: Call) -> None:
@@ -90,10 +90,10 @@ class OrderRecorder(Protocol):
 
 
 class OrderTracker:
-    """The records of one client's orders, and what settles those in doubt.
+    """Records of one client's orders, and the look-up of unknown outcomes.
 
-    `observers` are called with every order of which something new became known, `on_foreign` with an answer or a push
-    on an order that is not this client's.
+    `observers` are called with every order that has news, `on_foreign` with an answer or a push about an order that is
+    not this client's.
     """
 
     def __init__(
@@ -109,9 +109,9 @@ class OrderTracker:
         self.settings = settings
         self.table = table
         self.is_strict = False
-        """Whether answers that seem to be about another order are distrusted and asked for again."""
+        """True if answers that seem to be about another order are distrusted and verified."""
         self.lacking: dict[str, tuple[OrderRecord, float]] = {}
-        """Finished orders of which fills are missing, and since when, by client order id."""
+        """Finished orders that lack fills, and since when, by client order id."""
         self._recorder = recorder
         self._observers = tuple(observers)
         self._on_foreign = on_foreign
@@ -120,21 +120,21 @@ class OrderTracker:
         self._settling: dict[str, asyncio.Task[None]] = {}
 
     def check_answers(self) -> None:
-        """Distrust, from now on, answers that seem to be about another order: pushes and look-ups tell for sure."""
+        """Distrust, from now on, answers that seem to be about another order: pushes and look-ups decide."""
         self.is_strict = True
 
     def on_push(self, push: Push[Any]) -> None:
-        """Write a private push down, and learn from it."""
+        """Record a private push, and learn from it."""
         if self._recorder is not None:
             self._recorder.push(push)
         if isinstance(push.body, OrderPush | FillPush):
             self.learn(push.body)
 
     def learn(self, told: OrderNews, record: OrderRecord | None = None) -> OrderRecord | None:
-        """Learn from an answer or a push; returns the record it was about, None if it is not this client's.
+        """Learn from an answer or a push; return the record it was about, None if it is not this client's.
 
-        `record` is given where the question named the order: some answers leave ids out. The client order id in what
-        is told counts more than that, and than what was believed of the order id.
+        `record` is given where the question named the order: some answers omit ids. The client order id in the answer
+        counts more than that, and more than the order id believed so far.
         """
         order_id, name = ids_of(told)
         found = self.table.find(order_id, name)
@@ -148,7 +148,7 @@ class OrderTracker:
         if name == record.client_order_id and not (record.is_named and before == order_id):
             loser = self.table.claim(record, order_id)
         is_news = learn(record, told) or loser is not None or before != record.order_id
-        self.apply(record, is_news, told)  # before its loser: the log tells in this order whose its fills are
+        self.apply(record, is_news, told)  # before its loser: the log shows in this order whose its fills are
         if loser is not None:
             self._displaced(loser)
         return record
@@ -156,8 +156,8 @@ class OrderTracker:
     def miss(self, record: OrderRecord, asked_ms: float) -> None:
         """Learn that a look-up sent at `asked_ms` found nothing under an order's client order id.
 
-        An ack does not name that id, and may have been another order's; an order that is still not to be found when it
-        can not be on its way any more is in doubt.
+        An ack does not name that id, and may have been another order's. If the order cannot be found when it cannot be
+        on its way any more, its outcome is unknown.
         """
         is_unproven = record.is_placed and not record.is_named
         if is_unproven and may_conclude(asked_ms, record.accepted_until_ms or 0, self._margin_ms()):
@@ -165,7 +165,7 @@ class OrderTracker:
             self._displaced(record)
 
     def _displaced(self, record: OrderRecord) -> None:
-        """Write down that an order has no order id any more, and look for it by its client order id."""
+        """Record that an order has lost its order id, and look for it by its client order id."""
         if record.accepted_until_ms is None:
             record.accepted_until_ms = self._api.clock.now_ms() + MAX_RECV_WINDOW_MS
         self.apply(record, True)
@@ -180,9 +180,10 @@ class OrderTracker:
         return answer
 
     def apply(self, record: OrderRecord, is_news: bool, told: OrderNews | None = None, by: Call | None = None) -> None:
-        """Something was added to a record: write it down, and tell those who wait for it.
+        """Record a change of an order's record, and wake those who wait for it.
 
-        It was `told`, or is that the exchange has the order, as the answer to the call that placed it says.
+        The change is news (`told`), or the answer to the call that placed the order, which proves that the exchange has
+        it.
         """
         if not is_news:
             return
@@ -208,7 +209,7 @@ class OrderTracker:
             observe(record)
 
     def recall(self, past: OrderTable) -> list[OrderRecord]:
-        """Take in what was known before a restart; returns the orders that had not ended. Those known here stay."""
+        """Load the orders known before a restart; return those that had not ended. Orders known here stay."""
         unfinished = []
         for record in past:
             if self.table.knows(record.client_order_id):
@@ -225,7 +226,7 @@ class OrderTracker:
         return unfinished
 
     async def changed(self, record: OrderRecord, timeout_s: float | None = None) -> bool:
-        """Wait until something new becomes known of an order; False if nothing did in time. Raises ClientClosed."""
+        """Wait for news of an order; return False if none came in time. Raises ClientClosed."""
         if self._api.is_closed:
             raise ClientClosed("the client is closed")
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -246,26 +247,26 @@ class OrderTracker:
         return True
 
     def close(self) -> None:
-        """The client is closed: let everyone go who waits."""
+        """Wake everyone who waits: the client is closed."""
         for waiters in self._waiters.values():
             for waiter in waiters:
                 if not waiter.done():
                     waiter.set_result(None)
 
     def mark_unknown(self, record: OrderRecord, accepted_until_ms: int) -> None:
-        """No answer came: from now on the order is looked for, whether its caller waits for that or not."""
+        """Mark an order's outcome as unknown, and look it up from now on, even if no caller waits."""
         self.apply(record, record.mark_unknown(accepted_until_ms))
         self._look_out(record)
 
     def _look_out(self, record: OrderRecord) -> None:
-        """Have an order in doubt looked for, once."""
+        """Start the look-up of an order with unknown outcome, once."""
         name = record.client_order_id
         if record.is_in_doubt and name not in self._settling and not self._api.is_closed:
             task = self._settling[name] = self._api.tasks.spawn(self._settle(record))
             task.add_done_callback(lambda _: self._settling.pop(name, None))
 
     async def settled(self, records: Sequence[OrderRecord], error: MexcError) -> None:
-        """Wait until it is known what became of each. Raises OutcomeUnknown when `settle_s` is over."""
+        """Wait until the outcome of each is known. Raises OutcomeUnknown after `settle_s`."""
         deadline = time.monotonic() + self.settings.settle_s
         with suppress(ClientClosed):
             for record in records:
@@ -275,7 +276,7 @@ class OrderTracker:
         if doubtful:
             names = ",".join(doubtful)
             unknown = OutcomeUnknown(
-                f"{error.message}; it could not be found out in {self.settings.settle_s:g} s and is still looked for",
+                f"{error.message}; not settled within {self.settings.settle_s:g} s; the look-up goes on",
                 code=error.code,
                 status=error.status,
                 method=error.method,
@@ -286,7 +287,7 @@ class OrderTracker:
             raise unknown from error
 
     def _margin_ms(self) -> float:
-        """What passes, after an order can not be accepted any more, before its absence proves anything."""
+        """Return the time after the last possible acceptance of an order at which its absence is proof."""
         return self.settings.lag_ms + (self._api.clock.error_ms or 0.0)
 
     async def _settle(self, record: OrderRecord) -> None:
@@ -319,7 +320,7 @@ class OrderTracker:
         self._api.hooks.emit(OrderSettled(record.client_order_id, record.order_id, record.state))
 
     async def _look_for(self, record: OrderRecord, *, thoroughly: bool) -> bool:
-        """Ask REST for an order: by its id, and before it is given up among open orders and recent ones and fills."""
+        """Ask REST for an order by its id; if `thoroughly`, also in open orders, recent orders and fills."""
         name, symbol = record.client_order_id, record.symbol
         try:
             order: Order = await self._api.deliver(OrderQuery(symbol=symbol, orig_client_order_id=name), LOOK_UP)
@@ -340,7 +341,7 @@ class OrderTracker:
             AllOrdersQuery(symbol=symbol, start_time=since, limit=1000),
             MyTradesQuery(symbol=symbol, start_time=since, limit=1000),
         ):
-            with suppress(PermissionDenied):  # a key that may trade need not be allowed to read the account's fills
+            with suppress(PermissionDenied):  # a key that may trade need not have permission to read fills
                 for item in await self._api.deliver(query, LOOK_UP):
                     self.learn(item)
             if record.is_placed:

@@ -1,4 +1,4 @@
-"""Watches for activity that is not this client's own: reports it by event and warning, and may halt orders."""
+"""Alarms for activity that is not this client's own: an event, a warning, and on request a trading halt."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ from mexc_async.spot.models import Order
 from mexc_async.spot.push_models import FillPush, OrderPush
 
 JUDGE_S = 1.0
-"""Between looks at orders that seem not to be this client's: another call may be about to tell that they are."""
+"""Delay before an order that looks foreign is reported: another call may be about to identify it."""
 COUNT_S = 60.0
-"""Between looks at the number of calls."""
+"""Interval of the count of calls."""
 QUIET_S = 60.0
-"""A refusal for the rate comes seldom alone; one report in so long is enough."""
+"""Shortest time between reports of rate refusals, which seldom come alone."""
 
 
 class AlarmSettings(Struct, frozen=True):
-    """What counts as unusual, and whether it stops trading."""
+    """Settings for unusual activity and the reaction to it."""
 
     known_prefixes: tuple[str, ...] = ()
-    """What client order ids of other clients of this account begin with, so that theirs are no strangers."""
+    """Prefixes of client order ids that this account's other clients use; their orders are not foreign."""
     factor: float = FACTOR
-    """An hour with more than so many times the usual calls of an endpoint is reported."""
+    """An hour with more than this many times the usual calls of an endpoint is reported."""
     halt: bool = False
-    """Whether orders are refused after a report; cancels go on."""
+    """True to halt trading after a report; cancels still pass."""
 
     def __post_init__(self) -> None:
         known = self.known_prefixes
@@ -54,7 +54,7 @@ class AlarmSettings(Struct, frozen=True):
 
 
 class AnomalyRecorder(Protocol):
-    """Writes down, such as into a call log, what was unusual."""
+    """Recorder of unusual activity, such as a call log."""
 
     def unusual(self, rule: str, text: str, order: str | None, order_id: str | None, symbol: str | None) -> None:
         """Record unusual activity."""
@@ -62,7 +62,7 @@ class AnomalyRecorder(Protocol):
 
 
 class Alarms:
-    """The watch of one client."""
+    """Alarms of one client."""
 
     def __init__(
         self,
@@ -99,20 +99,20 @@ class Alarms:
             self._tasks.spawn(self._count())
 
     def close(self) -> None:
-        """The client is closed; idempotent."""
+        """Stop: the client is closed; idempotent."""
         self._is_closed = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    # Orders of somebody else
+    # Foreign orders
 
     def on_foreign(self, told: OrderNews) -> None:
-        """Judge an answer or a push on an order that the tracker does not know."""
+        """Check an answer or a push about an order that the tracker does not know."""
         if isinstance(told, OrderPush | FillPush) or (isinstance(told, Order) and told.status.is_open):
             order_id, name = ids_of(told)
             if name is not None and self._is_own_id(name):
-                return  # of this client before it was started anew
+                return  # of this client, before a restart
             symbol = told.symbol if isinstance(told, Order) else ""
             if self._strangers.see(order_id, name or "", symbol, time.monotonic()) and self._timer is None:
                 self._timer = asyncio.get_running_loop().call_later(JUDGE_S, self._judge)
@@ -140,7 +140,7 @@ class Alarms:
             await asyncio.sleep(COUNT_S)
 
     def on_rate_refused(self, route: Route, status: int) -> None:
-        """Judge a 429 or 418: somebody else uses the key or the address if the own budget is unspent."""
+        """Check a 429 or 418: if the own budget is unspent, somebody else uses the key or the address."""
         now, spent = time.monotonic(), self._limiter.spent(route)
         if spent is None or spent > UNSPENT or now - self._refused_at < QUIET_S:
             return

@@ -6,11 +6,11 @@ from mexc_async.runtime.events import Event
 
 
 class UnusualActivity(Event, frozen=True, gc=False):
-    """Something that is not this client's own, or not like it.
+    """Activity that is not this client's own, or unusual for it.
 
     `rule` is `foreign_order` (an order of the account that this client did not place), `call_rate` (far more calls of
-    an endpoint than usual) or `foreign_429` (refused for the rate although the own budget is unspent: somebody else
-    uses the key or the address).
+    an endpoint than usual) or `foreign_429` (a rate refusal although the own budget is unspent: somebody else uses the
+    key or the address).
     """
 
     rule: str
@@ -20,4 +20,4 @@ class UnusualActivity(Event, frozen=True, gc=False):
     client_order_id: str | None = None
     symbol: str | None = None
     is_halted: bool = False
-    """Whether orders are refused from now on because of it."""
+    """True if trading is halted from now on because of it."""

@@ -1,8 +1,8 @@
-"""What a client's orders put at stake: what is open, what was bought or sold net, and what the day brought.
+"""Exposure of a client's orders: open orders, net positions, and the result of the day.
 
-Fed with the records of orders: of each, only what differs from the last time is taken in, so that it does not matter
-how often and in what order something is told. Sums of what is open are exact: with every order final they are zero,
-not nearly zero. Amounts of different quote assets are never added. Nothing here reads a clock; "now" comes in.
+Order records come in; of each, only the difference from the last time is applied, so that repeated reports in any order
+do no harm. Sums of open orders are exact: with every order final they are zero, not nearly zero. Amounts of different
+quote assets are never added. Nothing here reads a clock; "now" comes in.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from msgspec import Struct
 from mexc_async.orders.record import NO_FILLS, ZERO, OrderFill, OrderRecord
 
 MAX_FINISHED = 10_000
-"""Finished orders whose late fills are still taken in; as many as the order table keeps."""
+"""Finished orders whose late fills still count; as many as the order table holds."""
 _EXACT = Context(prec=400)  # products of 40 digits each, added over every scale that an amount may have
 _RATIO = Context(prec=40)
 # Operators, `-x` and `abs(x)` among them, would round to whatever precision the caller works with.
@@ -26,16 +26,16 @@ _add, _subtract, _multiply, _divide = _EXACT.add, _EXACT.subtract, _EXACT.multip
 
 
 class Assets(Struct, frozen=True, gc=False):
-    """What a symbol trades."""
+    """Assets that a symbol trades."""
 
     base: str
     quote: str
     fee_rate: Decimal
-    """The symbol's full fee, as a ratio: what a fee that was paid in a third asset counts at."""
+    """The symbol's full fee, as a ratio: the rate at which a fee paid in a third asset counts."""
 
 
 class SymbolStake(Struct, frozen=True):
-    """One symbol's share of an `ExposureReport`; what the fields mean is said at `SymbolExposure`."""
+    """Exposure of one symbol in an `ExposureReport`; see `SymbolExposure` for the fields."""
 
     symbol: str
     quote: str
@@ -49,19 +49,19 @@ class SymbolStake(Struct, frozen=True):
 
 
 class ExposureReport(Struct, frozen=True):
-    """What a client's orders put at stake, since the guard began to count."""
+    """Exposure of a client's orders, since the guard began to count."""
 
     open_orders: int
-    """Orders that are not final, those on their way and those in doubt among them."""
+    """Orders that are not final, including those on their way and those with unknown outcome."""
     notional: dict[str, Decimal]
-    """Most that can be at stake, by quote asset."""
+    """Exposure: the most that can be at risk, by quote asset."""
     result: dict[str, Decimal]
-    """Gain of the UTC day, realised and not, fees taken off, by quote asset; negative for a loss."""
+    """Result of the UTC day, realised and unrealised, after fees, by quote asset; negative for a loss."""
     symbols: dict[str, SymbolStake]
 
 
 class QuoteSum:
-    """What the symbols of one quote asset come to."""
+    """Sums over the symbols of one quote asset."""
 
     __slots__ = ("notional", "result")
 
@@ -73,7 +73,7 @@ class QuoteSum:
 
 
 class SymbolExposure:
-    """One symbol's share."""
+    """Exposure in one symbol."""
 
     __slots__ = (
         "assets", "buy_quantity", "cash", "cost", "day_base", "held", "mark", "marked_s", "notional", "open_buys",
@@ -85,37 +85,37 @@ class SymbolExposure:
         self.assets = assets
         self.sum = sum
         self.open_orders = 0
-        """Orders that are not final, those on their way and those in doubt among them."""
+        """Orders that are not final, including those on their way and those with unknown outcome."""
         self.open_buys = ZERO
-        """What is left of open buys, in quote at their prices."""
+        """Rest of open buys, in quote at their prices."""
         self.buy_quantity = ZERO
-        """The same in base."""
+        """Rest of open buys, in base."""
         self.open_sells = ZERO
         self.sell_quantity = ZERO
         self.position = ZERO
-        """Bought minus sold, in base; negative after selling what was there before."""
+        """Bought minus sold, in base; negative after selling earlier holdings."""
         self.cost = ZERO
-        """What the position cost by average price, in quote; negative for what was sold."""
+        """Cost of the position by average price, in quote; negative for a sold one."""
         self.cash = ZERO
-        """Quote received minus quote paid, fees taken off."""
+        """Quote received minus quote paid, after fees."""
         self.day_base = ZERO
         """`cash` and `cost` when the day began."""
         self.mark: Decimal | None = None
-        """The price that the position is valued at."""
+        """Price at which the position is valued."""
         self.marked_s = -inf
-        """When that was known, monotonic."""
+        """Time of that price, monotonic."""
         self.held = ZERO
-        """The position's value by it."""
+        """Value of the position at that price."""
         self.notional = ZERO
-        """What is `at_stake` at present."""
+        """Present value of `at_stake`."""
         self.result = ZERO
-        """Gain of the day, realised and not, in quote."""
+        """Result of the day, realised and unrealised, in quote."""
 
     def at_stake(self, buys: Decimal, bought: Decimal, sells: Decimal, sold: Decimal) -> Decimal:
-        """Most that can be at stake, in quote, with so much open: notional and quantity of buys, and of sells.
+        """Return the exposure, in quote, with these open orders: notional and quantity of buys, and of sells.
 
         The greater of two: the position at cost if every open buy fills and no sell, or if every sell fills and no buy.
-        What only closes a position adds nothing.
+        Orders that only close a position add nothing.
         """
         position = self.position
         if not position:
@@ -127,7 +127,7 @@ class SymbolExposure:
         return max(long, short, ZERO)
 
     def with_one_more(self, is_buy: bool, notional: Decimal, quantity: Decimal) -> tuple[Decimal, Decimal, Decimal]:
-        """Its side's open notional and quantity with one more order (or less, by negative amounts), and `at_stake`."""
+        """Return its side's open notional and quantity with one more order (negative: one less), and `at_stake`."""
         if is_buy:
             open_notional, open_quantity = _add(self.open_buys, notional), _add(self.buy_quantity, quantity)
             at_stake = self.at_stake(open_notional, open_quantity, self.open_sells, self.sell_quantity)
@@ -137,13 +137,13 @@ class SymbolExposure:
         return open_notional, open_quantity, at_stake
 
     def closes(self, is_buy: bool, quantity: Decimal) -> bool:
-        """Whether an order only brings the position nearer to nothing, together with those open on its side."""
+        """Return True if an order, with those open on its side, only reduces the position."""
         if is_buy:
             return _add(_add(self.buy_quantity, quantity), self.position) <= 0
         return _add(self.sell_quantity, quantity) <= self.position
 
     def fill(self, is_buy: bool, quantity: Decimal, value: Decimal) -> None:
-        """Move the position and its cost. A quantity of zero corrects the value of earlier fills."""
+        """Update the position and its cost. A quantity of zero corrects the value of earlier fills."""
         self.cash = _subtract(self.cash, value) if is_buy else _add(self.cash, value)
         position = self.position
         if not position or (position > 0) is is_buy:
@@ -157,7 +157,7 @@ class SymbolExposure:
         self.position = _add(position, quantity) if is_buy else _subtract(position, quantity)
 
     def charge(self, fee: Decimal, asset: str, value: Decimal) -> None:
-        """Take off the fee of a fill of this value."""
+        """Subtract the fee of a fill of this value."""
         if asset == self.assets.quote:
             self.cash = _subtract(self.cash, fee)
         elif asset == self.assets.base:
@@ -167,58 +167,58 @@ class SymbolExposure:
 
 
 def _beyond(notional: Decimal, quantity: Decimal, closing: Decimal) -> Decimal:
-    """What orders come to after the first `closing` of their quantity, at their average price."""
+    """Return the notional of orders beyond the first `closing` of their quantity, at their average price."""
     if quantity <= closing:
         return ZERO
     return _divide(_multiply(notional, _subtract(quantity, closing)), quantity)
 
 
 class Stake(Struct, gc=False):
-    """What one more order would come to, and would make of what is there."""
+    """Exposure of one more order, by itself and with the existing orders."""
 
     price: Decimal | None
-    """What its open rest is valued at, if that is known."""
+    """Price at which its open rest is valued, if known."""
     notional: Decimal
     """Its own value, in quote."""
     quantity: Decimal
-    """In base; 0 while that is not known."""
+    """In base; 0 while unknown."""
     open_notional: Decimal
-    """Of all open orders on its side of the symbol."""
+    """Notional of all open orders on its side of the symbol."""
     open_quantity: Decimal
     at_stake: Decimal
-    """In the symbol."""
+    """Exposure in the symbol."""
     total: Decimal
-    """In all symbols of the quote asset."""
+    """Exposure in all symbols of the quote asset."""
 
 
-class _Entry(Struct, gc=False):  # thousands may be kept: they are no work for the garbage collector
-    """What was taken in of one order."""
+class _Entry(Struct, gc=False):  # there may be thousands: they are no work for the garbage collector
+    """Counted part of one order."""
 
     of: SymbolExposure
     is_buy: bool
     price: Decimal | None
-    """What its open rest is valued at."""
+    """Price at which its open rest is valued."""
     notional: Decimal = ZERO
     quantity: Decimal = ZERO
-    """Both of its open rest."""
+    """Its quantity, with `notional` its value."""
     is_open: bool = True
     revision: int = 0
     filled: Decimal = ZERO
     value: Decimal = ZERO
-    """Of what is filled."""
+    """Value of the filled quantity."""
     fills: int = 0
-    """How many were charged for."""
+    """Number of fills whose fees were charged."""
     charged: Mapping[str, OrderFill] = NO_FILLS
-    """They are the first of these."""
+    """All known fills; the first `fills` of them were charged."""
     since_ms: int = 0
-    """Fills before are not charged for."""
+    """Earlier fills are not charged."""
 
     def value_of(self, record: OrderRecord, filled: Decimal) -> Decimal:
-        """What was filled, in quote; by the order's price while only the quantity was told."""
+        """Return the value of a filled quantity, in quote; at the order's price while only the quantity is known."""
         return record.filled_quote_quantity or _multiply(filled, self.price or ZERO)
 
     def rest_of(self, record: OrderRecord) -> tuple[Decimal, Decimal]:
-        """Notional and quantity of what can still fill."""
+        """Return notional and quantity of the part that can still fill."""
         if record.quantity is not None:
             quantity = max(_subtract(record.quantity, self.filled), ZERO)
             return (_multiply(quantity, self.price) if self.price is not None else ZERO), quantity
@@ -227,20 +227,20 @@ class _Entry(Struct, gc=False):  # thousands may be kept: they are no work for t
 
 
 class Exposure:
-    """What all orders of a client come to."""
+    """Exposure of all orders of a client."""
 
     def __init__(self, max_finished: int = MAX_FINISHED) -> None:
         self.symbols: dict[str, SymbolExposure] = {}
         self.open_orders = 0
         """Orders that are not final."""
         self.sums: dict[str, QuoteSum] = {}
-        """By quote asset."""
+        """Sums by quote asset."""
         self._entries: dict[OrderRecord, _Entry] = {}
         self._finished: OrderedDict[OrderRecord, None] = OrderedDict()
         self._max_finished = max_finished
 
     def of(self, symbol: str, assets: Assets) -> SymbolExposure:
-        """A symbol's share; all zero at first."""
+        """Return a symbol's exposure; all zero at first."""
         one = self.symbols.get(symbol)
         if one is None:
             total = self.sums.setdefault(assets.quote, QuoteSum())
@@ -250,7 +250,7 @@ class Exposure:
     def stake(
         self, one: SymbolExposure, is_buy: bool, price: Decimal | None, notional: Decimal, quantity: Decimal
     ) -> Stake:
-        """What one more order would make of everything."""
+        """Return the exposure with one more order."""
         open_notional, open_quantity, at_stake = one.with_one_more(is_buy, notional, quantity)
         total = one.sum.notional
         if at_stake != one.notional:
@@ -258,7 +258,7 @@ class Exposure:
         return Stake(price, notional, quantity, open_notional, open_quantity, at_stake, total)
 
     def open(self, record: OrderRecord, one: SymbolExposure, stake: Stake) -> None:
-        """Take in an order that is about to be sent; `stake` is of this very moment."""
+        """Count an order that is about to be sent; `stake` was computed in this very moment."""
         is_buy = record.side == "BUY"
         self._entries[record] = _Entry(one, is_buy, stake.price, stake.notional, stake.quantity)
         one.open_orders += 1
@@ -271,7 +271,7 @@ class Exposure:
         one.sum.notional = stake.total
 
     def take_in(self, record: OrderRecord, one: SymbolExposure, since_ms: int) -> None:
-        """Take in an order that stands already; what it has filled before `since_ms` does not count."""
+        """Count an order that is open already; its fills before `since_ms` do not count."""
         entry = self._entries[record] = _Entry(one, record.side == "BUY", record.price)
         entry.since_ms = since_ms
         entry.revision = record.revision
@@ -285,12 +285,12 @@ class Exposure:
         self._sum_up_notional(one)
 
     def revision_of(self, record: OrderRecord) -> int | None:
-        """What was taken in last of an order; None if it never was, or ended long ago."""
+        """Return the revision of an order that was counted last; None if never, or if it ended long ago."""
         entry = self._entries.get(record)
         return None if entry is None else entry.revision
 
     def apply(self, record: OrderRecord, now_s: float) -> None:
-        """Take in what is new about an order that was taken in."""
+        """Count the news of an order that is counted already."""
         entry = self._entries[record]
         entry.revision = record.revision
         one = entry.of
@@ -336,7 +336,7 @@ class Exposure:
         step = 1 if is_open else -1
         entry.of.open_orders += step
         self.open_orders += step
-        if is_open:  # what was taken for refused may turn out to stand
+        if is_open:  # an order taken for refused may turn out to be open
             self._finished.pop(record, None)
             return
         self._finished[record] = None
@@ -354,7 +354,7 @@ class Exposure:
         entry.notional, entry.quantity = notional, quantity
 
     def _sum_up_notional(self, one: SymbolExposure) -> None:
-        """Bring the sum over all symbols up to date with one of them."""
+        """Update the sum over all symbols with one of them."""
         notional = one.at_stake(one.open_buys, one.buy_quantity, one.open_sells, one.sell_quantity)
         if notional != one.notional:
             one.sum.notional = _add(one.sum.notional, _subtract(notional, one.notional))
@@ -368,23 +368,23 @@ class Exposure:
             one.result = result
 
     def rest(self, record: OrderRecord | None) -> tuple[Decimal, Decimal]:
-        """Notional and quantity that an order counts as open."""
+        """Return notional and quantity that an order counts as open."""
         entry = None if record is None else self._entries.get(record)
         return (ZERO, ZERO) if entry is None else (entry.notional, entry.quantity)
 
     def value(self, one: SymbolExposure, mark: Decimal, now_s: float) -> None:
-        """Value a position by a price of now."""
+        """Value a position at a current price."""
         one.marked_s = now_s
         if mark != one.mark:
             one.mark = mark
             self._sum_up_result(one)
 
     def held(self) -> list[SymbolExposure]:
-        """Symbols with a position."""
+        """Return the symbols with a position."""
         return [one for one in self.symbols.values() if one.position]
 
     def report(self) -> ExposureReport:
-        """All of it, as it is now."""
+        """Return the present exposure."""
         stakes = {
             name: SymbolStake(
                 symbol=name,
@@ -404,7 +404,7 @@ class Exposure:
         return ExposureReport(self.open_orders, notional, result, stakes)
 
     def start_day(self) -> None:
-        """A day begins: what is held goes on at its cost, so that a loss not yet realised counts in the new day too."""
+        """Begin a day: positions stay at cost, so that an unrealised loss counts in the new day too."""
         for one in self.symbols.values():
             one.day_base = _add(one.cash, one.cost)
             self._sum_up_result(one)

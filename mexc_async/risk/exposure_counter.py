@@ -1,4 +1,4 @@
-"""Counts what a client's orders put at stake, as they are sent and as news of them comes."""
+"""Counter of a client's exposure, updated as orders are sent and as news of them comes."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from mexc_async.spot.rules import SymbolRules
 
 DAY_MS = 86_400_000
 UNKNOWN_FEE_RATE = Decimal("0.002")
-"""Fee of a symbol whose fee the exchange does not say: too much rather than nothing."""
+"""Fee of a symbol whose fee is unknown: rather too high than zero."""
 
 
 class ExposureCounter:
-    """The exposure of one client's orders, counted from `start` on: what is open then is taken in.
+    """Exposure of one client's orders, counted from `start` on, with the orders that are open then.
 
-    What those orders have filled before does not count.
+    Earlier fills of those orders do not count.
     """
 
     def __init__(self, api: Api, table: OrderTable) -> None:
         self.checks = PreTradeGuard()
-        """The limits, and the exposure that they are checked against."""
+        """Pre-trade risk limits, and the exposure that they check."""
         self._api = api
         self._table = table
         self._is_started = False
@@ -43,7 +43,7 @@ class ExposureCounter:
                 self._take_in(record)
 
     def report(self) -> ExposureReport:
-        """Return what is at stake."""
+        """Return the exposure."""
         self.catch_up()
         return self.checks.exposure.report()
 
@@ -55,7 +55,7 @@ class ExposureCounter:
             self.checks.sent(time.monotonic())
 
     def changed(self, record: OrderRecord) -> None:
-        """Count something new that became known of an order."""
+        """Count the news of an order."""
         if not self._is_started:
             return
         exposure = self.checks.exposure
@@ -71,7 +71,7 @@ class ExposureCounter:
             self._take_in(record)
 
     def _take_in(self, record: OrderRecord) -> None:
-        """Count an order that was open before; what it has filled already does not count."""
+        """Count an order that was open before, without its fills so far."""
         try:
             assets = assets_of(self._api.rules(record.symbol))
         except ConfigError:  # rules are loaded with the first order at the latest

@@ -1,4 +1,4 @@
-"""The pre-trade guard at work: what holds orders against `mexc.orders.limits(...)` before they are sent."""
+"""Pre-trade guard: checks orders against `mexc.orders.limits(...)` before they are sent."""
 
 from __future__ import annotations
 
@@ -22,37 +22,37 @@ from mexc_async.spot.rules import SymbolRules
 from mexc_async.spot.trading import NewOrder
 
 REOPEN_S = 5.0
-"""Between attempts to open a book that was refused."""
+"""Pause before a book that was refused is opened again."""
 VALUE_EVERY_S = 0.25
-"""How old the value of positions in other symbols than the order's may be."""
+"""Greatest age of the value of positions in symbols other than the order's."""
 
 
 class OrderGuard:
-    """Refuses orders that break a limit, by what the client's orders put at stake and by the books."""
+    """Guard that refuses orders beyond a limit, by the client's exposure and by the books."""
 
     def __init__(self, api: Api, counter: ExposureCounter, books: Books) -> None:
         self.is_on = False
-        """Whether any limit was ever set."""
+        """True once any limit was set."""
         self._api = api
         self._counter = counter
         self._books = books
         self._guard = counter.checks
         self._stake: Stake | None = None
-        """What the order comes to that was admitted last; it is opened before anything else happens."""
+        """Exposure of the order admitted last; it is counted before anything else happens."""
         self._own: dict[str, LiveBook[Decimal]] = {}
         self._opening: dict[str, asyncio.Task[None]] = {}
         self._reopen_at: dict[str, float] = {}
         self._has_books = False
-        """Whether every symbol's book is to be open, for the collar or to value positions."""
+        """True if every symbol's book must be open, for the price collar or to value positions."""
         self._values = False
-        """Whether market orders are to be valued, by the book."""
+        """True if market orders must be valued, by the book."""
         self._value_at = -inf
 
-    # What the user says
+    # Settings
 
     def limit(self, changes: Mapping[str, object]) -> GuardLimits:
-        """Change limits, and return those that are in force then. Raises ConfigError and changes nothing."""
-        self._books.router.check()  # by which orders are followed
+        """Change limits, and return those in force then. Raises ConfigError and changes nothing."""
+        self._books.router.check()  # orders are tracked by the push streams
         limits = self._guard.limits.changed(changes)
         if "symbols" in changes and limits.symbols is not None and self._api.rules.age_s is not None:
             for symbol in sorted(limits.symbols):
@@ -72,13 +72,13 @@ class OrderGuard:
         return limits
 
     def report(self) -> ExposureReport:
-        """What is at stake."""
+        """Return the exposure."""
         return self._counter.report()
 
     # Before an order is sent
 
     def ready(self, order: NewOrder) -> asyncio.Future[None] | None:
-        """Have the book that an order is held against opened, where nobody has it open, and be waited for at first."""
+        """Open the book that an order's check needs, if nobody has it open; return a future for its first snapshot."""
         limits, symbol = self._guard.limits, order.symbol
         is_judged = self._values and order.type == "MARKET"
         if not (is_judged or self._has_books) or self._books.in_step(symbol) is not None:
@@ -90,7 +90,7 @@ class OrderGuard:
         return None
 
     def admit(self, order: NewOrder, rules: SymbolRules, instead_of: OrderRecord | None = None) -> NewOrder:
-        """The order as it is to be sent. Raises GuardRefused."""
+        """Check an order and return it as it is to be sent. Raises GuardRefused."""
         guard, now_s = self._guard, time.monotonic()
         if guard.limits.round is not None and not rules.is_on_steps(order):
             order = self._on_steps(order, rules)
@@ -113,7 +113,7 @@ class OrderGuard:
         return order
 
     def as_sent(self, order: NewOrder, rules: SymbolRules) -> NewOrder:
-        """Return an order as it is sent where limits only round it. Raises InvalidRequest if nothing is left of it."""
+        """Round an order where limits only round it. Raises InvalidRequest if rounding leaves nothing."""
         return rules.rounded(order) if self._guard.limits.round == "down" else order
 
     def opened(self, record: OrderRecord) -> None:
@@ -131,7 +131,7 @@ class OrderGuard:
         return book.mid
 
     def _open_book(self, symbol: str) -> asyncio.Task[None] | None:
-        """What opens the book of a symbol; None if one is open already, or was refused a moment ago."""
+        """Start opening the book of a symbol; return None if one is open, or was refused a moment ago."""
         opening = self._opening.get(symbol)
         if opening is None and not self._books.has(symbol) and time.monotonic() >= self._reopen_at.get(symbol, -inf):
             opening = self._opening[symbol] = self._api.tasks.spawn(self._open(symbol))

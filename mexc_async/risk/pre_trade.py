@@ -1,4 +1,4 @@
-"""Holds one order against a pre-trade guard's limits.
+"""Pre-trade check of one order against the risk limits.
 
 Nothing here reads a clock, a book of its own or the symbol's rules: all of that comes in with the order.
 """
@@ -17,9 +17,9 @@ from mexc_async.risk.exposure import Exposure, Stake, SymbolExposure
 from mexc_async.risk.risk_limits import GuardLimits
 
 STALE_S = 10.0
-"""How old the price may be that a position is valued at."""
+"""Greatest age of the price at which a position is valued."""
 VALUES = ("max_order_notional", "max_symbol_notional", "max_total_notional")
-"""Limits for which orders have to be valued."""
+"""Limits that need an order's value."""
 INFINITE = Decimal("Infinity")
 _EXACT = Context(prec=400)
 _RATIO = Context(prec=40)
@@ -28,7 +28,7 @@ _ONE, _HUNDRED = Decimal(1), Decimal(100)
 
 
 class Terms(Protocol):
-    """What describes an order."""
+    """Terms of an order."""
 
     @property
     def symbol(self) -> str:
@@ -56,22 +56,22 @@ class Terms(Protocol):
 
 
 class _Bounds:
-    """What the limits come to for one symbol, and what the collar allows by the present state of its book."""
+    """Limits as amounts for one symbol, and the prices that the collar allows by the present book."""
 
     __slots__ = ("at_stake", "book", "floor", "high", "lacks", "low", "mid", "order", "total", "version")
 
     def __init__(self, limits: GuardLimits, quote: str) -> None:
         self.lacks: str | None = None
-        """A limit that names no amount for the quote asset."""
+        """Name of a limit without an amount for the quote asset."""
         self.order, self.at_stake, self.total, loss = (
             self._amount(name, getattr(limits, name), quote) for name in (*VALUES, "max_daily_loss")
         )
         self.floor = loss.copy_negate()
-        """The day's result at which only closing orders pass."""
+        """Result of the day below which only closing orders pass."""
         self.book: OrderBook | None = None
         self.version = 0
         self.mid: Decimal | None = None
-        """Of the book; None while it lacks a side."""
+        """Middle of the book; None while it lacks a side."""
         self.low, self.high = INFINITE, INFINITE.copy_negate()
 
     def _amount(self, name: str, amounts: dict[str, Decimal] | None, quote: str) -> Decimal:
@@ -82,7 +82,7 @@ class _Bounds:
         return amounts.get(quote, ZERO)
 
     def follow(self, book: OrderBook, collar: Decimal | None) -> None:
-        """Work out anew what a book that has changed allows."""
+        """Recompute the allowed prices after a change of the book."""
         self.book, self.version = book, book.version
         self.mid = mid = book.mid
         self.low, self.high = INFINITE, INFINITE.copy_negate()
@@ -92,20 +92,20 @@ class _Bounds:
 
 
 class PreTradeGuard:
-    """Holds orders against the limits and against what is at stake already."""
+    """Check of orders against the limits and the present exposure."""
 
     def __init__(self) -> None:
         self.limits = GuardLimits()
         self.exposure = Exposure()
         self.lacking: dict[str, str] = {}
-        """By symbol, why no book of it is in step, where that is known."""
+        """Reason why a symbol's book is out of sync, where known."""
         self._sent: deque[float] = deque(maxlen=0)
-        """When the last orders were let go, as many as may be in a second."""
+        """Times of the last orders sent, as many as are allowed in a second."""
         self._stale: dict[str, str] = {}
         """By quote asset, a symbol whose position cannot be valued."""
         self._values_by: str | None = None
         self._counts = False
-        """Whether orders are counted, open ones or those of a second."""
+        """True if a limit counts orders, open ones or those of a second."""
         self._bounds: dict[str, _Bounds] = {}
 
     def set(self, limits: GuardLimits) -> None:
@@ -117,17 +117,17 @@ class PreTradeGuard:
         self._bounds.clear()
 
     def check_symbol(self, order: Terms) -> None:
-        """Raise GuardRefused for what may not be traded."""
+        """Raise GuardRefused for a symbol that may not be traded."""
         symbols = self.limits.symbols
         if symbols is not None and order.symbol not in symbols:
             raise GuardRefused.of("symbols", f"{order.symbol} is not one of {', '.join(sorted(symbols))}")
 
     def sent(self, now_s: float) -> None:
-        """An order that passed was let go."""
+        """Count an order that passed and is sent."""
         self._sent.append(now_s)
 
     def value(self, price_of: Callable[[str], Decimal | None], now_s: float) -> None:
-        """Value every position anew, by the middle of its book where that is in step."""
+        """Revalue every position, at the middle of its book if that is in sync."""
         self._stale.clear()
         for one in self.exposure.held():
             price = price_of(one.symbol)
@@ -144,12 +144,12 @@ class PreTradeGuard:
         now_s: float,
         instead_of: OrderRecord | None = None,
     ) -> Stake:
-        """Refuse an order that breaks a limit; otherwise return what it comes to, to be opened with at once.
+        """Refuse an order that breaks a limit; otherwise return its exposure, to be counted at once.
 
         Args:
             order: the order, its price and quantity rounded already.
             one: its symbol's share of `exposure`.
-            book: the live book; None while it is not in step.
+            book: the live book; None while it is out of sync.
             now_s: monotonic.
             instead_of: an order on the same side that goes before this one is placed.
 
@@ -174,7 +174,7 @@ class PreTradeGuard:
                 self._hold(order, is_buy, price, book, bounds)
             if not is_buy and book is not None and bounds.mid is not None and price < bounds.mid:
                 best = book.best_bid
-                price = price if best is None else max(price, best.price)  # that is what it sells at
+                price = price if best is None else max(price, best.price)  # a sell trades at that price or better
         if quantity is not None:
             notional = ZERO if price is None else _EXACT.multiply(quantity, price)
         else:
@@ -199,7 +199,7 @@ class PreTradeGuard:
             raise GuardRefused.of("max_orders_per_s", f"{most} orders went in the last second, the limit is {most}")
 
     def _market_price(self, order: Terms, is_buy: bool, book: OrderBook | None, bounds: _Bounds) -> Decimal | None:
-        """What a market order is valued at, its reach held by the collar: the last ask it takes, or the best bid."""
+        """Return the price that values a market order within the collar: its last ask, or the best bid."""
         limits = self.limits
         is_collared = limits.collar is not None and (book is not None or limits.without_book == "refuse")
         if not is_collared and self._values_by is None:
@@ -207,9 +207,9 @@ class PreTradeGuard:
         best = None if book is None else book.best_ask if is_buy else book.best_bid
         if book is None or best is None:
             rule = "collar" if is_collared else self._values_by or ""
-            raise GuardRefused.of(rule, f"a market order is judged by the book, and {self._lack(order, book)}")
+            raise GuardRefused.of(rule, f"a market order is checked against the book, and {self._lack(order, book)}")
         wanted = order.quantity
-        if wanted is None:  # the most base that the amount can come to inside the collar
+        if wanted is None:  # the most base that the amount can buy inside the collar
             is_bounded = not is_buy and bounds.low.is_finite()
             wanted = _RATIO.divide(order.quote_order_qty or ZERO, bounds.low if is_bounded else best.price)
         taken = book.vwap(order.side, wanted)
@@ -222,15 +222,15 @@ class PreTradeGuard:
         return worst if is_buy else best.price
 
     def _lack(self, order: Terms, book: OrderBook | None) -> str:
-        what = "lacks a side" if book is not None else self.lacking.get(order.symbol, "is not in step")
+        what = "lacks a side" if book is not None else self.lacking.get(order.symbol, "is out of sync")
         return f"the live book of {order.symbol} {what}"
 
     def _hold(self, order: Terms, is_buy: bool, price: Decimal, book: OrderBook | None, bounds: _Bounds) -> None:
-        """Hold a price against the collar."""
+        """Check a price against the collar."""
         limits, mid = self.limits, bounds.mid
         if book is None or mid is None:
             if limits.without_book == "refuse":
-                raise GuardRefused.of("collar", f"prices are held to the book, and {self._lack(order, book)}")
+                raise GuardRefused.of("collar", f"prices are checked against the book, and {self._lack(order, book)}")
             return
         is_above, is_both = price > bounds.high, limits.collar_side == "both"
         if is_above and (is_buy or is_both):
@@ -251,7 +251,7 @@ class PreTradeGuard:
     def _check_values(
         self, one: SymbolExposure, is_buy: bool, stake: Stake, bounds: _Bounds, instead_of: OrderRecord | None
     ) -> None:
-        """Something is above its limit: refuse, unless the order does not raise it."""
+        """Refuse an order above a value limit, unless it does not raise the exposure."""
         quote = one.assets.quote
         if stake.notional > bounds.order:
             text = f"the order is worth {_text(stake.notional)} {quote}, the limit is {_text(bounds.order)}"
@@ -266,16 +266,18 @@ class PreTradeGuard:
         if after <= before:  # it closes, or stands opposite to more: never refused, so that there is a way back
             return
         if after > bounds.at_stake:
-            text = f"{_text(after)} {quote} would be at stake in {one.symbol}, the limit is {_text(bounds.at_stake)}"
+            text = (
+                f"the exposure in {one.symbol} would be {_text(after)} {quote}, the limit is {_text(bounds.at_stake)}"
+            )
             raise GuardRefused.of("max_symbol_notional", text)
         if total > bounds.total:
-            text = f"{_text(total)} {quote} would be at stake in all, the limit is {_text(bounds.total)}"
+            text = f"the total exposure would be {_text(total)} {quote}, the limit is {_text(bounds.total)}"
             raise GuardRefused.of("max_total_notional", text)
 
     def _check_loss(
         self, one: SymbolExposure, is_buy: bool, quantity: Decimal, bounds: _Bounds, instead_of: OrderRecord | None
     ) -> None:
-        """The day lost too much, or cannot be valued: refuse what does not close a position."""
+        """Refuse an order that does not close a position, after too great a daily loss or without a valuation."""
         quote, result = one.assets.quote, one.sum.result
         stale = self._stale.get(quote) if self.limits.max_daily_loss is not None else None
         if stale is None and result > bounds.floor:
@@ -283,18 +285,18 @@ class PreTradeGuard:
         if quantity and one.closes(is_buy, _EXACT.subtract(quantity, self.exposure.rest(instead_of)[1])):
             return
         if stale is not None:
-            text = f"the position in {stale} cannot be valued: its book has not been in step for {STALE_S:g} s"
+            text = f"the position in {stale} cannot be valued: its book has been out of sync for {STALE_S:g} s"
         else:
             most = _text(bounds.floor.copy_abs())
-            text = f"{_text(result.copy_abs())} {quote} were lost since 0:00 UTC, the limit is {most}"
-        raise GuardRefused.of("max_daily_loss", f"{text}; only orders that close a position may go")
+            text = f"{_text(result.copy_abs())} {quote} lost since 0:00 UTC, the limit is {most}"
+        raise GuardRefused.of("max_daily_loss", f"{text}; only orders that close a position pass")
 
 
 def _refuse_unnamed(rule: str, one: SymbolExposure) -> NoReturn:
-    """Refuse what no amount is set for."""
+    """Refuse an order whose quote asset has no amount in the limit."""
     raise GuardRefused.of(rule, f"{one.symbol} is quoted in {one.assets.quote}, for which the limit names no amount")
 
 
 def _text(value: Decimal) -> str:
-    """A figure in a message: exact where it is short."""
+    """Format a figure for a message: exact where it is short."""
     return f"{_SHORT.normalize(value):f}"

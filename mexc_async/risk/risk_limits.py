@@ -1,4 +1,4 @@
-"""The limits of a pre-trade guard, as the user sets them."""
+"""Pre-trade risk limits, as the user sets them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from mexc_async.errors import ConfigError, InvalidRequest
 from mexc_async.schema.validation import kind_of, one_of, positive, symbol, whole
 
 MONEY = "USDT"
-"""The quote asset that a plain amount is in."""
+"""Quote asset of a plain amount."""
 MOST_A_SECOND = 10_000
-"""Greatest `max_orders_per_s`: so many times are remembered."""
+"""Greatest `max_orders_per_s`: as many times are remembered."""
 
 Amount: TypeAlias = Decimal | Mapping[str, Decimal]
-"""In USDT, or for each quote asset one: `{"USDT": Decimal(1000), "BTC": Decimal("0.02")}`."""
+"""Amount in USDT, or one for each quote asset: `{"USDT": Decimal(1000), "BTC": Decimal("0.02")}`."""
 
 
 class GuardSettings(TypedDict, total=False):
-    """What `mexc.orders.limits` takes; `GuardLimits` says what each means. None takes a limit away."""
+    """Arguments of `mexc.orders.limits`; see `GuardLimits` for each. None removes a limit."""
 
     round: Literal["down", "refuse"] | None
     collar: Decimal | None
@@ -38,35 +38,40 @@ class GuardSettings(TypedDict, total=False):
 
 
 class GuardLimits(Struct, frozen=True, kw_only=True):
-    """What the guard allows. None is no limit; amounts are by quote asset, and those of different ones never added."""
+    """Pre-trade risk limits. None is no limit; amounts are by quote asset, and different ones are never added."""
 
     round: Literal["down", "refuse"] | None = None
-    """What happens to a price or quantity off the symbol's steps: `down` makes the quantity smaller, a buy's price
-    lower and a sell's higher, so that nothing is ever more or worse than was asked; `refuse` refuses."""
+    """Treatment of a price or quantity off the symbol's steps.
+
+    `down` makes the quantity smaller, a buy's price lower and a sell's higher, so that an order is never larger or
+    worse than requested; `refuse` refuses.
+    """
     collar: Decimal | None = None
-    """How far, as a fraction, a price may lie from the middle of the live book; a market order is held to the last
-    level that it would reach."""
+    """Price collar: greatest distance of a price from the middle of the live book, as a fraction.
+
+    A market order is checked by the last level that it would reach.
+    """
     collar_side: Literal["both", "worse"] = "both"
-    """`worse` holds only what would cost you: buys above the middle, sells below."""
+    """`worse` limits only prices that would cost you: buys above the middle, sells below."""
     without_book: Literal["refuse", "admit"] = "refuse"
-    """What happens to orders that need a book while it is not in step: `admit` lets them pass uncollared."""
+    """Treatment of orders that need a book while it is out of sync: `admit` lets them pass without a collar."""
     max_order_notional: dict[str, Decimal] | None = None
     """Greatest value of one order."""
     max_symbol_notional: dict[str, Decimal] | None = None
-    """Most at stake in one symbol: see `SymbolExposure.at_stake`."""
+    """Greatest exposure in one symbol: see `SymbolExposure.at_stake`."""
     max_total_notional: dict[str, Decimal] | None = None
-    """Most at stake in all symbols of one quote asset together."""
+    """Greatest exposure in all symbols of one quote asset together."""
     max_open_orders: int | None = None
-    """Orders open, on their way or in doubt at the same time; MEXC itself allows an account 500."""
+    """Most orders open, on their way or with unknown outcome; MEXC itself allows an account 500."""
     max_orders_per_s: int | None = None
-    """Orders in any second; more are refused, not held back."""
+    """Most orders in any second; more are refused, not delayed."""
     max_daily_loss: dict[str, Decimal] | None = None
-    """Loss of the UTC day, realised and not, with fees, from which on orders may only close positions."""
+    """Loss of the UTC day, realised and unrealised, with fees, at which only closing orders pass."""
     symbols: frozenset[str] | None = None
-    """What may be traded."""
+    """Symbols that may be traded."""
 
     def changed(self, changes: Mapping[str, object]) -> GuardLimits:
-        """The same limits with these in place of theirs. Raises ConfigError."""
+        """Return the limits with these changes. Raises ConfigError."""
         for name in changes:
             if name not in _READERS:
                 raise ConfigError(f"limits takes no {name!r}; it knows {', '.join(_READERS)}")
@@ -126,7 +131,7 @@ def _symbols(name: str, value: object) -> frozenset[str]:
     for one in found:
         symbol(name, one)
     if not found:
-        raise ConfigError(f"{name} is empty: nothing could be traded; halt() says so more plainly")
+        raise ConfigError(f"{name} is empty: no symbol could be traded; use halt() for that")
     return frozenset(found)
 
 

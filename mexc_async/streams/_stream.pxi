@@ -1,9 +1,9 @@
-# A push's way from its frame to those who consume its channel.
+# Fast path of a push from its frame to the subscribers of its channel.
 
 
 @final
 cdef class Dispatch:
-    """What `Hub.decode` and `Hub.deliver` do with an ordinary push of a public channel; all others are left to them."""
+    """Same as `Router.decode` and `Router.deliver` for ordinary pushes of public channels; it leaves others to them."""
 
     cdef Reader reader
     cdef dict subscribers
@@ -17,7 +17,7 @@ cdef class Dispatch:
         self.most_bytes = most_bytes
 
     def __call__(self, frame, now):
-        """Whether the push was handed to everyone who consumes its channel."""
+        """Hand the push to every subscriber of its channel; return False if it needs `Router.decode`."""
         cdef Py_ssize_t size
         if type(frame) is not bytes:
             return False
@@ -28,7 +28,7 @@ cdef class Dispatch:
             return False
         try:
             push, unknown = self.reader.decode(frame)
-        except Exception:  # told by who decodes it again
+        except Exception:  # the second decoding reports it
             return False
         subscribers = self.subscribers.get(_slot(push, self.channel_at))
         if subscribers is None or unknown or _slot(push, self.body_at) is None:

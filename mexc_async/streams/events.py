@@ -7,11 +7,11 @@ from mexc_async.runtime.events import Event
 
 
 class StreamState(Event, frozen=True):
-    """Something happened to push channels.
+    """Change in the state of push channels.
 
-    `state` is `connected`, `resubscribed` (after a loss), `gap` (pushes may have been missed), `filled` (REST told what
-    the private stream missed), `moved` (to a new socket, with nothing missed), `refused`, `failed` (no connection
-    yet; it is tried again), or `closed` (nobody consumes them any more).
+    `state` is `connected`, `resubscribed` (after a loss), `gap` (pushes may have been missed), `filled` (REST supplied
+    what the private stream missed), `moved` (to a new socket, nothing missed), `refused`, `failed` (no connection yet;
+    retried), or `closed` (no consumer left).
     """
 
     state: str
@@ -20,19 +20,19 @@ class StreamState(Event, frozen=True):
 
 
 class BadFrame(Event, frozen=True):
-    """A push could not be understood, or a consumer's callback failed on it; the others got it."""
+    """Push that could not be decoded, or on which a consumer's callback raised; other consumers got it."""
 
     reason: str
 
 
 class UnknownFields(Event, frozen=True, gc=False):
-    """A push had fields or a body that this release does not know; the rest was delivered."""
+    """Push with fields or a body that this release does not know; the rest was delivered."""
 
     channel: str
     count: int
 
 
 class ListenKeyFailed(Event, frozen=True):
-    """The private stream's key was not renewed; it is tried again, or replaced, by itself."""
+    """Failed renewal of the private stream's listen key; the client retries, or replaces the key."""
 
     error: MexcError

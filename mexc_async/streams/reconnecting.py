@@ -1,4 +1,4 @@
-"""A socket that is kept up: connected anew after every loss, moved before it gets too old, its channels with it."""
+"""A socket that reconnects: after every loss, and before it gets too old, with all its channels."""
 
 from __future__ import annotations
 
@@ -18,41 +18,41 @@ from mexc_async.streams.session import Acknowledgement, Backoff, Session, Timing
 from mexc_async.streams.websocket import Socket, SocketConfig, connect
 
 HANDOVER_S = 10.0
-"""A move to a new socket that takes longer is given up and tried again later."""
+"""Longest time for a move to a new socket; after that the move is abandoned and retried later."""
 
 
 class SocketOwner(Protocol):
-    """Who gets what a kept socket receives."""
+    """Receiver of everything that a reconnecting socket brings."""
 
     dispatch: Dispatch | None
-    """Takes ordinary frames from the present socket whole; False for one that goes by `decode` and `on_push`."""
+    """Fast path for ordinary frames of the present socket; False for a frame that needs `decode` and `on_push`."""
 
     def decode(self, frame: bytes) -> Push[Body] | None:
-        """What a frame holds; None for one that cannot be understood."""
+        """Decode a frame; return None for one that cannot be understood."""
         ...
 
     def identity(self, push: Push[Body]) -> Hashable:
-        """What is equal for the same push on two sockets, and for no other push of its channel."""
+        """Return a key: equal for the same push on two sockets, different for other pushes of its channel."""
         ...
 
     def on_bad_frame(self) -> None:
-        """A frame could not be understood."""
+        """Handle a frame that could not be understood."""
         ...
 
     def on_push(self, push: Push[Body], now: float) -> None:
-        """One push, decoded, exactly once and in order; `now` is when it came, in monotonic seconds."""
+        """Handle one decoded push, exactly once and in order; `now` is its arrival in monotonic seconds."""
         ...
 
     def on_answer(self, answer: Acknowledgement) -> None:
-        """MEXC accepted or refused channels."""
+        """Handle MEXC's answer that it accepted or refused channels."""
         ...
 
     def on_failed(self, error: MexcError) -> None:
-        """There is no socket, and trying again cannot help: wrong key, missing permission, wrong settings."""
+        """Handle a final failure, such as a wrong key, a missing permission or wrong settings."""
         ...
 
     def on_state(self, state: str, reason: str) -> None:
-        """`connected`, `lost`, `moved` or `failed`."""
+        """Handle a change of state: `connected`, `lost`, `moved` or `failed`."""
         ...
 
 
@@ -71,7 +71,7 @@ class _Connected:
         self.changed = asyncio.Event()
         """Set by every control frame."""
         self._woken = asyncio.Event()
-        """Set when the session may have something to do earlier than was known."""
+        """Set when the session may have work earlier than planned."""
 
     def on_frame(self, frame: bytes) -> None:
         self.session.heard_at = now = time.monotonic()
@@ -94,19 +94,19 @@ class _Connected:
             event.set()
 
     def subscribe(self, channels: Iterable[str]) -> None:
-        """Ask for channels, once there is a socket."""
+        """Subscribe channels, once there is a socket."""
         if self.socket is not None:
             self.send(self.session.subscribe(channels, time.monotonic()))
             self._woken.set()
 
     def unsubscribe(self, channels: Iterable[str]) -> None:
-        """Give channels up."""
+        """Unsubscribe channels."""
         if self.socket is not None:
             self.send(self.session.unsubscribe(channels, time.monotonic()))
             self._woken.set()
 
     def send(self, frames: Iterable[str]) -> None:
-        """Send frames; a socket that is gone is noticed by `closed`."""
+        """Send frames; a socket that is gone sets `closed`."""
         if self.socket is None:
             return
         try:
@@ -116,7 +116,7 @@ class _Connected:
             self.on_closed()
 
     async def until_tick(self) -> Verdict:
-        """Wait until time asks for something or the socket is gone, and do it."""
+        """Wait until the session's next tick or the end of the socket, and act on it."""
         wait_s = max(self.session.next_tick() - time.monotonic(), 0.001)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
@@ -135,7 +135,7 @@ class _Connected:
 
 
 class ReconnectingSocket:
-    """Keeps `channels` subscribed over one socket at a time, for as long as `run` runs."""
+    """Socket that keeps `channels` subscribed, one connection at a time, while `run` runs."""
 
     def __init__(
         self, url: Callable[[], Awaitable[str]], owner: SocketOwner, config: SocketConfig, timing: Timing
@@ -148,23 +148,23 @@ class ReconnectingSocket:
         self._config = config
         self.timing = timing
         self.channels: dict[str, None] = {}
-        """What is to be subscribed, in order of arrival."""
+        """Channels to subscribe, in order of arrival."""
         self.link: _Connected | None = None
         self._next: _Connected | None = None
         self.handover: Handover[Push[Body]] | None = None
         self._moving: frozenset[str] = frozenset()
-        """What was subscribed when the move to the next socket began."""
+        """Channels that were subscribed when the move to the next socket began."""
         self._moved_at = 0.0
         self._backoff = Backoff(timing.retry_s, timing.longest_retry_s)
         self.connects = 0
 
     @property
     def is_complete(self) -> bool:
-        """Whether the exchange has accepted every channel on the present socket."""
+        """True when the exchange has accepted every channel on the present socket."""
         return self.link is not None and self.link.session.active.issuperset(self.channels)
 
     def add(self, channels: Iterable[str]) -> None:
-        """Subscribe more."""
+        """Subscribe more channels."""
         new = [channel for channel in channels if channel not in self.channels]
         self.channels.update(dict.fromkeys(new))
         link = self._next or self.link
@@ -172,7 +172,7 @@ class ReconnectingSocket:
             link.subscribe(new)
 
     def remove(self, channels: Iterable[str]) -> None:
-        """Give some up."""
+        """Unsubscribe some channels."""
         old = [channel for channel in channels if channel in self.channels]
         for channel in old:
             del self.channels[channel]
@@ -181,12 +181,12 @@ class ReconnectingSocket:
                 link.unsubscribe(old)
 
     def reconnect(self) -> None:
-        """Give the present socket up and connect anew."""
+        """Drop the present socket and connect again."""
         if self.link is not None:
             self.link.on_closed()
 
     async def run(self) -> None:
-        """Connect, serve, and connect again, until cancelled."""
+        """Connect, serve, and reconnect, until cancelled."""
         try:
             while True:
                 link = self.link = _Connected(self)
@@ -220,7 +220,7 @@ class ReconnectingSocket:
         return self._backoff.pause(random.random())  # noqa: S311 - spreads attempts, protects nothing
 
     async def _serve(self) -> None:
-        """Let time pass until the socket is to be given up."""
+        """Serve the present socket until it has to be replaced."""
         while self.link is not None and not self.link.closed.is_set():
             verdict = await self.link.until_tick()
             if verdict is Verdict.SILENT:
@@ -230,7 +230,7 @@ class ReconnectingSocket:
                 self.link.session.postpone(again_s, time.monotonic())
 
     async def _move(self) -> bool:
-        """Move to a new socket while the old one serves; False if that did not work out."""
+        """Move to a new socket while the old one serves; return False if that failed."""
         old = self.link
         assert old is not None
         new = self._next = _Connected(self)
@@ -252,7 +252,7 @@ class ReconnectingSocket:
             return False
         self.link, self._next, self._moved_at = new, None, time.monotonic()
         self.connects += 1
-        is_lost = old.closed.is_set()  # it ended before it was known to have sent everything
+        is_lost = old.closed.is_set()  # it ended before its pong: pushes may be missing
         if is_lost:
             self.owner.on_state("lost", "the old socket ended during the move to a new one")
             self.owner.on_state("connected", "")
@@ -279,7 +279,7 @@ class ReconnectingSocket:
             await link.aclose()
 
     def is_due(self, link: _Connected, push: Push[Body], now: float) -> bool:
-        """Whether a push of this socket goes to the owner now, while sockets change or not long after."""
+        """Return True if a push goes to the owner now, during or shortly after a move."""
         handover = self.handover
         assert handover is not None
         identity = self.owner.identity(push)
@@ -296,8 +296,8 @@ class ReconnectingSocket:
         return handover.from_new(push.channel, identity, push)
 
     def answered(self, link: _Connected, answer: Acknowledgement) -> None:
-        """A control frame of one of the sockets."""
-        if link is self._next:  # what moves is not news to the owner
+        """Handle a control frame of either socket."""
+        if link is self._next:  # the owner has these channels already
             answer = answer._replace(accepted=tuple(c for c in answer.accepted if c not in self._moving))
         if answer.accepted or answer.refused or not answer.is_understood:
             self.owner.on_answer(answer)

@@ -1,4 +1,4 @@
-"""What REST tells of the account, as the pushes that would have told it."""
+"""REST answers about the account, converted to the pushes that the private stream missed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mexc_async.spot.push_models import FillPush, OrderPush
 
 
 def order_push(order: Order) -> OrderPush:
-    """How far an order got."""
+    """Convert an order from REST to a push."""
     remaining = None if order.quantity is None else order.quantity - order.executed_quantity
     return OrderPush(
         order_id=order.order_id,
@@ -29,7 +29,7 @@ def order_push(order: Order) -> OrderPush:
 
 
 def fill_push(fill: Fill) -> FillPush:
-    """A trade of the account."""
+    """Convert a trade of the account from REST to a push."""
     return FillPush(
         price_text=_text(fill.price),
         quantity_text=_text(fill.quantity),

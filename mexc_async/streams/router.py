@@ -1,6 +1,6 @@
-"""Which consumer gets which push: channels spread over few sockets, shared by their consumers.
+"""Router of pushes: channels spread over few sockets, each push handed to its subscribers.
 
-A frame is decoded once and handed to every consumer of its channel in the call that read it.
+A frame is decoded once and handed to every subscriber of its channel in the call that read it.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ from mexc_async.streams.subscriber import Subscriber
 from mexc_async.streams.websocket import Library, SocketConfig
 
 MAX_PER_SOCKET = 30
-"""Subscriptions that MEXC serves on one socket."""
+"""Most subscriptions that MEXC serves on one socket."""
 
 
 class StreamSettings(Struct, frozen=True):
-    """How streams use sockets."""
+    """Settings for the sockets of streams."""
 
     per_socket: int = 20
     """Channels on one socket; MEXC serves 30, and others have seen errors from 25 on."""
     queue: int = 1024
-    """Pushes that a consumer may lag behind."""
+    """Most pushes that a consumer may lag behind."""
     timing: Timing = Timing()
     library: Library = "auto"
     """WebSocket library: `picows` or `aiohttp`; `auto` takes picows where it is installed."""
@@ -57,30 +57,30 @@ class StreamSettings(Struct, frozen=True):
 
 
 class PrivateStream(Protocol):
-    """What the router needs of the private stream's keeper."""
+    """Lease of the private stream's listen key, as the router needs it."""
 
     async def url(self) -> str:
-        """Where to connect, with a key that is in force."""
+        """Return the URL to connect to, with a valid listen key."""
         ...
 
     def forget_key(self) -> None:
-        """The exchange does not know the key."""
+        """Forget the listen key: the exchange does not know it."""
         ...
 
     def on_connected(self, is_first: bool) -> None:
-        """Every private channel is subscribed, for the first time or again after a loss."""
+        """Handle that every private channel is subscribed, for the first time or after a loss."""
         ...
 
     def on_lost(self) -> None:
-        """The private socket is gone."""
+        """Handle the loss of the private socket."""
         ...
 
     def on_bad_frame(self) -> None:
-        """A private push could not be understood."""
+        """Handle a private push that could not be understood."""
         ...
 
     def is_news(self, push: Push[Any]) -> bool:
-        """Whether consumers are to get a push."""
+        """Return True if consumers are to get a push."""
         ...
 
     def replace_key(self, former: Api) -> None:
@@ -88,31 +88,31 @@ class PrivateStream(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """End the listen key; idempotent."""
+        """Close the listen key; idempotent."""
         ...
 
 
 class _Topic:
-    """One channel and who consumes it."""
+    """One channel and its subscribers."""
 
     __slots__ = ("is_accepted", "ready", "shard", "subscribers")
 
     def __init__(self, shard: _RoutedSocket) -> None:
         self.shard = shard
         self.subscribers: tuple[Subscriber, ...] = ()
-        """Never changed, only replaced: a callback may make consumers come and go."""
+        """Never changed, only replaced: a callback may add or remove subscribers."""
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.is_accepted = False
 
 
 class _RoutedSocket:
-    """One kept socket of the router, and what it tells."""
+    """One reconnecting socket of the router, and the handler of what it brings."""
 
     def __init__(self, router: Router, url: Callable[[], Awaitable[str]], is_private: bool) -> None:
         self.router = router
         self.is_private = is_private
         self.is_up = False
-        """Whether every channel is accepted on the present socket."""
+        """True while every channel is accepted on the present socket."""
         self.was_up = False
         self.decode = router.decode
         self.on_push = router.deliver
@@ -122,9 +122,9 @@ class _RoutedSocket:
         self.task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """A keeper that breaks, as none should, must not leave its streams waiting for ever."""
+        """End the streams of a socket whose task broke, so that they do not wait for ever."""
         if not task.cancelled() and (error := task.exception()) is not None:
-            failure = ConnectionLost(f"the socket's keeper broke: {type(error).__name__}")
+            failure = ConnectionLost(f"the socket's task failed: {type(error).__name__}")
             failure.__cause__ = error
             self.router.failed(self, failure)
 
@@ -133,7 +133,7 @@ class _RoutedSocket:
             self.router.private.on_bad_frame()
 
     def identity(self, push: Push[Body]) -> Hashable:
-        """The body, which holds an id, a version or a running sum; where it may come back unchanged, its time too."""
+        """Return the push's body, which holds an id, a version or a running sum; with its time if bodies may repeat."""
         body = push.body
         if isinstance(body, MiniTicker | MiniTickers | BookTickerBatch) or (
             isinstance(body, BookTickerPush) and not body.version_text
@@ -167,7 +167,7 @@ class Router:
         private: Callable[[Router], PrivateStream] | None = None,
         on_private_push: Callable[[Push[Any]], None] | None = None,
     ) -> None:
-        """Set up the streams; nothing is connected before the first consumer.
+        """Set up the streams; nothing connects before the first subscriber.
 
         Args:
             url: URL of the push streams.
@@ -175,10 +175,11 @@ class Router:
             settings: how streams share sockets.
             tasks: owns the sockets' tasks.
             hooks: gets the streams' events.
-            server_ms: the exchange's time at a moment of the monotonic clock.
-            on_use: called when the first consumer comes.
-            private: makes what leases the key of the private socket and knows what it missed; None without credentials.
-            on_private_push: called with every private push, whoever consumes it, and with what REST answered instead.
+            server_ms: converts monotonic seconds to the exchange's time.
+            on_use: called when the first subscriber joins.
+            private: makes the lease of the private socket's listen key and its gap recovery; None without credentials.
+            on_private_push: called with every private push, whoever consumes it, and with every push from a REST
+                backfill.
         """
         self.url = url
         self._on_use = on_use
@@ -186,7 +187,7 @@ class Router:
         self.settings = settings
         self.tasks = tasks
         self.server_ms = server_ms
-        """The exchange's time at a moment of the monotonic clock."""
+        """Converts monotonic seconds to the exchange's time."""
         self.bad_frames = 0
         """Frames that could not be understood."""
         self.unknown_fields = 0
@@ -194,20 +195,20 @@ class Router:
         self._hooks = hooks
         self._topics: dict[str, _Topic] = {}
         self._packed: set[bytes] = set()
-        """Channels that only books consume, as a frame has them."""
+        """Channels that only books consume, as bytes of a frame."""
         self._public: dict[str, tuple[Subscriber, ...]] = {}
-        """Who consumes each public channel."""
+        """Subscribers of each public channel."""
         self.dispatch = dispatcher(self._public, self._packed, self._broke)
         self._shards: list[_RoutedSocket] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self.private = None if private is None else private(self)
 
     def check(self) -> None:
-        """Raise ConfigError where it is not known where the streams are."""
+        """Raise ConfigError if the address of the push streams is unknown."""
         if self.url is None:
             raise ConfigError(
-                "this needs push streams, and only MEXC's own address and this machine are known to have them: "
-                'name those of another exchange, Mexc(..., rest=..., ws="wss://...")'
+                "this needs push streams, and only MEXC's own address and this machine have a default for their "
+                'address: give that of this exchange, Mexc(..., rest=..., ws="wss://...")'
             )
 
     async def _public_url(self) -> str:
@@ -215,15 +216,15 @@ class Router:
         return self.url or ""
 
     def now_ms(self) -> int:
-        """The exchange's time."""
+        """Return the exchange's time in milliseconds."""
         return self.server_ms(time.monotonic())
 
-    # Consumers come and go
+    # Subscribers join and leave
 
     async def join(self, *subscribers: Subscriber) -> None:
-        """Subscribe the inboxes' channels and wait until each is accepted. Raises SubscriptionRefused.
+        """Subscribe the channels and wait until each is accepted. Raises SubscriptionRefused.
 
-        What no attempt can mend, such as a key without the permission, is raised as it came.
+        An error that no retry can mend, such as a key without the permission, is raised as it came.
         """
         self.check()
         self._on_use()
@@ -255,7 +256,7 @@ class Router:
                 raise result
 
     def leave(self, subscriber: Subscriber) -> None:
-        """Take an subscriber out; channels without a consumer are given up, sockets without channels closed."""
+        """Remove a subscriber; unsubscribe channels and close sockets that nobody uses any more."""
         subscriber.close()
         unused: dict[_RoutedSocket, list[str]] = {}
         for channel in subscriber.channels:
@@ -272,9 +273,7 @@ class Router:
         for shard, channels in unused.items():
             self._hooks.emit(StreamState("closed", tuple(channels)))
             shard.kept.remove(channels)
-            if (
-                not shard.kept.channels and shard in self._shards
-            ):  # what was refused is not kept: it may be gone already
+            if not shard.kept.channels and shard in self._shards:  # a refused channel may be gone already
                 self._shards.remove(shard)
                 self.tasks.cancel(shard.task)
 
@@ -288,7 +287,7 @@ class Router:
             self._packed.discard(channel.encode())
 
     def leave_later(self, subscriber: Subscriber) -> None:
-        """The same from wherever the garbage collector runs."""
+        """Remove a subscriber from the garbage collector, in whatever thread it runs."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self.leave, subscriber)
 
@@ -307,7 +306,7 @@ class Router:
     # What the sockets bring
 
     def decode(self, frame: bytes) -> Push[Body] | None:
-        """What a frame holds; None, counted, if it is no push."""
+        """Decode a frame; return None, and count it, if it is no push."""
         try:
             push = decode_push(frame, packs=bool(self._packed) and _channel_of(frame) in self._packed)
         except ProtocolError as error:
@@ -324,14 +323,14 @@ class Router:
         self._hooks.emit(BadFrame(error.message))
 
     def deliver(self, push: Push[Any], now: float) -> None:
-        """Hand a push that came now to everyone who consumes its channel."""
+        """Hand a push that arrived now to every subscriber of its channel."""
         topic = self._topics.get(push.channel)
         if topic is None or (topic.shard.is_private and not self._is_news(push)):
             return
         self._hand_out(topic, push, now)
 
     def _is_news(self, push: Push[Any]) -> bool:
-        """Whether consumers are to get a private push; one with text that is no number is as good as lost."""
+        """Return True if consumers are to get a private push; one whose numbers cannot be read counts as lost."""
         try:
             if self.private is not None and not self.private.is_news(push):
                 return False
@@ -348,7 +347,7 @@ class Router:
         return True
 
     def publish(self, channel: str, symbol: str | None, body: Body) -> None:
-        """Hand out what was learnt otherwise, as if it had been pushed."""
+        """Hand out news from elsewhere, such as REST, as if it had been pushed."""
         push = Push(channel=channel, body=body, symbol=symbol)
         if self._on_private_push is not None:
             self._on_private_push(push)
@@ -363,13 +362,13 @@ class Router:
                 self._broke(subscriber, push, error)
 
     def _broke(self, subscriber: Subscriber, push: Push[Any], error: Exception) -> None:
-        """A consumer's callback failed: its stream ends."""
+        """End the stream of a consumer whose callback failed."""
         self._hooks.emit(BadFrame(f"a callback of {push.channel} failed: {type(error).__name__}"))
         subscriber.fail(error)
         self.leave(subscriber)
 
     def answered(self, shard: _RoutedSocket, answer: Acknowledgement) -> None:
-        """The exchange accepted or refused channels."""
+        """Handle the exchange's answer that it accepted or refused channels."""
         again = []
         for channel in answer.accepted:
             topic = self._topics.get(channel)
@@ -412,7 +411,7 @@ class Router:
                     self.leave(subscriber)
 
     def changed(self, shard: _RoutedSocket, state: str, reason: str) -> None:
-        """A socket was connected, lost, or could not be opened."""
+        """Handle a socket that was connected, lost, or could not be opened."""
         channels = tuple(shard.kept.channels)
         if state == "lost":
             for subscriber in {
@@ -425,7 +424,7 @@ class Router:
         self._hooks.emit(StreamState("gap" if state == "lost" else state, channels, reason))
 
     def failed(self, shard: _RoutedSocket, error: MexcError) -> None:
-        """A socket cannot be had for good: end its streams with the reason."""
+        """End the streams of a socket that cannot be opened at all, with the reason."""
         channels = tuple(shard.kept.channels)
         self._hooks.emit(StreamState("refused", channels, error.message))
         for channel in channels:
@@ -440,7 +439,7 @@ class Router:
                 self.leave(subscriber)
 
     def is_consumed(self, channel: str) -> bool:
-        """Whether anybody consumes a channel."""
+        """Return True if the channel has a subscriber."""
         return channel in self._topics
 
     def reconnect_private(self) -> None:
@@ -461,5 +460,5 @@ class Router:
 
 
 def _channel_of(frame: bytes) -> bytes:
-    """The channel, where a frame begins with it as all do so far: a tag, its size, its text."""
+    """Return the channel, if the frame begins with it as all do so far: a tag, its size, its text."""
     return frame[2 : 2 + frame[1]] if len(frame) > 1 else b""

@@ -1,8 +1,8 @@
 """One WebSocket conversation with MEXC, without the socket: subscriptions, acks, pings, silence and old age.
 
-The edge reports what happened and when (monotonic seconds); answers are text frames to send and verdicts. MEXC's acks
-never say no by their code: a channel counts as subscribed only when the answer echoes it outside a list of refusals
-(reference: `control.success_rule`).
+The edge reports events and their time (monotonic seconds); the session returns text frames to send and verdicts. MEXC
+never refuses by the code of an ack: a channel counts as subscribed only when the answer echoes it outside a list of
+refusals (reference: `control.success_rule`).
 """
 
 from __future__ import annotations
@@ -20,27 +20,30 @@ from mexc_async.errors import ProtocolError
 from mexc_async.schema.answers import decode
 
 MAX_REQUEST_BYTES = 1024
-"""A longer request is cut into several (the bound that other clients keep; MEXC names none)."""
+"""A longer request is split (the bound that other clients use; MEXC names none)."""
 MAX_MESSAGES = 50
-"""Messages in a second. MEXC cuts a socket at more than 100, and counts arrivals: what the network held up for a second
-arrives together with the next second's."""
+"""Messages in a second.
+
+MEXC closes a socket at more than 100, and counts arrivals: messages that the network delayed for a second arrive
+together with the next second's.
+"""
 BLOCKED = "Not Subscribed successfully!"
 SUBSCRIBE, UNSUBSCRIBE = "SUBSCRIPTION", "UNSUBSCRIPTION"
 _LISTS = re.compile(r"(Not Subscribed successfully!|Subscribed successful!)\s*\[([^\]]*)\]")
 
 
 class Verdict(Enum):
-    """What the passing of time asks of the edge."""
+    """Demand of the session on the edge, after a tick."""
 
     GO_ON = "go on"
     SILENT = "silent"
-    """Nothing was heard for too long, not even an answer to a ping: drop the socket and connect anew."""
+    """No frame for too long, not even a pong: drop the socket and reconnect."""
     OLD = "old"
     """The socket nears the age at which MEXC cuts it: move to a new one in good time."""
 
 
 class Acknowledgement(NamedTuple):
-    """What a control frame said about channels."""
+    """Content of a control frame about channels."""
 
     accepted: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
@@ -50,24 +53,24 @@ class Acknowledgement(NamedTuple):
 
 
 class Timing(msgspec.Struct, frozen=True):
-    """Seconds of everything that a session times."""
+    """Time-outs and intervals of a session, in seconds."""
 
     ping_s: float = 20.0
-    """MEXC closes a socket after a minute without a word; it asks for a ping every 15 to 30 s."""
+    """MEXC closes a socket after a minute of silence; it asks for a ping every 15 to 30 s."""
     silence_s: float = 45.0
-    """Without any frame for so long, two pings went unanswered: the socket is dead."""
+    """No frame for so long means that two pings went unanswered: the socket is dead."""
     ack_s: float = 10.0
-    """A request that is not answered by then is treated as lost with its socket."""
+    """A request without an answer by then is treated as lost with its socket."""
     lifetime_s: float = 23.5 * 3600
     """MEXC cuts every socket after 24 hours."""
     retry_s: float = 0.2
-    """Pause before a lost socket is replaced; it doubles from one loss to the next, and is jittered."""
+    """Pause before a lost socket is replaced; it doubles with each loss and is jittered."""
     longest_retry_s: float = 30.0
-    """The longest such pause; a socket that lives to its first ping ends the growth."""
+    """Longest such pause; a socket that lives to its first ping resets the growth."""
 
 
 class _Reply(msgspec.Struct):
-    """A control frame; as every answer it is read with numbers as text and text as numbers."""
+    """Control frame; like every answer, decoded with numbers as text and text as numbers."""
 
     id: int | None = 0
     code: int = 0
@@ -84,20 +87,20 @@ PING = '{"method":"PING"}'
 
 
 class Session:
-    """The state of one socket. A new socket needs a new session."""
+    """State of one socket. A new socket needs a new session."""
 
     def __init__(self, timing: Timing, now: float) -> None:
         self._timing = timing
         self._ids = 0
         self._waiting: dict[str, str] = {}
-        """What is to be asked for once there may be another message: the method by channel, the last one counts."""
+        """Requests that wait for the message limit: the method by channel, the last one counts."""
         self._sent: deque[float] = deque()
-        """When messages went out, those of the last second."""
+        """Times of the messages sent in the last second."""
         self._pending: dict[int, _Pending] = {}
         self.active: set[str] = set()
         """Channels that MEXC has accepted."""
         self.heard_at = now
-        """When a frame of any kind came last: the other end lives. The edge sets it for frames that hold pushes."""
+        """Arrival of the last frame of any kind: the other end lives. The edge sets it for frames that hold pushes."""
         self._pinged_at = now
         self._began_at = now
         self._ends_at = now + timing.lifetime_s
@@ -107,14 +110,14 @@ class Session:
         return f"Session({len(self.active)} active, {len(self._pending)} requests under way)"
 
     def subscribe(self, channels: Iterable[str], now: float) -> list[str]:
-        """The frames that ask for these channels, as far as they may be sent now; `tick` has the rest."""
+        """Return the frames that subscribe these channels, as many as may be sent now; `tick` returns the rest."""
         return self._ask(SUBSCRIBE, channels, now)
 
     def unsubscribe(self, channels: Iterable[str], now: float) -> list[str]:
-        """The frames that give these channels up, as far as they may be sent now; they count as inactive at once."""
+        """Return the frames that unsubscribe these channels, as many as may be sent now; they are inactive at once."""
         channels = tuple(channels)
         self.active.difference_update(channels)
-        for number, pending in self._pending.items():  # what is still to be accepted is not wanted any more
+        for number, pending in self._pending.items():  # pending subscriptions of these channels are void
             left = tuple(channel for channel in pending.channels if channel not in channels)
             self._pending[number] = pending._replace(channels=left)
         return self._ask(UNSUBSCRIBE, channels, now)
@@ -126,7 +129,7 @@ class Session:
         return self._due(now)
 
     def _due(self, now: float) -> list[str]:
-        """The requests that wait, as many as may be sent now."""
+        """Return the waiting requests, as many as may be sent now."""
         frames = []
         while self._sent and self._sent[0] + 1.0 <= now:
             self._sent.popleft()
@@ -139,7 +142,7 @@ class Session:
         return frames
 
     def _next_request(self) -> tuple[str, tuple[str, ...]]:
-        """Take the channels of the next request from those that wait: one at least, and no more than fit."""
+        """Take the channels of the next request from the waiting ones: at least one, and no more than fit."""
         part: list[str] = []
         method = next(iter(self._waiting.values()))
         for channel, its_method in self._waiting.items():
@@ -152,7 +155,7 @@ class Session:
         return method, tuple(part)
 
     def receive(self, text: str, now: float) -> Acknowledgement:
-        """Take in a control frame."""
+        """Process a control frame."""
         self.heard_at = now
         try:
             reply, _ = decode(_Reply, text.encode())
@@ -171,7 +174,7 @@ class Session:
         return Acknowledgement(accepted, refused, reason)
 
     def _pending_by_names(self, text: str) -> _Pending | None:
-        """The request that an answer without its id is about: the oldest that it names, or of all if it is blank."""
+        """Return the request that an answer without id is about: the oldest that it names, or of all if it is blank."""
         lists = [names for _, names in _LISTS.findall(text)] or [text]
         named = {name for names in lists for name in _names(names)}
         for number, pending in self._pending.items():
@@ -180,14 +183,14 @@ class Session:
         return None
 
     def ping(self, now: float) -> str:
-        """A ping, out of turn."""
+        """Return a ping, out of turn."""
         self._pinged_at = now
         self._sent.append(now)
         self.pings_unanswered += 1
         return PING
 
     def tick(self, now: float) -> tuple[list[str], Verdict]:
-        """Let time pass: frames to send, and whether the socket is to be given up."""
+        """Let time pass; return frames to send, and whether to replace the socket."""
         timing = self._timing
         lost = any(now - pending.sent_at >= timing.ack_s for pending in self._pending.values())
         if lost or now - self.heard_at >= timing.silence_s:
@@ -198,15 +201,15 @@ class Session:
         return frames, Verdict.OLD if now >= self._ends_at else Verdict.GO_ON
 
     def age(self, now: float) -> float:
-        """Seconds since the socket was opened."""
+        """Return the seconds since the socket was opened."""
         return now - self._began_at
 
     def postpone(self, seconds: float, now: float) -> None:
-        """There is no new socket yet: be old later."""
+        """Delay the verdict OLD: there is no new socket yet."""
         self._ends_at = now + seconds
 
     def next_tick(self) -> float:
-        """When `tick` is worth calling again."""
+        """Return the time of the next useful `tick`."""
         timing = self._timing
         request = self._sent[0] + 1.0 if self._waiting else inf
         acks: float = min((pending.sent_at + timing.ack_s for pending in self._pending.values()), default=inf)
@@ -223,13 +226,13 @@ class Backoff:
         self.failures = 0
 
     def pause(self, jitter: float) -> float:
-        """Seconds before the next attempt; `jitter` is random in [0, 1)."""
+        """Return the seconds before the next attempt; `jitter` is random in [0, 1)."""
         pause = min(self._first_s * 2.0 ** min(self.failures, 20), self._longest_s)
         self.failures += 1
         return pause * (0.5 + jitter / 2)
 
     def succeeded(self) -> None:
-        """Begin with short pauses again."""
+        """Return to short pauses."""
         self.failures = 0
 
 
@@ -238,7 +241,7 @@ def _frame(method: str, channels: tuple[str, ...], number: int) -> str:
 
 
 def _read_ack(channels: tuple[str, ...], reply: _Reply) -> tuple[tuple[str, ...], tuple[str, ...], str]:
-    """(accepted, refused, reason) of a subscription request."""
+    """Return (accepted, refused, reason) of a subscription request."""
     text = reply.msg or ""
     if reply.code != 0:
         return (), channels, f"code {reply.code}: {text}"

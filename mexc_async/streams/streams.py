@@ -1,4 +1,4 @@
-"""Push streams as a strategy sees them: `async for push in mexc.streams.trades("BTCUSDT")`."""
+"""Push streams as a strategy uses them: `async for push in mexc.streams.trades("BTCUSDT")`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Symbols: TypeAlias = str | Sequence[str]
 class Stream(Generic[B]):
     """One consumer's pushes: `async with ... as stream: async for push in stream:`, or a callback.
 
-    Leaving the `async with` gives the channels up. A bare `async for` opens by itself; a stream that is dropped
+    Leaving the `async with` unsubscribes. A bare `async for` opens the stream by itself; a stream that is dropped
     without `aclose` is cleaned up with a ResourceWarning. Every push has `.symbol`, `.send_time` and `.body`.
     """
 
@@ -46,27 +46,27 @@ class Stream(Generic[B]):
 
     @property
     def channels(self) -> tuple[str, ...]:
-        """MEXC's names of what is subscribed."""
+        """Subscribed channels, by MEXC's names."""
         return self._subscriber.channels
 
     @property
     def received(self) -> int:
-        """Pushes that came, dropped ones included."""
+        """Pushes received, dropped ones included."""
         return self._subscriber.received
 
     @property
     def dropped(self) -> int:
-        """Pushes that this consumer was too slow for."""
+        """Pushes dropped because this consumer was too slow."""
         return self._subscriber.dropped
 
     @property
     def gaps(self) -> int:
-        """How often pushes may have been missed because a socket was lost."""
+        """Number of gaps: times that pushes may have been missed because a socket was lost."""
         return self._subscriber.gaps
 
     @property
     def lag_ms(self) -> float | None:
-        """Age of the newest push when it came, by the exchange's clock; None before the first."""
+        """Age of the newest push when it arrived, by the exchange's clock; None before the first."""
         return self._subscriber.lag_ms
 
     async def open(self) -> Self:
@@ -81,12 +81,12 @@ class Stream(Generic[B]):
         return self
 
     async def aclose(self) -> None:
-        """Give the channels up; idempotent. What was received can still be read."""
+        """Unsubscribe; idempotent. Received pushes can still be read."""
         self._subscriber.close()
         self._router.leave(self._subscriber)
 
     async def wait(self) -> None:
-        """Wait until the stream ends. Raises what ended it: a callback's error, a refusal, an overflow."""
+        """Wait until the stream ends. Raises the error that ended it: a callback's, a refusal, an overflow."""
         await self.open()
         subscriber = self._subscriber
         while not subscriber.is_closed:
@@ -95,7 +95,7 @@ class Stream(Generic[B]):
             raise subscriber.error
 
     async def _until_changed(self) -> None:
-        """A future for each who waits: the next push then wakes it in the loop's very next round."""
+        """Wait on an own future: the next push then wakes the caller in the loop's very next round."""
         waiter = asyncio.get_running_loop().create_future()
         self._subscriber.waiters.append(waiter)
         try:
@@ -142,7 +142,7 @@ class Stream(Generic[B]):
 
 
 class Streams:
-    """`mexc.streams`: one method a channel. `symbols` is one symbol or any number of them.
+    """`mexc.streams`: one method per channel. `symbols` is one symbol or any number of them.
 
     Every method takes `callback` (called with each push instead of queueing it), `overflow` and `queue`.
     """
@@ -186,7 +186,7 @@ class Streams:
         overflow: Overflow = "drop_oldest",
         queue: int | None = None,
     ) -> Stream[TradesPush]:
-        """Public trades, gathered over `interval`."""
+        """Stream public trades, gathered over `interval`."""
         return self._stream([channels.trades(s, interval) for s in _list(symbols)], callback, overflow, queue)
 
     def depth(
@@ -198,7 +198,7 @@ class Streams:
         overflow: Overflow = "drop_oldest",
         queue: int | None = None,
     ) -> Stream[DepthUpdate]:
-        """Changes of the book with their versions; for a book that keeps itself, see `mexc.books`."""
+        """Stream changes of the book with their versions; for a synchronised book, see `mexc.books`."""
         return self._stream([channels.depth(s, interval) for s in _list(symbols)], callback, overflow, queue)
 
     def partial_depth(
@@ -210,7 +210,7 @@ class Streams:
         overflow: Overflow = "drop_oldest",
         queue: int | None = None,
     ) -> Stream[DepthSnapshot]:
-        """The best 5, 10 or 20 levels, whole each time."""
+        """Stream the best 5, 10 or 20 levels, complete each time."""
         return self._stream([channels.partial_depth(s, levels) for s in _list(symbols)], callback, overflow, queue)
 
     def book_ticker(
@@ -222,7 +222,7 @@ class Streams:
         overflow: Overflow = "drop_oldest",
         queue: int | None = None,
     ) -> Stream[BookTickerPush]:
-        """Best bid and ask every `interval`, changed or not."""
+        """Stream best bid and ask every `interval`, changed or not."""
         return self._stream([channels.book_ticker(s, interval) for s in _list(symbols)], callback, overflow, queue)
 
     def book_ticker_batch(
@@ -233,7 +233,7 @@ class Streams:
         overflow: Overflow = "drop_oldest",
         queue: int | None = None,
     ) -> Stream[BookTickerBatch]:
-        """Best bids and asks, several to a push."""
+        """Stream best bids and asks, several to a push."""
         return self._stream([channels.book_ticker_batch(s) for s in _list(symbols)], callback, overflow, queue)
 
     def klines(
@@ -245,7 +245,7 @@ class Streams:
         overflow: Overflow = "drop_oldest",
         queue: int | None = None,
     ) -> Stream[KlinePush]:
-        """The running bar, about every second; `interval` as in the REST API (`1m`) or the channel (`Min1`)."""
+        """Stream the running bar, about every second; `interval` as in the REST API (`1m`) or the channel (`Min1`)."""
         return self._stream([channels.klines(s, interval) for s in _list(symbols)], callback, overflow, queue)
 
     def mini_ticker(
@@ -257,7 +257,7 @@ class Streams:
         overflow: Overflow = "drop_oldest",
         queue: int | None = None,
     ) -> Stream[MiniTicker]:
-        """The day of each symbol, in a time zone such as `UTC+8`, or the last 24 hours."""
+        """Stream the day of each symbol, in a time zone such as `UTC+8`, or the last 24 hours."""
         return self._stream([channels.mini_ticker(s, timezone) for s in _list(symbols)], callback, overflow, queue)
 
     def mini_tickers(
@@ -268,7 +268,7 @@ class Streams:
         overflow: Overflow = "drop_oldest",
         queue: int | None = None,
     ) -> Stream[MiniTickers]:
-        """The day of every symbol in one push."""
+        """Stream the day of every symbol in one push."""
         return self._stream([channels.mini_tickers(timezone)], callback, overflow, queue)
 
     def account(
@@ -278,7 +278,7 @@ class Streams:
         overflow: Overflow = "raise",
         queue: int | None = None,
     ) -> Stream[BalanceChange]:
-        """Changes of the account's balances. One that is too slow is told so by default."""
+        """Stream changes of the account's balances. By default a consumer that is too slow gets StreamOverflow."""
         return self._stream([channels.ACCOUNT], callback, overflow, queue)
 
     def fills(
@@ -288,7 +288,7 @@ class Streams:
         overflow: Overflow = "raise",
         queue: int | None = None,
     ) -> Stream[FillPush]:
-        """The account's trades. One that is too slow is told so by default."""
+        """Stream the account's trades. By default a consumer that is too slow gets StreamOverflow."""
         return self._stream([channels.FILLS], callback, overflow, queue)
 
     def orders(
@@ -298,7 +298,7 @@ class Streams:
         overflow: Overflow = "raise",
         queue: int | None = None,
     ) -> Stream[OrderPush]:
-        """The account's orders and how far they got. One that is too slow is told so by default."""
+        """Stream updates of the account's orders. By default a consumer that is too slow gets StreamOverflow."""
         return self._stream([channels.ORDERS], callback, overflow, queue)
 
 

@@ -1,4 +1,4 @@
-"""Where the pushes of one consumer go: a queue with its policy for being too slow, or a callback."""
+"""Subscriber: the queue of one consumer with its overflow policy, or its callback."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from mexc_async.errors import StreamOverflow
 from mexc_async.spot.push import Push
 
 Overflow: TypeAlias = Literal["latest", "drop_oldest", "raise"]
-"""What a consumer that is too slow gets: each channel's newest push, the newest that fit, or StreamOverflow."""
+"""Policy for a slow consumer: keep each channel's newest push, the newest that fit, or raise StreamOverflow."""
 
 
 class Subscriber:
-    """Where the pushes of one consumer go; the sockets know this, not the consumer, so that a lost one is noticed."""
+    """Queue or callback of one consumer. Sockets refer to this alone, so that a dropped consumer is noticed."""
 
     __slots__ = (
         "arrived_at", "callback", "channels", "dropped", "error", "gaps", "is_closed", "is_joined", "newest", "on_back",
@@ -41,33 +41,33 @@ class Subscriber:
         self.callback = callback
         self.server_ms = server_ms
         self.packs = packs
-        """Whether levels may come as they were sent, by `decode_push(..., packs=True)`."""
+        """True if levels may come as they were sent, by `decode_push(..., packs=True)`."""
         self.on_gap = on_gap
         self.on_back = on_back
         self.on_end = on_end
         self.queue: deque[Push[Any]] = deque()
         self.newest: dict[str, Push[Any]] = {}
         self.waiters: list[asyncio.Future[None]] = []
-        """Of everyone who waits for a push or the end; each is woken once."""
+        """Futures of all who wait for a push or the end; each is woken once."""
         self.received = 0
         self.dropped = 0
         self.gaps = 0
         self.sent_ms = 0
-        """When the exchange sent the newest push that says so."""
+        """Time at which the exchange sent the newest push that has one."""
         self.arrived_at = 0.0
-        """When that one came, in monotonic seconds."""
+        """Arrival of that push, in monotonic seconds."""
         self.error: BaseException | None = None
         self.is_joined = False
-        """Whether every channel was accepted: from then on a refusal is told here, until then by `Hub.join`."""
+        """True once every channel was accepted: later refusals end the stream, earlier ones `Router.join` raises."""
         self.is_closed = False
 
     @property
     def lag_ms(self) -> float | None:
-        """Age of the newest push when it came, by the exchange's clock as it is known now; None before the first."""
+        """Age of the newest push when it arrived, by the exchange's clock as known now; None before the first."""
         return self.server_ms(self.arrived_at) - self.sent_ms if self.sent_ms else None
 
     def put(self, push: Push[Any], now: float) -> None:
-        """Take one push, by the consumer's policy."""
+        """Accept one push, by the consumer's policy."""
         if self.is_closed:
             return
         self.received += 1
@@ -94,29 +94,29 @@ class Subscriber:
             self._wake()
 
     def take(self) -> Push[Any]:
-        """The next push, in order of arrival; with `latest` the newest of the channel whose turn it is."""
+        """Return the next push, in order of arrival; with `latest` the newest of the channel whose turn it is."""
         push = self.queue.popleft()
         return self.newest.pop(push.channel) if self.overflow == "latest" else push
 
     def gap(self) -> None:
-        """Pushes may have been missed."""
+        """Report that pushes may have been missed."""
         self.gaps += 1
         if self.on_gap is not None:
             self.on_gap()
 
     def back(self) -> None:
-        """A channel was accepted, for the first time or again after a loss."""
+        """Report that a channel was accepted, for the first time or after a loss."""
         if self.on_back is not None:
             self.on_back()
 
     def fail(self, error: BaseException) -> None:
-        """Nothing more comes; the consumer is told why after what it has not read yet."""
+        """End with an error; the consumer gets it after the pushes that it has not read yet."""
         if not self.is_closed:
             self.error = error
             self.close()
 
     def close(self) -> None:
-        """Nothing more comes."""
+        """End without an error."""
         self.is_closed = True
         if self.on_end is not None:
             self.on_end()

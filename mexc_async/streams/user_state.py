@@ -1,6 +1,6 @@
-"""What is known of the account's orders and fills from its private stream, and what a gap in it leaves open.
+"""Orders, fills and balances seen on the private stream, and the open questions after a gap.
 
-Pure: pushes and answers come in, and out comes whether something is news, and which orders lack fills.
+Pure: pushes and answers come in; the result says if something is news, and which orders lack fills.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MAX_ORDERS = 10_000
 
 
 def fill_key(trade_id: str) -> str:
-    """What makes a fill the same fill in a push and in `my_trades`.
+    """Return a key that is equal for the same fill in a push and in `my_trades`.
 
     That both carry the same text is an assumption: recorded ids look alike (505979017439002624X1), but no source says
     so. This is the one place to change if it proves wrong.
@@ -27,19 +27,19 @@ def fill_key(trade_id: str) -> str:
 
 
 class KnownOrder(Struct):
-    """How far an order got, as far as was told."""
+    """Known progress of an order."""
 
     symbol: str
     executed: Decimal
     is_open: bool
     base: Decimal
-    """What had been executed before this stream saw it."""
+    """Executed quantity before this stream saw the order."""
     filled: Decimal = ZERO
     """Sum of the fills that were delivered."""
     is_told: bool = True
-    """Whether its state was told, and not only a fill of it."""
+    """True if its state was reported; False if only a fill was."""
     content: Hashable = None
-    """The last push about it; None if REST told more since."""
+    """Content of the last push about it; None if REST reported more since."""
 
     @property
     def lacks(self) -> Decimal:
@@ -48,11 +48,11 @@ class KnownOrder(Struct):
 
 
 class UserState:
-    """Orders and fills of one account since its stream began; finished orders and old fills are forgotten in time."""
+    """Orders and fills of one account since its stream began; finished orders and old fills leave in time."""
 
     def __init__(self, since_ms: int) -> None:
         self.since_ms = since_ms
-        """When the stream began: what was created later, it has seen from its start."""
+        """Start of the stream: an order created later was seen from its beginning."""
         self.orders: OrderedDict[str, KnownOrder] = OrderedDict()
         self._fills: OrderedDict[str, None] = OrderedDict()
 
@@ -65,7 +65,7 @@ class UserState:
         create_time: int,
         content: Hashable = None,
     ) -> bool:
-        """Take in an order's state; False if nothing about it is news (it repeats, or is older than what is known).
+        """Apply an order's state; return False if it repeats or is older than the known state.
 
         `content` is all that a push says: one that differs from the last push is news although it is no further.
         """
@@ -87,7 +87,7 @@ class UserState:
         return is_news
 
     def fill(self, trade_id: str, order_id: str, symbol: str, quantity: Decimal) -> bool:
-        """Take in a fill; False if it was delivered before."""
+        """Apply a fill; return False if it was delivered before."""
         key = fill_key(trade_id)
         if key in self._fills:
             return False
@@ -102,15 +102,15 @@ class UserState:
         return True
 
     def symbols(self) -> set[str]:
-        """Symbols in which this account was seen to trade."""
+        """Return the symbols in which this account was seen to trade."""
         return {known.symbol for known in self.orders.values() if known.symbol}
 
     def believed_open(self) -> list[tuple[str, str]]:
-        """(order id, symbol) of every order that was open when last heard of."""
+        """Return (order id, symbol) of every order that was open at its last report."""
         return [(order_id, known.symbol) for order_id, known in self.orders.items() if known.is_open and known.symbol]
 
     def lacking(self, orders: Iterable[str] | None = None) -> list[str]:
-        """Orders of which fills are missing."""
+        """Return the orders that lack fills."""
         names = self.orders if orders is None else orders
         return [name for name in names if (known := self.orders.get(name)) is not None and known.lacks > 0]
 
@@ -123,7 +123,7 @@ class UserState:
 
 
 class Movement(NamedTuple):
-    """A balance that is not what it was known to be."""
+    """Unreported change of a balance."""
 
     asset: str
     free: Decimal
@@ -133,32 +133,32 @@ class Movement(NamedTuple):
 
 
 class Balances:
-    """What the account is known to hold, and what a look at all of it tells beyond that."""
+    """Known balances of the account, and the changes that a full read shows beyond them."""
 
     def __init__(self) -> None:
         self.moved: set[str] = set()
-        """Assets that looks showed to have moved unseen; to be cleared by who has found out why."""
+        """Assets that reads showed to have changed without a push; cleared by the caller that found the reason."""
         self._known: dict[str, tuple[Decimal, Decimal]] = {}
         self._is_whole = False
-        """Whether what is not known is known to be zero."""
+        """True if an asset without an entry has a balance of zero."""
         self._pushed: set[str] = set()
 
     def push(self, asset: str, free: Decimal, locked: Decimal) -> None:
-        """Take in a pushed balance."""
+        """Apply a pushed balance."""
         self._known[asset] = free, locked
         self._pushed.add(asset)
 
     def begin(self) -> None:
-        """A look begins: what is pushed from now on may be newer than what it shows."""
+        """Begin a read: pushes from now on may be newer than its answer."""
         self._pushed.clear()
 
     def start(self, shown: Mapping[str, tuple[Decimal, Decimal]], is_whole: bool = True) -> None:
-        """Take in the first look, which is no news."""
+        """Apply the first read, which is no news."""
         self._known = {**shown, **{asset: self._known[asset] for asset in self._pushed}}
         self._is_whole = is_whole
 
     def look(self, shown: Mapping[str, tuple[Decimal, Decimal]], is_whole: bool = True) -> list[Movement]:
-        """Take in a later one; returns what it tells. An asset that it leaves out is at zero, if it is whole."""
+        """Apply a later read; return its news. An asset that a complete answer leaves out has a balance of zero."""
         told = []
         for asset in sorted({*shown, *(self._known if is_whole else ())} - self._pushed):
             now, known = shown.get(asset, (ZERO, ZERO)), self._known.get(asset)
@@ -175,9 +175,9 @@ class Balances:
 
 
 def between(moved: set[str], markets: Mapping[str, tuple[str, str]], known: set[str]) -> list[str]:
-    """Markets (base and quote by symbol) that are not known and of which both assets moved.
+    """Return the markets (base and quote by symbol) that are not known and of which both assets changed.
 
-    First come those with an asset whose movement no known market explains.
+    First come those with an asset whose change no known market explains.
     """
     explained = {asset for symbol in known if symbol in markets for asset in markets[symbol]}
     found = [symbol for symbol, assets in markets.items() if symbol not in known and moved.issuperset(assets)]

@@ -1,6 +1,6 @@
-"""The private stream: one listen key leased for all of it, kept alive, replaced; and gaps filled from REST.
+"""The private stream: one listen key, leased, renewed and replaced; gaps filled from REST.
 
-Every fill reaches a consumer exactly once: pushes and what REST tells after a gap pass the same sieve, keyed by id.
+Every fill reaches a consumer exactly once: pushes and REST answers pass the same filter, keyed by id.
 """
 
 from __future__ import annotations
@@ -30,27 +30,27 @@ from mexc_async.streams.router import Router
 from mexc_async.streams.user_state import Balances, Movement, UserState, between
 
 KEEPALIVE_S = (25 * 60.0, 30 * 60.0)
-"""A key lasts 60 minutes from its last renewal."""
+"""A listen key lasts 60 minutes from its last renewal."""
 RETRY_S = 15.0
-"""Between attempts to renew a key, while it still lasts."""
+"""Pause between attempts to renew a listen key, while it is still valid."""
 MARGIN_MS = 5_000
-"""How far the look-up after a gap reaches back before it: REST cuts times to seconds, and the socket died unnoticed."""
+"""Reach of a REST backfill before the gap: REST cuts times to seconds, and the socket died unnoticed."""
 ATTEMPTS = 8
-"""Look-ups until the fills of every order add up; REST's fills may lag behind its orders."""
+"""Most passes until the fills of every order add up; REST's fills may lag behind its orders."""
 GRACE_S = 1.0
-"""How long a fill's push may come after that of its order before REST is asked for it."""
+"""Longest wait for a fill's push after its order's push, before REST is asked for it."""
 MOST_SUSPECTS = 10
-"""Symbols that are looked at after a gap only because both of their assets moved in it; each costs a weight of 20."""
+"""Most symbols that a backfill reads only because both assets changed in the gap; each costs a weight of 20."""
 SNAPSHOT = "SNAPSHOT"
-"""`type` of a balance that REST told after a gap."""
+"""`type` of a balance from a REST backfill."""
 
 
 _CLOSING = Options(timeout_s=2.0, max_wait_s=1.0, repeat=False)
-"""A key that is not closed runs out by itself: closing must not hold a client up that ends."""
+"""An unclosed key expires by itself: closing it must not delay a client's end."""
 
 
 class UserStream:
-    """What stands behind `mexc.streams.account`, `.fills` and `.orders`."""
+    """Private stream behind `mexc.streams.account`, `.fills` and `.orders`."""
 
     def __init__(
         self,
@@ -64,9 +64,9 @@ class UserStream:
 
         Args:
             api: the request pipeline.
-            router: what connects the private socket, and gets what REST answers after a gap.
+            router: connects the private socket, and gets the pushes of a REST backfill.
             read: carries out requests on orders and fills.
-            ordered: gives the symbols in which this client has sent orders lately.
+            ordered: returns the symbols in which this client has sent orders lately.
         """
         self._api = api
         self._read = read
@@ -76,24 +76,24 @@ class UserStream:
         self._hooks = api.hooks
         self._key: str | None = None
         self._is_stale = False
-        """Whether the socket that used the key was lost, the key perhaps with it."""
+        """True if the socket that used the key was lost, and perhaps the key with it."""
         self._is_closed = False
         self._renewing: asyncio.Task[None] | None = None
         self._filling: asyncio.Task[None] | None = None
         self._checking: asyncio.Task[None] | None = None
         self._suspects: set[str] = set()
-        """Orders of which fills seem to be missing."""
+        """Orders that seem to lack fills."""
         self._state: UserState | None = None
         self._balances = Balances()
         self._reading: asyncio.Task[None] | None = None
         self._heard_ms = 0
         self._unfilled_ms: int | None = None
-        """When the oldest gap began that REST has not filled yet."""
+        """Start of the oldest gap that REST has not filled yet."""
 
     # The listen key
 
     async def url(self) -> str:
-        """The private URL, with a key that is in force. Raises MexcError if none can be had."""
+        """Return the private URL, with a valid listen key. Raises MexcError if the exchange grants none."""
         if self._is_closed:
             raise ClientClosed("the client is closed")
         if self._key is None or self._is_stale:
@@ -110,7 +110,7 @@ class UserStream:
         return f"{self._router.url}?listenKey={quote(self._key, safe='')}"
 
     async def _renew(self) -> None:
-        """Keep the key alive; a failure is reported and tried again, a key that ran out is replaced."""
+        """Renew the key until the end; report and retry a failure, replace a key that has expired."""
         pause_s = random.uniform(*KEEPALIVE_S)  # noqa: S311 - spreads renewals, protects nothing
         while True:
             await asyncio.sleep(pause_s)
@@ -135,21 +135,21 @@ class UserStream:
         self._hooks.emit(ListenKeyFailed(error))
 
     def forget_key(self) -> None:
-        """The key is no good: take a new one with a new socket."""
+        """Take a new key with a new socket: the present one is not valid."""
         self._key = None
         self._router.reconnect_private()
 
     def replace_key(self, former: Api) -> None:
-        """The API key was replaced: its listen key is closed with it, and a new one comes with a new socket."""
+        """Close the listen key of the replaced API key; a new one comes with a new socket."""
         key = self._key
         if key is not None and not self._is_closed:
             self.forget_key()
             self._tasks.spawn(self._close(key, former))
 
-    # What the socket tells
+    # Reports of the socket
 
     def on_connected(self, is_first: bool) -> None:
-        """Every private channel is subscribed: what is missing from before can be looked up without a new gap."""
+        """Start a backfill of earlier gaps: every private channel is subscribed now."""
         self._is_stale = False
         if is_first or self._state is None:
             self._state = UserState(self._router.now_ms())
@@ -161,7 +161,7 @@ class UserStream:
             self._filling = self._tasks.spawn(self._fill_gaps())
 
     def on_lost(self) -> None:
-        """The private socket is gone, and perhaps its key with it: the next socket gets another."""
+        """Note a gap; the next socket gets another key, for this one may be gone too."""
         self._is_stale = True
         self._note_gap()
         for task in (self._filling, self._reading):
@@ -169,7 +169,7 @@ class UserStream:
                 self._tasks.cancel(task)
 
     def on_bad_frame(self) -> None:
-        """A private push could not be understood: what it told is looked up."""
+        """Note a gap: a private push could not be understood."""
         if self._state is not None:
             self._note_gap()
             if self._filling is None or self._filling.done():
@@ -180,7 +180,7 @@ class UserStream:
             self._unfilled_ms = self._heard_ms - MARGIN_MS
 
     def is_news(self, push: Push[Any]) -> bool:
-        """Whether consumers are to get this push: a fill only once, an order never back to an older state."""
+        """Return True if consumers are to get this push: a fill only once, an order never back to an older state."""
         self._heard_ms = push.send_time or self._router.now_ms()
         state, body = self._state, push.body
         if state is None:
@@ -201,17 +201,17 @@ class UserStream:
         return True
 
     async def _read_balances(self) -> None:
-        """What the account holds as the stream begins: what differs after a gap was moved in it."""
+        """Read the balances as the stream begins: a difference after a gap shows a change in it."""
         self._balances.begin()
         try:
             self._balances.start(*await self._account())
         except ClientClosed:
             return
         except MexcError as error:
-            logger.info("the account could not be read as its stream began: %s", error)
+            logger.info("the balances could not be read at the stream's start: %s", error)
 
     async def _account(self) -> tuple[dict[str, tuple[Decimal, Decimal]], bool]:
-        """Return what the account holds, and whether that is all of it."""
+        """Return the account's balances, and True if they are complete."""
         account = await self._api.deliver(AccountQuery(), Options())
         shown = {balance.asset: (balance.free, balance.locked) for balance in account.balances}
         return shown, not account.balances_left_out
@@ -219,14 +219,14 @@ class UserStream:
     # After a gap
 
     async def _check_suspects(self) -> None:
-        """Let late fills come; those that do not were lost."""
+        """Wait for late fills, then ask REST for those that did not come."""
         await asyncio.sleep(GRACE_S)
         suspects, self._suspects = self._suspects, set()
         if self._state is not None and self._state.lacking(suspects):
             self.on_bad_frame()
 
     async def _fill_gaps(self) -> None:
-        """Ask REST what the stream missed, until the fills of every order add up and no further gap came meanwhile."""
+        """Backfill from REST until the fills of every order add up and no further gap came meanwhile."""
         lacking: list[str] = []
         attempt = 0
         if self._reading is not None:
@@ -240,7 +240,7 @@ class UserStream:
             except ClientClosed:
                 return
             except MexcError as error:
-                logger.warning("what the private stream missed could not be looked up: %s", error)
+                logger.warning("the REST backfill of the private stream failed: %s", error)
             finally:
                 if not is_done:
                     self._unfilled_ms = since_ms
@@ -257,35 +257,35 @@ class UserStream:
         self._hooks.emit(StreamState("filled", (ACCOUNT, FILLS, ORDERS)))
 
     async def _look_up(self, since_ms: int) -> list[str]:
-        """One pass; returns the orders whose fills do not add up yet."""
+        """Make one pass; return the orders whose fills do not add up yet."""
         state, options = self._state, Options()
         assert state is not None
         self._balances.begin()
         for movement in self._balances.look(*await self._account()):
-            self._tell_balance(movement)
+            self._publish_balance(movement)
         before = dict(state.believed_open())
         open_orders = await self._read(OpenOrdersQuery(), options)
-        touched = [self._tell_order(order) for order in open_orders]
+        touched = [self._publish_order(order) for order in open_orders]
         for order_id in before.keys() - {order.order_id for order in open_orders}:
             try:
                 order = await self._read(OrderQuery(symbol=before[order_id], order_id=order_id), options)
             except OrderNotFound:
                 continue
-            touched.append(self._tell_order(order))
+            touched.append(self._publish_order(order))
         start_time = max(since_ms, 0)
         for symbol in await self._symbols(state):
             recent = await self._read(AllOrdersQuery(symbol=symbol, start_time=start_time, limit=1000), options)
-            touched += [self._tell_order(order) for order in recent]  # made and ended unseen
+            touched += [self._publish_order(order) for order in recent]  # placed and ended unseen
             fills = await self._read(MyTradesQuery(symbol=symbol, start_time=start_time, limit=1000), options)
             for fill in reversed(fills):  # REST has the newest first
-                self._tell_fill(fill)
+                self._publish_fill(fill)
         return state.lacking(touched) if self._router.is_consumed(FILLS) else []
 
     async def _symbols(self, state: UserState) -> list[str]:
-        """Where something may have happened, the likeliest first: REST tells of orders and fills by symbol only.
+        """Return the symbols to read, the likeliest first: REST returns orders and fills by symbol only.
 
-        Beside those seen on the stream, these are symbols in which this client has sent orders, and those between two
-        assets that both were moved in the gap, which somebody else's order may have done.
+        These are the symbols seen on the stream, those in which this client has sent orders, and those between two
+        assets that both changed in the gap, perhaps by another program's order.
         """
         seen, ordered, moved = state.symbols(), set(self._ordered()), self._balances.moved
         suspects: list[str] = []
@@ -296,26 +296,26 @@ class UserStream:
             except ClientClosed:
                 raise
             except MexcError as error:
-                logger.warning("which symbols a gap in the private stream touched is not known: %s", error)
+                logger.warning("the symbols that a gap in the private stream touched are unknown: %s", error)
             else:
                 listed = [self._api.rules(symbol).info for symbol in self._api.rules.symbols]
                 markets = {info.symbol: (info.base, info.quote) for info in listed}
                 suspects = between(moved, markets, seen | ordered)[:MOST_SUSPECTS]
         return [*suspects, *sorted(ordered), *sorted(seen - ordered)]
 
-    def _tell_order(self, order: Order) -> str:
+    def _publish_order(self, order: Order) -> str:
         assert self._state is not None
         is_open = order.status.is_open
         if self._state.order(order.order_id, order.symbol, order.executed_quantity, is_open, order.time):
             self._router.publish(ORDERS, order.symbol, order_push(order))
         return order.order_id
 
-    def _tell_fill(self, fill: Fill) -> None:
+    def _publish_fill(self, fill: Fill) -> None:
         assert self._state is not None
         if self._state.fill(fill.id, fill.order_id, fill.symbol, fill.quantity):
             self._router.publish(FILLS, fill.symbol, fill_push(fill))
 
-    def _tell_balance(self, movement: Movement) -> None:
+    def _publish_balance(self, movement: Movement) -> None:
         change = BalanceChange(
             asset=movement.asset,
             free_text=f"{movement.free:f}",
@@ -328,7 +328,7 @@ class UserStream:
         self._router.publish(ACCOUNT, None, change)
 
     async def aclose(self) -> None:
-        """End the key, if the exchange can be told; idempotent."""
+        """Close the listen key, if the exchange can be reached; idempotent."""
         self._is_closed = True
         key, self._key = self._key, None
         if self._renewing is not None:
@@ -340,4 +340,4 @@ class UserStream:
         try:
             await (api or self._api).deliver(CloseListenKey(listen_key=key), _CLOSING)
         except MexcError as error:
-            logger.info("a listen key was not closed and will run out by itself: %s", type(error).__name__)
+            logger.info("a listen key was not closed and expires by itself: %s", type(error).__name__)

@@ -30,18 +30,18 @@ _words.setLevel(logging.DEBUG)  # below that picows logs the request, with the l
 
 
 class Listener(Protocol):
-    """Who hears what a socket receives. Neither call may block; neither comes after `on_closed`."""
+    """Receiver of a socket's messages. No call may block; none comes after `on_closed`."""
 
     def on_frame(self, frame: bytes) -> None:
-        """A binary message, whole."""
+        """Handle a complete binary message."""
         ...
 
     def on_text(self, text: str) -> None:
-        """A text message, whole."""
+        """Handle a complete text message."""
         ...
 
     def on_closed(self) -> None:
-        """The socket is gone, whoever ended it."""
+        """Handle the end of the socket, whoever ended it."""
         ...
 
 
@@ -53,12 +53,12 @@ class Socket(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Close, and be sure that it is closed; idempotent."""
+        """Close the socket and wait until it is closed; idempotent."""
         ...
 
 
 class SocketConfig(Struct, frozen=True, kw_only=True):
-    """How sockets reach the exchange."""
+    """Settings of a connection to the exchange's sockets."""
 
     proxy: str | None = None
     tls: ssl.SSLContext | None = None
@@ -75,7 +75,7 @@ class SocketConfig(Struct, frozen=True, kw_only=True):
 
 
 async def connect(url: str, listener: Listener, config: SocketConfig) -> Socket:
-    """Open a socket. Raises ConnectFailed; the URL, which may hold a listen key, is never repeated in an error."""
+    """Open a socket. Raises ConnectFailed; errors never contain the URL, which may hold a listen key."""
     try:
         async with asyncio.timeout(config.connect_s):
             if config.library != "aiohttp":
@@ -193,7 +193,7 @@ class _PicowsSocket:
 
     async def aclose(self) -> None:
         self._transport.disconnect(graceful=False)
-        with contextlib.suppress(*self._errors):  # why it ended before
+        with contextlib.suppress(*self._errors):  # the error that ended it before
             await self._transport.wait_disconnected()
 
 
@@ -229,7 +229,7 @@ async def _connect_aiohttp(url: str, listener: Listener, config: SocketConfig) -
 
 
 class _AiohttpSocket:
-    """aiohttp reads when it is asked to: one task asks, for as long as the socket lives."""
+    """Socket of aiohttp, which reads only when asked: one task asks, for as long as the socket lives."""
 
     def __init__(
         self, session: aiohttp.ClientSession, socket: aiohttp.ClientWebSocketResponse, listener: Listener
@@ -261,7 +261,7 @@ class _AiohttpSocket:
     def _sent(self, task: asyncio.Task[None]) -> None:
         self._sends.discard(task)
         if not task.cancelled():
-            task.exception()  # a socket that broke while sending is noticed by the reader
+            task.exception()  # the reader notices a socket that broke while sending
 
     async def aclose(self) -> None:
         for task in (*self._sends, self._reader):

@@ -1,4 +1,4 @@
-"""Several accounts behind one address: what they share, what each has for itself, and results that may be partial."""
+"""Several accounts behind one address: shared parts, separate parts, and partial results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Transfers and withdrawals without an answer, on a fake transport: found out, concluded, or honestly unknown."""
+"""Transfers and withdrawals without an answer, on a fake transport: found, concluded, or unknown."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Exchange:
         self.d.transport.on(f"POST {self.path}", *answers)
 
     def makes(self, *tran_ids: str, answer: Exception | Reply) -> None:
-        """Carry it out, as these rows, and lose the answer."""
+        """Execute it, with these rows, and lose the answer."""
 
         async def carried_out(_: Sent) -> Reply:
             self.rows += [row(tran_id) for tran_id in tran_ids]

@@ -270,7 +270,7 @@ def test_many_removed_and_many_new_prices_leave_no_trace() -> None:
 
 
 class Naive:
-    """The same by dicts of Decimals, all of it computed at each read."""
+    """Same book by dicts of Decimals, all of it computed at each read."""
 
     def __init__(self) -> None:
         self.bids: dict[Decimal, Decimal] = {}

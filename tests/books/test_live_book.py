@@ -1,4 +1,4 @@
-"""Live books against the simulator: in step, or saying that they are not."""
+"""Live books against the simulator: in sync, or reporting that they are not."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ async def sim() -> AsyncIterator[Simulator]:
 
 
 def freeze(sim: Simulator) -> None:
-    """Let the market stand still; what was done is still pushed."""
+    """Let the market stand still; later changes are still pushed."""
     sim._movers.clear()
 
 
 def is_same(sim: Simulator, book: LiveBook[Decimal]) -> bool:
-    """Whether a book is the simulator's, level by level."""
+    """Return True if a book equals the simulator's, level by level."""
     market = sim.exchange.markets[book.symbol]
     if not book.is_synced or book.version != market.version:
         return False
@@ -79,7 +79,7 @@ async def test_a_synced_book_is_that_of_rest(sim: Simulator) -> None:
 
 
 async def test_a_stream_of_the_same_channel_gets_levels_as_structs(sim: Simulator) -> None:
-    """A book alone may take them as they came; whoever else consumes its channel sees nothing of that."""
+    """A book alone may take levels as sent; other consumers of its channel get them decoded."""
     async with sim_client(sim) as mexc, mexc.books("BTCUSDT", interval="10ms") as book:
         await asyncio.wait_for(book.synced(), 5)
         assert mexc._router._packed == {channels.depth("BTCUSDT", "10ms").encode()}
@@ -126,7 +126,7 @@ async def test_a_faulty_push_never_makes_a_wrong_book(sim: Simulator, kind: Kind
             before = book.counts.resyncs
             sim.inject(Fault(kind=kind, on=DEPTH, chance=0.5, delay_ms=100))
             await until(lambda: any(count.struck for count in sim.fault_counts()))
-            if resyncs:  # what is lost may be in the snapshot already, so one strike need not do
+            if resyncs:  # the lost push may be in the snapshot already, so one strike may not do
                 await until(lambda before=before: book.counts.resyncs > before)  # type: ignore[misc]  # the loop's own
                 sim.clear_faults()
             sim.clear_faults()
@@ -171,7 +171,7 @@ async def test_a_book_outlives_the_move_to_a_new_socket(sim: Simulator) -> None:
 
 
 async def test_a_book_lives_on_when_the_old_socket_dies_in_the_move(sim: Simulator) -> None:
-    """What is read meanwhile is refused, and the book is brought back without another loss."""
+    """Reads meanwhile are refused, and the book resyncs without another loss."""
     timing = Timing(ping_s=5.0, silence_s=5.0, ack_s=5.0, lifetime_s=0.4, retry_s=0.02)
     async with sim_client(sim, timing=timing) as mexc, mexc.books("BTCUSDT") as book:
         await asyncio.wait_for(book.synced(), 5)
@@ -223,7 +223,7 @@ async def test_waiting_ends_with_the_book(sim: Simulator) -> None:
             cancelled.cancel()
             await book.aclose()
             await book.aclose()
-            with pytest.raises(ClientClosed, match="given up"):
+            with pytest.raises(ClientClosed, match="was closed"):
                 await waiting
         with pytest.raises(BookNotSynced):
             _ = book.best_ask
@@ -264,7 +264,7 @@ async def test_several_books_in_one_call(sim: Simulator) -> None:
             for book in books.values():
                 await until(lambda book=book: is_same(sim, book))  # type: ignore[misc]  # the loop's own
         assert {book.state for book in books.values()} == {SyncState.CONNECTING}
-        with pytest.raises(SubscriptionRefused) as caught:  # nothing of a call is kept when part of it is refused
+        with pytest.raises(SubscriptionRefused) as caught:  # a call that is refused in part leaves nothing behind
             async with mexc.books(("BTCUSDT", "NOPEUSDT", "NADAUSDT")):
                 pass
         assert [name.split("@")[-1] for name in caught.value.channels] == ["NOPEUSDT", "NADAUSDT"]
@@ -291,7 +291,7 @@ async def test_options_of_books_are_checked(sim: Simulator) -> None:
 
 
 async def test_a_resync_goes_ahead_of_other_market_data() -> None:
-    """Snapshots of new books wait for the budget; that of a book which was in step does not wait behind them."""
+    """Snapshots of new books wait for the budget; the resync of a book does not wait behind them."""
     async with nothing_left(), Simulator(SimConfig(limits="none", flow=20)) as sim:
         symbols = [name for name, market in sim.exchange.markets.items() if market.rules.status == "1"]
         async with sim_client(sim, limits="conservative") as mexc, mexc.books(symbols[0], interval="10ms") as book:
@@ -319,7 +319,7 @@ async def test_a_snapshot_that_cannot_be_had_is_asked_for_again(sim: Simulator) 
 
 
 async def test_a_book_joins_a_stream_that_begins_right_behind_its_snapshot() -> None:
-    """And a snapshot with a level that cannot be read is none."""
+    """A snapshot with a level that cannot be read is refused as well."""
     channel = channels.depth("BTCUSDT")
     bodies = [b'[["99","1"],["98",null]]', b'[["99","1"],["98","2"]]']
 

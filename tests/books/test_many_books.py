@@ -29,11 +29,11 @@ from tests.support.fake_transport import reply
 SYMBOLS = [f"COIN{number:03}USDT" for number in range(500)]
 WEIGHTS = {"/api/v3/depth": 3, "/api/v3/time": 1, "/api/v3/ping": 1}
 WAY_S = 0.05
-"""From the client to the exchange, and back again."""
+"""Delay from the client to the exchange, and back again."""
 
 
 class Skipping(selectors.DefaultSelector):
-    """Nothing comes from outside: instead of waiting, the time is set on."""
+    """Selector that skips time instead of waiting: nothing comes from outside."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,13 +57,13 @@ class SkippingLoop(asyncio.SelectorEventLoop):
 
 
 class Exchange:
-    """Counts as MEXC does, on arrival, and answers; its sockets accept everything."""
+    """Exchange that counts as MEXC does, on arrival, and answers; its sockets accept everything."""
 
     def __init__(self, loop: SkippingLoop) -> None:
         self.loop = loop
         self.windows = [(SlidingWindow(LIMITS["ip"]), True), (SlidingWindow(LIMITS["requests"]), False)]
         self.fetched: list[str] = []
-        """Symbols whose books were asked for, in that order."""
+        """Symbols whose books were requested, in that order."""
         self.refused = 0
         self.versions: dict[str, int] = {}
         self.listeners: dict[str, Listener] = {}
@@ -104,14 +104,14 @@ class Exchange:
         return Accepting(self, listener)
 
     def skip(self, symbol: str) -> None:
-        """Push a change that goes on from one which nobody got."""
+        """Push a change that continues one which nobody got."""
         version = self.versions[symbol] = self.versions.get(symbol, 1) + 10
         channel = depth(symbol)
         update = DepthUpdate(asks=(), bids=(), from_version_text=str(version), to_version_text=str(version))
         self.listeners[channel].on_frame(encode_push(Push(channel, update)))
 
     def drop(self) -> None:
-        """End every socket."""
+        """Close every socket."""
         for listener in {id(listener): listener for listener in self.listeners.values()}.values():
             listener.on_closed()
 
@@ -139,7 +139,7 @@ class Accepting:
 
 
 def run(monkeypatch: pytest.MonkeyPatch, scenario: Callable[[Mexc, Exchange], Awaitable[None]]) -> None:
-    """Run a scenario with a client of the default limits; nothing it does may be refused."""
+    """Run a scenario with a client of the default limits; no request may be refused."""
     with asyncio.Runner(loop_factory=SkippingLoop) as runner:
         loop = runner.get_loop()
         assert isinstance(loop, SkippingLoop)
@@ -184,7 +184,7 @@ def test_a_lower_priority_passes_those_who_wait(monkeypatch: pytest.MonkeyPatch)
             await many.synced()
             await later[0].synced()
             at = {symbol: exchange.fetched.index(symbol) for symbol in ("SOONUSDT", "NEXTUSDT", "LATEUSDT")}
-            under_way = FETCHES * 4  # what was asked for, or under way, before it was its turn
+            under_way = FETCHES * 4  # requested before its turn came
             assert at["SOONUSDT"] < under_way
             assert (at["NEXTUSDT"], at["LATEUSDT"]) == (201, 202)
 
@@ -237,7 +237,7 @@ def test_leaving_gives_all_of_them_up(monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(exchange.fetched) <= fetched + FETCHES
         assert not any(book.is_synced for book in books.values())
         one: LiveBook[float] = mexc.books(SYMBOLS[0], numbers="float")
-        async with one:  # the turns of those who left are free
+        async with one:  # the places of those who left are free
             await one.synced()
             assert type(one.mid) is float
 

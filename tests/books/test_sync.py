@@ -1,4 +1,4 @@
-"""Rules of the sync machine one by one, then any faults at all: while it says synced, its book is the exchange's."""
+"""Rules of the sync machine one by one, then any faults at all: while it is synced, its book is the exchange's."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NONE, CHANGED, FETCH = Action
 
 
 def delta(sync: BookSync, first: int, last: int, now: float = 0.0, bids: Pairs | None = None) -> Action:
-    """A push whose best bid tells where it ends."""
+    """Build a push whose best bid equals its last version."""
     return sync.delta(first, last, [("99", str(last))] if bids is None else bids, [], now)
 
 
@@ -48,7 +48,7 @@ def synced(version: int = 10) -> BookSync:
 
 
 def counted(sync: BookSync) -> dict[str, int]:
-    """All counts but those of zero."""
+    """Return all counts but those of zero."""
     return {name: count for name in sync.counts.__struct_fields__ if (count := getattr(sync.counts, name))}
 
 
@@ -320,7 +320,7 @@ class Push(NamedTuple):
 
 
 class Exchange:
-    """A book that changes, every version of it, and pushes that each cover some versions."""
+    """Book that changes, every version of it, and pushes that each cover some versions."""
 
     def __init__(self) -> None:
         self.bids: dict[int, int] = {90: 5}
@@ -333,13 +333,13 @@ class Exchange:
         self.history[self.version] = dict(self.bids), dict(self.asks)
 
     def change(self, steps: list[tuple[bool, int, int]]) -> Push:
-        """Make one version a step: (is a bid, distance, quantity)."""
+        """Add one version per step: (is a bid, distance, quantity)."""
         first, touched = self.version + 1, (set[int](), set[int]())
         for is_bid, distance, quantity in steps:
             side, price = (self.bids, 99 - distance) if is_bid else (self.asks, 101 + distance)
             side[price] = quantity
             if not quantity:
-                del side[price]  # or nothing: a removal of what was not there
+                del side[price]  # or nothing: a removal of a missing level
             touched[not is_bid].add(price)
             self.version += 1
             self._keep()
@@ -355,14 +355,14 @@ class Exchange:
 
 
 class Driver:
-    """What stands between the two: a socket with faults and REST answers that may be late, old or none."""
+    """Network between the two: a socket with faults, and REST answers that may be late, old or missing."""
 
     def __init__(self, max_queued: int) -> None:
         self.exchange = Exchange()
         self.sync = BookSync(max_queued=max_queued)
         self.is_connected = False
         self.under_way: deque[int] = deque()
-        """Version of the snapshot that was asked for; at most one."""
+        """Version of the requested snapshot; at most one."""
         self.held: list[Push] = []
         self.last_push: Push | None = None
 
@@ -397,7 +397,7 @@ class Driver:
             self.act(self.sync.disconnected())
 
     def suffer(self, fault: str, steps: list[tuple[bool, int, int]], lag: int) -> None:
-        """One event of the random script."""
+        """Play one event of the random script."""
         match fault:
             case "push" | "drop" | "hold" | "twice" | "merge" | "false version":
                 push = self.exchange.change(steps)
@@ -432,7 +432,7 @@ def texts(side: dict[int, int]) -> Pairs:
 
 
 def merged(exchange: Exchange, earlier: Push, later: Push) -> Push:
-    """One push over the versions of both and all between, with the last quantity of every price."""
+    """Merge pushes: the versions of both and all between, with the last quantity of every price."""
     sides: list[Pairs] = []
     for index in (0, 1):
         spans = [exchange.history[version][index] for version in range(earlier.first - 1, later.last + 1)]

@@ -1,4 +1,4 @@
-"""What counts as unusual: counts per hour, and orders that nobody here placed."""
+"""Unusual activity: counts per hour, and orders that this client did not place."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ORDER = "POST /api/v3/order"
 
 
 def hours(*counts: int, first: int = 100) -> dict[int, int]:
-    """Calls of hours one after the other."""
+    """Build calls of hours one after the other."""
     return {(first + number) * HOUR_MS: count for number, count in enumerate(counts)}
 
 
@@ -19,11 +19,11 @@ def hours(*counts: int, first: int = 100) -> dict[int, int]:
     [
         ([100, 100, 100, 501], 100.0),
         ([100, 100, 100, 500], None),  # five times as many is not more than that
-        ([100, 100, 501], None),  # too early to tell what is usual
+        ([100, 100, 501], None),  # too early to know the usual number
         ([10, 20, 90, 101], 20.0),
         ([1, 1, 1, 9], None),  # few calls are never too many
         ([1, 1, 1, 10], 1.0),
-        ([100, 0, 0, 100, 100, 501], 100.0),  # hours of rest tell nothing about hours of work
+        ([100, 0, 0, 100, 100, 501], 100.0),  # hours of rest say nothing about hours of work
         ([0, 0, 0, 0, 1000], None),
         ([1000, 1000, 1000, *[100] * 24, 501], 100.0),  # what is older than a day is forgotten
         ([100, 100, 100, 0], None),

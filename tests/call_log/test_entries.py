@@ -1,4 +1,4 @@
-"""The chain of a call log: whatever is changed, removed, put in, moved or cut off shows, and nothing else does."""
+"""The chain of a call log: it shows every change, removal, insertion, move and cut, and has no false alarms."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ AT, WALL = 1_795_647_864_621, 1_795_647_864_622
 
 
 def log_of(count: int, closed: bool = True) -> tuple[list[bytes], ChainLink]:
-    """So many lines, and what the next would hang on."""
+    """Build so many lines, and the link for the next one."""
     entries: list[AnyEntry] = [Lost(AT + number, WALL, number) for number in range(1, count)]
     entries.append(Closed(AT, WALL) if closed else Lost(AT, WALL, count))
     data, last = chained(START, entries)
@@ -77,7 +77,7 @@ def test_whole_log_has_no_problem(closed: bool) -> None:
     assert problems(lines, last) == []
     assert problems(lines[2:], last) == []  # earlier files were removed
     assert problems(lines, ChainLink(4, link_of(lines[3]).hash)) == []  # type: ignore[union-attr]  # it is a line
-    assert bool(problems(lines)) is not closed  # without a word beside it, only a closed log is known to be whole
+    assert bool(problems(lines)) is not closed  # without a head file, only a closed log is known to be complete
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_whole_log_has_no_problem(closed: bool) -> None:
         (lambda ls: [*ls[:2], *ls[3:]], 3, "1 line is missing before line number 4"),
         (lambda ls: [*ls[:1], *ls[3:]], 2, "2 lines are missing before line number 4"),
         (lambda ls: [*ls[:2], ls[3], ls[2], *ls[4:]], 3, "1 line is missing before line number 4"),
-        (lambda ls: [*ls[:3], ls[1], *ls[3:]], 4, "number 2 is not in its place"),
+        (lambda ls: [*ls[:3], ls[1], *ls[3:]], 4, "number 2 is out of order"),
         (lambda ls: [*ls[:3], b"nonsense\n", *ls[3:]], 4, "no line of a call log"),
         (lambda ls: [*ls[:5], ls[5][:40]], 6, "cut short"),
         (lambda ls: [*ls[:2], forged(ls[1], 7), *ls[3:]], 4, "number 4 does not follow the line before it"),
@@ -102,7 +102,7 @@ def test_break_is_named_by_its_place(change: object, where: int, text: str) -> N
 
 
 def forged(before: bytes, count: int) -> bytes:
-    """A line in the place of the next, with a hash that fits it."""
+    """Build a line in place of the next, with a valid hash."""
     hangs_on = link_of(before)
     assert hangs_on is not None
     return chained(hangs_on, [Lost(AT, WALL, count)])[0]
@@ -145,7 +145,7 @@ def test_any_removal_but_of_the_beginning_shows(removed: set[int]) -> None:
     assert bool(problems(left, last)) is not is_beginning
 
 
-# What lines say
+# Content of lines
 
 
 def test_every_kind_of_entry_can_be_read_again() -> None:

@@ -1,4 +1,4 @@
-"""The call log at work: what stands in the file at which moment, files one after the other, and a disk that fails."""
+"""The call log at work: the content of the file at each moment, successive files, and a disk that fails."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ async def buy(at: Desk, **more: Any) -> Any:
 
 
 def cut_off(path: Path, count: int) -> None:
-    """Take the last lines away."""
+    """Remove the last lines."""
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-count]))
 
 
@@ -301,7 +301,7 @@ async def test_old_files_are_removed_and_the_rest_still_verifies(path: Path) -> 
     assert found.is_whole
     assert found.first is not None
     assert found.first > 1
-    assert "the files before it are not there any more" in found.notes[-1]
+    assert "the files before it were removed" in found.notes[-1]
 
 
 async def test_chain_goes_on_after_a_restart(path: Path) -> None:
@@ -423,7 +423,7 @@ async def test_last_line_that_was_forged_stays_visible_after_the_log_goes_on(pat
 
 
 def forge_last(path: Path) -> None:
-    """Put another line in the place of the last, with a hash that fits it."""
+    """Put another line in place of the last, with a valid hash."""
     kept = path.read_bytes().splitlines(keepends=True)[:-1]
     before = link_of(kept[-1])
     assert before is not None
@@ -460,7 +460,7 @@ def test_file_that_is_no_call_log_is_left_as_it_is(path: Path, content: bytes) -
     member = member_of(log)
     log.open()
     log.leave(member)
-    assert "something else than a call log" in str(member.told[0][0])
+    assert "is not a call log" in str(member.told[0][0])
     assert path.read_bytes() == content
 
 
@@ -506,7 +506,7 @@ def test_wrong_setting_is_named(path: Path, settings: dict[str, Any], text: str)
 
 
 class Disk:
-    """Lets writes of lines fail, whole or in the middle, while `is_full`."""
+    """Disk that fails to write lines, completely or in the middle, while `is_full`."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.is_full = False

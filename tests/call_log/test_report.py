@@ -1,4 +1,4 @@
-"""Questions to a call log: filters and sums."""
+"""Reports on a call log: filters and sums."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ENTRIES: list[AnyEntry] = [
 
 
 def numbers(**wanted: Any) -> list[int]:
-    """Which of the entries are wanted."""
+    """Return the entries that pass."""
     return [number for number, _ in select(enumerate(ENTRIES), Filter(**wanted))]
 
 

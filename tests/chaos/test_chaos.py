@@ -73,7 +73,7 @@ class Reader:
                     self.losses += self.book.counts.resyncs
 
     def read(self) -> None:
-        """A read answers with a book that is whole, or says that it is not in step."""
+        """A read returns a complete book, or raises that it is out of sync."""
         book = self.book
         if book is None:
             return

@@ -40,10 +40,10 @@ SEEDS = [int(seed) for seed in os.environ.get("CHAOS_SEEDS", "7").split(",")]
 ORDERS = int(os.environ.get("CHAOS_PROXY_ORDERS", "300"))
 TRADERS = 25
 DEADLINE_S = 150 + ORDERS / 10
-"""Beyond it something hangs."""
+"""Time after which a part hangs."""
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "XRPUSDT")
 NEVER_HELD = "SOLUSDT"
-"""Nobody buys it, so that every sale of it is refused."""
+"""Symbol that nobody buys, so that every sale of it is refused."""
 HELD = {"USDT": Decimal(10_000_000), "BTC": Decimal(100), "ETH": Decimal(1000), "XRP": Decimal(1_000_000)}
 TIMING = Timing(ping_s=0.3, silence_s=1.0, ack_s=1.0, retry_s=0.02, longest_retry_s=0.2)
 WINDOW_MS, TIMEOUT_S = 600, 0.5
@@ -76,7 +76,7 @@ Place = Callable[[NewOrder], Awaitable[None]]
 
 
 class Trader:
-    """One coroutine of many: places orders in every way there is, cancels and replaces some, notes what it hears."""
+    """One coroutine of many: places, cancels and replaces orders in every way there is, and records the answers."""
 
     def __init__(self, mexc: Mexc, prices: dict[str, Decimal], random: Random, names: itertools.count[int]) -> None:
         self.mexc = mexc
@@ -84,7 +84,7 @@ class Trader:
         self.said: dict[str, Said] = {}
         """Answers that callers got, by client order id."""
         self.troubles: dict[str, MexcError] = {}
-        """Orders that nobody could find out about in time, and refused cancels, by the same."""
+        """Orders that could not be settled in time, and refused cancels, by the same."""
         self._prices = prices
         self._names = names
         self._mine: list[TrackedOrder] = []
@@ -114,7 +114,7 @@ class Trader:
         return 1
 
     async def place(self, order: NewOrder) -> TrackedOrder | None:
-        """Place an order in one of the ways; its tracked form if that was answered with a yes."""
+        """Place an order in one of the ways; return its handle if it was accepted."""
         name = order.new_client_order_id or ""
         way = self.random.choice((self._by_spot, self._by_orders, self._prepared, self._presigned, self._started))
         try:
@@ -189,7 +189,7 @@ class Trader:
                     await order.cancel()
                 else:
                     await self.mexc.spot.cancel_order(symbol=order.symbol, orig_client_order_id=order.client_order_id)
-            except MexcError as error:  # no cancel of an order that was accepted can be refused, or end in doubt
+            except MexcError as error:  # no cancel of an accepted order can be refused, or stay unknown
                 self.troubles[order.client_order_id] = error
             else:
                 assert order.is_final, order
@@ -209,7 +209,7 @@ class Trader:
                 self.said[name] = "refused"
             if order.replaced_by is None:
                 return 1
-            new = order.replaced_by  # what stood before was put back
+            new = order.replaced_by  # the earlier order was placed again
         if new is not order:
             self.said[new.client_order_id] = "accepted"
             self._mine.append(new)

@@ -1,4 +1,4 @@
-"""A trader is killed by SIGKILL in the midst of placing orders; its successor knows each of them from the call log."""
+"""A trader is killed by SIGKILL while it places orders; its successor restores each of them from the call log."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def child(what: str, sim: BackgroundSimulator, log: Path, seed: int) -> list[str
 
 
 def kill_in_the_midst(sim: BackgroundSimulator, log: Path, seed: int, orders: int) -> None:
-    """Let a trader place so many orders, and kill it at a moment that nothing foretells."""
+    """Let a trader place so many orders, and kill it at a random moment."""
     with subprocess.Popen(child("place", sim, log, seed), cwd=ROOT, stderr=subprocess.PIPE) as process:
         deadline = time.monotonic() + 60
         while sim.call(lambda s: len(s.statement().orders)) < orders:

@@ -49,7 +49,7 @@ FAULTS = (
 
 
 class Mover:
-    """One coroutine of many; moves the same few amounts again and again, so that equals are about."""
+    """One coroutine of many; moves the same few amounts again and again, so that equal transfers occur."""
 
     def __init__(self, mexc: Mexc, random: Random, address: dict[str, Any]) -> None:
         self.mexc = mexc
@@ -78,7 +78,7 @@ class Mover:
         return Withdraw(coin="USDT", amount=Decimal(20) + amount, withdraw_order_id=name, **self.address)
 
     async def until_done(self, request: Any) -> None:
-        """Send it, and again only when it is known that it was not made."""
+        """Send it, and again only after proof that it was not made."""
         while True:
             try:
                 await self.mexc.send(request)

@@ -89,7 +89,7 @@ class Trader:
                 count -= await self.act(count)
                 while len(self.mine) > 6:  # an account has 500 open orders at most
                     await self.mine.pop(0).cancel()
-            except (OrderNotPlaced, ApiError) as error:  # known not to be placed: the count goes on
+            except (OrderNotPlaced, ApiError) as error:  # provably not placed: the count goes on
                 self.refusals[type(error).__name__] += 1
                 count -= 1
             except ConnectFailed:
@@ -147,7 +147,7 @@ PRICES: dict[str, Decimal] = {}
 
 
 async def trade_naively(mexc: Mexc, random: Random, count: int) -> int:
-    """Send again whatever is not answered, as if no answer meant no order; returns how many it believes to stand."""
+    """Send every unanswered order again, as if no answer meant no order; return how many it believes to be open."""
     placed = 0
     rules = mexc.rules("XRPUSDT")
     price = rules.price(PRICES["XRPUSDT"] * Decimal("0.95"))
@@ -219,12 +219,12 @@ async def test_every_order_is_known_exactly_after_chaos(seed: int, tmp_path: Pat
                     if line.symbol == symbol
                 ]
                 assert (stake.position, stake.open_buys, stake.open_sells) == (sum(signed), 0, 0)  # type: ignore[comparison-overlap]  # a sum
-            # The call log alone tells as much.
+            # The call log alone has the same.
             replayed = known_by(await past(mexc, tmp_path / "calls.jsonl"))
             assert replayed == known_by(mexc.orders.execution.tracker.table)
             assert len(truth.orders) > ORDERS * 0.7
             assert sum(trader.refusals["OrderNotPlaced"] for trader in traders) > 0
             assert {"mute", "error", "reset", "hold", "lag", "fill_first", "reorder"} <= struck
-            # The naive client, under the same faults, has placed more than it knows of.
+            # The naive client, under the same faults, has placed more than it knows.
             assert len(sim.statement("naive").orders) > believed.result()
             await until(lambda: mexc.orders.is_followed)

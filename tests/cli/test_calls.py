@@ -156,7 +156,7 @@ def without_last(text: bytes) -> bytes:
         ("calls.jsonl", lambda text: text.split(b"\n", 1)[1], "calls.jsonl:1: 1 line is missing before line number 6"),
         ("calls.jsonl", lambda text: without_last(text), "1 line is missing at the end, after line number 6"),
         ("calls.jsonl", lambda text: text[:-9], "calls.jsonl:3: the line is cut short"),
-        ("calls.jsonl", lambda text: text + text, "calls.jsonl:4: line number 5 is not in its place"),
+        ("calls.jsonl", lambda text: text + text, "calls.jsonl:4: line number 5 is out of order"),
         ("calls-000000000001-20250105T230424Z.jsonl", lambda text: without_last(text),
          "calls.jsonl:1: 1 line is missing before line number 5"),
         ("calls.jsonl.head", lambda text: text.replace(b" 7", b"12"), "5 lines are missing at the end"),

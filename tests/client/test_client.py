@@ -77,7 +77,7 @@ ELSEWHERE = AccountSpec(
 
 @pytest.fixture
 async def sim() -> AsyncIterator[Simulator]:
-    """An exchange whose books stay as they are laid out, without limits."""
+    """Start an exchange with static books and without limits."""
     async with Simulator(exchange(READER, ELSEWHERE)) as simulator:
         yield simulator
 
@@ -103,7 +103,7 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def arms(kind: Any) -> tuple[type, ...]:
-    """The classes that a value of this type can have."""
+    """Return the classes that a value of this type can have."""
     if get_origin(kind) in (Union, UnionType):
         return tuple(arm for part in get_args(kind) for arm in arms(part))
     return (get_origin(kind) or kind,)
@@ -116,13 +116,13 @@ EMPTY = {
     "broker_sub_deposit_history": "nobody pays in",
     "broker_all_deposit_history": "nobody pays in",
 }
-"""Answers that may be an empty list, and why."""
+"""Answers that may be an empty list, with the reason."""
 
 
 @pytest.mark.parametrize("endpoint", ANSWERED, ids=lambda endpoint: endpoint.name)
 async def test_every_endpoint_is_answered_and_decoded(endpoint: Endpoint, mexc: Mexc) -> None:
     events: list[Event] = []
-    await mexc.warm_up(1)  # so that nothing but the call itself is seen
+    await mexc.warm_up(1)  # so that only the call itself is recorded
     parameters = await Tour(mexc, DEMO_KEY).parameters(endpoint.name)
     mexc.hooks.add(events.append)
     answer = await getattr(mexc.spot, endpoint.name)(**parameters)
@@ -131,9 +131,7 @@ async def test_every_endpoint_is_answered_and_decoded(endpoint: Endpoint, mexc: 
         assert answer  # an empty list would prove nothing
     calls = [(event.method, event.path, event.status) for event in events if isinstance(event, RequestDone)]
     assert calls.count((endpoint.method, endpoint.path, 200)) == 1  # no repeat
-    history = [
-        ("GET", endpoint.path, 200)
-    ]  # counted before a transfer, so that the transfer can be told from its equals
+    history = [("GET", endpoint.path, 200)]  # counted before a transfer, so that it can be recognised among equal ones
     assert len(events) == len(calls)  # no odd items
     assert len(calls) == 1 or (endpoint.route.money is not None and calls[:-1] == history)
 
@@ -163,7 +161,7 @@ async def test_raw_answers_hold_every_field_as_it_came(mexc: Mexc) -> None:
 
 
 async def placed(mexc: Mexc, **order: Any) -> tuple[OrderStatus, Decimal]:
-    """Place an order and say what became of it."""
+    """Place an order and describe its outcome."""
     ack = await mexc.spot.new_order(symbol=XRP, **order)
     now = await mexc.spot.query_order(symbol=XRP, order_id=ack.order_id)
     return now.status, now.executed_quantity
@@ -365,7 +363,7 @@ async def test_keys_that_may_not_trade(
 
 
 def shift_the_clock(monkeypatch: pytest.MonkeyPatch, shift_ms: int) -> None:
-    """Let the exchange's clock be ahead of this machine's."""
+    """Let the exchange's clock run ahead of this machine's."""
     monkeypatch.setattr(Simulator, "_now_ms", staticmethod(lambda: time.time_ns() // 1_000_000 + shift_ms))
 
 
@@ -503,7 +501,7 @@ async def test_read_only_clients_read(sim: Simulator) -> None:
         assert await mexc.spot.open_orders() == []
 
 
-# --- an exchange of one's own ---
+# --- an own exchange ---
 
 
 async def test_a_simulated_exchange_of_ones_own() -> None:
@@ -595,7 +593,7 @@ async def test_a_client_works_without_being_entered(sim: Simulator) -> None:
 
 
 async def exchange_that_falls_silent(arrival: Arrival, way: Way) -> bool:
-    """Tells the time and nothing else."""
+    """Serve the time only."""
     if arrival.path == "/api/v3/time":
         return await raw_server.answer(b'{"serverTime":1700000000000}')(arrival, way)
     return await raw_server.silence(arrival, way)
@@ -642,7 +640,7 @@ async def test_a_client_that_closes_while_it_opens_leaves_nothing() -> None:
 
 @asynccontextmanager
 async def counting() -> AsyncIterator[RawServer]:
-    """A server that counts connections and answers what warming up asks for, each ping after the others came."""
+    """Server that counts connections and answers the requests of a warm-up, each ping after the others came."""
     info = b'{"timezone":"CST","serverTime":1,"symbols":[]}'
     bodies = {"/api/v3/time": b'{"serverTime":1700000000000}', "/api/v3/exchangeInfo": info}
 
@@ -672,7 +670,7 @@ async def test_warming_up_with_a_key_measures_the_clock() -> None:
     async with counting() as server, client(server.url) as mexc:
         await mexc.warm_up(4)
         assert mexc.clock.is_synced
-        assert 8 <= server.connections <= 9  # as many for orders; the clock's first measurement goes on beside
+        assert 8 <= server.connections <= 9  # as many for orders; the clock's first measurement runs at the same time
 
 
 async def test_warming_up_where_nobody_is_fails() -> None:
@@ -722,7 +720,7 @@ def test_a_program_ends_without_a_word(mexc_sim: BackgroundSimulator) -> None:
 
 
 async def test_a_private_stream_that_can_never_open_says_why(sim: Simulator) -> None:
-    """Trying again would not help a wrong key: whoever opens the stream is told, and does not wait for ever."""
+    """A retry would not help a wrong key: the caller that opens the stream gets the error at once."""
     stranger = Credentials("mx0nobodyknows", "s" * 32)
     async with Mexc(stranger, rest=sim.rest, ws=sim.spot_ws) as mexc, asyncio.timeout(10):
         with pytest.raises(InvalidKey):

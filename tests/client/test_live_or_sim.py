@@ -1,4 +1,4 @@
-"""LIVE or SIM: a client goes to this machine with everything it does, or to another with everything."""
+"""LIVE or SIM: all of a client uses this machine, or all of it another."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def somebody() -> Credentials:
     return Credentials("key-of-nobody", "secret-of-nobody")
 
 
-# --- where the streams are ---
+# --- the address of the streams ---
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_proxy_elsewhere_does_not_lead_to_this_machine(rest: str) -> None:
     assert Mexc(rest=rest, proxy="http://127.0.0.1:3128").is_sim
 
 
-# --- streams that nobody named ---
+# --- streams without an address ---
 
 
 async def stream(mexc: Mexc) -> object:

@@ -1,4 +1,4 @@
-"""`mexc.request`: no spelling of a path passes the guard, a halt, read-only or withdrawals off."""
+"""`mexc.request`: no spelling of a path bypasses the guard, a halt, read-only or withdrawals off."""
 
 from __future__ import annotations
 
@@ -85,8 +85,8 @@ async def switched(switch: str, paths: str) -> AsyncIterator[Desk]:
 
 
 SWITCHES: list[tuple[str, list[str], type[MexcError], str]] = [
-    ("guard", PLACING, InvalidRequest, "would pass the guard by"),
-    ("halt", PLACING, InvalidRequest, "would pass the guard by"),
+    ("guard", PLACING, InvalidRequest, "would bypass the guard"),
+    ("halt", PLACING, InvalidRequest, "would bypass the guard"),
     ("read_only", [*PLACING, *SENDING_AWAY], ReadOnlyError, "read-only"),
     ("allow_withdraw", SENDING_AWAY, WithdrawalsOff, "allow_withdraw=True"),
 ]
@@ -118,7 +118,7 @@ async def test_no_spelling_of_a_path_passes_a_switch(
 async def test_a_declared_path_is_sent_as_it_is_declared(spell: Callable[[str], str]) -> None:
     async with desk(allow_withdraw=True) as d:
         for one in endpoints():
-            with suppress(OrderNotFound):  # what the transport answers to one of them
+            with suppress(OrderNotFound):  # the transport's answer to one of them
                 await d.view.request(one.method, spell(one.path), signed=True, weight=0)
             assert (d.transport.sent[-1].method, d.transport.sent[-1].path) == (one.method, one.path)
 
@@ -138,5 +138,5 @@ async def test_paths_are_open_again_when_trading_resumes() -> None:
         d.view.orders.limits(max_open_orders=1)
         d.view.orders.halt("enough")
         d.view.orders.resume()
-        with pytest.raises(InvalidRequest, match="would pass the guard by"):
+        with pytest.raises(InvalidRequest, match="would bypass the guard"):
             await d.view.request("POST", ORDER, signed=True)

@@ -1,4 +1,4 @@
-"""The simulated exchange as a child process: it serves, it ends with its owner, and it says why it cannot start."""
+"""The simulated exchange as a child process: it serves, it ends with its owner, and it reports why it cannot start."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ async def test_a_child_that_says_nothing_is_given_up(child: Child, monkeypatch: 
 
 async def test_a_child_that_ends_without_a_word(child: Child) -> None:
     child("")
-    with pytest.raises(ConfigError, match="it said nothing"):
+    with pytest.raises(ConfigError, match="no message"):
         await SimulatorProcess().start()
 
 
@@ -160,7 +160,7 @@ async def test_a_child_that_ended_by_itself_is_stopped_without_fuss(child: Child
 
 
 async def test_a_child_that_writes_much_is_not_held_up(child: Child, tmp_path: Path) -> None:
-    """Nobody reads what it says once it serves; a full pipe must not stop it."""
+    """Nobody reads its output once it serves; a full pipe must not stop it."""
     done = tmp_path / "done"
     child(f"{READY}\nsys.stderr.write('x' * 4_000_000)\nopen({str(done)!r}, 'w').close()\n{SLEEP}")
     simulator = SimulatorProcess()

@@ -1,4 +1,4 @@
-"""`mexc.using(...).orders`: the same orders, and what goes out for them by a view's options."""
+"""`mexc.using(...).orders`: the same orders, sent with a view's options."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def batch(sent: Sent) -> Reply:
 
 @asynccontextmanager
 async def exchange(limits: Limits | str = "unlimited") -> AsyncIterator[Desk]:
-    """A pipeline on an exchange that takes every order and every cancel."""
+    """Build a pipeline on an exchange that takes every order and every cancel."""
     async with desk(limits) as d:
         for where, answer in ((PLACE, placed), (CANCEL, cancelled), (BATCH, batch)):
             d.transport.on(where, answer)
@@ -54,7 +54,7 @@ async def buy(view: View, **more: Any) -> TrackedOrder:
 
 
 def went_out(d: Desk, where: str) -> list[tuple[float | None, str | None]]:
-    """Time-out and recvWindow of everything that was sent there."""
+    """Return time-out and recvWindow of everything that was sent there."""
 
     def options(sent: Sent) -> tuple[float | None, str | None]:
         return sent.timeout_s, sent.params.get("recvWindow")

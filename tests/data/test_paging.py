@@ -1,4 +1,4 @@
-"""Histories page by page on an exchange of a few lines, whose habits vary: each item comes once, oldest first."""
+"""Histories page by page on an exchange of a few lines with various habits: each item comes once, oldest first."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ ONE = Decimal(1)
 
 @dataclass
 class Row:
-    """Something that happened at a moment; what is told of it may be cut to the second."""
+    """Event at a moment; reports may cut its time to the second."""
 
     at_ms: int
     value: Any
@@ -53,17 +53,17 @@ class Row:
 
 @dataclass
 class Exchange:
-    """Answers from what happened, by its habits."""
+    """Exchange that answers from its events, by its habits."""
 
     rows: list[Row] = field(default_factory=list)
     bars: list[Kline] = field(default_factory=list)
     days: list[Kline] = field(default_factory=list)
     most: int = 1000
-    """Rows of an answer at most, whatever is asked for."""
+    """Most rows of an answer, whatever the request says."""
     is_cut: bool = False
-    """Whether the ends of a span are read to the second."""
+    """True if the ends of a span are read to the second."""
     is_open: bool = False
-    """Whether the end of a span is left out."""
+    """True if the end of a span is excluded."""
     has_total: bool = True
     asked: list[Request[Any]] = field(default_factory=list)
     under_way: int = 0
@@ -92,7 +92,7 @@ class Exchange:
         return found[: min(limit, self.most)]
 
     def _found(self, request: Any) -> list[Any]:
-        """What happened in the span, newest first."""
+        """Return the events in the span, newest first."""
         low, high = request.start_time, request.end_time
 
         def inside(at_ms: int) -> bool:
@@ -175,7 +175,7 @@ async def test_bars_of_any_period_come_once_and_in_order(interval: Any, count: i
 def test_bars_with_gaps_come_once_and_in_order(
     minutes: list[int], one: int, other: int, is_open: bool, most: int, at_once: int
 ) -> None:
-    """Also where the exchange gives fewer bars than it was asked for."""
+    """The history is complete even if the exchange gives fewer bars than requested."""
     bars = [bar(START + minute * MINUTE) for minute in minutes]
     exchange = Exchange(bars=bars, days=[bar(START + day * DAY, DAY) for day in range(3)], is_open=is_open, most=most)
     low, high = sorted((START + one, START + other))
@@ -193,7 +193,7 @@ async def test_an_exchange_that_gives_fewer_bars_than_asked_for_loses_none(most:
 
 @pytest.mark.parametrize("hour", [0, 1, 9, 23, 24, 30])
 async def test_bars_begin_in_the_middle_of_a_day(hour: int) -> None:
-    """The daily bar that tells when a symbol was listed has opened before the history's start."""
+    """The daily bar that shows a symbol's listing has opened before the history's start."""
     bars = [bar(START + hour * HOUR + index * MINUTE) for index in range(100)]
     exchange = Exchange(bars=bars, days=[bar(START + hour // 24 * DAY, DAY)])
     start = START + min(hour, 5) * HOUR
@@ -258,7 +258,7 @@ async def test_a_failed_page_ends_the_others_and_raises_its_own_error() -> None:
     assert ended == [1]
 
 
-# --- what is asked by time only ---
+# --- endpoints by time only ---
 
 DAY_ONE = NOW // DAY * DAY - 5 * DAY
 moments = st.lists(
@@ -352,7 +352,7 @@ def agg(at_ms: int, price: int = 1) -> AggTrade:
 
 @given(moments, st.integers(0, 2 * DAY))
 def test_aggregated_trades_come_once_though_equal_ones_are_many(times: list[int], offset: int) -> None:
-    """They have no ids; ends are read to the second and included, as is known of this endpoint."""
+    """They have no ids; this endpoint is known to read ends to the second and to include them."""
     rows = [Row(DAY_ONE + at_ms, agg(DAY_ONE + at_ms)) for at_ms in sorted(times)]
     exchange = Exchange(rows, is_cut=True)
     start = DAY_ONE + offset
@@ -453,7 +453,7 @@ async def test_deposits_of_months_are_asked_by_weeks_and_counted_where_weeks_tou
     assert len(exchange.asked) < 20
 
 
-# --- what is asked by page number ---
+# --- endpoints by page number ---
 
 
 def transfer(number: int, at_ms: int) -> Transfer:
@@ -533,7 +533,7 @@ async def test_a_page_number_that_shifts_while_rows_arrive_gives_none_twice() ->
     assert Counter(each.tran_id for each in found if int(each.tran_id) < 9000) == Counter(map(str, range(250)))
 
 
-# --- what is refused ---
+# --- refusals ---
 
 
 @pytest.mark.parametrize(

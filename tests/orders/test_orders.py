@@ -1,4 +1,4 @@
-"""`mexc.orders` on a simulated exchange: following, replacing, batches and sessions, with and without faults."""
+"""`mexc.orders` on a simulated exchange: tracking, replacing, batches and sessions, with and without faults."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ SOON = Timeouts(connect_s=1.0, read_s=0.4, total_s=0.4)
 
 @pytest.fixture
 async def sim() -> AsyncIterator[Simulator]:
-    """An exchange whose books stay as they are laid out, without limits."""
+    """Start an exchange with static books and without limits."""
     async with Simulator(SimConfig(flow=0, limits="none")) as simulator:
         yield simulator
 
@@ -66,14 +66,14 @@ async def best(mexc: Mexc, symbol: str = XRP) -> tuple[Decimal, Decimal]:
 
 
 async def resting(mexc: Mexc, quantity: Decimal = FIFTY, below: str = "0.95", **more: Any) -> TrackedOrder:
-    """A buy that does not trade."""
+    """Place a buy that does not trade."""
     bid, _ = await best(mexc)
     price = mexc.rules(XRP).price(bid * D(below))
     return await mexc.orders.limit_buy(XRP, quantity=quantity, price=price, **more)
 
 
 def state(order: TrackedOrder) -> OrderState:
-    """Where it stands now."""
+    """Return its present state."""
     return order.status
 
 
@@ -86,7 +86,7 @@ def agrees(sim: Simulator, order: TrackedOrder) -> bool:
     return truth(sim, order) == (order.status, order.filled_quantity, order.filled_quote_quantity)
 
 
-# --- placing and following ---
+# --- placing and tracking ---
 
 
 async def test_an_order_is_followed_to_its_end(mexc: Mexc, sim: Simulator) -> None:
@@ -219,7 +219,7 @@ async def test_a_push_that_was_lost_is_made_up_for(sim: Simulator) -> None:
 
 
 def _sell_into(sim: Simulator, order: TrackedOrder, quantity: Decimal) -> None:
-    """Somebody sells just this order so much."""
+    """Let somebody sell this much to just this order."""
     (account,) = [account for account in sim.exchange.accounts.values() if account.name == "main"]
     standing = account.open_orders[order.order_id or ""]
     sim.exchange.meet(standing, float(quantity / standing.remaining), int(time.time() * 1000))

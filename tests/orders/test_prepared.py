@@ -238,7 +238,7 @@ async def test_a_presigned_order_is_signed_anew_where_anything_changed() -> None
         assert first.params["recvWindow"] == "777"
         assert is_signed(first)
         assert second.headers["X-MEXC-APIKEY"] == "mx0vglANOTHERkey1"
-        assert not is_signed(second)  # by the key of before
+        assert not is_signed(second)  # signed by the former key
 
 
 async def test_a_presigned_order_with_a_refused_stamp_is_stamped_anew() -> None:
@@ -246,7 +246,7 @@ async def test_a_presigned_order_with_a_refused_stamp_is_stamped_anew() -> None:
         (rung,) = await d.view.spot.presign([NewOrder(**LIMIT, **TERMS)])
         signed = next(iter(d.api.ahead.values())).target
         d.transport.on(PLACE, refusal(700003), ACK)
-        d.transport.skew_ms = 5000  # found out by the refusal
+        d.transport.skew_ms = 5000  # the refusal reveals it
         await rung.send()
         first, second = d.transport.of(PLACE)
         assert first.target == signed

@@ -28,7 +28,7 @@ def fill(number: int, quantity: int, price: Decimal = PRICE, fee: str = "0.1") -
 
 
 class Tell:
-    """The exchange told how far the order got."""
+    """The exchange reported the order's progress."""
 
     def __init__(self, executed: int, cancelled: bool = False) -> None:
         self.executed = executed
@@ -64,7 +64,7 @@ class Doubt:
 
 
 class Filled:
-    """A trade was told."""
+    """A trade was reported."""
 
     def __init__(self, number: int, quantity: int) -> None:
         self.number = number
@@ -82,7 +82,7 @@ Fact: TypeAlias = Tell | Ack | Doubt | Filled
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Fact]:
-    """What an order's life really was, as an exchange would tell it: some of it, in any order, some of it twice."""
+    """Draw an order's true life, as an exchange would report it: some of it, in any order, some of it twice."""
     parts = draw(st.lists(st.integers(1, 4), max_size=5))
     facts: list[Fact] = [Ack(), Doubt(), Tell(0)]
     done = 0

@@ -1,4 +1,4 @@
-"""What a client's tracker knew comes back from its call log, exactly, and what changed meanwhile is found out."""
+"""A client's orders are restored exactly from its call log, and later changes are looked up."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ NAMES = ("m-1", "m-2", "m-3")
 
 
 def shown(of: OrderRecord) -> tuple[object, ...]:
-    """Everything that a record shows."""
+    """Return everything that a record shows."""
     error = None if of.is_placed or of.error is None else (type(of.error), of.error.message, of.error.code)
     return (
         of.client_order_id, of.symbol, of.side, of.type, of.quantity, of.price, of.quote_quantity, of.state,
@@ -61,7 +61,7 @@ def known_by(table: OrderTable) -> dict[str, tuple[object, ...]]:
     return {record.client_order_id: shown(record) for record in table}
 
 
-# Replaying what was written
+# Replay of written lines
 
 Act: TypeAlias = tuple[str, str, int]
 
@@ -75,7 +75,7 @@ def order_of(name: str, amount: int, status: OrderStatus) -> Order:
 
 
 def told_by(what: str, name: str, amount: int) -> OrderNews:
-    """What an answer or a push says of an order of which so much is filled, or of its fill with that number."""
+    """Build an answer or a push about an order with so much filled, or its fill with that number."""
     if what == "query":
         return order_of(name, amount, OrderStatus.FILLED if amount == 10 else OrderStatus.NEW)
     if what == "cancelled":
@@ -256,7 +256,7 @@ async def test_order_that_no_line_tells_of_is_adopted_by_its_prefix(sim: Simulat
 
 
 async def past(mexc: Mexc, log: Path) -> OrderTable:
-    """What a client's log tells of its orders."""
+    """Return the orders in a client's log."""
     assert mexc._log is not None
     mexc._log.log.flushed()
     return await past_orders(log, mexc._log.client, 1e9)

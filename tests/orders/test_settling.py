@@ -1,4 +1,4 @@
-"""What becomes of calls whose answer is missing, on a fake transport: what is asked, what is concluded, and when."""
+"""Calls whose answer is missing, on a fake transport: requests, conclusions, and their times."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ async def place(d: Desk, wanted: NewOrder | None = None) -> Any:
 
 
 def absent(d: Desk) -> None:
-    """The exchange knows nothing of any order."""
+    """Answer as an exchange without any order."""
     for path in (OPEN, ALL, TRADES):
         d.transport.on(path, reply([]))
 
@@ -272,7 +272,7 @@ async def test_closing_the_client_ends_the_search() -> None:
 
 @asynccontextmanager
 async def strict() -> AsyncIterator[Desk]:
-    """A desk that distrusts answers that seem to be about another order, as it does once orders are followed."""
+    """Build a client that distrusts answers about other orders, as it does once orders are tracked."""
     async with desk(orders=QUICK) as d:
         d.desk.tracker.check_answers()
         yield d

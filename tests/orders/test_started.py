@@ -1,4 +1,4 @@
-"""Orders that are begun from a callback and go on by themselves: no task, no wait, and nothing lost."""
+"""Orders that are started from a callback and run by themselves: no task, no wait, and none lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Orders alike in every term whose answers arrive crossed: whatever comes in whatever order, it ends in the truth."""
+"""Orders with equal terms and crossed answers: in whatever order the news arrives, the records end up true."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ D = Decimal
 BTC, PRICE, QUANTITY = "BTCUSDT", D(60000), D("0.5")
 AT_ONCE = OrderSettings(settle_s=5.0, lag_ms=0)
 SHORT_MS = 1
-"""Receive window: that an order is absent can be concluded at once."""
+"""Receive window: the absence of an order can be concluded at once."""
 _numbers = count(1)
 
 
 class Fate(NamedTuple):
-    """What really becomes of an order: parts filled, in hundredths, and its last state."""
+    """True life of an order: parts filled, in hundredths, and its last state."""
 
     parts: tuple[int, ...]
     status: OrderStatus
@@ -85,7 +85,7 @@ class Real:
         )  # fmt: skip
 
     def answer(self) -> dict[str, object]:
-        """As look-ups and lists show it."""
+        """Build it as in look-ups and lists."""
         return {
             "symbol": BTC, "orderId": self.order_id, "clientOrderId": self.name, "price": str(PRICE),
             "origQty": str(QUANTITY), "executedQty": str(self.executed), "status": self.status, "type": "LIMIT",
@@ -93,7 +93,7 @@ class Real:
         }  # fmt: skip
 
     def trades(self) -> list[dict[str, object]]:
-        """As `myTrades` shows them; it need not give the client order id."""
+        """Build them as in `myTrades`; the client order id may be missing."""
         pushes = [self.fill_push(number) for number in range(len(self.fate.parts))]
         return [
             {
@@ -105,7 +105,7 @@ class Real:
         ]  # fmt: skip
 
     def shown(self) -> tuple[object, ...]:
-        """What a record has to show."""
+        """Return what a record has to show."""
         if not self.fate.is_placed:
             return (self.name, None, None, D(0), D(0), [], D(0))
         fills = [f"{self.name}X{number}" for number in range(len(self.fate.parts))]
@@ -127,16 +127,16 @@ def shown(record: OrderRecord) -> tuple[object, ...]:
 
 
 class World:
-    """An exchange with some orders of one client, all alike, whose answers to placing reach each other's caller."""
+    """Exchange with some equal orders of one client, whose answers to placing are delivered to each other's caller."""
 
     def __init__(self, d: Desk, fates: Iterable[Fate], crossing: Sequence[int], *, market: bool = False) -> None:
         self.d = d
         self.orders = [Real(f"m{next(_numbers)}", fate) for fate in fates]
         self.crossing = crossing
-        """Whose caller gets the answer to each."""
+        """Index of the caller that gets the answer to each."""
         self.market = market
         self.traded: set[int] = set()
-        """Those of which fills were pushed."""
+        """Orders whose fills were pushed."""
         self._sent = 0
         d.desk.tracker.check_answers()
         loop = asyncio.get_running_loop()
@@ -182,10 +182,10 @@ class World:
         of = sent.params.get("orderId")
         return reply([trade for one in self.standing if of in (None, one.order_id) for trade in one.trades()])
 
-    # What reaches the client
+    # News for the client
 
     async def place(self) -> None:
-        """Have every order written."""
+        """Write every order."""
         view = self.d.view.using(recv_window_ms=SHORT_MS)
         terms: dict[str, Any] = {"type": "MARKET"} if self.market else {"type": "LIMIT", "price": PRICE}
         self.placing = [
@@ -197,7 +197,7 @@ class World:
         await until(lambda: self._sent == len(self.orders))
 
     async def happen(self, what: str, which: int) -> None:
-        """One thing reaches the client."""
+        """Deliver one piece of news to the client."""
         real, ledger = self.orders[which], self.d.desk.tracker
         if what == "answer":
             answer = self.answers[self.orders[self.crossing[which]].name]
@@ -216,7 +216,7 @@ class World:
             await self.d.view.spot.query_order(symbol=BTC, orig_client_order_id=real.name)
         elif what == "look-up by order id":
             await self.d.view.spot.query_order(symbol=BTC, order_id=real.order_id)
-        for _ in range(8):  # as many turns of the loop as an answer needs to reach who asked
+        for _ in range(8):  # as many turns of the loop as an answer needs to reach its caller
             await asyncio.sleep(0)
 
     # The end
@@ -230,7 +230,7 @@ class World:
         return [shown(record) for record in self.records] == [real.shown() for real in self.orders]
 
     async def settle(self) -> None:
-        """What the client finds out by itself, after the pushes of orders that must follow those of fills."""
+        """Let the client find out the rest, after the pushes of orders that must follow those of fills."""
         for which in self.traded:
             await self.happen("order", which)
         await asyncio.gather(*self.placing, return_exceptions=True)
@@ -240,7 +240,7 @@ class World:
                 await asyncio.sleep(0.001)
 
     async def _look(self) -> None:
-        """What following orders comes to without a private stream."""
+        """Do what the tracking of orders does without a private stream."""
         orders: Any = self.d.view.orders
         await orders._reconciler.sweep()
         doubtful = [record for record in self.records if record.is_in_doubt]
@@ -250,7 +250,7 @@ class World:
                 await self.d.view.spot.my_trades(symbol=BTC, order_id=record.order_id or "")
 
     async def check(self) -> None:
-        """The client's belief is the exchange's truth, and stays it when everything is cancelled by order id."""
+        """The client's records are true, and stay true when everything is cancelled by order id."""
         table = self.d.desk.tracker.table
         assert [shown(record) for record in self.records] == [real.shown() for real in self.orders]
         for real, record in zip(self.orders, self.records, strict=True):

@@ -1,4 +1,4 @@
-"""Unusual activity: orders of somebody else, too many calls, refusals that this client did not earn."""
+"""Unusual activity: foreign orders, too many calls, refusals that this client did not cause."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def reports(events: list[Any]) -> list[UnusualActivity]:
 
 
 async def rest(mexc: Mexc, **more: Any) -> str:
-    """Place an order that does not trade; returns the exchange's id."""
+    """Place an order that does not trade; return the exchange's id."""
     await mexc.load_rules()
     ticker = await mexc.spot.book_ticker(symbol=XRP)
     assert ticker.bid_price is not None
@@ -96,7 +96,7 @@ async def test_orders_of_this_client_and_of_those_it_knows_are_not_reported(sim:
         sim_client(sim, order_id_prefix="x") as other,
     ):
         told = Told(mexc)
-        await rest(before)  # the same client before it was started anew
+        await rest(before)  # the same client before a restart
         await rest(sibling)
         async with mexc.streams.orders():
             await rest(mexc)
@@ -142,7 +142,7 @@ async def test_report_may_halt_orders_but_never_cancels(sim: Simulator) -> None:
         await rest(mexc)
 
 
-# Refusals for the rate
+# Rate refusals
 
 LIMITS = Limits.custom("unlimited", ip=(100, 10.0), orders=(10, 10.0))
 

@@ -1,4 +1,4 @@
-"""What orders put at stake: exact sums of what is open, positions at average cost, and the day's result."""
+"""Exposure: exact sums of open orders, positions at average cost, and the day's result."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_an_order_counts_from_the_moment_it_is_sent_until_its_end() -> None:
     assert figures(book.one.open_buys, book.one.open_orders, book.all.open_orders) == [200, 1, 1]
     buy.mark_unknown(10**12)
     book.apply(buy)
-    assert book.at_stake == 200  # what is in doubt may stand
+    assert book.at_stake == 200  # an order with unknown outcome may be open
     book.fill(buy, "0.5", "100")
     assert figures(book.one.open_buys, book.one.position, book.one.cost) == [150, D("0.5"), 50]
     book.cancel(buy)
@@ -196,7 +196,7 @@ def test_what_is_held_is_valued_by_the_newest_price() -> None:
     book.all.value(book.one, D(90), 1.0)
     assert figures(book.result, book.one.marked_s) == [-20, 1.0]
     book.fill(book.order("SELL", "1", "95"), "1", "95")
-    assert book.result == -10  # 1 sold at 95 and 1 held, at the price of the fill until a newer one is known
+    assert book.result == -10  # 1 sold at 95 and 1 in the position, at the price of the fill until a newer one is known
 
 
 def test_a_new_day_forgets_what_was_realised_and_not_what_is_held() -> None:
@@ -237,7 +237,7 @@ def test_an_order_taken_in_later_counts_for_its_rest_and_its_later_fills() -> No
     order.tell("x", D(1), D(100), is_cancelled=False, is_filled=False)
     book.all.take_in(order, book.one, since_ms=5000)
     assert figures(book.one.open_buys, book.one.position) == [300, 0]
-    book.fill(order, "1", "100", fee="7", time=4000)  # an old fill comes to be known
+    book.fill(order, "1", "100", fee="7", time=4000)  # an old fill becomes known
     assert figures(book.one.open_buys, book.one.position, book.result) == [300, 0, 0]
     book.fill(order, "1", "100", fee="2", time=5000)
     assert figures(book.one.open_buys, book.one.position, book.result) == [200, 1, -2]
@@ -294,7 +294,7 @@ steps = st.lists(
 def run(
     quantities: list[Decimal], prices: list[Decimal], todo: list[Step]
 ) -> tuple[Exposure, SymbolExposure, list[OrderRecord]]:
-    """Orders that fill by quarters, told by fills, by sums, or by both, some twice."""
+    """Draw orders that fill by quarters, reported by fills, by sums, or by both, some twice."""
     everything = Exposure()
     one = everything.of("BTCUSDT", BTC)
     exact = decimal.Context(prec=100)
@@ -361,7 +361,7 @@ def test_open_sums_and_positions_are_those_of_the_records(
     assert Fraction(one.position) == sum(sign * Fraction(r.filled_quantity) for sign, r in signs)
     assert Fraction(one.cash) == -sum(sign * Fraction(r.filled_quantity) * Fraction(r.price or 0) for sign, r in signs)
     assert everything.open_orders == sum(not r.state.is_final for r in orders)
-    assert one.position * one.cost >= 0  # what is held cost something, what was sold brought something
+    assert one.position * one.cost >= 0  # a long position has a cost, a short one proceeds
 
 
 def test_fills_that_were_another_orders_move_with_all_that_they_come_to() -> None:

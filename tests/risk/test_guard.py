@@ -1,4 +1,4 @@
-"""`mexc.orders.limits` on a simulated exchange: what is refused is never sent, by whatever method it was placed."""
+"""`mexc.orders.limits` on a simulated exchange: a refused order is never sent, whatever method placed it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ D = Decimal
 
 @pytest.fixture
 async def sim() -> AsyncIterator[Simulator]:
-    """An exchange whose books stay as they are laid out, without limits."""
+    """Start an exchange with static books and without limits."""
     async with Simulator(SimConfig(flow=0, limits="none")) as simulator:
         yield simulator
 
@@ -46,7 +46,7 @@ async def mexc(sim: Simulator) -> AsyncIterator[Mexc]:
 
 
 def placed(sim: Simulator) -> int:
-    """Orders that reached the exchange."""
+    """Return the orders that reached the exchange."""
     return len(sim.statement().orders)
 
 
@@ -143,7 +143,7 @@ async def test_an_order_is_held_by_whatever_method_it_is_placed(mexc: Mexc, sim:
 @pytest.mark.parametrize("path", ["/api/v3/order", "/api/v3/order/place", "/api/v3/batchOrders", "/API/v3/Order"])
 async def test_no_path_leads_past_the_guard(mexc: Mexc, path: str) -> None:
     mexc.orders.limits(max_open_orders=1)
-    with pytest.raises(InvalidRequest, match="would pass the guard by"):
+    with pytest.raises(InvalidRequest, match="would bypass the guard"):
         await mexc.request("POST", path, {"symbol": XRP}, signed=True)
     assert isinstance(await mexc.request("GET", "/api/v3/openOrders", signed=True), list)
 
@@ -294,7 +294,7 @@ async def test_a_book_of_the_users_serves_the_guard_too(mexc: Mexc) -> None:
         await resting(mexc, below="0.99")
         await refusal(resting(mexc, below="0.9"))
         assert len(asked) == 1
-    await resting(mexc, below="0.99")  # its own, from here on
+    await resting(mexc, below="0.99")  # its own book, from here on
     assert len(asked) == 2
 
 
@@ -319,8 +319,8 @@ async def test_without_a_book_in_step_orders_are_refused_at_once_unless_the_user
     sim.inject(Fault(kind="drop", on="*aggre.depth*", now=True))
     await until(lambda: mexc.orders._guard._books.in_step(XRP) is None)
     error = await refusal(resting(mexc, below="0.99"))
-    assert str(error) == "collar: prices are held to the book, and the live book of XRPUSDT is not in step"
-    assert not mexc.orders._guard._opening  # nothing that it could have waited for
+    assert str(error) == "collar: prices are checked against the book, and the live book of XRPUSDT is out of sync"
+    assert not mexc.orders._guard._opening  # no book that it could have waited for
     mexc.orders.limits(without_book="admit")
     await resting(mexc, below="0.99")
     mexc.orders.limits(without_book="refuse")
@@ -350,7 +350,7 @@ async def test_a_symbol_that_may_not_be_traded_opens_no_book(mexc: Mexc) -> None
     assert not mexc.orders._guard._opening
 
 
-# --- what counts ---
+# --- the count ---
 
 
 async def test_orders_of_before_count_and_so_do_those_adopted_after_a_restart(sim: Simulator) -> None:
@@ -386,7 +386,7 @@ async def an_order_unruled(mexc: Mexc) -> NewOrder:
 async def test_orders_placed_by_endpoint_are_followed_while_limits_are_set(mexc: Mexc, sim: Simulator) -> None:
     mexc.orders.limits(max_open_orders=1)
     _, ask = await best(mexc)
-    for _ in range(3):  # each fills, and the private stream tells so
+    for _ in range(3):  # each fills, and the private stream reports it
         await mexc.spot.new_order(symbol=XRP, side="BUY", type="LIMIT", quantity=D(20), price=ask)
         await until(lambda: mexc.orders.exposure().open_orders == 0, 5)
     assert mexc.orders.exposure().symbols[XRP].position == 60
@@ -400,7 +400,7 @@ async def test_an_order_in_doubt_counts_until_it_is_known_what_became_of_it(mexc
     await until(lambda: [order.status for order in mexc.orders.all()] == [OrderState.UNKNOWN], 5)
     await refusal(resting(mexc))
     with pytest.raises(MexcError):
-        await lost  # never accepted, and that is known in the end
+        await lost  # never accepted, which a look-up proves in the end
     assert mexc.orders.exposure().open_orders == 0
     await resting(mexc)
 
@@ -463,7 +463,7 @@ async def test_a_day_that_lost_enough_lets_only_closing_orders_through(
     assert mexc.orders.exposure().result["USDT"] == sum(spent, D(0)) - fees
     error = await refusal(mexc.orders.ioc_buy(XRP, quantity=D(20), price=ask))
     assert error.rule == "max_daily_loss"
-    assert "were lost since 0:00 UTC, the limit is 0.05" in str(error)
+    assert "lost since 0:00 UTC, the limit is 0.05" in str(error)
     now_ms = mexc.clock.now_ms
     monkeypatch.setattr(mexc.clock, "now_ms", lambda: now_ms() + 86_400_000)
     mexc.orders._guard._value_at = 0  # not to wait for it

@@ -1,4 +1,4 @@
-"""One order held against the limits: which rule refuses it, with which numbers, and that no sequence gets past one."""
+"""One order against the limits: the rule that refuses it, its numbers, and that no sequence gets past a limit."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ def for_quote(side: str, amount: str) -> Terms:
 
 
 def book(bids: str = "99:1 98:5", asks: str = "101:1 102:5") -> OrderBook:
-    """A book of which 100 is the middle."""
+    """Build a book with a middle of 100."""
     made = OrderBook()
     made.load([level.split(":") for level in bids.split()], [level.split(":") for level in asks.split()], 1)
     return made
 
 
 class Desk:
-    """A guard and what passed it."""
+    """Guard, and the orders that passed it."""
 
     def __init__(self, **limits: Any) -> None:
         self.guard = PreTradeGuard()
@@ -111,7 +111,7 @@ class Desk:
 
 
 def refused(desk: Desk, order: Terms, instead_of: OrderRecord | None = None) -> str:
-    """The refusal's text, which begins with the rule."""
+    """Return the refusal's text, which begins with the rule."""
     with pytest.raises(GuardRefused) as caught:
         desk.check(order, instead_of)
     assert str(caught.value).startswith(f"{caught.value.rule}: ")
@@ -182,7 +182,7 @@ def test_the_collar_follows_the_book() -> None:
 @pytest.mark.parametrize("order", [buy("1", "100"), sell("1", "100"), buy("1"), sell("1"), for_quote("BUY", "10")])
 def test_without_a_book_that_is_in_step_nothing_passes_unless_the_user_says_so(order: Terms) -> None:
     desk = Desk(collar=D("0.02"))
-    assert "the live book of BTCUSDT is not in step" in refused(desk, order)
+    assert "the live book of BTCUSDT is out of sync" in refused(desk, order)
     desk.guard.lacking["BTCUSDT"] = "cannot be opened (blocked)"
     assert "the live book of BTCUSDT cannot be opened (blocked)" in refused(desk, order)
     desk.limit(without_book="admit")
@@ -297,7 +297,7 @@ def test_a_sell_below_the_best_bid_is_worth_what_the_bid_pays() -> None:
 def test_a_market_order_is_worth_what_it_reaches_and_cannot_be_valued_without_a_book() -> None:
     desk = Desk(max_order_notional=D(500))
     for order in (buy("1"), sell("1"), for_quote("BUY", "10")):
-        assert "max_order_notional: a market order is judged by the book" in refused(desk, order)
+        assert "max_order_notional: a market order is checked against the book" in refused(desk, order)
     desk.book = book()
     assert valued(desk.check(buy("2"))) == (D(102), D(204), D(2))
     assert valued(desk.check(sell("2"))) == (D(99), D(198), D(2))
@@ -316,7 +316,7 @@ def test_what_a_symbol_puts_at_stake_is_limited() -> None:
     resting = desk.place(buy("5", "100"))
     desk.filled(buy("4", "100"))
     assert refused(desk, buy("2", "100")) == (
-        "max_symbol_notional: 1100 USDT would be at stake in BTCUSDT, the limit is 1000"
+        "max_symbol_notional: the exposure in BTCUSDT would be 1100 USDT, the limit is 1000"
     )
     desk.check(buy("1", "100"))
     desk.check(buy("10", "100", "ETHUSDT"))
@@ -331,7 +331,7 @@ def test_what_closes_a_position_is_never_refused_for_its_size() -> None:
     desk.filled(buy("10", "100"))
     desk.check(sell("10", "500"))
     refused(desk, buy("0.001", "1"))
-    desk.limit(max_symbol_notional=D(10), max_total_notional=D(10))  # far below what is there already
+    desk.limit(max_symbol_notional=D(10), max_total_notional=D(10))  # far below the existing exposure
     desk.check(sell("10", "500"))
     refused(desk, sell("13", "500"))  # 3 of them go beyond the position, by more than it cost
 
@@ -340,7 +340,9 @@ def test_all_symbols_of_one_quote_asset_share_a_limit() -> None:
     desk = Desk(max_total_notional={"USDT": D(1000), "BTC": D(1)})
     desk.filled(sell("4", "100", "ETHUSDT"))
     desk.place(buy("5", "100"))
-    assert refused(desk, buy("2", "100")) == "max_total_notional: 1100 USDT would be at stake in all, the limit is 1000"
+    assert (
+        refused(desk, buy("2", "100")) == "max_total_notional: the total exposure would be 1100 USDT, the limit is 1000"
+    )
     desk.check(buy("1", "100"))
     desk.check(buy("10", "0.1", "ETHBTC"))
     refused(desk, buy("11", "0.1", "ETHBTC"))
@@ -361,18 +363,18 @@ def test_from_the_days_loss_on_only_closing_orders_pass() -> None:
     desk = Desk(max_daily_loss=D(50))
     desk.filled(buy("10", "100"), fee="1")
     desk.filled(sell("4", "90"), fee="1")
-    # 40 and two fees realised, and 6 held that cost 100 and are worth 90
+    # 40 and two fees realised, and a position of 6 that cost 100 and is worth 90
     assert refused(desk, buy("1", "90")) == (
-        "max_daily_loss: 102 USDT were lost since 0:00 UTC, the limit is 50; only orders that close a position may go"
+        "max_daily_loss: 102 USDT lost since 0:00 UTC, the limit is 50; only orders that close a position pass"
     )
     refused(desk, buy("1", "90", "ETHUSDT"))
     refused(desk, sell("6.1", "90"))
     part = desk.place(sell("5", "90"))
-    refused(desk, sell("1.1", "90"))  # beside the other one it would do more than close
+    refused(desk, sell("1.1", "90"))  # together with the other one it would do more than close
     desk.check(sell("1", "90"))
     desk.check(sell("6", "90"), instead_of=part)
     desk.guard.exposure.start_day()
-    refused(desk, buy("1", "90"))  # what is held is 60 below what it cost, on the new day too
+    refused(desk, buy("1", "90"))  # the position is 60 below its cost, on the new day too
     desk.guard.value({"BTCUSDT": D(95)}.get, 1.0)
     desk.check(buy("1", "90"))
 
@@ -390,7 +392,7 @@ def test_a_position_that_cannot_be_valued_stops_what_would_not_close_it() -> Non
     desk = Desk(max_daily_loss=D(1000))
     desk.filled(buy("1", "100"))
     desk.guard.value(lambda _: None, STALE_S)
-    desk.check(buy("1", "100"))  # the fill itself told the price not long ago
+    desk.check(buy("1", "100"))  # the fill itself set the price not long ago
     desk.guard.value(lambda _: None, STALE_S + 1)
     assert "the position in BTCUSDT cannot be valued" in refused(desk, buy("1", "100", "ETHUSDT"))
     desk.check(sell("1", "50"))
@@ -437,7 +439,7 @@ moves = st.lists(
 
 
 class Oracle:
-    """The same limits, computed anew each time from the orders alone, with fractions."""
+    """Same limits, computed again each time from the orders alone, with fractions."""
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
@@ -449,7 +451,7 @@ class Oracle:
         return [record for record in records if symbol is None or record.symbol == symbol]
 
     def position(self, symbol: str) -> tuple[Fraction, Fraction]:
-        """Quantity and cost at average price, from the trades one by one."""
+        """Compute quantity and cost at average price, from the trades one by one."""
         held = cost = Fraction(0)
         for sign, quantity, price in self.trades[symbol]:
             if held * sign >= 0:
@@ -483,7 +485,7 @@ class Oracle:
         return max(side_at_stake(1, "BUY"), side_at_stake(-1, "SELL"))
 
     def breaks(self, order: Terms, but: OrderRecord | None = None) -> set[str]:
-        """Which limits the order breaks."""
+        """Return the limits that the order breaks."""
         found = set()
         now_s = self.desk.now_s
         if len(self.live(but=but)) >= MOST_OPEN:

@@ -1,4 +1,4 @@
-"""What a user may set as limits, and what is refused with one line that names the known."""
+"""Settings of limits, and the refusal of bad ones with one line that names the known settings."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"symbols": "btcusdt"}, "symbols 'btcusdt' has 'b'"),
     ({"symbols": ["BTC/USDT"]}, "symbols 'BTC/USDT' has '/'"),
     ({"symbols": ["BTCUSDT", ""]}, "symbols '' is empty"),
-    ({"symbols": []}, "symbols is empty: nothing could be traded"),
+    ({"symbols": []}, "symbols is empty: no symbol could be traded"),
     ({"symbols": 5}, "symbols 5 is an int, not a list of symbols"),
 ]
 

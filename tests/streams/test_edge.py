@@ -1,4 +1,4 @@
-"""One socket and how it is kept up, against a scripted server, the same for both libraries."""
+"""One socket and its reconnects, against a scripted server, the same for both libraries."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def library(request: pytest.FixtureRequest) -> Library:
 
 
 class Heard:
-    """A listener that notes."""
+    """Listener that records what a socket receives."""
 
     def __init__(self) -> None:
         self.frames: list[bytes] = []
@@ -82,7 +82,7 @@ async def test_no_handshake_in_time(library: Library) -> None:
 
 
 async def test_an_attempt_that_is_given_up_leaves_no_socket(library: Library) -> None:
-    """The other end may agree to the handshake in that very moment, or later."""
+    """The other end may accept the handshake in that very moment, or later."""
     async with nothing_left(), Script() as script:
         script.gate = asyncio.Event()
         heard = Heard()
@@ -119,7 +119,7 @@ async def test_tls_is_verified(library: Library) -> None:
         await failure(script.url, library)
         socket = await connect(script.url, Heard(), config(library, trusting))
         await socket.aclose()
-    async with Script(tls=context, host="127.0.0.2") as script:  # the certificate is another's
+    async with Script(tls=context, host="127.0.0.2") as script:  # the certificate is another host's
         await failure(script.url, library, trusting)
 
 
@@ -159,7 +159,7 @@ async def test_an_oversized_message_ends_the_socket(library: Library, parts: int
         for part in range(parts):
             script.last.raw(frame(CONTINUATION if part else BINARY, payload, fin=part == parts - 1))
         await until(lambda: heard.closed)
-        assert heard.frames in ([], [payload])  # picows hands over the one that broke the bound, then ends
+        assert heard.frames in ([], [payload])  # picows delivers the one that broke the bound, then ends
         await socket.aclose()
 
 
@@ -200,7 +200,7 @@ def test_an_unknown_library_is_refused() -> None:
     assert "secret" not in repr(SocketConfig(proxy="http://user:secret@proxy:1"))
 
 
-# A socket that is kept up
+# Reconnecting socket
 
 
 async def test_everything_is_subscribed_again_after_a_drop(library: Library) -> None:
@@ -227,7 +227,7 @@ async def test_a_silent_socket_is_replaced(library: Library) -> None:
         client(script.url, ws_library=library, timing=QUICK) as mexc,
         mexc.streams.partial_depth("BTCUSDT") as stream,
     ):
-        script.is_mute = True  # the socket stays, nothing comes
+        script.is_mute = True  # the socket stays open, nothing arrives
         await until(lambda: stream.gaps)
         script.is_mute = False
         await until(lambda: len(script.open_peers) == 1 and script.subscribed() == [BTC])
@@ -296,7 +296,7 @@ async def test_no_key_and_no_url_in_errors_and_logs(library: Library, caplog: py
 
 @pytest.mark.parametrize("old_lags", [True, False])
 async def test_a_move_to_a_new_socket_neither_loses_nor_repeats(library: Library, old_lags: bool) -> None:
-    """Both sockets carry the same numbers; one of them is behind by some."""
+    """Let both sockets carry the same numbers; one of them lags behind."""
     timing = Timing(ping_s=5.0, silence_s=5.0, ack_s=2.0, lifetime_s=0.3, retry_s=0.02)
     async with nothing_left(), Script() as script, client(script.url, ws_library=library, timing=timing) as mexc:
         told = Told(mexc)
@@ -304,7 +304,7 @@ async def test_a_move_to_a_new_socket_neither_loses_nor_repeats(library: Library
         behind: list[int] = []
 
         def step() -> None:
-            """One more push on every socket that has the channel; the laggard gets its own later."""
+            """Push once on every socket that has the channel; the laggard gets its own later."""
             nonlocal number
             number += 1
             peers = [peer for peer in script.open_peers if BTC in peer.topics]
@@ -321,7 +321,7 @@ async def test_a_move_to_a_new_socket_neither_loses_nor_repeats(library: Library
                 slow.push(BTC, behind.pop(0))
 
         def before_pong(peer: object, method: str, names: tuple[str, ...]) -> None:
-            """The pong comes after all that its socket was sent before."""
+            """Send the pong after all that its socket was sent before."""
             if method == "PING" and old_lags and behind:
                 script.open_peers[0].push(BTC, *behind)
                 behind.clear()
@@ -368,7 +368,7 @@ async def test_a_channel_joined_during_a_failing_move_is_not_forgotten(library: 
         client(script.url, ws_library=library, timing=timing) as mexc,
         mexc.streams.partial_depth("BTCUSDT") as stream,
     ):
-        script.acks = lambda peer, method, names: None  # the new socket is not answered
+        script.acks = lambda peer, method, names: None  # the new socket gets no answer
         await until(lambda: len(script.peers) == 2 and script.last.requests)
         opening = asyncio.create_task(mexc.streams.partial_depth("ETHUSDT").open())
         await until(lambda: len(script.last.requests) == 2)
@@ -387,7 +387,7 @@ async def test_the_old_socket_may_die_during_a_move(library: Library) -> None:
         async with mexc.streams.partial_depth("BTCUSDT") as stream:
 
             def on_request(peer: object, method: str, names: tuple[str, ...]) -> None:
-                if method == "PING":  # the new socket is subscribed, the old one is asked for its last words
+                if method == "PING":  # the new socket is subscribed, the old one is pinged for its last pushes
                     script.peers[0].drop()
 
             script.on_request = on_request

@@ -1,4 +1,4 @@
-"""Sockets through a proxy, for both libraries: named or of the environment, with a login, refused, broken."""
+"""Sockets through a proxy, for both libraries: configured or from the environment, with a login, refused, broken."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Addresses of this machine stand for addresses elsewhere, which alone are reached through a proxy unasked."""
+    """Let addresses of this machine stand for addresses elsewhere, which alone use a proxy by default."""
     monkeypatch.setattr(urls, "is_loopback", lambda url: False)
 
 
@@ -52,7 +52,7 @@ def serving() -> ssl.SSLContext:
 
 @pytest.fixture
 async def script() -> AsyncIterator[Script]:
-    """The exchange."""
+    """Serve as the exchange."""
     async with nothing_left(), Script(tls=serving(), host="127.0.0.2") as server:
         yield server
 
@@ -135,7 +135,7 @@ async def test_the_environments_proxy_is_left_out(
 async def test_a_proxy_that_does_not_serve(
     script: Script, library: Library, fault: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is told, it is tried again, and no log or event shows the login."""
+    """A refused login is reported and retried, and no log or event shows it."""
     logging.getLogger("mexc_async.picows").manager.disable = 0
     caplog.set_level(1)
     async with Proxy((USER, PASSWORD)) as proxy:

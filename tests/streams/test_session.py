@@ -148,7 +148,7 @@ def requests(frames: list[str]) -> list[tuple[str, list[str]]]:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_no_second_holds_more_messages_than_allowed_and_all_are_sent_in_the_end(seed: int) -> None:
-    """Channels come and go as fast as they like; the exchange ends up with those that are wanted."""
+    """Channels come and go at any pace; the exchange ends up with the wanted ones."""
     session, now, wanted = Session(Timing(ping_s=1000.0, silence_s=1000.0), 0.0), 0.0, set[str]()
     sent: list[tuple[float, str]] = []
     at_exchange: set[str] = set()
@@ -197,7 +197,7 @@ def test_what_waits_for_its_turn_goes_out_with_a_tick() -> None:
     assert session.tick(0.9) == ([], Verdict.GO_ON)
     later, _ = session.tick(1.0)
     assert requests(later) == [("SUBSCRIPTION", [A, B]), ("UNSUBSCRIPTION", [NOPE])]
-    assert session.next_tick() == 10.0  # an answer to what was sent first
+    assert session.next_tick() == 10.0  # an answer to the first request
     session.ping(1.5)
     assert len([frame for n in range(99) for frame in session.subscribe([f"spot@2{n}"], 1.5)]) == MAX_MESSAGES - 3
 
@@ -235,7 +235,7 @@ def test_time() -> None:
     assert session.next_tick() == 160.0
     session.ping(160.0)
     assert session.next_tick() == 161.0
-    session.heard_at = 161.0  # it speaks, but does not answer
+    session.heard_at = 161.0  # frames arrive, but no answers
     assert session.tick(161.0) == ([], Verdict.SILENT)
     session.receive(reply(A), 161.0)
     assert session.tick(162.0) == ([], Verdict.GO_ON)

@@ -269,7 +269,7 @@ async def test_a_refusal_names_the_channels_and_leaves_nothing(sim: Simulator) -
 
 
 async def test_a_refusal_among_many_sockets(script: Script) -> None:
-    """The refusals of every request are gathered; nobody waits for channels that were given up."""
+    """The refusals of every request are gathered; no task waits for channels that were unsubscribed."""
     symbols = [f"COIN{number}USDT" for number in range(60)]
     async with client(script.url) as mexc, mexc.streams.partial_depth("COIN5USDT") as good:
         names = mexc.streams.partial_depth(symbols).channels
@@ -284,7 +284,7 @@ async def test_a_refusal_among_many_sockets(script: Script) -> None:
 
 
 async def test_two_consumers_refused_on_one_socket(script: Script) -> None:
-    """Both leave a socket on which nothing is left."""
+    """Both leave an unused socket."""
     script.acks = lambda peer, method, names: None
     async with client(script.url) as mexc:
         opening = [asyncio.create_task(mexc.streams.partial_depth(name).open()) for name in ("BTCUSDT", "ETHUSDT")]
@@ -333,7 +333,7 @@ async def test_a_thousand_channels_in_one_call(script: Script) -> None:
 
 
 async def test_streams_that_come_and_go_quickly_keep_their_socket() -> None:
-    """The exchange cuts a socket that says too much within a second."""
+    """The exchange closes a socket that sends too many messages within a second."""
     config = SimConfig(limits="none", flow=0, sockets=SocketRules(messages_a_second=60))
     async with nothing_left(), Simulator(config) as sim, sim_client(sim) as mexc:
         told = Told(mexc)

@@ -23,7 +23,7 @@ def test_lag_is_the_age_of_the_newest_push_that_says_when_it_was_sent() -> None:
     ):
         subscriber.put(each, now)
         lags.append(subscriber.lag_ms)
-    ahead_ms = 250  # the exchange's clock was measured meanwhile: the lag is told by what is known now
+    ahead_ms = 250  # the exchange's clock was measured meanwhile: the lag uses the present offset
     assert [*lags, subscriber.lag_ms] == [None, None, 50, 100, 100, 50]
     assert subscriber.received == 4
 

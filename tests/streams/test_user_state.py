@@ -1,4 +1,4 @@
-"""What the private stream knows: what is news, and which orders lack fills."""
+"""State of the private stream: news, and orders that lack fills."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_old_fills_and_finished_orders_are_forgotten(monkeypatch: pytest.MonkeyP
 
 
 def holding(**amounts: str) -> dict[str, tuple[Decimal, Decimal]]:
-    """Free and locked amounts, written `free+locked`."""
+    """Build free and locked amounts, written `free+locked`."""
     pairs = {asset: text.split("+") for asset, text in amounts.items()}
     return {asset: (D(free), D(locked[0]) if locked else D(0)) for asset, (free, *locked) in pairs.items()}
 
@@ -122,7 +122,7 @@ def test_what_is_pushed_during_a_look_is_newer_than_it() -> None:
     balances.begin()
     balances.push("USDT", D(70), D(0))
     assert balances.look(holding(USDT="75")) == []
-    assert balances.moved == {"USDT"}  # it may have moved before the push as well
+    assert balances.moved == {"USDT"}  # it may have changed before the push as well
     balances.begin()
     assert balances.look(holding(USDT="70")) == []
 
@@ -134,7 +134,7 @@ def test_a_look_that_is_not_whole_tells_nothing_of_what_it_leaves_out() -> None:
     balances.begin()
     assert balances.look(holding(USDT="90", XRP="5"), is_whole=False) == [
         Movement("USDT", D(90), D(-10), D(0), D(0)),
-        Movement("XRP", D(5), D(0), D(0), D(0)),  # may have been there
+        Movement("XRP", D(5), D(0), D(0), D(0)),  # may have existed before
     ]
     assert balances.moved == {"USDT"}
     balances.begin()
@@ -164,4 +164,4 @@ def test_markets_between_what_moved() -> None:
     assert between({"DOGE", "USDT"}, markets, {"XRPUSDT", "GONEUSDT"}) == ["DOGEUSDT"]
     assert between({"USDT"}, markets, set()) == []
     moved = {"ETH", "BTC", "USDT", "DOGE"}
-    assert between(moved, markets, {"ETHUSDT", "BTCUSDT"}) == ["DOGEUSDT", "ETHBTC"]  # what nothing explains first
+    assert between(moved, markets, {"ETHUSDT", "BTCUSDT"}) == ["DOGEUSDT", "ETHBTC"]  # unexplained ones first

@@ -1,4 +1,4 @@
-"""The private stream against the simulator: its key, and what REST tells after a gap."""
+"""The private stream against the simulator: its listen key, and the REST backfill after a gap."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def keys(sim: Simulator) -> list[str]:
 
 
 def place(sim: Simulator, side: str, price: str | None, quantity: str = "10", symbol: str = XRP) -> str:
-    """An order of the account that this client did not send."""
+    """Place an order of the account from outside this client."""
     account = next(iter(sim.exchange.accounts.values()))
     request = OrderRequest(
         symbol=symbol,
@@ -63,7 +63,7 @@ def cancel(sim: Simulator, order_id: str, symbol: str = XRP) -> None:
 
 
 def low(sim: Simulator, symbol: str = XRP) -> str:
-    """A price at which nobody sells."""
+    """Return a price at which nobody sells."""
     market = sim.exchange.markets[symbol]
     top = market.top("BUY")
     assert top is not None
@@ -76,7 +76,7 @@ def trade_ids(sim: Simulator) -> list[str]:
 
 
 class Private:
-    """All three private streams and what they brought."""
+    """Consumer of all three private streams."""
 
     def __init__(self, mexc: Mexc) -> None:
         self.orders: list[Push[OrderPush]] = []
@@ -216,7 +216,7 @@ async def test_what_a_gap_hid_is_told_once(sim: Simulator, kind: Any) -> None:
             await until(lambda: private.states(resting) and private.states(partly) and private.fills)
             sim.inject(Fault(kind="refuse"))
             sim.inject(Fault(kind=kind, now=True))
-            # during the gap: filled, cancelled, made and filled, made and cancelled, made and still open
+            # during the gap: filled, cancelled, placed and filled, placed and cancelled, placed and still open
             filled = [place(sim, "BUY", None, quantity) for quantity in ("7", "11")]
             filled.append(place(sim, "SELL", None, "3"))
             cancel(sim, resting)
@@ -245,7 +245,7 @@ DOGE = "DOGEUSDT"
 
 
 async def lose(sim: Simulator, told: Told, meanwhile: Callable[[], Awaitable[object]]) -> None:
-    """Lose the private socket, let things happen, and have the gap filled."""
+    """Lose the private socket, change the account, and wait for the backfill."""
     before = told.count("filled")
     sim.inject(Fault(kind="refuse"))
     sim.inject(Fault(kind="drop", now=True))
@@ -255,7 +255,7 @@ async def lose(sim: Simulator, told: Told, meanwhile: Callable[[], Awaitable[obj
 
 
 async def test_a_fill_in_a_symbol_never_seen_is_found_by_the_balances(sim: Simulator) -> None:
-    """Somebody else's order, or one from the web page: only what moved tells of it."""
+    """An order of another client, or one from the web page, shows only in changed balances."""
     async with sim_client(sim) as mexc:
         told = Told(mexc)
         async with Private(mexc) as private:
@@ -336,7 +336,7 @@ async def test_a_private_push_with_text_that_is_no_number_is_looked_up(sim: Simu
 
 
 async def test_two_gaps_in_a_row_hide_nothing(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The socket is lost again before REST could tell what the first gap hid, and pushes came in between."""
+    """The socket is lost again before REST answered about the first gap, and pushes came in between."""
     async with sim_client(sim) as mexc:
         told = Told(mexc)
         async with Private(mexc) as private:

@@ -20,21 +20,20 @@ if TYPE_CHECKING:
 
 def call(
     context: typer.Context,
-    endpoint: Annotated[
-        str | None, typer.Argument(help="Its name, as `--list` shows it; then --NAME VALUE ...")
-    ] = None,
+    endpoint: Annotated[str | None, typer.Argument(help="Its name, as in `--list`; then --NAME VALUE ...")] = None,
     listed: Annotated[bool, typer.Option("--list", help="List every endpoint.")] = False,
     json: AsJson = False,
     raw: Annotated[bool, typer.Option("--raw", help="Print the answer as JSON with the exchange's own names.")] = False,
     sim: Sim = False,
     rest: Rest = None,
     yes: Yes = False,
-    allow_withdraw: Annotated[bool, typer.Option("--allow-withdraw", help="Let money be sent away.")] = False,
-    wants_help: Annotated[bool, typer.Option("--help", help="Show this, or behind an endpoint its flags.")] = False,
+    allow_withdraw: Annotated[bool, typer.Option("--allow-withdraw", help="Allow calls that send money away.")] = False,
+    wants_help: Annotated[bool, typer.Option("--help", help="Show this, or after an endpoint its flags.")] = False,
 ) -> None:
     """Call any endpoint: `mexc-async call depth --symbol BTCUSDT --limit 5`.
 
-    What changes something asks first. Exit status 0 when the exchange did it, 1 when it refused, 2 for wrong input.
+    A call that changes something asks first. Exit status 0 when the exchange did it, 1 when it refused, 2 for wrong
+    input.
     """
     from mexc_async.client.catalogue import endpoints
     from mexc_async.errors import ConfigError, InvalidRequest
@@ -66,7 +65,7 @@ def _call(
     route = endpoint.route
     request = build(endpoint.request, parse(words))
     if route.money is Money.WITHDRAWAL and not allow:
-        fail(f"{endpoint.name} sends money away, which is off: give --allow-withdraw as well if that is meant")
+        fail(f"{endpoint.name} sends money away, which is off: add --allow-withdraw if that is meant")
     signed = route.auth is Auth.SIGNED
     mexc = connect(rest, sim, signed=signed, changes=not route.safe, allow_withdraw=allow)
     if not route.safe:
@@ -95,7 +94,7 @@ def _first_sentence(doc: str) -> str:
 
 
 def print_flags(endpoint: Endpoint) -> None:
-    """Show what an endpoint does, costs and takes."""
+    """Show an endpoint's description, costs and flags."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
