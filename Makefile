@@ -1,10 +1,10 @@
-# Every target does its own set-up in .venv: Python 3.11 or newer and make are all that has to be there.
+# Every target sets up .venv first; it needs Python 3.11 or newer, and make.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-peers
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-input
-# Tests start the commands hundreds of times, each the quicker for what Python compiled before.
+# Tests start the commands hundreds of times; compiled bytecode makes each start faster.
 export PYTHONDONTWRITEBYTECODE :=
 DEMO_ARGS ?=
 BENCH_ARGS ?=
@@ -13,7 +13,7 @@ BENCH_ARGS ?=
 
 CORE := hatch_build.py $(wildcard mexc_async/native/*.pyx mexc_async/*/*.pxi mexc_async/*/*.pxd)
 
-# Make reads these stamps: a second run starts at once, a changed pyproject.toml or compiled core installs anew.
+# Make reads these stamps: a second run starts at once, a changed pyproject.toml or compiled core installs again.
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; name another with PYTHON=...") if sys.version_info < (3, 11) else None'
 	@$(PYTHON) -m venv $(VENV)
@@ -42,7 +42,7 @@ types: $(VENV)/.dev
 unit: $(VENV)/.dev
 	@$(BIN)/python -m pytest
 
-# What the compiled core does, by the pure one as well.
+# The tests of the compiled core, with the pure core.
 PURE_TESTS := $(addprefix tests/,$(addsuffix .py,books/test_book \
 	books/test_live_book \
 	books/test_sync \
@@ -69,7 +69,7 @@ PURE_TESTS := $(addprefix tests/,$(addsuffix .py,books/test_book \
 pure: $(VENV)/.dev
 	@MEXC_ASYNC_PURE=1 $(BIN)/python -m pytest $(PURE_TESTS)
 
-# The same tests, measured: three times as slow, and fails under the percentage in pyproject.toml.
+# The same tests with coverage, which takes three times as long. Fails below the percentage in pyproject.toml.
 coverage: $(VENV)/.dev
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest
@@ -77,7 +77,7 @@ coverage: $(VENV)/.dev
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
-# What the wheel depends on, fetched during set-up, so that the test itself needs no network.
+# Dependencies of the wheel, fetched during set-up, so that the test needs no network.
 $(VENV)/.wheelhouse: $(VENV)/.dev
 	@$(BIN)/python -m pip --disable-pip-version-check download --quiet --no-input --dest $(VENV)/wheelhouse .
 	@touch $@
@@ -85,7 +85,7 @@ $(VENV)/.wheelhouse: $(VENV)/.dev
 wheel: $(VENV)/.wheelhouse
 	@$(BIN)/python tests/wheel_smoke.py $(VENV)/wheelhouse
 
-# Books, private streams and orders under every fault at once, for longer than in the tests: `make chaos CHAOS_S=300`.
+# Books, private streams and orders under all faults at once, longer than in the tests: `make chaos CHAOS_S=300`.
 CHAOS_SEEDS ?= 1,2,3,4,5
 CHAOS_S ?= 30
 CHAOS_PROXY_ORDERS ?= 2000
@@ -98,7 +98,7 @@ chaos: $(VENV)/.dev
 bench: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks all $(BENCH_ARGS)
 
-# The same beside other clients of MEXC, in an environment of its own.
+# The same benchmarks against other MEXC clients, in a separate environment.
 $(PEERS)/.installed: pyproject.toml $(CORE)
 	@$(PYTHON) -m venv $(PEERS)
 	@$(PEERS)/bin/python -m pip --disable-pip-version-check install --quiet --no-input --editable '.[dev,bench]'

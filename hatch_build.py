@@ -1,4 +1,4 @@
-"""Builds the compiled core into the wheel where that can be done; where it cannot, the wheel is pure."""
+"""Build hook: adds the compiled core to the wheel if it can be built; else the wheel is pure."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ SOURCE = Path("mexc_async", "native", "_compiled.pyx")
 
 
 class CompiledCore(BuildHookInterface[Any]):
-    """Runs Cython and the C compiler; MEXC_ASYNC_PURE=1 leaves both out."""
+    """Hook that runs Cython and the C compiler; MEXC_ASYNC_PURE=1 skips both."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Add the extension to the wheel; an editable installation gets it beside its source."""
+        """Add the extension to the wheel, or for an editable installation put it beside its source."""
         if self.target_name != "wheel":
             return
         target = Path(self.root, SOURCE).with_suffix(str(sysconfig.get_config_var("EXT_SUFFIX")))
         if version == "editable":
-            target.unlink(missing_ok=True)  # rather none than an old one
+            target.unlink(missing_ok=True)  # no core is better than an outdated one
         if os.environ.get("MEXC_ASYNC_PURE"):
             return
         self.scratch = Path(tempfile.mkdtemp())
         try:
             built = compile_core(Path(self.root), self.scratch)
-        except (Exception, SystemExit) as error:  # no compiler, no headers, no Cython: whatever it is, pure will do
+        except (Exception, SystemExit) as error:  # no compiler, no headers, no Cython: the pure core works too
             self.app.display_warning(f"no compiled core, the pure one will do: {error or type(error).__name__}")
             return
         if version == "editable":
@@ -40,13 +40,13 @@ class CompiledCore(BuildHookInterface[Any]):
         build_data["infer_tag"] = True
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
-        """Remove what was built on the way."""
+        """Remove the build files."""
         if hasattr(self, "scratch"):
             shutil.rmtree(self.scratch, ignore_errors=True)
 
 
 def compile_core(root: Path, scratch: Path) -> Path:
-    """The extension's file, made in `scratch`. Raises whatever prevents it."""
+    """Build the extension in `scratch` and return its file. Raises the errors of the build."""
     from Cython.Build import cythonize
     from setuptools import Distribution, Extension
 

@@ -1,7 +1,7 @@
 """`python -m benchmarks.compare BEFORE AFTER NAME...`: two checkouts of the SDK, measured in alternating processes.
 
-Each checkout needs its own environment (`make bench` makes it) and runs its own benchmarks. What both measure is compared
-by the median of the ratios of neighbouring runs: 1.02 means that AFTER takes 2 % more.
+Each checkout needs its own environment (`make bench` makes it) and runs its own benchmarks. What both measure is
+compared by the median of the ratios of neighbouring runs: 1.02 means that AFTER takes 2 % more.
 """
 
 from __future__ import annotations

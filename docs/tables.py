@@ -1,9 +1,9 @@
-"""Writes the tables of the documentation from what the package declares.
+"""Generator of the documentation's tables, from the declarations of the package.
 
-    python docs/tables.py            writes every table anew
-    python docs/tables.py --check    exit status 1 when one of them is out of date
+    python docs/tables.py            writes every table
+    python docs/tables.py --check    exit status 1 if a table is out of date
 
-A table stands between `<!-- table: NAME -->` and `<!-- end of table -->`.
+A table is the text between `<!-- table: NAME -->` and `<!-- end of table -->`.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ PERMISSIONS = {
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table."""
+    """Return a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
 
 
 def permissions() -> str:
-    """Each permission with the calls that need it."""
+    """Return each permission with the calls that need it."""
     calls: dict[str, list[str]] = {}
     for endpoint in endpoints():
         if endpoint.route.permission is not None:
@@ -72,7 +72,7 @@ def permissions() -> str:
 
 
 def calls() -> str:
-    """Every endpoint, group by group."""
+    """Return every endpoint, group by group."""
     groups: dict[str, list[Endpoint]] = {}
     for endpoint in endpoints():
         groups.setdefault(endpoint.request.__module__.rpartition(".")[2], []).append(endpoint)
@@ -93,7 +93,7 @@ _UNNAMED = {Auth.NONE: "no key needed", Auth.SIGNED: "signed"}
 
 
 def limits() -> str:
-    """Each limit of the profile `default`."""
+    """Return each limit of the profile `default`."""
     rows = [
         (f"`{limit.name}`", str(limit.budget), f"{limit.window_s:g} s", SCOPES[limit.scope], limit.source)
         for limit in TABLE
@@ -102,7 +102,7 @@ def limits() -> str:
 
 
 def rates() -> str:
-    """Calls a second of each endpoint and profile, with the limit that says so."""
+    """Return the calls a second of each endpoint and profile, with the limit that binds."""
     rows = []
     for endpoint in sorted(endpoints(), key=lambda one: (one.auth is Auth.SIGNED, one.path, one.method)):
         cells = [f"`{endpoint.name}`", f"{endpoint.method} {endpoint.path}"]
@@ -115,13 +115,13 @@ def rates() -> str:
 
 
 def codes() -> str:
-    """Each code of the spot API with its class."""
+    """Return each code of the spot API with its class."""
     rows = [(str(code), f"`{row.error.__name__}`", row.meaning) for code, row in SPOT_CODES.items()]
     return table(("code", "error", "meaning"), rows)
 
 
 def tree() -> str:
-    """The tree of errors as `errors.py` draws it."""
+    """Return the tree of errors in `errors.py`."""
     doc = inspect.cleandoc(errors.__doc__ or "")
     drawn = [line[4:] for line in doc.splitlines() if line.startswith("    ")]
     return "```text\n" + "\n".join(drawn) + "\n```\n"
@@ -138,7 +138,7 @@ TABLES: dict[str, Callable[[], str]] = {
 
 
 def renewed(text: str) -> str:
-    """A page with every table in it written anew. Raises KeyError for a table that nobody makes."""
+    """Return a page with its tables up to date. Raises KeyError for an unknown table."""
     return BLOCK.sub(lambda block: block[1] + TABLES[block[2]]() + block[3], text)
 
 

@@ -9,7 +9,7 @@ from importlib import import_module
 
 __version__ = "0.1.0"
 
-TYPE_CHECKING = False  # type checkers take it for True; importing it from typing would be most of the import's cost
+TYPE_CHECKING = False  # type checkers read it as True; importing it from typing would take most of the import time
 
 if TYPE_CHECKING:
     from mexc_async.accounts.accounts import Accounts, Moved

@@ -1,6 +1,6 @@
-"""What each code of the exchange means and which error class it becomes.
+"""Error codes of the exchange: the meaning and the error class of each.
 
-One row a code; a code that stands twice fails at import.
+One row a code; a repeated code fails at import.
 """
 
 from __future__ import annotations

@@ -1,28 +1,28 @@
-"""Every error that the SDK raises, one tree.
+"""All errors of the SDK, in one tree.
 
     MexcError
     ├── ConfigError            the client is set up wrongly; nothing was sent                      (a ValueError)
     │   └── MissingCredentials no key or no secret where a call needs them
-    ├── InvalidRequest         a parameter breaks a rule that is known here; nothing was sent      (a ValueError)
-    ├── ReadOnlyError          a read-only client was asked to change something; nothing was sent
+    ├── InvalidRequest         a parameter breaks a rule that the SDK checks; nothing was sent     (a ValueError)
+    ├── ReadOnlyError          a call that changes something, on a read-only client; nothing was sent
     ├── WithdrawalsOff         a withdrawal without `allow_withdraw=True`; nothing was sent
     ├── ClientClosed           the client is closed; nothing was sent
     ├── TransportError         no answer
     │   ├── ConnectFailed      never reached the exchange
     │   ├── ConnectionLost     the connection ended before the answer was complete
     │   └── RequestTimeout     no complete answer in time
-    ├── ProtocolError          an answer that is not understood (HTML page, truncated, wrong type, redirect)
-    ├── SubscriptionRefused    the exchange does not give a channel
-    ├── BookNotSynced          a live book is not known to be the exchange's at present
+    ├── ProtocolError          an answer that cannot be decoded (HTML page, truncated, wrong type, redirect)
+    ├── SubscriptionRefused    the exchange refused a channel
+    ├── BookNotSynced          a live book is out of sync at present
     ├── StreamOverflow         a consumer that asked for `overflow="raise"` was too slow
-    ├── OutcomeUnknown         a call that changes something ended without an answer: it may or may not have happened
-    ├── OrderNotPlaced         an order whose answer is missing was looked for, and is not there; safe to try again
-    ├── TransferNotMade        the same of a transfer or withdrawal
-    ├── GuardRefused           the pre-trade guard said no; nothing was sent                       (a ValueError)
-    ├── CallLogFailed          the call log cannot be written, and the client is to refuse then; nothing was sent
-    ├── OrderNotFilled         an order that was waited for ended without being filled
-    ├── OrdersLeftOpen         orders that a session was to cancel and could not
-    ├── WaitTimeout            what was waited for did not come in time                          (a TimeoutError)
+    ├── OutcomeUnknown         a call that changes something ended without an answer: its outcome is unknown
+    ├── OrderNotPlaced         no answer came to an order, and the exchange does not have it; safe to retry
+    ├── TransferNotMade        no answer came to a transfer or withdrawal, and it does not exist; safe to retry
+    ├── GuardRefused           an order breaks a pre-trade risk limit; nothing was sent            (a ValueError)
+    ├── CallLogFailed          the call log cannot be written; nothing was sent
+    ├── OrderNotFilled         an order ended without being filled
+    ├── OrdersLeftOpen         orders that a session could not cancel
+    ├── WaitTimeout            a wait for an order or event ran out of time                      (a TimeoutError)
     ├── RateLimited            a limit is used up
     │   ├── TooManyRequests    HTTP 429: refused by the exchange, not accepted                     (an ApiError)
     │   └── IpBanned           HTTP 418: this address is banned for a while                        (an ApiError)
@@ -32,7 +32,7 @@
         ├── InvalidParameter ── InvalidSymbol
         ├── InsufficientBalance  OrderRejected  TradingSuspended  TooManyOrders  OrderNotFound
         ├── AccountRestricted  TransferRejected  ListenKeyInvalid
-        └── ExchangeUnavailable        5xx and their codes: worth another try for reads
+        └── ExchangeUnavailable        5xx and their codes: reads may be retried
 
 `error_codes.py` maps each code of the exchange to its class.
 """
@@ -105,14 +105,14 @@ ADVICE_CALL_LOG = (
 
 
 class MexcError(Exception):
-    """Base of everything raised here; the text is one line and never holds a secret."""
+    """Base of all errors of the SDK; the text is one line and never holds a secret."""
 
     retryable: bool = False
-    """Whether sending the same call again, later, can succeed."""
+    """True if the same call can succeed later."""
     outcome_known: bool = True
     """False when a call that changes something may or may not have happened."""
     advice: str | None = None
-    """What to do about it, in one sentence."""
+    """Advice to the user, in one sentence."""
 
     def __init__(
         self,
@@ -134,9 +134,9 @@ class MexcError(Exception):
         self.method = method
         self.path = path
         self.client_order_id = client_order_id
-        """The id under which the order in question can be looked up."""
+        """The order's client order id, for looking it up."""
         self.retry_after_s = retry_after_s
-        """Seconds until it is worth asking again, where that is known."""
+        """Seconds to wait before the next attempt; None if unknown."""
 
     def __str__(self) -> str:
         where = f"{self.method} {self.path}: " if self.path else ""
@@ -154,7 +154,7 @@ class MexcError(Exception):
         return (_rebuild, (type(self), self.message, dict(self.__dict__)))
 
     def at(self, method: str, path: str) -> MexcError:
-        """Note which call this happened in; returns itself."""
+        """Set the call in which the error occurred; return the error."""
         self.method, self.path = method, path
         return self
 
@@ -170,21 +170,21 @@ class ConfigError(MexcError, ValueError):
 
 
 class MissingCredentials(ConfigError):
-    """A call needs an API key and its secret, and they are not there."""
+    """A call needs an API key and its secret, and the client has none."""
 
     advice = f"{ADVICE_CREDENTIALS} If the secret is lost: {ADVICE_LOST_SECRET}"
 
 
 class InvalidRequest(MexcError, ValueError):
-    """A parameter breaks a rule that is known before sending; nothing was sent."""
+    """A parameter breaks a rule that the SDK checks; nothing was sent."""
 
 
 class ReadOnlyError(MexcError):
-    """A client opened with `read_only=True` was asked to change something; nothing was sent."""
+    """A call changes something and the client was opened with `read_only=True`; nothing was sent."""
 
 
 class WithdrawalsOff(MexcError):
-    """A client opened without `allow_withdraw=True` was asked to send money away; nothing was sent."""
+    """A call pays out money and the client was opened without `allow_withdraw=True`; nothing was sent."""
 
 
 class ClientClosed(MexcError):
@@ -198,11 +198,11 @@ class TransportError(MexcError):
 
 
 class ConnectFailed(TransportError):
-    """The exchange was never reached, so nothing can have happened there."""
+    """The exchange was never reached, so the call had no effect."""
 
 
 class ConnectionLost(TransportError):
-    """The connection ended after sending may have begun and before the answer was complete."""
+    """The connection ended before the answer was complete; the request may have been sent."""
 
     outcome_known = False
 
@@ -214,52 +214,52 @@ class RequestTimeout(TransportError):
 
 
 class ProtocolError(MexcError):
-    """The answer is not what the interface promises; the text holds its first bytes."""
+    """The answer cannot be decoded; the text holds its first bytes."""
 
     outcome_known = False
 
 
 class SubscriptionRefused(MexcError):
-    """The exchange does not give these channels: an unknown symbol, interval or level, or no right to them."""
+    """The exchange refused channels: unknown symbol, interval or level, or no permission."""
 
     channels: tuple[str, ...] = ()
-    """MEXC's names of what was refused."""
+    """MEXC's names of the refused channels."""
 
     @classmethod
     def of(cls, message: str, channels: tuple[str, ...]) -> SubscriptionRefused:
-        """The refusal of these channels."""
+        """Make the error for these channels."""
         error = cls(message)
         error.channels = channels
         return error
 
 
 class BookNotSynced(MexcError):
-    """A live book is not known to be the exchange's at present."""
+    """A live book is out of sync with the exchange at present."""
 
     retryable = True
 
 
 class StreamOverflow(MexcError):
-    """A consumer fell further behind than its queue holds, and had asked to be told so."""
+    """The queue of a consumer with `overflow="raise"` is full: the consumer is too slow."""
 
 
 class OutcomeUnknown(MexcError):
-    """A call that changes something ended without a proper answer; `__cause__` says how."""
+    """A call that changes something ended without a valid answer; `__cause__` has the reason."""
 
     outcome_known = False
     advice = ADVICE_UNKNOWN
     accepted_until_ms: int | None = None
-    """The last moment, by the exchange's clock, at which it can still be accepted; None if that is not known."""
+    """The last moment, by the exchange's clock, at which it can still be accepted; None if unknown."""
 
 
 class OrderNotPlaced(MexcError):
-    """No answer came to an order, and the exchange does not have it and can not accept it any more."""
+    """No answer came to an order, the exchange does not have it and can no longer accept it."""
 
     retryable = True
 
 
 class TransferNotMade(MexcError):
-    """No answer came to a transfer or withdrawal, and the exchange does not have it and can not accept it any more."""
+    """No answer came to a transfer or withdrawal, the exchange does not have it and can no longer accept it."""
 
     retryable = True
 
@@ -272,53 +272,53 @@ class GuardRefused(MexcError, ValueError):
 
     @classmethod
     def of(cls, rule: str, message: str) -> GuardRefused:
-        """The refusal by this rule."""
+        """Make the error for a broken rule."""
         error = cls(f"{rule}: {message}")
         error.rule = rule
         return error
 
 
 class CallLogFailed(MexcError):
-    """The call log cannot be written, and the client is to change nothing then; nothing was sent."""
+    """The call log cannot be written, and the client is set to refuse changes then; nothing was sent."""
 
     advice = ADVICE_CALL_LOG
 
 
 class OrderNotFilled(MexcError):
-    """The order ended without being filled whole."""
+    """The order ended before it was completely filled."""
 
 
 class OrdersLeftOpen(MexcError):
-    """Orders that were to be cancelled may still be open."""
+    """Orders could not be cancelled and may still be open."""
 
     orders: tuple[str, ...] = ()
     """Their client order ids."""
 
     @classmethod
     def of(cls, message: str, orders: tuple[str, ...]) -> OrdersLeftOpen:
-        """The failure to cancel these."""
+        """Make the error for these orders."""
         error = cls(message)
         error.orders = orders
         return error
 
 
 class WaitTimeout(MexcError, TimeoutError):
-    """What was waited for did not come in time; nothing about it has changed by that."""
+    """A wait for an order or event ran out of time; this changed nothing about the order."""
 
 
 class RateLimited(MexcError):
-    """A limit is used up and the caller did not want to wait; raised on its own, nothing was sent."""
+    """A rate limit is used up and the caller did not want to wait. Unless it is a subclass, nothing was sent."""
 
     retryable = True
     advice = ADVICE_RATE_LIMIT
 
 
 class ApiError(MexcError):
-    """The exchange said no. Codes that have no class of their own stay an `ApiError`."""
+    """The exchange refused the call. Codes without a class of their own raise `ApiError`."""
 
 
 class TooManyRequests(RateLimited, ApiError):
-    """HTTP 429: refused for its rate, and therefore not accepted."""
+    """HTTP 429: refused by a rate limit, so it was not accepted."""
 
 
 class IpBanned(RateLimited, ApiError):
@@ -338,7 +338,7 @@ class SignatureRejected(ApiError):
 
 
 class TimestampRejected(ApiError):
-    """The time stamp is outside the window; proves that the call was not accepted."""
+    """The time stamp is outside recvWindow; this proves that the call was not accepted."""
 
     retryable = True
     advice = ADVICE_TIMESTAMP
@@ -373,11 +373,11 @@ class OrderRejected(ApiError):
 
 
 class TradingSuspended(ApiError):
-    """Trading of this symbol, side or type is off for now."""
+    """Trading of this symbol, side or order type is suspended."""
 
 
 class TooManyOrders(ApiError):
-    """The account has as many open orders as it may (500)."""
+    """The account has the greatest allowed number of open orders (500)."""
 
 
 class OrderNotFound(ApiError):
@@ -385,7 +385,7 @@ class OrderNotFound(ApiError):
 
 
 class AccountRestricted(ApiError):
-    """The account needs an identity check, or risk control holds it back."""
+    """The account needs an identity check, or risk control restricts it."""
 
 
 class TransferRejected(ApiError):
@@ -393,11 +393,11 @@ class TransferRejected(ApiError):
 
 
 class ListenKeyInvalid(ApiError):
-    """The listen key is unknown or ran out."""
+    """The listen key is unknown or expired."""
 
 
 class ExchangeUnavailable(ApiError):
-    """A fault on the exchange's side; what a call changed is then unknown (see `OutcomeUnknown`)."""
+    """A fault of the exchange; the outcome of a call that changes something is unknown (see `OutcomeUnknown`)."""
 
     retryable = True
     outcome_known = False

@@ -1,1 +1,1 @@
-"""Rate limits: profiles, buckets, gates and the queue of those who wait."""
+"""Rate limits: profiles, buckets, gates and the queue of waiting requests."""

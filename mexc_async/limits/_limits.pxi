@@ -1,5 +1,5 @@
-# A limit's tokens as a ring of C doubles, and a route's way through its limits: a call that waits for nothing passes
-# without a Python object. `bucket.py` and `gate.py` say what is done here.
+# Buckets over a ring of C doubles, and the gate of a route: a call that need not wait passes without a Python object.
+# `bucket.py` and `gate.py` document both.
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject as _Object
@@ -38,7 +38,7 @@ cdef class Bucket:
     cdef public int claimed_by
     cdef double most
     cdef readonly Py_ssize_t held
-    cdef double* ring  # the next to come back is at `first`; `room` is a power of two
+    cdef double* ring  # the next to return is at `first`; `room` is a power of two
     cdef Py_ssize_t first, size, room
 
     def __cinit__(self, name, budget, double period_s):
@@ -57,7 +57,7 @@ cdef class Bucket:
         return self.ring + ((self.first + i) & (self.room - 1))
 
     cdef int reserve(self, Py_ssize_t more) except -1:
-        """Make room for so many more."""
+        """Make room for `more` entries."""
         cdef Py_ssize_t i, room = self.room or 8
         cdef double* ring
         while room < self.size + more:
@@ -74,7 +74,7 @@ cdef class Bucket:
         return 0
 
     cdef inline bint fits(self, Py_ssize_t weight, double now) noexcept:
-        """Whether `weight` does now; puts back only what this needs."""
+        """Return True if `weight` fits now; removes only as many returned tokens as this needs."""
         while self.held + self.size + weight > self.most:
             if self.size == 0 or self.at(0)[0] > now:
                 return False
@@ -106,7 +106,7 @@ cdef class Bucket:
             if self.size + weight > self.room:
                 self.reserve(weight)
             index = self.size
-            while index and self.at(index - 1)[0] > back_at:  # it took longer than others that were sent after it
+            while index and self.at(index - 1)[0] > back_at:  # the request outlasted later ones
                 index -= 1
                 self.at(index + weight)[0] = self.at(index)[0]
             for i in range(index, index + weight):

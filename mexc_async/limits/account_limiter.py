@@ -1,4 +1,4 @@
-"""The limits of one account among several that share an address: its own budgets, and everybody's IP budget."""
+"""Rate limits of one account among several behind one IP address: own account budgets, one shared IP budget."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mexc_async.schema.endpoint import Cost, Route
 
 
 class AccountLimiter:
-    """Passes on to a shared limiter, whose table has a row of its own for every account limit of this account."""
+    """View of a shared limiter for one account; the shared table has a separate row for each of its account limits."""
 
     def __init__(self, shared: RateLimiter, account: str) -> None:
         self._shared = shared
@@ -21,7 +21,7 @@ class AccountLimiter:
 
     @property
     def limits(self) -> Limits:
-        """The whole table."""
+        """The table of all accounts."""
         return self._shared.limits
 
     def _route(self, route: Route) -> Route:
@@ -33,24 +33,24 @@ class AccountLimiter:
         return own
 
     def now(self) -> float:
-        """As `RateLimiter.now`."""
+        """Return the time, as `RateLimiter.now` does."""
         return self._shared.now()
 
     def gate(self, route: Route) -> Gate:
-        """As `RateLimiter.gate`."""
+        """Return the gate of a route, as `RateLimiter.gate` does."""
         return self._shared.gate(self._route(route))
 
     def penalise(self, route: Route, status: int, seconds: float) -> None:
-        """As `RateLimiter.penalise`: a 429 on an account's limit stops that account, a 418 everybody."""
+        """Close limits after a refusal: a 429 on an account limit stops this account, a 418 stops all accounts."""
         self._shared.penalise(self._route(route), status, seconds)
 
     def spent(self, route: Route) -> float | None:
-        """As `RateLimiter.spent`."""
+        """Return the greatest share used of any budget of the route, as `RateLimiter.spent` does."""
         return self._shared.spent(self._route(route))
 
     def report(self) -> LimitReport:
-        """Of all accounts."""
+        """Report the use of the limits by all accounts."""
         return self._shared.report()
 
     def close(self) -> None:
-        """Nothing to do: whoever made the shared limiter closes it."""
+        """Do nothing: the owner of the shared limiter closes it."""

@@ -1,10 +1,10 @@
-"""One limit's tokens: a token is held as long as its request is under way, and comes back exactly one window (plus the
-margin) after the moment from which the request counts.
+"""Token bucket of one rate limit. A request holds its tokens while it is in flight; each token returns exactly one
+window (plus the margin) after the moment from which the request counts.
 
-A full burst is allowed, no half-open window ever holds more than its budget, and the full rate is sustained. A bucket
-that starts full and refills steadily would let twice its budget through its first window.
+The bucket allows a full burst, sustains the full rate, and never exceeds its budget in any half-open window. A common
+token bucket (starts full, refills steadily) would allow twice its budget in the first window.
 
-`compiled.Bucket` is the same over an array of C doubles.
+`compiled.Bucket` does the same over an array of C doubles.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ UNCLAIMED = 99
 
 
 class PureBucket:
-    """`period_s` is inf for slots, which come back when their request ends; `budget` inf where nothing is counted."""
+    """Tokens of one limit. `period_s` inf: slots, which return when their request ends; `budget` inf: no limit."""
 
     __slots__ = ("budget", "claimed_by", "closed_until", "held", "name", "period_s", "spent")
 
@@ -28,20 +28,20 @@ class PureBucket:
         self.budget = budget
         self.period_s = period_s
         self.held = 0
-        """Weight of the requests under way."""
+        """Weight of the requests in flight."""
         self.spent: list[float] = []
-        """When each unit of weight of those that ended comes back, soonest first."""
+        """Times at which the tokens of ended requests return, one entry a unit of weight, soonest first."""
         self.closed_until = -inf
         self.claimed_by: int = UNCLAIMED
-        """The highest priority that waits here."""
+        """Highest priority among the requests that wait for this limit."""
 
     @property
     def used(self) -> int:
-        """Weight that had not come back when this was settled last."""
+        """Weight in use, as of the latest `settle`."""
         return self.held + len(self.spent)
 
     def wait(self, weight: int, now: float) -> float:
-        """Seconds until `weight` fits: 0.0 if it does now, inf if only the end of a request can tell."""
+        """Return the seconds until `weight` fits: 0.0 if it fits now, inf if a request in flight has to end first."""
         self.settle(now)
         closed = self.closed_until - now
         missing = self.used + weight - self.budget
@@ -50,11 +50,11 @@ class PureBucket:
         return max(closed, self.spent[int(missing) - 1] - now) if missing <= len(self.spent) else inf
 
     def settle(self, now: float) -> None:
-        """Put back what has come back by now."""
+        """Remove the tokens that have returned by `now`."""
         del self.spent[: bisect_right(self.spent, now)]
 
     def take(self, weight: int) -> None:
-        """Let a request hold `weight`; the caller has seen that it fits."""
+        """Take `weight` for a request; the caller has checked that it fits."""
         if self.budget != inf:
             self.held += weight
 
@@ -66,9 +66,9 @@ class PureBucket:
             self.held -= weight
 
     def end(self, weight: int, counts_at: float) -> float:
-        """End a `take` by a request that counts from `counts_at`.
+        """End a request; its tokens return one window after `counts_at`.
 
-        Returns when this can help somebody who waits here: inf if nobody does, -inf for slots, which are free at once.
+        Returns the time from which a waiting request may profit: inf if none waits, -inf for slots (free at once).
         """
         self.put_back(weight)
         back_at = counts_at + self.period_s
@@ -77,7 +77,7 @@ class PureBucket:
         elif self.budget != inf:
             spent = self.spent
             at = len(spent)
-            if at and spent[-1] > back_at:  # it took longer than others that were sent after it
+            if at and spent[-1] > back_at:  # the request outlasted later ones
                 at = bisect_right(spent, back_at)
             spent[at:at] = (back_at,) * weight
         return inf if self.claimed_by == UNCLAIMED else back_at

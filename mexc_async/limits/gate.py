@@ -1,6 +1,6 @@
-"""One route's way through the limits, looked up once: what every call of it passes, where nothing has to be waited for.
+"""The gate of one route: looks up its limits once, and lets each call through without a wait while there is room.
 
-`compiled.Gate` is the same in C; waiting is left to whoever keeps the limits (`limiter.py`).
+`compiled.Gate` does the same in C. `limiter.py` handles the calls that have to wait.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from mexc_async.native.loader import compiled
 from mexc_async.schema.endpoint import Route
 
 _FEW = 20
-"""With fewer requests of a kind, what is known of all kinds tells more about how long one takes at least."""
+"""With fewer requests of one route, the least duration over all routes is the better estimate."""
 _FORGET = 0.001
-"""How fast a least duration grows towards what is seen,"""
+"""Share of the difference by which the least duration grows towards each longer one that is measured,"""
 _FORGET_S = 0.000_01
-"""and by how much at most with each request: a stall of hundreds must not pass for the usual."""
+"""and the most that it grows with one request: a stall of hundreds of requests must not become the estimate."""
 _USUAL_S = 0.5
-"""More is no usual round trip: all of it may have been the way."""
+"""Longest usual round trip; of a longer one all of the time may have been the way to the exchange."""
 
 
 class LimitKeeper(Protocol):
-    """What a gate asks where it cannot go on by itself."""
+    """The limiter as a gate sees it: queues calls that have to wait, and serves them."""
 
     async def wait(self, gate: PureGate, wait: float, now: float, max_wait_s: float | None) -> float:
-        """Stand in line until there is room, take, and return when that was. Raises RateLimited and ClientClosed."""
+        """Queue until there is room, take the tokens, return the time of it. Raises RateLimited and ClientClosed."""
 
     def serve(self) -> None:
-        """Let go whose turn has come."""
+        """Release the waiting requests that have room now."""
 
 
 class PureDuration:
-    """The least time that requests take from sending to their end."""
+    """Estimate of the least time from sending a request to its end."""
 
     __slots__ = ("known", "least_s")
 
@@ -44,16 +44,16 @@ class PureDuration:
         self.least_s = inf
 
     def count(self, took_s: float) -> None:
-        """Take in how long a request took."""
+        """Add a request's duration to the estimate."""
         self.known += 1
         if took_s < self.least_s:
             self.least_s = took_s
-        else:  # the way may have become longer for good
+        else:  # the route to the exchange may have become longer for good
             self.least_s += min((took_s - self.least_s) * _FORGET, _FORGET_S)
 
 
 class PureGate:
-    """Each acquire ends with one `release` or one `put_back`."""
+    """Limits of one route. Each acquire ends with one `release` or one `put_back`."""
 
     __slots__ = (
         "_connections",
@@ -82,7 +82,7 @@ class PureGate:
         """Requests that had to wait."""
         self.waited_s = 0.0
         self.plan: Plan = queue.plan(route)
-        """What the route costs."""
+        """The route's cost: weight by limit."""
         self._queue = queue
         self._now = clock
         self._keeper = keeper
@@ -90,14 +90,14 @@ class PureGate:
         self._late_s = self._margin_s / 4
         self._longest_way_s = queue.limits.longest_way_s
         self._seen = PureDuration(), all_of
-        """Of this route and of all."""
+        """Durations of this route, and of all routes."""
         self._connections = queue.connections
         self._most_slots = queue.connections.budget
         self._quick = [(b, b.budget - weight, weight) for b, weight in self.plan.windows]
-        """(limit, most that this may hold before, weight)."""
+        """(limit, greatest use before this request, weight)."""
 
     def try_acquire(self, now: float) -> bool:
-        """Take what the route costs if there is room at `now`, which the clock just told, and nobody waits for it."""
+        """Take the route's cost if there is room at `now`, the current time, and no request waits; True if taken."""
         connections = self._connections
         if now < self._queue.clear_from or connections.held >= self._most_slots:
             if self._queue.try_acquire(self.plan, now) > 0:
@@ -105,7 +105,7 @@ class PureGate:
             self.requests += 1
             return True
         for bucket, most, weight in self._quick:
-            if bucket.held + len(bucket.spent) > most:  # looked at only when it seems used up
+            if bucket.held + len(bucket.spent) > most:  # settled only when it seems used up
                 bucket.settle(now)
                 if bucket.held + len(bucket.spent) > most:
                     return self._refuse(bucket)
@@ -115,7 +115,7 @@ class PureGate:
         return True
 
     def _refuse(self, used_up: Bucket) -> bool:
-        """Put back what was taken before a limit turned out to be used up."""
+        """Put back the tokens taken before a limit turned out to be used up."""
         for bucket, weight in self.plan.windows:
             if bucket is used_up:
                 break
@@ -123,7 +123,7 @@ class PureGate:
         return False
 
     async def acquire(self, max_wait_s: float | None = None) -> float:
-        """Wait until every limit of the route has room, take from all, and return the moment that this was.
+        """Wait until every limit of the route has room, take from all, and return the time of taking.
 
         Raises RateLimited if the wait is known to be, or turns out to be, longer than `max_wait_s`.
         """
@@ -134,19 +134,20 @@ class PureGate:
         return now
 
     def sent(self, taken_at: float) -> float:
-        """The request goes out now; returns when it counts from: now, if it was let go noticeably earlier."""
+        """Return the time from which a request sent now counts: `taken_at`, or now if that is noticeably later."""
         now = self._now()
         return taken_at if now - taken_at <= self._late_s else now
 
     def release(self, sent_at: float, is_answered: bool = True) -> float:
-        """End the request that was sent at `sent_at`: its connection is free, and its tokens come back. Returns now.
+        """End the request that was sent at `sent_at`: free its connection, return its tokens later. Returns now.
 
-        What an answered one took longer than others of its kind, it may have spent on its way to the exchange, which
-        counts it on arrival. Beyond half of the margin (the rest is for what this cannot tell) it is therefore counted
-        from the latest moment at which a request of the usual, least duration would have been sent. As long as that is
-        not known, all of the time may have been the way.
+        The exchange counts a request on arrival. An answered request that took longer than usual may have spent the
+        extra time on its way there. Extra time beyond half of the margin therefore moves the moment from which the
+        request counts: to the latest time at which a request of the least duration would have been sent. Half of the
+        margin stays for delays that this cannot detect. While no least duration is known, all of the time may have
+        been the way to the exchange.
 
-        One without an answer may still arrive, until the longest time that a way takes is over.
+        A request without an answer may still arrive, until `longest_way_s` is over.
         """
         now = self._now()
         if not is_answered:
@@ -164,7 +165,7 @@ class PureGate:
         return now
 
     def put_back(self) -> None:
-        """The request ended before any of it was sent: what it took is free again."""
+        """Free the tokens of a request that ended before any of it was sent."""
         self.requests -= 1
         self._queue.put_back(self.plan)
         if self._queue.waiting:

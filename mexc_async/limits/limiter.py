@@ -1,4 +1,4 @@
-"""Who waits for the limits: one timer, futures for those in line, and a report of what bound whom."""
+"""The rate limiter: queues requests with one timer and one future each, and reports which limit bound."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mexc_async.schema.endpoint import Route
 
 
 class EndpointUse(Struct, frozen=True):
-    """What one endpoint spent."""
+    """Use of the limits by one endpoint."""
 
     endpoint: str
     """Method and path."""
@@ -30,7 +30,7 @@ class EndpointUse(Struct, frozen=True):
 
 
 class LimitUse(Struct, frozen=True):
-    """State of one limit, and whom it held back."""
+    """State of one limit, and the requests that it delayed."""
 
     limit: str
     budget: float
@@ -38,24 +38,24 @@ class LimitUse(Struct, frozen=True):
     used: int
     """Weight inside the current window."""
     bound: int
-    """Requests that this limit, first of all, held back."""
+    """Requests that waited for this limit first."""
     waited_s: float
     closed_s: float
     """Seconds until it opens again after a 429 or 418."""
 
 
 class LimitReport(Struct, frozen=True):
-    """Which endpoints spend the budget and which limit binds; `print` it for a table."""
+    """Use of the rate limits by endpoint and by limit; `print` it for a table."""
 
     profile: str
     endpoints: list[EndpointUse]
     limits: list[LimitUse]
     waiting: int
-    """Requests in line now."""
+    """Requests in the queue now."""
 
     @property
     def binding(self) -> str | None:
-        """The limit that held back most requests; None if none did."""
+        """The limit that delayed most requests; None if none did."""
         most = max(self.limits, key=lambda use: use.bound, default=None)
         return most.limit if most is not None and most.bound else None
 
@@ -76,12 +76,12 @@ class LimitReport(Struct, frozen=True):
 
 
 class RateLimiter:
-    """Keeps one client's limits: `mexc.limits.report()` tells how they are used."""
+    """Rate limiter of one client; `mexc.limits.report()` shows the use of each limit."""
 
     def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
         self.limits = limits
         self.now = clock
-        """The clock that it counts by."""
+        """The monotonic clock of the limiter, in seconds."""
         self._queue = LimitQueue(limits)
         self._duration = Duration()
         self._futures: dict[Waiter, asyncio.Future[float]] = {}
@@ -92,40 +92,40 @@ class RateLimiter:
         self._closed = False
 
     def gate(self, route: Route) -> Gate:
-        """The way through for calls of this route."""
+        """Return the gate that calls of this route pass."""
         gate = self._gates.get(route)
         if gate is None:
             gate = self._gates[route] = Gate(route, self._queue, self.now, self, self._duration)
         return gate
 
     async def acquire(self, route: Route, max_wait_s: float | None = None) -> float:
-        """What `Gate.acquire` does."""
+        """Acquire from the limits of a route (`Gate.acquire`)."""
         return await self.gate(route).acquire(max_wait_s)
 
     def sent(self, route: Route, taken_at: float) -> float:
-        """What `Gate.sent` does."""
+        """Return the time from which a request counts (`Gate.sent`)."""
         return self.gate(route).sent(taken_at)
 
     def release(self, route: Route, sent_at: float, is_answered: bool = True) -> float:
-        """What `Gate.release` does."""
+        """End a request (`Gate.release`)."""
         return self.gate(route).release(sent_at, is_answered)
 
     def put_back(self, route: Route) -> None:
-        """What `Gate.put_back` does."""
+        """Free the tokens of a request that was never sent (`Gate.put_back`)."""
         self.gate(route).put_back()
 
     def penalise(self, route: Route, status: int, seconds: float) -> None:
-        """The exchange answered 429 or 418: let nothing through for `seconds`.
+        """Close limits for `seconds` after the exchange answered 429 or 418.
 
-        A 418 bans the address and stops everything. A 429 does not say which limit it means: it stops those that the
-        route names, so that orders go on while market data waits.
+        A 418 bans the IP address and stops all requests. A 429 does not name the limit that it means: it closes the
+        limits of the route, so that orders go on while market data waits.
         """
         names = [cost.limit for cost in route.costs if cost.limit in self._queue.buckets]
         self._queue.close(names if names and status != 418 else ["client"], self.now() + seconds)
         self.serve()
 
     def spent(self, route: Route) -> float | None:
-        """The greatest share used of any budget that a route draws on; None if it draws on none."""
+        """Return the greatest share used of any budget of the route; None if the route has none."""
         now = self.now()
         windows = self.gate(route).plan.windows
         for bucket, _ in windows:
@@ -133,7 +133,7 @@ class RateLimiter:
         return max((bucket.used / bucket.budget for bucket, _ in windows), default=None)
 
     def report(self) -> LimitReport:
-        """Which endpoints spent how much, and which limit held whom back, since the client was opened."""
+        """Report, since the client was opened, the use of the limits by endpoint and the delays by each limit."""
         now = self.now()
         for bucket in self._queue.buckets.values():
             bucket.settle(now)
@@ -156,7 +156,7 @@ class RateLimiter:
         )
 
     def _endpoint_uses(self) -> list[EndpointUse]:
-        """One row an endpoint, whatever routes it was reached by."""
+        """Return one row an endpoint; several routes may lead to it."""
         rows: dict[str, EndpointUse] = {}
         for route, use in self._gates.items():
             name = f"{route.method} {route.path}"
@@ -171,7 +171,7 @@ class RateLimiter:
         return list(rows.values())
 
     def close(self) -> None:
-        """Fail everyone in line with ClientClosed; idempotent."""
+        """Fail every queued request with ClientClosed; idempotent."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -180,18 +180,18 @@ class RateLimiter:
                 future.set_exception(ClientClosed("the client was closed while this call waited for its turn"))
 
     async def wait(self, gate: Gate, wait: float, now: float, max_wait_s: float | None) -> float:
-        """Stand in line for a gate's limits; returns when it was let go."""
+        """Queue for a gate's limits; return the time at which the request was released."""
         queue, plan = self._queue, gate.plan
         if self._closed:
             raise ClientClosed("the client is closed")
         if max_wait_s is not None and (max_wait_s <= 0 or max_wait_s < wait < inf):
             raise _would_wait(plan, queue, now, f"more than the max_wait_s {max_wait_s:g} of this call")
         if queue.waiting >= self.limits.max_waiting:
-            raise _would_wait(plan, queue, now, f"and {queue.waiting} requests stand in line already")
+            raise _would_wait(plan, queue, now, f"and {queue.waiting} requests are queued already")
         waiter = queue.join(plan, now)
         future: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self._futures[waiter] = future
-        if plan.queue[0] is waiter:  # behind others of its kind it can change nothing
+        if plan.queue[0] is waiter:  # behind others of its plan it can change nothing
             self.serve()
         try:
             async with asyncio.timeout(max_wait_s):
@@ -214,13 +214,13 @@ class RateLimiter:
         return granted_at
 
     def serve(self) -> None:
-        """Let go whose turn has come, and set the timer for the next."""
+        """Release the requests that have room now, and set the timer for the next."""
         if self._closed:
             return
         now = self.now()
         for waiter in self._queue.serve(now):
             future = self._futures[waiter]
-            if future.done():  # cancelled in this very moment
+            if future.done():  # cancelled at this very moment
                 self._queue.put_back(waiter.plan)
             else:
                 future.set_result(now)
@@ -229,14 +229,14 @@ class RateLimiter:
             self._timer = None
         wake_at = self._queue.wake_at
         if wake_at != inf:
-            # uvloop's timers tick in whole milliseconds and count from a cached time: a wake-up that is rounded down
-            # would find nothing to do and arm itself again and again.
+            # uvloop's timers tick in whole milliseconds and count from a cached time: a timer rounded down would fire
+            # too early, find no work and be set again and again.
             delay_ms = max(ceil((wake_at - now) * 1000), 0) + 1
             self._timer = asyncio.get_running_loop().call_later(delay_ms / 1000, self.serve)
 
 
 def _would_wait(plan: Plan, queue: LimitQueue, now: float, why: str) -> RateLimited:
-    """Say which limit is used up and for how long."""
+    """Return the error that names the used up limit and the seconds to wait."""
     wait, bucket = max(((bucket.wait(weight, now), bucket) for bucket, weight in plan.costs), key=lambda pair: pair[0])
     window_s = bucket.period_s - queue.limits.margin_s
     limit = f"{bucket.budget:g} per {window_s:g} s" if bucket.budget != inf and window_s != inf else "all in use"

@@ -1,4 +1,4 @@
-"""What the exchange allows, as data: one row a limit, each with its source; and the profiles made from them.
+"""The rate limits of the exchange as data, one row a limit with its source, and the limit profiles made from them.
 
 A user with other terms changes one value: `Limits.custom(orders=24)`.
 """
@@ -15,18 +15,18 @@ from mexc_async.errors import ConfigError
 from mexc_async.schema.endpoint import Cost
 
 MAX_IN_FLIGHT = 256
-"""Requests on the wire at the same time; each has a connection of its own."""
+"""Requests in flight at the same time; each has its own connection."""
 
 
 class Limit(Struct, frozen=True):
-    """At most `budget` in any half-open window of `window_s` seconds."""
+    """One rate limit: at most `budget` in any half-open window of `window_s` seconds."""
 
     name: str
-    """What a route's `Cost` names."""
+    """Name of the limit, as a route's `Cost` gives it."""
     budget: int
     window_s: float
     scope: str
-    """Who shares it: this client, everything behind one IP address, or one account (its sub-accounts not)."""
+    """`client`, `ip` (all clients behind one IP address) or `account` (one account, without its sub-accounts)."""
     source: str
 
     def __post_init__(self) -> None:
@@ -48,9 +48,9 @@ TABLE = (CLIENT, IP, UID, ORDERS, ACCOUNT, BATCH_ORDERS, ANNOUNCEMENTS)
 
 
 class Limits(Struct, frozen=True):
-    """The limits that a client keeps.
+    """Rate limits of a client.
 
-    `margin_s` is added to every window: it covers what the time between sending and the exchange's count varies by.
+    `margin_s` is added to every window: it covers variations of the time between sending and the exchange's count.
     """
 
     profile: str
@@ -58,9 +58,9 @@ class Limits(Struct, frozen=True):
     margin_s: float = 0.020
     max_in_flight: int = MAX_IN_FLIGHT
     max_waiting: int = 10_000
-    """Requests that may wait; one more is refused with RateLimited."""
+    """Greatest length of the queue; one request more is refused with RateLimited."""
     longest_way_s: float = 10.0
-    """How long after its sending a request that ended without an answer may still arrive."""
+    """Seconds after sending within which a request without an answer may still arrive."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.margin_s <= 10:
@@ -75,11 +75,11 @@ class Limits(Struct, frozen=True):
 
     @property
     def account_limits(self) -> tuple[str, ...]:
-        """Names of the limits that each account has for itself."""
+        """Names of the limits that MEXC counts by account."""
         return tuple(limit.name for limit in self.table if limit.scope == "account")
 
     def for_accounts(self, names: Sequence[str]) -> Limits:
-        """The table of several accounts behind one address: account limits once for each, named `orders@NAME`."""
+        """Return the table for accounts behind one IP address: each has its own account limits, named `orders@NAME`."""
         rows: list[Limit] = []
         for limit in self.table:
             own = [replace(limit, name=f"{limit.name}@{name}") for name in names]
@@ -87,7 +87,7 @@ class Limits(Struct, frozen=True):
         return replace(self, table=tuple(rows))
 
     def effective_rate(self, costs: Sequence[Cost]) -> tuple[float, str]:
-        """How many calls a second of these costs can be sustained, and the limit that says so (`none` if none does)."""
+        """Return the sustained calls a second of these costs, and the limit that binds (`none` without one)."""
         weights = {"client": 1} | {cost.limit: cost.weight for cost in costs}
         rates = [
             (limit.budget // weights[limit.name] / limit.window_s, limit.name)
@@ -98,7 +98,7 @@ class Limits(Struct, frozen=True):
 
     @classmethod
     def named(cls, profile: str) -> Limits:
-        """A profile by its name: default, conservative, guide, unlimited, or market_maker(N)."""
+        """Return a profile by its name: default, conservative, guide, unlimited, or market_maker(N)."""
         if maker := re.fullmatch(r"market_maker\((\d+)\)", profile):
             return cls.market_maker(int(maker.group(1)))
         try:
@@ -109,9 +109,9 @@ class Limits(Struct, frozen=True):
 
     @classmethod
     def market_maker(cls, requests_per_s: int) -> Limits:
-        """A market-maker tier of 200, 300 or 400 requests/s, as agreed with MEXC (third-party profile, June 2026).
+        """Make a profile for a market-maker tier of 200, 300 or 400 requests/s (third-party source, June 2026).
 
-        The source gives one figure; it is read as lifting the client, IP, UID and order budgets alike.
+        The source gives one figure; the profile applies it to the client, IP, UID and order budgets.
         """
         lifted = [
             replace(limit, budget=int(requests_per_s * limit.window_s), source="market-maker tier (June 2026)")
@@ -129,7 +129,7 @@ class Limits(Struct, frozen=True):
         longest_way_s: float = 10.0,
         **budgets: int | tuple[int, float] | None,
     ) -> Limits:
-        """A profile with other budgets: `custom(orders=24, ip=(600, 10.0), uid=None)`; None takes a limit away."""
+        """Make a profile with other budgets: `custom(orders=24, ip=(600, 10.0), uid=None)`; None removes a limit."""
         table = {limit.name: limit for limit in cls.named(base).table}
         rows = {limit.name: limit for limit in TABLE}
         for name, budget in budgets.items():

@@ -1,11 +1,11 @@
-"""All limits of one client, and who waits for them.
+"""All rate limits of one client, and the queue of the requests that wait for them.
 
-Who waits stands in queues, one for each kind of request; the one that came first among the highest priority is served
-first. A waiter claims the limits that hold it back: nobody of its own or a lower priority passes it there, while
-requests that need other limits go on. Claims are kept until the waiter is served, so that a request of great weight is
-never overtaken for ever.
+Each kind of request has a FIFO queue; the highest priority is served first, within it the oldest request. A waiting
+request claims the limits that delay it: no request of the same or a lower priority overtakes it there, while requests
+that need other limits go on. The claims last until the request is served, so that small requests cannot starve one of
+great weight.
 
-Nothing here reads a clock or waits: "now" is monotonic seconds and comes in.
+This module is pure: it neither waits nor reads a clock. "now" is an argument, in monotonic seconds.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ CONNECTIONS = "connections"
 
 
 class Plan:
-    """What requests of one kind take, looked up once."""
+    """Weights that one kind of request takes from the limits, looked up once."""
 
     __slots__ = ("costs", "priority", "queue", "windows")
 
     def __init__(self, costs: tuple[tuple[Bucket, int], ...], priority: Priority) -> None:
         self.costs = costs
-        # Connections come back by themselves, and what has no budget needs no account.
+        # Connections return by themselves, and a limit without a budget needs no count.
         self.windows = tuple((b, weight) for b, weight in costs if b.period_s != inf and b.budget != inf)
         self.priority = priority
         self.queue: deque[Waiter] = deque()
 
 
 class Waiter:
-    """A request that stands in its plan's queue."""
+    """A request in its plan's queue."""
 
     __slots__ = ("bound_by", "claims", "gone", "plan", "seq", "since")
 
@@ -48,34 +48,34 @@ class Waiter:
         self.since = since
         self.claims: set[Bucket] = set()
         self.bound_by = ""
-        """The limit that held it back first."""
+        """The limit that delayed it first."""
         self.gone = False
 
 
 class LimitQueue:
-    """All limits of one client. `try_acquire` and `join` are the two ways in; `serve` lets waiters go."""
+    """All rate limits of one client. `try_acquire` takes at once, `join` queues, `serve` releases waiting requests."""
 
     def __init__(self, limits: Limits, bucket: Callable[[str, float, float], Bucket] = Bucket) -> None:
         self.limits = limits
         self.buckets = {
             limit.name: bucket(limit.name, limit.budget, limit.window_s + limits.margin_s) for limit in limits.table
         }
-        # Every request pays these two, so that a ban or a full pool holds back everything in any profile.
+        # Every request pays these two, so that a ban or a full pool stops all requests in any profile.
         self._client = self.buckets.setdefault("client", bucket("client", inf, 0.0))
         self.connections = self.buckets[CONNECTIONS] = bucket(CONNECTIONS, limits.max_in_flight, inf)
-        """One slot for each request on the wire."""
+        """One slot for each request in flight."""
         self._plans: dict[tuple[tuple[Cost, ...], Priority], Plan] = {}
         self._seq = 0
         self._closed_until = -inf
         self.clear_from = -inf
-        """From when nobody and nothing but what is spent stands in the way; inf while somebody waits."""
+        """Earliest time at which only the budgets limit: no queue, no ban. inf while a request waits."""
         self.waiting = 0
-        """Requests that stand in line."""
+        """Requests in the queue."""
         self.wake_at = inf
-        """When `serve` is worth calling next."""
+        """Time of the next `serve` that can release a request."""
 
     def plan(self, route: Route) -> Plan:
-        """What a request of this route takes. Raises ConfigError if it is more than a limit ever allows."""
+        """Return the weights of a request of this route. Raises ConfigError if one exceeds its limit's budget."""
         key = (route.costs, route.priority)
         if plan := self._plans.get(key):
             return plan
@@ -91,9 +91,9 @@ class LimitQueue:
         return self._plans.setdefault(key, Plan(tuple(weights.items()), route.priority))
 
     def try_acquire(self, plan: Plan, now: float) -> float:
-        """Take what the plan costs and return 0.0, or take nothing and return the seconds until it is worth asking.
+        """Take the plan's cost and return 0.0, or take nothing and return the seconds until it is worth asking again.
 
-        Someone of the same or a higher priority who waits for one of the same limits is not overtaken.
+        A request never overtakes one of the same or a higher priority that waits for one of the same limits.
         """
         for bucket, weight in plan.costs:
             if bucket.claimed_by <= plan.priority or bucket.wait(weight, now) > 0:
@@ -103,14 +103,14 @@ class LimitQueue:
         return 0.0
 
     def wait(self, plan: Plan, now: float) -> float:
-        """Seconds until it is worth asking again, for who tried in vain; inf if only the end of a request can tell."""
+        """Return the seconds to wait after a failed `try_acquire`; inf if a request in flight has to end first."""
         own = max(bucket.wait(weight, now) for bucket, weight in plan.costs)
         if any(bucket.claimed_by <= plan.priority for bucket, _ in plan.costs):
             return max(own, self.wake_at - now, 1e-9)
         return own
 
     def join(self, plan: Plan, now: float) -> Waiter:
-        """Stand in line; the caller has tried in vain. Call `serve` next."""
+        """Queue a request after a failed `try_acquire`. Call `serve` next."""
         self._seq += 1
         waiter = Waiter(plan, self._seq, now)
         for bucket, weight in plan.costs:
@@ -123,14 +123,14 @@ class LimitQueue:
         return waiter
 
     def leave(self, waiter: Waiter) -> None:
-        """Give up a place in line. Call `serve` next: what it claimed is free."""
+        """Remove a request from the queue. Call `serve` next: its claims are free."""
         if not waiter.gone:
             waiter.gone = True
             self.waiting -= 1
             self.clear_from = inf if self.waiting else self._closed_until
 
     def serve(self, now: float) -> list[Waiter]:
-        """Take for everyone whose turn has come and return them, first come first; sets `wake_at`."""
+        """Take the tokens of all requests that have room now; return these, oldest first. Sets `wake_at`."""
         for bucket in self.buckets.values():
             bucket.claimed_by = UNCLAIMED
         self.wake_at = inf
@@ -152,7 +152,7 @@ class LimitQueue:
                     heappush(heads, (priority, following.seq, following))
                 continue
             if any(bucket.closed_until > now for bucket, _ in plan.costs):
-                head.claims.clear()  # its wait has an end of its own: meanwhile nobody is held back where there is room
+                head.claims.clear()  # a ban ends on its own: until then others pass where there is room
             if free:
                 head.claims.update(bucket for wait, bucket in waits if wait > 0)
                 self.wake_at = min(self.wake_at, now + longest)
@@ -172,19 +172,19 @@ class LimitQueue:
         return queue[0] if queue else None
 
     def put_back(self, plan: Plan) -> None:
-        """Give back what a request took of which nothing was sent. Call `serve` next."""
+        """Free the tokens of a request of which no byte was sent. Call `serve` next."""
         for bucket, weight in plan.costs:
             bucket.put_back(weight)
 
     def end(self, plan: Plan, counts_at: float) -> bool:
-        """End a request, which counts from `counts_at`. True if somebody may go sooner by it: call `serve` next."""
+        """End a request, which counts from `counts_at`. True if a waiting request may go sooner: call `serve` next."""
         soonest = inf
         for bucket, weight in plan.costs:
             soonest = min(soonest, bucket.end(weight, counts_at))
         return soonest < self.wake_at
 
     def close(self, names: Iterable[str], until: float) -> None:
-        """Let nothing through these limits before `until`; the client-wide one stands for everything."""
+        """Close these limits until `until`; closing the client-wide limit stops all requests."""
         for name in names:
             bucket = self.buckets.get(name)
             if bucket is not None:

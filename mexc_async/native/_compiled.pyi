@@ -1,54 +1,54 @@
-"""The compiled core, which `_compiled.pyx` builds. The types of its arguments are those of its Python twins."""
+"""The compiled core, which `_compiled.pyx` builds. Its arguments have the types of its Python twins."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from decimal import Decimal
 from typing import Any
 
 has_sha256: bool
-"""Whether libcrypto's SHA-256 was found and does what it should."""
+"""True if libcrypto's SHA-256 was found and works."""
 
 def escape(text: str) -> str:
-    """Percent-encode."""
+    """Percent-encode a text."""
 
 def is_amount(value: object) -> bool:
-    """Whether it surely is an amount."""
+    """Return True for a common amount, without a full check."""
 
 def order_text(name: str, price: Decimal, quantity: Decimal, middle: str, timestamp_ms: int, end: str) -> str | None:
-    """An order's query, where it is an ordinary one."""
+    """Return an order's query; None if the order is unusual."""
 
 def names_code(body: bytes) -> bool:
-    """Whether `"code"` stands anywhere in it."""
+    """Return True if a body contains `"code"`."""
 
 def ordinary_body(data: bytes) -> bytes | None:
-    """The body, if this is one whole ordinary answer."""
+    """Return the body of one whole, ordinary answer; None for any other."""
 
 class KnownForms:
-    """Whether an order surely passes the checks."""
+    """Quick check of common orders: True if an order certainly passes the checks."""
 
     def __init__(self, kind: type, forms: object) -> None: ...
     def __call__(self, order: Any) -> bool: ...
 
 class Filler:
-    """Makes orders of a pattern, a price and a quantity; None of those that are to be checked."""
+    """Maker of orders from a pattern, a price and a quantity; None for an order that needs the full checks."""
 
     def __init__(self, pattern: Any, new_id: Callable[[], str | None]) -> None: ...
     def __call__(self, price: Decimal | None, quantity: Decimal | None) -> Any: ...
 
 class Hmac:
-    """HMAC-SHA256 with a key's padded inner and outer block."""
+    """HMAC-SHA256 signer from a key's padded inner and outer block."""
 
     def __init__(self, inner: bytes, outer: bytes) -> None: ...
     def sign(self, message: bytes) -> str: ...
     def signed(self, path: str, query: str) -> str: ...
 
 class Reader:
-    """A message type's decoder."""
+    """Decoder of a message type."""
 
     def __init__(self, message: Any, packs: bool = False) -> None: ...
     decode: Callable[[bytes], Any]
 
 class Dispatch:
-    """Hands out an ordinary push of a public channel."""
+    """Fast path of an ordinary push of a public channel."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Dispatch:
     def __call__(self, frame: bytes, now: float) -> bool: ...
 
 class Packed:
-    """Levels as they came."""
+    """Levels in their wire format."""
 
 class Side:
     """One side of a book."""
@@ -79,20 +79,20 @@ Duration: Any
 Gate: Any
 
 class Wire:
-    """A connection as far as every request needs it."""
+    """The common part of a connection."""
 
 class Call:
-    """A request on its way."""
+    """A request in flight."""
 
 class Started:
-    """A call that has passed the limits, and is written before anything else happens."""
+    """A call that has passed the limits and is written next, without a task switch in between."""
 
     def write(self) -> Awaitable[Any]: ...
     def give_up(self) -> None: ...
     def answer(self, reply: Callable[[], Any]) -> Any: ...
 
 class Express:
-    """A call by the order lane in one piece."""
+    """Fast path of a call over the order lane."""
 
     def __init__(
         self,

@@ -1,8 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, auto_pickle=False
-"""The hot functions once more, in C: each gives what its pure twin gives, and leaves to that one what is unusual.
+"""The hot functions in C. Each has the results of its pure twin, and leaves unusual cases to it.
 
-Where to read first: `signing.py`, `protobuf.py`, `side.py`, `query.py`, `http1.py`, `bucket.py`, `gate.py`,
-`connection.py`, `call.py` and `pipeline.py` say what is done here; this says only how.
+Read the twins first: `signing.py`, `protobuf.py`, `side.py`, `query.py`, `http1.py`, `bucket.py`, `gate.py`,
+`connection.py`, `call.py` and `pipeline.py` document the behaviour; the code here is only faster.
 """
 
 from cython cimport final
@@ -17,7 +17,7 @@ cdef extern from "Python.h":
     unsigned char* PyUnicode_1BYTE_DATA(object text)
 
 cdef inline object _new_text(const unsigned char* at, Py_ssize_t size):
-    """ASCII as text."""
+    """Make a text of ASCII bytes."""
     text = PyUnicode_New(size, 127)
     memcpy(PyUnicode_1BYTE_DATA(text), at, size)
     return text

@@ -1,4 +1,4 @@
-"""Which core is in use: the compiled one where it was built, else, or with MEXC_ASYNC_PURE=1 set, the pure one."""
+"""Load the compiled core where it was built, else, or with MEXC_ASYNC_PURE=1 set, the pure one."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""One REST call: credentials, signing, clock, retry."""
+"""REST calls: credentials, signature, clock, retry and the request pipeline."""

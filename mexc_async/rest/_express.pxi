@@ -1,5 +1,6 @@
-# A call by the order lane in one piece, from the limits to the typed answer: the first attempt of `Api.carry_out`, which
-# gets every call that meets something unusual before it is sent. What happens to it afterwards is told as it is there.
+# The fast path of a call over the order lane, from the limits to the typed answer: the first attempt of
+# `Api.carry_out`. A call that meets anything unusual before it is sent goes to `carry_out` instead; the end of a sent
+# call is reported as it is there.
 
 from mexc_async.errors import MexcError as _MexcError
 
@@ -18,7 +19,7 @@ cdef class Call:
 
 @final
 cdef class Line:
-    """A `Way` by the lane, and what of its requests stays the same."""
+    """A `RoutePlan` over the lane, with the constant parts of its requests."""
 
     cdef object way, route, kind, decode
     cdef Gate gate
@@ -43,7 +44,7 @@ cdef class _Connected:
 
 @final
 cdef class Started:
-    """A call that has passed the limits, and is written before anything else happens."""
+    """A call that has passed the limits and is written next, without a task switch in between."""
 
     cdef Express express
     cdef Line line
@@ -52,15 +53,15 @@ cdef class Started:
     cdef double taken_at
 
     def write(self):
-        """Write the request; returns what gets the reply."""
+        """Write the request; return the future of the reply."""
         return self.express.sent(self.line, self.call, self.options, self.taken_at)
 
     def give_up(self):
-        """It is not written after all."""
+        """Free the tokens: the call is not sent after all."""
         self.line.gate.put_back()
 
     def answer(self, reply):
-        """The typed answer in what `reply()` returns. Raises the error that it stands for."""
+        """Decode the reply that `reply()` returns. Raises the error in it."""
         cdef Gate gate = self.line.gate
         cdef Call call = self.call
         status = failure = answer = None
@@ -83,7 +84,7 @@ cdef class Started:
 
 @final
 cdef class Express:
-    """Made for one client and one key; `carry_out` is `Api.carry_out`."""
+    """Fast path of one client and one key; `carry_out` is `Api.carry_out`."""
 
     cdef object api, lane, clock, hooks, order_type, forms, decoder_of, result_type, order_kind, options, timeout_s, window, form_window, window_ms_of
     cdef double patience_s
@@ -93,11 +94,11 @@ cdef class Express:
     cdef Line latest
     cdef Hmac hmac
     cdef Form form
-    cdef object middle, end  # what orders of the latest form have in common
+    cdef object middle, end  # the constant text of orders of the latest form
     cdef Py_ssize_t status_at, body_at
 
     def __init__(self, api, lane, Hmac hmac, order_type, reply_type, forms, decoder_of, result_type, window_ms):
-        """`forms` is what `trading.py` knows of orders' texts; the last three are functions of their names."""
+        """Take `forms`, the known forms of orders of `trading.py`; the last three are functions of their names."""
         self.api, self.lane, self.hmac, self.order_type = api, lane, hmac, order_type
         self.forms, self.decoder_of, self.result_type = forms, decoder_of, result_type
         self.window_ms_of = window_ms
@@ -115,7 +116,7 @@ cdef class Express:
         return self.carry_out(call, options)
 
     async def carry_out(self, Call call not None, options):
-        """A call with everything the policy allows."""
+        """Carry out a call with its retries."""
         cdef Line line = self.line_of(call, options)
         cdef Gate gate
         cdef double now
@@ -146,7 +147,7 @@ cdef class Express:
             return await self.api.recover(call, options, error)
 
     def begin(self, Call call not None, options):
-        """Let a call pass the limits, where it can leave at once; None where it cannot."""
+        """Pass the limits with a call that can be sent at once; return None for any other."""
         cdef Line line = self.line_of(call, options)
         cdef Started started
         cdef double now
@@ -161,13 +162,13 @@ cdef class Express:
         return started
 
     cdef int tell(self, Call call, double now, status, failure, answer) except -1:
-        """Tell the call log and the listeners, where there are any."""
+        """Report an attempt to the call log and the listeners, if any."""
         if self.api.recorder is not None or self.hooks.listeners:
             self.api.tell(call, 1, (now, now), status, failure, answer)
         return 0
 
     cdef Line line_of(self, Call call, options):
-        """The call's way, if it can leave by it at once."""
+        """Return the call's line if it can be sent at once; else None."""
         cdef Line line = self.latest
         if call.via is not None or self.api.is_closed or not self.clock.is_synced or not self.idle:
             return None
@@ -199,7 +200,7 @@ cdef class Express:
         return line
 
     cdef object sent(self, Line line, Call call, options, double now):
-        """Stamp, sign and write; what gets the reply."""
+        """Stamp, sign and write a call; return the future of the reply."""
         cdef Wire wire
         cdef bytes data
         cdef long long stamped_ms
@@ -217,7 +218,7 @@ cdef class Express:
                 data = self.written(line, call.given, stamped_ms)
                 if data is not None:
                     journal = self.api.recorder
-                    if journal is not None:  # written before it is sent, or not sent
+                    if journal is not None:  # recorded before it is sent, or not sent
                         journal.sending(call, 1, stamped_ms, stamped_ms + self.window_ms)
                         now = line.gate.sent(now)
                     if self.idle[len(self.idle) - 1] is wire:
@@ -230,7 +231,7 @@ cdef class Express:
         return self.lane.send(line.way.method, target, line.way.headers, self.timeout_s, _Connected(call, line.gate, now))
 
     cdef bytes written(self, Line line, order, long long stamped_ms):
-        """An order's request, signed; None where it is not an ordinary one."""
+        """Return an order's signed request; None if the order is unusual."""
         cdef Py_ssize_t head = len(line.head), tail = len(line.tail), size = 0, total
         cdef Py_ssize_t name_size = 0, price_size = 0, quantity_size = 0, middle_size = 0, end_size = 0
         cdef unsigned char digits[20]
@@ -273,7 +274,7 @@ cdef class Express:
         return made
 
     cdef bint is_form_known(self, order) except -1:
-        """Look up what orders of this form have in common, unless it is the latest one's."""
+        """Look up the constant text of orders of this form, unless it is the latest one's."""
         if self.middle is not None and self.form_window is self.window and self.form.is_of(order):
             return True
         known = self.forms.get(self.form.take(order))
@@ -285,26 +286,26 @@ cdef class Express:
         return True
 
     cdef object value(self, Line line, Call call, reply):
-        """The typed answer. Raises the error that it stands for."""
+        """Decode a reply. Raises the error in it."""
         body = _slot(reply, self.body_at)
         if _slot(reply, self.status_at) is _OK and call.kind is not None and not names_code(body):
             if call.kind is not line.kind:
                 line.kind, line.decode = call.kind, self.decoder_of(call.kind).decode
             try:
                 return line.decode(body)
-            except Exception:  # whatever it is, it is told below
+            except Exception:  # reported below
                 pass
         return self.api.value(call, reply)
 
 
 cdef inline unsigned char* _copied(unsigned char* at, const void* text, Py_ssize_t size) noexcept:
-    """Where the text ends behind which the next is written."""
+    """Copy text; return its end."""
     memcpy(at, text, size)
     return at + size
 
 
 cdef inline const unsigned char* _plain_digits(text, Py_ssize_t* size) except? NULL:
-    """A number's text, NULL if it has an exponent."""
+    """Return a number's text; NULL if it has an exponent."""
     cdef const unsigned char* at = _ascii(text, size)
     cdef Py_ssize_t i
     for i in range(size[0]):

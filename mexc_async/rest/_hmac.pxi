@@ -1,4 +1,4 @@
-# HMAC-SHA256 by libcrypto's own SHA-256 on states that are kept: what Python's hash objects add is four fifths of it.
+# HMAC-SHA256 by libcrypto's SHA-256 over stored states: Python's hash objects would take four fifths of the time.
 
 import _hashlib
 import hmac as _standard
@@ -35,7 +35,7 @@ ctypedef int (*Update)(void*, const void*, size_t)
 ctypedef int (*Final)(unsigned char*, void*)
 
 cdef union State:
-    unsigned char bytes[128]  # SHA256_CTX takes 112, in every libcrypto so far; that it fits is checked below
+    unsigned char bytes[128]  # SHA256_CTX has 112 in every libcrypto so far; the import checks it below
     unsigned long long aligned
 
 cdef Init _init = NULL
@@ -46,7 +46,7 @@ cdef const char* _HEX = "0123456789abcdef"
 
 @final
 cdef class Hmac:
-    """Signs with one key; holds hash states only, and forgets them when it goes."""
+    """Signer with one key. Holds hash states only, and erases them at its end."""
 
     cdef State inner, outer
 
@@ -77,13 +77,13 @@ cdef class Hmac:
             digits[2 * i + 1] = _HEX[digest[i] & 15]
 
     def sign(self, bytes message not None):
-        """64 lower-case hex digits."""
+        """Return the signature: 64 lower-case hex digits."""
         text = PyUnicode_New(64, 127)
         self.write(message, len(message), PyUnicode_1BYTE_DATA(text))
         return text
 
     def signed(self, str path not None, str query not None):
-        """Path, query, and the query's signature."""
+        """Return path and query with the query's signature."""
         if not PyUnicode_IS_ASCII(path) or not PyUnicode_IS_ASCII(query):
             return f"{path}?{query}&signature={self.sign(query.encode())}"
         cdef Py_ssize_t before = PyUnicode_GET_LENGTH(<PyObject*>path), size = PyUnicode_GET_LENGTH(<PyObject*>query)
@@ -104,7 +104,7 @@ cdef class Hmac:
 
 
 cdef bint _find_sha256() except -1:
-    """Take the functions from the libcrypto of `hashlib`; False where they cannot be had, or do not do what they should."""
+    """Find the functions in the libcrypto of `hashlib`; False if they are missing or give wrong results."""
     global _init, _update, _final
     path = (getattr(_hashlib, "__file__", None) or "").encode()
     _init = <Init>library_function(path, "SHA256_Init")

@@ -1,4 +1,4 @@
-# An order's text, signature and answer, byte by byte: what is unusual is given back to Python.
+# Text and answer of an order, byte by byte; Python handles anything unusual.
 
 from decimal import Decimal as _Decimal
 
@@ -7,7 +7,7 @@ cdef enum:
 
 
 cdef inline const unsigned char* _ascii(text, Py_ssize_t* size) except? NULL:
-    """The bytes of plain text, NULL if it is anything else."""
+    """Return the bytes of ASCII text; NULL for anything else."""
     if type(text) is not str or not PyUnicode_IS_ASCII(text):
         return NULL
     size[0] = PyUnicode_GET_LENGTH(<PyObject*>text)
@@ -31,7 +31,7 @@ cpdef bint is_amount(value) except -1:
 
 @final
 cdef class Form:
-    """Where an order's fields are, and the latest order's: what orders of one form have in common is looked up once."""
+    """Offsets of an order's fields, and the latest form: the constant text of one form is looked up once."""
 
     cdef Py_ssize_t symbol_at, side_at, kind_at, mode_at, price_at, quantity_at, quote_at, name_at
     cdef object symbol, side, kind, mode
@@ -43,7 +43,7 @@ cdef class Form:
         self.quote_at, self.name_at = slot_offset(kind.quote_order_qty), slot_offset(kind.new_client_order_id)
 
     cdef inline bint is_of(self, order) noexcept:
-        """Whether the order is of the latest one's form."""
+        """Return True if the order has the form of the latest one."""
         return (
             _field(order, self.symbol_at) == <PyObject*>self.symbol
             and _field(order, self.side_at) == <PyObject*>self.side
@@ -52,7 +52,7 @@ cdef class Form:
         )
 
     cdef inline tuple take(self, order):
-        """Make it the latest; its form."""
+        """Make it the latest; return its form."""
         self.symbol, self.side = _slot(order, self.symbol_at), _slot(order, self.side_at)
         self.kind, self.mode = _slot(order, self.kind_at), _slot(order, self.mode_at)
         return (self.symbol, self.side, self.kind, self.mode)
@@ -63,7 +63,7 @@ cdef inline PyObject* _field(thing, Py_ssize_t at) noexcept:
 
 
 cdef inline object _slot(thing, Py_ssize_t at):
-    """What a field of a Struct holds."""
+    """Return the value of a Struct's field."""
     return <object>_field(thing, at)
 
 
@@ -98,7 +98,7 @@ cdef class KnownForms:
 
 
 cdef inline bint _is_plain_id(name) except -1:
-    """Whether it needs no escaping."""
+    """Return True if an id needs no escaping."""
     cdef Py_ssize_t i, size = 0
     cdef const unsigned char* at = _ascii(name, &size)
     if at == NULL or not 0 < size <= 32:
@@ -139,7 +139,7 @@ cdef inline void _replace(thing, Py_ssize_t at, value) noexcept:
 
 
 cdef inline Py_ssize_t _put(unsigned char* out, Py_ssize_t used, const unsigned char* text, Py_ssize_t size):
-    """Write text behind what is written; -1 where there is no room, or was none before."""
+    """Append text; -1 if there is no room, or was none before."""
     if used < 0 or size > MOST_TEXT - used:
         return -1
     memcpy(out + used, text, size)
@@ -163,7 +163,7 @@ cdef Py_ssize_t _put_amount(unsigned char* out, Py_ssize_t used, amount) except 
 
 
 def order_text(name, price, quantity, middle, timestamp_ms, end):
-    """`order_text_pure` of `trading.py`; None where that has to look at it."""
+    """`order_text_pure` of `trading.py`; None for orders that only that one handles."""
     cdef unsigned char out[MOST_TEXT]
     cdef unsigned char digits[20]
     cdef Py_ssize_t used = 0, size = 0
@@ -198,7 +198,7 @@ def order_text(name, price, quantity, middle, timestamp_ms, end):
 
 
 cpdef bint names_code(bytes body) except -1:
-    """Whether `"code"` stands anywhere in it."""
+    """Return True if a body contains `"code"`."""
     cdef const char* at = body  # raises TypeError for None
     cdef const char* start = at
     cdef const char* end = at + len(body) - 4
@@ -218,7 +218,7 @@ for _letter in "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklm
 
 
 cdef inline bint _is_name(const unsigned char* at, Py_ssize_t size, const char* name, Py_ssize_t length):
-    """Whether a field's name is this one, in any case."""
+    """Compare a field's name with this one, ignoring case."""
     cdef Py_ssize_t i
     if size != length:
         return False
@@ -229,7 +229,7 @@ cdef inline bint _is_name(const unsigned char* at, Py_ssize_t size, const char* 
 
 
 cdef inline Py_ssize_t _printable(const unsigned char* at, Py_ssize_t i, Py_ssize_t end) noexcept:
-    """Where printable ASCII ends that begins at `i`."""
+    """Return the end of the printable ASCII from `i` on."""
     cdef uint64_t eight
     while i + 8 <= end:
         memcpy(&eight, at + i, 8)
@@ -243,9 +243,9 @@ cdef inline Py_ssize_t _printable(const unsigned char* at, Py_ssize_t i, Py_ssiz
 
 
 cpdef ordinary_body(bytes data):
-    """The body, if this is one whole answer that nothing but its Content-Length frames and that keeps the connection.
+    """Return the body of one whole answer that only its Content-Length frames and that leaves the connection open.
 
-    None for any other, and for what is no HTTP: the parser is to look at it.
+    None for any other answer, and for bytes that are not HTTP: the parser handles these.
     """
     cdef const unsigned char* at = data
     cdef Py_ssize_t end = len(data), i = 13, name, size, value, length = -1

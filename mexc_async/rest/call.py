@@ -1,4 +1,4 @@
-"""A call and its options: what goes through the request pipeline."""
+"""A call and its options, as the request pipeline handles them."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ MAX_RECV_WINDOW_MS = 60_000
 
 
 class Options(Struct, frozen=True):
-    """What a view of the client (`mexc.using(...)`) changes about its calls."""
+    """Options of the calls through a view of the client (`mexc.using(...)`)."""
 
     max_wait_s: float | None = None
-    """How long a call may stand in line for the limits; None is as long as it takes, 0 not at all."""
+    """Longest wait for the rate limits, in seconds; None waits as long as it takes, 0 not at all."""
     timeout_s: float | None = None
-    """Seconds for one attempt; None is the pool's."""
+    """Seconds for one attempt; None uses the pool's time-out."""
     recv_window_ms: int | None = None
-    """How old a signed call may be when the exchange gets it; None leaves MEXC's default of 5000."""
+    """Greatest age of a signed call on arrival at the exchange; None leaves MEXC's default of 5000."""
     raw: bool = False
     cached: bool = True
-    """False asks the exchange again although an answer is kept."""
+    """False asks the exchange again in spite of a cached answer."""
     repeat: bool = True
-    """False for one attempt only, by a caller who repeats on its own; a refused time stamp is still mended."""
+    """False allows one attempt only, for callers that retry themselves; a refused time stamp is still corrected."""
 
     def __post_init__(self) -> None:
         wait, timeout, window = self.max_wait_s, self.timeout_s, self.recv_window_ms
@@ -45,32 +45,32 @@ class Options(Struct, frozen=True):
 
 
 class PureCall(Struct):
-    """A request on its way: where it goes and what its answer is. `compiled.Call` is the same in C."""
+    """A request in flight: its route, parameters and type of answer. `compiled.Call` is the same in C."""
 
     route: Route
     given: Request[Any] | list[tuple[str, str]]
-    """What is asked: a request, or parameters as they are."""
+    """The request, or bare parameters."""
     kind: object
-    """Type of the answer; None leaves it as it came."""
+    """Type of the answer; None returns it undecoded."""
     client_order_id: str | None = None
     via: Transport | None = None
-    """The way onto the wire, where it is not that of the route."""
+    """The transport, if it is not the route's."""
     stamped_ms: int = 0
-    """Time stamp of its latest attempt, if it is signed; 0 while it was never about to be sent."""
+    """Time stamp of the latest attempt of a signed call; 0 before the first."""
     gate: Callable[[], None] | None = None
-    """Called when an attempt has passed the limits and is about to be sent; what it raises stops it."""
+    """Called when an attempt has passed the limits and is about to be sent; an error that it raises stops the call."""
     number: int = 0
-    """In the call log; 0 while it is not there."""
+    """Number in the call log; 0 without an entry."""
     done: object = None
-    """The recorder's entry on the end of its latest attempt."""
+    """The recorder's entry on the end of the latest attempt."""
     asked_s: float = 0.0
-    """When its latest attempt asked the limits, by the monotonic clock."""
+    """Monotonic time at which the latest attempt asked for the limits."""
     sent_s: float = 0.0
-    """When its latest attempt was sent, by the monotonic clock; 0 if it was not."""
+    """Monotonic time at which the latest attempt was sent; 0 if it was not."""
     ended_s: float = 0.0
-    """When that was answered."""
+    """Monotonic time of its answer."""
     carrier: Carrier | None = None
-    """The connection that carries it, where that can tell its end."""
+    """The connection that carries it, if that reports the request's end."""
 
 
 if TYPE_CHECKING:
@@ -80,17 +80,17 @@ else:
 
 
 def params_of(call: Call) -> list[tuple[str, str]]:
-    """The parameters that were given, as (wire name, text)."""
+    """Return the given parameters as (wire name, text)."""
     return call.given if isinstance(call.given, list) else call.given.params()
 
 
 def body_of(call: Call) -> bytes:
-    """The parameters as JSON, where they go in a body."""
+    """Return the parameters as JSON, for a route with a JSON body."""
     return msgspec.json.encode(dict(params_of(call))) if call.route.json_body else b""
 
 
 def query_of(call: Call, recv_window_ms: int | None = None, timestamp_ms: int | None = None) -> str:
-    """The exact text on the wire behind the path."""
+    """Return the exact query text on the wire."""
     given = [] if call.route.json_body else call.given
     if isinstance(given, list):
         return encode([*given, ("recvWindow", recv_window_ms), ("timestamp", timestamp_ms)])
@@ -98,25 +98,25 @@ def query_of(call: Call, recv_window_ms: int | None = None, timestamp_ms: int | 
 
 
 def call_of(request: Request[Any], options: Options, client_order_id: str | None = None) -> Call:
-    """A request as it goes out; `client_order_id` is what its errors and events name."""
+    """Make the call of a request; its errors and events name `client_order_id`."""
     return Call(request.route, request, None if options.raw else result_type(type(request)), client_order_id)
 
 
 def accepted_until_ms(call: Call, options: Options) -> int:
-    """The last moment, by the exchange's clock, at which what was sent of a call can still be accepted."""
+    """Return the last moment, by the exchange's clock, at which a sent call can still be accepted."""
     return call.stamped_ms + window_ms(options)
 
 
 def window_ms(options: Options) -> int:
-    """How old a signed call may be when the exchange gets it."""
+    """Return the greatest age of a signed call on arrival at the exchange."""
     return options.recv_window_ms or RECV_WINDOW_MS
 
 
 def final_error(call: Call, error: MexcError, options: Options) -> MexcError:
-    """The error as the caller gets it: where something may have changed, that is what it says first."""
+    """Return the error for the caller: OutcomeUnknown if the call may have changed something."""
     error.client_order_id = call.client_order_id
     if call.route.safe:
-        error.outcome_known = True  # nothing can have changed
+        error.outcome_known = True  # the call changes nothing
     if error.outcome_known:
         return error
     unknown = OutcomeUnknown(

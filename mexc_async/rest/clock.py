@@ -1,7 +1,7 @@
-"""How far the exchange's clock is ahead of a local monotonic one, from (sent, server, received) samples.
+"""Offset of the exchange's clock from a local monotonic clock, estimated from (sent, server, received) samples.
 
-Nothing here reads a clock. Times of the local clock are seconds; a monotonic clock is used, so that setting the
-machine's wall clock does not move a time stamp.
+This module is pure: it reads no clock. Local times are monotonic seconds, so that setting the machine's wall clock
+does not move a time stamp.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Sample(NamedTuple):
-    """One exchange with `GET /api/v3/time`."""
+    """One round trip of `GET /api/v3/time`."""
 
     sent_s: float
     server_ms: int
@@ -24,14 +24,14 @@ class Sample(NamedTuple):
 
     @property
     def offset_ms(self) -> float:
-        """Server time minus local time, taking the server to have read its clock half-way."""
+        """Server time minus local time, if the server read its clock half-way through the round trip."""
         return self.server_ms - (self.sent_s + self.received_s) * 500.0
 
 
 class ClockOffset:
-    """Keeps the last samples and believes the one with the least round trip.
+    """Offset by the sample with the shortest round trip among the latest ones.
 
-    `max_age_s` bounds how long a quick sample outlives slower but newer ones, because clocks drift.
+    Clocks drift: after `max_age_s` a quick sample gives way to newer, slower ones.
     """
 
     def __init__(self, start_offset_ms: float, *, keep: int = 8, max_age_s: float = 900.0) -> None:
@@ -40,10 +40,10 @@ class ClockOffset:
         self.offset_ms = start_offset_ms
         """Milliseconds to add to the local clock."""
         self.error_ms: float | None = None
-        """Bound of the error of `offset_ms`; None while nothing was measured."""
+        """Bound of the error of `offset_ms`; None before the first measurement."""
 
     def add(self, sample: Sample) -> None:
-        """Take in a sample. Raises ValueError if it was received before it was sent."""
+        """Add a sample. Raises ValueError if it was received before it was sent."""
         if sample.round_trip_s < 0:
             raise ValueError(f"a sample received {-sample.round_trip_s:g} s before it was sent")
         self._samples.append(sample)
@@ -53,9 +53,9 @@ class ClockOffset:
         self.error_ms = best.round_trip_s * 500.0
 
     def forget(self) -> None:
-        """Drop the samples: they were proven wrong. The offset stays until the next sample."""
+        """Drop the samples, which proved wrong. The offset stays until the next sample."""
         self._samples.clear()
 
     def server_ms(self, local_s: float) -> int:
-        """The exchange's time at local time `local_s`, in whole milliseconds, rounded down."""
+        """Return the exchange's time at local time `local_s`, in whole milliseconds, rounded down."""
         return int(local_s * 1000.0 + self.offset_ms)

@@ -1,4 +1,4 @@
-"""The API key and its secret, held so that the secret cannot slip into a log, an error or a pickle."""
+"""API credentials that never show the secret in a log, an error or a pickle."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mexc_async.rest.signing import Signer
 
 DAY_MS: Final = 86_400_000
 OLD_DAYS: Final = 75
-"""From this age a key is warned about."""
+"""Age in days from which the client warns about a key."""
 ENDS_DAYS: Final = 90
 """MEXC ends a key without an IP list at this age (reference: `keys_and_accounts`)."""
 
@@ -17,8 +17,8 @@ ENDS_DAYS: Final = 90
 class Credentials:
     """An API key, and the signer made from its secret.
 
-    The secret itself is not kept. `repr` and `str` show the key's first and last characters only. `created_ms` is when
-    the key was made, if that is known: a client warns when it grows old.
+    The object does not store the secret. `repr` and `str` show the key's first and last characters only.
+    `created_ms` is the time at which the key was made, if known: a client warns when the key grows old.
     Raises MissingCredentials when a part is empty, ConfigError when one holds white space or is not ASCII.
     """
 
@@ -32,12 +32,12 @@ class Credentials:
         self.signer = Signer(api_secret.encode())
 
     def age_days(self, now_ms: int) -> int | None:
-        """Whole days since it was made; None if that is not known."""
+        """Return the key's age in whole days; None if unknown."""
         return None if self.created_ms is None else age_days(self.created_ms, now_ms)
 
     @property
     def masked_key(self) -> str:
-        """Enough of the key to tell it from others."""
+        """The first and last characters of the key."""
         return masked(self.api_key)
 
     def __repr__(self) -> str:
@@ -48,17 +48,17 @@ class Credentials:
 
 
 def masked(api_key: str) -> str:
-    """Enough of an access key to tell it from others."""
+    """Return the first and last characters of an access key, which identify it."""
     return f"{api_key[:5]}...{api_key[-2:]}" if len(api_key) > 11 else "***"
 
 
 def age_days(created_ms: int, now_ms: int) -> int:
-    """Whole days since a key was made."""
+    """Return a key's age in whole days."""
     return max(now_ms - created_ms, 0) // DAY_MS
 
 
 def age_advice(days: int) -> str | None:
-    """What a key's age asks for; None while it is young."""
+    """Return advice on an old key; None while it is young."""
     if days >= ENDS_DAYS:
         return f"it is {days} days old: MEXC ends a key without an IP list after {ENDS_DAYS} days; rotate it now"
     if days >= OLD_DAYS:
@@ -67,7 +67,7 @@ def age_advice(days: int) -> str | None:
 
 
 def _check(name: str, text: str) -> None:
-    """Refuse what cannot be right; the message never repeats the text."""
+    """Refuse a malformed key or secret; the message never repeats it."""
     if not isinstance(text, str):
         raise ConfigError(f"the {name} must be text, not {type(text).__name__}")
     if not text:

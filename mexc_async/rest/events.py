@@ -7,16 +7,16 @@ from mexc_async.runtime.events import Event
 
 
 class RequestDone(Event, frozen=True, gc=False):
-    """One attempt of a call ended. Holds no parameter, so no secret."""
+    """End of one attempt of a call. Holds no parameter, so no secret."""
 
     method: str
     path: str
     attempt: int
     """Counts from 1."""
     wait_s: float
-    """Time in the limiter."""
+    """Seconds in the rate limiter's queue."""
     latency_s: float
-    """From signing to the decoded answer."""
+    """Seconds from signing to the decoded answer."""
     status: int | None
     """HTTP status; None without an answer."""
     error: MexcError | None
@@ -24,7 +24,7 @@ class RequestDone(Event, frozen=True, gc=False):
 
 
 class OddItems(Event, frozen=True):
-    """An answer had items that could not be understood; the rest was delivered."""
+    """Items of an answer that could not be decoded; the rest was delivered."""
 
     method: str
     path: str
@@ -32,14 +32,14 @@ class OddItems(Event, frozen=True):
 
 
 class ClockSynced(Event, frozen=True, gc=False):
-    """The exchange's clock was measured."""
+    """A measurement of the exchange's clock."""
 
     offset_ms: float
-    """What to add to this machine's wall clock."""
+    """Milliseconds to add to this machine's wall clock."""
     error_ms: float
 
 
 class ClockFailed(Event, frozen=True):
-    """Measuring the exchange's clock failed; it is tried again by itself."""
+    """A failed measurement of the exchange's clock; the client retries it."""
 
     error: MexcError

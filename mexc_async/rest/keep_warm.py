@@ -1,7 +1,7 @@
-"""Keeps the order lane warm: spare connections, pings before a host would close them, and addresses that are measured.
+"""Keep-warm of the order lane: spare connections, pings before the host closes idle ones, measured addresses.
 
-A cold connection costs an order many times what a warm one does, and one that the host is about to close may cost it
-its answer. Pings go through the limits like everything else.
+A new connection costs an order many times the round trip of a warm one, and a connection that the host is about to
+close may cost it its answer. Pings pass the rate limits like every request.
 """
 
 from __future__ import annotations
@@ -25,37 +25,37 @@ from mexc_async.transport.lane import Lane, PinnedConnection
 from mexc_async.transport.pool import Transport
 
 PING_S = 15.0
-"""A connection that was not used for so long is pinged; hosts close idle ones after a minute or so."""
+"""Seconds of idleness after which a connection is pinged; hosts close idle ones after about a minute."""
 TURN_S = 5.0
 MOST_ADDRESSES = 4
-"""Addresses to which a connection is held, so that one that fails is left at once."""
+"""Greatest count of addresses with a connection: if one fails, orders move to another at once."""
 _PING = Options(max_wait_s=5.0, timeout_s=2.0, repeat=False)
 MOST_SPENT = 0.5
-"""Of any budget that pings draw on; beyond that they wait: many accounts behind one address must not ping it away."""
+"""Share of a budget above which pings wait: many accounts behind one IP address must not use it up by pings."""
 _PROOF = Options(max_wait_s=0.0, timeout_s=2.0, repeat=False)
 QUIET_S = 0.05
-"""A connection on which a refusal came is left alone for so long before a ping proves it: an answer that is repeated by
-a timer may come behind the answer to that ping."""
+"""Seconds to wait after a refusal before a ping tests the connection: a timer may repeat an answer, which would then
+come behind the ping's."""
 FAR = 1.25
-"""An address whose round trip is so many times that of the nearest keeps one connection only."""
+"""Ratio to the shortest round trip above which an address gets one connection only."""
 
 
 class Pinger(Protocol):
-    """What sends pings, as the limits allow."""
+    """Sender of pings, as the rate limits allow."""
 
     limiter: RateLimiter | AccountLimiter
 
     async def ping(self, via: Transport, options: Options) -> None:
-        """Send one ping by this transport."""
+        """Send one ping over this transport."""
         ...
 
 
 class KeepWarm:
-    """What opens, pings and closes the lane's connections beside its requests."""
+    """Background upkeep of the lane: opens, pings and closes connections."""
 
     def __init__(self, lane: Lane, api: Pinger, tasks: Tasks, most: int) -> None:
         self.wanted = 0
-        """Connections that are kept open."""
+        """Count of connections to hold open."""
         self._lane = lane
         self._api = api
         self._tasks = tasks
@@ -64,14 +64,14 @@ class KeepWarm:
         self._filling = asyncio.Lock()
 
     async def warm_up(self, count: int) -> None:
-        """Open so many connections, measure them, and keep them. Raises ConnectFailed if none can be opened."""
+        """Open `count` connections, measure them and hold them open. Raises ConnectFailed if none can be opened."""
         self.wanted = max(self.wanted, count)
         self.start()
         await self._fill()
         await self._check(self._lane.idle())
 
     def start(self) -> None:
-        """Take care of the lane's connections from now on; idempotent."""
+        """Look after the lane's connections from now on; idempotent."""
         if not self._is_running:
             self._is_running = True
             self._tasks.spawn(self._run())
@@ -98,7 +98,7 @@ class KeepWarm:
         self._shed()
         await self._fill()
         if not self._may_ping():
-            return  # a connection that its host closes meanwhile is replaced in the next turn
+            return  # a connection that the host closes meanwhile is replaced in the next round
         now = monotonic()
         several = len({connection.address for connection in self._lane.connections}) > 1
         await self._check(
@@ -111,7 +111,7 @@ class KeepWarm:
         )
 
     def _shed(self) -> None:
-        """Close what is not needed: surplus, spares on far addresses, addresses that the name no longer stands for."""
+        """Close surplus connections: too many, on far addresses, on addresses that the name no longer resolves to."""
         lane, now = self._lane, monotonic()
         surplus = len(lane.connections) - self.wanted
         held = Counter(connection.address for connection in lane.connections)
@@ -126,9 +126,9 @@ class KeepWarm:
                 connection.close()
 
     async def _fill(self) -> None:
-        """Open what is missing: one connection to each address, the rest to the nearest."""
+        """Open missing connections: one to each address, the rest to the nearest."""
         if self.wanted:
-            async with self._filling:  # what a turn opens must not be opened by a warm-up beside it
+            async with self._filling:  # a concurrent warm-up must not open the same connections
                 await self._open_missing(self._lane)
 
     async def _open_missing(self, lane: Lane) -> None:
@@ -156,7 +156,7 @@ class KeepWarm:
             self._tasks.spawn(self._prove(await self._lane.doubtful.get()))
 
     async def _prove(self, connection: Connection) -> None:
-        """Free a connection once a ping shows that no other answer comes before that ping's; else close it."""
+        """Free a held connection if its next answer is the ping's; else close it."""
         await asyncio.sleep(QUIET_S)
         try:
             if self._may_ping():
@@ -166,10 +166,10 @@ class KeepWarm:
         finally:
             if connection.is_held:
                 connection.close()
-                self._lane.attention.set()  # another is opened in its place
+                self._lane.attention.set()  # open another in its place
 
     async def _check(self, connections: list[Connection]) -> None:
-        """Ping these connections, all at the same time; one that fails is closed by its failure."""
+        """Ping these connections at the same time; a failed ping closes its connection."""
         pings = [self._api.ping(PinnedConnection(self._lane, connection), _PING) for connection in connections]
         for result in await asyncio.gather(*pings, return_exceptions=True):
             if isinstance(result, MexcError):

@@ -1,7 +1,7 @@
 """The request pipeline: pass the limiter, stamp, sign, send, decode; above it the retry policy.
 
-One attempt (`_attempt`) and the policy over it (`_carry_out`) are separate. Nothing is stamped before the limiter let
-it go, and the bytes that are signed are the bytes that are sent.
+One attempt (`_attempt`) and the policy over it (`_carry_out`) are separate. A call gets its time stamp after it has
+passed the limiter, and the bytes that are signed are the bytes that are sent.
 """
 
 from __future__ import annotations
@@ -58,23 +58,23 @@ GUIDE_PATHS = {
     ("POST", "/api/v3/order"): ("POST", "/api/v3/order/place"),
     ("DELETE", "/api/v3/order"): ("POST", "/api/v3/order/cancel"),
 }
-"""What some guides and gateways call MEXC's own POST and DELETE /api/v3/order; chosen by `paths="guide"`."""
+"""Paths that some guides and gateways use for MEXC's POST and DELETE /api/v3/order; `paths="guide"` selects them."""
 _TIME = replace(ServerTimeQuery.route, priority=Priority.ORDER)
-"""It must not wait behind market data."""
+"""Route of the clock measurement, which must not wait behind market data."""
 _EXPRESS = frozenset({NewOrder, CancelOrder, BatchOrders})
-"""What goes in one piece of compiled code; keepers send these, so that no task of a user's begins in that code, whose
-frames `Task.print_stack` cannot show."""
+"""Requests that compiled code sends in one piece. Handlers send them, so that no task of a user begins in that code,
+whose frames `Task.print_stack` cannot show."""
 _KNOWN_ROUTES = 1000
 MOST_AHEAD = 500
-"""Orders that are kept signed; an account can have no more open. Earlier ones are then signed when they are sent."""
+"""Most orders signed ahead: an account can have no more open. Beyond it the oldest are signed when they are sent."""
 _CACHED_ANSWERS = 256
 
 
 class CallRecorder(Protocol):
-    """Writes the calls of one client down, such as into a call log."""
+    """Recorder of a client's calls, such as a call log."""
 
     def sending(self, call: Call, attempt: int, at: int, until: int) -> None:
-        """Record that a call that changes something is about to be sent. Raises CallLogFailed: it must not be sent."""
+        """Record a call that changes something before it is sent. Raises CallLogFailed: it must not be sent."""
         ...
 
     def done(
@@ -87,32 +87,32 @@ class CallRecorder(Protocol):
         error: MexcError | None,
         answer: object,
     ) -> None:
-        """Record that an attempt ended."""
+        """Record the end of an attempt."""
         ...
 
     def hide(self, credentials: Credentials) -> None:
-        """Let no record hold this key."""
+        """Mask this key in all records."""
         ...
 
 
 class Started(Protocol):
-    """A call that has passed the limits, and is written before anything else happens."""
+    """A call that has passed the limits and is written next, without a task switch in between."""
 
     def write(self) -> Awaitable[Reply]:
-        """Write the request; what is returned gets the reply. Raises what keeps it from being sent."""
+        """Write the request; return an awaitable of the reply. Raises the error that prevents the sending."""
         ...
 
     def give_up(self) -> None:
-        """It is not written after all."""
+        """Free the tokens: the call is not sent after all."""
         ...
 
     def answer(self, reply: Callable[[], Reply]) -> Any:
-        """The typed answer in what `reply` returns. Raises the error that it stands for, or what `reply` raises."""
+        """Decode the reply that `reply` returns. Raises the error in it, or the error of `reply`."""
         ...
 
 
 class Api:
-    """Everything a call passes on its way, wired by the client."""
+    """The request pipeline: every stage that a call passes, wired by the client."""
 
     def __init__(
         self,
@@ -135,7 +135,7 @@ class Api:
     ) -> None:
         self.transport = transport
         self._order_transport = order_transport or transport
-        """The way of calls that place or cancel."""
+        """The transport of calls that place or cancel orders."""
         self.limiter = limiter
         self.tasks = tasks
         self.hooks = hooks
@@ -145,27 +145,27 @@ class Api:
         self.is_closed = False
         self.recorder = recorder
         self.keep_warm = keep_warm
-        """What opens, pings and proves the order lane's connections; None without a lane."""
+        """Background upkeep of the order lane's connections; None without a lane."""
         if keep_warm is None and isinstance(order_transport, Lane):
             self.keep_warm = KeepWarm(order_transport, self, tasks, most_warm)
         self._on_rate_refused = on_rate_refused
-        """Called with every 429 and 418, before the limiter closes what it means."""
+        """Called with every 429 and 418, before the limiter closes the limits."""
         self._retry = retry
         self._paths = GUIDE_PATHS if guide_paths else {}
         self._read_only = read_only
         self._allow_withdraw = allow_withdraw
         self.ahead: dict[str | None, SignedAhead] = {}
-        """Orders that are signed and not sent yet, by client order id."""
+        """Orders signed ahead and not sent yet, by client order id."""
         self._distrusted_at = -inf
-        """When an answer was found to be another request's, by the limiter's clock."""
+        """Time of the latest answer that belonged to another request, by the limiter's clock."""
         self._answers: dict[Hashable, tuple[float, object]] = {}
         self._public_headers: dict[str, str] = {}
         self.sign_with(credentials)
 
     def sign_with(self, credentials: Credentials | None) -> None:
-        """Sign every request from now on with this key; those that were sent keep theirs."""
+        """Sign every request from now on with this key; requests already sent are not affected."""
         self.credentials = credentials
-        self._ways: dict[int, RoutePlan] = {}  # they hold the headers
+        self._ways: dict[int, RoutePlan] = {}  # route plans hold the headers
         self._signed_headers = {"Content-Type": "application/json"}
         if credentials is not None:
             self._signed_headers["X-MEXC-APIKEY"] = credentials.api_key
@@ -178,7 +178,7 @@ class Api:
             )
 
     def with_credentials(self, credentials: Credentials) -> Api:
-        """The same connections, limits and events for calls with another key."""
+        """Return a pipeline for another key over the same connections, limits and events."""
         if self.recorder is not None:
             self.recorder.hide(credentials)
         return Api(
@@ -197,19 +197,19 @@ class Api:
         )
 
     def begin(self, call: Call, options: Options) -> Started | None:
-        """Let a call that places an order pass the limits; None where anything has to be waited for."""
+        """Pass the limits with a call that places an order; return None if it would have to wait."""
         return None if self._express is None else self._express.begin(call, options)
 
     def deliver(self, request: Request[Any], options: Options) -> Coroutine[Any, Any, Any]:
-        """Carry out a request as it is, with nobody looking after it."""
+        """Carry out a request without a handler."""
         if self._express is not None and type(request) is NewOrder:
             return self._express.deliver(request, options)
         return self.run(call_of(request, options), options)
 
     def run(self, call: Call, options: Options) -> Coroutine[Any, Any, Any]:
-        """Carry out a call; equal public reads under way at the same time share one, some answers are kept a while."""
+        """Carry out a call. Equal public reads at the same time share one request; some answers are cached."""
         route = call.route
-        # Raw answers can be changed by who gets them.
+        # A caller can change a raw answer.
         if route.safe and route.method == "GET" and route.auth is Auth.NONE and call.kind is not None:
             return self._share(call, options)
         if self._express is not None and type(call.given) in _EXPRESS:
@@ -228,7 +228,7 @@ class Api:
         return answer
 
     async def open_connections(self, count: int) -> None:
-        """Open so many connections, by as many pings at the same time; the limits count them."""
+        """Open `count` connections by as many pings at the same time; the rate limits count them."""
         ping = Call(Ping.route, [], None)
 
         def carry_out() -> Coroutine[Any, Any, Any]:
@@ -237,11 +237,11 @@ class Api:
         await asyncio.gather(*(self.tasks.shared((Ping, number), carry_out) for number in range(count)))
 
     def admit(self, route: Route) -> RoutePlan:
-        """How calls of a route leave; refuses what this client cannot or may not send."""
+        """Return the plan of a route. Raises if this client cannot or may not send such calls."""
         if self.is_closed:
             raise ClientClosed("the client is closed").at(route.method, route.path)
         way = self._ways.get(id(route))
-        if way is None or way.route is not route:  # an id is used again once its route is gone
+        if way is None or way.route is not route:  # Python reuses the id of a deleted route
             way = self._way(route)
         return way
 
@@ -281,7 +281,7 @@ class Api:
             self._answers[key] = (now + seconds, answer)
 
     async def carry_out(self, call: Call, options: Options) -> Any:
-        """A call with everything the policy allows; what may have changed something says so when it fails."""
+        """Carry out a call with its retries. Raises OutcomeUnknown if a failed call may have changed something."""
         way = self.admit(call.route)
         if way.is_private and not self.clock.is_synced:
             await self.clock_sync.ensure()
@@ -291,7 +291,7 @@ class Api:
             return await self.recover(call, options, error)
 
     async def recover(self, call: Call, options: Options, failure: MexcError) -> Any:
-        """What follows a first attempt that failed: more of them where the policy allows it, or the caller's error."""
+        """Retry after a failed first attempt if the policy allows it; else raise the caller's error."""
         try:
             return await self._repeat(call, options, failure)
         except MexcError as error:
@@ -301,7 +301,7 @@ class Api:
             raise final from error
 
     async def _repeat(self, call: Call, options: Options, failure: MexcError) -> Any:
-        """Attempt again where the policy says so; raises the last failure."""
+        """Retry as the policy says. Raises the last failure."""
         route, attempt, restamped, started = call.route, 1, False, call.asked_s
         while True:
             jitter = random.random()  # noqa: S311 - spreads retries, protects nothing
@@ -322,7 +322,7 @@ class Api:
                 failure = error
 
     async def _attempt(self, call: Call, options: Options, attempt: int, way: RoutePlan) -> Any:
-        """Once through: limiter, stamp, sign, send, decode."""
+        """Make one attempt: limiter, time stamp, signature, send, decode."""
         route, gate = call.route, way.gate
         status: int | None = None
         failure: MexcError | None = None
@@ -359,7 +359,7 @@ class Api:
                 self.tell(call, attempt, (asked_at, taken_at), status, failure, answer)
 
     def unanswered(self, call: Call, gate: Gate) -> None:
-        """Give back what an attempt took whose caller got no answer; what is still under way keeps it until it ends."""
+        """Return the tokens of an attempt without an answer; one still in flight holds them until its end."""
         if not call.sent_s:
             gate.put_back()
         elif call.carrier is None:
@@ -376,18 +376,18 @@ class Api:
         failure: MexcError | None,
         answer: object,
     ) -> None:
-        """What the call log and the listeners get to know of an attempt; `moments` are asked and let go."""
+        """Report an attempt to the call log and the listeners; `moments`: asked the limiter, passed it."""
         route, (asked_at, taken_at) = call.route, moments
         waited_s, latency_s = taken_at - asked_at, self.limiter.now() - taken_at
         if self.recorder is not None and route.auth is Auth.SIGNED:
             self.recorder.done(call, attempt, waited_s, latency_s, status, failure, answer)
-        if self.hooks.listeners and route is not _TIME:  # of the clock they hear by `ClockSynced`
+        if self.hooks.listeners and route is not _TIME:  # `ClockSynced` reports the clock
             order = call.client_order_id
             done = RequestDone(route.method, route.path, attempt, waited_s, latency_s, status, failure, order)
             self.hooks.emit(done)
 
     def target(self, call: Call, options: Options, attempt: int, way: RoutePlan) -> str:
-        """Path and query; for a signed call stamped now, and signed over exactly these bytes."""
+        """Return path and query; stamp a signed call with the time and sign exactly these bytes."""
         if not way.is_signed or self.credentials is None:
             query = query_of(call)
             return f"{way.path}?{query}" if query else way.path
@@ -399,15 +399,15 @@ class Api:
             stamped_ms = ahead.stamped_ms
         else:
             ahead = None
-        if self.recorder is not None and not way.route.safe:  # written before it is sent, or not sent
+        if self.recorder is not None and not way.route.safe:  # recorded before it is sent, or not sent
             self.recorder.sending(call, attempt, stamped_ms, stamped_ms + window_ms(options))
         call.stamped_ms = stamped_ms
         return signed(call, options, self.credentials, way, stamped_ms) if ahead is None else ahead.target
 
     async def sign_ahead(self, order: NewOrder, options: Options) -> NewOrder:
-        """Sign an order that has its client order id before it is sent with the same options; returns it.
+        """Sign an order with a client order id ahead of its sending with the same options; return the order.
 
-        Once little is left of its recvWindow, or where the key or the order has changed, it is signed anew.
+        Sending signs it again if little of its recvWindow is left, or if the key or the order has changed.
         """
         way = self.admit(order.route)
         await self.clock_sync.ensure()
@@ -420,7 +420,7 @@ class Api:
         return order
 
     def value(self, call: Call, reply: Reply) -> Any:
-        """The answer that a reply holds. Raises the error that it stands for."""
+        """Decode a reply. Raises the error in it."""
         route = call.route
         if call.sent_s <= self._distrusted_at and not route.safe and is_refusal(reply):
             raise ConnectionLost("a refusal came that may be the answer to another request")
@@ -442,21 +442,21 @@ class Api:
         return value
 
     async def _exchange_info(self) -> ExchangeInfo:
-        """Every symbol's rules: a kept answer may serve the first time, after that they are asked for anew."""
+        """Return the rules of all symbols: at first a cached answer may do, later calls ask the exchange."""
         answer: ExchangeInfo = await self.deliver(ExchangeInfoQuery(), Options(cached=self.rules.age_s is None))
         return answer
 
     async def _time_sample(self) -> Sample:
-        """Ask for the exchange's time, timing the wire only."""
+        """Measure the exchange's time; the sample covers the round trip only."""
         call = Call(_TIME, [], result_type(ServerTimeQuery))
         answer = await self.carry_out(call, Options())
         return Sample(call.sent_s, answer.server_time, call.ended_s)
 
     def distrust(self) -> None:
-        """Use no connection again before it is proven: an answer was found to be another request's.
+        """Test every connection before its next use: an answer belonged to another request.
 
-        No refusal of what is under way and changes something is believed either: it may be another request's too. A
-        refused read is: the look-ups that settle orders have to end while answers go astray.
+        Trust no refusal of a request in flight that changes something: it may answer another request too. Refused reads
+        are trusted, because the look-ups that settle orders have to end in spite of shifted answers.
         """
         self._distrusted_at = self.limiter.now()
         self._order_transport.distrust()
@@ -464,5 +464,5 @@ class Api:
             self.transport.distrust()
 
     async def ping(self, via: Transport, options: Options) -> None:
-        """Send one ping by this way onto the wire, as the limits allow."""
+        """Send one ping over this transport, as the rate limits allow."""
         await self.carry_out(Call(Ping.route, [], None, via=via), options)

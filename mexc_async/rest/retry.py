@@ -1,7 +1,7 @@
-"""Whether a failed call is tried again, and after how long: a pure function of route, error and attempt.
+"""Retry policy: a pure function of route, error and attempt to the pause before the next attempt.
 
-What changes anything is repeated only after a refusal that proves it was not accepted (700003, 429). Reads are
-repeated after faults of the connection and of the exchange, with growing, jittered pauses inside a time budget.
+A call that changes something is retried only after a refusal that proves it was not accepted (700003, 429). Reads are
+retried after faults of the connection and of the exchange, with growing, jittered pauses inside a time budget.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from mexc_async.schema.endpoint import Route
 
 
 class RetryPolicy(Struct, frozen=True):
-    """How long and how often."""
+    """Bounds of retries: time, pauses, attempts."""
 
     budget_s: float = 10.0
-    """No attempt starts later than this after the first; 0 switches repeating off."""
+    """Seconds after the first attempt within which a retry may start; 0 switches retries off."""
     first_s: float = 0.1
     longest_s: float = 2.0
     after_429: int = 3
-    """Attempts, the first included, of a call that is refused for its rate."""
+    """Most attempts, the first included, of a call that is refused by a rate limit."""
 
     def __post_init__(self) -> None:
         if not (self.budget_s >= 0 and 0 < self.first_s <= self.longest_s and self.after_429 >= 1):
@@ -29,17 +29,17 @@ class RetryPolicy(Struct, frozen=True):
     def delay(
         self, route: Route, error: MexcError, attempt: int, elapsed_s: float, jitter: float, restamped: bool = False
     ) -> float | None:
-        """Seconds to pause before the next attempt, or None to give up.
+        """Return the seconds to pause before the next attempt, or None to give up.
 
-        `attempt` counts from 1, `jitter` is a random number in [0, 1); `restamped` says that a refused time stamp has
-        led to an attempt already.
+        `attempt` counts from 1, `jitter` is a random number in [0, 1). `restamped` is True if there was already a retry
+        after a refused time stamp.
         """
         if self.budget_s == 0:
             return None
         if isinstance(error, TimestampRejected):
             return None if restamped else 0.0
         if isinstance(error, TooManyRequests):
-            # The limiter holds the next attempt back for Retry-After; no pause is needed here.
+            # The limiter delays the next attempt by Retry-After; no pause is needed here.
             fits = elapsed_s + (error.retry_after_s or 0.0) <= self.budget_s
             return 0.0 if fits and attempt < self.after_429 else None
         if not route.safe or not error.retryable or isinstance(error, RateLimited):

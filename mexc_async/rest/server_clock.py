@@ -1,4 +1,4 @@
-"""The exchange's time, and what keeps it in step: measured on the first need, refreshed in the background."""
+"""The exchange's time: measured on first use, refreshed in the background."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from mexc_async.runtime.log import logger
 from mexc_async.runtime.tasks import Tasks
 
 SAMPLES = 3
-"""Measurements at a time; the first may pay for a new connection, so the quickest counts."""
+"""Measurements at a time. The first may open a connection, so the quickest one counts."""
 REFRESH_S = 60.0
 RETRY_S = 5.0
 
 
 class ServerClock:
-    """The exchange's clock as far as it is known; `ClockSync` measures it."""
+    """Estimate of the exchange's clock; `ClockSync` measures it."""
 
     def __init__(self) -> None:
         self.offset = ClockOffset(self._wall_ahead_ms())
-        """From the local monotonic clock."""
+        """Offset from the local monotonic clock."""
         self.is_synced = False
-        """Whether it was measured."""
+        """True after the first measurement."""
 
     @staticmethod
     def _wall_ahead_ms() -> float:
         return (time.time() - time.monotonic()) * 1000.0
 
     def now_ms(self) -> int:
-        """Return the exchange's time; this machine's wall clock until it was measured."""
+        """Return the exchange's time; before the first measurement this machine's wall clock."""
         return int(time.monotonic() * 1000.0 + self.offset.offset_ms)  # as `server_ms`, at half the cost
 
     def server_ms(self, local_s: float) -> int:
@@ -52,7 +52,7 @@ class ServerClock:
 
 
 class ClockSync:
-    """Measures the exchange's clock, and keeps it in step."""
+    """Synchroniser of the clock: measures the exchange's time, at once and in the background."""
 
     def __init__(self, clock: ServerClock, sample: Callable[[], Awaitable[Sample]], hooks: Hooks, tasks: Tasks) -> None:
         self.clock = clock
@@ -62,12 +62,12 @@ class ClockSync:
         self._refreshing = False
 
     async def ensure(self) -> None:
-        """Measure if that was never done. Raises what the measurement raised."""
+        """Measure unless that was done. Raises the error of the measurement."""
         if not self.clock.is_synced:
             await self.sync()
 
     async def sync(self, *, forget: bool = False) -> None:
-        """Measure now; callers at the same time share one measurement. `forget` drops what was known before."""
+        """Measure now; concurrent callers share one measurement. `forget` drops earlier samples."""
         if forget:
             self.clock.offset.forget()
         await self._tasks.shared("clock", self._measure)

@@ -1,4 +1,4 @@
-"""What is signed of a request, and where a request that was refused differs from that."""
+"""Diagnosis of a refused signature: the text that MEXC signs, and the differences of a request from it."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _BARE = re.compile(r"[^A-Za-z0-9_.~%&=+-]")
 _SECRET_NAMES = frozenset({"signature", "listenkey", "apikey", "accesskey", "secret", "secretkey", "token", "password"})
 _MANY = 6
-"""More parameters than that are not tried in every order."""
+"""Greatest count of parameters that are tried in every order."""
 
 Pair = tuple[str, str]
 
 
 class SignatureReport(Struct, frozen=True):
-    """What `explain_signature` found; its text is for people."""
+    """Findings of `explain_signature`; `str` of it is a text for people."""
 
     signed_text: str
     """The exact text that the signature covers, with keys and tokens in it masked."""
     is_right: bool
-    """Whether the signature is the one that this text has with this secret, and nothing else is wrong."""
+    """True if the signature is right for this text and secret, and the request has no other error."""
     differences: list[str]
-    """What is wrong with the request, one line each."""
+    """Errors of the request, one line each."""
 
     def __str__(self) -> str:
         verdict = "the signature is right" if self.is_right else "the request would be refused:"
@@ -50,19 +50,19 @@ def explain_signature(
     now_ms: int | None = None,
     others: Mapping[str, Credentials] | None = None,
 ) -> SignatureReport:
-    """Show what is signed of a request, and where the request differs from what MEXC accepts.
+    """Show the text that MEXC signs for a request, and the errors of the request.
 
     MEXC signs the text that it receives: the query without `signature`, and right behind it the body, byte for byte.
-    Any order of the parameters is right, if it is the same in what was signed and in what was sent.
+    Parameters may be in any order, if the signed text and the sent text have the same order.
 
     Args:
         credentials: the key whose secret should have signed.
         request: a URL, or its query alone, as it was sent.
         body: the body as it was sent, if any: parameters or JSON.
         now_ms: the exchange's time of the request, to judge its time stamp.
-        others: more keys by name; says whose secret signed it.
+        others: more keys by name, to find the secret that signed the request.
 
-    Raises InvalidRequest when there is nothing to explain.
+    Raises InvalidRequest if the request has no parameters.
     """
     if not isinstance(request, str) or not isinstance(body, str):
         raise InvalidRequest("request and body must be text")
@@ -109,14 +109,14 @@ def _joined(pairs: Iterable[Pair]) -> str:
 
 
 def _masked(text: str) -> str:
-    """The text with the values of keys and tokens hidden, in a query as in JSON."""
+    """Mask the values of keys and tokens, in a query and in JSON."""
     names = "|".join(_SECRET_NAMES)
     hidden = re.sub(rf"(?i)((?:^|&|(?<=[a-z0-9]))(?:{names})=)[^&]*", r"\1***", text)
     return re.sub(rf'(?i)("(?:{names})"\s*:\s*")[^"]*', r"\1***", hidden)
 
 
 def _wrong_in_form(signed: str) -> Iterator[str]:
-    """What MEXC refuses or cannot read, whatever was signed."""
+    """Yield errors of form, which MEXC refuses whatever the signature."""
     query = signed.split("{")[0]  # JSON in a body is not encoded
     if found := _LOWER_ESCAPE.search(query):
         yield f"the escape {found.group()} has lower-case digits: MEXC wants {found.group().upper()}"
@@ -159,7 +159,7 @@ def _wrong_signature(
     pairs: list[Pair],
     others: Mapping[str, Credentials],
 ) -> str | None:
-    """Why the signature is not the right one, as far as that can be found out; None if it is."""
+    """Return the reason of a wrong signature, as far as it can be found; None if it is right."""
     signed = query + body
     plain = unquote(sent)
     sign = credentials.signer.sign
@@ -190,7 +190,7 @@ def _signers(credentials: Credentials, others: Mapping[str, Credentials]) -> Ite
 
 
 def _otherwise(query: str, body: str, pairs: list[Pair]) -> Iterator[tuple[str, str]]:
-    """Texts that programs sign by mistake, and what to say of each."""
+    """Yield texts that programs often sign by mistake, each with an explanation."""
     signed = query + body
     recoded = "its values were encoded {} when it was signed, and differently when it was sent: sign what is sent"
     yield "?" + signed, "the question mark was signed with it: only what follows it is"

@@ -1,4 +1,4 @@
-"""HMAC-SHA256 with the key's two hash states computed once: a signature copies them, the key is not hashed again."""
+"""HMAC-SHA256 signatures. The key's two hash states are computed once, and each signature copies them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
 
 class Signer:
-    """Signs bytes with one secret. Holds hash states only, not the secret itself.
+    """Signer with one secret. Holds hash states only, not the secret.
 
-    Costs half of `hmac.new(...).hexdigest()`, compiled a sixth (`benchmarks/sign.py`); the result is the same text.
+    Takes half the time of `hmac.new(...).hexdigest()`, compiled a sixth (`benchmarks/sign.py`), for the same text.
     """
 
     __slots__ = ("native", "sign", "signed")
@@ -25,11 +25,11 @@ class Signer:
         inner, outer = blocks(secret)
         made = compiled.Hmac(inner, outer) if compiled and compiled.has_sha256 else None
         self.native = made
-        """What signs in C, if there is such."""
+        """The signer in C; None in the pure core."""
         self.sign: Callable[[bytes], str] = made.sign if made else hmac(inner, outer)
-        """The signature of a message: 64 lower-case hex digits, as MEXC requires."""
+        """Function from a message to its signature: 64 lower-case hex digits, as MEXC requires."""
         self.signed: Callable[[str, str], str] = made.signed if made else partial(_signed, self.sign)
-        """(path, query) -> both, with the query's signature."""
+        """Function from (path, query) to both, with the query's signature."""
 
     def __repr__(self) -> str:
         return "Signer(***)"
@@ -43,14 +43,14 @@ def _signed(sign: Callable[[bytes], str], path: str, query: str) -> str:
 
 
 def blocks(secret: bytes) -> tuple[bytes, bytes]:
-    """What HMAC hashes before the message, and before the inner digest."""
+    """Return the blocks that HMAC hashes before the message and before the inner digest."""
     key = sha256(secret).digest() if len(secret) > _BLOCK else secret
     key = key.ljust(_BLOCK, b"\0")
     return key.translate(_INNER), key.translate(_OUTER)
 
 
 def hmac(inner_block: bytes, outer_block: bytes) -> Callable[[bytes], str]:
-    """What signs with the key of these two blocks: `compiled.Hmac(...).sign` in Python."""
+    """Make a signing function from the key's two blocks: `compiled.Hmac(...).sign` in Python."""
     copy_inner, copy_outer = sha256(inner_block).copy, sha256(outer_block).copy
 
     def sign(message: bytes) -> str:

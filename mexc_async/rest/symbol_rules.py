@@ -1,4 +1,4 @@
-"""The symbols' rules, loaded once and refreshed when they have aged."""
+"""Trading rules of the symbols: loaded once, refreshed when they grow old."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from mexc_async.spot.models import ExchangeInfo
 from mexc_async.spot.rules import SymbolRules
 
 MAX_AGE_S = 3600.0
-"""Older rules are still used, while newer ones are fetched."""
+"""Age in seconds from which the rules are refreshed; the old ones are used meanwhile."""
 RELOAD_S = 60.0
-"""A symbol that is not known makes the rules load again, but not more often than this."""
+"""Least seconds between two loads because of an unknown symbol."""
 
 
 class SymbolRulesCache:
-    """`mexc.rules("BTCUSDT")` after `await mexc.load_rules()` or the first order."""
+    """Cache of all symbols' rules: `mexc.rules("BTCUSDT")` after `await mexc.load_rules()` or the first order."""
 
     def __init__(self, fetch: Callable[[], Awaitable[ExchangeInfo]], tasks: Tasks) -> None:
         self._fetch = fetch
@@ -32,16 +32,16 @@ class SymbolRulesCache:
 
     @property
     def age_s(self) -> float | None:
-        """Seconds since the rules were loaded; None before."""
+        """Seconds since the rules were loaded; None before the first load."""
         return None if self._loaded_at is None else time.monotonic() - self._loaded_at
 
     @property
     def symbols(self) -> list[str]:
-        """Every symbol that has rules."""
+        """All symbols with rules."""
         return list(self._rules)
 
     def __call__(self, symbol: str) -> SymbolRules:
-        """The rules of a symbol. Raises ConfigError before they are loaded, InvalidRequest for an unknown symbol."""
+        """Return a symbol's rules. Raises ConfigError before they are loaded, InvalidRequest for an unknown symbol."""
         if self._loaded_at is None:
             raise ConfigError("the symbols' rules are not loaded yet: await mexc.load_rules() first")
         try:
@@ -50,7 +50,7 @@ class SymbolRulesCache:
             raise InvalidRequest(f"symbol {symbol!r} is not one of the exchange's {len(self._rules)}") from None
 
     async def load(self) -> None:
-        """Load the rules of every symbol; callers at the same time share one request."""
+        """Load the rules of every symbol; concurrent callers share one request."""
         await self._tasks.shared("rules", self._load)
 
     async def _load(self) -> None:
@@ -60,12 +60,12 @@ class SymbolRulesCache:
         self._loaded_at = time.monotonic()
 
     def fresh(self, symbol: str) -> SymbolRules | None:
-        """The rules of a symbol if they are at hand and not old: what `find` would return at once."""
+        """Return a symbol's rules if they are loaded and not old; else None."""
         loaded_at = self._loaded_at
         return self._rules.get(symbol) if loaded_at is not None and time.monotonic() - loaded_at < MAX_AGE_S else None
 
     async def find(self, symbol: str) -> SymbolRules:
-        """The rules of a symbol, loading them when needed. Raises InvalidRequest if the exchange has no such symbol."""
+        """Return a symbol's rules, loading them if needed. Raises InvalidRequest for an unknown symbol."""
         age = self.age_s
         since_try_s = time.monotonic() - self._tried_at
         if age is None or (symbol not in self._rules and since_try_s > RELOAD_S):

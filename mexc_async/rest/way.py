@@ -1,4 +1,4 @@
-"""How calls of one route leave, and what is on the wire of a signed one."""
+"""Plan of a route (transport, headers, gate), and the signed text of a call."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mexc_async.transport.pool import Transport
 
 
 class RoutePlan(Struct, frozen=True):
-    """How calls of one route leave, if this client may send them: looked up once."""
+    """Transport, headers and gate for the calls of one route, looked up once."""
 
     route: Route
     is_private: bool
@@ -40,17 +40,17 @@ class SignedAhead(Struct, frozen=True):
         return f"<signed at {self.stamped_ms}: {self.order.new_client_order_id}>"  # and no signature
 
     def fits(self, call: Call, options: Options, credentials: Credentials, now_ms: int) -> bool:
-        """Whether it is this call, signed as it would be now, and fresh enough."""
+        """Return True if it is this call, with the same key and options, and fresh enough."""
         return (
             self.order is call.given
             and self.credentials is credentials
             and self.recv_window_ms == options.recv_window_ms
-            and 0 <= now_ms - self.stamped_ms < 0.8 * window_ms(options)  # the rest is for its way to the exchange
+            and 0 <= now_ms - self.stamped_ms < 0.8 * window_ms(options)  # the rest is for the way to the exchange
         )
 
 
 def signed(call: Call, options: Options, credentials: Credentials, way: RoutePlan, stamped_ms: int) -> str:
-    """Path and query, signed over exactly these bytes and, right behind them, the body."""
+    """Return path and query with the signature over the query and, right behind it, the body."""
     query = query_of(call, options.recv_window_ms, stamped_ms)
     if not way.route.json_body:
         return credentials.signer.signed(way.path, query)

@@ -1,1 +1,1 @@
-"""Clocks, tasks and their owner, events, the program runner."""
+"""Event hooks, background tasks, the priority semaphore and the program runner."""

@@ -1,4 +1,4 @@
-"""Events: typed news for metrics and logs. Each room declares its own kinds."""
+"""Base of the events for metrics and logs. Each package declares its own kinds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Listeners for events. A listener is called synchronously and cannot break a call."""
+"""Event listeners. A listener is called synchronously; its errors never reach a call."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mexc_async.runtime.log import logger
 
 
 class Hooks:
-    """`remove = mexc.hooks.add(listener)`; the listener gets every event of this client."""
+    """Event listeners of a client: `remove = mexc.hooks.add(listener)`; a listener gets every event."""
 
     def __init__(self) -> None:
         self.listeners: list[Callable[[Event], None]] = []
@@ -18,7 +18,7 @@ class Hooks:
         return bool(self.listeners)
 
     def add(self, listener: Callable[[Event], None]) -> Callable[[], None]:
-        """Call `listener` with every event from now on; returns what takes it out again."""
+        """Call `listener` with every event from now on; return a function that removes it."""
         self.listeners.append(listener)
 
         def remove() -> None:
@@ -28,7 +28,7 @@ class Hooks:
         return remove
 
     def emit(self, event: Event) -> None:
-        """Hand an event to every listener; one that raises is logged, the others are still called."""
+        """Call every listener with an event. Log the error of a listener that raises, and go on to the next."""
         for listener in tuple(self.listeners):
             try:
                 listener(event)

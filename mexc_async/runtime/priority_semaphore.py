@@ -1,4 +1,4 @@
-"""Turns: only so many do a thing at a time, and who waits goes by rank."""
+"""A semaphore whose waiters are served by priority."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Rank: TypeAlias = tuple[int, int]
 
 
 class PrioritySemaphore:
-    """Lets `at_once` in; of those who wait the lowest rank goes next, and within one who came first."""
+    """Semaphore for `at_once` holders. The lowest rank is served first, within it the oldest waiter."""
 
     def __init__(self, at_once: int) -> None:
         self._free = at_once
@@ -22,7 +22,7 @@ class PrioritySemaphore:
 
     @asynccontextmanager
     async def turn(self, rank: Rank) -> AsyncIterator[None]:
-        """Wait for a turn and have it for as long as the block runs."""
+        """Wait for a slot, and hold it while the block runs."""
         if self._free:
             self._free -= 1
         else:
@@ -38,14 +38,14 @@ class PrioritySemaphore:
         try:
             await turn
         except asyncio.CancelledError:
-            if not turn.cancelled():  # it was given the turn in this very moment
+            if not turn.cancelled():  # the slot was granted at this very moment
                 self._pass_on()
             raise
 
     def _pass_on(self) -> None:
         while self._waiting:
             *_, turn = heappop(self._waiting)
-            if not turn.done():  # its owner did not give up
+            if not turn.done():  # its waiter did not give up
                 turn.set_result(None)
                 return
         self._free += 1

@@ -1,7 +1,7 @@
-"""Runs a program's coroutine: on the fastest loop that is there, and ended by SIGTERM and Ctrl-C as by a cancellation.
+"""Runner of a program's coroutine: uses the fastest event loop, and turns SIGTERM and Ctrl-C into a cancellation.
 
-This is the only place in the SDK that touches signal handlers, the garbage collector or the CPUs of the process, and it
-puts back what it found.
+Only this module touches signal handlers, the garbage collector and the CPUs of the process. It restores them at the
+end.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ Factory: TypeAlias = Callable[[], asyncio.AbstractEventLoop]
 INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
 THRESHOLDS = (1_000, 1, 10_000)
-"""What is new is looked at often and twice, because the wait for 50,000 lets more gather than 10 ms can go through:
-the longest pause was 9 ms with these in `python -m benchmarks loop`, 45 ms with (50_000, 20, 100), for the same CPU.
-What has grown old is all but left alone: one look at it would take longer than that by itself.
+"""Thresholds of the garbage collector. Young objects are collected often, in small amounts.
+
+The longest pause was 9 ms with these in `python -m benchmarks loop`, 45 ms with (50_000, 20, 100), for the same CPU.
+Old objects are hardly ever collected: one such collection would take longer than those pauses.
 """
 
 
@@ -49,12 +50,12 @@ def run(
     Args:
         main: the coroutine.
         loop: `uvloop` or `asyncio`; uvloop where it is installed if not given.
-        spin: never let the loop sleep. Answers and pushes are seen sooner, by what waking up from idle takes; a whole
-            CPU is used all the time.
-        pin_cpu: keep this thread on one CPU. Caches stay warm; nothing else should be busy there.
-        gc: `freeze` takes what is loaded by now out of every later collection, looks often at what is new and hardly
-            ever at what is old, so that pauses are short; cyclic garbage that grew old holds its memory until
-            `gc.collect()` is called, at a quiet moment. None leaves the collector as it is.
+        spin: never let the loop sleep. Answers and pushes arrive sooner, by the time of a wake-up from idle; the loop
+            uses a whole CPU all the time.
+        pin_cpu: run this thread on one CPU. Caches stay warm; that CPU should run no other busy process.
+        gc: `freeze` shortens the pauses of the garbage collector. It excludes all objects that exist now from later
+            collections, collects young objects often and old ones hardly ever. Old cyclic garbage then holds its
+            memory until `gc.collect()` is called, at a quiet moment. None leaves the collector as it is.
 
     Raises ConfigError, and what `main` raises.
     """
@@ -69,7 +70,7 @@ def run(
             return _run(main, factory, spin)
     except ConfigError:
         if asyncio.iscoroutine(main):
-            main.close()  # one that never ran would warn
+            main.close()  # a coroutine that never ran would warn
         raise
 
 
@@ -91,7 +92,7 @@ def _run(main: Coroutine[Any, Any, T], factory: Factory, spin: bool) -> T:
             return await main
 
     try:
-        with asyncio.Runner(loop_factory=factory) as runner:  # it cancels at the first Ctrl-C
+        with asyncio.Runner(loop_factory=factory) as runner:  # cancels at the first Ctrl-C
             return runner.run(supervised())
     except asyncio.CancelledError as error:
         if not was_told:
@@ -104,7 +105,7 @@ def _run(main: Coroutine[Any, Any, T], factory: Factory, spin: bool) -> T:
 
 
 def _tell(ended_by: BaseException | None) -> None:
-    """What a session could not cancel is told by the cancellation, which nobody else would show any more."""
+    """Print the texts of a cancellation, such as orders that a session could not cancel: no traceback shows them."""
     if isinstance(ended_by, asyncio.CancelledError):
         for text in (*ended_by.args, *getattr(ended_by, "__notes__", ())):
             if text:
@@ -135,7 +136,7 @@ def _factory(loop: Loop | None) -> Factory:
 
 @contextmanager
 def _on_sigterm(end: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():  # only that one may handle signals
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
         yield
         return
     before = signal.signal(signal.SIGTERM, end)
@@ -147,7 +148,7 @@ def _on_sigterm(end: Callable[[int, FrameType | None], None]) -> Iterator[None]:
 
 @contextmanager
 def _awake(loop: asyncio.AbstractEventLoop, spin: bool) -> Iterator[None]:
-    """Keep something to do, so that the loop polls instead of sleeping."""
+    """Always have a callback ready, so that the loop polls instead of sleeping."""
     if not spin:
         yield
         return

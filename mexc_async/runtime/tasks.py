@@ -1,4 +1,4 @@
-"""The owner of a client's background tasks: each is cancelled and awaited when the client closes."""
+"""Background tasks of a client, and their owner: closing the client cancels and awaits each of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CLOSED = "the client was closed while this call was under way"
 
 
 class Tasks:
-    """Starts tasks, lets callers share one, and ends them all."""
+    """Owner of tasks: starts them, lets callers share one, and ends them all."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -33,9 +33,9 @@ class Tasks:
         return task
 
     def begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Future[T]:
-        """Run `work` as a task of this owner. What is returned has its outcome, and ClientClosed where it has none.
+        """Run `work` as a task of this owner; return a future of its outcome, ClientClosed if the task is cancelled.
 
-        Cancelling that leaves the task alone.
+        Cancelling the future does not cancel the task.
         """
         outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         try:
@@ -45,8 +45,8 @@ class Tasks:
         return outcome
 
     def cancel(self, task: asyncio.Task[Any]) -> None:
-        """Cancel a task of this owner, once: one that is on its way out is not disturbed in its last steps."""
-        # What `task.cancelling()` counts may be a timeout inside the task, which goes on after it.
+        """Cancel a task of this owner, once: a second call does not disturb its clean-up."""
+        # `task.cancelling()` also counts a timeout inside the task, after which the task goes on.
         if task not in self._cancelled and not task.done():
             self._cancelled.add(task)
             task.cancel()
@@ -55,10 +55,10 @@ class Tasks:
         self._tasks.discard(task)
         self._cancelled.discard(task)
         if not task.cancelled():
-            task.exception()  # whoever awaits it gets it; if nobody does any more, it is not worth a warning
+            task.exception()  # a waiter gets the error; without one no warning is due
 
     async def shared(self, key: Hashable, start: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Await the task that runs under `key`, starting it if there is none; it ends with its last waiter."""
+        """Await the task under `key`, starting it if there is none; its last waiter to leave cancels it."""
         entry = self._shared.get(key)
         if entry is None:
             task = self.spawn(start())
@@ -81,7 +81,7 @@ class Tasks:
                 self.cancel(task)
 
     def _forget(self, key: Hashable, task: asyncio.Task[Any]) -> None:
-        """Let nobody join `task` any more; a later one under the same key stays."""
+        """Accept no new waiters for `task`; leave a later task under the same key alone."""
         if (entry := self._shared.get(key)) is not None and entry[0] is task:
             del self._shared[key]
 
@@ -95,7 +95,7 @@ class Tasks:
 
 
 def follow(task: asyncio.Task[T], outcome: asyncio.Future[T]) -> None:
-    """Have `outcome` be what comes of a task, which goes on although nobody cares."""
+    """Copy the result or error of a task to `outcome`; the task goes on if `outcome` is cancelled."""
     task.add_done_callback(partial(_ended, outcome))
 
 

@@ -1,4 +1,4 @@
-# Whether a text needs percent-encoding, looked at byte by byte; nearly none does.
+# Percent-encoding. A text is checked byte by byte first: nearly none needs it.
 
 from urllib.parse import quote as _quote
 

@@ -1,5 +1,5 @@
-# The wire format of `protobuf.py`, by its tables. Whatever is malformed or unusual is left to the pure reader, which
-# decides and raises: a message counts only if it reads here from end to end.
+# Protobuf reader, by the tables of `protobuf.py`. The pure reader handles everything malformed or unusual, and raises:
+# a message counts only if it reads here from end to end.
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.object cimport PyObject
@@ -65,7 +65,7 @@ cdef struct Entry:
 
 
 cdef Bytes _varint(Bytes at, Bytes end, int longest, uint64_t* value) noexcept:
-    """Read a number; where it ends, or NULL."""
+    """Read a number; return its end, or NULL."""
     cdef int shift = 0
     value[0] = 0
     while at < end and shift < 7 * longest:
@@ -78,7 +78,7 @@ cdef Bytes _varint(Bytes at, Bytes end, int longest, uint64_t* value) noexcept:
 
 
 cdef inline Bytes _small(Bytes at, Bytes end, uint64_t* value) noexcept:
-    """Read a tag or a size."""
+    """Read a tag or a size; return its end, or NULL."""
     if at < end and at[0] < 128:
         value[0] = at[0]
         return at + 1
@@ -101,20 +101,20 @@ cdef inline bint _is_ascii(Bytes at, Py_ssize_t size) noexcept:
 
 
 cdef inline PyObject* _text(Bytes at, Py_ssize_t size) except? NULL:
-    """A new reference; NULL if it is not UTF-8."""
+    """Make a text, a new reference; NULL if it is not UTF-8."""
     cdef PyObject* text
     if size > 1 and _is_ascii(at, size):
         text = new_ascii(size, 127)
         memcpy(ascii_of(text), at, size)
         return text
-    text = PyUnicode_DecodeUTF8(<const char*>at, size, NULL)  # the short ones exist already
+    text = PyUnicode_DecodeUTF8(<const char*>at, size, NULL)  # Python caches the short ones
     if text == NULL:
         PyErr_Clear()
     return text
 
 
 cdef Bytes _skipped(uint64_t tag, Bytes at, Bytes end) noexcept:
-    """Where an unknown field ends, or NULL."""
+    """Return the end of an unknown field, or NULL."""
     cdef uint64_t size
     cdef int wire_type = tag & 7
     if not 0 < tag >> 3 < 1 << 29:
@@ -153,7 +153,7 @@ cdef struct Pair:
 
 
 cdef inline bint _is_pair(Bytes at, Bytes end) noexcept:
-    """Whether a message of two texts begins here, written as ever: `tag size 0A size text 12 size text`."""
+    """Return True if a message of two texts begins here, in its usual form: `tag size 0A size text 12 size text`."""
     cdef Py_ssize_t size, first
     if end - at < 6 or at[1] > 127 or at[1] + 2 > end - at:
         return False
@@ -164,7 +164,7 @@ cdef inline bint _is_pair(Bytes at, Bytes end) noexcept:
 
 
 cdef inline Bytes _next_pair(Bytes at, Pair* pair) noexcept:
-    """Take the pair apart that begins at `at` with its tag; where it ends. It is known to be one."""
+    """Split the pair that begins at `at` with its tag, already checked; return its end."""
     pair.first, pair.first_size = at + 4, at[3]
     at += 4 + at[3]
     pair.second, pair.second_size = at + 2, at[1]
@@ -173,7 +173,7 @@ cdef inline Bytes _next_pair(Bytes at, Pair* pair) noexcept:
 
 @final
 cdef class Packed:
-    """Levels as they came: a sequence of Structs that are made each time they are asked for."""
+    """Levels in their wire format: a sequence that makes its Structs at each access."""
 
     cdef bytes data
     cdef Py_ssize_t count
@@ -189,7 +189,7 @@ cdef class Packed:
         return iter(self.levels())
 
     def levels(self):
-        """All of them, in a tuple."""
+        """Return all levels, in a tuple."""
         cdef Bytes at = <Bytes><const char*>self.data
         cdef Bytes end = at + len(self.data)
         cdef Pair pair
@@ -209,20 +209,20 @@ cdef class Packed:
 
 @final
 cdef class Reader:
-    """Reads one type of message: `Reader(message).decode` is `message.decode_pure`, but quick."""
+    """Reader of one type of message: `Reader(message).decode` is a fast `message.decode_pure`."""
 
     cdef Entry* entries
     cdef int known
     cdef uint8_t by_tag[128]
-    """Of the tags of one byte: the number of the entry, from 1."""
+    """Number of the entry, from 1, by a tag of one byte."""
     cdef int on_wire, width
     cdef PyObject** defaults
-    """Borrowed from `kept`, as all that follows is."""
+    """Borrowed from `kept`, like all below."""
     cdef Py_ssize_t* offsets
-    """Where an instance has its fields; NULL where the Struct has to be called."""
+    """Offsets of an instance's fields; NULL if the Struct has to be called."""
     cdef PyObject* struct
     cdef PyObject** texts
-    """The latest ones, each at its hash, where texts repeat; else NULL."""
+    """Latest texts by hash, for messages whose texts repeat; else NULL."""
     cdef bint packs, is_pair
     cdef object pure
     cdef list kept
@@ -254,7 +254,7 @@ cdef class Reader:
             entry.detail = <PyObject*>detail
             if entry.tag < 128:
                 self.by_tag[entry.tag] = i + 1
-            if entry.kind == ONE and self.texts == NULL:  # a wrapper: its texts say which channel and which symbol
+            if entry.kind == ONE and self.texts == NULL:  # a wrapper: its texts name channel and symbol
                 self.texts = <PyObject**>_room(REMEMBERED, sizeof(PyObject*))
 
     def __dealloc__(self):
@@ -266,7 +266,7 @@ cdef class Reader:
         PyMem_Free(self.offsets)
 
     cdef int find_offsets(self, struct, list defaults) except -1:
-        """An instance may be made by filling its slots, as `copy` does, where calling the Struct would do no more."""
+        """Find the slots to fill, as `copy` does; only if calling the Struct would do no more than that."""
         names = struct.__struct_fields__
         rest = struct.__struct_defaults__[len(defaults) - len(names):] if len(names) > len(defaults) else ()
         offsets = [slot_offset(getattr(struct, name)) for name in names]
@@ -282,7 +282,7 @@ cdef class Reader:
         return 0
 
     def decode(self, bytes data not None):
-        """(message, how many fields are unknown). Raises ProtocolError."""
+        """Return (message, count of unknown fields). Raises ProtocolError."""
         cdef PyObject* values[MOST_FIELDS]
         cdef Bytes at = <Bytes><const char*>data
         cdef int unknown
@@ -294,7 +294,7 @@ cdef class Reader:
         return message, unknown
 
     cdef PyObject* one(self, Bytes at, Bytes end, int* unknown) except? NULL:
-        """A message, a new reference; NULL for one that the pure reader must see."""
+        """Read a message, a new reference; NULL for one that the pure reader has to read."""
         cdef PyObject* values[MOST_FIELDS]
         cdef PyObject* made
         memset(values, 0, self.on_wire * sizeof(PyObject*))
@@ -309,7 +309,7 @@ cdef class Reader:
         return made
 
     cdef PyObject* made(self, PyObject** values) except NULL:
-        """The Struct of these values, which it takes if it succeeds; NULL in them stands for the default."""
+        """Make the Struct of these values and take their references on success; NULL is the default."""
         cdef int i
         cdef PyObject* value
         cdef PyObject* made
@@ -350,7 +350,7 @@ cdef class Reader:
         return False
 
     cdef int read(self, Bytes at, Bytes end, PyObject** values) except -2:
-        """Put fields into `values`; how many are unknown, or UNUSUAL."""
+        """Put fields into `values`; return the count of unknown ones, or UNUSUAL."""
         cdef int unknown = 0, inner
         cdef uint64_t tag, number
         cdef Entry* entry
@@ -399,14 +399,14 @@ cdef class Reader:
         return unknown
 
     cdef int items(self, Entry* entry, Bytes* first, Bytes stop, Bytes end, PyObject** value) except -2:
-        """Read messages of one kind that follow each other, the first of which ends at `stop`, into a tuple."""
+        """Read consecutive messages of one kind into a tuple; the first ends at `stop`."""
         cdef Reader reader = <Reader>entry.detail
         cdef Bytes at = stop
         cdef Py_ssize_t count = 1, i
         cdef uint64_t size = stop - first[0]
         cdef int unknown = 0, inner
         cdef PyObject* made
-        if value[0] != NULL or entry.tag > 127:  # there were others before
+        if value[0] != NULL or entry.tag > 127:  # others came before
             return UNUSUAL
         if self.packs and reader.is_pair and (first[0] - 1)[0] == size:  # in one byte
             packed = _packed(first[0] - 2, first, end, entry.tag, <object>reader.struct)
@@ -436,14 +436,14 @@ cdef class Reader:
         return unknown
 
     cdef PyObject* remembered(self, Bytes at, Py_ssize_t size) except? NULL:
-        """A text that is likely the same as one before: then it need not be made, and knows its hash."""
+        """Return a text that probably came before: that one is reused, with its hash."""
         cdef uint64_t key = size, eight = 0
         cdef Py_ssize_t i
         cdef PyObject* text
         for i in range(0, size - 7, 8):
             memcpy(&eight, at + i, 8)
             key = (key ^ eight) * 0x9E3779B97F4A7C15ULL
-        if size > 7:  # the end once more, or what is left
+        if size > 7:  # the last 8 bytes, or the rest
             memcpy(&eight, at + size - 8, 8)
         else:
             memcpy(&eight, at, size)
@@ -461,7 +461,7 @@ cdef class Reader:
 
 
 cdef object _packed(Bytes first, Bytes* stop, Bytes end, uint8_t tag, struct):
-    """Messages that follow each other, with their tags, and where they stop; None unless all are pairs of ASCII."""
+    """Pack consecutive messages with their tags; None unless all are pairs of ASCII texts."""
     cdef Bytes at = first
     cdef Py_ssize_t count = 0
     cdef Packed packed
@@ -479,7 +479,7 @@ cdef object _packed(Bytes first, Bytes* stop, Bytes end, uint8_t tag, struct):
 
 
 cdef inline PyObject* _number(Entry* entry, uint64_t number) except? NULL:
-    """A field's value, a new reference; NULL for the number of an enum that has no name."""
+    """Return a field's value, a new reference; NULL for an enum's number without a name."""
     cdef PyObject* value
     cdef PyObject* key
     if entry.kind == INT64:

@@ -1,4 +1,4 @@
-"""From (status, headers, body) to a typed value, or to the error that it stands for."""
+"""Decoding of answers: (status, headers, body) to a typed value or an error."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from mexc_async.schema.fields import Unspecified
 from mexc_async.schema.lenient import decoder, other_shapes, read
 
 SUCCESS_CODES = frozenset({0, 200})
-"""Envelopes say success with either, depending on endpoint and source (reference: `envelopes`)."""
+"""Success codes of envelopes, which depend on endpoint and source (reference: `envelopes`)."""
 DEFAULT_BAN_S = 120.0
-"""A 418 without Retry-After: MEXC's bans begin at two minutes."""
+"""Seconds to wait after a 418 without Retry-After: MEXC's bans begin at two minutes."""
 DEFAULT_WAIT_S = 1.0
-"""A 429 without Retry-After."""
+"""Seconds to wait after a 429 without Retry-After."""
 _NOTHING_ODD: list[str] = []
 _ERROR_BODY_MAX = 4096
 _SECRETS = re.compile(
@@ -40,21 +40,21 @@ _SECRETS = re.compile(
 
 
 class Reply(msgspec.Struct, frozen=True, gc=False):
-    """What came back."""
+    """An HTTP answer."""
 
     status: int
     head: Mapping[str, str] | bytes
-    """The header fields, or the bytes that they are read from when they are asked for."""
+    """The header fields, or the bytes from which they are read on demand."""
     body: bytes
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The header fields; names in any case."""
+        """The header fields; names ignore case."""
         return Headers(self.head) if isinstance(self.head, bytes) else self.head
 
 
 class Headers(Mapping[str, str]):
-    """The header fields in the bytes of an answer, its first line included. Of several alike the first counts."""
+    """Header fields, read from the bytes of an answer with its first line. Of equal names the first counts."""
 
     __slots__ = ("_fields",)
 
@@ -78,7 +78,7 @@ _NULL = msgspec.Raw(b"null")
 
 
 class _Refusal(msgspec.Struct):
-    """The parts of an error body as they stood there; a success in an envelope has them too."""
+    """Raw parts of an error body; a success in an envelope has them too."""
 
     code: msgspec.Raw = _NULL
     msg: msgspec.Raw = _NULL
@@ -91,19 +91,19 @@ _any = msgspec.json.Decoder(msgspec.Raw)
 
 
 def scrub(text: str) -> str:
-    """The text without anything that looks like a key, secret or signature."""
+    """Remove everything that looks like a key, secret or signature."""
     return _SECRETS.sub(lambda found: f"{found[1]}{found[2]}***" if found[1] else "***", text)
 
 
 def first_bytes(body: bytes) -> str:
-    """The beginning of a body for an error message: one line, no secrets."""
+    """Return the beginning of a body for an error message: one line, no secrets."""
     text = " ".join(body[:400].decode("utf-8", "replace").split())
     text = "".join(char if char.isprintable() else "?" for char in text)
     return scrub(text)[:160] or "empty"
 
 
 def names_code_pure(body: bytes) -> bool:
-    """Whether `"code"` stands anywhere in it."""
+    """Return True if a body contains `"code"`."""
     return body.partition(b'"code"')[1] != b""  # half the cost of `find`, and of `in` with its type check
 
 
@@ -111,7 +111,7 @@ names_code = compiled.names_code if compiled else names_code_pure
 
 
 def is_refusal(reply: Reply) -> bool:
-    """Return whether an answer says no to whatever was asked, or to one item of a batch."""
+    """Return True if an answer refuses any request, or one item of a batch."""
     if not 200 <= reply.status < 300:
         return True
     if not names_code(reply.body):
@@ -123,7 +123,7 @@ def is_refusal(reply: Reply) -> bool:
 
 
 def error_of(route: Route, reply: Reply) -> MexcError | None:
-    """The error that a reply stands for, None if it is a success."""
+    """Return the error in a reply; None if it is a success."""
     status, body = reply.status, reply.body
     if status == 200 and (len(body) > _ERROR_BODY_MAX or not names_code(body)):
         return None  # nearly all
@@ -174,7 +174,7 @@ def _refusal_of(body: bytes) -> _Refusal | None:
 
 
 def _code(refusal: _Refusal | None) -> int | None:
-    """The code, as a number or as text."""
+    """Return the code, sent as a number or as text."""
     try:
         return None if refusal is None else read(int | None, bytes(refusal.code), [])
     except msgspec.MsgspecError:
@@ -182,7 +182,7 @@ def _code(refusal: _Refusal | None) -> int | None:
 
 
 def _message(refusal: _Refusal | None, otherwise: str) -> str:
-    """The message; one that is a number as it was written."""
+    """Return the message; a number as it was written."""
     for raw in (refusal.msg, refusal.message) if refusal is not None else ():
         try:
             text = " ".join(read(str, bytes(raw), []).split())
@@ -202,7 +202,7 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def decode_json(body: bytes) -> Json:
-    """An answer without types. Raises ProtocolError if it is not JSON."""
+    """Decode an answer without types. Raises ProtocolError if it is not JSON."""
     try:
         value: Json = _raw.decode(body)
     except msgspec.DecodeError as error:
@@ -211,10 +211,10 @@ def decode_json(body: bytes) -> Json:
 
 
 def decode(kind: object, body: bytes) -> tuple[Any, list[str]]:
-    """The typed answer, and what had to be left out of its lists for being odd.
+    """Decode a typed answer; return it with descriptions of the malformed items left out of its lists.
 
-    Sources differ on outer shapes: an object stands for a list of one, a list of one for its object, and rows without
-    their page for a page (a class that has a `list_field`). Raises ProtocolError if it cannot be understood.
+    Sources differ on outer shapes. An object is accepted for a list of one, a list of one for its object, and bare rows
+    for a page (a class that has a `list_field`). Raises ProtocolError if the answer cannot be decoded.
     """
     if kind is Unspecified:
         return decode_json(body), []
@@ -229,7 +229,7 @@ def decode(kind: object, body: bytes) -> tuple[Any, list[str]]:
 
 
 def _differing(kind: object, body: bytes, error: msgspec.ValidationError) -> tuple[Any, list[str]]:
-    """The same of an answer that is not as it is declared."""
+    """Decode an answer that differs from its declaration."""
     try:
         for shape in (bytes(_any.decode(body)), *other_shapes(kind, body)):
             odd: list[str] = []

@@ -1,6 +1,6 @@
-"""A request class's declaration as plain functions: what checks its fields, and what writes them into a query.
+"""Code generated from a request class's declaration: one function checks its fields, one writes its query.
 
-They are generated once a class, as `dataclasses` generates `__init__`: a loop over the declaration would cost an order
+Both are generated once a class, as `dataclasses` generates `__init__`: a loop over the declaration would cost an order
 three times as much.
 """
 
@@ -25,7 +25,7 @@ Query: TypeAlias = Callable[[Any, int | None, int | None], str]
 
 @cache
 def checker(cls: type[msgspec.Struct]) -> Callable[[Any], None]:
-    """What refuses an instance whose fields break a rule."""
+    """Make the function that checks an instance's fields. Raises InvalidRequest when called."""
     names: dict[str, Any] = {}
     lines = ["def check(request):"]
     for number, (field, is_optional, check) in enumerate(checks_of(cls)):
@@ -37,7 +37,7 @@ def checker(cls: type[msgspec.Struct]) -> Callable[[Any], None]:
 
 
 def query_writer(cls: type[msgspec.Struct], otherwise: Callable[[Any], str]) -> Query:
-    """What writes an instance's query, sorted by wire name; `otherwise` writes what is no text, number or boolean."""
+    """Make the function that writes an instance's query, sorted by wire name; `otherwise` converts unusual values."""
     hints = get_type_hints(cls, include_extras=True)
     columns = [(f.encode_name, f"request.{f.name}", _text_of(hints[f.name])) for f in msgspec.structs.fields(cls)]
     columns += [(stamp, stamp, "str(value)") for stamp in ("recvWindow", "timestamp")]
@@ -59,11 +59,11 @@ _WRITTEN = {
     str: "escape(value)" if compiled else "value if value.isalnum() and value.isascii() else escape(value)",
     int: "str(value)",
 }
-"""What writes a value; the common case of each without a call."""
+"""Expression that writes a value, by type; the common cases need no call."""
 
 
 def _text_of(hint: Any) -> str:
-    """The expression that writes a value of this type."""
+    """Return the expression that writes a value of this type."""
     if get_origin(hint) is Annotated:
         return _text_of(get_args(hint)[0])
     if get_origin(hint) in (Union, UnionType):

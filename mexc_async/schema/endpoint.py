@@ -7,7 +7,7 @@
     class Market(Resource):
         depth = call(DepthQuery)            # await mexc.spot.depth(symbol="BTCUSDT") -> Depth
 
-Nothing here does I/O, reads a clock or knows a transport.
+This module is pure: no I/O, no clock, no transport.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | Decimal | bool | None"
-"""An answer as it came, without types; numbers with a fraction are Decimal."""
+"""An untyped answer; numbers with a fraction are Decimal."""
 
 
 class Auth(Enum):
-    """What a call must prove about its sender."""
+    """Authentication that a call needs."""
 
     NONE = "none"
     SIGNED = "signed"
@@ -42,30 +42,30 @@ class Auth(Enum):
 
 
 class Priority(IntEnum):
-    """Who passes the limiter first; lower goes before higher."""
+    """Priority in the rate limiter; a lower number goes first."""
 
     CANCEL = 0
     ORDER = 1
     ACCOUNT = 2
     RESYNC = 3
-    """The snapshot of a book that was in step and is not any more."""
+    """Snapshot of a live book that lost its sync."""
     MARKET = 4
 
 
 class Money(Enum):
-    """How a call moves money beside trading; neither is ever sent again before its outcome is known."""
+    """Movement of money other than trading; such a call is never retried while its outcome is unknown."""
 
     TRANSFER = "transfer"
-    """Between accounts of one owner."""
+    """Transfer between accounts of one owner."""
     WITHDRAWAL = "withdrawal"
-    """Out of the owner's hands: to an address, or to somebody else on the exchange."""
+    """Payment out: to an address, or to another user of the exchange."""
 
 
 class Cost(msgspec.Struct, frozen=True, gc=False):
-    """What one request takes from one rate limit."""
+    """Weight of one request in one rate limit."""
 
     limit: str
-    """Name of the limit in `core.limits`: `ip`, `uid`, `orders`, ..."""
+    """Name of the limit in `limits/profiles.py`: `ip`, `uid`, `orders`, ..."""
     weight: int = 1
 
     def __post_init__(self) -> None:
@@ -74,31 +74,31 @@ class Cost(msgspec.Struct, frozen=True, gc=False):
 
 
 class Route(msgspec.Struct, frozen=True):
-    """Everything the exchange says about a path."""
+    """Everything that the exchange documents about a path."""
 
     method: str
     path: str
     auth: Auth = Auth.NONE
     permission: str | None = None
-    """The key permission that it needs, in MEXC's spelling."""
+    """Permission that the key needs, in MEXC's spelling."""
     costs: tuple[Cost, ...] = ()
-    """What it takes from each limit beside the client-wide one, which every request pays."""
+    """Weight in each limit, without the client-wide one, which every request pays."""
     priority: Priority = Priority.MARKET
     safe: bool = False
-    """True when the call changes nothing, so that it may be repeated and is open to a read-only client."""
+    """True if the call changes nothing: it may be retried, and a read-only client may send it."""
     cache_s: float = 0.0
-    """Seconds for which an answer may be used again."""
+    """Seconds for which an answer may be cached."""
     money: Money | None = None
-    """Whether it moves money, and how."""
+    """Kind of money movement; None without one."""
     json_body: bool = False
     """Parameters go in a JSON body; time stamp and signature stay in the query."""
     product: str = "spot"
 
 
 class Request(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True, rename="camel"):
-    """One call as a value: it can be checked, queued, recorded and sent (`mexc.send(request)`).
+    """One call as a value: validated, ready to be queued, recorded and sent (`mexc.send(request)`).
 
-    Raises InvalidRequest (a ValueError) when a field breaks a rule that can be known without asking the exchange.
+    Raises InvalidRequest (a ValueError) if a field breaks a rule that can be checked without the exchange.
     """
 
     route: ClassVar[Route]
@@ -107,7 +107,7 @@ class Request(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True, rename="
         checker(type(self))(self)
 
     def params(self) -> list[tuple[str, str]]:
-        """The parameters that were given, as (wire name, text)."""
+        """Return the given parameters as (wire name, text)."""
         return [
             (wire, value if type(value) is str else _render(value))
             for wire, name in _wire_names(type(self))
@@ -115,13 +115,13 @@ class Request(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True, rename="
         ]
 
     def query(self, recv_window_ms: int | None = None, timestamp_ms: int | None = None) -> str:
-        """The parameters as the exact text on the wire, sorted by name, with the two that a signed call adds."""
+        """Return the exact query text on the wire, sorted by name, with the two parameters that a signed call adds."""
         return writer_of(type(self))(self, recv_window_ms, timestamp_ms)
 
 
 @cache
 def writer_of(cls: type[Request[Any]]) -> Query:
-    """What `Request.query` calls for this class."""
+    """Return the function behind `Request.query` for this class."""
     return query_writer(cls, _render)
 
 
@@ -134,14 +134,14 @@ def _render(value: Scalar | Sequence[Request[object]]) -> str:
     if type(value) is Decimal and value.is_finite():
         return plain(value)  # of orders
     if isinstance(value, str | Decimal | int):
-        return render(value)  # first, because asking for a Sequence costs as much as the rest
+        return render(value)  # first, because `isinstance(..., Sequence)` costs as much as the rest
     if isinstance(value, Sequence) and not isinstance(value, str):  # batchOrders: JSON, every value as text
         return msgspec.json.encode([dict(item.params()) for item in value]).decode()
     return render(value)
 
 
 class Sender(Protocol):
-    """What a resource hands its requests to."""
+    """Sender of a resource's requests."""
 
     async def send(self, request: Request[T], /) -> T:
         """Send one request and return its decoded answer."""
@@ -156,11 +156,11 @@ class Resource:
 
 
 class RawAnswers:
-    """Marks a resource whose calls return answers undecoded (`using(raw=True)`)."""
+    """Marker of a resource whose calls return undecoded answers (`using(raw=True)`)."""
 
 
 class call(Generic[P, T]):
-    """Declare an endpoint in a resource: the method's signature and result are those of the request class."""
+    """An endpoint in a resource; the method has the signature and result of the request class."""
 
     def __init__(self, request: Callable[P, Request[T]]) -> None:
         self.request = request
@@ -179,7 +179,7 @@ class call(Generic[P, T]):
         if not isinstance(resource, Resource):
             return self
         method = _bind(self.request, self.name, resource._sender)
-        resource.__dict__[self.name] = method  # found before this descriptor from now on
+        resource.__dict__[self.name] = method  # Python finds it before this descriptor from now on
         return method
 
 
@@ -193,7 +193,7 @@ class OneOrAll(Protocol[T]):
 
 
 class call_one_or_all(Generic[T]):
-    """Declare an endpoint that answers with an object for a symbol and with an array without one."""
+    """An endpoint that answers with an object for a symbol, and with an array without one."""
 
     def __init__(self, request: Callable[..., Request[T | list[T]]]) -> None:
         self.request = request
@@ -227,14 +227,14 @@ def _bind(request: Callable[..., Request[Any]], name: str, sender: Sender) -> Ca
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """What is declared about one endpoint."""
+    """Declaration of one endpoint."""
 
     product: str
     name: str
     route: Route
     request: type[Request[Any]]
     result: object
-    """The type of its answer."""
+    """Type of its answer."""
 
     @property
     def method(self) -> str:
@@ -248,7 +248,7 @@ class Endpoint(msgspec.Struct, frozen=True):
 
     @property
     def auth(self) -> Auth:
-        """What it must prove."""
+        """Authentication that it needs."""
         return self.route.auth
 
     @property
@@ -264,7 +264,7 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 @cache
 def result_type(request: type[Request[Any]]) -> object:
-    """The `T` of the `Request[T]` that a request class derives from."""
+    """Return the `T` of the `Request[T]` that a request class derives from."""
     for base in getattr(request, "__orig_bases__", ()):
         if args := get_args(base):
             return args[0]
@@ -272,7 +272,7 @@ def result_type(request: type[Request[Any]]) -> object:
 
 
 def declared(resource: type[Resource]) -> Iterator[Endpoint]:
-    """Every endpoint that a resource lists, group by group."""
+    """Yield every endpoint that a resource lists, group by group."""
     for cls in resource.__mro__:
         for name, entry in vars(cls).items():
             if isinstance(entry, call | call_one_or_all):

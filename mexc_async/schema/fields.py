@@ -1,7 +1,7 @@
-"""Named field types for answers that differ between the exchange's sources: blank for missing, text or number.
+"""Field types for answers that differ between the exchange's sources: blank for missing, text or number.
 
-A type checker sees the plain type; at run time each is a marker that `decode_field` turns into the value. What is spelt
-in two ways is declared in both and evened out by `same_under`.
+A type checker sees the plain type; at run time each is a marker that `decode_field` turns into the value. A field with
+two spellings is declared in both; `same_under` copies the value to both.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import msgspec
 
 
 class OpenEnum(StrEnum):
-    """A closed set on our side, open on the exchange's: an unknown value keeps its text and says `is_known` False."""
+    """Base of enums that accept unknown values of the exchange: such a value has its text, and `is_known` is False."""
 
     @property
     def is_known(self) -> bool:
-        """Whether this release knows the value."""
+        """True if this release knows the value."""
         return self._value_ in type(self)._value2member_map_
 
     @classmethod
@@ -37,7 +37,7 @@ class OpenEnum(StrEnum):
 def _maybe_decimal(value: object) -> Decimal | None:
     if value is None or value == "":
         return None
-    # A JSON number with a fraction reaches this hook as a float, which may have lost digits: `core.lenient` reads it.
+    # A JSON number with a fraction reaches this hook as a float, which may have lost digits: `lenient.py` reads it.
     if type(value) is str or (isinstance(value, int | Decimal) and not isinstance(value, bool)):
         try:
             number = Decimal(value)
@@ -54,7 +54,7 @@ def _text(value: object) -> str:
         return value
     if value and isinstance(value, str | int) and not isinstance(value, bool):
         return str(value)
-    # The rest is `core.lenient`'s, which has a number as it was written; 0 may have been -0.
+    # `lenient.py` reads the rest: it sees a number as it was written; 0 may have been -0.
     raise ValueError(f"expected text or a number, got {value!r}")
 
 
@@ -63,7 +63,7 @@ def _maybe_text(value: object) -> str | None:
 
 
 _SECONDS_BELOW = 100_000_000_000
-"""A time below this is in seconds: as milliseconds it would be of 1973 at the latest."""
+"""Times below this are in seconds: as milliseconds they would lie before 1974."""
 
 
 def _time_ms(value: object) -> int:
@@ -82,7 +82,7 @@ def _maybe_time_ms(value: object) -> int | None:
 
 
 def same_under(answer: msgspec.Struct, name: str, other: str) -> None:
-    """Even out two spellings of one field: whichever the exchange sent is found under both names.
+    """Copy a field with two spellings to both names, whichever the exchange sent.
 
     Raises ValueError if it sent neither and the default is blank rather than None.
     """
@@ -96,7 +96,7 @@ def same_under(answer: msgspec.Struct, name: str, other: str) -> None:
 
 
 class Hiding:
-    """Mixed into an answer or a request that holds a secret: its `repr` shows *** instead of the fields in `hidden`."""
+    """Mixin for answers and requests with a secret: `repr` shows *** for the fields in `hidden`."""
 
     __slots__ = ()
     hidden: ClassVar[tuple[str, ...]] = ()
@@ -134,13 +134,13 @@ else:
         decode = staticmethod(_maybe_decimal)
 
     class Text(metaclass=_Marker):
-        """A text that some answers send as a number, such as an id; it is kept as it was written."""
+        """A text that some answers send as a number, such as an id; it has all characters as they were sent."""
 
         takes_number_as_text = True
         decode = staticmethod(_text)
 
     class MaybeText(metaclass=_Marker):
-        """The same, or None."""
+        """`Text`, or None."""
 
         takes_number_as_text = True
         decode = staticmethod(_maybe_text)
@@ -151,7 +151,7 @@ else:
         decode = staticmethod(_time_ms)
 
     class MaybeTimeMs(metaclass=_Marker):
-        """The same, or None when null or blank."""
+        """`TimeMs`, or None when null or blank."""
 
         decode = staticmethod(_maybe_time_ms)
 
@@ -165,11 +165,11 @@ else:
             return _Marker(enum.__name__, (), {"decode": decode, "takes_number_as_text": True})
 
     class Unspecified(metaclass=_Marker):
-        """An answer that no source describes: it comes as it came."""
+        """An answer that no source describes; it stays undecoded."""
 
 
 def decode_field(kind: type, value: object) -> object:
-    """msgspec's `dec_hook`: let the marker turn the value into what it stands for. Raises ValueError if it cannot."""
+    """Decode a value by its marker (msgspec's `dec_hook`). Raises ValueError if that fails."""
     try:
         decode: Callable[[object], object] = kind.decode  # type: ignore[attr-defined]  # every marker has it
     except AttributeError:

@@ -1,4 +1,4 @@
-"""Values of the SDK as JSON can hold them: amounts as exact text, fields by the SDK's names."""
+"""JSON values of the SDK's objects: amounts as exact text, fields by the SDK's names."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import TypeAlias
 import msgspec
 
 Plain: TypeAlias = "dict[str, Plain] | list[Plain] | str | int | float | bool | None"
-"""What JSON can hold."""
+"""A JSON value."""
 
 
 def plain(value: object) -> Plain:
-    """An answer of the exchange, or anything made of such, as JSON can hold it.
+    """Convert an answer of the exchange, or a container of answers, to a JSON value.
 
-    A `Decimal` is written out without an exponent. Raises TypeError for what has no such form.
+    A `Decimal` becomes text without an exponent. Raises TypeError for a value without a JSON form.
     """
     if isinstance(value, msgspec.Struct):
         if isinstance(value, Iterable):  # a level of a book
@@ -38,6 +38,6 @@ def plain(value: object) -> Plain:
 
 @cache
 def field_names(kind: type[msgspec.Struct]) -> tuple[str, ...]:
-    """The fields of a class; of one that is kept as text, `open_text`, the number that is made from it, `open`."""
+    """Return the fields of a class. A number stored as text, `open_text`, appears as the number, `open`."""
     stems = [(field.name, field.name.removesuffix("_text")) for field in msgspec.structs.fields(kind)]
     return tuple(stem if stem in vars(kind) else name for name, stem in stems)

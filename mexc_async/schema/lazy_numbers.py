@@ -1,4 +1,4 @@
-"""Numbers that stay text until they are read: most of a book's levels, of bars and of pushes never are."""
+"""Numbers converted on access: most numbers in book levels, bars and pushes are never read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ N = TypeVar("N")
 
 
 class _FromText(Generic[N]):
-    """A number made from the text of the field beside it."""
+    """A number, converted from the text of its sibling field."""
 
     def __init__(self, parse: Callable[[str], N]) -> None:
         self._parse = parse
@@ -30,14 +30,14 @@ class _FromText(Generic[N]):
 
 
 class Exact(_FromText[N]):
-    """The number; blank text raises ProtocolError like any other that is no number."""
+    """A number; blank text raises ProtocolError like all other text that is no number."""
 
     def __get__(self, body: Struct, owner: type) -> N:
         return self._number(getattr(body, self._text))
 
 
 class ExactOrNone(_FromText[N]):
-    """The number, or None where the text is blank or did not come."""
+    """A number, or None if the text is blank or missing."""
 
     def __get__(self, body: Struct, owner: type) -> N | None:
         text = getattr(body, self._text)
@@ -45,7 +45,7 @@ class ExactOrNone(_FromText[N]):
 
 
 def amount(text: str) -> Decimal:
-    """A finite Decimal. Raises ValueError or ArithmeticError."""
+    """Convert text to a finite Decimal. Raises ValueError or ArithmeticError."""
     value = Decimal(text)
     if not value.is_finite():
         raise ValueError(text)

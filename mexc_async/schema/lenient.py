@@ -1,11 +1,11 @@
-"""Answers that differ from their declaration, read part by part from the bytes that came.
+"""Lenient decoder for answers that differ from their declaration; reads them part by part from the raw bytes.
 
-- A text that comes as a number keeps the number as it was written: 11, 1.10, 1e3, -0, with any count of digits.
-- Null or blank where there is none to be is the same as missing: a field that need not come takes its default.
-- One odd item of a list is left out and reported. A list that must come and of which nothing fits is not empty but odd,
-  and so is one of which every item counts.
+- A text field that arrives as a number holds the number as it was written: 11, 1.10, 1e3, -0, with all digits.
+- Null or blank in a field that allows neither counts as missing: an optional field takes its default.
+- One malformed item of a list is left out and reported. A required list without one good item is an error, and so is
+  one bad item in a list that must be complete.
 
-Nothing else is made to fit: what must come and does not makes its object odd.
+The decoder accepts nothing else: a missing required field makes its object malformed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mexc_async.schema.fields import OpenEnum, decode_field
 
 _MISSING = (b"null", b'""')
 _LEFT_OUT = "_left_out"
-"""The field `x_left_out` counts what was left out of the list `x`."""
+"""Suffix of a counter field: `x_left_out` counts the items left out of the list `x`."""
 _parts = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _NUMBER = frozenset(b"%d" % digit for digit in range(10)) | {b"-"}
 _items = msgspec.json.Decoder(list[msgspec.Raw])
@@ -29,12 +29,12 @@ _items = msgspec.json.Decoder(list[msgspec.Raw])
 
 @cache
 def decoder(kind: Any) -> msgspec.json.Decoder[Any]:
-    """The decoder of a type, built once. Numbers may come as text."""
+    """Return the decoder of a type, built once. Numbers may come as text."""
     return msgspec.json.Decoder(kind, dec_hook=decode_field, strict=False)
 
 
 def read(kind: Any, raw: bytes, odd: list[str]) -> Any:
-    """A part of an answer; what had to be left out of its lists is added to `odd`.
+    """Decode a part of an answer; add the items left out of its lists to `odd`.
 
     Raises ValidationError if it does not fit, DecodeError if it is not JSON.
     """
@@ -45,7 +45,7 @@ def read(kind: Any, raw: bytes, odd: list[str]) -> Any:
 
 
 def _differing(kind: Any, raw: bytes, odd: list[str], error: msgspec.ValidationError) -> Any:
-    """The same of a part that is not as it is declared."""
+    """Decode a part that differs from its declaration."""
     begin = raw.lstrip()[:1]
     if begin in _NUMBER:
         if (of_number := _of_number(kind)) is not None:
@@ -62,7 +62,7 @@ def _differing(kind: Any, raw: bytes, odd: list[str], error: msgspec.ValidationE
 
 
 def other_shapes(kind: Any, raw: bytes) -> Iterator[bytes]:
-    """The answer in the shapes that other sources give it."""
+    """Yield the answer in the shapes that other sources document."""
     answer = struct_of(kind)
     if answer is None:
         return
@@ -75,17 +75,17 @@ def other_shapes(kind: Any, raw: bytes) -> Iterator[bytes]:
 
 
 def item_of(kind: Any) -> Any:
-    """What the items of a list are, also where the list is one of several possible types; None if there is no list."""
+    """Return the type of a list's items, also of a list in a union; None if there is no list."""
     return next((get_args(arm)[0] for arm in _arms(kind) if get_origin(arm) is list), None)
 
 
 def struct_of(kind: Any) -> Any:
-    """The class of an object, in the same way."""
+    """Return the Struct class of a type, also of one in a union; None without one."""
     return next((arm for arm in _arms(kind) if isinstance(_class_of(arm), msgspec.StructMeta)), None)
 
 
 def _class_of(answer: Any) -> Any:
-    """The class without its type arguments."""
+    """Return the class without its type arguments."""
     return get_origin(answer) or answer
 
 
@@ -95,7 +95,7 @@ def _arms(kind: Any) -> tuple[Any, ...]:
 
 @cache
 def _of_number(kind: Any) -> Any:
-    """What reads a number's text as a value of this type; None if the type is none of text."""
+    """Return the function from a number's text to a value of this type; None if the type holds no text."""
     for arm in _arms(kind):
         if arm is str or (isinstance(arm, type) and issubclass(arm, OpenEnum)):
             return arm
@@ -107,7 +107,7 @@ def _of_number(kind: Any) -> Any:
 def _fitting(make: Any, *args: Any, **fields: Any) -> Any:
     try:
         return make(*args, **fields)
-    except ValueError as error:  # of a marker, or of a `__post_init__`
+    except ValueError as error:  # from a marker or a `__post_init__`
         raise msgspec.ValidationError(str(error)) from error
 
 
@@ -129,7 +129,7 @@ def _fields(answer: Any) -> tuple[_Field, ...]:
 
 
 def _made(answer: Any, parts: dict[str, msgspec.Raw], odd: list[str]) -> Any:
-    """The object of these fields as they stood on the wire."""
+    """Make an object from its raw fields."""
     values: dict[str, Any] = {}
     for field in _fields(answer):
         if field.wire not in parts:
@@ -158,7 +158,7 @@ def _made(answer: Any, parts: dict[str, msgspec.Raw], odd: list[str]) -> Any:
 
 
 def _list(item: Any, raw: bytes, odd: list[str]) -> list[Any]:
-    """The items that fit."""
+    """Return the items that fit; report the others in `odd`."""
     fit, parts = [], _items.decode(raw)
     counts = getattr(item, "every_one_counts", False)
     for index, part in enumerate(parts):

@@ -1,4 +1,4 @@
-"""Protocol Buffers' wire format (proto3), read and written by tables that are derived once from a Struct's annotations.
+"""Protocol Buffers (proto3): reads and writes messages by tables derived once from a Struct's annotations.
 
     class Trade(Struct, frozen=True, gc=False):
         price_text: Annotated[str, Field(1, "price")]
@@ -6,9 +6,9 @@
 
     trade, unknown = message_of(Trade).decode(frame)
 
-Results are those of Google's runtime: defaults for what is absent, the last one wins, a repeated embedded message is
-merged, unknown fields are skipped. Two things are refused that it skips too: groups, which proto3 does not have, and a
-known field in another wire type, which would read as if it were absent.
+Results are those of Google's runtime: absent fields have defaults, the last value wins, a repeated embedded message is
+merged, unknown fields are skipped. Two things that Google skips raise an error here: groups, which proto3 does not
+have, and a known field of another wire type, which would read as if it were absent.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ _SCALARS: dict[object, tuple[Kind, object]] = {str: (Kind.TEXT, ""), int: (Kind.
 
 
 class Message(Fields[T]):
-    """A message type: a Struct and its fields on the wire. Reads and writes it.
+    """A message type: reads and writes a Struct by its fields on the wire.
 
-    `fields` by attribute stand in for the annotations of a Struct that has none. Fields of the Struct that are not
-    on the wire come last. Raises TypeError for a declaration that does not fit.
+    `fields`, by attribute, replace the annotations of a Struct that has none. Fields of the Struct that are not
+    on the wire come last. Raises TypeError for an invalid declaration.
     """
 
     def __init__(self, struct: type[T], fields: Mapping[str, Field] | None = None) -> None:
         super().__init__(struct, _slots(struct, fields))
         self.usual = usual_reader(self)
         self.decode: Callable[[bytes], tuple[T, int]] = compiled.Reader(self).decode if compiled else self.decode_pure
-        """The message, and how many fields in it and below are unknown. Raises ProtocolError."""
+        """Function from bytes to (message, count of unknown fields, nested ones included). Raises ProtocolError."""
 
     def decode_pure(self, data: bytes) -> tuple[T, int]:
-        """`decode` in Python."""
+        """Decode in Python, as `decode` does."""
         try:
             made = self.usual(data + b"\0", str(data, "latin-1"), 0, len(data))
         except (IndexError, ProtocolError):
@@ -53,7 +53,7 @@ class Message(Fields[T]):
         return read(self, data) if made is None else (made, 0)
 
     def encode(self, value: T) -> bytes:
-        """The message in bytes, fields by number. Raises ValueError for a number that does not fit its field."""
+        """Encode a message, fields in order of number. Raises ValueError for a number too large for its field."""
         parts: list[bytes] = []
         for slot in self.slots:
             part = getattr(value, slot.attribute)
@@ -68,7 +68,7 @@ class Message(Fields[T]):
 
 
 def message_of(struct: type[T]) -> Message[T]:
-    """The message that a Struct's annotations declare, made once."""
+    """Return the message type that a Struct's annotations declare, made once."""
     message = _messages.get(struct)
     if message is None:
         message = _messages[struct] = Message(struct)
@@ -117,7 +117,7 @@ def _slot(where: str, position: int, attribute: str, base: Any, field: Field) ->
 
 
 def unknown_bytes(message: Message[Any], data: bytes) -> Iterator[tuple[int, bytes]]:
-    """(number, content) of the length-delimited fields at the top of a message that it does not declare.
+    """Yield (number, content) of the undeclared length-delimited fields at the top level of a message.
 
     `data` must have passed `decode`.
     """
@@ -139,7 +139,7 @@ def unknown_bytes(message: Message[Any], data: bytes) -> Iterator[tuple[int, byt
 
 
 def delimited(number: int, content: bytes) -> bytes:
-    """One length-delimited field."""
+    """Encode one length-delimited field."""
     return _varint_of(number << 3 | BYTES) + _varint_of(len(content)) + content
 
 

@@ -1,7 +1,7 @@
-"""Messages that look as nearly all do: fields by number, each once, none unknown, texts of ASCII below 128 bytes.
+"""Fast readers of usual messages: fields in order of number, each once, none unknown, ASCII texts below 128 bytes.
 
-Their readers are generated, one a message, as `dataclasses` generates `__init__`: going by a table takes twice as long.
-Whatever else a message may be, a reader says so by None, or fails, and `protobuf_read.py` decides.
+The readers are generated, one a message type, as `dataclasses` generates `__init__`: reading by a table takes twice the
+time. For any other message a reader returns None or raises, and `protobuf_read.py` reads it.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from mexc_async.schema.protobuf_read import signed, time_rests, varint
 
 Levels: TypeAlias = tuple[Any, ...]
 Usual: TypeAlias = Callable[[bytes, str, int, int], Any]
-"""(data and a zero more, the same as Latin-1, where the message begins, where it ends) -> the message.
+"""(data with a zero byte appended, the same as Latin-1 text, start and end of the message) -> the message.
 
-None, or IndexError or ProtocolError, for one that is unusual, or none.
+Returns None, or raises IndexError or ProtocolError, for an unusual or malformed message.
 """
 
 
 def usual_reader(message: Fields[Any]) -> Usual:
-    """What reads such a message."""
+    """Make the fast reader of a message type."""
     names: dict[str, Any] = {"defaults": message.defaults, "struct": message.struct, "rests": time_rests.get}
     values = ", ".join(f"v{position}" for position in range(len(message.defaults)))
     lines = ["def read(data, text, at, end):", f" {values}, = defaults"]
@@ -44,7 +44,7 @@ def usual_reader(message: Fields[Any]) -> Usual:
 
 
 def _group(slot: Slot) -> tuple[object, ...]:
-    """Of what is alike for slots that are read together."""
+    """Return the key of slots that are read together."""
     return slot.kind, slot.tag < 128, slot.kind == Kind.ONE and slot.position
 
 
@@ -63,7 +63,7 @@ def _lines(slots: list[Slot], names: dict[str, Any]) -> Iterator[str]:
 
 
 def _text_lines(slots: list[Slot]) -> Iterator[str]:
-    """A slice each; one look tells that all are ASCII, and their tags and sizes, too, so that these are of one byte."""
+    """Write code that slices each text; one check finds all texts, tags and sizes ASCII, so these have one byte."""
     width = _width(slots[0])
     yield " start = at"
     for slot in slots:
@@ -145,9 +145,9 @@ def _int64(data: bytes, at: int) -> tuple[int, int]:
 
 
 class _Outlines(dict[bytes, bytes]):
-    """The outline of a level by the six bytes of it that are no digits: a space for each of those, 0 for each digit.
+    """Outlines of levels by their six non-digit bytes: an outline has a space for each of these, 0 for each digit.
 
-    Two levels at once have theirs by twelve bytes: half the look-ups. KeyError if the six are not
+    Twelve bytes give the outline of two levels, with half the look-ups. Raises KeyError unless the six are
     `tag size 0A size 12 size` with sizes that agree.
     """
 
@@ -167,30 +167,30 @@ class _Outlines(dict[bytes, bytes]):
 
 
 _OUTLINES_MAX = 20_000
-"""Those of a market are some hundred; strange frames must not fill the memory."""
+"""Most outlines in memory: a market has some hundred; malformed frames must not fill the memory."""
 _outline = _Outlines().__getitem__
 _DIGITS = b"0123456789."
 _OUTLINED = bytes(48 if byte in _DIGITS else 32 for byte in range(256))
 _SPACED = bytes(byte if byte in _DIGITS else 32 for byte in range(256))
 _LEVELS_BYTES = 200
-"""From here on, about six levels, reading a book's levels in bulk is the cheaper way; at 30 it takes half the time."""
+"""Bytes, about six levels, from which reading levels in bulk is faster; at 30 levels it takes half the time."""
 
 _LEVELS_MAX = 300
-"""Levels to read in bulk, so that there are no more `_pairs` than this."""
+"""Most levels to read in bulk, which also bounds the count of `_pairs`."""
 
 
 @cache
 def _pairs(count: int) -> Callable[[bytes], tuple[bytes, ...]]:
-    """What cuts the marks of so many levels from the beginning of something, two levels at a time."""
+    """Make a function that cuts the non-digit bytes of `count` levels from bytes, two levels at a time."""
     return Layout("12s" * (count // 2) + "6s" * (count % 2)).unpack_from
 
 
 def _levels_reader(first: Slot, second: Slot) -> Callable[[bytes, int, int], tuple[Levels, Levels, int]]:
-    """What reads both sides of a book in bulk, if `data[at:end]` begins with them: the levels, and where they end.
+    """Make a bulk reader of both sides of a book at the start of `data[at:end]`; it returns the levels and their end.
 
     A level is `tag size 0A size PRICE 12 size QUANTITY`: six bytes that are no digits, and digits in two places. The
-    six give the level's outline; if the outlines are those of the bytes, every size is right, and the digits can be
-    split at the rest. All loops are in C. What is not like that is left to be read one by one.
+    six bytes give the level's outline. If the outlines match the bytes, every size is right, and the text can be split
+    at the non-digits. All loops are in C. Other levels are read one by one.
     """
     first_tag, second_tag, level = bytes([first.tag]), bytes([second.tag]), first.detail.struct
 
@@ -205,7 +205,7 @@ def _levels_reader(first: Slot, second: Slot) -> Callable[[bytes, int, int], tup
             count, split = _LEVELS_MAX, min(split, _LEVELS_MAX)
         try:
             outline = b"".join(map(_outline, _pairs(count)(marks)))
-        except (KeyError, LayoutError):  # not a level, or only the beginning of one
+        except (KeyError, LayoutError):  # not a level, or a truncated one
             return (), (), at
         levels = chunk[: len(outline)]
         if levels.translate(_OUTLINED) != outline:

@@ -1,4 +1,4 @@
-"""The tables behind a protobuf message: each field's number, kind and default, derived once from a declaration."""
+"""Field tables of protobuf messages: number, kind and default of each field, derived once from a declaration."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
 
 class Kind(IntEnum):
-    """What a field holds."""
+    """Kind of a field."""
 
     TEXT = 0
     INT64 = 1
     INT32 = 2
     BOOL = 3
     NAMED = 4
-    """The number of an enum's value."""
+    """An enum's value, by its number."""
     MANY = 5
     """Any number of messages of one type."""
     ONE = 6
@@ -31,7 +31,7 @@ class Kind(IntEnum):
 
 
 class Names(Generic[E]):
-    """The numbers of an enum on the wire. An unknown number becomes its digits, of which `is_known` is False."""
+    """Numbers of an enum on the wire. An unknown number becomes a value of its digits, whose `is_known` is False."""
 
     def __init__(self, enum: type[E], by_number: Mapping[int, E]) -> None:
         self.enum = enum
@@ -39,54 +39,54 @@ class Names(Generic[E]):
         self._numbers = {value: number for number, value in by_number.items()}
 
     def value(self, number: int) -> E:
-        """What a number stands for."""
+        """Return the value of a number."""
         known = self.by_number.get(number)
         return self.enum(str(number)) if known is None else known
 
     def number(self, value: E) -> int:
-        """The number of a value. Raises ValueError if it has none."""
+        """Return the number of a value. Raises ValueError if it has none."""
         known = self._numbers.get(value)
         return int(value) if known is None else known
 
 
 class Field(NamedTuple):
-    """A field's place on the wire, noted beside its type: `Annotated[str, Field(7, "tradeId")]`."""
+    """A field's place on the wire, declared with its type: `Annotated[str, Field(7, "tradeId")]`."""
 
     number: int
     name: str
-    """The schema's word."""
+    """Name in the schema."""
     kind: Kind | Names[Any] | Fields[Any] | None = None
-    """Where the type does not tell: INT32, an enum's numbers, or the message."""
+    """Kind, if the type does not imply it: INT32, an enum's numbers, or the message."""
 
 
 class OneOf:
-    """The fields of which a message carries one: `Annotated[Body, OneOf(Field(...), Field(...))]`."""
+    """Alternative fields, of which a message has one: `Annotated[Body, OneOf(Field(...), Field(...))]`."""
 
     def __init__(self, *options: Field) -> None:
         self.options = options
 
 
 class Slot(NamedTuple):
-    """A declared field with what its type tells."""
+    """A declared field, with the kind and default from its type."""
 
     position: int
-    """Which field of the Struct, from 0."""
+    """Index of the Struct's field, from 0."""
     attribute: str
     field: Field
     kind: Kind
     default: Any
-    """What an absent one is; None where it can be told from one that is sent."""
+    """Value of an absent field; None if absence differs from every sent value."""
     detail: Any = None
     """The message, or the enum's numbers."""
 
     @property
     def tag(self) -> int:
-        """What precedes the field on the wire."""
+        """The tag before the field on the wire."""
         return self.field.number << 3 | (BYTES if self.kind in (Kind.TEXT, Kind.MANY, Kind.ONE) else VARINT)
 
 
 class Fields(Generic[T]):
-    """A message's Struct and its fields on the wire. Raises TypeError for a number that is declared twice."""
+    """Fields of a message by number. Raises TypeError for a number that is declared twice."""
 
     def __init__(self, struct: type[T], slots: Iterable[Slot]) -> None:
         self.struct = struct

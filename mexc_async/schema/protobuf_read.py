@@ -1,4 +1,4 @@
-"""Any message of the wire format, read field by field by its tables; `protobuf_fast.py` reads the usual ones."""
+"""Reader of any protobuf message, field by field by its table; `protobuf_fast.py` reads the usual ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def read(message: Fields[T], data: bytes) -> tuple[T, int]:
-    """The message, and how many fields in it and below are unknown. Raises ProtocolError."""
+    """Return (message, count of unknown fields, nested ones included). Raises ProtocolError."""
     values = message.defaults.copy()
     try:
         unknown = _read(message, values, data, 0, len(data))
@@ -21,9 +21,9 @@ def read(message: Fields[T], data: bytes) -> tuple[T, int]:
 
 
 def _read(message: Fields[Any], values: list[Any], data: bytes, at: int, end: int) -> int:
-    """Put the fields of `data[at:end]` into `values`; how many are unknown.
+    """Put the fields of `data[at:end]` into `values`; return the count of unknown ones.
 
-    Raises ProtocolError, or IndexError where the data end too early.
+    Raises ProtocolError, or IndexError if the data end too early.
     """
     unknown = 0
     while at < end:
@@ -59,7 +59,7 @@ def _read(message: Fields[Any], values: list[Any], data: bytes, at: int, end: in
         elif kind == Kind.BOOL:
             values[index] = number != 0
         else:
-            if number > 0x7FFFFFFF:  # its low 32 bits count, as in Google's runtime
+            if number > 0x7FFFFFFF:  # the low 32 bits count, as in Google's runtime
                 number = (number & 0xFFFFFFFF ^ 0x80000000) - 0x80000000
             values[index] = number if kind == Kind.INT32 else detail.value(number)
     if at != end:
@@ -68,7 +68,7 @@ def _read(message: Fields[Any], values: list[Any], data: bytes, at: int, end: in
 
 
 def _made(message: Fields[T], values: list[Any]) -> T:
-    """The Struct, once all its fields are read: what may be added to or merged until then is made now."""
+    """Make the Struct once all fields are read, with the lists and merged messages collected until now."""
     for slot in message.slots:
         held = values[slot.position]
         if slot.kind == Kind.MANY:
@@ -86,7 +86,7 @@ def _utf8(message: Fields[Any], data: bytes, at: int, stop: int) -> str:
 
 
 def small_varint(data: bytes, at: int) -> tuple[int, int]:
-    """A tag or a size, at most five bytes, and where it ends. Raises ProtocolError or IndexError."""
+    """Return a tag or size of at most five bytes, and its end. Raises ProtocolError or IndexError."""
     if data[at] < 128:
         return data[at], at + 1
     value, stop = varint(data, at)
@@ -96,15 +96,15 @@ def small_varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 time_rests: dict[bytes, tuple[int, int]] = {}
-"""What the third to sixth byte add to a time, and how many bytes it has after the first, by those four bytes.
+"""Cache of the upper part of times: the third to sixth byte -> (their share of the value, bytes after the first).
 
-A time in milliseconds has six bytes, of which these are new every 16 s; one in seconds has five, so that the fourth of
-these is the next field's first. Looked up here a time is read in a third of the time.
+A time in milliseconds has six bytes, of which these four change every 16 s. A time in seconds has five, so that the
+last of these four is the next field's first. The cache reads a time in a third of the time.
 """
 
 
 def varint(data: bytes, at: int) -> tuple[int, int]:
-    """A number and where it ends. Raises ProtocolError or IndexError."""
+    """Return a number and its end. Raises ProtocolError or IndexError."""
     value = shift = 0
     part = data[at : at + 10]
     for byte in part:
@@ -122,12 +122,12 @@ def varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def signed(number: int) -> int:
-    """What 64 bits stand for."""
+    """Return 64 bits as a signed number."""
     return number if number < 1 << 63 else number - (1 << 64)
 
 
 def _skip(message: Fields[Any], tag: int, data: bytes, at: int) -> int:
-    """Where a field that is not known ends. Raises ProtocolError or IndexError."""
+    """Return the end of an unknown field. Raises ProtocolError or IndexError."""
     number, wire_type = tag >> 3, tag & 7
     if not 0 < number < 1 << 29:
         raise _bad(message, f"the field number {number}", at)

@@ -1,7 +1,7 @@
-"""Parameters to the exact text on the wire: sorted by name, percent-encoded with upper-case hex digits.
+"""Query encoder: parameters to the exact text on the wire, sorted by name, with upper-case percent-encoding.
 
-MEXC signs the text it receives, so whatever is built here is signed and sent as it is. Sorting is what MEXC's guides
-ask for; the exchange itself takes any order.
+MEXC signs the text that it receives, so the SDK signs and sends exactly this text. MEXC's guides ask for sorted
+parameters; the exchange itself takes any order.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
 
 
 def render(value: Scalar) -> str:
-    """One parameter's value as text: decimals in plain notation, booleans in lower case.
+    """Return a parameter's value as text: decimals in plain notation, booleans in lower case.
 
     Raises TypeError for anything else, floats above all: 0.1 + 0.2 must never become an order.
     """
@@ -45,14 +45,14 @@ def render(value: Scalar) -> str:
 
 
 def plain(number: Decimal) -> str:
-    """A finite number in plain notation."""
+    """Return a finite number in plain notation."""
     text = str(number)
     return format(number, "f") if "E" in text else text  # `format` costs three times as much
 
 
 def escape_pure(text: str) -> str:
-    """Percent-encode UTF-8 with upper-case hex digits; only letters, digits and `-_.~` stay as they are."""
-    if text.isascii() and (text.isalnum() or _PLAIN(text)):  # nearly all, and far cheaper than asking `quote`
+    """Percent-encode UTF-8 with upper-case hex digits; letters, digits and `-_.~` are unchanged."""
+    if text.isascii() and (text.isalnum() or _PLAIN(text)):  # nearly all, and far cheaper than `quote`
         return text
     return quote(text, safe="")
 
@@ -61,11 +61,11 @@ escape = compiled.escape if compiled else escape_pure
 
 
 def encode(params: Mapping[str, Scalar] | Iterable[tuple[str, Scalar]]) -> str:
-    """The query text, sorted by name; a parameter that is None is left out."""
+    """Return the query text, sorted by name, without parameters that are None."""
     pairs = params.items() if isinstance(params, Mapping) else params
     texts = [(n, v if type(v) is str else render(v)) for n, v in sorted(pairs) if v is not None]
     query = "&".join([f"{name}={value}" for name, value in texts])
-    # One look at the whole instead of one at each part: nearly always nothing has to be escaped.
+    # One check of the whole text instead of one of each part: hardly ever does any part need escaping.
     if _PLAIN_QUERY(query) and query.count("=") == len(texts) == query.count("&") + 1:
         return query
     return "&".join([f"{escape(name)}={escape(value)}" for name, value in texts])

@@ -1,4 +1,4 @@
-"""What a request's fields must satisfy before anything is sent; each refusal is one line: the value and the rule."""
+"""Checks of a request's fields before it is sent; each error is one line: the value and the rule."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from mexc_async.errors import InvalidRequest
 from mexc_async.native.loader import compiled
 
 Check: TypeAlias = Callable[[str, object], None]
-"""Takes a field's name and its value; raises InvalidRequest."""
+"""Function of a field's name and value that raises InvalidRequest."""
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """Marks a type with a check of its own: `Symbol = Annotated[str, Rule(symbol)]`."""
+    """Marker that gives a type its own check: `Symbol = Annotated[str, Rule(symbol)]`."""
 
     check: Check
     choices: tuple[str, ...] = ()
-    """The texts that the check allows, where they are a closed set."""
+    """Texts that the check allows, if they are a closed set."""
 
 
 def kind_of(value: object) -> str:
-    """The name of a value's type, with its article."""
+    """Return the name of a value's type, with its article."""
     name = type(value).__name__
     return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 
 def is_amount_pure(value: object) -> bool:
-    """Whether it surely is an amount by the rule of `positive`, which also takes longer and smaller ones."""
+    """Return True for a common amount, without a full check; `positive` also accepts longer and smaller ones."""
     return (
         type(value) is Decimal
         and bool(value)
@@ -48,7 +48,7 @@ is_amount = compiled.is_amount if compiled else is_amount_pure
 
 
 def positive(name: str, value: object) -> None:
-    """Money: a finite `Decimal` above zero."""
+    """Check money: a finite `Decimal` above zero."""
     if is_amount(value):
         return  # nearly all
     if not isinstance(value, Decimal):
@@ -64,7 +64,7 @@ def positive(name: str, value: object) -> None:
 
 
 def symbol(name: str, value: object) -> None:
-    """A symbol as MEXC spells it: upper case, no separator (its documents say so for every endpoint)."""
+    """Check a symbol in MEXC's spelling: upper case, no separator (documented for every endpoint)."""
     if type(value) is str and value.isalnum() and value.isupper():  # nearly all
         return
     text(name, value)
@@ -77,7 +77,7 @@ def symbol(name: str, value: object) -> None:
 
 
 def listed(check: Check, most: int | None = None) -> Check:
-    """Texts joined by commas, each of which passes `check`; at most so many."""
+    """Make a check of texts joined by commas, at most `most`, each of which passes `check`."""
 
     def check_all(name: str, value: object) -> None:
         text(name, value)
@@ -91,7 +91,7 @@ def listed(check: Check, most: int | None = None) -> Check:
 
 
 def matching(pattern: str, rule: str) -> Check:
-    """Text of one form; `rule` says which."""
+    """Make a check of text against a pattern; `rule` describes it in the error."""
     matches = re.compile(pattern).fullmatch
 
     def check(name: str, value: object) -> None:
@@ -103,7 +103,7 @@ def matching(pattern: str, rule: str) -> Check:
 
 
 def ip_address(name: str, value: object) -> None:
-    """An IPv4 or IPv6 address."""
+    """Check an IPv4 or IPv6 address."""
     try:
         ipaddress.ip_address(str(value))
     except ValueError:
@@ -111,11 +111,11 @@ def ip_address(name: str, value: object) -> None:
 
 
 client_id = matching(r"[!-~]{1,32}", "1 to 32 visible ASCII characters")
-"""A client order id: the longest that is known to work."""
+"""Check of a client order id; 32 characters are the longest known to work."""
 
 
 def text(name: str, value: object) -> None:
-    """Text that is not empty and has no control characters."""
+    """Check text: not empty, no control characters."""
     if not isinstance(value, str):
         raise InvalidRequest(f"{name} {value!r} is {kind_of(value)}, not text")
     if not value or not value.isprintable():
@@ -123,7 +123,7 @@ def text(name: str, value: object) -> None:
 
 
 def whole(name: str, value: object) -> None:
-    """A whole number that is not negative."""
+    """Check a whole number that is not negative."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise InvalidRequest(f"{name} {value!r} is {kind_of(value)}, not a whole number")
     if value < 0:
@@ -131,13 +131,13 @@ def whole(name: str, value: object) -> None:
 
 
 def boolean(name: str, value: object) -> None:
-    """True or False."""
+    """Check for True or False."""
     if not isinstance(value, bool):
         raise InvalidRequest(f"{name} {value!r} is {kind_of(value)}, not True or False")
 
 
 def between(low: int, high: int) -> Check:
-    """A whole number from `low` to `high`."""
+    """Make a check of a whole number from `low` to `high`."""
 
     def check(name: str, value: object) -> None:
         whole(name, value)
@@ -148,7 +148,7 @@ def between(low: int, high: int) -> Check:
 
 
 def one_of(allowed: Sequence[str | int]) -> Check:
-    """One of a closed set of texts or whole numbers."""
+    """Make a check of a closed set of texts or whole numbers."""
     known = frozenset(allowed)
 
     def check(name: str, value: object) -> None:
@@ -161,7 +161,7 @@ def one_of(allowed: Sequence[str | int]) -> Check:
 
 
 def checks_of(cls: type[msgspec.Struct]) -> tuple[tuple[str, bool, Check], ...]:
-    """(field, may be None, check) of each field, read once from its type."""
+    """Return (field, may be None, check) of each field, read once from its type."""
     hints = get_type_hints(cls, include_extras=True)
     found = []
     for field in msgspec.structs.fields(cls):
@@ -186,7 +186,7 @@ def _check_of(hint: Any) -> tuple[Check | None, bool]:
 
 
 def choices(hint: Any) -> list[str | int]:
-    """The closed set of values that a field of this type takes; empty if it is open."""
+    """Return the closed set of values that a field of this type takes; empty if it is open."""
     if get_origin(hint) is Annotated:
         base, *notes = get_args(hint)
         own: list[str | int] = [value for note in notes if isinstance(note, Rule) for value in note.choices]

@@ -1,4 +1,4 @@
-"""Enumerations of the spot API, in the exchange's spelling. An unknown value in an answer keeps its text."""
+"""Enumerations of the spot API, in the exchange's spelling. An unknown value in an answer has its text."""
 
 from __future__ import annotations
 

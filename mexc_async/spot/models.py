@@ -1,7 +1,7 @@
 """Answers of the spot API. Fields use the trade's common terms; the declaration names MEXC's where they differ.
 
-Amounts are Decimal, times integer milliseconds UTC. What an answer leaves out, or sends as null or blank, is None or an
-empty list, and never an amount of 0. A field without a default has to come: what lacks it says nothing to rely on.
+Amounts are Decimal, times integer milliseconds UTC. A missing, null or blank field is None or an empty list, never an
+amount of 0. A field without a default is required: an object without it is malformed.
 """
 
 from __future__ import annotations
@@ -97,9 +97,9 @@ class SymbolInfo(Answer, frozen=True, kw_only=True):
     base_commission_precision: int | None = None
     quote_commission_precision: int | None = None
     order_types: list[OrderType] = []
-    """IMMEDIATE_OR_CANCEL and FILL_OR_KILL are never listed, and accepted all the same."""
+    """MEXC never lists IMMEDIATE_OR_CANCEL and FILL_OR_KILL, but accepts both."""
     is_spot_trading_allowed: bool | None = None
-    """Whether orders by API are allowed."""
+    """True if orders by API are allowed."""
     is_margin_trading_allowed: bool | None = None
     min_notional: Decimal | None = field(name="quoteAmountPrecision", default=None)
     """Least value of a limit order, in quote."""
@@ -142,7 +142,7 @@ class Level(Struct, frozen=True, array_like=True, gc=False):
     """
 
     every_one_counts: ClassVar[bool] = True
-    """A book that lacks a level is not the exchange's: one odd level makes the answer odd."""
+    """A book without one of its levels is wrong: one malformed level makes the whole answer malformed."""
     price_text: str
     quantity_text: str
 
@@ -376,10 +376,10 @@ class Account(Answer, frozen=True, kw_only=True):
     balances: list[Balance]
     permissions: list[str] = []
     balances_left_out: int = 0
-    """Balances of the answer that could not be read: an asset that is not listed may then be one of them."""
+    """Count of balances that could not be decoded; an unlisted asset may be one of them."""
 
     def balance(self, asset: str) -> Balance:
-        """The balance of one asset; zero if it is not listed. Raises ProtocolError if that cannot be said."""
+        """Return the balance of an asset; zero if unlisted. Raises ProtocolError if it may be one left out."""
         found = next((balance for balance in self.balances if balance.asset == asset), None)
         if found is None and self.balances_left_out:
             raise ProtocolError(f"balances could not be read, and that of {asset[:40]} may be one of them")

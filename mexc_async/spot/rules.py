@@ -30,7 +30,7 @@ class SymbolRules:
         """Step of a price."""
         step = info.quantity_step
         self.step = step if step is not None and step > 0 else Decimal(1).scaleb(-info.base_precision)
-        """Step of a quantity, and the least one."""
+        """Step of a quantity, and the least quantity."""
         self._surely_enough = (_NO_LEAST if info.min_notional is None else info.min_notional) * 2
         self._surely_allowed = (_NO_GREATEST if info.max_notional is None else info.max_notional) / 2
         self._has_decimal_step = self.step.as_tuple().digits == (1,)

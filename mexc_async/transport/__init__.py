@@ -1,1 +1,1 @@
-"""Bytes to the exchange and back."""
+"""HTTP transports: connection pool, order lane, URLs and proxies."""

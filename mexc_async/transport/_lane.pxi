@@ -1,4 +1,4 @@
-# A connection of the order lane, as far as every request needs it.
+# The common part of a connection of the order lane: write a request, read an ordinary answer.
 
 from cpython.bytes cimport PyBytes_FromStringAndSize, PyBytes_AS_STRING, PyBytes_GET_SIZE
 
@@ -8,7 +8,7 @@ cdef object _OK = 200
 
 
 cdef class Wire:
-    """`PureWire` of `connection.py`, which reads what is no whole ordinary answer."""
+    """`PureWire` of `connection.py`; `read` there takes everything but one whole, ordinary answer."""
 
     cdef public double nearness, used_at, checked_at, heard_at, timeout_s, patience_s
     cdef public object answer, on_end, timer, transport
@@ -18,7 +18,7 @@ cdef class Wire:
     cdef Py_ssize_t usual_bytes, status_at, head_at, body_at
 
     def __init__(self, list idle not None, new_future, reply_type, Py_ssize_t usual_bytes, double patience_s):
-        """See `PureWire`."""
+        """Take the arguments of `PureWire`."""
         self.idle, self.new_future, self.reply_type = idle, new_future, reply_type
         self.usual_bytes, self.patience_s = usual_bytes, patience_s
         self.nearness = self.checked_at = -float("inf")
@@ -30,11 +30,11 @@ cdef class Wire:
         self.body_at = slot_offset(reply_type.body)
 
     def connection_made(self, transport):
-        """It is open."""
+        """Store the transport of the open connection."""
         self.transport, self.write = transport, transport.write
 
     def data_received(self, data):
-        """Bytes came: of the answer, or unasked."""
+        """Take bytes: of the answer, or unasked."""
         answer = self.answer
         if answer is None or self.is_watched or type(data) is not bytes or len(<bytes>data) > self.usual_bytes:
             self.read(data)
@@ -44,14 +44,14 @@ cdef class Wire:
             self.read(data)
             return
         self.answer = None
-        if not answer.done():  # or else its caller was cancelled
+        if not answer.done():  # done if its caller was cancelled
             answer.set_result(self.reply(<bytes>data, body))
         self.free()
         if self.on_end is not None:
             self.ended(True)
 
     cdef inline reply(self, bytes data, body):
-        """A `Reply` of the status 200."""
+        """Make a `Reply` of status 200."""
         cdef PyObject* made = alloc(<PyObject*>self.reply_type, 0)
         reply = <object>made
         Py_DECREF(made)
@@ -65,7 +65,7 @@ cdef class Wire:
         set_slot(made, at, <PyObject*>value)
 
     cpdef free(self):
-        """It can take a request."""
+        """Offer the connection for the next request."""
         cdef list idle = self.idle
         cdef Py_ssize_t at = len(idle)
         while at and (<Wire>idle[at - 1]).nearness > self.nearness:
@@ -73,11 +73,11 @@ cdef class Wire:
         idle.insert(at, self)
 
     cdef inline bint is_surely_fit(self, double now) except -1:
-        """Whether it is open, and was used so lately that it need not be looked at (`is_fit` does)."""
+        """Return True if it is open and was used so recently that it need not be polled (`is_fit` polls)."""
         return now - self.used_at < 1.0 and not self.transport.is_closing()
 
     cpdef request(self, data, double timeout_s, double now):
-        """Write a request; the future gets its answer."""
+        """Write a request; return the future of its answer."""
         answer = self.new_future()
         self.answer = answer
         self.used_at = now

@@ -1,4 +1,4 @@
-"""The addresses behind one host name, the quickest first."""
+"""IP addresses of one host name, ranked by round trip."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from math import inf
 
 
 class Address:
-    """One address, and how far away it is as far as that is known."""
+    """One IP address and its round trip."""
 
     __slots__ = ("host", "port", "round_trip_s")
 
@@ -17,14 +17,14 @@ class Address:
         self.host = host
         self.port = port
         self.round_trip_s = 0.0
-        """0 while it was never tried, so that it is; inf after it failed."""
+        """0 while untried, so that it is tried first; inf after it failed."""
 
     def __repr__(self) -> str:
         return f"<{self.host} {self.round_trip_s * 1000:.1f} ms>"
 
 
 class Addresses:
-    """Resolves a host name, and again when that is some time ago."""
+    """Resolver of one host name; resolves it again after `keep_s` seconds."""
 
     def __init__(self, host: str, port: int, keep_s: float) -> None:
         self.host = host
@@ -34,7 +34,7 @@ class Addresses:
         self._known: dict[str, Address] = {}
 
     async def ranked(self) -> list[Address]:
-        """All of them, the quickest first. Raises OSError if the name cannot be resolved and never could be."""
+        """Return all addresses, the nearest first. Raises OSError if the name was never resolved and cannot be."""
         if time.monotonic() - self._resolved_at > self._keep_s:
             await self._resolve()
         return sorted(self._known.values(), key=lambda address: address.round_trip_s)
@@ -46,7 +46,7 @@ class Addresses:
         except OSError:
             if not self._known:
                 raise
-            return  # what worked so far may still work
+            return  # the addresses known so far may still work
         self._resolved_at = time.monotonic()
         hosts = dict.fromkeys(str(address[0]) for *_, address in found)
         self._known = {host: self._known.get(host) or Address(host, self.port) for host in hosts}
@@ -55,5 +55,5 @@ class Addresses:
                 address.round_trip_s = 0.0  # it may be back
 
     def knows(self, address: Address) -> bool:
-        """Whether the name still stands for this address."""
+        """Return True if the name still resolves to this address."""
         return self._known.get(address.host) is address

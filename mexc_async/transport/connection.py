@@ -1,6 +1,6 @@
-"""One keep-alive connection of the order lane: a request is one write and one future, its answer ends that future.
+"""One keep-alive connection of the order lane: a request is one write and one future, which gets the answer.
 
-`Wire` is what every request passes, compiled where that core is built; `Connection` is what happens now and then.
+`Wire` handles the common case of every request, in C where the compiled core is built; `Connection` handles the rest.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from mexc_async.transport.http1 import MAX_HEAD_BYTES, KnownHeads, ResponseReade
 from mexc_async.transport.pool import PoolConfig
 
 _PATIENCE_S = 0.5
-"""An address that lets a request wait for so long is passed over until it has proven itself again."""
+"""Seconds without an answer after which an address is avoided until a ping succeeds again."""
 _LOOK_S = 1.0
-"""Before a connection that was unused for so long is used, it is looked at: the loop may not have seen its end yet."""
+"""Seconds of idleness after which a connection is polled before use: the loop may not have noticed its end yet."""
 _AT_ONCE = struct.pack("ii", 1, 0)
-"""To close without lingering, by a reset."""
+"""Socket option to close at once, by a reset."""
 nearness_of = attrgetter("nearness")
 
 
 class ConnectionOwner(Protocol):
-    """What a connection needs of the lane that it belongs to."""
+    """The lane, as its connections see it."""
 
     config: PoolConfig
     heads: KnownHeads | None
     connections: set[Connection]
 
     def hold(self, connection: Connection) -> None:
-        """Have a connection proven, or replaced, after a refusal on it."""
+        """Have a ping test a connection after a refusal on it, and replace it if the ping fails."""
         ...
 
     def forget(self, connection: Connection) -> None:
@@ -53,12 +53,12 @@ class ConnectionOwner(Protocol):
         ...
 
     def slow(self, connection: Connection, waited_s: float) -> None:
-        """Pass over the address of a connection that lets a request wait."""
+        """Avoid the address of a connection that is slow to answer."""
         ...
 
 
 class PureWire:
-    """A connection as far as every request needs it. `compiled.Wire` is the same in C."""
+    """The common part of a connection: write a request, read an ordinary answer. `compiled.Wire` is the same in C."""
 
     def __init__(
         self,
@@ -71,43 +71,43 @@ class PureWire:
         self.idle = idle
         """Connections that can take a request, the nearest last."""
         self.patience_s = patience_s
-        """The timer, which outlives requests that are answered in time, looks after so long."""
+        """Period of the timer, which outlives requests that are answered in time."""
         self.nearness = -inf
-        """The measured round trip in seconds, negated; -inf before."""
+        """The measured round trip in seconds, negated; -inf before the first measurement."""
         self.used_at = monotonic()
         self.checked_at = -inf
-        """When it was pinged."""
+        """Time of the latest ping."""
         self.heard_at = 0.0
-        """When a part of an answer came."""
+        """Time at which a part of an answer arrived."""
         self.timeout_s = 0.0
-        """Of the request under way."""
+        """Time-out of the request in flight."""
         self.answer: asyncio.Future[Reply] | None = None
-        """What waits for the answer."""
+        """The future that gets the answer."""
         self.on_end: Callable[[bool], object] | None = None
-        """Whom the end of the request under way concerns beside that."""
+        """Called at the end of the request in flight, also when its caller was cancelled."""
         self.is_watched = False
-        """Whether `read` is to see what comes: a part of an answer has come, or the connection is held."""
+        """True if `read` must handle all bytes: a part of an answer has arrived, or the connection is held."""
         self.timer: asyncio.TimerHandle | None = None
         self.transport: asyncio.Transport
         self._new_future = new_future
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """It is open."""
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's do not derive from it
+        """Store the transport of the open connection."""
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's transports do not derive from it
 
     def data_received(self, data: bytes) -> None:
-        """Bytes came: of the answer, or unasked."""
+        """Take bytes: of the answer, or unasked."""
         self.read(data)
 
     def free(self) -> None:
-        """It can take a request."""
+        """Offer the connection for the next request."""
         if self.idle:
             insort(self.idle, self, key=nearness_of)
-        else:  # as always when every connection is in use
+        else:  # the usual case when all others are in use
             self.idle.append(self)
 
     def request(self, data: bytes, timeout_s: float, now: float) -> asyncio.Future[Reply]:
-        """Write a request; the future gets its answer."""
+        """Write a request; return the future of its answer."""
         self.answer = answer = self._new_future()
         self.used_at = now
         self.timeout_s = timeout_s
@@ -117,11 +117,11 @@ class PureWire:
         return answer
 
     def read(self, data: bytes) -> None:
-        """Take in what is no whole ordinary answer, or any."""
+        """Take bytes that are not one whole, ordinary answer."""
         raise NotImplementedError
 
     def ended(self, is_answered: bool) -> None:
-        """The request under way ended."""
+        """Report the end of the request in flight."""
         raise NotImplementedError
 
     def watch(self, seconds: float) -> None:
@@ -136,13 +136,13 @@ else:
 
 
 class Connection(Wire, asyncio.Protocol):
-    """One connection, with everything that can happen to it."""
+    """One connection, with all of its special cases."""
 
     def __init__(self, lane: ConnectionOwner, idle: list[Connection], address: Address) -> None:
         config = lane.config
         self.address = address
         self.is_held = False
-        """Whether it carries nothing but a ping: its last answer was a refusal, or that ping is under way."""
+        """True while it may carry a ping only: its last answer was a refusal, or that ping is in flight."""
         self._lane = lane
         self._loop = asyncio.get_running_loop()
         self._reader = ResponseReader(config.max_response_bytes, lane.heads)
@@ -154,15 +154,15 @@ class Connection(Wire, asyncio.Protocol):
     # What the loop calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """It is open."""
+        """Register the open connection with its lane."""
         Wire.connection_made(self, transport)
         self._lane.connections.add(self)
 
     def read(self, data: bytes) -> None:
-        """Take in what is no whole ordinary answer, or any."""
+        """Take bytes that are not one whole, ordinary answer; on a held connection take all bytes."""
         answer = self.answer
         if answer is None:
-            self.close()  # nobody asked: those bytes must not answer the next request
+            self.close()  # unasked bytes must not answer the next request
             return
         try:
             reply = self._reader.feed(data)
@@ -178,7 +178,7 @@ class Connection(Wire, asyncio.Protocol):
             self.close(ConnectionLost("a refusal came that may be the answer to another request"))
             return
         self.answer = None
-        if not answer.done():  # or else its caller was cancelled
+        if not answer.done():  # done if its caller was cancelled
             answer.set_result(reply)
         self.ended(True)
         if not self._reader.is_reusable:
@@ -189,18 +189,18 @@ class Connection(Wire, asyncio.Protocol):
             self.free()
 
     def _is_foreign(self, reply: Reply, data: bytes) -> bool:
-        """Whether a refusal may answer something else: it came with another answer, or too soon."""
+        """Return True if a refusal may answer another request: it came with another answer, or too soon."""
         if self._reader.is_followed:
             more = data[data.find(b"\r\n\r\n") + 4 + len(reply.body) :]
-            return not data.startswith(more)  # the same answer twice says the same, whichever is this request's
+            return not data.startswith(more)  # two equal answers mean the same, whichever is this request's
         return is_undelivered(self.transport)
 
     def eof_received(self) -> None:
-        """The host sends nothing more."""
+        """Take the connection out of use: the host sends nothing more."""
         self._lane.forget(self)  # the transport closes itself, a moment later
 
     def connection_lost(self, error: Exception | None) -> None:
-        """It is closed: whoever waits for an answer gets one that lasts until the end, or an error."""
+        """End the request in flight: with an answer that lasts until the connection closes, or with an error."""
         if self.timer is not None:
             self.timer.cancel()
         answer, self.answer = self.answer, None
@@ -222,13 +222,13 @@ class Connection(Wire, asyncio.Protocol):
     # What the lane calls
 
     def is_fit(self, now: float) -> bool:
-        """Whether it is open and silent as far as can be known before anything is written."""
+        """Return True if it is open and has no unread bytes, as far as can be known before writing."""
         if self.transport.is_closing():
             return False
         return now - self.used_at < _LOOK_S or not self._is_readable()
 
     def _is_readable(self) -> bool:
-        """Whether something has come that the loop has not read: nothing was asked, so it is an end or garbage."""
+        """Return True if the socket holds unread bytes: on an idle connection these are its end or garbage."""
         if not hasattr(select, "poll"):
             return False
         look = select.poll()
@@ -236,16 +236,16 @@ class Connection(Wire, asyncio.Protocol):
         return bool(look.poll(0))
 
     def hold(self) -> None:
-        """Take nothing but a ping from now on, whose answer goes through `read`."""
+        """Accept a ping only from now on; its answer goes through `read`."""
         self.is_held = self.is_watched = True
 
     def release(self) -> None:
-        """Take requests again."""
+        """Accept requests again."""
         self.is_held = self.is_watched = False
         self.free()
 
     def close(self, error: MexcError | None = None) -> None:
-        """End it; whoever waits for an answer gets `error`."""
+        """Close the connection; the request in flight fails with `error`."""
         answer, self.answer = self.answer, None
         if answer is not None:
             self._drop_unsent()
@@ -256,25 +256,25 @@ class Connection(Wire, asyncio.Protocol):
         self.ended(False)
 
     def _drop_unsent(self) -> None:
-        """Have the kernel forget what it has not got through: it would try for minutes after the connection's end."""
+        """Make the kernel drop unsent bytes: it would resend them for minutes after the connection's end."""
         if not self.transport.is_closing():
             self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
 
     def when_ended(self, on_end: Callable[[bool], object]) -> None:
-        """Call `on_end`, once, when the request under way ends, or now if it has: with True if it was answered."""
+        """Call `on_end(is_answered)` once, at the end of the request in flight, or now if it has ended."""
         if self.answer is not None and self.on_end is None:
             self.on_end = on_end
-        else:  # what is open and waits for nothing has its answers
+        else:  # an open connection that waits for nothing has its answers
             on_end(self.answer is None and not self.transport.is_closing())
 
     def ended(self, is_answered: bool) -> None:
-        """The request under way ended."""
+        """Report the end of the request in flight."""
         on_end, self.on_end = self.on_end, None
         if on_end is not None:
             on_end(is_answered)
 
     def watch(self, seconds: float) -> None:
-        """One timer, which outlives requests that are answered in time."""
+        """Set the timer, which outlives requests that are answered in time."""
         if self.timer is not None:
             self.timer.cancel()
         self.timer = self._loop.call_later(seconds + 0.001, self._look)

@@ -1,4 +1,4 @@
-"""The host's own acknowledgement of what was written, as the kernel keeps it for each TCP connection."""
+"""TCP acknowledgements: did the host receive what was written? The kernel counts them for each connection."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import struct
 
 _UNACKED = struct.Struct("=I")
 _UNACKED_AT = 24
-"""`tcpi_unacked` in Linux' `struct tcp_info`: eight single bytes and four other counts stand before it."""
+"""`tcpi_unacked` in Linux' `struct tcp_info`: after eight single bytes and four other counts."""
 _INFO = getattr(socket, "TCP_INFO", None)
 
 
 def is_undelivered(transport: asyncio.BaseTransport | None) -> bool:
-    """Return whether bytes that were written have certainly not reached the host yet.
+    """Return True if written bytes have certainly not reached the host yet.
 
-    Every TCP segment says how far its sender has received. So while a request is not acknowledged, whatever can be read
-    was sent before that request arrived, and answers something else. No round trip has to be guessed for this. False
-    where the kernel cannot say: outside Linux, and on a connection that is closed.
+    Every TCP segment acknowledges what its sender has received. While a request is not acknowledged, every byte that
+    can be read was sent before that request arrived, and answers another one. This needs no estimate of the round trip.
+    False where the kernel does not know: outside Linux, and on a closed connection.
     """
     sock = transport.get_extra_info("socket") if transport is not None else None
     if _INFO is None or sock is None:

@@ -1,11 +1,11 @@
-"""HTTP/1.1 answers from the bytes of one connection, however they are cut: bytes come in, replies go out.
+"""Parser of HTTP/1.1 answers on one connection: bytes go in, in any pieces, and replies come out.
 
-`httptools` (llhttp, strict) frames the messages. Header fields are not handed over one by one, which would cost more
-than all the rest; they are read from the head when somebody asks for one.
+`httptools` (llhttp, strict) frames the messages. It does not pass on header fields one by one, which would cost more
+than all the rest; they are read from the head on demand.
 
-A whole answer that only its Content-Length frames is not parsed where the compiled core can see that it is one. Without
-that core, what the parser said of a head holds for every head with the same fields in the same order, whatever stands
-in those that do not frame the answer: times, ids, lengths.
+The compiled core recognises a whole answer that only its Content-Length frames, and does not parse it. The pure core
+parses each kind of head once: the result holds for every head with the same fields in the same order, since the
+contents of the other fields (times, ids, lengths) do not frame the answer.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _ANY_WRAPPER = 32 + zlib.MAX_WBITS  # gzip or zlib, as the data says
 
 
 def _without_1xx(raw: bytes) -> bytes:
-    """The bytes of an answer, without those that only announce it (100 Continue, 103 Early Hints)."""
+    """Remove the messages that only announce an answer (100 Continue, 103 Early Hints)."""
     while raw[9:10] == b"1" and raw[9:12] != b"101" and _HEAD_END in raw:
         raw = raw.partition(_HEAD_END)[2]
     return raw
 
 
 def decompressed(body: bytes, encoding: str | None, max_bytes: int, status: int) -> bytes:
-    """The body of an answer without its Content-Encoding, whatever the request asked for.
+    """Decompress the body of an answer, whatever encoding the request asked for.
 
     Raises ProtocolError if it is damaged, truncated (the checksum at its end counts), larger than `max_bytes` or in
     another encoding than gzip or deflate.
@@ -47,7 +47,7 @@ def decompressed(body: bytes, encoding: str | None, max_bytes: int, status: int)
     if encoding == "identity" or not body:
         return body
     if encoding not in ("gzip", "deflate"):
-        raise ProtocolError(f"the answer is encoded in {encoding[:20]!r}, which nobody asked for", status=status)
+        raise ProtocolError(f"the answer is encoded in {encoding[:20]!r}, which was not requested", status=status)
     is_bare = encoding == "deflate" and body[0] & 15 != 8  # without zlib's head, as some servers understand deflate
     unpack = zlib.decompressobj(-zlib.MAX_WBITS if is_bare else _ANY_WRAPPER)
     try:
@@ -66,17 +66,17 @@ def _too_large(max_bytes: int, status: int) -> ProtocolError:
 
 
 class KnownHeads:
-    """What heads look like whose answers were whole, framed by Content-Length alone, and kept the connection.
+    """Patterns of heads whose answers were whole, framed by Content-Length alone, on a keep-alive connection.
 
-    One exchange has few kinds; what comes beyond them is parsed.
+    One exchange has few kinds; all others are parsed.
     """
 
     def __init__(self) -> None:
         self._matches: dict[bytes, Callable[[bytes], re.Match[bytes] | None]] = {}
-        """By the pattern that they match."""
+        """Compiled patterns, by their text."""
 
     def body_of(self, data: bytes) -> bytes | None:
-        """The body, if `data` is one whole answer behind a known head."""
+        """Return the body if `data` is one whole answer with a known head."""
         for match in self._matches.values():
             if found := match(data):
                 body = data[found.end() :]
@@ -84,7 +84,7 @@ class KnownHeads:
         return None
 
     def learn(self, head: bytes) -> None:
-        """Take in the head of an answer of the status 200 that the parser found to be of this kind."""
+        """Add the head of an answer of status 200 that the parser found to be of this kind."""
         first, *lines = head.removesuffix(_HEAD_END).split(b"\r\n")
         if len(self._matches) >= _MOST_KNOWN or not first.startswith(_USUAL):
             return
@@ -106,7 +106,7 @@ class KnownHeads:
 
 
 class ResponseReader:
-    """Reads the answers that come on one connection, one at a time."""
+    """Reader of the answers on one connection, one at a time."""
 
     __slots__ = (
         "_body",
@@ -136,9 +136,9 @@ class ResponseReader:
         self._feed = self._parser.feed_data
         self._clear()
         self.is_followed = False
-        """Whether more came behind an answer, which nobody asked for."""
+        """True if unasked bytes came behind an answer."""
         self.is_reusable = True
-        """Whether another answer may follow: nothing came unasked, nothing is broken, the server does not close."""
+        """True if the connection can take another request: no unasked bytes, no error, no close by the server."""
 
     def _clear(self) -> None:
         self._head = b""
@@ -149,7 +149,7 @@ class ResponseReader:
         self._is_begun = self._is_done = self._keeps = False
 
     def feed(self, data: bytes) -> Reply | None:
-        """Take bytes in; the answer once it is complete. Raises ProtocolError for what is no answer, or too large."""
+        """Take bytes; return the answer once it is complete. Raises ProtocolError if it is no answer, or too large."""
         if not self._is_begun and (known := self._body_of(data)) is not None and len(data) <= self._usual_bytes:
             return Reply(200, data, known)
         try:
@@ -174,7 +174,7 @@ class ResponseReader:
         return Reply(self._status, data if data[9:10] != b"1" else _without_1xx(data), body)
 
     def end(self) -> Reply | None:
-        """The connection ended: the answer, if it is one that lasts until then; None if something is missing."""
+        """End the connection; return an answer that lasts until then, or None if something is missing."""
         self.is_reusable = False
         fields = Headers(self._head).keys()
         if not self._is_begun or _HEAD_END not in self._head or fields & {"content-length", "transfer-encoding"}:
@@ -183,7 +183,7 @@ class ResponseReader:
         return self._unusual(b"")
 
     def _remember(self, data: bytes) -> None:
-        """Keep what came of the head, and see that nothing grows beyond its bound."""
+        """Store the part of the head that came, and check the size limits."""
         if _HEAD_END not in self._head:
             self._head = _without_1xx(self._head + data)
             self._check_head(self._head)
@@ -196,7 +196,7 @@ class ResponseReader:
             raise ProtocolError(f"the head of the answer is larger than {MAX_HEAD_BYTES} bytes")
 
     def _unusual(self, data: bytes) -> Reply:
-        """A complete answer that is long, came in pieces, is no JSON, or is encoded."""
+        """Build a complete answer that is long, came in pieces, is no JSON, or is compressed."""
         raw = self._head if _HEAD_END in self._head else _without_1xx(self._head + data)
         self._check_head(raw)
         status, body = self._status, b"".join([*self._parts, self._body])
@@ -215,14 +215,14 @@ class ResponseReader:
     # What the parser calls
 
     def on_message_begin(self) -> None:
-        """The first byte of a message: of a second one, nobody asked for it."""
+        """Note the first byte of a message; a second message is unasked."""
         if self._is_done:
             self.is_reusable, self.is_followed = False, True
         else:
             self._is_begun = True
 
     def on_body(self, part: bytes) -> None:
-        """A piece of the body."""
+        """Collect a piece of the body."""
         if self._is_done:
             return
         if not self._body:
@@ -233,7 +233,7 @@ class ResponseReader:
             self._body = part
 
     def on_message_complete(self) -> None:
-        """A message is whole; one of 1xx only announces the answer."""
+        """Note the end of a message; one of status 1xx only announces the answer."""
         if self._is_done:
             return
         parser = self._parser

@@ -1,8 +1,8 @@
-"""The order lane: a lean way onto the wire for the calls whose latency counts. Same interface, same errors as the pool.
+"""The order lane: a lean HTTP transport for the calls whose latency counts. Same interface, same errors as the pool.
 
-One request is in flight on a connection: an answer can then never be taken for another's, and a lost connection leaves
-one order in doubt, not several. A request is one write and one future. It is never sent again: only a connection that
-is known to be closed before the first byte was written is replaced.
+A connection has one request in flight at most: an answer cannot be taken for another's, and a lost connection leaves
+the outcome of one order unknown, not of several. A request is one write and one future. The lane never sends it again;
+it only replaces a connection that is known to be closed before the first byte is written.
 """
 
 from __future__ import annotations
@@ -30,30 +30,30 @@ from mexc_async.transport.http1 import KnownHeads
 from mexc_async.transport.pool import OnConnected, PoolConfig
 
 _HEAD_START_S = 0.25
-"""How long an address may take to connect before the next one is tried beside it."""
+"""Seconds for one address to connect before the next one is tried in parallel."""
 _FIELDS = {"User-Agent": "mexc_async", "Accept": "application/json", "Accept-Encoding": "identity"}
 _NO_BODY = "\r\nContent-Length: 0\r\n"
 
 
 class Lane:
-    """Warm connections, opened as they are needed; the least busy and then the nearest is used first."""
+    """Pool of warm connections, opened on demand; the nearest free one is used first."""
 
     def __init__(self, config: PoolConfig) -> None:
         self.config = config
         self.base = config.rest.rstrip("/")
         self.connections: set[Connection] = set()
         self.attention = asyncio.Event()
-        """Set when connections need care: a request found none free, or an address lets requests wait."""
+        """Set when connections need care: a request found none free, or an address is slow to answer."""
         self.wanted = 0
         """Most connections that requests needed at the same time."""
         self.heads = None if compiled else KnownHeads()
-        """What is known of the heads of answers; shared by the connections."""
+        """Known heads of answers, shared by the connections."""
         self.ready: list[Connection] = []
         """Connections that can take a request, the nearest last."""
         self.doubtful: asyncio.Queue[Connection] = asyncio.Queue()
-        """Connections on which another answer may follow, as behind a refusal: each is held until it is proven."""
+        """Connections on which another answer may follow, as behind a refusal: each is held until a ping succeeds."""
         self.timeout_s = config.timeouts.total_s
-        """For a request that names none."""
+        """Time-out of a request without one of its own."""
         self._tasks = Tasks()
         self._tls = config.tls
         self._addresses: Addresses | None = None
@@ -85,14 +85,14 @@ class Lane:
         return connection.request(data, timeout_s, now)
 
     def written(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> bytes:
-        """A request's bytes."""
+        """Return a request's bytes."""
         start, end = self.framed(method, headers)
         if body:
             end = end.replace(_NO_BODY, f"\r\nContent-Length: {len(body)}\r\n")
         return f"{start}{target}{end}".encode("ascii") + body
 
     def framed(self, method: str, headers: Mapping[str, str]) -> tuple[str, str]:
-        """What stands before and behind a target, made once for headers that stay the same."""
+        """Return the text before and behind the target; callers reuse it while the headers stay the same."""
         if headers is not self._headers:
             self._headers, self._frames = headers, {}
         return self._frames.get(method) or self._frame(method)
@@ -109,7 +109,7 @@ class Lane:
         return await connection.request(data, max(deadline - now, 0.001), now)
 
     def _take(self, now: float) -> Connection | None:
-        """A connection that can be written to at once."""
+        """Take a free connection that is fit for use; None without one."""
         idle = self.ready
         while idle:
             connection = idle.pop()
@@ -174,7 +174,7 @@ class Lane:
 
     @property
     def addresses(self) -> Addresses:
-        """What the host's name stands for."""
+        """The IP addresses of the host."""
         if self._addresses is None:
             url = self._url()
             port = url.port or (443 if url.scheme == "https" else 80)
@@ -182,7 +182,7 @@ class Lane:
         return self._addresses
 
     async def _race(self, addresses: list[Address]) -> None:
-        """Connect to the first address that answers; each is tried when the one before has failed, or takes long."""
+        """Connect to the first address that answers; try the next one when an attempt fails or takes long."""
         failure: BaseException | None = None
         attempts: set[asyncio.Task[None]] = set()
         left = iter(addresses)
@@ -204,7 +204,7 @@ class Lane:
                 self._tasks.cancel(attempt)
 
     async def _dial(self, address: Address) -> None:
-        """Open one connection; it is free for whoever comes first."""
+        """Open one connection and offer it to the next request."""
         config, is_tls = self.config, self._url().scheme == "https"
         connection = Connection(self, self.ready, address)
         started = monotonic()
@@ -218,7 +218,7 @@ class Lane:
                 local_addr=(config.local_address, 0) if config.local_address else None,
             )
         except BaseException as error:
-            # Cancelled means that another address was quicker.
+            # Cancelled: another address was quicker.
             address.round_trip_s = (
                 inf if isinstance(error, OSError) else max(address.round_trip_s, monotonic() - started)
             )
@@ -228,19 +228,19 @@ class Lane:
         connection.free()
 
     def forget(self, connection: Connection) -> None:
-        """It takes no further request."""
+        """Give no further request to a connection."""
         if connection in self.ready:
             self.ready.remove(connection)
 
     def gone(self, connection: Connection) -> None:
-        """It is closed."""
+        """Drop a closed connection."""
         self.forget(connection)
         self.connections.discard(connection)
         if not self.connections:
             self._emptied.set()
 
     def slow(self, connection: Connection, waited_s: float) -> None:
-        """An address lets a request wait: pass over its connections until they have proven themselves again."""
+        """Avoid the connections of a slow address until a ping succeeds on them again."""
         address = connection.address
         address.round_trip_s = max(address.round_trip_s, waited_s)
         for other in self.connections:
@@ -251,29 +251,29 @@ class Lane:
         self.attention.set()
 
     def measured(self, connection: Connection, round_trip_s: float) -> None:
-        """A ping over it took so long."""
+        """Record a ping's round trip."""
         connection.nearness = -round_trip_s
         connection.checked_at = monotonic()
         connection.address.round_trip_s = round_trip_s
         self.ready.sort(key=nearness_of)
 
     def hold(self, connection: Connection) -> None:
-        """Let this free connection carry nothing until it is proven."""
+        """Hold this free connection until a ping has tested it."""
         connection.hold()
         self.doubtful.put_nowait(connection)
 
     def distrust(self) -> None:
-        """Have all free connections proven: an answer was another request's."""
+        """Test all free connections by pings: an answer belonged to another request."""
         for connection in self.ready:
             self.hold(connection)
         self.ready.clear()
 
     def idle(self) -> list[Connection]:
-        """Connections that are free, the least used first."""
+        """Return the free connections, the least used first."""
         return sorted(self.ready, key=attrgetter("used_at"))
 
     def claim(self, connection: Connection) -> None:
-        """Take this very connection for a ping. Raises ConnectFailed if it is neither free nor held."""
+        """Take this connection for a ping. Raises ConnectFailed if it is neither free nor held."""
         if connection in self.ready:
             self.ready.remove(connection)
             connection.hold()
@@ -291,9 +291,9 @@ class Lane:
 
 
 class PinnedConnection:
-    """A ping's way onto the wire by one connection of the lane, which it measures, and closes if it fails.
+    """Transport for a ping over one connection of the lane. It measures the connection, and closes it on failure.
 
-    One that is held is proven by it: what is not exactly a ping's answer closes it too.
+    A ping tests a held connection: any answer but a ping's closes it too.
     """
 
     def __init__(self, lane: Lane, connection: Connection) -> None:
@@ -328,10 +328,10 @@ class PinnedConnection:
         return reply
 
     def distrust(self) -> None:
-        """Nothing: pings prove connections."""
+        """Do nothing: pings test connections."""
 
     async def aclose(self) -> None:
-        """Nothing: the lane closes its connections."""
+        """Do nothing: the lane closes its connections."""
 
 
 def _is_success(reply: Reply) -> bool:
@@ -339,5 +339,5 @@ def _is_success(reply: Reply) -> bool:
 
 
 def _is_pong(reply: Reply) -> bool:
-    """Whether this is what a ping is answered with, and nothing else is."""
+    """Return True if this is the answer to a ping and to no other request."""
     return reply.status == 200 and reply.body.strip() == b"{}"

@@ -1,7 +1,7 @@
-"""The session pool over aiohttp: warm keep-alive connections, one request a call, foreign errors translated once.
+"""The connection pool over aiohttp: keep-alive connections, one request a call, aiohttp's errors translated once.
 
-What aiohttp would do on its own and must not: follow redirects, send an idempotent request again over a new connection
-when a kept one turns out dead, keep cookies, quote a URL that is already encoded, read proxies and `.netrc` files.
+Several habits of aiohttp are switched off: to follow redirects, to send an idempotent request again over a new
+connection when an old one is dead, to store cookies, to quote an encoded URL, to read proxies and `.netrc` files.
 """
 
 from __future__ import annotations
@@ -35,25 +35,25 @@ from mexc_async.transport.urls import check_proxy, check_url, check_way, proxy_f
 
 _READ_AT_ONCE = 1 << 16
 _UNASKED = 100
-"""Connections that are thrown away for one call because bytes came on them before it."""
+"""Greatest count of connections that one call discards because unasked bytes arrived on them."""
 
 _attempt: ContextVar[_Attempt] = ContextVar("attempt")
 
 
 class Carrier(Protocol):
-    """A connection that carries a request to its end, also when its caller is cancelled."""
+    """A connection that carries a request to its end even when the caller is cancelled."""
 
     def when_ended(self, on_end: Callable[[bool], object]) -> None:
-        """Call `on_end`, once, when the request under way ends, or now if it has: with True if it was answered."""
+        """Call `on_end(is_answered)` once, at the end of the request in flight, or now if it has ended."""
         ...
 
 
 OnConnected: TypeAlias = Callable[[Carrier | None], object]
-"""Called right before a request's first byte may leave, with its connection if that can tell when the request ends."""
+"""Called right before a request's first byte may leave, with its connection if that reports the request's end."""
 
 
 class Transport(Protocol):
-    """What the request pipeline needs of a way onto the wire."""
+    """A transport, as the request pipeline uses it."""
 
     def send(
         self,
@@ -68,7 +68,7 @@ class Transport(Protocol):
         ...
 
     def distrust(self) -> None:
-        """Prove or close every idle connection: an answer was another request's."""
+        """Test or close every idle connection: an answer belonged to another request."""
         ...
 
     async def aclose(self) -> None:
@@ -77,14 +77,14 @@ class Transport(Protocol):
 
 
 class Timeouts(Struct, frozen=True):
-    """Seconds allowed to each phase of one attempt."""
+    """Time-outs of the phases of one attempt, in seconds."""
 
     connect_s: float = 5.0
     """DNS, TCP and TLS."""
     read_s: float = 10.0
     """Silence between two pieces of an answer."""
     total_s: float = 10.0
-    """All of it."""
+    """The whole attempt."""
 
     def __post_init__(self) -> None:
         if not all(0 < seconds < inf for seconds in (self.connect_s, self.read_s, self.total_s)):
@@ -92,18 +92,18 @@ class Timeouts(Struct, frozen=True):
 
 
 class PoolConfig(Struct, frozen=True, kw_only=True):
-    """How the pool reaches the exchange."""
+    """Settings of the connections to the exchange."""
 
     rest: str
-    """Base URL; https, or http to this machine itself."""
+    """Base URL; https, or http to this machine."""
     proxy: str | None = None
     """URL of an HTTP proxy; without one the environment's HTTPS_PROXY and NO_PROXY decide."""
     trust_env: bool = True
-    """Whether the environment may name a proxy."""
+    """False ignores the proxy that the environment names."""
     local_address: str | None = None
-    """The address of this machine to send from."""
+    """Local address to send from."""
     tls: ssl.SSLContext | None = None
-    """Own certificate authorities; verification cannot be switched off."""
+    """TLS context with other certificate authorities; verification cannot be switched off."""
     timeouts: Timeouts = Timeouts()
     max_response_bytes: int = 32 << 20
     keepalive_s: float = 30.0
@@ -124,7 +124,7 @@ class PoolConfig(Struct, frozen=True, kw_only=True):
 
 
 class _Attempt:
-    """One request's connection."""
+    """Connection of one request."""
 
     __slots__ = ("is_connected", "on_connected", "protocol")
 
@@ -134,22 +134,22 @@ class _Attempt:
         self.protocol: ResponseHandler | None = None
 
     def connected(self, protocol: ResponseHandler | None) -> None:
-        """Its first byte may leave."""
+        """Note the connection right before the first byte leaves."""
         self.is_connected, self.protocol = True, protocol
         self.on_connected(None)  # aiohttp closes a cancelled request's connection
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Hands out no connection on which bytes came unasked, and takes none back on which a refusal came.
+    """Connector that reuses no connection with unasked bytes on it, and none after a refusal.
 
-    aiohttp gives a connection back when the last byte of an answer has come, before anybody has read it; here it waits
-    until the answer is known not to be a refusal, behind which a second answer might follow.
+    aiohttp releases a connection at the last byte of an answer, before the answer is read. This connector releases it
+    once the answer is known not to be a refusal, behind which a second answer might follow.
     """
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self._unread: dict[ResponseHandler, ConnectionKey | None] = {}
-        """Connections in use, with aiohttp's key once it has given them back."""
+        """Connections in use, with aiohttp's key once it has released them."""
 
     async def connect(
         self, req: aiohttp.ClientRequest, traces: list[aiohttp.tracing.Trace], timeout: aiohttp.ClientTimeout
@@ -171,14 +171,14 @@ class _Connector(aiohttp.TCPConnector):
             super()._release(key, protocol, should_close=should_close)
 
     def finish(self, protocol: ResponseHandler, *, is_refused: bool) -> None:
-        """Keep a connection for the next call, or close it where its answer was a refusal."""
+        """Release a connection for the next call, or close it if its answer was a refusal."""
         key = self._unread.pop(protocol, None)
         if key is not None:
             super()._release(key, protocol, should_close=is_refused)
 
 
 class Pool:
-    """Keep-alive connections to the exchange, opened as they are needed."""
+    """Pool of keep-alive connections to the exchange, opened on demand."""
 
     def __init__(self, config: PoolConfig) -> None:
         self._config = config
@@ -203,12 +203,12 @@ class Pool:
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=self._timeout,
-            auto_decompress=False,  # aiohttp takes gzip without its end for whole
+            auto_decompress=False,  # aiohttp accepts truncated gzip
             trust_env=False,
             skip_auto_headers=("Content-Type",),
             headers={"User-Agent": "mexc_async", "Accept": "application/json", "Accept-Encoding": "gzip, deflate"},
         )
-        session._retry_connection = False  # aiohttp has no public switch for its resending of idempotent requests
+        session._retry_connection = False  # aiohttp resends idempotent requests, and has no public switch for it
         self._session = session
         return session
 
@@ -249,7 +249,7 @@ class Pool:
             quotes_url = "?" in str(error) or "://" in str(error)
             raise _translate(error, attempt.is_connected) from (None if quotes_url else error)
         except asyncio.CancelledError:
-            # aiohttp cancels who resolves a host when it closes; that must not look like a cancellation by the user.
+            # Closing, aiohttp cancels the lookup of a host; that must not look like a cancellation by the user.
             task = asyncio.current_task()
             if not self._closed or task is None or task.cancelling():
                 raise
@@ -261,12 +261,12 @@ class Pool:
                 self._connector.finish(attempt.protocol, is_refused=is_refused)
 
     def _is_foreign(self, attempt: _Attempt) -> bool:
-        """Whether a refusal may answer something else, since it came too soon."""
+        """Return True if a refusal may answer another request, because it came too soon."""
         protocol = attempt.protocol
         return protocol is not None and is_undelivered(protocol.transport)
 
     def distrust(self) -> None:
-        """Close every idle connection: an answer was another request's."""
+        """Close every idle connection: an answer belonged to another request."""
         if self._session is not None:
             for idle in self._connector._conns.values():
                 for protocol, _ in idle:
@@ -308,7 +308,7 @@ def _client_timeout(timeouts: Timeouts, timeout_s: float | None) -> aiohttp.Clie
 
 
 def _translate(error: Exception, connected: bool) -> MexcError:
-    """aiohttp's errors in the terms of this SDK; their texts are not repeated, since they quote the signed URL."""
+    """Translate aiohttp's errors into the SDK's, without their texts: these quote the signed URL."""
     kind = type(error).__name__
     if isinstance(error, TimeoutError):
         return RequestTimeout("no complete answer in time") if connected else ConnectFailed("no connection in time")

@@ -1,4 +1,4 @@
-"""Where requests and streams go, and through which proxy: all of a client to this machine, or all of it elsewhere."""
+"""URLs of requests and streams, and the proxy: all traffic of a client goes to this machine, or none of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _EXAMPLE = {"https": REST, "wss": WS}
 
 
 def check_url(name: str, text: str, scheme: str) -> None:
-    """Refuse a base URL that is not of `scheme` (`https` or `wss`), or of its plain form to this machine itself.
+    """Refuse a base URL that is neither of `scheme` (`https` or `wss`) nor of its plain form to this machine.
 
     Raises ConfigError; a login in the URL is not repeated.
     """
@@ -30,7 +30,7 @@ def check_url(name: str, text: str, scheme: str) -> None:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether the host is this machine."""
+    """Return True if the host is this machine."""
     host = urlsplit(url).hostname or ""
     try:
         return ip_address(host).is_loopback
@@ -39,8 +39,10 @@ def is_loopback(url: str) -> bool:
 
 
 def stream_beside(rest: str, ws: str | None) -> str | None:
-    """Where the streams of an exchange are: `ws` if given; else MEXC's own for MEXC's own `rest`, and `/ws` on the
-    same host and port for one on this machine. None for any other, whose streams only its owner can name.
+    """Return the stream URL of an exchange; None if it is unknown and has to be given.
+
+    This is `ws` if given, MEXC's own URL for MEXC's own `rest`, and `/ws` on the same host and port for an exchange on
+    this machine.
 
     Raises ConfigError where one of the two is on this machine and the other is not.
     """
@@ -60,15 +62,15 @@ def stream_beside(rest: str, ws: str | None) -> str | None:
 
 
 def check_way(rest: str, proxy: str) -> None:
-    """Refuse a proxy elsewhere before an exchange on this machine: it would reach its own. Raises ConfigError."""
+    """Refuse a remote proxy for an exchange on this machine, which it cannot reach. Raises ConfigError."""
     if is_loopback(rest) and not is_loopback(proxy):
         raise ConfigError(f"rest {rest!r} is on this machine and the proxy is not: it would look for it on its own")
 
 
 def proxy_for(url: str, proxy: str | None, trust_env: bool) -> str | None:
-    """The proxy to reach `url` through: the given one, else the environment's; none for this machine itself.
+    """Return the proxy for `url`: the given one, else the environment's; None for this machine.
 
-    Raises ConfigError if the environment's cannot be used.
+    Raises ConfigError if the environment's proxy cannot be used.
     """
     if proxy is not None or not trust_env or is_loopback(url):
         return proxy
@@ -78,13 +80,13 @@ def proxy_for(url: str, proxy: str | None, trust_env: bool) -> str | None:
     proxies = getproxies()
     found = proxies.get("https" if parts.scheme in ("https", "wss") else "http") or proxies.get("all")
     if found is not None:
-        found = found if "://" in found else f"http://{found}"  # as every program reads HTTPS_PROXY=host:3128
+        found = found if "://" in found else f"http://{found}"  # the common form HTTPS_PROXY=host:3128
         check_proxy(found)
     return found
 
 
 def check_proxy(text: str) -> None:
-    """Refuse a proxy that cannot be used; its text, which may hold a password, is not repeated. Raises ConfigError."""
+    """Refuse a proxy that cannot be used. Raises ConfigError, without the text: it may hold a password."""
     url = _split(text)
     if url is None:
         raise ConfigError("the proxy is not a URL such as http://host:3128")
@@ -93,7 +95,7 @@ def check_proxy(text: str) -> None:
 
 
 def _split(text: str) -> SplitResult | None:
-    """The parts of a URL; None if it is not one with a host."""
+    """Split a URL; None if it has no host."""
     try:
         url = urlsplit(text)
         return url if url.hostname and url.port != 0 else None  # asking for the port checks it

@@ -30,12 +30,12 @@ WINDOW_MS = 1000
 PROGRAM = """
 import asyncio, contextlib, sys
 from decimal import Decimal
-from mexc_async import Credentials, Mexc
+from mexc_async import Credentials, Mexc, OrderSettings
 
 rest, ws, key, secret, prefix, count, beat = sys.argv[1:]
 
 async def main():
-    settings = dict(rest=rest, ws=ws, order_id_prefix=prefix, recv_window_ms=WINDOW, limits="unlimited")
+    settings = dict(rest=rest, ws=ws, orders=OrderSettings(id_prefix=prefix), recv_window_ms=WINDOW, limits="unlimited")
     async with Mexc(Credentials(key, secret), **settings) as mexc:
         await mexc.load_rules()
         best = await mexc.spot.book_ticker(symbol="XRPUSDT")

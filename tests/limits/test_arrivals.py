@@ -1,8 +1,8 @@
-"""Limits as the exchange counts them, by arrivals, over a network that does to requests and answers whatever it likes.
+"""Limits as the exchange counts them, by arrivals, over a network with arbitrary delays and losses.
 
-Time is simulated. Each way takes its usual time and up to ten seconds more, each request on its own; answers are lost,
-connections are cut while their request goes on to the exchange, callers cancel and time out, with a transport that
-hears the end of a cancelled request (the lane) and with one that does not (the pool).
+Time is simulated. Each way takes its usual time and up to ten seconds more, independently for each request. Answers are
+lost, connections are cut while their request goes on to the exchange, and callers cancel and time out. The tests use a
+transport that sees the end of a cancelled request (the lane) and one that does not (the pool).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ both_kinds = pytest.mark.parametrize("kind", KINDS, ids=["pure", "compiled"][: l
 START = 5000.0
 LONGEST_WAY_S = 10.0
 USUAL_CALLS = 25
-"""After so many of a route, its usual duration is known."""
+"""Calls of a route after which its usual duration is known."""
 
 ROUTES = [
     Route("DELETE", "/order", costs=(Cost("uid"), Cost("orders")), priority=Priority.CANCEL),
@@ -42,24 +42,24 @@ ROUTES = [
 
 
 class Fate(NamedTuple):
-    """What becomes of one request."""
+    """Course of one request, in seconds."""
 
     gap_s: float
-    """After the one before it is asked for."""
+    """Pause after the start of the previous request."""
     route: int = 1
     opening_s: float = 0.0
-    """From passing the limits to the first byte: a connection is opened."""
+    """Time from passing the limits to the first byte, to open a connection."""
     there_s: float = 0.0
-    """Above the usual time of this way."""
+    """Extra time of the way to the exchange."""
     back_s: float = 0.0
     is_answered: bool = True
     cut_s: float = inf
-    """After its sending, its connection ends; it may arrive all the same."""
+    """Time from sending to the end of its connection; it may arrive in spite of that."""
     timeout_s: float = 10.0
     cancel_s: float = inf
-    """After it was asked for, its caller gives it up."""
+    """Time from its start to its caller's cancellation."""
     is_pooled: bool = False
-    """Cancelling closes its connection."""
+    """True if a cancellation closes its connection."""
 
 
 @dataclass(eq=False)
@@ -76,7 +76,7 @@ class Sent:
 
 @dataclass
 class Network:
-    """Client, exchange and what lies between them."""
+    """Client, exchange and the network between them."""
 
     table: Limits
     kind: Any
@@ -100,7 +100,7 @@ class Network:
             heappush(self._events, (max(when, self.now), next(self._numbers), what, whom))
 
     def run(self) -> None:
-        """Go on until nothing happens any more; whoever waits then would wait for ever."""
+        """Run until no event is left; a request that still waits would wait for ever."""
         while self._events or self.ledger.wake_at < inf:
             event_at = self._events[0][0] if self._events else inf
             if self.ledger.wake_at < event_at:
@@ -112,7 +112,7 @@ class Network:
             what(whom)
         assert not self.waiting, f"{len(self.waiting)} requests wait for ever"
 
-    # What a client does
+    # Actions of a client
 
     def ask(self, fate: Fate) -> None:
         gate = self.gates[fate.route]
@@ -168,7 +168,7 @@ class Network:
             sent.is_over = True
             sent.gate.release(sent.sent_at, is_answered)
 
-    # What is checked
+    # Checks
 
     def know(self) -> None:
         """Let every route learn how long a request usually takes."""
@@ -186,7 +186,7 @@ class Network:
         self.run()
 
     def check_windows(self) -> None:
-        """No half-open window of any limit has more arrivals than its budget."""
+        """Check that no half-open window of any limit has more arrivals than its budget."""
         for row in self.table.table:
             weighed = [
                 (at, cost.weight)
@@ -275,7 +275,7 @@ def test_hundreds_of_stalled_requests_do_not_pass_for_the_usual(kind: Any) -> No
 @both_kinds
 @pytest.mark.parametrize("ways", [(0.001, 0.001), (0.1, 0.08), (0.0, 0.4), (0.4, 0.0)])
 def test_ordinary_round_trips_cost_no_throughput(kind: Any, ways: tuple[float, float]) -> None:
-    """Arrivals are those of a network that takes no time at all, later by the way there."""
+    """Arrivals are those of a network without delay, later by the way there."""
 
     def arrivals(there_s: float, back_s: float) -> list[float]:
         network = Network(table(1000), kind, there_s, back_s)

@@ -1,4 +1,4 @@
-"""The compiled gate and bucket answer what the pure ones do, whatever happens in whatever order."""
+"""The compiled gate and bucket have the results of the pure ones in every sequence of events."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SMALL = limits(limit("a", 3), limit("b", 2), limit("c", 1), margin_s=0.02)
 
 
 class Player:
-    """Keeps one kind's limits, as the edge does, and writes down everything that can be seen of them."""
+    """Limiter over one kind of gates, as the edge uses them; records all their visible state."""
 
     def __init__(self, table: Limits, kind: Any, clock: Callable[[], float] | None = None) -> None:
         bucket, duration, gate = kind
@@ -38,7 +38,7 @@ class Player:
         self.gates = [gate(route, self.ledger, clock or (lambda: self.now), self, overall) for route in ROUTES]
         self.waiting: list[tuple[Waiter, Any]] = []
         self.live: list[tuple[Any, float, bool]] = []
-        """(gate, when it counts from, whether it was sent)."""
+        """(gate, time from which it counts, True if it was sent)."""
 
     async def wait(self, gate: PureGate, wait: float, now: float, max_wait_s: float | None) -> float:
         self.seen.append((gate.route, wait, now, max_wait_s))
@@ -71,7 +71,7 @@ class Player:
             self.serve()
 
     def wait_long(self, seconds: float) -> None:
-        """The timer is late."""
+        """Let time pass beyond the timer."""
         self.now += seconds
 
     def send(self, pick: int) -> None:
@@ -93,7 +93,7 @@ class Player:
         self.serve()
 
     def play(self, what: str, how: Any) -> Any:
-        """Do it, if there is something to do it with; returns what can be seen."""
+        """Do an action if possible; return the visible state."""
         if (what not in ("send", "end") or self.live) and (what != "leave" or self.waiting):
             getattr(self, what)(how)
         for bucket in self.ledger.buckets.values():
@@ -130,7 +130,7 @@ def test_both_kinds_let_the_same_calls_through_at_the_same_moments(table: Limits
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([6, 6, 6, 6, 0]), st.floats(0.0, 0.25)), min_size=25, max_size=60))
 def test_both_kinds_count_long_calls_from_the_same_moment(calls: list[tuple[int, float]]) -> None:
-    """Of few calls nothing is known, so that all of their time counts; then only what exceeds the usual."""
+    """Of the first calls all of the time counts; later only the time beyond the usual."""
     players = [Player(SMALL, kind) for kind in KINDS]
     for which, took_s in calls:
         for what, how in (("ask", which), ("send", 0), ("wait_long", took_s), ("end", 0), ("wait_long", 3.0)):
@@ -153,7 +153,7 @@ def test_both_kinds_count_long_calls_from_the_same_moment(calls: list[tuple[int,
 def test_both_kinds_of_bucket_count_the_same_in_any_order_of_time(
     budget: int, steps: list[tuple[str, int, int]], period_s: float
 ) -> None:
-    """Requests end in any order; `used` is what was settled, so that it tells what is kept."""
+    """Requests end in any order; `used` after `settle` shows the tokens in use."""
     pure, other = PureBucket("x", budget, period_s), Bucket("x", budget, period_s)
     outcomes: list[float] = []
     for number, (what, weight, jitter) in enumerate(steps):
@@ -170,7 +170,7 @@ def test_both_kinds_of_bucket_count_the_same_in_any_order_of_time(
         assert outcomes[::2] == outcomes[1::2]
         assert (pure.used, pure.held) == (other.used, other.held)
         for weight in range(1, min(budget, 9) + 1):
-            at = pure.spent[0] - 1e-3 if pure.spent else now  # nothing is put back by looking
+            at = pure.spent[0] - 1e-3 if pure.spent else now  # looking returns no tokens
             assert pure.wait(weight, at) == other.wait(weight, at)
 
 
@@ -203,7 +203,7 @@ def test_half_of_the_margin_is_left_when_requests_were_late(kind: Any) -> None:
     for _ in range(30):
         request(0.001)
         player.now += 2.0
-    at = request(0.016)  # it may have been counted 15 ms later than those before: within the margin
+    at = request(0.016)  # it may count 15 ms later than the requests before: within the margin
     player.now = at + 0.02
     request(0.001)
     assert not gate.try_acquire(at + 1.02 + 0.004)
@@ -242,7 +242,7 @@ def test_a_clock_that_fails_is_heard(kind: Any) -> None:
 
 @both_kinds
 def test_the_monotonic_clock_is_read_as_it_is(kind: Any) -> None:
-    """Compiled code reads it in C: the same seconds, to the bit."""
+    """Compiled code reads the clock in C: the same seconds, to the bit."""
     player = Player(SMALL, kind, time.monotonic)
     gate = player.gates[0]
     before = time.monotonic()
@@ -254,7 +254,7 @@ def test_the_monotonic_clock_is_read_as_it_is(kind: Any) -> None:
 
 
 def outcome(work: Coroutine[Any, Any, float]) -> float:
-    """What an awaited call gives that does not suspend."""
+    """Run a coroutine that does not suspend; return its result."""
     with pytest.raises(StopIteration) as done:
         work.send(None)
     return float(done.value.value)

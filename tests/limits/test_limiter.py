@@ -1,4 +1,4 @@
-"""The limiter on real loops with short windows: who waits, who goes first, and that nothing is lost on the way."""
+"""The limiter on real loops with short windows: waits, priorities, and no lost requests."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ async def test_a_line_that_is_full_takes_nobody_in() -> None:
     await spend(limiter, route())
     waiting = [asyncio.create_task(limiter.acquire(route())) for _ in range(2)]
     await settle()
-    with pytest.raises(RateLimited, match="2 requests stand in line already"):
+    with pytest.raises(RateLimited, match="2 requests are queued already"):
         await limiter.acquire(route())
     limiter.close()
     await asyncio.gather(*waiting, return_exceptions=True)
@@ -226,7 +226,7 @@ async def test_who_is_cancelled_in_the_very_moment_of_its_turn_hands_it_on() -> 
     first, second = (asyncio.create_task(limiter.acquire(route())) for _ in range(2))
     await settle()
     clock.now += 61
-    limiter.serve()  # the first has its turn, and does not know it yet
+    limiter.serve()  # the first is released, but has not run yet
     first.cancel()
     await settle()
     assert first.cancelled()
@@ -242,7 +242,7 @@ async def test_who_was_cancelled_right_before_its_turn_is_passed_over() -> None:
     await spend(limiter, route())
     first, second = (asyncio.create_task(limiter.acquire(route())) for _ in range(2))
     await settle()
-    first.cancel()  # its future is cancelled, its place in line not yet left
+    first.cancel()  # its future is cancelled, but it is still queued
     clock.now += 61
     limiter.serve()
     await settle()
@@ -405,7 +405,7 @@ async def test_what_took_much_longer_than_usual_may_have_arrived_late() -> None:
     assert used(limiter, "a") == 0
     taken_at = await limiter.acquire(route())
     clock.now += 2.5
-    limiter.release(route(), taken_at)  # two seconds more than usual: on the way, for all that is known
+    limiter.release(route(), taken_at)  # two seconds more than usual: perhaps on the way
     clock.now = taken_at + 10.02 + 1.9
     assert used(limiter, "a") == 1
     clock.now += 0.1
@@ -441,7 +441,7 @@ async def test_before_the_usual_is_known_all_of_the_time_may_have_been_the_way()
 
 @pytest.mark.parametrize("window_s", [0.0123, 0.1, 0.0507])
 def test_a_wake_up_finds_something_to_do(run: Run, window_s: float) -> None:
-    """Timers that are rounded down would fire, find nothing, and arm themselves again and again."""
+    """Timers rounded down would fire too early, find no work, and be set again and again."""
 
     async def scenario() -> None:
         limiter = RateLimiter(table(a=(1, window_s)))
@@ -457,7 +457,7 @@ def test_a_wake_up_finds_something_to_do(run: Run, window_s: float) -> None:
 
         limiter.serve = counted  # type: ignore[method-assign]  # to count
         await asyncio.gather(*(spend(limiter, route()) for _ in range(10)))
-        assert calls <= 2 * 9 + 2  # nine had to wait, each end sets the timer; joining the empty line asks once more
+        assert calls <= 2 * 9 + 2  # nine had to wait, each end sets the timer; joining the empty queue asks once more
         assert idle <= 9 + 2
 
     run(scenario())

@@ -1,4 +1,4 @@
-"""The ledger in simulated time: whatever is asked, given up, ended late or never, or closed, its promises hold."""
+"""Invariants of the limit queue in simulated time: requests wait, leave, end late or never, and limits close."""
 
 from __future__ import annotations
 
@@ -61,11 +61,11 @@ class Asked:
 
 @dataclass
 class World:
-    """Plays the edge's part: asks, waits in line, wakes the ledger when it says so, and ends requests."""
+    """The edge's part in simulated time: acquires, queues, calls `serve` at `wake_at`, and ends requests."""
 
     limits: Limits
     ends_at_once: bool = False
-    """Whether requests end in the moment in which they pass."""
+    """True if requests end at the moment in which they pass."""
     now: float = START
     waiting: list[Asked] = field(default_factory=list)
     live: list[Asked] = field(default_factory=list)
@@ -124,12 +124,12 @@ class World:
             self.serve()
 
     def end_late(self, asked: Asked) -> None:
-        """It may have been on its way until now."""
+        """End a request that may have been on its way until now."""
         asked.counts_at = self.now
         self.end(asked)
 
     def lose(self, asked: Asked) -> None:
-        """It ends without an answer and may be on its way for long."""
+        """End a request without an answer; it may still be on its way for long."""
         asked.counts_at = self.now + 1.5
         self.end(asked)
 
@@ -151,7 +151,7 @@ class World:
         self.serve()
 
     def drain(self) -> None:
-        """End everything and follow `wake_at` until nobody waits."""
+        """End all requests and follow `wake_at` until none waits."""
         for _ in range(20 * (len(self.waiting) + 5)):
             for asked in list(self.live):
                 self.end(asked)
@@ -164,7 +164,7 @@ class World:
         raise AssertionError(f"{len(self.waiting)} requests are never served")
 
     def _grant(self, asked: Asked) -> bool:
-        """It passes. True if it ended at once and somebody may go sooner by that."""
+        """Let a request pass; return True if it ended at once and a waiting one may go sooner."""
         asked.taken_at = asked.counts_at = self.now
         self.live.append(asked)
         self.log.append(asked)
@@ -177,7 +177,7 @@ class World:
         return self.ends_at_once and self._end(asked)
 
     def check_windows(self) -> None:
-        """No half-open window [t, t + window) of any limit holds more than its budget."""
+        """Check that no half-open window [t, t + window) of any limit holds more than its budget."""
         for row in self.limits.table:
             counted = [
                 (asked.counts_at, cost.weight)
@@ -190,7 +190,7 @@ class World:
                 assert inside <= row.budget, f"{inside} of {row.budget} in the window of {row.name} from {start}"
 
     def check_books_balance(self) -> None:
-        """Once every window is over, nothing is lost and nothing is left."""
+        """Check that all tokens have returned once every window is over."""
         self.now += 100.0
         for asked in list(self.live):
             self.end(asked)
@@ -331,7 +331,7 @@ def test_heavy_request_is_served_within_a_window_although_light_ones_keep_coming
 
 
 def test_heavy_request_of_two_limits_is_not_overtaken_for_ever_by_light_ones_of_either() -> None:
-    """Its limits are never both free at the same moment by chance: it has to keep what it claimed."""
+    """The two limits are never free at the same moment by chance: the request must hold its claims."""
     world = World(limits(limit("a", 2), limit("b", 2)), ends_at_once=True)
     a, b = route(Cost("a")), route(Cost("b"))
     world.ask(a), world.ask(a)
@@ -443,7 +443,7 @@ def test_leaving_frees_those_behind_and_spends_nothing() -> None:
     assert light.taken_at == START
     assert world.ledger.buckets["ip"].used == 3
     assert heavy.waiter is not None
-    world.ledger.leave(heavy.waiter)  # twice is once
+    world.ledger.leave(heavy.waiter)  # leaving twice has no further effect
     assert world.ledger.waiting == 0
 
 
@@ -521,7 +521,7 @@ def test_free_connections_are_a_limit_of_their_own() -> None:
     first, _, third, fourth = (world.ask(MARKET) for _ in range(4))
     assert third.waiter is not None
     assert third.waiter.bound_by == CONNECTIONS
-    assert world.ledger.wake_at == inf  # only an end can tell
+    assert world.ledger.wake_at == inf  # only the end of a request helps
     plan = world.ledger.plan(MARKET)
     assert world.ledger.try_acquire(plan, START) == inf
     world.advance(100.0)
@@ -536,7 +536,7 @@ def test_end_of_a_request_says_whether_somebody_may_go_sooner_by_it() -> None:
     ledger.try_acquire(plan, START), ledger.try_acquire(free, START)
     ledger.join(plan, START)
     ledger.serve(START)
-    assert ledger.end(free, START) is False  # the one in line waits for the other limit
+    assert ledger.end(free, START) is False  # the queued one waits for the other limit
     assert ledger.end(plan, START) is True
     ledger = LimitQueue(limits(in_flight=1))
     plan = ledger.plan(MARKET)
@@ -566,7 +566,7 @@ def test_trying_behind_a_line_tells_when_it_is_worth_asking_again() -> None:
     world.ask(route(Cost("ip", 5)))
     ledger = world.ledger
     assert ledger.try_acquire(ledger.plan(MARKET), world.now) == pytest.approx(0.75)
-    assert ledger.try_acquire(ledger.plan(MARKET), world.now + 2) > 0  # the timer is late, the line stands
+    assert ledger.try_acquire(ledger.plan(MARKET), world.now + 2) > 0  # the timer is late, the queue remains
 
 
 def test_without_a_budget_nothing_is_remembered_of_requests_that_went_out_late() -> None:

@@ -1,4 +1,4 @@
-"""Requests that stall on their way keep their tokens, by every way onto the wire and however their callers leave."""
+"""Delayed requests hold their tokens, on every transport and however their callers leave."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ CANCEL = CancelOrder(symbol="BTCUSDT", order_id="C02__1")
 
 
 class Exchange:
-    """Answers orders once it may."""
+    """Exchange that answers orders on command."""
 
     def __init__(self) -> None:
         self.may_answer = asyncio.Event()
         self.is_lost = False
-        """Whether the next order's connection is closed without an answer."""
+        """True to close the next order's connection without an answer."""
 
     async def behave(self, arrival: Arrival, way: Way) -> bool:
         if arrival.path == "/api/v3/order":
@@ -95,7 +95,7 @@ async def arrived(raw: RawServer, count: int) -> None:
 
 
 async def is_held_back(mexc: Mexc) -> None:
-    """For several windows there is no room."""
+    """Check that there is no room for several windows."""
     with pytest.raises(RateLimited, match="limit orders"):
         await cancel(mexc, max_wait_s=SEVERAL_WINDOWS_S)
 
@@ -172,7 +172,7 @@ async def test_an_answer_that_came_as_its_caller_was_cancelled_is_an_answer() ->
 
 @every_way
 async def test_every_request_ends_once_however_it_ends(way: str) -> None:
-    """Answers in any time, lost connections, time-outs and callers who go at any moment: nothing is left or freed."""
+    """Slow answers, lost connections, time-outs, cancelled callers: no token is lost or freed too soon."""
     random = Random(way)
 
     async def behave(arrival: Arrival, way: Way) -> bool:
@@ -203,7 +203,7 @@ async def test_every_request_ends_once_however_it_ends(way: str) -> None:
 
 
 class Stall:
-    """A proxy that can hold back what the client sends."""
+    """A proxy that can delay the bytes of the client."""
 
     def __init__(self, port: int) -> None:
         self.is_open = asyncio.Event()

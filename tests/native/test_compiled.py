@@ -1,4 +1,4 @@
-"""The compiled core gives what the pure one gives: the same values, the same errors; and leaves nothing behind."""
+"""The compiled core has the results and errors of the pure one, and leaks no memory."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ NUMBERS = OrderBook()._numbers, OrderBook().floats._numbers
 
 
 def outcome(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What a call gives, or the text of its refusal."""
+    """Return a call's result, or the text of its error."""
     try:
         return function(*arguments)
     except ProtocolError as error:
@@ -63,7 +63,7 @@ def test_each_kind_can_be_chosen() -> None:
 
 
 def both(message: Message[Any], data: bytes) -> Any:
-    """What both readers make of it; they must agree."""
+    """Read a message by both readers, which must agree; return the result."""
     found, expected = outcome(message.decode, data), outcome(message.decode_pure, data)
     assert found == expected
     return found
@@ -246,7 +246,7 @@ def test_side_may_change_while_it_is_read() -> None:
     assert len(list(side.read(NUMBERS[0]))) == 4
 
 
-# --- levels kept as they came ---
+# --- levels in their wire format ---
 
 
 def packed(data: bytes) -> Any:
@@ -347,7 +347,7 @@ def test_amounts_are_the_same(value: object) -> None:
 
 
 class Money(Decimal):
-    """A number of somebody's own."""
+    """A user's own number class."""
 
 
 def test_an_amount_of_another_class_is_not_surely_one() -> None:
@@ -367,7 +367,7 @@ def test_an_amount_of_another_class_is_not_surely_one() -> None:
 def test_orders_texts_are_the_same(
     name: str, price: Decimal, quantity: Decimal, middle: str, timestamp_ms: int, end: str
 ) -> None:
-    """The compiled one may leave what is unusual to the general writer, but for a usual order."""
+    """The compiled one may leave unusual orders to the general writer, but no usual order."""
     assert compiled
     pure = order_text_pure(name, price, quantity, middle, timestamp_ms, end)
     found = compiled.order_text(name, price, quantity, middle, timestamp_ms, end)
@@ -389,7 +389,7 @@ def test_texts_are_escaped_the_same(text: str) -> None:
     assert compiled.escape(OrderSide.BUY) == "BUY"
 
 
-# --- nothing is left behind ---
+# --- no leaks ---
 
 
 def use_everything(seed: int) -> None:
@@ -422,4 +422,4 @@ def test_nothing_is_left_behind() -> None:
             use_everything(seed)
         gc.collect()
         grown.append(sys.getallocatedblocks() - before)
-    assert min(grown) < 300, grown  # what is remembered is remembered once; one block a frame would be 900 a time
+    assert min(grown) < 300, grown  # caches grow once; a leak of one block a frame would be 900 a time

@@ -12,7 +12,7 @@ TRUE_OFFSET_MS = 1_700_000_000_000.0
 
 
 def sample(sent_s: float, out_s: float, back_s: float, offset_ms: float = TRUE_OFFSET_MS) -> Sample:
-    """What is measured when the way out and the way back take this long."""
+    """Make a sample from the durations of both ways."""
     return Sample(sent_s, round((sent_s + out_s) * 1000 + offset_ms), sent_s + out_s + back_s)
 
 

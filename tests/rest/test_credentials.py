@@ -1,4 +1,4 @@
-"""The secret does not come out of what holds it, however it is looked at."""
+"""Credentials never show the secret: not in a repr, a log, an error or a pickle."""
 
 from __future__ import annotations
 

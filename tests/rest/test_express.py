@@ -1,4 +1,4 @@
-"""The order's way in one piece of compiled code does what the pipeline in Python does, whatever comes of it."""
+"""The compiled fast path of orders has the results of the pipeline in Python, also on errors."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def refused(code: int, status: int = 400, *headers: str) -> Behaviour:
 
 
 def cut(data: bytes) -> Behaviour:
-    """A whole answer in two pieces."""
+    """Send a whole answer in two pieces."""
 
     async def behave(_: Arrival, way: Way) -> bool:
         whole = server.head(200, f"Content-Length: {len(data)}") + data
@@ -64,7 +64,7 @@ def cut(data: bytes) -> Behaviour:
 
 
 class Told:
-    """What one client did and saw."""
+    """Record of one client's actions and events."""
 
     def __init__(self) -> None:
         self.outcomes: list[object] = []
@@ -72,7 +72,7 @@ class Told:
         self.events: list[object] = []
         self.used: object = None
         self.slow = 0
-        """Orders and cancels that did not go the compiled way."""
+        """Orders and cancels outside the compiled fast path."""
 
 
 async def place(mexc: Mexc, **changes: Any) -> Any:
@@ -176,7 +176,7 @@ SCENARIOS: dict[str, tuple[Callable[[Mexc], Awaitable[Any]], list[Behaviour], di
 
 
 async def begun(mexc: Mexc, order: NewOrder, options: Options) -> Any:
-    """Place an order by what begins it and goes on by itself."""
+    """Place an order by `begin`, which needs no task."""
     return await mexc._calls.start_order(order, options)
 
 
@@ -219,7 +219,7 @@ async def client(scenario: str, folder: Path, told: Told, way: str) -> AsyncIter
         api = mexc._api
         if way == "started":
             handlers = cast("dict[type[Request[Any]], Handler]", mexc._calls.handlers)
-            handlers[NewOrder] = partial(begun, mexc)  # every way to place is started
+            handlers[NewOrder] = partial(begun, mexc)  # every order goes through `begun`
         if way != "slow":
             assert api._express is not None
             carry_out = api.carry_out
@@ -241,13 +241,13 @@ async def tried(scenario: str, folder: Path, way: str) -> Told:
             told.outcomes.append(await SCENARIOS[scenario][0](mexc))
         except (MexcError, TimeoutError) as error:
             told.outcomes.append(error)
-        used = mexc.limits.report().endpoints  # look-ups go by time: how many there were is not compared
+        used = mexc.limits.report().endpoints  # the count of look-ups depends on time and is not compared
         told.used = [(use.endpoint, use.requests) for use in used if use.endpoint.split()[0] in ("POST", "DELETE")]
     return told
 
 
 def shown(value: object) -> object:
-    """An outcome without what differs from run to run."""
+    """Return an outcome without the parts that differ from run to run."""
     if isinstance(value, list):
         return [shown(item) for item in value]
     if isinstance(value, MexcError):
@@ -266,7 +266,7 @@ def heard(told: Told) -> list[object]:
 
 @pytest.mark.parametrize(
     ("way", "scenario"),
-    # What was started and is given up goes on.
+    # A started order goes on after its caller gave up.
     [(way, name) for way in ("quick", "started") for name in SCENARIOS if (way, name) != ("started", "given up")],
 )
 async def test_every_way_does_the_same(scenario: str, way: str, tmp_path: Path) -> None:

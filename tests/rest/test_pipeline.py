@@ -1,4 +1,4 @@
-"""The request pipeline on a fake transport: what is sent when, how often, and what the caller gets."""
+"""The request pipeline on a fake transport: order of steps, retries, and results for the caller."""
 
 from __future__ import annotations
 
@@ -99,12 +99,12 @@ def order(**fields: Any) -> NewOrder:
 
 
 SOON = OrderSettings(settle_s=0.05)
-"""An order without an answer is not looked for for long."""
+"""Settings with a short look-up of orders without an answer."""
 TEST_ORDER = TestOrder(symbol="BTCUSDT", side="BUY", type="MARKET", quantity=Decimal(1))
 
 
 class ShiftedTime:
-    """Real time that can be set forward: sleeping takes none and is noted."""
+    """Real time that can be set forward; sleeps take no time and are recorded."""
 
     def __init__(self) -> None:
         self.shift_s = 0.0
@@ -124,7 +124,7 @@ class ShiftedTime:
 
 @pytest.fixture
 def shifted(monkeypatch: pytest.MonkeyPatch) -> ShiftedTime:
-    """The pipeline on a time of its own, and without jitter: every pause is half of its greatest."""
+    """Give the pipeline its own time, without jitter: every pause is half of its greatest."""
     fake = ShiftedTime()
     for module in ("pipeline", "symbol_rules", "server_clock"):
         monkeypatch.setattr(f"mexc_async.rest.{module}.time", fake)
@@ -207,7 +207,7 @@ async def test_a_time_that_is_none_is_a_protocol_error(text: bytes) -> None:
         assert (caught.value.status, caught.value.path) == (200, TIME)
 
 
-# --- repeats that are proven safe ---
+# --- retries that are proven safe ---
 
 
 async def test_a_refused_time_stamp_is_measured_restamped_and_sent_once_more() -> None:
@@ -272,7 +272,7 @@ async def test_a_429_that_asks_for_longer_than_the_budget_is_raised_and_its_buck
         assert len(d.transport.of(ORDER)) == 1
         with pytest.raises(RateLimited):
             await d.view.using(max_wait_s=0).send(order())
-        await d.view.using(max_wait_s=0).send(DepthQuery(symbol="BTCUSDT"))  # another limit: it goes on
+        await d.view.using(max_wait_s=0).send(DepthQuery(symbol="BTCUSDT"))  # another limit, which is open
         assert len(d.transport.of(ORDER)) == 1
 
 
@@ -296,7 +296,7 @@ async def test_a_418_stops_everything_and_is_not_repeated() -> None:
         assert not d.transport.of(PING)
 
 
-# --- reads are repeated, what changes something never ---
+# --- reads are retried, changes never ---
 
 FLEETING: list[Answer] = [
     ConnectFailed("refused"),
@@ -442,7 +442,7 @@ async def test_the_orders_of_a_batch_get_ids_too_and_an_unknown_outcome_names_th
 
 
 class Gate:
-    """Holds answers back until it is opened."""
+    """Gate that holds answers back until it is opened."""
 
     def __init__(self, answer: Answer = BOOK) -> None:
         self.opened = asyncio.Event()
@@ -464,7 +464,7 @@ class Gate:
 
 
 async def settle() -> None:
-    """Let everything that can run now run."""
+    """Let all ready callbacks run."""
     for _ in range(20):
         await asyncio.sleep(0)
 
@@ -484,7 +484,7 @@ async def test_equal_public_reads_under_way_share_one_request() -> None:
         assert len(d.transport.of(DEPTH)) == 3
         assert all(book is books[0] for book in books[:10])
         await d.view.send(BTC)
-        assert len(d.transport.of(DEPTH)) == 4  # shared while under way, not kept
+        assert len(d.transport.of(DEPTH)) == 4  # shared while in flight, not cached
 
 
 async def test_other_options_or_shapes_do_not_share() -> None:
@@ -691,7 +691,7 @@ async def test_a_weight_beyond_the_limit_is_refused() -> None:
         assert not d.transport.sent
 
 
-# --- what is refused before sending ---
+# --- refused before sending ---
 
 
 async def test_a_read_only_client_sends_nothing_that_changes_something() -> None:
@@ -712,7 +712,7 @@ async def test_a_read_only_client_sends_nothing_that_changes_something() -> None
 
 WITHDRAW = "/api/v3/capital/withdraw"
 NOTHING_MOVED = reply({"rows": [], "data": []})
-"""A page without transfers, of either kind."""
+"""Empty page of transfers, of either kind."""
 
 
 def withdrawal(**fields: Any) -> Withdraw:

@@ -1,4 +1,4 @@
-"""Which failure is tried again: a table of route, error, attempt and time."""
+"""The retry policy: a table of route, error, attempt and time."""
 
 from __future__ import annotations
 

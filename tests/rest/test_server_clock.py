@@ -1,4 +1,4 @@
-"""Keeping the exchange's time: measured once for all who ask, kept fresh, and honest about what it does not know."""
+"""The server clock: concurrent callers share one measurement, it is refreshed, and it reports its error bound."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mexc_async.runtime.tasks import Tasks
 
 
 class Server:
-    """Answers with the local time and a skew; `faults` fail first."""
+    """Server of the local time plus a skew; `faults` fail first."""
 
     def __init__(self, skew_ms: int = 0) -> None:
         self.skew_ms = skew_ms

@@ -1,4 +1,4 @@
-"""What is signed of a request, and why one was refused: each usual mistake is named."""
+"""Signature reports: each common mistake is named."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mexc_async.rest.signature_report import explain_signature
 from mexc_async.schema.query import encode
 
 KEY, SECRET = "mx0aBYs33eIilxBWC5", "45d0b3c26f2644f19bfb98b07741b2f5"
-"""Those of the examples in MEXC's documents."""
+"""Credentials of the examples in MEXC's documents."""
 CREDENTIALS = Credentials(KEY, SECRET)
 QUERY = "symbol=BTCUSDT&side=BUY&type=LIMIT&quantity=1&price=11&recvWindow=5000&timestamp=1644489390087"
 URL = "https://api.mexc.com/api/v3/order?"

@@ -1,4 +1,4 @@
-"""Signatures: MEXC's own vectors, and the standard library's `hmac` as the judge of everything else."""
+"""Signatures: MEXC's own vectors, and the standard library's `hmac` for all others."""
 
 from __future__ import annotations
 

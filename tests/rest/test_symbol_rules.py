@@ -1,4 +1,4 @@
-"""The symbols' rules: loaded when needed, shared, refreshed when old, and used meanwhile."""
+"""The symbols' rules: loaded on demand by one request, refreshed when old, usable meanwhile."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.fake_transport import rules_of
 
 
 class Exchange:
-    """Lists some symbols and counts how often it is asked."""
+    """Exchange with some symbols; counts its requests."""
 
     def __init__(self, *symbols: str) -> None:
         self.symbols = list(symbols)

@@ -1,4 +1,4 @@
-"""Turns: so many at a time, by rank, and none is lost to who gives up."""
+"""The priority semaphore: bounded, served by rank; no slot is lost to a cancelled waiter."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mexc_async.runtime.priority_semaphore import PrioritySemaphore
 
 
 class Crowd:
-    """Everyone who asks for a turn keeps it until told."""
+    """Holders of slots; each holds its slot until the test releases it."""
 
     def __init__(self, at_once: int) -> None:
         self.turns = PrioritySemaphore(at_once)
@@ -75,7 +75,7 @@ async def test_a_turn_given_to_who_is_cancelled_in_that_moment_goes_on() -> None
     for number, name in enumerate("abc"):
         await crowd.ask(name, 0, number)
     crowd.ends["a"].set()
-    await asyncio.sleep(0)  # `a` leaves and gives its turn to `b`, which has not run since
+    await asyncio.sleep(0)  # `a` leaves and gives its slot to `b`, which has not run since
     crowd.tasks["b"].cancel()
     await settle()
     assert crowd.inside == ["a", "c"]

@@ -1,4 +1,4 @@
-"""`mexc_async.run`: which loop, how a program ends by a signal, and that nothing of it stays behind."""
+"""`mexc_async.run`: choice of the loop, end by a signal, and restored process state."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_program_returns_its_result_and_raises_its_error() -> None:
     assert run(seven()) == 7
     with pytest.raises(LookupError, match="of the program's own"):
         run(fails())
-    with pytest.raises(asyncio.CancelledError):  # nobody told it to end: not a status, as for a signal
+    with pytest.raises(asyncio.CancelledError):  # no signal ended it, so there is no exit status
         run(cancelled())
 
 
@@ -152,18 +152,18 @@ def test_off_the_main_thread_it_runs_without_signals() -> None:
     assert len(found) == 1
 
 
-# --- a real process that is told to end ---
+# --- a real process that gets a signal ---
 
 PROGRAM = """
 import asyncio, sys
 from decimal import Decimal
 import mexc_async
-from mexc_async import Credentials, Mexc
+from mexc_async import Credentials, Mexc, OrderSettings
 
 rest, ws, key, secret, mode = sys.argv[1:]
 
 async def main():
-    async with Mexc(Credentials(key, secret), rest=rest, ws=ws, order_id_prefix="child") as mexc:
+    async with Mexc(Credentials(key, secret), rest=rest, ws=ws, orders=OrderSettings(id_prefix="child")) as mexc:
         best = await mexc.spot.book_ticker(symbol="XRPUSDT")
         await mexc.load_rules()
         price = mexc.rules("XRPUSDT").price(best.bid_price * Decimal("0.9"))

@@ -1,4 +1,4 @@
-"""The owner of background tasks: nothing outlives it, and nobody is cancelled who did not ask for it."""
+"""The owner of background tasks: no task outlives it, and no caller is cancelled by it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def test_closing_ends_a_task_in_which_a_timeout_strikes_at_the_same_moment
     tasks.spawn(work())
     await settle()
     limits[0].reschedule(0)
-    await asyncio.sleep(0)  # the timeout has cancelled what it limits, which has not run since
+    await asyncio.sleep(0)  # the timeout has cancelled its block, which has not run since
     async with asyncio.timeout(1):
         await tasks.aclose()
     assert len(limits) == 1

@@ -1,4 +1,4 @@
-"""From (status, headers, body) to a typed value, or to the error it stands for."""
+"""Answers: (status, headers, body) to a typed value or an error."""
 
 from __future__ import annotations
 
@@ -231,7 +231,7 @@ def test_first_bytes_are_one_short_printable_line() -> None:
 
 
 class TestDecoding:
-    """What a success is turned into."""
+    """Tests of decoding a success."""
 
     @pytest.mark.parametrize(
         "body", [b"", b"<html></html>", b'{"lastUpdateId":1,"bids":[["1","2"', b"\xff\xfe", b'{"lastUpdateId":']
@@ -316,7 +316,7 @@ TICKER, ODD_TICKER = '{"symbol":"A","price":"1"}', '{"symbol":"B","price":null}'
 
 
 class TestOddItems:
-    """One odd item of a list is reported and the rest is delivered."""
+    """Tests of malformed list items: each is reported, the rest is delivered."""
 
     def test_of_a_plain_list(self) -> None:
         value, odd = decode(list[Trade], f"[{TRADE},{ODD},{TRADE}]".encode())
@@ -353,7 +353,7 @@ class TestOddItems:
         assert len(odd) == 1
 
     def test_of_a_list_in_an_item_of_a_list(self) -> None:
-        """An odd network must not cost its currency, nor an odd currency the others."""
+        """A malformed network must not cost its currency, nor a malformed currency the others."""
         sample = spot_endpoints("wallet")["currencies"]["response"][0]
         networks = [*sample["networkList"], {"coin": "EOS"}]
         rows = [{"coin": None}, sample | {"networkList": networks}, sample | {"networkList": [{}]}]
@@ -374,7 +374,7 @@ class TestOddItems:
         "body", ['{"success":false,"message":"busy"}', f'{{"data":[{TRADE}]}}', f"[{ODD}]", f"[{ODD},{ODD}]", "[null]"]
     )
     def test_answer_of_which_nothing_fits_is_not_an_empty_list(self, body: str) -> None:
-        """'No open orders' must never be read out of an answer that was not understood."""
+        """An undecodable answer must never mean 'no open orders'."""
         with pytest.raises(ProtocolError, match="unexpected shape"):
             decode(list[Trade], body.encode())
 

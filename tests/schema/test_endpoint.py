@@ -1,4 +1,4 @@
-"""Endpoints as values: what one declaration gives."""
+"""Endpoints as values: methods, signatures and queries from one declaration."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mexc_async.spot.trading import BatchOrders, CancelAllOrders, NewOrder
 
 
 class Recorder:
-    """A sender that keeps what it is given and answers with a fixed value."""
+    """A sender that records its requests and answers with a fixed value."""
 
     def __init__(self, answer: object = None) -> None:
         self.sent: list[Request[Any]] = []

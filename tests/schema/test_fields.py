@@ -1,4 +1,4 @@
-"""Named field types take what the exchange's sources differ on, and refuse the rest."""
+"""Field types accept the variants of the exchange's sources, and refuse the rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values as JSON can hold them."""
+"""JSON values of the SDK's objects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The wire format on declarations of our own; `tests/spot/test_push.py` holds it against Google's runtime."""
+"""The protobuf codec on test messages; `tests/spot/test_push.py` compares it with Google's runtime."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def test_malformed_is_refused_in_one_line(wire: str, reason: str) -> None:
 
 @pytest.mark.parametrize("inner", ["0a 02 61", "10 80", "3d 00", "8a", "10" + "ff" * 3])
 def test_embedded_message_does_not_read_on_in_what_follows(inner: str) -> None:
-    tail = delimited(1, b"") * 3  # what an unchecked reader would go on with
+    tail = delimited(1, b"") * 3  # an unchecked reader would go on here
     with pytest.raises(ProtocolError):
         NEST.decode(delimited(2, bytes.fromhex(inner)) + delimited(10, tail))
 
@@ -225,7 +225,7 @@ def test_declaration_that_does_not_fit_is_refused(struct: type, reason: str) -> 
 
 
 def outcome(decode: Callable[[bytes], tuple[Sides, int]], data: bytes) -> Sides | None:
-    """What a reader makes of it; None if it refuses."""
+    """Return the decoded message; None if the reader refuses it."""
     try:
         return decode(data)[0]
     except ProtocolError:
@@ -233,7 +233,7 @@ def outcome(decode: Callable[[bytes], tuple[Sides, int]], data: bytes) -> Sides 
 
 
 def one_by_one(data: bytes) -> Sides | None:
-    """By the general reader alone, in Python."""
+    """Read by the general Python reader."""
     return outcome(partial(protobuf_read.read, SIDES), data)
 
 
@@ -242,7 +242,7 @@ def in_bulk(data: bytes) -> Sides | None:
 
 
 def in_use(data: bytes) -> Sides | None:
-    """By whichever core is in use."""
+    """Read by the core in use."""
     return outcome(SIDES.decode, data)
 
 
@@ -317,7 +317,7 @@ def test_changed_levels_read_in_bulk_as_one_by_one(changes: list[tuple[int, int]
 
 @given(st.data())
 def test_sizes_that_lie_read_in_bulk_as_one_by_one(data: st.DataObject) -> None:
-    """Sizes moved from one to the next so that their sums still agree, which single flips never do."""
+    """Shift sizes between neighbours so that their sums still agree, which single flips never do."""
     wire = bytearray(WIRE)
     starts = [0]
     while wire[starts[-1]] in (0x0A, 0x12):
@@ -335,13 +335,13 @@ def test_sizes_that_lie_read_in_bulk_as_one_by_one(data: st.DataObject) -> None:
 
 
 def test_times_of_any_day_are_read_exactly() -> None:
-    for day in range(3000):  # more than the reader remembers the upper bytes of
+    for day in range(3000):  # more than the cache of upper bytes holds
         time = (1 << 35) + day * 86_400_000 + day
         assert ROW.decode(ROW.encode(Row(big=time))) == (Row(big=time), 0)
 
 
 def test_work_grows_with_the_size_only() -> None:
-    """Each would run for minutes if what came before were copied or read anew."""
+    """Each would run for minutes if earlier bytes were copied or read again."""
     sides = SIDES.encode(book(levels(20_000), [("x", "y")] * 20_000))
     again = delimited(11, b"") * 200_000
     assert len(_sides_of(NEST.decode(delimited(11, sides) + again)[0]).left) == 20_000

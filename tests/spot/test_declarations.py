@@ -57,7 +57,7 @@ DECLARED = {endpoint.name: endpoint for endpoint in endpoints()}
 SHARED_ORDERS = "spot_orders_uid"
 
 HARMLESS = {"test_order", "create_listen_key", "keepalive_listen_key", "close_listen_key"}
-"""Calls beside GET that change nothing of the account; asking twice for a listen key gives the same or one more."""
+"""Calls other than GET that change nothing of the account; a second listen key is the same or one more."""
 TRANSFERS = {"universal_transfer", "sub_universal_transfer", "broker_universal_transfer"}
 WITHDRAWALS = {"withdraw", "withdraw_apply", "internal_transfer", "broker_withdraw"}
 
@@ -166,7 +166,7 @@ def test_cancelling_goes_before_placing_before_the_account_before_market_data(na
 
 @each
 def test_field_of_a_request_has_the_field_s_words(name: str) -> None:
-    """Wire names are the camel case of the field's, but for what is named in the table."""
+    """Wire names are the camel case of the field's name, except for those in the table."""
     named = {"orders": "batchOrders", "transact_id": "transact_id"}
     for field in msgspec.structs.fields(DECLARED[name].request):
         head, *tail = field.name.split("_")
@@ -214,7 +214,7 @@ _as_json = msgspec.json.Encoder(decimal_format="number")
 
 
 def text_of(answer: object) -> bytes:
-    """An answer as bytes; a Decimal stands for a JSON number."""
+    """Encode an answer; a Decimal becomes a JSON number."""
     return _as_json.encode(answer)
 
 
@@ -403,7 +403,7 @@ def test_symbol_takes_flag_as_text_and_filters_it_does_not_know() -> None:
 
 
 def test_symbol_without_what_older_answers_lack_is_decoded() -> None:
-    """Fields that only the newest answers carry: their absence must not cost the symbol."""
+    """Only the newest answers have some fields: their absence must not cost the symbol."""
     sample = dict(REFERENCE["exchange_info"]["response"]["symbols"][0])
     for key in ("filters", "contractAddress", "conceptPlateIds", "st", "quoteAmountPrecisionMarket", "fullName"):
         del sample[key]
@@ -456,11 +456,11 @@ def test_samples_are_what_the_exchange_sends() -> None:
         assert again == row["response"], name
 
 
-# --- what sources differ on, endpoint by endpoint ---
+# --- differences between sources, endpoint by endpoint ---
 
 
 def both_ways(name: str, *answers: object) -> Any:
-    """The value that all these answers are decoded to."""
+    """Decode all these answers; return their common value."""
     first, *others = [decoded(DECLARED[name].result, answer) for answer in answers]
     assert all(other == first for other in others)
     return first

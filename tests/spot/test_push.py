@@ -75,7 +75,7 @@ TYPES = {Kind.TEXT: "string", Kind.INT64: "int64", Kind.INT32: "int32", Kind.NAM
 
 
 def declared(name: str) -> dict[int, tuple[str, str, str]]:
-    """(name, type, label) by number, as our tables have them."""
+    """Return (name, type, label) by number, from our tables."""
     rows = {}
     for slot in MESSAGES[name].slots:
         if slot.kind >= Kind.MANY:
@@ -113,7 +113,7 @@ def test_reference_has_no_other_message() -> None:
         assert declared(WRAPPER)[body["number"]][:2] == (body["name"], channel["message"])
 
 
-# --- values of either side in the same terms: by field number, None for what is absent where that can be told ---
+# --- values of either side in the same terms: by field number, None for an absent field with presence ---
 
 
 def of_oracle(message: Any) -> dict[int, Any]:
@@ -163,7 +163,7 @@ def test_reference_vector_both_ways(vector: dict[str, Any]) -> None:
 
 
 def by_name(message: Message[Any], value: Any) -> dict[str, Any]:
-    """The reference's JSON form: MEXC's names, without what is not on the wire; lists of levels stand there empty."""
+    """Convert to the reference's JSON form: MEXC's names, only fields on the wire, empty lists of levels."""
     names: dict[str, Any] = {}
     for slot in message.slots:
         part = getattr(value, slot.attribute)
@@ -191,7 +191,7 @@ SCALARS: dict[str, st.SearchStrategy[Any]] = {
 
 
 def messages(name: str) -> st.SearchStrategy[Any]:
-    """Messages of the oracle with any of their fields set."""
+    """Generate messages of the oracle with any of their fields set."""
     parts: dict[str, st.SearchStrategy[Any]] = {}
     for row in protobuf_oracle.schema()[name]:
         if row.oneof is None:
@@ -268,7 +268,7 @@ FRAME_IDS = [type(body).__name__ for body in BODIES]
 
 
 def unlike_the_schema(message: Any) -> bool:
-    """Whether the oracle passed over a group or a known field in another wire type, which we refuse."""
+    """Return True if the oracle skipped a group or a known field of another wire type, which we refuse."""
     known = {row.number for row in protobuf_oracle.schema()[message.DESCRIPTOR.name]}
     if any(field.wire_type == 3 or field.field_number in known for field in UnknownFieldSet(message)):
         return True
@@ -280,7 +280,7 @@ def unlike_the_schema(message: Any) -> bool:
 
 
 def taken(frame: bytes) -> tuple[Push[Body] | None, str]:
-    """What we make of a frame, or None and why it is refused."""
+    """Decode a frame; return the push, or None and the reason of the refusal."""
     try:
         return decode_push(frame), ""
     except ProtocolError as error:
@@ -288,7 +288,7 @@ def taken(frame: bytes) -> tuple[Push[Body] | None, str]:
 
 
 def judge(frame: bytes) -> bool:
-    """Whether both take the frame, in the same way; fails where we differ from the oracle without intent."""
+    """Return True if both decode the frame equally; fail on unintended differences from the oracle."""
     try:
         theirs = protobuf_oracle.message_class(WRAPPER).FromString(frame)
     except DecodeError:
@@ -319,7 +319,7 @@ def test_flipped_bytes_read_as_the_oracle_does(frame: bytes) -> None:
 
 @st.composite
 def broken(draw: st.DrawFn) -> bytes:
-    """A frame with bytes changed, dropped, doubled or put in."""
+    """Make a frame with bytes changed, dropped, doubled or inserted."""
     data = bytearray(draw(st.sampled_from(FRAMES)))
     for _ in range(draw(st.integers(1, 4))):
         at, size = draw(st.integers(0, len(data))), draw(st.integers(0, 12))
@@ -346,20 +346,20 @@ def test_too_large_a_frame_is_refused_unread() -> None:
         decode_push(frame)
 
 
-# --- what this release does not know ---
+# --- unknown fields ---
 
 EXTRA = [b"\xf8\x03\x05", b"\xf9\x03" + b"\0" * 8, b"\xfa\x03\x02hi", b"\xfd\x03" + b"\0" * 4, b"\xc2\x3e\x00"]
 """Field 63 in every wire type, and field 1000."""
 
 
 def number_at(data: bytes, at: int) -> tuple[int, int]:
-    """A varint and where it ends."""
+    """Return a varint and its end."""
     stop = next(i for i in range(at, len(data)) if data[i] < 128) + 1
     return sum((byte & 127) << 7 * i for i, byte in enumerate(data[at:stop])), stop
 
 
 def with_extra(draw: Callable[[st.SearchStrategy[Any]], Any], message: Message[Any], data: bytes) -> tuple[bytes, int]:
-    """The same bytes with unknown fields put in before, between and after the fields, at every depth, and how many."""
+    """Insert unknown fields before, between and after the fields, at every depth; return bytes and count."""
     embedded = {slot.field.number: slot.detail for slot in message.slots if slot.kind >= Kind.MANY}
     parts: list[bytes] = []
     count = at = 0
@@ -410,7 +410,7 @@ def test_known_body_stands_before_an_unknown_one() -> None:
     assert (push.body, push.unknown_fields) == (BODIES[3], 1)
 
 
-# --- what a reader of a push sees ---
+# --- the consumer's view of a push ---
 
 
 def test_numbers_are_exact_and_made_when_read() -> None:

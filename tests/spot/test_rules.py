@@ -1,4 +1,4 @@
-"""A symbol's rules: rounding to its steps, and refusing what breaks them."""
+"""A symbol's rules: rounding to its steps, and errors for orders that break them."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_rounded_quantity_is_on_the_step_and_less_than_a_step_away(
 
 
 def _integers(*values: Decimal) -> tuple[int, ...]:
-    """The values in one unit that makes all of them whole."""
+    """Return the values as integers in a common unit."""
     places = max(0, *(-int(value.as_tuple().exponent) for value in values))
     found = []
     for value in values:
@@ -231,7 +231,7 @@ AMOUNTS = st.decimals("1e-8", "1e9", allow_nan=False, places=8).filter(lambda nu
 
 @given(AMOUNTS, AMOUNTS, st.sampled_from([28, 6, 1]))
 def test_the_quick_look_at_an_order_agrees_with_the_exact_one(price: Decimal, quantity: Decimal, digits: int) -> None:
-    """In whatever context the user's program runs."""
+    """Both agree in any decimal context of the user's program."""
     symbol = rules()
     order = NewOrder(symbol="BTCUSDT", side="BUY", type="LIMIT", quantity=quantity, price=price)
 
@@ -245,5 +245,5 @@ def test_the_quick_look_at_an_order_agrees_with_the_exact_one(price: Decimal, qu
     with localcontext() as context:
         context.prec = digits
         quickly = refused()
-    symbol._surely_enough = Decimal("Infinity")  # the quick look never says yes
+    symbol._surely_enough = Decimal("Infinity")  # the quick check never accepts
     assert quickly == refused()

@@ -1,4 +1,4 @@
-"""Every sample answer of the reference once more: numbers for texts, texts for numbers, null, and what is left out."""
+"""Every sample answer of the reference in variants: numbers for texts, texts for numbers, null, missing fields."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ REFERENCE = spot_endpoints()
 DECLARED = {endpoint.name: endpoint for endpoint in endpoints()}
 NAMES = [name for name in REFERENCE if DECLARED[name].result is not Unspecified]
 NUMBERS = ["11", "0", "-0", "-7", "1e3", "1E+2", "1.10", "123456789012345678901", "0.12345678901234567890123456789"]
-"""As they may stand in JSON; each says something else as a float, or as an int that is written again."""
+"""Numbers as they may occur in JSON; each one changes as a float, or as an int that is written again."""
 ONE_OF = {"apiKey", "apikey"}
 """A key has to come under one of these names."""
 
@@ -71,7 +71,7 @@ def replaced(answer: Any, path: Path, part: object) -> Any:
 
 
 def written(answer: Any, numbers: dict[Path, str]) -> bytes:
-    """The answer with these tokens, as they are, in place of what stood there."""
+    """Encode the answer with these raw tokens at their paths."""
     for index, path in enumerate(numbers):
         answer = replaced(answer, path, f"@{index}@")
     body = text_of(answer)
@@ -81,7 +81,7 @@ def written(answer: Any, numbers: dict[Path, str]) -> bytes:
 
 
 def value_at(value: Any, path: Path) -> Any:
-    """The decoded value of a part of the answer."""
+    """Return the decoded value of a part of the answer."""
     for step in path:
         if not isinstance(value, msgspec.Struct):
             value = value[step]
@@ -102,7 +102,7 @@ def decoded(name: str, body: bytes) -> Any:
 
 
 def texts(name: str) -> dict[Path, Any]:
-    """Where a sample has a text that is kept as text, or a word of a closed set."""
+    """Return the texts of a sample that stay text, and its words of closed sets, by path."""
     sample = REFERENCE[name]["response"]
     value = decoded(name, text_of(sample))
     found = {path: value_at(value, path) for path, wire in leaves(sample) if isinstance(wire, str)}
@@ -123,7 +123,7 @@ def test_a_number_in_the_place_of_a_text_keeps_its_digits(name: str) -> None:
 
 
 def test_places_of_texts_are_found() -> None:
-    """Else the test above would show nothing."""
+    """Without them the test above would be void."""
     assert {path[-1] for path in texts("new_order")} == {
         "symbol",
         "orderId",
@@ -182,12 +182,12 @@ class Member(NamedTuple):
     path: Path
     is_required: bool
     is_item: bool
-    """An item of a list or a column of a row: can be null, and is never simply absent."""
+    """True for an item of a list or a column of a row: it can be null but not absent."""
     every_one_counts: bool
 
 
 def members(kind: Any, wire: Any, path: Path = (), counts: bool = False) -> Iterator[Member]:
-    """Everything inside an answer, with what the declaration says of it."""
+    """Yield every member of an answer with its declaration."""
     if isinstance(wire, dict) and struct_of(kind) is not None:
         fields = fields_of(kind)
         for key, part in wire.items():
@@ -205,14 +205,14 @@ def members(kind: Any, wire: Any, path: Path = (), counts: bool = False) -> Iter
 
 
 def kind_at(kind: Any, path: Path) -> Any:
-    """The declared type of a part of an answer."""
+    """Return the declared type of a part of an answer."""
     for step in path:
         kind = fields_of(kind)[step].type if isinstance(step, str) else item_of(kind) or kind
     return kind
 
 
 def list_around(kind: Any, path: Path) -> int | None:
-    """Where in a path the index stands of the item of a list that holds its end; None if no list does."""
+    """Return the position in a path of the innermost list index; None without a list."""
     indices = [depth for depth, step in enumerate(path) if isinstance(step, int)]
     return next((depth for depth in reversed(indices) if item_of(kind_at(kind, path[:depth])) is not None), None)
 
@@ -227,7 +227,7 @@ def changed(sample: Any, member: Member) -> Iterator[tuple[str, Any]]:
 
 @each
 def test_null_and_missing_cost_nothing_else(name: str) -> None:
-    """What need not come is None or an empty list, and no amount is made 0; what must come costs its item alone."""
+    """An optional field becomes None or an empty list, never 0; a missing required field costs its item only."""
     kind, sample = DECLARED[name].result, REFERENCE[name]["response"]
     for member in members(kind, sample):
         path, depth = member.path, list_around(kind, member.path)
@@ -254,7 +254,7 @@ def test_null_and_missing_cost_nothing_else(name: str) -> None:
 
 
 def answers(kind: Any, found: dict[str, Any]) -> dict[str, Any]:
-    """Every class of an answer, by its name."""
+    """Return every class of an answer, by name."""
     answer = struct_of(kind)
     if answer is not None and str(answer) not in found:
         found[str(answer)] = answer
@@ -335,7 +335,7 @@ MUST_COME = {
     "AnnouncementPage": "details",
     "Announcement": "title url",
 }
-"""By class: what names the thing, the amounts that it is about, and the lists that must not be taken for empty."""
+"""Required fields by class: identifiers, principal amounts, and lists that must not default to empty."""
 
 
 def every_answer() -> list[Any]:

@@ -1,4 +1,4 @@
-"""An HTTP proxy that tunnels, and notes who asked for what."""
+"""An HTTP proxy that tunnels and records its requests."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from contextlib import suppress
 
 
 class Proxy:
-    """Serves CONNECT; whatever is asked for, the tunnel leads to a port of this machine's second address."""
+    """Server of CONNECT; every tunnel leads to a port of this machine's second address."""
 
     def __init__(self, login: tuple[str, str] | None = None, tls: ssl.SSLContext | None = None) -> None:
         self.status = 200
-        """Any other refuses every tunnel."""
+        """Status of the answer; any but 200 refuses every tunnel."""
         self.hangs_up = False
-        """Closes without an answer."""
+        """True to close connections without an answer."""
         self.asked: list[str] = []
-        """`host:port` of every tunnel that was asked for."""
+        """`host:port` of every requested tunnel."""
         self.tunnels = 0
-        """Open ones."""
+        """Count of open tunnels."""
         self._login = base64.b64encode(":".join(login).encode()).decode() if login else None
         self._tls = tls
         self._server: asyncio.Server | None = None
@@ -42,7 +42,7 @@ class Proxy:
         await self._server.wait_closed()
 
     def break_tunnels(self) -> None:
-        """End every connection without a word."""
+        """End every connection without an answer."""
         for writer in self._open:
             writer.transport.abort()
 

@@ -1,4 +1,4 @@
-"""Invariants that an exchange satisfies at every moment, whatever its clients believe."""
+"""Invariants of an exchange, which hold at every moment."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def totals(exchange: Exchange) -> dict[str, Decimal]:
 
 
 def check(exchange: Exchange, before: Mapping[str, Decimal], wallet: Wallet | None = None) -> None:
-    """Check that asset totals are unchanged, holds match what they are for, fills add up, and books are in order."""
+    """Check that asset totals are unchanged, holds match their orders, fills add up, and books are in order."""
     for asset, total in before.items():
         assert exchange.ledger.total(asset) == total
         assert exchange.ledger.balance(FEES, asset).free >= 0

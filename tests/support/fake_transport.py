@@ -1,4 +1,4 @@
-"""A transport of a few lines: it notes what it is given and answers from a script."""
+"""A fake transport that records its requests and answers from a script."""
 
 from __future__ import annotations
 
@@ -102,21 +102,21 @@ Answer: TypeAlias = Reply | Exception | Callable[[Sent], Awaitable[Reply]]
 
 @dataclass
 class FakeTransport:
-    """Answers by path: each answer of a script once, the last for ever."""
+    """Transport with a script by path: each answer is sent once, the last one for ever."""
 
     scripts: dict[str, list[Answer]] = field(default_factory=dict)
     skew_ms: int = 0
     sent: list[Sent] = field(default_factory=list)
     is_closed: bool = False
     distrusted: int = 0
-    """How often an answer was found to be another request's."""
+    """Count of answers that belonged to another request."""
 
     def on(self, where: str, *answers: Answer) -> None:
-        """Answer so on a path, or on "METHOD path"."""
+        """Set the answers of a path, or of "METHOD path"."""
         self.scripts[where] = list(answers)
 
     def of(self, where: str) -> list[Sent]:
-        """What was sent to a path, or to "METHOD path"."""
+        """Return the requests to a path, or to "METHOD path"."""
         return [sent for sent in self.sent if where in (sent.path, f"{sent.method} {sent.path}")]
 
     async def send(
@@ -172,7 +172,7 @@ class Desk:
     raw: RawView
     desk: OrderExecution
     close: Callable[[], None]
-    """What closing a client does for those who wait for orders."""
+    """Function that fails waits for orders, as closing a client does."""
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""A simulator with faults in force, and helpers for tests of them."""
+"""A simulator with active faults, and helpers for their tests."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def placed(on: Stage) -> int:
 
 
 def release_waiting(on: Stage) -> None:
-    """End the wait of every request that a fault holds back."""
+    """Release every request that a fault holds."""
     for waiter in on.simulator._gate._waiting:
         waiter.set_result(True)
 
@@ -45,7 +45,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 async def held(on: Stage, path: str, client_id: str) -> asyncio.Task[Reply]:
-    """Send an order that a fault holds back at the exchange, and return its task."""
+    """Send an order that a fault holds at the exchange, and return its task."""
     count = len(on.simulator._gate._waiting)
     under_way = asyncio.create_task(NaiveTrader(on).place(path, newClientOrderId=client_id))
     await until(lambda: len(on.simulator._gate._waiting) > count)

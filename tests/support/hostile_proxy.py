@@ -1,23 +1,23 @@
-"""A proxy between a client and the simulated exchange that does harm, as a seed says, and counts it.
+"""A proxy between a client and the simulated exchange that injects faults, chosen by a seed, and counts them.
 
-It reads HTTP/1.1 messages whole, and doubles, swaps, delays, truncates and stalls them, both ways; it cuts connections
-at any point, and holds back or cuts the stream behind a WebSocket's handshake.
+It reads whole HTTP/1.1 messages and doubles, swaps, delays, truncates and stalls them, both ways. It cuts connections
+at any point, and delays or cuts the stream behind a WebSocket's handshake.
 
     async with HostileProxy(sim.rest, seed=7) as proxy:
         proxy.unleash(Fault("double_answer", 0.05, on="POST /api/v3/order", most_s=0.003))
         ...  # point a client at proxy.rest and proxy.ws
     assert proxy.struck["double_answer"]
 
-The n-th request of an endpoint meets the same faults in every run with the same seed; the order in which requests come
-depends on the machine. Faults that no client can see through are left out, because no test can ask for them:
+The n-th request of an endpoint meets the same faults in every run with the same seed; the order of requests depends on
+the machine. The proxy injects no fault that a client cannot detect:
 
-- A refusal names no order. One that arrives alone, in the place of another answer, cannot be told from a true one. So
-  no refusal is swapped but "order does not exist", which is looked into anyway, and a refused order gets no other's
-  answer, which could fit it. A refusal that arrives twice is fair: the connection can be asked for more.
-- A request that trades, sent twice, trades twice: the exchange takes a client order id again once its order has ended.
-  Of requests to place, only those for one LIMIT_MAKER order are doubled; the exchange refuses the second while the
-  first rests. The answer to the second is dropped, as it refuses an order that stands and names none.
-- Bytes are not changed at random: TLS does not let that through.
+- A refusal names no order. One that arrives alone, in the place of another answer, looks like a true one. So no refusal
+  is swapped except "order does not exist", after which the client looks the order up anyway. A refused order gets no
+  other's answer, which could fit it. A doubled refusal is fair: a ping over the connection detects it.
+- A request that trades, sent twice, trades twice: the exchange accepts a client order id again once its order has
+  ended. Of new orders, only requests for one LIMIT_MAKER order are doubled; the exchange refuses the second while the
+  first rests. The answer to the second is dropped, because it refuses an existing order without naming it.
+- Bytes are not changed at random: TLS detects that.
 """
 
 from __future__ import annotations
@@ -52,23 +52,26 @@ Kind: TypeAlias = Literal[
     "hold_stream",
     "cut_stream",
 ]
-"""delay_request: passed on late, although its sender may have left. truncate_request: its beginning is passed on, and
-the connection then cut, or left without an answer. double_request: passed on twice. swap_requests: each of two
-connections' requests takes the place of the other, and so do the answers. cut_before, cut_after: the connection ends
-before or after the request was passed on. delay_answer: comes late. truncate_answer: its beginning comes, then the
-connection ends. clip_answer: its body's beginning comes as if it were all. stall_answer: its beginning, or none of it,
-comes, and then nothing. double_answer: comes twice, before anything that follows on its connection. copy_answer: comes
-again, maybe behind a later answer. swap_answers: comes on another connection, whose answer comes here. hold_stream:
-what the stream tells comes late. cut_stream: it ends, maybe in the middle of a frame."""
+"""Kinds of faults.
+
+delay_request: passed on late, although its sender may have left. truncate_request: its beginning is passed on, and
+the connection then cut, or left without an answer. double_request: passed on twice. swap_requests: the requests of two
+connections change places, and so do the answers. cut_before, cut_after: the connection ends before or after the request
+was passed on. delay_answer: arrives late. truncate_answer: its beginning arrives, then the connection ends.
+clip_answer: the beginning of its body arrives as a complete body. stall_answer: its beginning, or none of it, arrives,
+then silence. double_answer: arrives twice, before any later answer on its connection. copy_answer: arrives again,
+maybe behind a later answer. swap_answers: the answers of two connections change places. hold_stream: pushes arrive
+late. cut_stream: the stream ends, maybe in the middle of a frame.
+"""
 
 PLACING = ("POST /api/v3/order", "POST /api/v3/batchOrders")
 NOT_FOUND = (-2011, -2013)
 SWAP_S = 0.05
-"""How long a message waits for another to be swapped with."""
+"""Seconds that a message waits for another to swap with."""
 
 
 class Fault(NamedTuple):
-    """Something that goes wrong."""
+    """A fault and its probability."""
 
     kind: Kind
     chance: float
@@ -79,11 +82,11 @@ class Fault(NamedTuple):
     most_s: float = 0.0
     """Bounds of the pause: of delay, hold, double_answer and copy_answer."""
     of: Literal["any", "refused", "accepted"] = "any"
-    """Answers that it strikes."""
+    """Answers that it affects."""
 
 
 class Strike(NamedTuple):
-    """A fault that struck, or an answer that was written."""
+    """An injected fault, or a written answer."""
 
     kind: Kind | Literal["answered"]
     name: str
@@ -92,7 +95,7 @@ class Strike(NamedTuple):
     """Counts the requests of that name, or the pieces of streams, from 1."""
     connection: int
     moment: float
-    """By the event loop's clock."""
+    """Time by the event loop's clock."""
     order: str | None
     """Client order id that the request names."""
 
@@ -104,7 +107,7 @@ class _Rule:
 
 
 class Exchange:
-    """A request, what befalls it, and what came back."""
+    """A request, its faults and its answer."""
 
     def __init__(self, link: Link, question: Question, number: int, random: Random, drawn: dict[Kind, Fault]) -> None:
         self.link = link
@@ -113,13 +116,13 @@ class Exchange:
         self.random = random
         self.drawn = drawn
         self.partner: Exchange | None = None
-        """The one whose place its request took."""
+        """The exchange whose place its request took."""
         self.sent = asyncio.Event()
         self.answered = asyncio.Event()
         self.answer: Answer | None = None
 
     def take(self, kind: Kind) -> Fault | None:
-        """Return the fault of this kind that befalls it, and count it; None if none does."""
+        """Return and count the fault of this kind; None without one."""
         fault = self.drawn.get(kind)
         if fault is None or (self.answer is not None and not self._is_meant(fault, self.answer)):
             return None
@@ -135,25 +138,25 @@ class Exchange:
 
     @property
     def is_swappable(self) -> bool:
-        """True if both who gets the answer, and who gets another instead, can find that out."""
+        """True if the receivers of both swapped answers can detect the swap."""
         answer = self.answer
         return answer is not None and (not answer.is_refusal or answer.code in NOT_FOUND)
 
     @property
     def is_doublable(self) -> bool:
-        """True if the exchange does once, though asked twice."""
+        """True if the exchange carries out a doubled request only once."""
         name, parameters = self.question.name, self.question.parameters
         return name not in PLACING or parameters.get("type") == "LIMIT_MAKER"
 
 
 class Meeting:
-    """A place where messages wait for one of another connection to be swapped with."""
+    """A meeting point where messages wait for a partner of another connection to swap with."""
 
     def __init__(self) -> None:
         self._waiting: dict[Exchange, asyncio.Future[Exchange]] = {}
 
     def join(self, own: Exchange) -> Exchange | None:
-        """Return the one that waits, which then gets `own`; None if none does."""
+        """Return the waiting exchange, which then gets `own`; None without one."""
         for other, waiter in self._waiting.items():
             if not waiter.done():
                 del self._waiting[other]
@@ -162,7 +165,7 @@ class Meeting:
         return None
 
     async def wait(self, own: Exchange) -> Exchange | None:
-        """Wait for one that joins and return it; None if none does in time."""
+        """Wait for a partner and return it; None if none joins in time."""
         waiter: asyncio.Future[Exchange] = asyncio.get_running_loop().create_future()
         self._waiting[own] = waiter
         try:
@@ -175,7 +178,7 @@ class Meeting:
 
 
 class HostileProxy:
-    """Listens on loopback and passes everything on to one HTTP server; harmless until it is unleashed."""
+    """Proxy on loopback to one HTTP server; it injects no fault before `unleash`."""
 
     def __init__(self, upstream: str, *, seed: int = 0) -> None:
         self.upstream = urlsplit(upstream)
@@ -183,9 +186,9 @@ class HostileProxy:
         self.struck = Counter[Kind]()
         self.log: list[Strike] = []
         self.connections = 0
-        """Count of those that came."""
+        """Count of accepted connections."""
         self.links: set[Link] = set()
-        """Those that are open."""
+        """Open connections."""
         self.requests = Meeting()
         self.answers = Meeting()
         self._rules: list[_Rule] = []
@@ -217,11 +220,11 @@ class HostileProxy:
         return f"ws{self.rest.removeprefix('http')}/ws"
 
     def unleash(self, *faults: Fault) -> None:
-        """Have these faults strike from now on, and no others."""
+        """Inject these faults from now on, and no others."""
         self._rules = [_Rule(fault) for fault in faults]
 
     def calm(self) -> None:
-        """Do no harm any more; what waits is passed on, what is broken stays broken."""
+        """Stop injecting faults; pass on waiting messages, leave broken connections broken."""
         self._rules = []
 
     def drawn(self, name: str) -> tuple[int, Random, dict[Kind, Fault]]:
@@ -233,7 +236,7 @@ class HostileProxy:
         return number, random, {rule.fault.kind: rule.fault for rule, hit in hits if hit and rule.matches(name)}
 
     def note(self, kind: Kind | Literal["answered"], exchange: Exchange) -> None:
-        """Write down what happened, and count it if it is a fault."""
+        """Record an event, and count it if it is a fault."""
         question = exchange.question
         order = question.parameters.get("newClientOrderId") or question.parameters.get("origClientOrderId")
         now, link = asyncio.get_running_loop().time(), exchange.link
@@ -242,7 +245,7 @@ class HostileProxy:
         self.log.append(Strike(kind, question.name, exchange.number, link.number, now, order))
 
     def story(self, orders: Iterable[str]) -> str:
-        """Tell of the requests of these orders, and of the last before them on the same connections."""
+        """Describe the requests of these orders, and the last requests before them on the same connections."""
         orders = tuple(orders)
         lines = [f"{len(orders)} in all, of which the first:"]
         for order in orders[:5]:
@@ -261,7 +264,7 @@ class HostileProxy:
         self.links.add(link)
         try:
             with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-                await link.serve()  # cancelled by the proxy's end alone
+                await link.serve()  # only the proxy's end cancels it
         finally:
             self.links.discard(link)
             await link.aclose()
@@ -269,7 +272,7 @@ class HostileProxy:
 
 
 class Link:
-    """A client's connection, and the one to the server behind it."""
+    """A client's connection with its connection to the server."""
 
     def __init__(
         self, proxy: HostileProxy, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -282,7 +285,7 @@ class Link:
         self._copies: set[asyncio.TimerHandle] = set()
 
     async def serve(self) -> None:
-        """Pass on one request after the other until either side has enough."""
+        """Pass on requests until either side closes."""
         while (question := await read_question(self._reader)) is not None:
             exchange = Exchange(self, question, *self.proxy.drawn(question.name))
             if question.is_upgrade:
@@ -291,7 +294,7 @@ class Link:
             try:
                 goes_on = await self._ask(exchange) and await self._deliver(exchange)
             finally:
-                exchange.sent.set()  # whoever was to take its place, or waits for its answer
+                exchange.sent.set()  # wakes the partner in a swap
                 exchange.answered.set()
             if not goes_on:
                 return
@@ -334,7 +337,7 @@ class Link:
         return True
 
     async def _take_places(self, exchange: Exchange) -> None:
-        """Let a request of another connection go first, and have its answer."""
+        """Let a request of another connection go first, and take its answer."""
         meeting = self.proxy.requests
         if (other := meeting.join(exchange)) is not None:
             exchange.partner = other
@@ -347,7 +350,7 @@ class Link:
         for attempt in (1, 2):
             reader, writer = await self._server(anew=attempt == 2)
             if writer.transport.is_closing() or reader.at_eof():
-                continue  # it closed while nothing was asked
+                continue  # it closed while idle
             writer.write(exchange.question.raw)
             exchange.sent.set()
             return await read_answer(reader, exchange.question)
@@ -372,7 +375,7 @@ class Link:
     # The answer
 
     async def _deliver(self, exchange: Exchange) -> bool:
-        """Send the answer, or what is left of it; False if the connection has to end."""
+        """Send the answer or the rest of it; False if the connection has to end."""
         answer, random = await self._swapped(exchange), exchange.random
         raw = answer.raw
         if late := exchange.take("delay_answer"):
@@ -396,7 +399,7 @@ class Link:
         return True
 
     async def _swapped(self, exchange: Exchange) -> Answer:
-        """Return the answer that this connection gets: its own or, if nobody has to believe it, another's."""
+        """Return the answer for this connection: its own, or another's if the clients can detect that."""
         assert exchange.answer is not None
         other, meeting = exchange.partner, self.proxy.answers
         if other is not None:
@@ -423,7 +426,7 @@ class Link:
         return False
 
     async def _stall(self) -> bool:
-        """Say nothing more until the client leaves."""
+        """Send nothing more until the client leaves."""
         with suppress(ConnectionError):
             await self._reader.read()
         return False
@@ -443,7 +446,7 @@ class Link:
                 await there
 
     async def _pour(self, reader: asyncio.StreamReader, exchange: Exchange) -> None:
-        """Pass on what the stream tells, late at times."""
+        """Pass on the stream, with delays."""
         name = exchange.question.name
         while data := await reader.read(65536):
             exchange.number, exchange.random, exchange.drawn = self.proxy.drawn(f"{name} piece")

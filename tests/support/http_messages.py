@@ -1,4 +1,4 @@
-"""HTTP/1.1 messages as bytes: read whole from a stream, whatever frames them, and passed on as they came."""
+"""HTTP/1.1 messages as bytes: read whole from a stream, with any framing, and passed on unchanged."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Message:
     """A request or an answer."""
 
     head: bytes
-    """Everything up to and with the empty line."""
+    """Everything up to the empty line, with it."""
     body: bytes
-    """As it is on the wire: chunks with their sizes."""
+    """Body as on the wire: chunks with their sizes."""
 
     @property
     def raw(self) -> bytes:
@@ -35,7 +35,7 @@ class Message:
         return self.head.split(b"\r\n", 1)[0].decode("latin-1").split(" ", 2)
 
     def clipped(self, size: int) -> bytes:
-        """Return the same message with the first `size` bytes of its body, and a Content-Length that says so."""
+        """Return the message with the first `size` bytes of its body and a matching Content-Length."""
         lines = [line for line in self.head.removesuffix(HEAD_END).split(b"\r\n") if not _is_framing(line)]
         return b"\r\n".join([*lines, b"Content-Length: %d" % size, b"", self.body[:size]])
 

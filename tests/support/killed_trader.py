@@ -1,4 +1,4 @@
-"""A trader in a process of its own, for tests that kill it: `place` until it is killed, or `restore` and tell.
+"""A trader in its own process, for tests that kill it: `place` orders until then, or `restore` and print them.
 
 python -m tests.support.killed_trader place|restore REST WS LOG SEED
 """
@@ -47,7 +47,7 @@ def client(rest: str, ws: str, log: str) -> Mexc:
 
 
 class Trader:
-    """One coroutine of many: places orders of every kind for ever, and cancels or replaces some."""
+    """A trader, one of many: places orders of every kind for ever, and cancels or replaces some."""
 
     def __init__(self, mexc: Mexc, random: Random, prices: dict[str, Decimal]) -> None:
         self.mexc = mexc
@@ -99,7 +99,7 @@ async def place(mexc: Mexc, seed: int) -> None:
 
 
 async def restore(mexc: Mexc) -> None:
-    """Tell every order that is known after a restore, a JSON line each."""
+    """Print every order after a restore, a JSON line each."""
     await mexc.orders.restore()
     for order in mexc.orders.all():
         if order.is_final and order.error is None:

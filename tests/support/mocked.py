@@ -1,4 +1,4 @@
-"""Shared by the tests of the network ring: the shim that lets aioresponses 0.7 serve aiohttp 3.14, and proxies off."""
+"""Shim that lets aioresponses 0.7 serve aiohttp 3.14, with proxies off."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aioresponses import aioresponses
 
 
 class _Response(ClientResponse):
-    """aioresponses 0.7.9 does not hand over `stream_writer`, which aiohttp requires since 3.14."""
+    """Response with the `stream_writer` that aiohttp requires since 3.14 and aioresponses 0.7.9 does not pass."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if "stream_writer" in inspect.signature(ClientResponse.__init__).parameters:

@@ -1,4 +1,4 @@
-"""A client without any checks of its own: it signs and sends what the test passes."""
+"""A client without any checks: it signs and sends exactly the test's input."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ _MESSAGE, _OPTIONAL, _REPEATED = 11, 1, 3
 
 
 class FieldRow(NamedTuple):
-    """One field as the schema writes it."""
+    """One field of the schema."""
 
     number: int
     name: str
@@ -34,7 +34,7 @@ class FieldRow(NamedTuple):
 
 @cache
 def schema() -> dict[str, tuple[FieldRow, ...]]:
-    """The fields of every message of `push.proto`."""
+    """Return the fields of every message of `push.proto`."""
     rows: dict[str, list[FieldRow]] = {}
     fields: list[FieldRow] = []
     oneof: str | None = None
@@ -54,7 +54,7 @@ def schema() -> dict[str, tuple[FieldRow, ...]]:
 
 @cache
 def message_class(name: str) -> Any:
-    """The runtime's class of one message, in a pool of its own."""
+    """Return the runtime's class of one message, in its own pool."""
     return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"{PACKAGE}.{name}"))
 
 
@@ -86,7 +86,7 @@ def _add_field(message: Any, row: FieldRow) -> None:
 
 
 def known_fields(message: Any) -> Iterator[tuple[str, Any]]:
-    """(name, value) of what a message holds, absent fields with presence as None."""
+    """Yield (name, value) of a message's fields; an absent field with presence has None."""
     for row in schema()[message.DESCRIPTOR.name]:
         present = row.label == "optional" or row.oneof
         yield row.name, None if present and not message.HasField(row.name) else getattr(message, row.name)

@@ -1,10 +1,10 @@
-"""A scripted server of bytes: what mocks cannot show, and a count of what really arrived.
+"""A scripted server of bytes, for faults that mocks cannot show; it counts the requests that arrive.
 
     async with RawServer(answer(b"{}"), reset) as server:
         ...  # the first request gets an answer, every later one a reset
     assert len(server.arrivals) == 2
 
-A behaviour gets the request's head and the way back; when it returns False the connection is closed.
+A behaviour gets the request's head and the way back; if it returns False, the server closes the connection.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LINGER_RESET = struct.pack("ii", 1, 0)
 
 @dataclass(frozen=True)
 class Arrival:
-    """One request as it came."""
+    """One request, as received."""
 
     connection: int
     """Number of the connection, from 1."""
@@ -91,7 +91,7 @@ def head(status: int, *headers: str) -> bytes:
 
 
 def answer(body: bytes = b"{}", status: int = 200, *headers: str, keep: bool = True) -> Behaviour:
-    """A whole answer; `keep=False` closes the connection after it without having said so."""
+    """Make a whole answer; `keep=False` closes the connection after it without announcing that."""
 
     async def behave(_: Arrival, way: Way) -> bool:
         await way.write(head(status, f"Content-Length: {len(body)}", *headers) + body)
@@ -101,7 +101,7 @@ def answer(body: bytes = b"{}", status: int = 200, *headers: str, keep: bool = T
 
 
 def raw(data: bytes, *, keep: bool = False) -> Behaviour:
-    """Exactly these bytes."""
+    """Send exactly these bytes."""
 
     async def behave(_: Arrival, way: Way) -> bool:
         await way.write(data)
@@ -111,7 +111,7 @@ def raw(data: bytes, *, keep: bool = False) -> Behaviour:
 
 
 async def close(_: Arrival, way: Way) -> bool:
-    """End the connection without a word."""
+    """End the connection without an answer."""
     return False
 
 
@@ -122,18 +122,18 @@ async def reset(_: Arrival, way: Way) -> bool:
 
 
 async def silence(_: Arrival, way: Way) -> bool:
-    """Read the request and say nothing, ever."""
+    """Read the request and never answer."""
     await way.ended()
     return False
 
 
 def cut(body: bytes = b'{"a":1}', missing: int = 10) -> Behaviour:
-    """An answer that is shorter than it says."""
+    """Send an answer that is shorter than its Content-Length."""
     return raw(head(200, f"Content-Length: {len(body) + missing}") + body)
 
 
 def stalled(*parts: bytes) -> Behaviour:
-    """These pieces, and then nothing more on an open connection."""
+    """Send these pieces, then nothing more on an open connection."""
 
     async def behave(arrival: Arrival, way: Way) -> bool:
         for part in parts:
@@ -144,7 +144,7 @@ def stalled(*parts: bytes) -> Behaviour:
 
 
 def chunked(*chunks: bytes, end: bool = True) -> Behaviour:
-    """A body in chunks; without `end` the last, empty one is missing."""
+    """Send a body in chunks; without `end` the last, empty chunk is missing."""
     body = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
     return raw(head(200, "Transfer-Encoding: chunked") + body + (b"0\r\n\r\n" if end else b""), keep=end)
 
@@ -154,7 +154,7 @@ def compressed(body: bytes) -> Behaviour:
 
 
 def encoded(encoding: str, packed: bytes, framing: str = "length") -> Behaviour:
-    """A packed body, framed by its length, in chunks or by the end of the connection."""
+    """Send a compressed body, framed by its length, by chunks or by the end of the connection."""
     header = f"Content-Encoding: {encoding}"
     if framing == "length":
         return answer(packed, 200, header)
@@ -169,7 +169,7 @@ def redirect(status: int, to: str) -> Behaviour:
 
 
 class RawServer:
-    """Listens on loopback; the last behaviour of the script serves every further request."""
+    """Server on loopback; the last behaviour of the script serves every further request."""
 
     def __init__(
         self, *script: Behaviour, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", port: int = 0

@@ -30,7 +30,7 @@ from tests.support.settings import flat
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 KINDS = ("fastapi", "aiohttp")
 SOON_S = 0.1
-"""Test value for the six seconds in which an earlier run may have used a key."""
+"""Test value for the six seconds after an earlier run that may have used a key."""
 
 
 def example(kind: str) -> ModuleType:

@@ -1,4 +1,4 @@
-"""A stream client without any checks of its own: it sends what the test passes and trusts what it receives."""
+"""A stream client without any checks: it sends the test's input and trusts what it receives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A WebSocket server that does as it is told, and the waits of these tests."""
+"""A scripted WebSocket server, and the waits of these tests."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from tests.support.settings import flat
 
 TLS = Path(__file__).with_name("tls")
 CALM = Timing(ping_s=0.2, silence_s=5.0, ack_s=5.0, retry_s=0.02, longest_retry_s=0.1)
-"""A busy machine is not mistaken for a dead socket."""
+"""Timing that never takes a busy machine for a dead socket."""
 QUICK = Timing(ping_s=0.2, silence_s=0.8, ack_s=0.8, retry_s=0.02, longest_retry_s=0.1)
-"""For tests of dead sockets."""
+"""Timing for tests of dead sockets."""
 CONTINUATION, TEXT, BINARY, CLOSE, PING = 0, 1, 2, 8, 9
 
 
@@ -42,12 +42,12 @@ async def until(condition: Callable[[], object], timeout_s: float = 10.0) -> Non
 
 
 def numbered(channel: str, number: int) -> bytes:
-    """A push that can be told from every other."""
+    """Make a push with a unique number."""
     return encode_push(Push(channel=channel, body=DepthSnapshot(asks=(), bids=(), version_text=str(number))))
 
 
 def frame(opcode: int, payload: bytes, fin: bool = True) -> bytes:
-    """A frame of a server as it goes over the wire."""
+    """Make a server's frame as on the wire."""
     first = (0x80 if fin else 0) | opcode
     if len(payload) < 126:
         return struct.pack("!BB", first, len(payload)) + payload
@@ -63,7 +63,7 @@ class Peer:
         self.request = request
         self.socket = socket
         self.requests: list[tuple[str, tuple[str, ...]]] = []
-        """(method, channels) of what was asked."""
+        """(method, channels) of the requests."""
         self.topics: dict[str, None] = {}
         self.pongs: list[bytes] = []
         self.is_closed = False
@@ -74,43 +74,43 @@ class Peer:
         return not self.is_closed and transport is not None and not transport.is_closing()
 
     def raw(self, data: bytes) -> None:
-        """Bytes as they are."""
+        """Send raw bytes."""
         assert self.request.transport is not None
         self.request.transport.write(data)
 
     def push(self, channel: str, *numbers: int) -> None:
-        """Numbered pushes."""
+        """Send numbered pushes."""
         self.raw(b"".join(frame(BINARY, numbered(channel, number)) for number in numbers))
 
     def text(self, text: str) -> None:
-        """A text frame."""
+        """Send a text frame."""
         self.raw(frame(TEXT, text.encode()))
 
     def drop(self) -> None:
-        """End the connection without a word."""
+        """End the connection without a close frame."""
         assert self.request.transport is not None
         self.request.transport.abort()
 
 
 class Script:
-    """The server. It accepts every channel that `refused` does not hold, unless `is_mute`."""
+    """Script of the server. It accepts every channel outside `refused`, unless `is_mute`."""
 
     def __init__(self, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
         self.peers: list[Peer] = []
         self.attempts: list[float] = []
-        """When each handshake came."""
+        """Time of each handshake."""
         self.status: int | None = None
-        """Answers the handshake with it, if set."""
+        """Status that answers the handshake, if set."""
         self.headers: dict[str, str] = {}
         self.is_stuck = False
-        """The handshake gets no answer."""
+        """True if the handshake gets no answer."""
         self.gate: asyncio.Event | None = None
-        """The handshake is answered when it is set."""
+        """Event that releases the answer to the handshake."""
         self.is_mute = False
         self.closes_at_once = False
         self.refused: set[str] = set()
         self.acks: Callable[[Peer, str, tuple[str, ...]], str | None] | None = None
-        """Makes the text of an answer instead; None for no answer."""
+        """Function that makes the text of an answer instead; None for no answer."""
         self.on_request: Callable[[Peer, str, tuple[str, ...]], None] | None = None
         self._tls = tls
         self._host = host
@@ -191,12 +191,12 @@ class Script:
         return acknowledgement(good, [name for name in names if name in self.refused])
 
     def subscribed(self) -> list[str]:
-        """Every channel that some open socket has, as often as it has."""
+        """Return the channels of all open sockets, with repetitions."""
         return [topic for peer in self.open_peers for topic in peer.topics]
 
 
 def acknowledgement(accepted: Iterable[str], refused: Iterable[str]) -> str:
-    """MEXC's words."""
+    """Return MEXC's text of an acknowledgement."""
     good, bad = ",".join(accepted), ",".join(refused)
     no = f"Not Subscribed successfully! [{bad}].  Reason： Blocked! "
     if not bad:
@@ -205,7 +205,7 @@ def acknowledgement(accepted: Iterable[str], refused: Iterable[str]) -> str:
 
 
 class Told:
-    """The states that a client's hooks told."""
+    """States that a client's hooks reported."""
 
     def __init__(self, mexc: Mexc) -> None:
         self.events: list[Event] = []
@@ -222,21 +222,21 @@ class Told:
 
 
 def client(ws: str, rest: str = "http://127.0.0.1:9", *, timing: Timing = CALM, **settings: Any) -> Mexc:
-    """A client without credentials that finds a dead socket quickly."""
+    """Make a client without credentials that detects a dead socket quickly."""
     per_socket, queue = settings.pop("per_socket", 20), settings.pop("queue", 1024)
     streams = StreamSettings(per_socket=per_socket, queue=queue, timing=timing)
     return Mexc(**flat(rest=rest, ws=ws, streams=streams, **{"limits": "unlimited", **settings}))
 
 
 def sim_client(sim: Simulator, *, timing: Timing = CALM, **settings: Any) -> Mexc:
-    """A client of the simulator's main account."""
+    """Make a client of the simulator's main account."""
     settings = {"credentials": Credentials(DEMO_KEY, DEMO_SECRET), **settings}
     return client(sim.spot_ws, sim.rest, timing=timing, **settings)
 
 
 @asynccontextmanager
 async def nothing_left() -> AsyncIterator[None]:
-    """Fail if a task is left behind that was not there before."""
+    """Fail if the block leaves a task behind."""
     before = asyncio.all_tasks()  # a fixture's setup and teardown may be tasks of their own
     yield
     gc.collect()

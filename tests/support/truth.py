@@ -1,4 +1,4 @@
-"""A client's records held against the exchange's own account of the truth."""
+"""Comparison of a client's records with the exchange's own data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mexc_async.sim.wallet.account_audit import AccountAudit
 
 
 def compare(mexc: Mexc, truth: AccountAudit, before: dict[str, Decimal]) -> None:
-    """Assert that nothing is lost, doubled or invented, to the last fill; `before` is what there was of each asset."""
+    """Assert that no fill is lost, doubled or invented; `before` has the earlier total of each asset."""
     orders = mexc.orders.all()
     placed = {order.client_order_id: order for order in orders if order.error is None}
     assert Counter(line.client_id for line in truth.orders) == Counter(placed.keys())
@@ -27,12 +27,12 @@ def compare(mexc: Mexc, truth: AccountAudit, before: dict[str, Decimal]) -> None
 
 
 def totals(of: AccountAudit) -> dict[str, Decimal]:
-    """Add up each asset that is held."""
+    """Add up each asset of an account."""
     return {asset: amount for asset, line in of.balances.items() if (amount := line.free + line.locked)}
 
 
 def expected(before: dict[str, Decimal], orders: list[TrackedOrder], mexc: Mexc) -> dict[str, Decimal]:
-    """Work out the balances that follow from the fills that the client knows of."""
+    """Compute the balances that follow from the client's fills."""
     after = dict(before)
     for order in orders:
         info = mexc.rules(order.symbol).info

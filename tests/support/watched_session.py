@@ -1,4 +1,4 @@
-"""One whole session of a simulated client, in a process that may speak to this machine only.
+"""One whole session of a simulated client, in a process that may connect to this machine only.
 
 Run as `python -m tests.support.watched_session REST TRANSPORT`, with the key in MEXC_API_KEY and MEXC_API_SECRET.
 Prints the hosts that the process looked up or connected to.
@@ -31,7 +31,7 @@ asked: set[str] = set()
 
 
 def note(event: str, arguments: tuple[Any, ...]) -> None:
-    """Note who is asked for; let nobody but this machine be reached."""
+    """Record a host; refuse connections to any but this machine."""
     if event in ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"):
         host = arguments[0]
     elif event in ("socket.connect", "socket.sendto", "socket.sendmsg") and isinstance(arguments[1], tuple):
@@ -45,7 +45,7 @@ def note(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 async def listen(mexc: Mexc) -> None:
-    """Streams and books, public and private."""
+    """Use streams and books, public and private."""
     async with mexc.streams.trades(BTC), mexc.streams.orders() as orders, mexc.books([BTC, "ETHUSDT"]) as books:
         await books.synced()
         ack = await mexc.spot.new_order(side="BUY", type="LIMIT", **LOW)
@@ -55,7 +55,7 @@ async def listen(mexc: Mexc) -> None:
 
 
 async def trade(mexc: Mexc) -> None:
-    """Orders by every way, followed, guarded and under keys."""
+    """Place orders on every path: tracked, in a session, guarded, and with idempotency keys."""
     await mexc.orders.follow(10)
     order = await mexc.orders.limit_buy(**LOW)
     order = await order.replace(price=Decimal(19000))
@@ -89,7 +89,7 @@ async def session(rest: str, transport: Any, credentials: Credentials, library: 
 
 
 def command_line(rest: str) -> None:
-    """Commands of every kind."""
+    """Run commands of every kind."""
     with TemporaryDirectory() as folder:
         beat, bars = Path(folder) / "beat", Path(folder) / "bars.csv"
         beat.touch()
@@ -113,14 +113,14 @@ def command_line(rest: str) -> None:
 
 
 def main(rest: str, transport: str) -> None:
-    sys.modules["uvloop"] = cast(Any, None)  # it connects without telling Python
+    sys.modules["uvloop"] = cast(Any, None)  # it connects without an audit event
     sys.addaudithook(note)
     credentials = Credentials(os.environ["MEXC_API_KEY"], os.environ["MEXC_API_SECRET"])
     libraries: tuple[Library, ...] = ("picows", "aiohttp")
     for library in libraries:
         try:
             asyncio.run(asyncio.wait_for(session(rest, transport, credentials, library), 60))
-        except Exception as error:  # what was asked for tells more
+        except Exception as error:  # the recorded hosts show more
             print("failed:", type(error).__name__, error)
     command_line(rest)
     print(json.dumps(sorted(asked)))

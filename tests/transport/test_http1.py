@@ -1,4 +1,4 @@
-"""The reader of HTTP answers: however they are cut the result is the same, and nothing makes it crash."""
+"""The reader of HTTP answers: the result does not depend on the pieces, and no input crashes it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def chunked(body: bytes, size: int) -> bytes:
 
 @st.composite
 def answers(draw: st.DrawFn) -> tuple[bytes, int, bytes]:
-    """A valid answer, its status and its body."""
+    """Make a valid answer with its status and body."""
     body, status = draw(BODIES), draw(st.sampled_from([200, 201, 400, 403, 429, 500, 503]))
     fields = [f"{name}: {value}" for name, value in draw(st.lists(st.tuples(NAMES, VALUES), max_size=4))]
     sent = body
@@ -96,14 +96,14 @@ def test_garbage_ends_in_an_error_of_the_tree(pieces: list[bytes]) -> None:
 
 
 class Unlearned(KnownHeads):
-    """Leaves everything to the parser."""
+    """Known heads that stay empty: the parser handles every answer."""
 
     def learn(self, head: bytes) -> None:
-        """Nothing."""
+        """Learn nothing."""
 
 
 def outcome(pieces: list[bytes], heads: KnownHeads | None) -> object:
-    """What a reader makes of the pieces."""
+    """Return the reader's result for the pieces."""
     reader = ResponseReader(MOST, heads)
     replies: list[object] = []
     for piece in pieces:
@@ -153,7 +153,7 @@ def test_what_is_known_of_heads_changes_no_answer(answers: list[tuple[str, str, 
         for pieces in ([data], [data, data], [data[:-1], data[-1:]], [data[:head_ends], data[head_ends:]]):
             parsed = outcome(pieces, Unlearned())
             assert outcome(pieces, heads) == parsed
-            assert outcome(pieces, None) == parsed  # by the compiled core, where there is one
+            assert outcome(pieces, None) == parsed  # by the compiled core, if built
 
 
 def test_an_answer_of_a_known_head_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,7 +247,7 @@ def test_the_end_of_the_connection_ends_what_lasts_until_then(pieces: list[bytes
         ([head(200, "X: " + "x" * MAX_HEAD_BYTES, "Content-Length: 0")], "the head of the answer is larger"),
         ([head(200, "X: " + "x" * MAX_HEAD_BYTES)[:100], b"x" * MAX_HEAD_BYTES], "the head of the answer is larger"),
         ([head(200, "Content-Encoding: gzip", "Content-Length: 3") + b"abc"], "cannot be decompressed"),
-        ([head(200, "Content-Encoding: br", "Content-Length: 3") + b"abc"], "encoded in 'br', which nobody asked for"),
+        ([head(200, "Content-Encoding: br", "Content-Length: 3") + b"abc"], "encoded in 'br', which was not requested"),
         ([head(200, "Content-Length: 2", "Content-Length: 3") + b"{}"], "not HTTP"),
         ([head(200, "Content-Length: 2", "Transfer-Encoding: chunked") + b"{}"], "not HTTP"),
         ([b"SSH-2.0-OpenSSH\r\n"], "not HTTP"),

@@ -1,6 +1,6 @@
-"""What only the order lane does: which connection is used, what is never sent twice, and keeping it all warm.
+"""Behaviour of the order lane alone: choice of the connection, no second sending, keep-warm.
 
-What it shares with the pool is tested for both in `test_transport.py`.
+`test_transport.py` tests the behaviour that lane and pool share.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ async def send(
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - nothing tells when it comes true
+        while not condition():  # noqa: ASYNC110 - no event reports the condition
             await asyncio.sleep(0.001)
 
 
@@ -85,7 +85,7 @@ async def test_a_connection_that_is_known_to_be_closed_is_replaced_before_anythi
 
 @pytest.fixture
 def closing() -> Iterator[tuple[int, threading.Event]]:
-    """A server in a thread: it answers each first request, and closes that connection when it is told to."""
+    """Serve in a thread: answer each first request, and close its connection when the event is set."""
     told, listener = threading.Event(), socket.create_server((NEAR, 0))
 
     def serve() -> None:
@@ -207,7 +207,7 @@ async def test_the_host_is_named_to_a_tls_server() -> None:
 
 @pytest.fixture
 def two_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any name stands for two addresses."""
+    """Resolve any name to two addresses."""
 
     async def resolve(self: object, host: str, port: int, **_: object) -> list[Any]:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in (NEAR, FAR)]
@@ -240,7 +240,7 @@ async def test_the_connection_with_the_least_round_trip_is_used_first() -> None:
         assert (len(near.arrivals), len(far.arrivals)) == (0, 1)
         lane.measured(connection_to(lane, NEAR), 0.005)
         await send(lane)
-        await asyncio.gather(send(lane), send(lane))  # one each: none is asked for two at a time
+        await asyncio.gather(send(lane), send(lane))  # one each: no connection has two at a time
         assert (len(near.arrivals), len(far.arrivals)) == (2, 2)
 
 

@@ -1,4 +1,4 @@
-"""The session pool: its configuration, proxies, and what it makes of aiohttp's errors."""
+"""The connection pool: configuration, proxies, and translation of aiohttp's errors."""
 
 from __future__ import annotations
 

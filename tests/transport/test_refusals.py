@@ -1,4 +1,4 @@
-"""A refusal belongs to the request that it answers: a host that answers twice has no other request refused."""
+"""A refusal counts for the request that it answers only, even if a host answers twice."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from tests.support.settings import flat
 KEY, SECRET = "mx0vglTESTkey12345", "s3cr3tOfTheTests0123456789abcdef"
 REFUSED = b'{"code":10101,"msg":"insufficient balance"}'
 TOO_MUCH = Decimal(7)
-"""An order of this quantity is refused."""
+"""Quantity that the exchange refuses."""
 PING = "/api/v3/ping"
 
 
@@ -44,7 +44,7 @@ def whole(body: bytes, status: int = 200) -> bytes:
 
 
 class Exchange:
-    """Places, cancels and shows orders, and refuses some; each refusal of a placing is written twice."""
+    """Exchange that places, cancels and shows orders, and sends each refusal of a new order twice."""
 
     def __init__(self, seed: int = 1, longest_s: float = 0.003, *, by_timer: bool = False, twice: bool = True) -> None:
         self.orders: dict[str, dict[str, Any]] = {}
@@ -52,7 +52,7 @@ class Exchange:
         self.random = random.Random(seed)
         self.longest_s = longest_s
         self.by_timer = by_timer
-        """Whether the second answer comes by itself, also behind answers to later requests."""
+        """True if the second answer comes by a timer, even behind answers to later requests."""
         self.twice = twice
         self.tasks: set[asyncio.Task[None]] = set()
 
@@ -70,14 +70,14 @@ class Exchange:
         return True
 
     async def again(self, way: Way, pause_s: float) -> None:
-        """Say no once more."""
+        """Send the refusal again."""
         if pause_s:
             await asyncio.sleep(pause_s)
         with suppress(ConnectionError):  # the client may have closed it
             await way.write(whole(REFUSED, 400))
 
     def answer(self, arrival: Arrival) -> tuple[int, bytes]:
-        """The status and body of the answer to a request."""
+        """Return status and body of the answer to a request."""
         given = {name: values[0] for name, values in parse_qs(urlsplit(arrival.target).query).items()}
         if arrival.path == "/api/v3/time":
             return 200, b'{"serverTime":%d}' % (time.time() * 1000)
@@ -171,13 +171,13 @@ async def test_no_order_or_cancel_is_refused_by_another_orders_second_answer(tra
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - nothing tells when it comes true
+        while not condition():  # noqa: ASYNC110 - no event reports the condition
             await asyncio.sleep(0.001)
 
 
 @asynccontextmanager
 async def warm(exchange: Exchange, count: int, **settings: Any) -> AsyncIterator[tuple[Mexc, RawServer, Lane]]:
-    """A client whose lane has so many connections."""
+    """Open a client whose lane has `count` connections."""
     async with client(exchange, **settings) as (mexc, raw):
         assert mexc._lane is not None
         await mexc.warm_up(count)
@@ -189,7 +189,7 @@ def paths(raw: RawServer, connection: int) -> list[str]:
 
 
 def of_order(raw: RawServer, name: str) -> int:
-    """The connection that an order came by."""
+    """Return the number of the connection that carried an order."""
     return next(a.connection for a in raw.arrivals if a.method == "POST" and f"newClientOrderId={name}&" in a.target)
 
 
@@ -417,11 +417,11 @@ async def test_a_refusal_that_comes_twice_at_once_is_believed(kind: type[Lane | 
         assert raw.connections == 2
 
 
-# --- what the kernel knows ---
+# --- acknowledgements in the kernel ---
 
 
 class _Over:
-    """A transport, as far as its socket is asked for."""
+    """A transport that has a socket only."""
 
     def __init__(self, sock: object) -> None:
         self.sock = sock

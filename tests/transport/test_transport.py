@@ -1,4 +1,4 @@
-"""Both ways onto the wire at a server of bytes: one request a call, whatever goes wrong, no secret in any error."""
+"""Both transports against a server of bytes: one request a call, on every failure, no secret in any error."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _way: type[Pool | Lane] = Pool
 
 @pytest.fixture(params=[Pool, Lane], ids=["pool", "lane"], autouse=True)
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> type[Pool | Lane]:
-    """Every test here runs on both."""
+    """Run the test on both transports."""
     monkeypatch.setattr(f"{__name__}._way", request.param)
     chosen: type[Pool | Lane] = request.param
     return chosen
@@ -92,14 +92,14 @@ async def test_a_dead_kept_connection_is_an_error_and_never_a_second_request(met
         await send(pool)
         with pytest.raises(ConnectionLost):
             await send(pool, method)
-        assert [arrival.connection for arrival in raw.arrivals] == [1, 1]  # over the kept connection, once
+        assert [arrival.connection for arrival in raw.arrivals] == [1, 1]  # over the keep-alive connection, once
         await send(pool)
         assert len(raw.arrivals) == 3
 
 
 @pytest.mark.parametrize("method", METHODS)
 async def test_a_connection_that_dies_while_idle_costs_no_request_twice(method: str) -> None:
-    """The server closes right after an answer that promised to keep the connection."""
+    """The server closes right after an answer that promised keep-alive."""
     async with RawServer(server.answer(keep=False)) as raw, pool_to(raw.url) as pool:
         for sent in range(1, 4):
             try:
@@ -161,7 +161,7 @@ async def test_redirects_are_handed_back_and_not_followed(method: str, status: i
 
 
 async def test_bytes_that_came_on_an_idle_connection_never_answer_a_later_request() -> None:
-    """Gateways say 408 on a connection that was idle for too long."""
+    """Gateways send 408 on a connection that was idle for too long."""
     asked = asyncio.Event()
 
     async def answer_and_more(arrival: Arrival, way: Way) -> bool:
@@ -174,14 +174,14 @@ async def test_bytes_that_came_on_an_idle_connection_never_answer_a_later_reques
         assert (await send(pool)).body == b'{"n":1}'
         asked.set()
         async with asyncio.timeout(5):
-            while may_be_used(pool):  # noqa: ASYNC110 - nothing tells when those bytes have come
+            while may_be_used(pool):  # noqa: ASYNC110 - no event reports those bytes
                 await asyncio.sleep(0)
         assert (await send(pool, "POST")).body == b'{"n":2}'
         assert [arrival.connection for arrival in raw.arrivals] == [1, 2]
 
 
 def may_be_used(pool: Pool | Lane) -> int:
-    """Idle connections on which nothing came unasked."""
+    """Count the idle connections without unasked bytes."""
     if isinstance(pool, Lane):
         return pool.open_connections
     assert pool._session is not None
@@ -298,9 +298,9 @@ async def test_a_packed_body_is_unpacked_whatever_was_asked_for(encoding: str, p
         ("deflate", ZLIB[:-1], "truncated"),
         ("deflate", BARE[:-1], "truncated"),
         ("deflate", ZLIB[:-4] + bytes(4), "cannot be decompressed"),
-        ("br", b"\x1b" + BODY, "'br', which nobody asked for"),
-        ("zstd", b"\x28" + BODY, "'zstd', which nobody asked for"),
-        ("gzip, gzip", GZIP, "'gzip, gzip', which nobody asked for"),
+        ("br", b"\x1b" + BODY, "'br', which was not requested"),
+        ("zstd", b"\x28" + BODY, "'zstd', which was not requested"),
+        ("gzip, gzip", GZIP, "'gzip, gzip', which was not requested"),
     ],
     ids=[
         "gzip-8",
@@ -373,7 +373,7 @@ async def test_one_calls_own_time_out_goes_before_the_pools() -> None:
 
 @pytest.fixture
 def deaf() -> Iterator[int]:
-    """A port where connections are taken in and nobody reads them."""
+    """Open a port that accepts connections and never reads."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(5)
@@ -404,7 +404,7 @@ async def test_a_cancelled_call_takes_its_connection_with_it() -> None:
 
 async def test_a_closed_port_is_a_failed_connection() -> None:
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # bound, not listening: nobody else can take it meanwhile
+        taken.bind(("127.0.0.1", 0))  # bound, not listening: no other process can take it meanwhile
         async with pool_to(f"http://127.0.0.1:{taken.getsockname()[1]}") as pool:
             connected: list[bool] = []
             with pytest.raises(ConnectFailed) as caught:
@@ -529,11 +529,11 @@ async def test_a_call_that_still_connects_ends_when_the_pool_closes(deaf: int) -
         assert caught.value.outcome_known
 
 
-# --- through the client: what is signed, and what is kept quiet ---
+# --- through the client: signed text, and hidden secrets ---
 
 
 def on(path: str, behaviour: Behaviour) -> Behaviour:
-    """The behaviour on one path; the exchange's time on its own, an empty answer elsewhere."""
+    """Limit a behaviour to one path; serve the time on its path and an empty answer elsewhere."""
 
     async def behave(arrival: Arrival, way: Way) -> bool:
         if arrival.path == "/api/v3/time":
@@ -549,7 +549,7 @@ async def client_of(rest: str, **settings: Any) -> AsyncIterator[Mexc]:
     mexc = Mexc(Credentials(KEY, SECRET), **flat(rest=rest, **options))
     if _way is Lane:
         assert mexc._lane is not None
-        mexc._api.transport = mexc._lane  # everything goes by it, not orders alone
+        mexc._api.transport = mexc._lane  # for all calls, not orders only
     try:
         yield mexc
     finally:
@@ -574,7 +574,7 @@ async def test_the_bytes_signed_are_the_bytes_received(method: str, value: str) 
 
 @pytest.mark.parametrize("order_id", ["11", "123456789012345678901", "1e3", "1.10", "-0"])
 async def test_an_order_is_cancelled_by_the_id_that_stood_on_the_wire(order_id: str) -> None:
-    """Although the id came as a number, in an answer that has to be read leniently."""
+    """The id came as a number, in an answer that the lenient decoder reads."""
     terms = f'"symbol":"BTCUSDT","orderId":{order_id},"price":1.50,"origQty":"2","type":"LIMIT","side":"BUY"'
     ack = f'{{{terms},"status":"CANCELED","executedQty":"0"}}'.encode()
     async with RawServer(on("/api/v3/order", server.answer(ack))) as raw, client_of(raw.url) as mexc:
@@ -629,7 +629,7 @@ FAULTS: dict[str, Behaviour] = {
 
 
 def echoing(status: int) -> Behaviour:
-    """A gateway that repeats the request in its error page."""
+    """Make a gateway that repeats the request in its error page."""
 
     async def behave(arrival: Arrival, way: Way) -> bool:
         return await server.answer(arrival.head.replace(b"\r\n", b" "), status)(arrival, way)
@@ -681,4 +681,4 @@ async def test_nothing_is_left_open() -> None:
         await mexc.request("GET", "/x", signed=True)
         await mexc.aclose()
         await raw.until(lambda: raw.open == 0)
-    gc.collect()  # what was not closed would warn now, and warnings are errors
+    gc.collect()  # an open resource would warn now, and warnings are errors

@@ -23,7 +23,8 @@ HeartbeatFile = Annotated[
 ]
 MaxAge = Annotated[float, typer.Option(help="Seconds without a heartbeat until the client counts as gone.")]
 Prefix = Annotated[
-    str | None, typer.Option(help="Cancel orders whose client order id starts with this order_id_prefix.")
+    str | None,
+    typer.Option(help="Cancel orders whose client order id starts with this: its `OrderSettings(id_prefix=...)`."),
 ]
 All = Annotated[bool, typer.Option("--all", help="Cancel every open order of the account.")]
 Window = Annotated[int, typer.Option(help="Largest recv_window_ms that the client uses.")]
