@@ -48,7 +48,7 @@ EDGE = frozenset(
         "orders": "execution halt handle heartbeat ids orders reconciler session shortcuts started tracker",
         "rest": "call keep_warm pipeline server_clock symbol_rules way",
         "risk": "alarms exposure_counter guard",
-        "runtime": "hooks log priority_semaphore runner tasks",
+        "runtime": "clock hooks log priority_semaphore runner tasks",
         "sim.exchange": "accounts events exchange history ids keys market_state order_checks settlement",
         "sim.faults": "faults port request_faults",
         "sim.market": "arbitrage liquidity tape",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
@@ -13,6 +12,7 @@ import typer
 from mexc_async.cli.connection_options import Rest, Sim
 from mexc_async.cli.exit_status import REFUSED, fail
 from mexc_async.cli.time_argument import moment_ms
+from mexc_async.runtime.clock import SYSTEM
 from mexc_async.runtime.runner import run
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def klines(
 
     try:
         start_ms, end_ms = moment_ms("--since", since), None if until == "now" else moment_ms("--until", until)
-        if start_ms >= (time.time_ns() // 1_000_000 if end_ms is None else end_ms):
+        if start_ms >= (SYSTEM.wall_ms() if end_ms is None else end_ms):
             raise InvalidRequest(f"--since {since!r} is not before --until {until!r}")
         wanted = cast("Interval", interval)
         KlinesQuery(symbol=symbol, interval=wanted, start_time=start_ms, end_time=end_ms)  # validates them
@@ -86,7 +86,7 @@ def _client(rest: str | None, sim: bool, limits: str) -> Mexc:
 async def _download(mexc: Mexc, file: BarFile, download: Download, end_ms: int | None) -> None:
     from mexc_async.data import paging
 
-    began, start_ms = time.monotonic(), file.next_ms
+    began, start_ms = SYSTEM.monotonic(), file.next_ms
     async with mexc:
         bars = paging.klines(
             mexc.spot,
@@ -95,7 +95,7 @@ async def _download(mexc: Mexc, file: BarFile, download: Download, end_ms: int |
             start_time=start_ms,
             end_time=end_ms,
         )
-        last_ms = end_ms or time.time_ns() // 1_000_000
+        last_ms = end_ms or SYSTEM.wall_ms()
         shown = _Shown(f"{download.symbol} {download.interval}", start_ms, last_ms, _Waited(mexc))
         with shown.progress:
             fresh: list[Kline] = []
@@ -113,7 +113,7 @@ async def _download(mexc: Mexc, file: BarFile, download: Download, end_ms: int |
     after = f", after those before {_text(start_ms)}" if start_ms != download.since_ms else ""
     print(
         f"{file.path}: {file.count} bars of {download.symbol} {download.interval} up to {_text(file.next_ms)}{after}; "
-        f"{time.monotonic() - began:.1f} s, {waited} of waiting for limits"
+        f"{SYSTEM.monotonic() - began:.1f} s, {waited} of waiting for limits"
     )
 
 
@@ -149,9 +149,9 @@ class _Shown:
             disable=not sys.stderr.isatty(),
         )
         self._start_ms = start_ms
-        self._began = time.monotonic()
+        self._began = SYSTEM.monotonic()
         self._task = self.progress.add_task(title, total=max(end_ms - start_ms, 1), rate=0.0, waited=waited)
 
     def update(self, time_ms: int, count: int) -> None:
-        rate = count / max(time.monotonic() - self._began, 0.001)
+        rate = count / max(SYSTEM.monotonic() - self._began, 0.001)
         self.progress.update(self._task, completed=time_ms - self._start_ms, rate=rate)

@@ -13,6 +13,7 @@ from mexc_async.errors import MexcError, OrderNotFound, TooManyRequests
 from mexc_async.limits.limiter import RateLimiter
 from mexc_async.limits.profiles import Limits
 from mexc_async.rest.events import ClockSynced, RequestDone
+from mexc_async.runtime.clock import SYSTEM
 
 
 def done(method: str, path: str, *, status: int | None = 200, error: MexcError | None = None) -> RequestDone:
@@ -40,7 +41,7 @@ def test_bars_show_whatever_is_not_empty(histogram: list[int], line: str) -> Non
 
 
 def test_counters_tell_orders_cancels_races_and_errors_apart() -> None:
-    counters = Counters()
+    counters = Counters(SYSTEM)
     for event in (
         done("POST", "/api/v3/order"),
         done("DELETE", "/api/v3/order"),
@@ -57,7 +58,7 @@ def test_counters_tell_orders_cancels_races_and_errors_apart() -> None:
 
 
 def summary(**changes: object) -> Summary:
-    counters = Counters()
+    counters = Counters(SYSTEM)
     counters.listen(done("GET", "/api/v3/depth"))
     phase = counters.phase("market data and grid", 2.0, RateLimiter(Limits.named("guide")).report())
     values: dict[str, object] = {

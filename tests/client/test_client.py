@@ -49,6 +49,7 @@ from mexc_async.limits.profiles import Limits
 from mexc_async.rest.credentials import Credentials
 from mexc_async.rest.events import ClockSynced, RequestDone
 from mexc_async.rest.retry import RetryPolicy
+from mexc_async.runtime.clock import Clock
 from mexc_async.runtime.events import Event
 from mexc_async.schema.endpoint import Endpoint
 from mexc_async.sim.exchange.accounts import DEMO_KEY, DEMO_SECRET, AccountSpec
@@ -78,7 +79,7 @@ ELSEWHERE = AccountSpec(
 @pytest.fixture
 async def sim() -> AsyncIterator[Simulator]:
     """Start an exchange with static books and without limits."""
-    async with Simulator(exchange(READER, ELSEWHERE)) as simulator:
+    async with Simulator(exchange(READER, ELSEWHERE), Clock()) as simulator:
         yield simulator
 
 
@@ -362,29 +363,25 @@ async def test_keys_that_may_not_trade(
             assert secret not in text
 
 
-def shift_the_clock(monkeypatch: pytest.MonkeyPatch, shift_ms: int) -> None:
+def shift_the_clock(sim: Simulator, shift_ms: int) -> None:
     """Let the exchange's clock run ahead of this machine's."""
-    monkeypatch.setattr(Simulator, "_now_ms", staticmethod(lambda: time.time_ns() // 1_000_000 + shift_ms))
+    sim.clock.wall_ns = lambda: time.time_ns() + shift_ms * 1_000_000
 
 
 @pytest.mark.parametrize("shift_ms", [-3_600_000, 3_600_000])
-async def test_a_wrong_clock_of_this_machine_does_not_matter(
-    sim: Simulator, monkeypatch: pytest.MonkeyPatch, shift_ms: int
-) -> None:
-    shift_the_clock(monkeypatch, shift_ms)
+async def test_a_wrong_clock_of_this_machine_does_not_matter(sim: Simulator, shift_ms: int) -> None:
+    shift_the_clock(sim, shift_ms)
     async with client(sim.rest) as mexc:
         await mexc.spot.account()
         assert abs(mexc.clock.offset_ms - shift_ms) < 1000
 
 
-async def test_a_clock_that_jumps_is_measured_again_and_the_order_goes_through(
-    sim: Simulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_clock_that_jumps_is_measured_again_and_the_order_goes_through(sim: Simulator) -> None:
     events: list[Event] = []
     async with client(sim.rest) as mexc:
         await mexc.warm_up(1)
         mexc.hooks.add(events.append)
-        shift_the_clock(monkeypatch, 30_000)
+        shift_the_clock(sim, 30_000)
         await mexc.spot.new_order(**RESTING)
         tried = [event for event in events if isinstance(event, RequestDone)]
         assert [(event.attempt, type(event.error)) for event in tried] == [(1, TimestampRejected), (2, type(None))]
@@ -392,7 +389,7 @@ async def test_a_clock_that_jumps_is_measured_again_and_the_order_goes_through(
         assert len(await mexc.spot.open_orders()) == 1
     async with client(sim.rest, retry=RetryPolicy(budget_s=0)) as mexc:
         await mexc.warm_up(1)
-        shift_the_clock(monkeypatch, 90_000)
+        shift_the_clock(sim, 90_000)
         with pytest.raises(TimestampRejected) as caught:
             await mexc.spot.new_order(**RESTING)
         assert caught.value.outcome_known

@@ -7,12 +7,10 @@ from typing import Any
 
 import pytest
 
-from mexc_async.sim.exchange.exchange import Exchange
 from mexc_async.sim.exchange.history import DAY
 from mexc_async.sim.exchange.market_state import Market
 from mexc_async.sim.exchange.matching import Side
 from mexc_async.sim.exchange.orders import Order, OrderRequest
-from mexc_async.sim.rest.server import Simulator
 from mexc_async.sim.stream.pushes import midnight
 from mexc_async.sim.stream.topics import KLINE_INTERVALS, ZONES
 from mexc_async.spot import push_models as bodies
@@ -30,12 +28,14 @@ def channel(kind: str, *parts: str) -> str:
 
 def buy(on: Stage, quantity: str, symbol: str = BTC) -> Order:
     request = OrderRequest(symbol=symbol, side="BUY", type="MARKET", quantity=D(quantity))
-    return on.exchange.place(on.account, request, Simulator._now_ms())
+    return on.exchange.place(on.account, request, on.simulator._now_ms())
 
 
-def quote(exchange: Exchange, side: Side, price: Decimal, quantity: str, symbol: str = BTC) -> None:
-    market = exchange.market(symbol)
-    exchange.quote(market, side, price.quantize(market.tick), D(quantity).quantize(market.step), Simulator._now_ms())
+def quote(on: Stage, side: Side, price: Decimal, quantity: str, symbol: str = BTC) -> None:
+    market = on.exchange.market(symbol)
+    on.exchange.quote(
+        market, side, price.quantize(market.tick), D(quantity).quantize(market.step), on.simulator._now_ms()
+    )
 
 
 def best(market: Market, side: Side) -> Decimal:
@@ -82,16 +82,16 @@ async def test_aggre_depth_covers_every_version_once() -> None:
         await stream.subscribe(channel("aggre.depth", "100ms", BTC))
         before = market.version
         ask, bid = best(market, "SELL"), best(market, "BUY")
-        quote(on.exchange, "SELL", ask, "7")
-        quote(on.exchange, "SELL", ask, "0")
-        quote(on.exchange, "BUY", bid, "3")
+        quote(on, "SELL", ask, "7")
+        quote(on, "SELL", ask, "0")
+        quote(on, "BUY", bid, "3")
         update = body(await stream.push(), bodies.DepthUpdate)
         assert (update.from_version, update.to_version) == (before + 1, market.version)
         assert market.version == before + 3
         assert rows(update.asks) == [[str(ask), "0"]]
         assert rows(update.bids) == [[str(bid), "3.000000"]]
         assert update.event_type == channel("aggre.depth", "100ms")
-        quote(on.exchange, "BUY", bid, "2")
+        quote(on, "BUY", bid, "2")
         update = body(await stream.push(), bodies.DepthUpdate)
         assert update.from_version == update.to_version == before + 4
 
@@ -158,7 +158,7 @@ async def test_the_book_ticker_repeats_itself_and_follows_the_book() -> None:
 async def test_an_empty_side_is_blank() -> None:
     async with stage() as on:
         for price in list(on.exchange.market(BTC).house_asks):
-            quote(on.exchange, "SELL", price, "0")
+            quote(on, "SELL", price, "0")
         stream = await on.connect()
         await stream.subscribe(channel("aggre.bookTicker", "10ms", BTC), channel("limit.depth", BTC, "5"))
         for push in await stream.until(lambda push: isinstance(push.body, bodies.DepthSnapshot)):
@@ -178,8 +178,8 @@ async def test_a_batch_holds_every_best_price_of_the_window() -> None:
         assert only.bid_price == best(market, "BUY")
         asks = [best(market, "SELL") - market.tick * step for step in (1, 2, 3)]
         for ask in asks:
-            quote(on.exchange, "SELL", ask, "1")
-        quote(on.exchange, "BUY", min(market.house_bids), "9")  # far from the top: no new best
+            quote(on, "SELL", ask, "1")
+        quote(on, "BUY", min(market.house_bids), "9")  # far from the top: no new best
         batch = body(await stream.push(), bodies.BookTickerBatch)
         assert [item.ask_price for item in batch.items] == asks
         assert batch.version == market.version
@@ -193,7 +193,7 @@ async def test_klines_are_rests() -> None:
         for interval, history in KLINE_INTERVALS.items():
             push = await stream.push()
             bar = body(push, bodies.KlinePush)
-            (expected,) = on.exchange.market(BTC).history.bars(history, Simulator._now_ms(), None, None, 1)
+            (expected,) = on.exchange.market(BTC).history.bars(history, on.simulator._now_ms(), None, None, 1)
             ends = (expected.open, expected.high, expected.low, expected.close)
             assert (bar.open, bar.high, bar.low, bar.close) == ends
             if interval != "Hour8":
@@ -267,7 +267,7 @@ async def test_the_older_channels_tell_the_same() -> None:
         before = market.version
         assert body(await stream.push(), bodies.BookTickerItem).bid_price == best(market, "BUY")
         buy(on, "0.2")
-        quote(on.exchange, "BUY", best(market, "BUY"), "5")
+        quote(on, "BUY", best(market, "BUY"), "5")
         found = {type(push.body): push.body for push in [await stream.push() for _ in range(3)]}
         deals: Any = found[bodies.LegacyTrades]
         assert sum(each.quantity for each in deals.trades) == D("0.2")

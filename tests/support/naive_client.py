@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import time
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from http.client import HTTPConnection
@@ -11,6 +10,8 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 import orjson
+
+from mexc_async.runtime.clock import SYSTEM, Clock
 
 JSON = "application/json"
 
@@ -21,6 +22,8 @@ class Reply(NamedTuple):
     status: int
     headers: Mapping[str, str]
     body: Any
+    content: bytes
+    """The body as received."""
 
     @property
     def code(self) -> object:
@@ -29,7 +32,7 @@ class Reply(NamedTuple):
 
 
 def now_ms() -> int:
-    return time.time_ns() // 1_000_000
+    return SYSTEM.wall_ms()
 
 
 def encode(parameters: Mapping[str, object]) -> str:
@@ -43,11 +46,12 @@ def hmac_hex(secret: str, text: str) -> str:
 class NaiveClient:
     """A client with one keep-alive connection."""
 
-    def __init__(self, rest: str, api_key: str, api_secret: str, timeout_s: float = 10) -> None:
+    def __init__(self, rest: str, api_key: str, api_secret: str, timeout_s: float = 10, clock: Clock = SYSTEM) -> None:
         parts = urlsplit(rest)
         self._connection = HTTPConnection(parts.hostname or "", parts.port, timeout=timeout_s)
         self.api_key = api_key
         self.api_secret = api_secret
+        self._clock = clock
 
     def close(self) -> None:
         self._connection.close()
@@ -57,7 +61,7 @@ class NaiveClient:
         self._connection.request(method, target, body=body or None, headers=dict(headers or {}))
         answer = self._connection.getresponse()
         content = answer.read()
-        return Reply(answer.status, dict(answer.getheaders()), orjson.loads(content) if content else None)
+        return Reply(answer.status, dict(answer.getheaders()), orjson.loads(content) if content else None, content)
 
     def get(self, path: str, **parameters: object) -> Reply:
         """Send a public request."""
@@ -65,7 +69,7 @@ class NaiveClient:
 
     def request(self, method: str, path: str, **parameters: object) -> bytes:
         """Return a signed request as the bytes on the connection."""
-        text = encode({**parameters, "timestamp": now_ms()})
+        text = encode({**parameters, "timestamp": self._clock.wall_ms()})
         target = f"{path}?{text}&signature={hmac_hex(self.api_secret, text)}"
         head = f"{method} {target} HTTP/1.1\r\nHost: localhost\r\nX-MEXC-APIKEY: {self.api_key}\r\n"
         return f"{head}Content-Type: {JSON}\r\nContent-Length: 0\r\n\r\n".encode()
@@ -84,7 +88,7 @@ class NaiveClient:
         **parameters: object,
     ) -> Reply:
         """Send a signed request, valid by default. `sign` computes the signature from query and body."""
-        stamp = now_ms() if timestamp is None else timestamp
+        stamp = self._clock.wall_ms() if timestamp is None else timestamp
         text = encode({**parameters, "timestamp": stamp}) if query is None else query
         signature = hmac_hex(self.api_secret, text + body) if sign is None else sign(text, body)
         headers = {"X-MEXC-APIKEY": self.api_key if api_key is None else api_key}

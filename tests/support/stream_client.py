@@ -11,6 +11,7 @@ import aiohttp
 import orjson
 from aiohttp import WSMsgType
 
+from mexc_async.runtime.clock import SYSTEM, Clock
 from mexc_async.sim.exchange.exchange import Exchange
 from mexc_async.sim.rest.server import SimConfig, Simulator
 from mexc_async.spot.push import Push, decode_push
@@ -96,7 +97,7 @@ class Stage:
         self.http = http
         main = simulator.config.accounts[0]
         self.account = next(iter(simulator.exchange.accounts.values()))
-        self._rest = NaiveClient(simulator.rest, main.api_key, main.api_secret)
+        self._rest = NaiveClient(simulator.rest, main.api_key, main.api_secret, clock=simulator.clock)
 
     @property
     def exchange(self) -> Exchange:
@@ -125,11 +126,11 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(**settings: Any) -> AsyncIterator[Stage]:
+async def stage(clock: Clock = SYSTEM, **settings: Any) -> AsyncIterator[Stage]:
     """Run a simulator on this loop, by default quiet and without limits. Check that nothing remains at the end."""
     before = asyncio.all_tasks()
     config = SimConfig(**{"limits": "none", "flow": 0, **settings})
-    async with Simulator(config) as simulator, aiohttp.ClientSession() as http:
+    async with Simulator(config, clock) as simulator, aiohttp.ClientSession() as http:
         found = Stage(simulator, http)
         try:
             yield found

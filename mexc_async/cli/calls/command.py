@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-import time
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from mexc_async.cli.time_argument import moment_ms
+from mexc_async.runtime.clock import SYSTEM
 
 if TYPE_CHECKING:
     from mexc_async.call_log.entries import AnyEntry
@@ -163,7 +163,7 @@ def _moment(option: str, text: str | None) -> int | None:
     if text is None:
         return None
     if (span := _SPAN.fullmatch(text)) is not None:
-        return time.time_ns() // 1_000_000 - int(span[1]) * _SPAN_S[span[2]] * 1000
+        return SYSTEM.wall_ms() - int(span[1]) * _SPAN_S[span[2]] * 1000
     return moment_ms(option, text, f": {Moment}")
 
 

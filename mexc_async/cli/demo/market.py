@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
-import time
 from collections.abc import Coroutine, Iterable
 from contextlib import AsyncExitStack
 from decimal import Decimal
@@ -16,6 +14,7 @@ from mexc_async.books.live_book import LiveBook
 from mexc_async.cli.demo.summary import Counters
 from mexc_async.client.mexc import Mexc
 from mexc_async.errors import MexcError, RateLimited, WaitTimeout
+from mexc_async.runtime.clock import Clock
 from mexc_async.spot.enums import OrderStatus
 from mexc_async.spot.push_models import BookTickerPush, FillPush, OrderPush
 from mexc_async.spot.rules import SymbolRules
@@ -62,17 +61,18 @@ class GridQuote:
 class Demo:
     """The demo's first part: streams, polled market data and a grid on several symbols, concurrently."""
 
-    def __init__(self, mexc: Mexc, symbols: Iterable[str], counters: Counters, seed: int) -> None:
+    def __init__(self, mexc: Mexc, symbols: Iterable[str], counters: Counters, clock: Clock) -> None:
+        """Trade these symbols. The clock's generator decides which orders cross the spread."""
         self.mexc = mexc
         self.quotes = {symbol: GridQuote(symbol, mexc.books(symbol)) for symbol in symbols}
         self.counters = counters
-        self._random = random.Random(seed)
+        self._clock = clock
         self._pause_s = CYCLE_WEIGHT * len(self.quotes) / WEIGHT_PER_S
         """Seconds between two polling cycles of one symbol."""
 
     async def run(self, seconds: float) -> None:
         """Trade for `seconds`, wait for the last orders, then cancel all. Raises the first unexpected error."""
-        ends = time.monotonic() + seconds
+        ends = self._clock.monotonic() + seconds
         try:
             async with AsyncExitStack() as stack:
                 streams = self.mexc.streams
@@ -117,7 +117,7 @@ class Demo:
         spot, symbol = self.mexc.spot, quote.symbol
         await asyncio.sleep(offset_s)
         while True:
-            started = time.monotonic()
+            started = self._clock.monotonic()
             ticker, depth, trades, klines = await asyncio.gather(
                 spot.book_ticker(symbol=symbol),
                 spot.depth(symbol=symbol, limit=20),
@@ -129,12 +129,12 @@ class Demo:
             quote.last = trades[0].price if trades else quote.last
             if klines and quote.last is not None:
                 quote.change = quote.last / klines[0].open - 1
-            await asyncio.sleep(max(self._pause_s - (time.monotonic() - started), 0.0))
+            await asyncio.sleep(max(self._pause_s - (self._clock.monotonic() - started), 0.0))
 
     async def _trade(self, quote: GridQuote, ends: float) -> None:
         """Run a small grid around the mid price until `ends`: place, wait, query, cancel, repeat."""
         rules = self.mexc.rules(quote.symbol)
-        while time.monotonic() < ends:
+        while self._clock.monotonic() < ends:
             middle = quote.middle
             if middle is None:
                 await asyncio.sleep(0.02)
@@ -149,7 +149,7 @@ class Demo:
         spot, symbol = self.mexc.spot, quote.symbol
         price = rules.price(price, "down" if side == "BUY" else "up")
         quantity = rules.quantity(max(GRID_VALUE, (rules.info.min_notional or 0) * 2) / price, "up")
-        kind = "IMMEDIATE_OR_CANCEL" if self._random.random() < 0.15 else "LIMIT"
+        kind = "IMMEDIATE_OR_CANCEL" if self._clock.random.random() < 0.15 else "LIMIT"
         if kind == "IMMEDIATE_OR_CANCEL":  # cross the spread now and then, so that something trades
             price = rules.price(price * (Decimal("1.002") if side == "BUY" else Decimal("0.998")))
         quote.open_orders += 1
@@ -171,7 +171,7 @@ class Demo:
             quote.open_orders -= 1
 
 
-async def burst(mexc: Mexc, symbol: str, seconds: float, counters: Counters) -> float:
+async def burst(mexc: Mexc, symbol: str, seconds: float, counters: Counters, clock: Clock) -> float:
     """Send half market data and half orders as fast as the limits allow for `seconds`; return the seconds taken.
 
     At the end, drop the calls that still wait for a limit, and await those on the wire.
@@ -184,12 +184,12 @@ async def burst(mexc: Mexc, symbol: str, seconds: float, counters: Counters) -> 
     quantity = rules.quantity(max(GRID_VALUE, (rules.info.min_notional or 0) * 2) / price, "up")
     window_s = mexc.limits.limits["client"].window_s + mexc.limits.limits.margin_s
     await asyncio.sleep(window_s)  # until the budget is full again
-    started = time.monotonic()
+    started = clock.monotonic()
     ends = started + seconds
 
     async def market_data(worker: int) -> None:
         for turn in count():
-            patient = mexc.using(max_wait_s=max(ends - time.monotonic(), 0.0)).spot
+            patient = mexc.using(max_wait_s=max(ends - clock.monotonic(), 0.0)).spot
             if turn % 2:  # equal reads at the same time would share one request, so each worker asks for its own
                 await patient.depth(symbol=symbol, limit=5 + worker)
             else:
@@ -197,7 +197,7 @@ async def burst(mexc: Mexc, symbol: str, seconds: float, counters: Counters) -> 
 
     async def orders() -> None:
         while True:
-            patient = mexc.using(max_wait_s=max(ends - time.monotonic(), 0.0)).spot
+            patient = mexc.using(max_wait_s=max(ends - clock.monotonic(), 0.0)).spot
             ack = await patient.new_order(symbol=symbol, side="BUY", type="LIMIT", quantity=quantity, price=price)
             cancelled = await patient.cancel_order(symbol=symbol, order_id=ack.order_id)
             counters.fills += cancelled.status is OrderStatus.FILLED  # before the cancel arrived

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 
 from rich.console import Console
 from rich.live import Live
@@ -18,6 +18,7 @@ from mexc_async.cli.demo.summary import BalanceDifference, Counters, Phase, Summ
 from mexc_async.client.mexc import Mexc
 from mexc_async.client.settings import NetworkSettings
 from mexc_async.errors import ConfigError, InvalidRequest, MexcError
+from mexc_async.runtime.clock import Clock
 from mexc_async.runtime.runner import run
 
 BURST = "burst"
@@ -32,14 +33,14 @@ def run_demo(seconds: float, symbols: list[str], seed: int, tape: Path | None) -
 
 
 async def _demo(seconds: float, symbols: list[str], seed: int, tape: Path | None) -> Summary:
-    console = Console()
+    console, clock = Console(), Clock(random=Random(seed))
     phases: list[Phase] = []
     balances: list[BalanceDifference] = []
     problems: list[str] = []
     interrupted = False
     try:
-        await _trade(console, seconds, symbols, seed, tape, phases, balances)
-        await _burst(console, symbols[0], seed, tape, phases)
+        await _trade(console, clock, seconds, symbols, seed, tape, phases, balances)
+        await _burst(console, clock, symbols[0], seed, tape, phases)
     except asyncio.CancelledError:  # Ctrl-C or SIGTERM
         interrupted = True
     except (ConfigError, InvalidRequest):
@@ -71,6 +72,7 @@ def _reasons(error: BaseException) -> list[str]:
 
 async def _trade(
     console: Console,
+    clock: Clock,
     seconds: float,
     symbols: list[str],
     seed: int,
@@ -79,7 +81,7 @@ async def _trade(
     balances: list[BalanceDifference],
 ) -> None:
     """Run the first part, and record its figures even if it fails."""
-    counters = Counters()
+    counters = Counters(clock)
     async with Mexc.sim(seed=seed, tape=str(tape) if tape else None) as mexc:
         await mexc.warm_up()
         for symbol in symbols:
@@ -87,13 +89,13 @@ async def _trade(
         console.print(f"{mexc!r} {', '.join(symbols)} for {seconds:g} s")
         before = await _holdings(mexc)
         mexc.hooks.add(counters.listen)
-        demo = Demo(mexc, symbols, counters, seed)
-        started = time.monotonic()
+        demo = Demo(mexc, symbols, counters, clock)
+        started = clock.monotonic()
         try:
-            async with _shown(console, demo, counters, started, seconds):
+            async with _shown(console, clock, demo, counters, seconds):
                 await demo.run(seconds)
         finally:
-            phases.append(counters.phase("market data and grid", time.monotonic() - started, mexc.limits.report()))
+            phases.append(counters.phase("market data and grid", clock.monotonic() - started, mexc.limits.report()))
             after = await _holdings(mexc)
             balances += [
                 BalanceDifference(asset, before.get(asset, Decimal(0)), after.get(asset, Decimal(0)))
@@ -102,9 +104,11 @@ async def _trade(
             ]
 
 
-async def _burst(console: Console, symbol: str, seed: int, tape: Path | None, phases: list[Phase]) -> None:
+async def _burst(
+    console: Console, clock: Clock, symbol: str, seed: int, tape: Path | None, phases: list[Phase]
+) -> None:
     """Run the second part, on an exchange with the limit of MEXC's guides: 100 requests/s."""
-    counters = Counters()
+    counters = Counters(clock)
     path = str(tape) if tape else None
     async with Mexc.sim(
         seed=seed, sim_limits="guide", tape=path, limits="guide", network=NetworkSettings(connections=40)
@@ -113,7 +117,7 @@ async def _burst(console: Console, symbol: str, seed: int, tape: Path | None, ph
         console.print(f"{mexc!r} {symbol}, a burst of {BURST_S:g} s")
         seconds = 0.0
         try:
-            seconds = await burst(mexc, symbol, BURST_S, counters)
+            seconds = await burst(mexc, symbol, BURST_S, counters, clock)
         finally:
             phases.append(counters.phase(BURST, seconds, mexc.limits.report()))
 
@@ -124,18 +128,17 @@ async def _holdings(mexc: Mexc) -> dict[str, Decimal]:
 
 
 @asynccontextmanager
-async def _shown(
-    console: Console, demo: Demo, counters: Counters, started: float, seconds: float
-) -> AsyncIterator[None]:
+async def _shown(console: Console, clock: Clock, demo: Demo, counters: Counters, seconds: float) -> AsyncIterator[None]:
     """Show a live table while the body runs, on a terminal only."""
     if not console.is_terminal:
         yield
         return
+    started = clock.monotonic()
     with Live(console=console, auto_refresh=False, transient=True) as live:
 
         async def refresh() -> None:
             while True:
-                live.update(_live_table(demo, counters, time.monotonic() - started, seconds), refresh=True)
+                live.update(_live_table(demo, counters, clock.monotonic() - started, seconds), refresh=True)
                 await asyncio.sleep(0.25)
 
         task = asyncio.create_task(refresh())

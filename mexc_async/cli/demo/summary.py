@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from rich.text import Text
 
 from mexc_async.limits.limiter import LimitReport
 from mexc_async.rest.events import RequestDone
+from mexc_async.runtime.clock import Clock
 from mexc_async.runtime.events import Event
 from mexc_async.streams.events import StreamState
 
@@ -96,7 +96,8 @@ class Summary(Struct, frozen=True):
 class Counters:
     """Counters of a client's events."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self.latencies: dict[str, list[float]] = {}
         self.errors: Counter[str] = Counter()
         self.requests = 0
@@ -117,7 +118,7 @@ class Counters:
             return
         if event.status is not None:
             self.requests += 1
-            self.last_at = time.monotonic()
+            self.last_at = self._clock.monotonic()
             self.latencies.setdefault(f"{event.method} {event.path}", []).append(event.latency_s * 1000)
         is_order = event.path == "/api/v3/order"
         if event.error is None:

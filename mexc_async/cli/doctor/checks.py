@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-import time
 from collections.abc import AsyncIterator
 from statistics import median
 from urllib.parse import urlsplit
@@ -31,6 +30,7 @@ from mexc_async.errors import (
 )
 from mexc_async.keys.allow_ip import address_in, addresses, is_public
 from mexc_async.rest.credentials import Credentials, age_advice
+from mexc_async.runtime.clock import SYSTEM
 from mexc_async.spot.account import ApiKeyInfo
 from mexc_async.spot.enums import KeyStatus, KycStatus
 from mexc_async.transport.urls import proxy_for
@@ -97,7 +97,7 @@ async def _reach(rest: str) -> list[Finding]:
 
 async def _connect(address: str, port: int, tls_name: str | None) -> Finding:
     check = f"address {address}"
-    began = time.perf_counter()
+    began = SYSTEM.monotonic()
     try:
         async with asyncio.timeout(CONNECT_S):
             tls = ssl.create_default_context() if tls_name else None
@@ -106,7 +106,7 @@ async def _connect(address: str, port: int, tls_name: str | None) -> Finding:
         return Finding(check, WARNING, f"no connection within {CONNECT_S:g} s", ADVICE_REACH)
     except OSError as error:
         return Finding(check, WARNING, f"no connection: {error.strerror or error}", ADVICE_REACH)
-    took = 1000 * (time.perf_counter() - began)
+    took = 1000 * (SYSTEM.monotonic() - began)
     writer.close()
     return Finding(check, OK, f"connected{' with TLS' if tls_name else ''} in {took:.1f} ms")
 
@@ -115,9 +115,9 @@ async def _alive(mexc: Mexc) -> Finding:
     taken = []
     try:
         for _ in range(PINGS + 1):  # the first opens the connection
-            began = time.perf_counter()
+            began = SYSTEM.monotonic()
             await mexc.spot.ping()
-            taken.append(1000 * (time.perf_counter() - began))
+            taken.append(1000 * (SYSTEM.monotonic() - began))
     except MexcError as error:
         return Finding("exchange", FAILED, _brief(error), error.advice or ADVICE_REACH)
     best, typical = min(taken[1:]), median(taken[1:])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from mexc_async.cli.connection_options import AsJson, Rest
 from mexc_async.cli.exit_status import REFUSED, fail
+from mexc_async.runtime.clock import SYSTEM
 
 if TYPE_CHECKING:
     from mexc_async.cli.guard.run import Task
@@ -74,7 +74,7 @@ def _watch(pid: int | None, heartbeat: Path | None, max_age_s: float) -> Watch:
     if pid is not None:
         return ProcessWatch(pid)
     assert heartbeat is not None
-    return HeartbeatWatch(heartbeat, max_age_s, time.monotonic())
+    return HeartbeatWatch(heartbeat, max_age_s, SYSTEM.monotonic())
 
 
 def _task(prefix: str | None, every: bool, recv_window_ms: int, give_up_s: float) -> Task:

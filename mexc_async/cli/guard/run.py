@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from decimal import Decimal
 
@@ -18,6 +17,7 @@ from mexc_async.errors import MexcError, OrderNotFound
 from mexc_async.orders.from_spot import cancelled
 from mexc_async.orders.record import may_conclude
 from mexc_async.orders.tracker import OrderSettings
+from mexc_async.runtime.clock import SYSTEM
 from mexc_async.spot.models import CancelledOrder, Order
 from mexc_async.transport.pool import Timeouts
 
@@ -86,7 +86,7 @@ async def watch_and_cancel(mexc: Mexc, watch: Watch, task: Task, log: Log) -> bo
             prefix=task.prefix,
             open=len(standing),
         )
-        while (reason := watch.gone(time.monotonic())) is None:  # noqa: ASYNC110 - no event to wait for
+        while (reason := watch.gone(SYSTEM.monotonic())) is None:  # noqa: ASYNC110 - no event to wait for
             await asyncio.sleep(LOOK_S)
         log.say("gone", f"{reason}: cancelling {task}", reason=reason)
         return await _Sweep(mexc, task, log).run()
@@ -110,7 +110,7 @@ class _Sweep:
         """Cancel until no order is open and none can be accepted. Returns False after `give_up_s`."""
         clock, task = self._mexc.clock, self._task
         accepted_until_ms = clock.now_ms() + task.recv_window_ms
-        gives_up_at = time.monotonic() + task.give_up_s
+        gives_up_at = SYSTEM.monotonic() + task.give_up_s
         pause_s = FIRST_PAUSE_S
         while True:
             asked_ms = clock.now_ms()
@@ -126,7 +126,7 @@ class _Sweep:
                 await self._cancel(list(self._left.values()))
             except MexcError as error:
                 self._log.fail(error)
-            if time.monotonic() >= gives_up_at:
+            if SYSTEM.monotonic() >= gives_up_at:
                 return self._give_up()
             await asyncio.sleep(pause_s)
             pause_s = FIRST_PAUSE_S if self._left else min(pause_s * 2, LONGEST_PAUSE_S)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mexc_async.cli.exit_status import INTERRUPTED, REFUSED, fail
 from mexc_async.cli.keys.command import Created, Name, PasswordFd, Where, created_ms, open_keys, read_key
+from mexc_async.runtime.clock import SYSTEM
 from mexc_async.runtime.runner import run
 
 if TYPE_CHECKING:
@@ -180,8 +181,8 @@ async def _allow(keys: KeyStore, name: str, through: str, seconds: int, address:
             raise ConfigError(f"{address} is a private address: the exchange never sees it")
         try:
             async with on_list(mexc.spot, key.api_key, address):
-                until = time.strftime("%H:%M:%S", time.localtime(time.time() + seconds))
-                print(f"{address} is on the IP list of {name} until {until}; Ctrl-C ends it early", flush=True)
+                until = datetime.fromtimestamp(SYSTEM.wall_ms() / 1000 + seconds, UTC).astimezone()
+                print(f"{address} is on the IP list of {name} until {until:%H:%M:%S}; Ctrl-C ends it early", flush=True)
                 await asyncio.sleep(seconds)
         except asyncio.CancelledError:  # the address is off the list by now, or another error would be raised
             print(f"{address} was removed again")

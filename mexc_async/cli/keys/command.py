@@ -6,7 +6,6 @@ Secrets come from the terminal or standard input only: other users of the machin
 from __future__ import annotations
 
 import sys
-import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -14,6 +13,7 @@ import typer
 
 from mexc_async.cli.exit_status import fail
 from mexc_async.cli.time_argument import moment_ms
+from mexc_async.runtime.clock import SYSTEM
 
 if TYPE_CHECKING:
     from mexc_async.keys.key_ring import KeyBook, StoredKey
@@ -159,7 +159,7 @@ def created_ms(text: str | None) -> int:
     """Parse a key's date of creation into milliseconds UTC; now by default. Raises ConfigError."""
     from mexc_async.errors import ConfigError, InvalidRequest
 
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = SYSTEM.wall_ms()
     if text is None:
         return now_ms
     try:
@@ -215,7 +215,7 @@ def _masked(key: StoredKey) -> str:
 def _row(name: str, key: StoredKey, book: KeyBook) -> dict[str, Any]:
     from mexc_async.rest.credentials import ENDS_DAYS, age_advice, age_days, masked
 
-    days = age_days(key.created_ms, time.time_ns() // 1_000_000)
+    days = age_days(key.created_ms, SYSTEM.wall_ms())
     advice = age_advice(days)
     return {
         "name": name,

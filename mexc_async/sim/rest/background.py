@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import TypeVar
 
+from mexc_async.runtime.clock import SYSTEM, Clock
 from mexc_async.sim.exchange.exchange import Exchange
 from mexc_async.sim.rest.server import SimConfig, Simulator
 
@@ -21,9 +22,9 @@ class BackgroundSimulator:
         ...  # point any client, synchronous or not, at sim.rest
     """
 
-    def __init__(self, config: SimConfig | None = None) -> None:
-        """Start the simulator. Raises ValueError for a configuration that cannot be served."""
-        self._simulator = Simulator(config)
+    def __init__(self, config: SimConfig | None = None, clock: Clock = SYSTEM) -> None:
+        """Start the simulator, whose thread reads `clock`. Raises ValueError for a bad configuration."""
+        self._simulator = Simulator(config, clock)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="mexc-sim", daemon=True)
         self._thread.start()

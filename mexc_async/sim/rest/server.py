@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-import time
 from collections.abc import Coroutine
 from decimal import Decimal
+from email.utils import formatdate
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import msgspec
 from aiohttp import web
 
+from mexc_async.runtime.clock import SYSTEM, Clock
 from mexc_async.sim.exchange.accounts import DEMO_KEY, DEMO_SECRET, AccountSpec, check_accounts
 from mexc_async.sim.exchange.exchange import Exchange
 from mexc_async.sim.exchange.refusals import Refusal
@@ -102,13 +103,17 @@ class SimConfig(msgspec.Struct, frozen=True, kw_only=True):
 class Simulator:
     """A simulated MEXC that serves until it is closed.
 
+    The exchange's time is its clock's, and every random choice comes from the seed: the same requests at the same times
+    get the same answers, ids and keys included.
+
     async with Simulator(SimConfig(seed=7)) as sim:
         ...  # point a client at sim.rest
     """
 
-    def __init__(self, config: SimConfig | None = None) -> None:
+    def __init__(self, config: SimConfig | None = None, clock: Clock = SYSTEM) -> None:
         """Build the exchange. `start` makes it serve. Raises ValueError for a bad tape or account."""
         self.config = config or SimConfig()
+        self.clock = clock
         now_ms = self._now_ms()
         tape = None if self.config.tape is None else read_tape(self.config.tape)
         listed = {rules.symbol: rules for rules in (*SEEDED, *(tape.rules if tape else ()))}
@@ -133,7 +138,7 @@ class Simulator:
         for fault in self.config.faults:
             check_target(fault, ENDPOINTS)
         self._faults = Faults(self.config.faults, seed=self.config.seed)
-        self.sockets = Sockets(self.exchange, self._listen_keys, self._faults, rules, self._now_ms)
+        self.sockets = Sockets(self.exchange, self._listen_keys, self._faults, rules, clock)
         self._gate = HeldRequests(self.restart)
         self._listener = Port(self._serve, self.config.host, self.config.port)
         self._controllers: set[asyncio.Transport] = set()
@@ -257,9 +262,8 @@ class Simulator:
     ) -> None:
         await self.aclose()
 
-    @staticmethod
-    def _now_ms() -> int:
-        return time.time_ns() // 1_000_000
+    def _now_ms(self) -> int:
+        return self.clock.wall_ms()
 
     async def _keep_moving(self) -> None:
         """Move the market without requests, and send the stream's pushes."""
@@ -272,14 +276,20 @@ class Simulator:
             except Exception:
                 log.exception("a step of the background market failed; the market continues")
             step_ms = min(ADVANCE_MS, self.sockets.shortest_ms or ADVANCE_MS)
-            await asyncio.sleep((step_ms - time.time() * 1000 % step_ms) / 1000)
+            await asyncio.sleep((step_ms - self.clock.wall_ns() / 1e6 % step_ms) / 1000)
 
     def _advance(self, now_ms: int) -> None:
         for mover in self._movers:
             mover.advance(now_ms)
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request."""
+        """Answer one request, dated by the exchange's clock."""
+        answer = await self._answer(request)
+        if not answer.prepared:
+            answer.headers["Date"] = formatdate(self.clock.wall_ms() / 1000, usegmt=True)
+        return answer
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
             if not self._gate.is_open:
                 return drop(request)
@@ -338,7 +348,7 @@ class Simulator:
         """Count a request against the rate limits. Raises Refusal 429 or 418."""
         known = self.exchange.keys.find(_api_key(request))
         uid = known.account if known else None
-        rejection = self._limits.arrive(request.remote or "", uid, endpoint.costs, time.monotonic())
+        rejection = self._limits.arrive(request.remote or "", uid, endpoint.costs, self.clock.monotonic())
         if rejection is not None:
             text = "Too many requests." if rejection.status == 429 else "Too many requests: this address is banned."
             raise Refusal(rejection.status, text, rejection.status, rejection.retry_after_s)

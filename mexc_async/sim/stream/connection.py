@@ -10,6 +10,7 @@ from collections import deque
 
 from aiohttp import WSCloseCode, web
 
+from mexc_async.runtime.clock import Clock
 from mexc_async.sim.faults.faults import Faults, Wire
 from mexc_async.sim.faults.port import reset
 from mexc_async.sim.stream.socket_lifetime import Life, SocketRules
@@ -27,6 +28,7 @@ class ClientSocket:
         subscriptions: Subscriptions,
         rules: SocketRules,
         faults: Faults,
+        clock: Clock,
         *,
         uid: str | None = None,
         listen_key: str | None = None,
@@ -36,12 +38,13 @@ class ClientSocket:
         self.subscriptions = subscriptions
         self.uid = uid
         self.listen_key = listen_key
-        self.life = Life(rules, asyncio.get_running_loop().time())
+        self.life = Life(rules, clock.monotonic())
         self.gone = asyncio.Event()
         """Event that is set once the client can send nothing more."""
         self.is_silent = False
         """True for a half-open connection: it sends nothing more, and the client gets no close frame."""
         self._request = request
+        self._clock = clock
         self._most = rules.queue
         self._faults = faults
         self._wire = Wire(faults)
@@ -67,7 +70,7 @@ class ClientSocket:
             self._put(frame)
             return None
         passage = self._wire.carry(topic.name, frame)
-        due_s = asyncio.get_running_loop().time() + passage.delay_ms / 1000 if passage.delay_ms else 0.0
+        due_s = self._clock.monotonic() + passage.delay_ms / 1000 if passage.delay_ms else 0.0
         for each in passage.frames:
             self._put(each, due_s)
         return passage.broken
@@ -91,14 +94,13 @@ class ClientSocket:
 
     async def send_all(self) -> None:
         """Send the queued messages until the connection ends or has to be closed."""
-        loop = asyncio.get_running_loop()
         while self._close is None or self._queue:
             await self._wake.wait()
             self._wake.clear()
             while self._queue:
                 due_s, data = self._queue.popleft()
-                if due_s > loop.time():
-                    await asyncio.sleep(due_s - loop.time())
+                if due_s and (left_s := due_s - self._clock.monotonic()) > 0:
+                    await asyncio.sleep(left_s)
                 if not await self._send(data):
                     return
         if self.is_silent:

@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
+from email.utils import formatdate
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from mexc_async.runtime.clock import Clock
 from mexc_async.sim.exchange.events import BalanceEvent, BookEvent, DealEvent, Event, TradeEvent
 from mexc_async.sim.exchange.exchange import Exchange
 from mexc_async.sim.exchange.symbols import OFFLINE
@@ -34,14 +36,12 @@ _CLOSE_S = 1.0
 class Sockets:
     """The stream's connections. `tick` sends what is due and closes what has ended."""
 
-    def __init__(
-        self, exchange: Exchange, keys: ListenKeys, faults: Faults, rules: SocketRules, now_ms: Callable[[], int]
-    ) -> None:
+    def __init__(self, exchange: Exchange, keys: ListenKeys, faults: Faults, rules: SocketRules, clock: Clock) -> None:
         self._exchange = exchange
         self._keys = keys
         self._faults = faults
         self._rules = rules
-        self._now_ms = now_ms
+        self._clock = clock
         self._symbols = {symbol for symbol, market in exchange.markets.items() if market.rules.status != OFFLINE}
         self._feeds = Feeds(exchange.markets, rules)
         self._connections: dict[ClientSocket, asyncio.Task[object] | None] = {}
@@ -74,6 +74,7 @@ class Sockets:
         )
         if not socket.can_prepare(request):
             return web.Response(status=426, headers={"Upgrade": "websocket"})
+        socket.headers["Date"] = formatdate(self._clock.wall_ms() / 1000, usegmt=True)
         await socket.prepare(request)
         key = request.query.get("listenKey")
         uid = None if key is None else self._admit(key)
@@ -83,7 +84,9 @@ class Sockets:
                 await socket.close(code=WSCloseCode.POLICY_VIOLATION)
             return socket
         subscriptions = Subscriptions(lambda name: self._open(name, uid), self._rules.most_topics)
-        connection = ClientSocket(request, socket, subscriptions, self._rules, self._faults, uid=uid, listen_key=key)
+        connection = ClientSocket(
+            request, socket, subscriptions, self._rules, self._faults, self._clock, uid=uid, listen_key=key
+        )
         self._connections[connection] = asyncio.current_task()
         try:
             await self._run(connection)
@@ -110,7 +113,7 @@ class Sockets:
         """Return the uid of a listen key that may open one more socket, else None."""
         if sum(connection.listen_key == key for connection in self._connections) >= self._rules.sockets_a_key:
             return None
-        return self._keys.owner(key, self._now_ms())
+        return self._keys.owner(key, self._clock.wall_ms())
 
     def _open(self, name: str, uid: str | None) -> Topic | None:
         topic = parse_topic(name, self._symbols)
@@ -119,11 +122,10 @@ class Sockets:
         return topic
 
     async def _receive(self, connection: ClientSocket) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             message = await connection.socket.receive()
             if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-                if not connection.life.hear(loop.time()):
+                if not connection.life.hear(self._clock.monotonic()):
                     connection.abort()
                     return
                 self._control(connection, message.data)
@@ -143,7 +145,7 @@ class Sockets:
             self._unread(connection, topic)
         for topic in outcome.added:
             self._read(connection, topic)
-        connection.life.use(bool(connection.subscriptions.topics), asyncio.get_running_loop().time())
+        connection.life.use(bool(connection.subscriptions.topics), self._clock.monotonic())
         connection.reply(outcome.reply)
 
     # Subscriptions
@@ -180,7 +182,7 @@ class Sockets:
         if isinstance(event, TradeEvent | BookEvent):
             self._feeds.on_event(event)
             return
-        now_ms = self._now_ms()
+        now_ms = self._clock.wall_ms()
         if isinstance(event, BalanceEvent):
             self._push_private(event.account, pushes.ACCOUNT, lambda: pushes.account(event, now_ms))
         elif isinstance(event, DealEvent):
@@ -207,7 +209,7 @@ class Sockets:
         for topic, frame in self._feeds.due(now_ms):
             for connection in tuple(self._readers[("", topic.name)]):
                 self._push(connection, topic, frame)
-        now_s = asyncio.get_running_loop().time()
+        now_s = self._clock.monotonic()
         for connection in tuple(self._connections):
             if connection.is_lost:
                 connection.gone.set()
@@ -233,7 +235,7 @@ class Sockets:
         elif kind == "half_open":
             connection.silence()
         elif connection.listen_key is not None and connection.uid is not None:
-            now_ms = self._now_ms()
+            now_ms = self._clock.wall_ms()
             if self._keys.owner(connection.listen_key, now_ms) is not None:
                 self._keys.close(connection.uid, connection.listen_key, now_ms)
             connection.end(KEY_ENDED)
