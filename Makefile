@@ -11,7 +11,8 @@ BENCH_ARGS ?=
 
 .PHONY: demo test lint types unit pure coverage wheel chaos bench bench-peers docs clean
 
-CORE := hatch_build.py $(wildcard mexc_async/native/*.pyx mexc_async/*/*.pxi mexc_async/*/*.pxd)
+# The compiled core's source stands in every room, however deep.
+CORE := hatch_build.py $(shell find mexc_async -name '*.pyx' -o -name '*.px[id]')
 
 # Make reads these stamps: a second run starts at once, a changed pyproject.toml or compiled core installs again.
 $(VENV)/.created:
@@ -38,6 +39,7 @@ lint: $(VENV)/.dev
 
 types: $(VENV)/.dev
 	@$(BIN)/mypy
+	@$(BIN)/basedpyright
 
 unit: $(VENV)/.dev
 	@$(BIN)/python -m pytest

@@ -70,7 +70,7 @@ if TYPE_CHECKING:
     from mexc_async.keys.key_file import KeyFile
     from mexc_async.keys.os_keyring import OsKeyring
     from mexc_async.limits.profiles import Limit, Limits
-    from mexc_async.native.loader import core_kind
+    from mexc_async.native.fallback import core_kind
     from mexc_async.orders.events import OrderSettled
     from mexc_async.orders.handle import TrackedOrder
     from mexc_async.orders.record import OrderFill, OrderState
@@ -209,7 +209,7 @@ _HOME = {
     "schema.endpoint": "Auth Cost Endpoint Json Priority Request Resource Route call",
     "risk.exposure": "ExposureReport SymbolStake",
     "risk.risk_limits": "GuardLimits",
-    "native.loader": "core_kind",
+    "native.fallback": "core_kind",
     "limits.profiles": "Limit Limits",
     "orders.record": "OrderFill OrderState",
     "rest.retry": "RetryPolicy",

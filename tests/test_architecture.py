@@ -45,6 +45,7 @@ EDGE = frozenset(
         "client": "channel mexc orders settings sim_process view wiring",
         "keys": "allow_ip encryption environment key_file os_keyring replace rotation shielded stores watch",
         "limits": "account_limiter limiter",
+        "native": "fallback",
         "orders": "execution halt handle heartbeat ids orders reconciler session shortcuts started tracker",
         "rest": "call keep_warm pipeline server_clock symbol_rules way",
         "risk": "alarms exposure_counter guard",

@@ -151,6 +151,8 @@ cdef bint _is_same_decimal(DecimalLayout* one, DecimalLayout* other) noexcept:
 
 _one = _Decimal(1)
 cdef bint _knows_decimals = _decimals_are_known()
+if not _knows_decimals:
+    faults.append("Decimal is laid out otherwise than known: Python makes the numbers of books")
 
 
 cdef inline object _number_of(int64_t value, int scale, from_text):

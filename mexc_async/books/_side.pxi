@@ -42,6 +42,14 @@ cdef extern from *:
         }
         return first + (first->key < key);
     }
+
+    /* Since 3.14 a tuple remembers its hash; -1 says that it is not known yet. */
+    static void forget_hash(PyObject *tuple)
+    {
+    #if PY_VERSION_HEX >= 0x030E0000
+        ((PyTupleObject *)tuple)->ob_hash = -1;
+    #endif
+    }
     """
     ctypedef struct Level:
         int64_t key  # the price times the sign, so that keys ascend towards the best
@@ -49,6 +57,7 @@ cdef extern from *:
         int64_t scale  # of the quantity
     Level* first_not_below(Level* first, Py_ssize_t left, int64_t key) noexcept
     void prefetch(PyObject*) noexcept
+    void forget_hash(PyObject*) noexcept
 
 
 @final
@@ -269,14 +278,19 @@ cdef class Side:
             yield self.level(_number_of(level.key * self.sign, self.scale, from_text), level, from_text)
 
     cdef object level(self, price, Level level, from_text):
-        quantity = _number_of(level.quantity, level.scale, from_text)
-        made = <object>alloc(<PyObject*>_BookLevel, 2)  # a fifth of the cost of calling it
-        Py_DECREF(<PyObject*>made)
-        Py_INCREF(<PyObject*>price)
-        PyTuple_SET_ITEM(<PyObject*>made, 0, <PyObject*>price)
-        Py_INCREF(<PyObject*>quantity)
-        PyTuple_SET_ITEM(<PyObject*>made, 1, <PyObject*>quantity)
-        return made
+        return _book_level(price, _number_of(level.quantity, level.scale, from_text))
+
+
+cdef inline object _book_level(price, quantity):
+    """A `BookLevel` for a fifth of the cost of calling it."""
+    made = <object>alloc(<PyObject*>_BookLevel, 2)
+    Py_DECREF(<PyObject*>made)
+    forget_hash(<PyObject*>made)
+    Py_INCREF(<PyObject*>price)
+    PyTuple_SET_ITEM(<PyObject*>made, 0, <PyObject*>price)
+    Py_INCREF(<PyObject*>quantity)
+    PyTuple_SET_ITEM(<PyObject*>made, 1, <PyObject*>quantity)
+    return made
 
 
 cdef void _fetch_texts(list levels) noexcept:

@@ -80,9 +80,7 @@ class BookView(Generic[N]):
         missing, paid, worst = quantity, zero, None
         with localcontext(_EXACT):
             for level in self._taken_by(side).read(self._numbers):
-                taken = min(level.quantity, missing)
-                paid += level.price * taken
-                missing -= taken
+                paid, missing = _take(level, paid, missing)
                 worst = level.price
                 if not missing:
                     break
@@ -92,13 +90,13 @@ class BookView(Generic[N]):
     def depth_within(self, side: str, price: N) -> N:
         """Return the base that a taker (side "BUY" or "SELL") finds at `price` or better. Raises InvalidRequest."""
         taken, price = self._taken_by(side), self._number("price", price)
-        total = self._numbers.from_int(0, 0)
+        quantities: list[N] = []
         with localcontext(_EXACT):
             for level in taken.read(self._numbers):
                 if level.price > price if taken is self._asks else level.price < price:
                     break
-                total += level.quantity
-        return total
+                quantities.append(level.quantity)
+            return sum(quantities, self._numbers.from_int(0, 0))
 
     def _taken_by(self, side: str) -> BookSide:
         if side == "BUY":
@@ -185,6 +183,12 @@ def _touch(bids: BookSide, asks: BookSide) -> _Touch | None:
         return None
     scale = max(bid[1], ask[1])
     return _Touch(bid[0] * POWERS[scale - bid[1]], ask[0] * POWERS[scale - ask[1]], scale)
+
+
+def _take(level: BookLevel[N], paid: N, missing: N) -> tuple[N, N]:
+    """Return what is paid and what is missing once the level is taken."""
+    quantity = min(level.quantity, missing)
+    return paid + level.price * quantity, missing - quantity
 
 
 def _first(levels: Iterator[BookLevel[N]], n: int | None) -> list[BookLevel[N]]:

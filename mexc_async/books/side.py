@@ -30,10 +30,12 @@ class LevelText(Protocol):
     @property
     def price_text(self) -> str:
         """Price in quote."""
+        ...
 
     @property
     def quantity_text(self) -> str:
         """Absolute quantity in base; zero, in any spelling or left blank, removes the level."""
+        ...
 
 
 Levels: TypeAlias = Sequence[tuple[str, str]] | Sequence[Sequence[str]] | Sequence[LevelText]
@@ -62,18 +64,23 @@ class BookSide(Protocol):
 
     def load(self, levels: Levels) -> None:
         """Replace all levels; of equal prices the last counts. Raises ProtocolError; the side is void then."""
+        ...
 
     def apply(self, levels: Levels) -> None:
         """Apply changed levels, in their order. Raises ProtocolError; the side is void then."""
+        ...
 
     def best_price(self) -> tuple[int, int] | None:
         """Return (integer, scale): the price is integer / 10**scale. None if the side is empty."""
+        ...
 
     def best(self, numbers: Numbers[N]) -> BookLevel[N] | None:
         """Return the best level, None if the side is empty. O(1)."""
+        ...
 
     def read(self, numbers: Numbers[N]) -> Iterator[BookLevel[N]]:
         """Yield the levels, best first. Raises ProtocolError for a quantity that is not a number."""
+        ...
 
 
 class PureBookSide:

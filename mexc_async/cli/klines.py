@@ -42,7 +42,7 @@ def klines(
     Exit status 0 when the file is complete, 1 when the exchange failed, 2 for wrong input, 130 after Ctrl-C.
     """
     from mexc_async.cli.bar_file import BarFile, Download
-    from mexc_async.errors import ConfigError, InvalidRequest, MexcError
+    from mexc_async.errors import ConfigError, InvalidRequest
     from mexc_async.spot.market import KlinesQuery
 
     try:
@@ -54,19 +54,29 @@ def klines(
         mexc = _client(rest, sim, limits)
         download = Download(symbol, interval, start_ms)
         with BarFile(out, download) as file:
-            run(_download(mexc, file, download, end_ms))
-            file.finish()
+            _fill(mexc, file, download, end_ms)
     except (ConfigError, InvalidRequest) as error:
         fail(error)
     except OSError as error:
         fail(f"--out {out}: {error.strerror or error}")
+    except SystemExit as ended:  # `run` raises it after Ctrl-C or SIGTERM
+        fail("interrupted; the same command resumes", int(ended.code or 0))
+
+
+def _fill(mexc: Mexc, file: BarFile, download: Download, end_ms: int | None) -> None:
+    """Download into the file. A failure of the exchange ends the command, and removes a file without bars."""
+    from mexc_async.errors import ConfigError, InvalidRequest, MexcError
+
+    try:
+        run(_download(mexc, file, download, end_ms))
+    except (ConfigError, InvalidRequest):
+        raise
     except MexcError as error:
-        if file.next_ms == start_ms:
+        if file.next_ms == download.since_ms:
             file.discard()
             fail(error, REFUSED)
         fail(f"{error}; the file holds the bars so far: the same command resumes", REFUSED)
-    except SystemExit as ended:  # `run` raises it after Ctrl-C or SIGTERM
-        fail("interrupted; the same command resumes", int(ended.code or 0))
+    file.finish()
 
 
 def _client(rest: str | None, sim: bool, limits: str) -> Mexc:

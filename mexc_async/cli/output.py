@@ -89,7 +89,7 @@ def _rows(rows: Sequence[Plain], columns: Sequence[str] | None) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    dicts = [
+    dicts: list[dict[str, Plain]] = [
         row if isinstance(row, dict) else dict(zip(("price", "quantity"), _items(row), strict=False)) for row in rows
     ]
     names = list(dict.fromkeys(name for row in dicts for name, item in row.items() if item not in (None, [])))

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self, Unpack
 from urllib.parse import urlsplit
 
+import mexc_async.native.fallback  # noqa: F401 - warns where the compiled core is broken
 from mexc_async.accounts.accounts import Accounts
 from mexc_async.call_log.log import CallLog
 from mexc_async.client.settings import NetworkSettings, Settings, Shared, check_settings, limits_of

@@ -50,6 +50,7 @@ class SimulatorProcess:
                 start_new_session=True,  # Ctrl-C in a terminal is for the client, which still has orders to cancel
             )
             assert process.stdout is not None
+            line = b""
             try:
                 async with asyncio.timeout(START_S):
                     line = await process.stdout.readline()

@@ -215,7 +215,7 @@ class KeyedOrders:
 
 def _terms(order: NewOrder) -> dict[str, object]:
     """Return an order's terms; self-trade prevention left out and empty are the same."""
-    terms = asdict(order) | {"stp_mode": order.stp_mode or None}
+    terms: dict[str, object] = {**asdict(order), "stp_mode": order.stp_mode or None}
     del terms["new_client_order_id"]
     return terms
 

@@ -341,6 +341,7 @@ async def _spans(
     before: Counter[Hashable] = Counter()
     while low <= end_ms:
         high = min(low + width - 1, end_ms)
+        rows: list[T] = []
         for overlap in _overlaps(key is not None, width):
             rows = await fetch(low, min(high + overlap, end_ms))
             most = max(most, len(rows))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from hashlib import sha256
-from typing import Protocol
+from typing import Protocol, cast
 
 from mexc_async.errors import ConfigError
 from mexc_async.keys.key_ring import KeyBook
@@ -78,4 +78,4 @@ def _found() -> tuple[Backend, type[Exception]]:
         raise ConfigError("this system has no keyring; use the encrypted key file instead")
     if any(word in kind.lower() for word in _PLAIN):
         raise ConfigError(f"the keyring {kind} stores secrets in plain text; use the encrypted key file instead")
-    return backend, keyring.errors.KeyringError
+    return cast(Backend, backend), keyring.errors.KeyringError  # a wrapper hides its parameters' names

@@ -8,14 +8,37 @@ from time import monotonic as _monotonic
 
 cdef extern from *:
     """
-    /* What time.monotonic() calls, and the same double. */
+    /* The clock that time.monotonic() reads, and the same double. */
     #if PY_VERSION_HEX >= 0x030D0000
-    static double monotonic_s(void) { PyTime_t t; PyTime_Monotonic(&t); return PyTime_AsSecondsDouble(t); }
+    #define HAS_CLOCK 1
+    static double clock_s(void) { PyTime_t t; PyTime_Monotonic(&t); return PyTime_AsSecondsDouble(t); }
+    #elif defined(__linux__)
+    #include <time.h>
+    #define HAS_CLOCK 1
+    static double clock_s(void)
+    {
+        struct timespec t;
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        return (double)(t.tv_sec * 1000000000LL + t.tv_nsec) / 1e9;
+    }
     #else
-    static double monotonic_s(void) { return (double)_PyTime_GetMonotonicClock() / 1e9; }
+    #define HAS_CLOCK 0
+    static double clock_s(void) { return 0; }
     #endif
     """
-    double monotonic_s() noexcept
+    const bint HAS_CLOCK
+    double clock_s() noexcept
+
+cdef bint _reads_clock = HAS_CLOCK
+if HAS_CLOCK and not _monotonic() <= clock_s() <= _monotonic():
+    _reads_clock = False
+    faults.append("time.monotonic() reads another clock than the system's: Python reads it")
+
+
+cdef inline double monotonic_s() noexcept:
+    """What `time.monotonic()` returns."""
+    return clock_s() if _reads_clock else <double>_monotonic()
+
 
 cdef enum:
     UNCLAIMED = 99

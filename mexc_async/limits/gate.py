@@ -29,9 +29,11 @@ class LimitKeeper(Protocol):
 
     async def wait(self, gate: PureGate, wait: float, now: float, max_wait_s: float | None) -> float:
         """Queue until there is room, take the tokens, return the time of it. Raises RateLimited and ClientClosed."""
+        ...
 
     def serve(self) -> None:
         """Release the waiting requests that have room now."""
+        ...
 
 
 class PureDuration:

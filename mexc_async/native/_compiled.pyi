@@ -4,6 +4,9 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from decimal import Decimal
 from typing import Any
 
+faults: list[str]
+"""Assumptions about the interpreter and its libraries that do not hold here; Python does what rests on them."""
+
 has_sha256: bool
 """True if libcrypto's SHA-256 was found and works."""
 

@@ -12,6 +12,8 @@ from libc.string cimport memchr, memcmp, memcpy, memset
 if getenv("MEXC_ASYNC_PURE") != NULL and getenv("MEXC_ASYNC_PURE")[0]:
     raise ImportError("MEXC_ASYNC_PURE is set")
 
+faults = []
+
 cdef extern from "Python.h":
     object PyUnicode_New(Py_ssize_t size, Py_UCS4 highest)
     unsigned char* PyUnicode_1BYTE_DATA(object text)
@@ -32,3 +34,4 @@ include "../limits/_limits.pxi"
 include "../transport/_lane.pxi"
 include "../rest/_express.pxi"
 include "../streams/_stream.pxi"
+include "_assumptions.pxi"

@@ -221,7 +221,7 @@ cdef class Express:
                     if journal is not None:  # recorded before it is sent, or not sent
                         journal.sending(call, 1, stamped_ms, stamped_ms + self.window_ms)
                         now = line.gate.sent(now)
-                    if self.idle[len(self.idle) - 1] is wire:
+                    if self.idle and self.idle[len(self.idle) - 1] is wire:
                         self.idle.pop()
                     else:
                         self.idle.remove(wire)

@@ -33,26 +33,32 @@ class Terms(Protocol):
     @property
     def symbol(self) -> str:
         """Such as BTCUSDT."""
+        ...
 
     @property
     def side(self) -> str:
         """BUY or SELL."""
+        ...
 
     @property
     def type(self) -> str:
         """MEXC's order type."""
+        ...
 
     @property
     def quantity(self) -> Decimal | None:
         """In base; None for a market order sized in quote."""
+        ...
 
     @property
     def quote_order_qty(self) -> Decimal | None:
         """In quote."""
+        ...
 
     @property
     def price(self) -> Decimal | None:
         """None for a market order."""
+        ...
 
 
 class _Bounds:

@@ -9,12 +9,15 @@ from libc.string cimport memcmp, memset
 cdef extern from *:
     """
     #include "structmember.h"
-    /* Where a slot of a class has its value; -1 if this is no slot's descriptor. */
+    /* Where a slot of a class has its value; TypeError if this is no slot's descriptor. */
     static Py_ssize_t slot_offset(PyObject *descriptor)
     {
-        if (!Py_IS_TYPE(descriptor, &PyMemberDescr_Type)) return -1;
-        PyMemberDef *member = ((PyMemberDescrObject *)descriptor)->d_member;
-        return member->type == T_OBJECT_EX ? member->offset : -1;
+        if (Py_IS_TYPE(descriptor, &PyMemberDescr_Type)) {
+            PyMemberDef *member = ((PyMemberDescrObject *)descriptor)->d_member;
+            if (member->type == T_OBJECT_EX && member->offset > 0) return member->offset;
+        }
+        PyErr_SetString(PyExc_TypeError, "the field of a Struct is no slot");
+        return -1;
     }
     static int has_gc(PyObject *type) { return PyType_IS_GC((PyTypeObject *)type); }
     static PyObject *alloc(PyObject *type, Py_ssize_t items)
@@ -26,7 +29,7 @@ cdef extern from *:
         *(PyObject **)((char *)object + offset) = value;
     }
     """
-    Py_ssize_t slot_offset(object descriptor)
+    Py_ssize_t slot_offset(object descriptor) except -1
     bint has_gc(object type)
     PyObject* alloc(PyObject* type, Py_ssize_t items) except NULL
     void set_slot(PyObject* object, Py_ssize_t offset, PyObject* value)
@@ -269,9 +272,12 @@ cdef class Reader:
         """Find the slots to fill, as `copy` does; only if calling the Struct would do no more than that."""
         names = struct.__struct_fields__
         rest = struct.__struct_defaults__[len(defaults) - len(names):] if len(names) > len(defaults) else ()
-        offsets = [slot_offset(getattr(struct, name)) for name in names]
+        try:
+            offsets = [slot_offset(getattr(struct, name)) for name in names]
+        except TypeError:
+            return 0
         is_plain = all(type(default) in (int, str, bool, type(None)) for default in rest)
-        if has_gc(struct) or hasattr(struct, "__post_init__") or min(offsets, default=1) < 1 or not is_plain:
+        if has_gc(struct) or hasattr(struct, "__post_init__") or not is_plain:
             return 0
         if len(defaults) + len(rest) != len(names):
             return 0

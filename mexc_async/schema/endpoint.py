@@ -143,7 +143,7 @@ def _render(value: Scalar | Sequence[Request[object]]) -> str:
 class Sender(Protocol):
     """Sender of a resource's requests."""
 
-    async def send(self, request: Request[T], /) -> T:
+    def send(self, request: Request[T], /) -> Coroutine[Any, Any, T]:
         """Send one request and return its decoded answer."""
         ...
 

@@ -62,7 +62,8 @@ escape = compiled.escape if compiled else escape_pure
 
 def encode(params: Mapping[str, Scalar] | Iterable[tuple[str, Scalar]]) -> str:
     """Return the query text, sorted by name, without parameters that are None."""
-    pairs = params.items() if isinstance(params, Mapping) else params
+    pairs: Iterable[tuple[str, Scalar]]  # a mapping with pairs for keys would be one too, and is not meant
+    pairs = params.items() if isinstance(params, Mapping) else params  # pyright: ignore[reportAssignmentType]
     texts = [(n, v if type(v) is str else render(v)) for n, v in sorted(pairs) if v is not None]
     query = "&".join([f"{name}={value}" for name, value in texts])
     # One check of the whole text instead of one of each part: hardly ever does any part need escaping.

@@ -23,7 +23,7 @@ from mexc_async.spot.models import Fill, Order
 from mexc_async.spot.push import Push
 from mexc_async.spot.push_models import BalanceChange, FillPush, OrderPush
 from mexc_async.spot.trading import AllOrdersQuery, OpenOrdersQuery, OrderQuery
-from mexc_async.spot.user_stream import CloseListenKey, CreateListenKey, KeepAliveListenKey
+from mexc_async.spot.user_stream import CloseListenKey, CreateListenKey, KeepAliveListenKey, ListenKey
 from mexc_async.streams.events import ListenKeyFailed, StreamState
 from mexc_async.streams.rest_backfill import fill_push, order_push
 from mexc_async.streams.router import Router
@@ -98,10 +98,11 @@ class UserStream:
             raise ClientClosed("the client is closed")
         if self._key is None or self._is_stale:
             old = self._key
-            signer = None
-            while signer is not self._api.credentials:  # unless the API key was replaced meanwhile
+            while True:
                 signer = self._api.credentials
-                answer = await self._api.deliver(CreateListenKey(), Options())
+                answer: ListenKey = await self._api.deliver(CreateListenKey(), Options())
+                if signer is self._api.credentials:  # or else the API key was replaced meanwhile
+                    break
             self._key, self._is_stale = answer.listen_key, False
             if old is not None and old != self._key:  # it would count against the account's limit for an hour
                 self._tasks.spawn(self._close(old))

@@ -214,7 +214,7 @@ async def _connect_aiohttp(url: str, listener: Listener, config: SocketConfig) -
             max_msg_size=config.max_frame_bytes,
             proxy=config.proxy,
             ssl=config.tls or True,
-            timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
+            timeout=aiohttp.ClientWSTimeout(ws_close=1.0),  # pyright: ignore[reportCallIssue]  # attrs, wrapped
         )
     except aiohttp.ClientHttpProxyError as error:
         await session.close()

@@ -199,7 +199,7 @@ class Connection(Wire, asyncio.Protocol):
         """Take the connection out of use: the host sends nothing more."""
         self._lane.forget(self)  # the transport closes itself, a moment later
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         """End the request in flight: with an answer that lasts until the connection closes, or with an error."""
         if self.timer is not None:
             self.timer.cancel()
@@ -210,10 +210,10 @@ class Connection(Wire, asyncio.Protocol):
             except ProtocolError as failure:
                 answer.set_exception(failure)
             else:
-                if reply is not None and error is None:
+                if reply is not None and exc is None:
                     answer.set_result(reply)
                 else:
-                    kind = type(error).__name__ if error else "closed by the host"
+                    kind = type(exc).__name__ if exc else "closed by the host"
                     text = f"the connection ended before the answer was complete ({kind})"
                     answer.set_exception(ConnectionLost(text))
         self._lane.gone(self)

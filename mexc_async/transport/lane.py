@@ -316,15 +316,16 @@ class PinnedConnection:
         lane.claim(connection)
         on_connected(connection)
         sent_at = monotonic()
-        reply: Reply | None = None
         try:
             reply = await connection.request(data, timeout_s or lane.config.timeouts.total_s, sent_at)
-        finally:
-            if reply is not None and is_fit(reply) and not connection.transport.is_closing():
-                lane.measured(connection, monotonic() - sent_at)
-                connection.release()
-            else:
-                connection.close()
+        except BaseException:
+            connection.close()
+            raise
+        if is_fit(reply) and not connection.transport.is_closing():
+            lane.measured(connection, monotonic() - sent_at)
+            connection.release()
+        else:
+            connection.close()
         return reply
 
     def distrust(self) -> None:

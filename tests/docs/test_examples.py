@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import inspect
+import json
 import re
 import shlex
 import signal
@@ -121,6 +122,20 @@ def test_examples_of_tests_pass(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(TESTS)} passed" in done.stdout
+
+
+def test_programs_and_tests_pass_pyright_as_pasted(tmp_path: Path) -> None:
+    pasted = PROGRAMS + TESTS
+    for block in pasted:
+        (tmp_path / f"{block.page.stem}_{block.line}.py").write_text(block.text, encoding="utf-8")
+    settings = {"pythonVersion": "3.11", "typeCheckingMode": "standard"}
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps(settings), encoding="utf-8")
+    command = [sys.executable, "-m", "basedpyright", "--pythonpath", sys.executable, "--outputjson"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    report = json.loads(done.stdout)
+    found = [f"{Path(one['file']).name}: {one['message']}" for one in report["generalDiagnostics"]]
+    assert found == []
+    assert report["summary"]["filesAnalyzed"] == len(pasted)
 
 
 def test_no_example_is_forgotten() -> None:

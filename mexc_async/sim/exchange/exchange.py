@@ -256,7 +256,7 @@ class Exchange:
         side: Side | None = None,
     ) -> None:
         """Apply a plan to book, balances, orders and history. `side` is the taker's side if the taker is no order."""
-        taker_side = taker.side if taker is not None else side or "BUY"
+        taker_side: Side = taker.side if taker is not None else side or "BUY"
         market.book.apply(plan)
         for fill in plan.fills:
             self._fill(market, taker, taker_account, taker_side, fill, now_ms)

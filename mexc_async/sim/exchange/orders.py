@@ -64,7 +64,7 @@ class Order:
         """The owner's uid."""
         self.symbol = request.symbol
         self.client_id = request.client_id
-        self.side = request.side
+        self.side: Side = request.side
         self.type = request.type
         self.price = price
         """Limit price; for a MARKET order the last fill's price, or a reference price before the first fill."""

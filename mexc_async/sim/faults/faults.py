@@ -126,7 +126,7 @@ def parse_fault(text: str) -> Fault:
     kind, *settings = text.split(",")
     if kind not in get_args(Kind):
         raise BadFault(f"fault {text!r}: {kind!r} is none of {', '.join(get_args(Kind))}")
-    pairs = [setting.partition("=")[::2] for setting in settings]
+    pairs = [(name, value) for name, _, value in (setting.partition("=") for setting in settings)]
     for name, _ in pairs:
         if name not in Fault.__struct_fields__[1:]:
             raise BadFault(f"fault {text!r}: {name!r} is none of {', '.join(Fault.__struct_fields__[1:])}")

@@ -39,14 +39,17 @@ class Named(Protocol):
     @property
     def name(self) -> str:
         """The endpoint's name."""
+        ...
 
     @property
     def method(self) -> str:
         """HTTP method."""
+        ...
 
     @property
     def path(self) -> str:
         """URL path."""
+        ...
 
 
 class RequestFaults(NamedTuple):

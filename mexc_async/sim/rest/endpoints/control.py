@@ -23,21 +23,27 @@ class Controlled(Protocol):
 
     def inject(self, *faults: Fault) -> int:
         """Put faults in force, or apply them at once. Return the number of sockets that were hit. Raises BadFault."""
+        ...
 
     def clear_faults(self) -> None:
         """Remove all faults."""
+        ...
 
     def fault_counts(self) -> list[FaultCount]:
         """Return every fault in force with its counts."""
+        ...
 
     def open_gap(self, gap: GapRequest) -> Gap:
         """Open a price gap between three markets. Raises ValueError."""
+        ...
 
     def statement(self, account: str | None) -> AccountAudit:
         """Return the audit of an account. Raises ValueError for an unknown one."""
+        ...
 
     def order(self, order: Order) -> dict[str, object]:
         """Carry out a back-office command about funds, keys or accounts. Raises ValueError or Refusal."""
+        ...
 
 
 _FAULTS = msgspec.json.Decoder(Fault | list[Fault])

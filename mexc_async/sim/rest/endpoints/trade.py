@@ -24,7 +24,7 @@ _SIDES: tuple[Side, ...] = ("BUY", "SELL")
 def read_order(parameters: Parameters) -> OrderRequest:
     """Read an order from the parameters. Unknown ones, such as `timeInForce`, are ignored. Raises Refusal."""
     symbol = parameters.symbol()
-    side = parameters.word("side", _SIDES)
+    side: Side = parameters.word("side", _SIDES)
     kind = parameters.word("type", ORDER_TYPES)
     stp_mode = parameters.optional("stpMode") or ""
     if stp_mode not in STP_MODES:

@@ -9,7 +9,7 @@ from mexc_async.sim.rest import answers
 from mexc_async.sim.rest.answers import Json
 from mexc_async.sim.rest.endpoint import Call, ServedEndpoint
 from mexc_async.sim.rest.paging import read_page, read_span, whole_seconds
-from mexc_async.sim.wallet.transfers import ACCOUNT_TYPES, Transfer, TransferSide
+from mexc_async.sim.wallet.transfers import ACCOUNT_TYPES, AccountType, Transfer, TransferSide
 
 _DAYS = 7
 _RECEIVERS = ("EMAIL", "UID", "MOBILE")
@@ -18,8 +18,8 @@ _RECEIVERS = ("EMAIL", "UID", "MOBILE")
 def transfer(call: Call) -> Json:
     """Transfer an asset between the spot and the futures wallet."""
     parameters = call.parameters
-    source = parameters.word("fromAccountType", ACCOUNT_TYPES)
-    target = parameters.word("toAccountType", ACCOUNT_TYPES)
+    source: AccountType = parameters.word("fromAccountType", ACCOUNT_TYPES)
+    target: AccountType = parameters.word("toAccountType", ACCOUNT_TYPES)
     asset = call.wallet.currencies.get(parameters.optional("asset")).coin
     amount = parameters.amount("amount", AMOUNT_DECIMALS)
     made = call.wallet.transfers.own(call.account, source, target, asset, amount, call.now_ms)
