@@ -28,6 +28,7 @@ from benchmarks.harness import (
 from benchmarks.instructions import Work, Works
 from mexc_async.limits.limiter import RateLimiter
 from mexc_async.limits.profiles import Limit, Limits
+from mexc_async.runtime.clock import Clock
 from mexc_async.schema.endpoint import Cost, Route
 
 THEIRS = "aiolimiter"
@@ -106,20 +107,21 @@ def _timed(work: Work, times: int) -> Sample:
     return {"cpu_ns_per_op": (process_time() - started) / times * 1e9}
 
 
-def _near_full_rate() -> tuple[Limits, Callable[[], float]]:
+def _near_full_rate() -> tuple[Limits, Clock]:
     """Return limits, and a clock that advances one step per read, at the cost of reading the real one."""
     table = [Limit(name, _BUDGET, 1.0, "client", "benchmark") for name in ("client", "uid", "orders")]
-    return Limits("benchmark", tuple(table), margin_s=0.02, max_in_flight=_AMPLE), count(0.0, _STEP_S).__next__
+    clock = Clock(monotonic=count(0.0, _STEP_S).__next__)
+    return Limits("benchmark", tuple(table), margin_s=0.02, max_in_flight=_AMPLE), clock
 
 
 def _synchronous(route: Route) -> Work:
     limits, clock = _near_full_rate()
     gate = RateLimiter(limits, clock).gate(route)
-    try_acquire, release = gate.try_acquire, gate.release
+    monotonic, try_acquire, release = clock.monotonic, gate.try_acquire, gate.release
 
     def pass_through(times: int) -> None:
         for _ in range(times):
-            now = clock()
+            now = monotonic()
             assert try_acquire(now), "the limit binds"
             release(now)
 

@@ -8,7 +8,6 @@ appear, they cannot be distinguished, and the caller gets OutcomeUnknown.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from functools import partial
@@ -62,6 +61,7 @@ class Transfers:
 
     def __init__(self, api: Api, ids: OrderIds, settings: OrderSettings) -> None:
         self._api = api
+        self._monotonic = api.clock.local.monotonic
         self._ids = ids
         self._settings = settings
         self._turns: dict[Hashable, tuple[asyncio.Lock, list[None]]] = {}
@@ -181,7 +181,7 @@ class Transfers:
         """Look it up until it is found or provably was not taken. Raises TransferNotMade, OutcomeUnknown."""
         clock, settings = self._api.clock, self._settings
         until_ms = accepted_until_ms(call, options)
-        started, pause_s = time.monotonic(), FIRST_PAUSE_S
+        started, pause_s = self._monotonic(), FIRST_PAUSE_S
         while not self._api.is_closed:
             margin_ms = settings.lag_ms + (clock.error_ms or 0.0)
             may_end = may_conclude(clock.now_ms(), until_ms, margin_ms)
@@ -197,7 +197,7 @@ class Transfers:
                 if may_end:
                     text = "no answer came, and the exchange has no such transfer and cannot accept it any more"
                     raise TransferNotMade(text, client_order_id=call.client_order_id) from error
-            if time.monotonic() - started >= settings.settle_s:
+            if self._monotonic() - started >= settings.settle_s:
                 break
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)

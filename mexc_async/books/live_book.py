@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from types import TracebackType
@@ -58,12 +56,13 @@ class LiveBook(Generic[N]):
             1,
             "raise",
             self._on_push,
-            router.server_ms,
+            router.clock.server_ms,
             packs=True,
             on_gap=self._on_gap,
             on_back=self._on_back,
             on_end=self._on_gap,
         )
+        self._clock = books.api.clock.local
         self._fetching: asyncio.Task[None] | None = None
         self._changes: set[asyncio.Future[None]] = set()
 
@@ -134,7 +133,7 @@ class LiveBook(Generic[N]):
     @property
     def age_ms(self) -> float:
         """Milliseconds since the book last applied an update; inf before the first snapshot."""
-        return self._sync.age_ms(time.monotonic())
+        return self._sync.age_ms(self._clock.monotonic())
 
     @property
     def lag_ms(self) -> float | None:
@@ -203,7 +202,7 @@ class LiveBook(Generic[N]):
         except ProtocolError as error:
             self._act(self._sync.gap_possible(error.message))
             return
-        self._act(self._sync.delta(*versions, update.bids, update.asks, time.monotonic()))
+        self._act(self._sync.delta(*versions, update.bids, update.asks, self._clock.monotonic()))
 
     def _on_gap(self) -> None:
         """Mark the book out of sync: the socket is gone, or the stream ended."""
@@ -237,10 +236,10 @@ class LiveBook(Generic[N]):
             except MexcError as error:
                 action = self._sync.snapshot_failed(error.message)
             else:
-                action = self._sync.snapshot(depth.last_update_id, depth.bids, depth.asks, time.monotonic())
+                action = self._sync.snapshot(depth.last_update_id, depth.bids, depth.asks, self._clock.monotonic())
             if action is Action.FETCH_SNAPSHOT:
                 pause_s = min(_FIRST_PAUSE_S * 2.0 ** (self._sync.attempts - 1), _LONGEST_PAUSE_S)
-                await asyncio.sleep(pause_s * (0.5 + random.random() / 2))  # noqa: S311 - spreads, protects nothing
+                await asyncio.sleep(pause_s * (0.5 + self._clock.random.random() / 2))
         self._wake()
 
     def _stop_fetching(self) -> None:

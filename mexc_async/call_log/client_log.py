@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable
 from itertools import count
 from pathlib import Path
-from time import time_ns
 from typing import Any
 
 import msgspec
@@ -15,13 +13,14 @@ import msgspec
 from mexc_async.call_log.entries import ChainCheck, Done, Noted, Pushed, Renamed, Sending, Unusual, decode_entry, public
 from mexc_async.call_log.events import CallLogState
 from mexc_async.call_log.files import read_lines
-from mexc_async.call_log.log import CallLog, wall_ms
+from mexc_async.call_log.log import CallLog
 from mexc_async.call_log.replay import OrderReplay
 from mexc_async.errors import ApiError, ConfigError, MexcError
 from mexc_async.orders.record import OrderFill, OrderRecord, OrderTable
 from mexc_async.orders.snapshot import RecordedError
 from mexc_async.rest.call import Call, params_of
 from mexc_async.rest.credentials import Credentials
+from mexc_async.rest.server_clock import ServerClock
 from mexc_async.runtime.hooks import Hooks
 from mexc_async.runtime.log import logger
 from mexc_async.schema.endpoint import Priority, Route
@@ -31,11 +30,10 @@ from mexc_async.spot.push import Push
 class ClientLog:
     """Writer of one client's entries."""
 
-    def __init__(
-        self, log: CallLog, credentials: Credentials, prefix: str, now_ms: Callable[[], int], hooks: Hooks
-    ) -> None:
+    def __init__(self, log: CallLog, credentials: Credentials, prefix: str, clock: ServerClock, hooks: Hooks) -> None:
         self.client = client_name(credentials, prefix)
-        self.now_ms = now_ms
+        self.now_ms = clock.now_ms
+        self._wall_ms = clock.local.wall_ms
         self.log = log
         self._prefix = prefix
         self._hooks = hooks
@@ -51,7 +49,7 @@ class ClientLog:
         """Continue under another key; the earlier entries remain this client's."""
         self.hide(credentials)
         old, self.client = self.client, client_name(credentials, self._prefix)
-        self.log.add(Renamed(self.now_ms(), wall_ms(), old, self.client))
+        self.log.add(Renamed(self.now_ms(), self._wall_ms(), old, self.client))
 
     def sending(self, call: Call, attempt: int, at: int, until: int) -> None:
         """Record a call that changes something, with the time stamp `at`, before it is sent.
@@ -62,7 +60,7 @@ class ClientLog:
         route = call.route
         entry = Sending(
             at,
-            time_ns() // 1_000_000,
+            self._wall_ms(),
             self.client,
             call.number,
             f"{route.method} {route.path}",
@@ -87,7 +85,7 @@ class ClientLog:
         route = call.route
         entry = call.done = Done(
             call.stamped_ms + int(latency_s * 1000) if call.stamped_ms else self.now_ms(),
-            time_ns() // 1_000_000,
+            self._wall_ms(),
             self.client,
             f"{route.method} {route.path}",
             "ok" if status is not None and error is None else _outcome(route, error),
@@ -109,7 +107,15 @@ class ClientLog:
         order, order_id = getattr(body, "client_order_id", None) or None, getattr(body, "order_id", None)
         self.log.add(
             Pushed(
-                self.now_ms(), wall_ms(), self.client, push.channel, body, push.symbol, order, order_id, push.send_time
+                self.now_ms(),
+                self._wall_ms(),
+                self.client,
+                push.channel,
+                body,
+                push.symbol,
+                order,
+                order_id,
+                push.send_time,
             )
         )
 
@@ -122,7 +128,7 @@ class ClientLog:
 
     def order(self, record: OrderRecord, fill: OrderFill | None = None) -> None:
         """Record an order's news; `fill` is the trade, if it is one."""
-        self.log.add(Noted(self.now_ms(), wall_ms(), self.client, record.facts, fill))
+        self.log.add(Noted(self.now_ms(), self._wall_ms(), self.client, record.facts, fill))
 
     def whole(self, record: OrderRecord) -> None:
         """Record everything known about an order, so that this log alone can restore it."""
@@ -131,7 +137,7 @@ class ClientLog:
 
     def unusual(self, rule: str, text: str, order: str | None, order_id: str | None, symbol: str | None) -> None:
         """Record activity that is not this client's own, or unusual for it."""
-        self.log.add(Unusual(self.now_ms(), wall_ms(), self.client, rule, text, order, order_id, symbol))
+        self.log.add(Unusual(self.now_ms(), self._wall_ms(), self.client, rule, text, order, order_id, symbol))
 
     def on_log(self, reason: str | None, lost: int) -> None:
         """Notify the client's listeners that the log fails, or works again."""

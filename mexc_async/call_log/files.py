@@ -12,9 +12,9 @@ from __future__ import annotations
 import os
 import re
 import stat
-import time
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ from msgspec import Struct
 
 from mexc_async.call_log.entries import START, ChainCheck, ChainLink, decode_entry, link_of
 from mexc_async.errors import CallLogFailed
+from mexc_async.runtime.clock import SYSTEM, Clock
 
 _ARCHIVED = re.compile(r"(.+)-([0-9]{12})-[0-9]{8}T[0-9]{6}Z")
 _BLOCK = 1 << 16
@@ -173,10 +174,11 @@ def _numbered(path: Path, lines: Iterator[bytes]) -> Iterator[tuple[str, bytes]]
 class LogWriter:
     """Writer that appends to a log, which has no other. Raises OSError, or CallLogFailed with the reason in words."""
 
-    def __init__(self, path: Path, keep: int, sync: bool) -> None:
+    def __init__(self, path: Path, keep: int, sync: bool, clock: Clock = SYSTEM) -> None:
         self.path = path
         self._keep = keep
         self._sync = sync
+        self._clock = clock
         self.cut = 0
         """Bytes of an incomplete last line that were removed."""
         self._fd = -1
@@ -224,7 +226,7 @@ class LogWriter:
         self.size = found.st_size
         """Bytes in the present file."""
         self._first = 0
-        self._began_ms = time.time_ns() // 1_000_000
+        self._began_ms = self._clock.wall_ms()
 
     def _sync_folder(self) -> None:
         folder = os.open(self.path.parent, os.O_RDONLY | os.O_CLOEXEC)
@@ -274,7 +276,7 @@ class LogWriter:
     @property
     def age_s(self) -> float:
         """Return the seconds since the first line of the present file was written."""
-        return time.time_ns() / 1e9 - self._began_ms / 1e3 if self._first else 0.0
+        return (self._clock.wall_ms() - self._began_ms) / 1e3 if self._first else 0.0
 
     @property
     def is_lost(self) -> bool:
@@ -287,7 +289,7 @@ class LogWriter:
 
     def rotate(self) -> None:
         """Finish the file, begin the next, and remove those beyond `keep`."""
-        closed = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        closed = datetime.fromtimestamp(self._clock.wall_ms() / 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
         finished = self.path.with_name(f"{self.path.stem}-{self._first:012d}-{closed}{self.path.suffix}")
         self.mark()
         old = self._fd

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections import deque
 from math import inf
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Literal, Protocol
 from mexc_async.call_log.entries import Closed, Entry, Lost, Opened, chained
 from mexc_async.call_log.files import LogWriter
 from mexc_async.errors import CallLogFailed, ConfigError
+from mexc_async.runtime.clock import SYSTEM, Clock
 from mexc_async.runtime.log import logger
 
 GATHER_S = 0.005
@@ -59,6 +59,7 @@ class CallLog:
         keep: int = 30,
         fsync: bool = False,
         on_failure: Literal["refuse", "warn"] = "refuse",
+        clock: Clock = SYSTEM,
     ) -> None:
         """Set up a log; the file is opened with the first client.
 
@@ -71,6 +72,7 @@ class CallLog:
                 long as the disk, and the event loop stands still meanwhile.
             on_failure: reaction while the log cannot be written: `refuse` every call that changes something, except
                 cancels, before it is sent; or `warn` and continue.
+            clock: the clock of the clients that write.
 
         Raises ConfigError.
         """
@@ -87,6 +89,7 @@ class CallLog:
         self._max_age_s = max_age_s
         self._keep = keep
         self._fsync = fsync
+        self._clock = clock
         self._members: list[Member] = []
         self._writer: LogWriter | None = None
         self._waiting: deque[Entry] = deque()
@@ -120,7 +123,7 @@ class CallLog:
             return
         is_last = len(self._members) == 1
         if is_last and self._writer is not None:
-            self._waiting.append(Closed(member.now_ms(), wall_ms()))
+            self._waiting.append(Closed(member.now_ms(), self._clock.wall_ms()))
         if self._waiting:
             self._flush()
         self._members.remove(member)
@@ -196,7 +199,7 @@ class CallLog:
     def _write(self) -> None:
         preface: list[Entry] = []
         writer = self._writer
-        if writer is None or writer.size >= self._max_bytes or time.monotonic() >= self._look_at:
+        if writer is None or writer.size >= self._max_bytes or self._clock.monotonic() >= self._look_at:
             writer = self._looked_after(writer, preface)
         entries = (*preface, *self._waiting) if preface else self._waiting
         writer.append(*chained(writer.last, entries, self._secrets))
@@ -204,16 +207,16 @@ class CallLog:
 
     def _looked_after(self, writer: LogWriter | None, preface: list[Entry]) -> LogWriter:
         """Return the writer, opened if need be, on a file that exists and is neither full nor too old."""
-        self._look_at = time.monotonic() + LOOK_S
+        self._look_at = self._clock.monotonic() + LOOK_S
         if writer is not None and writer.is_lost:
             logger.warning("call log: %s was removed, beginning a new file", self.path)
             writer.close()
             self._writer = writer = None
         if writer is None:
-            writer = self._writer = LogWriter(self.path, self._keep, self._fsync)
-            preface.append(Opened(self._now_ms(), wall_ms(), 1, os.getpid(), writer.cut))
+            writer = self._writer = LogWriter(self.path, self._keep, self._fsync, self._clock)
+            preface.append(Opened(self._now_ms(), self._clock.wall_ms(), 1, os.getpid(), writer.cut))
             if self._lost:
-                preface.append(Lost(self._now_ms(), wall_ms(), self._lost))
+                preface.append(Lost(self._now_ms(), self._clock.wall_ms(), self._lost))
         if writer.size >= self._max_bytes or writer.age_s >= self._max_age_s:
             writer.rotate()
         return writer
@@ -240,12 +243,7 @@ class CallLog:
             member.on_log(failure, lost)
 
     def _now_ms(self) -> int:
-        return self._members[0].now_ms() if self._members else wall_ms()
+        return self._members[0].now_ms() if self._members else self._clock.wall_ms()
 
     def __repr__(self) -> str:
         return f"<CallLog {self.path}{f', failing: {self.failure}' if self.failure else ''}>"
-
-
-def wall_ms() -> int:
-    """Return milliseconds UTC by this machine's clock."""
-    return time.time_ns() // 1_000_000

@@ -115,13 +115,14 @@ class Mexc(View):
         self._is_open = False
         self.hooks = Hooks()
         """Events: `mexc.hooks.add(listener)`."""
-        self.limits = RateLimiter(limits_of(limits)) if shared is None else shared.limiter
+        shared = Shared() if shared is None else shared
+        self._is_alone = shared.limiter is None
+        self.limits = shared.limiter or RateLimiter(limits_of(limits), shared.clock)
         """Rate limiter: `mexc.limits.report()`."""
-        self._is_alone = shared is None
-        pool = None if shared is None else shared.pool
-        self._pool = Pool(config) if pool is None else pool
+        clock = self.limits.clock
+        self._pool = shared.pool or Pool(config)
         uses_lane = network.order_transport == "lane" and proxy_for(rest, proxy, network.trust_env) is None
-        self._lane = Lane(config) if uses_lane else None
+        self._lane = Lane(config, clock) if uses_lane else None
         policy = Policy(
             credentials=credentials,
             options=Options(recv_window_ms=recv_window_ms),
@@ -145,7 +146,7 @@ class Mexc(View):
             socket=SocketConfig(
                 proxy=route, tls=network.tls, library=streams.library, connect_s=network.timeouts.connect_s
             ),
-            call_log=CallLog(call_log) if isinstance(call_log, str | os.PathLike) else call_log,
+            call_log=CallLog(call_log, clock=clock) if isinstance(call_log, str | os.PathLike) else call_log,
             hooks=self.hooks,
         )
         super().__init__(parts.calls, policy.options, parts.orders)
@@ -343,7 +344,7 @@ class Mexc(View):
         self._start()
         if not self._is_open:
             self._is_open = True
-            self._tasks.spawn(tell_age(lambda: self.credentials, self.hooks))
+            self._tasks.spawn(tell_age(lambda: self.credentials, self.clock.local, self.hooks))
             if (watched := self._watched) is not None:
                 self._tasks.spawn(follow(watched, lambda: self.credentials, self.replace_credentials, self.hooks))
         return self

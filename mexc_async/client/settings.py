@@ -17,6 +17,7 @@ from mexc_async.orders.tracker import OrderSettings
 from mexc_async.rest.credentials import Credentials
 from mexc_async.rest.retry import RetryPolicy
 from mexc_async.risk.alarms import AlarmSettings
+from mexc_async.runtime.clock import SYSTEM, Clock
 from mexc_async.schema.validation import kind_of
 from mexc_async.streams.router import StreamSettings
 from mexc_async.transport.pool import Pool, Timeouts
@@ -86,9 +87,11 @@ class Settings(TypedDict, total=False):
 class Shared(NamedTuple):
     """Parts that the clients of several accounts behind one address share."""
 
-    pool: Pool | None
+    pool: Pool | None = None
     """None for the first of them, which makes the pool."""
-    limiter: AccountLimiter
+    limiter: AccountLimiter | None = None
+    """None for a client of one account, which makes its own."""
+    clock: Clock = SYSTEM
 
 
 def limits_of(limits: str | Limits) -> Limits:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import secrets
 import sys
 import tempfile
 
@@ -13,6 +12,7 @@ import msgspec
 
 from mexc_async.errors import ConfigError
 from mexc_async.rest.credentials import Credentials
+from mexc_async.runtime.clock import SYSTEM
 from mexc_async.schema.answers import first_bytes
 
 START_S = 30.0
@@ -32,7 +32,7 @@ class SimulatorProcess:
     def __init__(self, *arguments: str) -> None:
         self._arguments = arguments
         self._process: asyncio.subprocess.Process | None = None
-        key, secret = f"mx0sim{secrets.token_hex(8)}", secrets.token_hex(16)
+        key, secret = f"mx0sim{SYSTEM.random.randbytes(8).hex()}", SYSTEM.random.randbytes(16).hex()
         # By the environment, because everybody on the machine can read a command line.
         self._login = {"MEXC_SIM_API_KEY": key, "MEXC_SIM_API_SECRET": secret}
         self.credentials = Credentials(key, secret)

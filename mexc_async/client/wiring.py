@@ -96,14 +96,15 @@ def wire(
 ) -> Parts:
     """Build the parts of one client. Raises ConfigError.
 
-    `guard_books` are the books that orders are checked against, if they are not the client's own.
+    `guard_books` are the books that orders are checked against, if they are not the client's own. Time and random
+    numbers come from the limiter's clock, which the transports must share.
     """
-    credentials = policy.credentials
-    tasks, clock, halt, ids = Tasks(), ServerClock(), TradingHalt(), OrderIds(policy.orders.id_prefix)
+    credentials, local = policy.credentials, limiter.clock
+    tasks, clock, halt, ids = Tasks(), ServerClock(local), TradingHalt(), OrderIds(policy.orders.id_prefix, local)
     table = OrderTable(policy.orders.keep_s)
     log = None
     if call_log is not None and credentials is not None:
-        log = ClientLog(call_log, credentials, ids.prefix, clock.now_ms, hooks)
+        log = ClientLog(call_log, credentials, ids.prefix, clock, hooks)
     alarms = Alarms(
         policy.alarms,
         table=table,
@@ -150,7 +151,7 @@ def wire(
         policy.streams,
         tasks=tasks,
         hooks=hooks,
-        server_ms=clock.server_ms,
+        clock=clock,
         on_use=api.clock_sync.start,  # a push's age is measured by the exchange's clock
         private=None if credentials is None else user_stream_of,
         on_private_push=tracker.on_push,

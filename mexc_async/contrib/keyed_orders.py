@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from decimal import Decimal
@@ -90,7 +89,8 @@ class KeyedOrders:
 
     def __init__(self, mexc: Mexc, *, earlier_s: float = EARLIER_S) -> None:
         self._mexc = mexc
-        self._is_alone_at = time.monotonic() + earlier_s
+        self._monotonic = mexc.clock.local.monotonic
+        self._is_alone_at = self._monotonic() + earlier_s
         """From then on no order of an earlier run can appear."""
         self._placing: dict[str, _Placing] = {}
         self._asked: dict[str, NewOrder] = {}
@@ -191,13 +191,13 @@ class KeyedOrders:
     async def _from_earlier(self, key: str, symbol: str, name: str) -> TrackedOrder | None:
         """Return an order of an earlier run, or one that this client forgot; None if there certainly is none."""
         while True:
-            asked_at = time.monotonic()
+            asked_at = self._monotonic()
             try:
                 return await self._mexc.orders.find(symbol, name)
             except OrderNotFound:
                 if asked_at >= self._is_alone_at:
                     break
-            await asyncio.sleep(self._is_alone_at - time.monotonic())
+            await asyncio.sleep(self._is_alone_at - self._monotonic())
         if name in await self._left_open():
             raise _other_order(key, ["symbol"])
         return None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 from msgspec import Struct
 
@@ -14,6 +14,7 @@ from mexc_async.client.mexc import Mexc
 from mexc_async.contrib.keyed_orders import EARLIER_S, KeyedOrders
 from mexc_async.errors import ClientClosed, ConfigError, MexcError, MissingCredentials, ReadOnlyError, TransportError
 from mexc_async.rest.events import RequestDone
+from mexc_async.runtime.clock import Clock
 from mexc_async.runtime.events import Event
 
 logger = logging.getLogger("mexc_async.contrib")
@@ -79,7 +80,7 @@ class MexcService:
         """Open the service and close it at the end. If the exchange cannot be reached, it starts and is not ready."""
         async with self._make() as mexc:
             self._mexc, self._orders = mexc, KeyedOrders(mexc, earlier_s=self._earlier_s)
-            mexc.hooks.add(self._on_event)
+            mexc.hooks.add(partial(self._on_event, mexc.clock.local))
             mexc.orders.spawn(self._warm_up(mexc))
             try:
                 yield mexc
@@ -121,14 +122,14 @@ class MexcService:
             waiting=report.waiting,
             private_stream=mexc.orders.is_followed if self._follows else None,
             orders_under_way=self.orders.under_way,
-            last_answer_s=None if self._answered_at is None else time.monotonic() - self._answered_at,
+            last_answer_s=None if self._answered_at is None else clock.local.monotonic() - self._answered_at,
         )
 
-    def _on_event(self, event: Event) -> None:
+    def _on_event(self, clock: Clock, event: Event) -> None:
         if not isinstance(event, RequestDone):
             return
         if event.status is not None:
-            self._answered_at, self._failure = time.monotonic(), ""
+            self._answered_at, self._failure = clock.monotonic(), ""
         elif isinstance(event.error, TransportError):
             self._failure = type(event.error).__name__
 

@@ -7,7 +7,6 @@ before the new key is stored deletes it; the next rotation completes one that wa
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -16,6 +15,7 @@ from mexc_async.keys.key_ring import KeyBook, StoredKey, renewed
 from mexc_async.keys.shielded import undisturbed
 from mexc_async.keys.stores import KeyStore
 from mexc_async.rest.credentials import Credentials, masked
+from mexc_async.runtime.clock import SYSTEM, Clock
 from mexc_async.spot.api import Spot
 from mexc_async.spot.subaccounts import SubAccountKey
 
@@ -34,15 +34,22 @@ class Rotation:
         store: the key store.
         name: name of the key in the store.
         try_key: makes a signed call with credentials; raises the exchange's error.
+        clock: draws what the note of a new key is made unique by.
     """
 
     def __init__(
-        self, main: Spot, store: KeyStore, name: str, try_key: Callable[[Credentials], Awaitable[object]]
+        self,
+        main: Spot,
+        store: KeyStore,
+        name: str,
+        try_key: Callable[[Credentials], Awaitable[object]],
+        clock: Clock = SYSTEM,
     ) -> None:
         self._main = main
         self._store = store
         self._name = name
         self._try_key = try_key
+        self._clock = clock
         old = store.read()[name]
         if old.sub_account is None:
             raise ConfigError(f"key {name!r} belongs to no sub-account: create its successor on MEXC's key page")
@@ -93,7 +100,7 @@ class Rotation:
 
     async def _make(self, permissions: str, ip: str | None) -> SubAccountKey:
         """A new key; one that was made without its secret having arrived is of no use, and is deleted."""
-        note = f"{self._name}-{secrets.token_hex(4)}"  # tells it from every other if no answer comes
+        note = f"{self._name}-{self._clock.random.randbytes(4).hex()}"  # tells it from every other if no answer comes
         try:
             return await self._main.create_sub_account_api_key(
                 sub_account=self._sub_account, note=note, permissions=permissions, ip=ip or None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Protocol
 
 from mexc_async.errors import ClientClosed, MexcError
 from mexc_async.keys.events import KeyAged, KeyNotReplaced
 from mexc_async.rest.credentials import ENDS_DAYS, Credentials, age_advice
+from mexc_async.runtime.clock import Clock
 from mexc_async.runtime.hooks import Hooks
 from mexc_async.runtime.log import logger
 
@@ -90,11 +90,11 @@ async def follow(
                 hooks.emit(KeyNotReplaced(error))
 
 
-async def tell_age(credentials: Callable[[], Credentials | None], hooks: Hooks) -> None:
+async def tell_age(credentials: Callable[[], Credentials | None], clock: Clock, hooks: Hooks) -> None:
     """Warn about an old key now and once a day."""
     while True:
         if (key := credentials()) is not None:
-            warn_of_age(key, time.time_ns() // 1_000_000, hooks)
+            warn_of_age(key, clock.wall_ms(), hooks)
         await asyncio.sleep(AGE_CHECK_S)
 
 

@@ -193,7 +193,7 @@ cdef class Gate:
     cdef public Py_ssize_t requests, waited
     cdef public double waited_s
     cdef object queue, clock, keeper
-    cdef bint is_monotonic
+    cdef readonly bint is_monotonic
     cdef double margin_s, late_s, longest_way_s
     cdef Duration own, all_of
     cdef int priority

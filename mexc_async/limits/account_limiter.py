@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from mexc_async.limits.gate import Gate
 from mexc_async.limits.limiter import LimitReport, RateLimiter
 from mexc_async.limits.profiles import Limits
+from mexc_async.runtime.clock import Clock
 from mexc_async.schema.endpoint import Cost, Route
 
 
@@ -23,6 +24,11 @@ class AccountLimiter:
     def limits(self) -> Limits:
         """The table of all accounts."""
         return self._shared.limits
+
+    @property
+    def clock(self) -> Clock:
+        """As `RateLimiter.clock`."""
+        return self._shared.clock
 
     def _route(self, route: Route) -> Route:
         own = self._routes.get(route)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable
 from math import ceil, inf
 
 from msgspec import Struct
@@ -13,6 +11,7 @@ from mexc_async.errors import ClientClosed, RateLimited
 from mexc_async.limits.gate import Duration, Gate
 from mexc_async.limits.profiles import Limits
 from mexc_async.limits.queue import CONNECTIONS, LimitQueue, Plan, Waiter
+from mexc_async.runtime.clock import SYSTEM, Clock
 from mexc_async.schema.endpoint import Route
 
 
@@ -78,9 +77,10 @@ class LimitReport(Struct, frozen=True):
 class RateLimiter:
     """Rate limiter of one client; `mexc.limits.report()` shows the use of each limit."""
 
-    def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, limits: Limits, clock: Clock = SYSTEM) -> None:
         self.limits = limits
-        self.now = clock
+        self.clock = clock
+        self.now = clock.monotonic
         """The monotonic clock of the limiter, in seconds."""
         self._queue = LimitQueue(limits)
         self._duration = Duration()

@@ -7,7 +7,6 @@ up the order's outcome. Nothing is ever placed a second time; a cancel may be se
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Sequence
 from typing import Any, Protocol
 
@@ -113,6 +112,7 @@ class OrderExecution:
         check_rules: bool = True,
     ) -> None:
         self.api = api
+        self._monotonic = api.clock.local.monotonic
         self.tracker = tracker
         self.ids = ids
         self.halt = halt
@@ -386,7 +386,7 @@ class OrderExecution:
         record = self.tracker.table.find(request.order_id, request.orig_client_order_id)
         if record is not None and record.symbol != request.symbol:
             raise InvalidRequest(f"symbol {request.symbol!r} is not that of {record!r}")
-        started, pause_s, failure = time.monotonic(), FIRST_PAUSE_S, MexcError("not asked")
+        started, pause_s, failure = self._monotonic(), FIRST_PAUSE_S, MexcError("not asked")
         while True:
             if request.orig_client_order_id is None:  # the owner of that id may become known meanwhile
                 record = self.tracker.table.find(request.order_id, None)
@@ -407,7 +407,7 @@ class OrderExecution:
                 if error.outcome_known and not error.retryable and makes_sense:
                     raise
                 failure = error  # an answer that makes no sense, to the cancel or its look-up, proves nothing
-            left_s = started + self.tracker.settings.settle_s - time.monotonic()
+            left_s = started + self.tracker.settings.settle_s - self._monotonic()
             if left_s <= 0:
                 raise self._unknown(request, failure) from failure
             if record is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import asyncio
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Literal, Protocol
@@ -161,13 +161,14 @@ class TrackedOrder:
         return self
 
     async def _until(self, is_so: Callable[[], bool], timeout_s: float | None) -> None:
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        while not is_so():
-            left_s = None if deadline is None else deadline - time.monotonic()
-            if (left_s is not None and left_s <= 0) or not await self._orders.changed(self.record, left_s):
-                if is_so():
-                    return
-                raise WaitTimeout(f"{self!r}: not in {timeout_s:g} s", client_order_id=self.client_order_id)
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not is_so():
+                    await self._orders.changed(self.record, None)
+        except TimeoutError:
+            if not is_so():
+                text = f"{self!r}: not in {timeout_s:g} s"
+                raise WaitTimeout(text, client_order_id=self.client_order_id) from None
 
     async def cancel(self) -> TrackedOrder:
         """Cancel the order and wait for its end; leave one that has ended as it is.

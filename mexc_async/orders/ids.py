@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Callable
 from itertools import count
 
 from msgspec.structs import force_setattr
 
 from mexc_async.errors import ConfigError
+from mexc_async.runtime.clock import SYSTEM, Clock
 from mexc_async.spot.trading import NewOrder
 
 _copy: Callable[[NewOrder], NewOrder] = NewOrder.__copy__  # type: ignore[attr-defined]  # what `copy.copy` calls
@@ -22,13 +22,13 @@ STEM = 12
 class OrderIds:
     """Generator of ids `<prefix><72 random bits of this client>-<counter>`, unique over processes and restarts."""
 
-    def __init__(self, prefix: str = "m") -> None:
+    def __init__(self, prefix: str = "m", clock: Clock = SYSTEM) -> None:
         if not prefix.isascii() or not prefix.replace("-", "").isalnum() or len(prefix) > MAX_PREFIX:
             raise ConfigError(f"order id prefix {prefix!r} must be 1 to {MAX_PREFIX} ASCII letters, digits and '-'")
         self.prefix = prefix
         """Beginning of every id of this client, now and after a restart."""
         self._pattern = re.compile(rf"{re.escape(prefix)}[A-Za-z0-9.]{{{STEM}}}-[0-9]+")
-        self._stem = f"{prefix}{secrets.token_urlsafe(9).replace('_', '.').replace('-', '.')}-"
+        self._stem = f"{prefix}{clock.token(9).replace('_', '.').replace('-', '.')}-"
         self.next: Callable[[], str] = map(self._stem.__add__, map(str, count(1))).__next__
         """Makes a new id, at most 32 characters."""
 

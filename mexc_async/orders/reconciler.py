@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterable
 
 from mexc_async.errors import ClientClosed, MexcError, OrderNotFound, WaitTimeout
@@ -29,6 +28,7 @@ class Reconciler:
 
     def __init__(self, api: Api, tracker: OrderTracker, router: Router) -> None:
         self._api = api
+        self._monotonic = api.clock.local.monotonic
         self._tracker = tracker
         self._router = router
         self._is_started = False
@@ -110,10 +110,10 @@ class Reconciler:
                 self._woken.clear()
                 await self._woken.wait()
             pause_s = settings.watch_s if self.is_told else settings.poll_s
-            is_due = time.monotonic() - self._swept_at >= pause_s
+            is_due = self._monotonic() - self._swept_at >= pause_s
             try:
                 if is_due:
-                    self._swept_at = time.monotonic()
+                    self._swept_at = self._monotonic()
                     await self.sweep()
                 await self._fetch_fills()
             except ClientClosed:
@@ -145,7 +145,7 @@ class Reconciler:
 
     async def _fetch_fills(self) -> None:
         """Fetch the fills that finished orders lack, after a delay in which they may come by themselves."""
-        now = time.monotonic()
+        now = self._monotonic()
         for record, since in list(self._tracker.lacking.values()):
             is_late = now - since >= LATE_FILLS_S or not self.is_told
             if record.order_id is not None and is_late:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from math import inf
@@ -116,6 +115,7 @@ class OrderTracker:
         self._observers = tuple(observers)
         self._on_foreign = on_foreign
         self._api = api
+        self._monotonic = api.clock.local.monotonic
         self._waiters: dict[str, list[asyncio.Future[None]]] = {}
         self._settling: dict[str, asyncio.Task[None]] = {}
 
@@ -193,7 +193,7 @@ class OrderTracker:
             self._recorder.order(record, fill_of(told) if isinstance(told, Fill | FillPush) else None)
         self.table.index(record)
         if record.is_final:
-            self.table.finish(record, time.monotonic())
+            self.table.finish(record, self._monotonic())
         if self._waiters:
             for waiter in self._waiters.pop(record.client_order_id, ()):
                 if not waiter.done():
@@ -202,7 +202,7 @@ class OrderTracker:
 
     def _observe(self, record: OrderRecord) -> None:
         if record.lacks and record.is_final:
-            self.lacking.setdefault(record.client_order_id, (record, time.monotonic()))
+            self.lacking.setdefault(record.client_order_id, (record, self._monotonic()))
         elif self.lacking:
             self.lacking.pop(record.client_order_id, None)
         for observe in self._observers:
@@ -216,7 +216,7 @@ class OrderTracker:
                 continue
             self.table.add(record)
             if record.is_final:
-                self.table.finish(record, time.monotonic())
+                self.table.finish(record, self._monotonic())
             else:
                 unfinished.append(record)
             self._observe(record)
@@ -267,11 +267,11 @@ class OrderTracker:
 
     async def settled(self, records: Sequence[OrderRecord], error: MexcError) -> None:
         """Wait until the outcome of each is known. Raises OutcomeUnknown after `settle_s`."""
-        deadline = time.monotonic() + self.settings.settle_s
-        with suppress(ClientClosed):
-            for record in records:
-                while record.is_in_doubt and (left_s := deadline - time.monotonic()) > 0:
-                    await self.changed(record, left_s)
+        with suppress(ClientClosed, TimeoutError):
+            async with asyncio.timeout(self.settings.settle_s):
+                for record in records:
+                    while record.is_in_doubt:
+                        await self.changed(record)
         doubtful = [record.client_order_id for record in records if record.is_in_doubt]
         if doubtful:
             names = ",".join(doubtful)
@@ -292,7 +292,7 @@ class OrderTracker:
 
     async def _settle(self, record: OrderRecord) -> None:
         """Look for an order until it is found or provably absent."""
-        started, pause_s = time.monotonic(), FIRST_PAUSE_S
+        started, pause_s = self._monotonic(), FIRST_PAUSE_S
         clock, absences = self._api.clock, 0
         while record.is_in_doubt and not self._api.is_closed:
             margin_ms = self._margin_ms()
@@ -313,7 +313,7 @@ class OrderTracker:
                 until_ms = (record.accepted_until_ms or 0) + margin_ms - clock.now_ms()
                 worth_s = until_ms / 1000 + 0.002 if until_ms > 0 else inf
                 await self.changed(record, min(pause_s, max(worth_s, 0.001)))
-                is_waited_for = time.monotonic() - started < self.settings.settle_s
+                is_waited_for = self._monotonic() - started < self.settings.settle_s
                 pause_s = (
                     FIRST_PAUSE_S if absences else min(pause_s * 2, LONGEST_PAUSE_S if is_waited_for else IDLE_PAUSE_S)
                 )

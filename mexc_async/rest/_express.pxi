@@ -213,7 +213,7 @@ cdef class Express:
             if call.gate is not None:
                 call.gate()
             wire = self.idle[len(self.idle) - 1] if self.idle else None
-            if wire is not None and line.gate.is_monotonic and (wire.is_surely_fit(now) or wire.is_fit(now)):
+            if wire is not None and (wire.is_surely_fit(now) or wire.is_fit(now)):
                 stamped_ms = <long long>(now * 1000.0 + <double>self.clock.offset.offset_ms)
                 data = self.written(line, call.given, stamped_ms)
                 if data is not None:

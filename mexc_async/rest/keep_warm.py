@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from math import inf
-from time import monotonic
 from typing import Protocol
 
 from mexc_async.errors import ClientClosed, ConnectFailed, MexcError
@@ -99,7 +98,7 @@ class KeepWarm:
         await self._fill()
         if not self._may_ping():
             return  # a connection that the host closes meanwhile is replaced in the next round
-        now = monotonic()
+        now = self._lane.monotonic()
         several = len({connection.address for connection in self._lane.connections}) > 1
         await self._check(
             [
@@ -112,7 +111,7 @@ class KeepWarm:
 
     def _shed(self) -> None:
         """Close surplus connections: too many, on far addresses, on addresses that the name no longer resolves to."""
-        lane, now = self._lane, monotonic()
+        lane, now = self._lane, self._lane.monotonic()
         surplus = len(lane.connections) - self.wanted
         held = Counter(connection.address for connection in lane.connections)
         nearest_s = min((address.round_trip_s for address in held), default=0.0)

@@ -7,8 +7,6 @@ passed the limiter, and the bytes that are signed are the bytes that are sent.
 from __future__ import annotations
 
 import asyncio
-import random
-import time
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from functools import partial
 from math import inf
@@ -140,8 +138,9 @@ class Api:
         self.tasks = tasks
         self.hooks = hooks
         self.clock = clock
+        self._monotonic = clock.local.monotonic
         self.clock_sync = ClockSync(clock, self._time_sample, hooks, tasks)
-        self.rules = SymbolRulesCache(self._exchange_info, tasks)
+        self.rules = SymbolRulesCache(self._exchange_info, tasks, clock.local)
         self.is_closed = False
         self.recorder = recorder
         self.keep_warm = keep_warm
@@ -220,7 +219,7 @@ class Api:
         route = call.route
         self.admit(route)
         key = (route.path, query_of(call))
-        if route.cache_s and options.cached and (kept := self._answers.get(key)) and kept[0] > time.monotonic():
+        if route.cache_s and options.cached and (kept := self._answers.get(key)) and kept[0] > self._monotonic():
             return kept[1]
         answer = await self.tasks.shared((key, options), lambda: self.carry_out(call, options))
         if route.cache_s:
@@ -274,7 +273,7 @@ class Api:
         return way
 
     def _keep(self, key: Hashable, answer: object, seconds: float) -> None:
-        now = time.monotonic()
+        now = self._monotonic()
         if len(self._answers) >= _CACHED_ANSWERS:
             self._answers = {k: v for k, v in self._answers.items() if v[0] > now}
         if len(self._answers) < _CACHED_ANSWERS:
@@ -304,8 +303,8 @@ class Api:
         """Retry as the policy says. Raises the last failure."""
         route, attempt, restamped, started = call.route, 1, False, call.asked_s
         while True:
-            jitter = random.random()  # noqa: S311 - spreads retries, protects nothing
-            elapsed_s = time.monotonic() - started
+            jitter = self.clock.local.random.random()
+            elapsed_s = self._monotonic() - started
             pause = self._retry.delay(route, failure, attempt, elapsed_s, jitter, restamped)
             if pause is None or not (options.repeat or isinstance(failure, TimestampRejected)):
                 raise failure

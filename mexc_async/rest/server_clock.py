@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 
 from mexc_async.errors import ClientClosed, MexcError
 from mexc_async.rest.clock import ClockOffset, Sample
 from mexc_async.rest.events import ClockFailed, ClockSynced
+from mexc_async.runtime.clock import SYSTEM, Clock
 from mexc_async.runtime.hooks import Hooks
 from mexc_async.runtime.log import logger
 from mexc_async.runtime.tasks import Tasks
@@ -22,19 +22,21 @@ RETRY_S = 5.0
 class ServerClock:
     """Estimate of the exchange's clock; `ClockSync` measures it."""
 
-    def __init__(self) -> None:
+    def __init__(self, local: Clock = SYSTEM) -> None:
+        self.local = local
+        """Clock of the client, which the offset is counted from."""
+        self._monotonic = local.monotonic
         self.offset = ClockOffset(self._wall_ahead_ms())
         """Offset from the local monotonic clock."""
         self.is_synced = False
         """True after the first measurement."""
 
-    @staticmethod
-    def _wall_ahead_ms() -> float:
-        return (time.time() - time.monotonic()) * 1000.0
+    def _wall_ahead_ms(self) -> float:
+        return (self.local.wall_ns() / 1e9 - self._monotonic()) * 1000.0
 
     def now_ms(self) -> int:
         """Return the exchange's time; before the first measurement this machine's wall clock."""
-        return int(time.monotonic() * 1000.0 + self.offset.offset_ms)  # as `server_ms`, at half the cost
+        return int(self._monotonic() * 1000.0 + self.offset.offset_ms)  # as `server_ms`, at half the cost
 
     def server_ms(self, local_s: float) -> int:
         """Return the exchange's time at a moment of the local monotonic clock."""

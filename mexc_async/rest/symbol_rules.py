@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from math import inf
 
 from mexc_async.errors import ConfigError, InvalidRequest, MexcError
+from mexc_async.runtime.clock import SYSTEM, Clock
 from mexc_async.runtime.log import logger
 from mexc_async.runtime.tasks import Tasks
 from mexc_async.spot.models import ExchangeInfo
@@ -22,8 +22,9 @@ RELOAD_S = 60.0
 class SymbolRulesCache:
     """Cache of all symbols' rules: `mexc.rules("BTCUSDT")` after `await mexc.load_rules()` or the first order."""
 
-    def __init__(self, fetch: Callable[[], Awaitable[ExchangeInfo]], tasks: Tasks) -> None:
+    def __init__(self, fetch: Callable[[], Awaitable[ExchangeInfo]], tasks: Tasks, clock: Clock = SYSTEM) -> None:
         self._fetch = fetch
+        self._monotonic = clock.monotonic
         self._tasks = tasks
         self._rules: dict[str, SymbolRules] = {}
         self._loaded_at: float | None = None
@@ -33,7 +34,7 @@ class SymbolRulesCache:
     @property
     def age_s(self) -> float | None:
         """Seconds since the rules were loaded; None before the first load."""
-        return None if self._loaded_at is None else time.monotonic() - self._loaded_at
+        return None if self._loaded_at is None else self._monotonic() - self._loaded_at
 
     @property
     def symbols(self) -> list[str]:
@@ -54,20 +55,20 @@ class SymbolRulesCache:
         await self._tasks.shared("rules", self._load)
 
     async def _load(self) -> None:
-        self._tried_at = time.monotonic()
+        self._tried_at = self._monotonic()
         info = await self._fetch()
         self._rules = {symbol.symbol: SymbolRules(symbol) for symbol in info.symbols}
-        self._loaded_at = time.monotonic()
+        self._loaded_at = self._monotonic()
 
     def fresh(self, symbol: str) -> SymbolRules | None:
         """Return a symbol's rules if they are loaded and not old; else None."""
         loaded_at = self._loaded_at
-        return self._rules.get(symbol) if loaded_at is not None and time.monotonic() - loaded_at < MAX_AGE_S else None
+        return self._rules.get(symbol) if loaded_at is not None and self._monotonic() - loaded_at < MAX_AGE_S else None
 
     async def find(self, symbol: str) -> SymbolRules:
         """Return a symbol's rules, loading them if needed. Raises InvalidRequest for an unknown symbol."""
         age = self.age_s
-        since_try_s = time.monotonic() - self._tried_at
+        since_try_s = self._monotonic() - self._tried_at
         if age is None or (symbol not in self._rules and since_try_s > RELOAD_S):
             await self.load()
         elif age > MAX_AGE_S and (self._refreshing is None or self._refreshing.done()):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from math import inf
 from typing import Protocol
@@ -82,6 +81,7 @@ class Alarms:
         self._is_own_id = is_own_id
         self._limiter = limiter
         self._clock = clock
+        self._monotonic = clock.local.monotonic
         self._recorder = recorder
         self._hooks = hooks
         self._tasks = tasks
@@ -114,14 +114,14 @@ class Alarms:
             if name is not None and self._is_own_id(name):
                 return  # of this client, before a restart
             symbol = told.symbol if isinstance(told, Order) else ""
-            if self._strangers.see(order_id, name or "", symbol, time.monotonic()) and self._timer is None:
+            if self._strangers.see(order_id, name or "", symbol, self._monotonic()) and self._timer is None:
                 self._timer = asyncio.get_running_loop().call_later(JUDGE_S, self._judge)
 
     def _judge(self) -> None:
         self._timer = None
         table = self._table
         is_waiting = any(record.order_id is None for record in table.live())
-        for one in self._strangers.judge(time.monotonic(), table.knows, is_waiting):
+        for one in self._strangers.judge(self._monotonic(), table.knows, is_waiting):
             name, where = one.client_order_id or None, f" of {one.symbol}" if one.symbol else ""
             known = f"client order id {name}" if name else "no client order id"
             text = f"order {one.order_id}{where} ({known}) was not placed by this client"
@@ -141,7 +141,7 @@ class Alarms:
 
     def on_rate_refused(self, route: Route, status: int) -> None:
         """Check a 429 or 418: if the own budget is unspent, somebody else uses the key or the address."""
-        now, spent = time.monotonic(), self._limiter.spent(route)
+        now, spent = self._monotonic(), self._limiter.spent(route)
         if spent is None or spent > UNSPENT or now - self._refused_at < QUIET_S:
             return
         self._refused_at = now

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from decimal import Decimal
 
 from mexc_async.errors import ConfigError, InvalidRequest
@@ -27,6 +26,7 @@ class ExposureCounter:
         self.checks = PreTradeGuard()
         """Pre-trade risk limits, and the exposure that they check."""
         self._api = api
+        self._monotonic = api.clock.local.monotonic
         self._table = table
         self._is_started = False
         self._without_rules: list[OrderRecord] = []
@@ -38,7 +38,7 @@ class ExposureCounter:
         """Count from now on; idempotent."""
         if not self._is_started:
             self._is_started = True
-            self.turn_day(time.monotonic())
+            self.turn_day(self._monotonic())
             for record in self._table.live():
                 self._take_in(record)
 
@@ -52,7 +52,7 @@ class ExposureCounter:
         exposure = self.checks.exposure
         exposure.open(record, exposure.symbols[record.symbol], stake)
         if self.checks.limits.max_orders_per_s is not None:
-            self.checks.sent(time.monotonic())
+            self.checks.sent(self._monotonic())
 
     def changed(self, record: OrderRecord) -> None:
         """Count the news of an order."""
@@ -63,7 +63,7 @@ class ExposureCounter:
         if seen == record.revision:
             return
         if seen is not None:
-            now_s = time.monotonic()
+            now_s = self._monotonic()
             if now_s >= self._day_ends_at:
                 self.turn_day(now_s)
             exposure.apply(record, now_s)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from decimal import Decimal
@@ -34,6 +33,7 @@ class OrderGuard:
         self.is_on = False
         """True once any limit was set."""
         self._api = api
+        self._monotonic = api.clock.local.monotonic
         self._counter = counter
         self._books = books
         self._guard = counter.checks
@@ -91,7 +91,7 @@ class OrderGuard:
 
     def admit(self, order: NewOrder, rules: SymbolRules, instead_of: OrderRecord | None = None) -> NewOrder:
         """Check an order and return it as it is to be sent. Raises GuardRefused."""
-        guard, now_s = self._guard, time.monotonic()
+        guard, now_s = self._guard, self._monotonic()
         if guard.limits.round is not None and not rules.is_on_steps(order):
             order = self._on_steps(order, rules)
         self._counter.catch_up()
@@ -133,7 +133,7 @@ class OrderGuard:
     def _open_book(self, symbol: str) -> asyncio.Task[None] | None:
         """Start opening the book of a symbol; return None if one is open, or was refused a moment ago."""
         opening = self._opening.get(symbol)
-        if opening is None and not self._books.has(symbol) and time.monotonic() >= self._reopen_at.get(symbol, -inf):
+        if opening is None and not self._books.has(symbol) and self._monotonic() >= self._reopen_at.get(symbol, -inf):
             opening = self._opening[symbol] = self._api.tasks.spawn(self._open(symbol))
             opening.add_done_callback(lambda _: self._opening.pop(symbol, None))
         return opening
@@ -148,7 +148,7 @@ class OrderGuard:
             with suppress(ClientClosed):
                 await book.synced()
         except MexcError as error:
-            self._reopen_at[symbol] = time.monotonic() + REOPEN_S
+            self._reopen_at[symbol] = self._monotonic() + REOPEN_S
             self._guard.lacking[symbol] = f"cannot be opened ({error.message})"
             logger.warning("the guard has no book of %s: %s", symbol, error)
         else:

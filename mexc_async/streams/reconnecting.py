@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
-import time
 from collections.abc import Awaitable, Callable, Hashable, Iterable
 from typing import Protocol
 
 from mexc_async.errors import ApiError, ConfigError, ConnectionLost, MexcError
+from mexc_async.runtime.clock import Clock
 from mexc_async.runtime.log import logger
 from mexc_async.spot.push import Dispatch, Push
 from mexc_async.spot.push_models import Body
@@ -65,7 +64,8 @@ class _Connected:
 
     def __init__(self, kept: ReconnectingSocket) -> None:
         self.kept = kept
-        self.session = Session(kept.timing, time.monotonic())
+        self._monotonic = kept.clock.monotonic
+        self.session = Session(kept.timing, self._monotonic())
         self.socket: Socket | None = None
         self.closed = asyncio.Event()
         self.changed = asyncio.Event()
@@ -74,7 +74,7 @@ class _Connected:
         """Set when the session may have work earlier than planned."""
 
     def on_frame(self, frame: bytes) -> None:
-        self.session.heard_at = now = time.monotonic()
+        self.session.heard_at = now = self._monotonic()
         kept = self.kept
         if kept.dispatch is not None and kept.handover is None and self is kept.link and kept.dispatch(frame, now):
             return
@@ -85,7 +85,7 @@ class _Connected:
             kept.on_push(push, now)
 
     def on_text(self, text: str) -> None:
-        answer = self.session.receive(text, time.monotonic())
+        answer = self.session.receive(text, self._monotonic())
         self.changed.set()
         self.kept.answered(self, answer)
 
@@ -96,13 +96,13 @@ class _Connected:
     def subscribe(self, channels: Iterable[str]) -> None:
         """Subscribe channels, once there is a socket."""
         if self.socket is not None:
-            self.send(self.session.subscribe(channels, time.monotonic()))
+            self.send(self.session.subscribe(channels, self._monotonic()))
             self._woken.set()
 
     def unsubscribe(self, channels: Iterable[str]) -> None:
         """Unsubscribe channels."""
         if self.socket is not None:
-            self.send(self.session.unsubscribe(channels, time.monotonic()))
+            self.send(self.session.unsubscribe(channels, self._monotonic()))
             self._woken.set()
 
     def send(self, frames: Iterable[str]) -> None:
@@ -117,14 +117,14 @@ class _Connected:
 
     async def until_tick(self) -> Verdict:
         """Wait until the session's next tick or the end of the socket, and act on it."""
-        wait_s = max(self.session.next_tick() - time.monotonic(), 0.001)
+        wait_s = max(self.session.next_tick() - self._monotonic(), 0.001)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
                 await self._woken.wait()
         self._woken.clear()
         if self.closed.is_set():
             return Verdict.SILENT
-        frames, verdict = self.session.tick(time.monotonic())
+        frames, verdict = self.session.tick(self._monotonic())
         self.send(frames)
         return verdict
 
@@ -138,7 +138,12 @@ class ReconnectingSocket:
     """Socket that keeps `channels` subscribed, one connection at a time, while `run` runs."""
 
     def __init__(
-        self, url: Callable[[], Awaitable[str]], owner: SocketOwner, config: SocketConfig, timing: Timing
+        self,
+        url: Callable[[], Awaitable[str]],
+        owner: SocketOwner,
+        config: SocketConfig,
+        timing: Timing,
+        clock: Clock,
     ) -> None:
         self._url = url
         self.owner = owner
@@ -147,6 +152,7 @@ class ReconnectingSocket:
         self.dispatch = owner.dispatch
         self._config = config
         self.timing = timing
+        self.clock = clock
         self.channels: dict[str, None] = {}
         """Channels to subscribe, in order of arrival."""
         self.link: _Connected | None = None
@@ -203,7 +209,7 @@ class ReconnectingSocket:
                     self.connects += 1
                     self.owner.on_state("connected", "")
                     await self._serve()
-                    if self.link.session.age(time.monotonic()) >= self.timing.ping_s:
+                    if self.link.session.age(self.clock.monotonic()) >= self.timing.ping_s:
                         self._backoff.succeeded()
                     await self._drop()
                     self.owner.on_state("lost", "the socket ended or fell silent")
@@ -217,7 +223,7 @@ class ReconnectingSocket:
         link.subscribe(self.channels)
 
     def _pause_s(self) -> float:
-        return self._backoff.pause(random.random())  # noqa: S311 - spreads attempts, protects nothing
+        return self._backoff.pause(self.clock.random.random())
 
     async def _serve(self) -> None:
         """Serve the present socket until it has to be replaced."""
@@ -227,7 +233,7 @@ class ReconnectingSocket:
                 return
             if verdict is Verdict.OLD and not await self._move():
                 again_s = min(HANDOVER_S, self.timing.lifetime_s / 10)
-                self.link.session.postpone(again_s, time.monotonic())
+                self.link.session.postpone(again_s, self.clock.monotonic())
 
     async def _move(self) -> bool:
         """Move to a new socket while the old one serves; return False if that failed."""
@@ -241,7 +247,7 @@ class ReconnectingSocket:
                 await self._open(new)
                 while not new.session.active.issuperset(self._moving & self.channels.keys()):
                     await self._next_answer(new)
-                old.send([old.session.ping(time.monotonic())])
+                old.send([old.session.ping(self.clock.monotonic())])
                 while old.session.pings_unanswered and not old.closed.is_set():
                     await self._next_answer(old)
         except (MexcError, TimeoutError):
@@ -250,7 +256,7 @@ class ReconnectingSocket:
             old.subscribe(self.channels.keys() - old.session.active)
             await new.aclose()
             return False
-        self.link, self._next, self._moved_at = new, None, time.monotonic()
+        self.link, self._next, self._moved_at = new, None, self.clock.monotonic()
         self.connects += 1
         is_lost = old.closed.is_set()  # it ended before its pong: pushes may be missing
         if is_lost:

@@ -6,7 +6,6 @@ A frame is decoded once and handed to every subscriber of its channel in the cal
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Any, Protocol, cast
 
@@ -22,6 +21,7 @@ from mexc_async.errors import (
     SubscriptionRefused,
 )
 from mexc_async.rest.pipeline import Api
+from mexc_async.rest.server_clock import ServerClock
 from mexc_async.runtime.hooks import Hooks
 from mexc_async.runtime.log import logger
 from mexc_async.runtime.tasks import Tasks
@@ -117,7 +117,7 @@ class _RoutedSocket:
         self.decode = router.decode
         self.on_push = router.deliver
         self.dispatch = router.dispatch
-        self.kept = ReconnectingSocket(url, self, router.config, router.settings.timing)
+        self.kept = ReconnectingSocket(url, self, router.config, router.settings.timing, router.clock.local)
         self.task = router.tasks.spawn(self.kept.run())
         self.task.add_done_callback(self._ended)
 
@@ -162,7 +162,7 @@ class Router:
         *,
         tasks: Tasks,
         hooks: Hooks,
-        server_ms: Callable[[float], int],
+        clock: ServerClock,
         on_use: Callable[[], None],
         private: Callable[[Router], PrivateStream] | None = None,
         on_private_push: Callable[[Push[Any]], None] | None = None,
@@ -175,7 +175,7 @@ class Router:
             settings: how streams share sockets.
             tasks: owns the sockets' tasks.
             hooks: gets the streams' events.
-            server_ms: converts monotonic seconds to the exchange's time.
+            clock: the exchange's clock, which measures the age of pushes.
             on_use: called when the first subscriber joins.
             private: makes the lease of the private socket's listen key and its gap recovery; None without credentials.
             on_private_push: called with every private push, whoever consumes it, and with every push from a REST
@@ -186,8 +186,7 @@ class Router:
         self.config = config
         self.settings = settings
         self.tasks = tasks
-        self.server_ms = server_ms
-        """Converts monotonic seconds to the exchange's time."""
+        self.clock = clock
         self.bad_frames = 0
         """Frames that could not be understood."""
         self.unknown_fields = 0
@@ -217,7 +216,7 @@ class Router:
 
     def now_ms(self) -> int:
         """Return the exchange's time in milliseconds."""
-        return self.server_ms(time.monotonic())
+        return self.clock.now_ms()
 
     # Subscribers join and leave
 
@@ -352,7 +351,7 @@ class Router:
         if self._on_private_push is not None:
             self._on_private_push(push)
         if topic := self._topics.get(channel):
-            self._hand_out(topic, push, time.monotonic())
+            self._hand_out(topic, push, self.clock.local.monotonic())
 
     def _hand_out(self, topic: _Topic, push: Push[Any], now: float) -> None:
         for subscriber in topic.subscribers:

@@ -175,7 +175,7 @@ class Streams:
         if not wanted:
             raise InvalidRequest("no symbol given")
         size = self._router.settings.queue if queue is None else queue
-        return Stream(self._router, Subscriber(wanted, size, overflow, callback, self._router.server_ms))
+        return Stream(self._router, Subscriber(wanted, size, overflow, callback, self._router.clock.server_ms))
 
     def trades(
         self,

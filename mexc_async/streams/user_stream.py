@@ -6,7 +6,6 @@ Every fill reaches a consumer exactly once: pushes and REST answers pass the sam
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Iterable
 from decimal import Decimal
 from typing import Any
@@ -112,10 +111,11 @@ class UserStream:
 
     async def _renew(self) -> None:
         """Renew the key until the end; report and retry a failure, replace a key that has expired."""
-        pause_s = random.uniform(*KEEPALIVE_S)  # noqa: S311 - spreads renewals, protects nothing
+        random = self._api.clock.local.random
+        pause_s = random.uniform(*KEEPALIVE_S)
         while True:
             await asyncio.sleep(pause_s)
-            pause_s = random.uniform(*KEEPALIVE_S)  # noqa: S311 - as above
+            pause_s = random.uniform(*KEEPALIVE_S)
             key = self._key
             if key is None:
                 continue

@@ -17,12 +17,12 @@ cdef class Wire:
     cdef object new_future, write, reply_type
     cdef Py_ssize_t usual_bytes, status_at, head_at, body_at
 
-    def __init__(self, list idle not None, new_future, reply_type, Py_ssize_t usual_bytes, double patience_s):
+    def __init__(self, list idle not None, new_future, reply_type, Py_ssize_t usual_bytes, double patience_s, double now):
         """Take the arguments of `PureWire`."""
         self.idle, self.new_future, self.reply_type = idle, new_future, reply_type
         self.usual_bytes, self.patience_s = usual_bytes, patience_s
         self.nearness = self.checked_at = -float("inf")
-        self.used_at = monotonic_s()
+        self.used_at = now
         self.heard_at = self.timeout_s = 0.0
         self.is_watched = False
         self.status_at = slot_offset(reply_type.status)

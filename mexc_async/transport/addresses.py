@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import time
+from collections.abc import Callable
 from math import inf
 
 
@@ -26,16 +26,17 @@ class Address:
 class Addresses:
     """Resolver of one host name; resolves it again after `keep_s` seconds."""
 
-    def __init__(self, host: str, port: int, keep_s: float) -> None:
+    def __init__(self, host: str, port: int, keep_s: float, monotonic: Callable[[], float]) -> None:
         self.host = host
         self.port = port
         self._keep_s = keep_s
+        self._monotonic = monotonic
         self._resolved_at = -inf
         self._known: dict[str, Address] = {}
 
     async def ranked(self) -> list[Address]:
         """Return all addresses, the nearest first. Raises OSError if the name was never resolved and cannot be."""
-        if time.monotonic() - self._resolved_at > self._keep_s:
+        if self._monotonic() - self._resolved_at > self._keep_s:
             await self._resolve()
         return sorted(self._known.values(), key=lambda address: address.round_trip_s)
 
@@ -47,7 +48,7 @@ class Addresses:
             if not self._known:
                 raise
             return  # the addresses known so far may still work
-        self._resolved_at = time.monotonic()
+        self._resolved_at = self._monotonic()
         hosts = dict.fromkeys(str(address[0]) for *_, address in found)
         self._known = {host: self._known.get(host) or Address(host, self.port) for host in hosts}
         for address in self._known.values():

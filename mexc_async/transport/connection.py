@@ -13,7 +13,6 @@ from bisect import insort
 from collections.abc import Callable
 from math import inf
 from operator import attrgetter
-from time import monotonic
 from typing import TYPE_CHECKING, Protocol, cast
 
 from mexc_async.errors import ConnectionLost, MexcError, ProtocolError, RequestTimeout
@@ -39,6 +38,7 @@ class ConnectionOwner(Protocol):
     config: PoolConfig
     heads: KnownHeads | None
     connections: set[Connection]
+    monotonic: Callable[[], float]
 
     def hold(self, connection: Connection) -> None:
         """Have a ping test a connection after a refusal on it, and replace it if the ping fails."""
@@ -67,6 +67,7 @@ class PureWire:
         reply_type: type[Reply],
         usual_bytes: int,
         patience_s: float,
+        now: float,
     ) -> None:
         self.idle = idle
         """Connections that can take a request, the nearest last."""
@@ -74,7 +75,7 @@ class PureWire:
         """Period of the timer, which outlives requests that are answered in time."""
         self.nearness = -inf
         """The measured round trip in seconds, negated; -inf before the first measurement."""
-        self.used_at = monotonic()
+        self.used_at = now
         self.checked_at = -inf
         """Time of the latest ping."""
         self.heard_at = 0.0
@@ -149,7 +150,8 @@ class Connection(Wire, asyncio.Protocol):
         self._read_s = config.timeouts.read_s
         usual_bytes = min(config.max_response_bytes, MAX_HEAD_BYTES)
         wires = cast(list[PureWire], idle)
-        Wire.__init__(self, wires, self._loop.create_future, Reply, usual_bytes, min(_PATIENCE_S, self._read_s))
+        patience_s = min(_PATIENCE_S, self._read_s)
+        Wire.__init__(self, wires, self._loop.create_future, Reply, usual_bytes, patience_s, lane.monotonic())
 
     # What the loop calls
 
@@ -171,7 +173,7 @@ class Connection(Wire, asyncio.Protocol):
             return
         self.is_watched = reply is None or self.is_held
         if reply is None:
-            self.heard_at = monotonic()
+            self.heard_at = self._lane.monotonic()
             return
         is_refused = (reply.status != 200 or names_code(reply.body)) and is_refusal(reply)
         if is_refused and self._is_foreign(reply, data):
@@ -283,7 +285,7 @@ class Connection(Wire, asyncio.Protocol):
         self.timer = None
         if self.answer is None:
             return
-        now = monotonic()
+        now = self._lane.monotonic()
         waited_s, silent_s = now - self.used_at, now - max(self.used_at, self.heard_at)
         left_s = min(self.timeout_s - waited_s, self._read_s - silent_s)
         if left_s <= 0:

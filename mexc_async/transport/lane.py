@@ -12,7 +12,6 @@ import ssl
 from collections.abc import Awaitable, Mapping
 from math import inf
 from operator import attrgetter
-from time import monotonic
 from urllib.parse import SplitResult, urlsplit
 
 from mexc_async.errors import (
@@ -22,6 +21,7 @@ from mexc_async.errors import (
     ConnectionLost,
 )
 from mexc_async.native.loader import compiled
+from mexc_async.runtime.clock import SYSTEM, Clock
 from mexc_async.runtime.tasks import Tasks
 from mexc_async.schema.answers import Reply, first_bytes, is_refusal
 from mexc_async.transport.addresses import Address, Addresses
@@ -38,8 +38,9 @@ _NO_BODY = "\r\nContent-Length: 0\r\n"
 class Lane:
     """Pool of warm connections, opened on demand; the nearest free one is used first."""
 
-    def __init__(self, config: PoolConfig) -> None:
+    def __init__(self, config: PoolConfig, clock: Clock = SYSTEM) -> None:
         self.config = config
+        self.monotonic = clock.monotonic
         self.base = config.rest.rstrip("/")
         self.connections: set[Connection] = set()
         self.attention = asyncio.Event()
@@ -77,7 +78,7 @@ class Lane:
         data = self.written(method, target, headers, body)
         if timeout_s is None:
             timeout_s = self.timeout_s
-        now = monotonic()
+        now = self.monotonic()
         connection = self._take(now)
         if connection is None:
             return self._send_cold(data, timeout_s, on_connected)
@@ -98,13 +99,13 @@ class Lane:
         return self._frames.get(method) or self._frame(method)
 
     async def _send_cold(self, data: bytes, timeout_s: float, on_connected: OnConnected) -> Reply:
-        now = monotonic()
+        now = self.monotonic()
         deadline = now + timeout_s
         self.wanted = max(self.wanted, len(self.connections) + 1)
         self.attention.set()
         while (connection := self._take(now)) is None:
             await self.open(deadline - now)
-            now = monotonic()
+            now = self.monotonic()
         on_connected(connection)
         return await connection.request(data, max(deadline - now, 0.001), now)
 
@@ -178,7 +179,7 @@ class Lane:
         if self._addresses is None:
             url = self._url()
             port = url.port or (443 if url.scheme == "https" else 80)
-            self._addresses = Addresses(url.hostname or "", port, self.config.dns_cache_s)
+            self._addresses = Addresses(url.hostname or "", port, self.config.dns_cache_s, self.monotonic)
         return self._addresses
 
     async def _race(self, addresses: list[Address]) -> None:
@@ -207,7 +208,7 @@ class Lane:
         """Open one connection and offer it to the next request."""
         config, is_tls = self.config, self._url().scheme == "https"
         connection = Connection(self, self.ready, address)
-        started = monotonic()
+        started = self.monotonic()
         try:
             await asyncio.get_running_loop().create_connection(
                 lambda: connection,
@@ -220,11 +221,11 @@ class Lane:
         except BaseException as error:
             # Cancelled: another address was quicker.
             address.round_trip_s = (
-                inf if isinstance(error, OSError) else max(address.round_trip_s, monotonic() - started)
+                inf if isinstance(error, OSError) else max(address.round_trip_s, self.monotonic() - started)
             )
             raise
         if address.round_trip_s in (0.0, inf):
-            address.round_trip_s = monotonic() - started
+            address.round_trip_s = self.monotonic() - started
         connection.free()
 
     def forget(self, connection: Connection) -> None:
@@ -253,7 +254,7 @@ class Lane:
     def measured(self, connection: Connection, round_trip_s: float) -> None:
         """Record a ping's round trip."""
         connection.nearness = -round_trip_s
-        connection.checked_at = monotonic()
+        connection.checked_at = self.monotonic()
         connection.address.round_trip_s = round_trip_s
         self.ready.sort(key=nearness_of)
 
@@ -315,14 +316,14 @@ class PinnedConnection:
         is_fit = _is_pong if connection.is_held else _is_success
         lane.claim(connection)
         on_connected(connection)
-        sent_at = monotonic()
+        sent_at = lane.monotonic()
         try:
             reply = await connection.request(data, timeout_s or lane.config.timeouts.total_s, sent_at)
         except BaseException:
             connection.close()
             raise
         if is_fit(reply) and not connection.transport.is_closing():
-            lane.measured(connection, monotonic() - sent_at)
+            lane.measured(connection, lane.monotonic() - sent_at)
             connection.release()
         else:
             connection.close()

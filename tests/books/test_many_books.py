@@ -14,6 +14,8 @@ import pytest
 
 from mexc_async.books.live_book import FETCHES, LiveBook
 from mexc_async.client.mexc import Mexc
+from mexc_async.client.settings import Shared
+from mexc_async.runtime.clock import Clock
 from mexc_async.schema.answers import Reply
 from mexc_async.sim.rest.limits import LIMITS, SlidingWindow
 from mexc_async.spot.channels import depth
@@ -144,13 +146,16 @@ def run(monkeypatch: pytest.MonkeyPatch, scenario: Callable[[Mexc, Exchange], Aw
         loop = runner.get_loop()
         assert isinstance(loop, SkippingLoop)
         exchange = Exchange(loop)
-        monkeypatch.setattr(time, "monotonic", loop.time)
         monkeypatch.setattr(reconnecting, "connect", exchange.connect)
 
         async def main() -> None:
             timing = Timing(silence_s=3600.0)
-            async with Mexc(rest="https://here", ws="wss://here/ws", streams=StreamSettings(timing=timing)) as mexc:
-                monkeypatch.setattr(mexc.limits, "now", loop.time)
+            async with Mexc(
+                rest="https://here",
+                ws="wss://here/ws",
+                streams=StreamSettings(timing=timing),
+                shared=Shared(clock=Clock(monotonic=loop.time)),
+            ) as mexc:
                 mexc._api.transport = exchange
                 await scenario(mexc, exchange)
             assert exchange.refused == 0

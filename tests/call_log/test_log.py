@@ -37,10 +37,12 @@ from mexc_async.errors import (
 from mexc_async.rest.call import Options
 from mexc_async.rest.credentials import Credentials
 from mexc_async.rest.retry import RetryPolicy
+from mexc_async.rest.server_clock import ServerClock
 from mexc_async.runtime.hooks import Hooks
 from mexc_async.schema.answers import Reply
 from mexc_async.spot.trading import NewOrder
 from tests.support.fake_transport import ACK, CANCEL, KEY, ORDER, PLACE, SECRET, Desk, Sent, desk, refusal, reply
+from tests.support.manual_time import ManualTime
 
 D = Decimal
 
@@ -276,14 +278,12 @@ async def test_files_follow_each_other_by_size_and_the_chain_goes_on(path: Path)
     assert [line["call"] for line in of_kind(path, "sending")] == list(range(1, 100))
 
 
-async def test_files_follow_each_other_by_age(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    log = CallLog(path, max_age_s=3600)
+async def test_files_follow_each_other_by_age(path: Path) -> None:
+    time = ManualTime()
+    log = CallLog(path, max_age_s=3600, clock=time.clock)
     member = member_of(log)
     log.write_ahead(sending(1), may_refuse=True)
-    later = time.time_ns() + 3_700 * 10**9
-    monkeypatch.setattr(time, "time_ns", lambda: later)
-    monkeypatch.setattr(call_log, "LOOK_S", 0.0)
-    log._look_at = 0.0
+    time.now += 3_700
     log.write_ahead(sending(2), may_refuse=True)
     log.leave(member)
     assert len(archived(path)) == 1
@@ -654,7 +654,7 @@ async def test_batch_is_refused_whole(path: Path, disk: Disk) -> None:
 def test_line_names_the_client_the_same_after_a_restart(path: Path) -> None:
     names = set()
     for key, prefix in ((KEY, "a"), (KEY, "a"), (KEY, "b"), ("mx0another", "a")):
-        journal = ClientLog(CallLog(path), Credentials(key, SECRET), prefix, lambda: 0, Hooks())
+        journal = ClientLog(CallLog(path), Credentials(key, SECRET), prefix, ServerClock(), Hooks())
         names.add(journal.client)
         journal.close()
     assert len(names) == 3

@@ -14,6 +14,7 @@ from mexc_async.limits.limiter import RateLimiter
 from mexc_async.limits.profiles import Limit, Limits
 from mexc_async.limits.queue import CONNECTIONS
 from mexc_async.schema.endpoint import Cost, Priority, Route
+from tests.support.manual_time import ManualTime
 
 T = TypeVar("T")
 
@@ -45,16 +46,6 @@ def table(margin_s: float = 0.0, in_flight: int = 10_000, **budgets: tuple[int, 
 
 def route(limit: str = "a", weight: int = 1, priority: Priority = Priority.MARKET, path: str = "/x") -> Route:
     return Route("GET", path, costs=(Cost(limit, weight),), priority=priority)
-
-
-class Clock:
-    """Monotonic seconds that are set by hand."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 async def settle() -> None:
@@ -144,8 +135,8 @@ async def test_a_free_connection_lets_the_next_one_go() -> None:
 
 
 async def test_who_does_not_want_to_wait_is_told_at_once_and_for_how_long() -> None:
-    clock = Clock()
-    limiter = RateLimiter(table(a=(1, 60.0)), clock)
+    clock = ManualTime()
+    limiter = RateLimiter(table(a=(1, 60.0)), clock.clock)
     await spend(limiter, route())
     clock.now += 20
     with pytest.raises(RateLimited, match=r"limit a \(1 per 60 s\) is used up for 40\.000 s") as caught:
@@ -203,8 +194,8 @@ async def test_a_route_that_weighs_more_than_its_limit_is_refused() -> None:
 
 
 async def test_who_gives_up_in_line_takes_nothing_along() -> None:
-    clock = Clock()
-    limiter = RateLimiter(table(a=(1, 60.0)), clock)
+    clock = ManualTime()
+    limiter = RateLimiter(table(a=(1, 60.0)), clock.clock)
     await spend(limiter, route())
     tasks = [asyncio.create_task(limiter.acquire(route())) for _ in range(3)]
     await settle()
@@ -220,8 +211,8 @@ async def test_who_gives_up_in_line_takes_nothing_along() -> None:
 
 
 async def test_who_is_cancelled_in_the_very_moment_of_its_turn_hands_it_on() -> None:
-    clock = Clock()
-    limiter = RateLimiter(table(a=(1, 60.0)), clock)
+    clock = ManualTime()
+    limiter = RateLimiter(table(a=(1, 60.0)), clock.clock)
     await spend(limiter, route())
     first, second = (asyncio.create_task(limiter.acquire(route())) for _ in range(2))
     await settle()
@@ -237,8 +228,8 @@ async def test_who_is_cancelled_in_the_very_moment_of_its_turn_hands_it_on() -> 
 
 
 async def test_who_was_cancelled_right_before_its_turn_is_passed_over() -> None:
-    clock = Clock()
-    limiter = RateLimiter(table(a=(1, 60.0)), clock)
+    clock = ManualTime()
+    limiter = RateLimiter(table(a=(1, 60.0)), clock.clock)
     await spend(limiter, route())
     first, second = (asyncio.create_task(limiter.acquire(route())) for _ in range(2))
     await settle()
@@ -310,8 +301,8 @@ async def test_releasing_after_the_close_is_harmless() -> None:
 
 
 async def test_a_429_closes_the_limits_of_its_route_and_no_others() -> None:
-    clock = Clock()
-    limiter = RateLimiter(table(a=(10, 60.0), b=(10, 60.0)), clock)
+    clock = ManualTime()
+    limiter = RateLimiter(table(a=(10, 60.0), b=(10, 60.0)), clock.clock)
     limiter.penalise(route("a"), 429, 7.0)
     with pytest.raises(RateLimited) as caught:
         await limiter.acquire(route("a"), 0)
@@ -324,8 +315,8 @@ async def test_a_429_closes_the_limits_of_its_route_and_no_others() -> None:
 
 @pytest.mark.parametrize(("kind", "status"), [(route("a"), 418), (route("nothing"), 429)])
 async def test_a_418_or_a_429_without_a_limit_closes_everything(kind: Route, status: int) -> None:
-    clock = Clock()
-    limiter = RateLimiter(table(a=(10, 60.0), b=(10, 60.0)), clock)
+    clock = ManualTime()
+    limiter = RateLimiter(table(a=(10, 60.0), b=(10, 60.0)), clock.clock)
     limiter.penalise(kind, status, 7.0)
     for name in "ab":
         with pytest.raises(RateLimited):
@@ -335,8 +326,8 @@ async def test_a_418_or_a_429_without_a_limit_closes_everything(kind: Route, sta
 
 
 async def test_a_shorter_penalty_does_not_end_a_longer_one() -> None:
-    clock = Clock()
-    limiter = RateLimiter(table(a=(10, 60.0)), clock)
+    clock = ManualTime()
+    limiter = RateLimiter(table(a=(10, 60.0)), clock.clock)
     limiter.penalise(route("a"), 429, 7.0)
     limiter.penalise(route("a"), 429, 1.0)
     clock.now += 2
@@ -359,8 +350,8 @@ def test_who_waits_while_the_bucket_is_closed_goes_on_when_it_opens(run: Run) ->
 
 
 async def test_what_was_never_sent_is_free_again() -> None:
-    clock = Clock()
-    limiter = RateLimiter(table(in_flight=5, a=(1, 60.0)), clock)
+    clock = ManualTime()
+    limiter = RateLimiter(table(in_flight=5, a=(1, 60.0)), clock.clock)
     await limiter.acquire(route())
     waiting = asyncio.create_task(limiter.acquire(route()))
     await settle()
@@ -373,8 +364,8 @@ async def test_what_was_never_sent_is_free_again() -> None:
 
 
 async def test_a_request_that_is_sent_late_counts_from_then() -> None:
-    clock = Clock()
-    limiter = RateLimiter(table(0.02, a=(1, 10.0)), clock)
+    clock = ManualTime()
+    limiter = RateLimiter(table(0.02, a=(1, 10.0)), clock.clock)
     taken_at = await limiter.acquire(route())
     clock.now += 3  # a new connection took its time
     assert limiter.sent(route(), taken_at) == clock.now
@@ -387,16 +378,16 @@ async def test_a_request_that_is_sent_late_counts_from_then() -> None:
 
 
 async def test_a_request_that_is_sent_at_once_counts_from_when_it_passed() -> None:
-    clock = Clock()
-    limiter = RateLimiter(table(0.02, a=(1, 10.0)), clock)
+    clock = ManualTime()
+    limiter = RateLimiter(table(0.02, a=(1, 10.0)), clock.clock)
     taken_at = await limiter.acquire(route())
     clock.now += 0.004
     assert limiter.sent(route(), taken_at) == taken_at
 
 
 async def test_what_took_much_longer_than_usual_may_have_arrived_late() -> None:
-    clock = Clock()
-    limiter = RateLimiter(table(0.02, a=(100, 10.0)), clock)
+    clock = ManualTime()
+    limiter = RateLimiter(table(0.02, a=(100, 10.0)), clock.clock)
     for _ in range(30):  # the usual: half a second
         taken_at = await limiter.acquire(route())
         clock.now += 0.5
@@ -413,8 +404,8 @@ async def test_what_took_much_longer_than_usual_may_have_arrived_late() -> None:
 
 
 async def test_what_took_as_long_as_usual_counts_from_its_sending() -> None:
-    clock = Clock()
-    limiter = RateLimiter(table(0.02, a=(100, 10.0)), clock)
+    clock = ManualTime()
+    limiter = RateLimiter(table(0.02, a=(100, 10.0)), clock.clock)
     for _ in range(30):
         taken_at = await limiter.acquire(route())
         clock.now += 0.5
@@ -425,8 +416,8 @@ async def test_what_took_as_long_as_usual_counts_from_its_sending() -> None:
 
 async def test_before_the_usual_is_known_all_of_the_time_may_have_been_the_way() -> None:
     """The first requests of a client may all be slow: an exchange that is busy, a cold connection."""
-    clock = Clock()
-    limiter = RateLimiter(table(0.02, a=(100, 10.0)), clock)
+    clock = ManualTime()
+    limiter = RateLimiter(table(0.02, a=(100, 10.0)), clock.clock)
     taken_at = await limiter.acquire(route())
     clock.now += 0.5
     limiter.release(route(), taken_at)
@@ -503,8 +494,8 @@ def test_a_thousand_in_line_never_put_a_window_over_its_budget(run: Run) -> None
 
 
 async def test_the_report_tells_who_spent_what_and_which_limit_bound() -> None:
-    clock = Clock()
-    limiter = RateLimiter(table(0.5, a=(3, 10.0), b=(100, 1.0)), clock)
+    clock = ManualTime()
+    limiter = RateLimiter(table(0.5, a=(3, 10.0), b=(100, 1.0)), clock.clock)
     both = Route("GET", "/both", costs=(Cost("a"), Cost("b", 5)))
     again = Route("GET", "/both", costs=(Cost("b", 2),))
     for kind in (both, both, again):

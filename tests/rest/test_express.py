@@ -17,7 +17,9 @@ import pytest
 
 from mexc_async.client.channel import Handler
 from mexc_async.client.mexc import Mexc
-from mexc_async.errors import MexcError
+from mexc_async.client.settings import Shared
+from mexc_async.errors import MexcError, RateLimited
+from mexc_async.limits.profiles import Limits
 from mexc_async.native.loader import compiled
 from mexc_async.orders.tracker import OrderSettings
 from mexc_async.rest.call import Call, Options
@@ -25,8 +27,10 @@ from mexc_async.rest.credentials import Credentials
 from mexc_async.rest.events import RequestDone
 from mexc_async.rest.retry import RetryPolicy
 from mexc_async.schema.endpoint import Request
-from mexc_async.spot.trading import NewOrder
+from mexc_async.spot.market import Ping
+from mexc_async.spot.trading import CancelOrder, NewOrder
 from tests.support import raw_server as server
+from tests.support.manual_time import ManualTime
 from tests.support.raw_server import Arrival, Behaviour, RawServer, Way
 from tests.support.settings import flat
 from tests.transport.test_transport import KEY, SECRET
@@ -281,3 +285,48 @@ async def test_an_ordinary_order_goes_the_quick_way(tmp_path: Path) -> None:
     for way in ("quick", "started"):
         for scenario in ("three", "prepared", "raw", "options", "cancel", "logged"):
             assert (await tried(scenario, tmp_path, way)).slow == 0, (way, scenario)
+
+
+async def test_the_default_clock_is_read_in_c() -> None:
+    async with Mexc(Credentials(KEY, SECRET), rest="http://127.0.0.1:9") as mexc:
+        gates: list[Any] = [mexc.limits.gate(route) for route in (NewOrder.route, CancelOrder.route, Ping.route)]
+        assert all(gate.is_monotonic for gate in gates)
+
+
+async def test_a_set_clock_reaches_the_compiled_limits_and_the_quick_way() -> None:
+    at, stamps = ManualTime(), []
+
+    async def behave(arrival: Arrival, way: Way) -> bool:
+        if arrival.method == "POST":
+            stamps.append(int(dict(parse_qsl(urlsplit(arrival.target).query))["timestamp"]))
+            return await server.answer(ACK)(arrival, way)
+        return await server.answer(USUAL.get(arrival.path, b"{}"))(arrival, way)
+
+    limits = Limits.custom("unlimited", margin_s=0.0, orders=(2, 60.0))
+    async with (
+        RawServer(behave) as raw_,
+        Mexc(
+            Credentials(KEY, SECRET),
+            rest=raw_.url,
+            limits=limits,
+            orders=OrderSettings(check_rules=False),
+            shared=Shared(clock=at.clock),
+        ) as mexc,
+    ):
+        await mexc.warm_up(1)
+        gate, lane = cast(Any, mexc.limits.gate(NewOrder.route)), cast(Any, mexc._lane)
+        assert not gate.is_monotonic
+
+        await place(mexc)  # the first of its form may need the lane
+
+        def refuse(*_: object) -> Any:
+            raise AssertionError("an ordinary order goes out without the lane's help")
+
+        lane.send = refuse  # what the slower way calls
+        await place(mexc)
+        at.now += 59.0
+        with pytest.raises(RateLimited, match=r"limit orders .* used up for 1\.000 s"):
+            await mexc.using(max_wait_s=0).spot.new_order(**BUY, **TERMS)
+        at.now += 1.0
+        await place(mexc)
+        assert [stamp - 1_700_000_000_000 for stamp in stamps] == [0, 0, 60_000]

@@ -9,7 +9,7 @@ import time
 import traceback
 from decimal import Decimal
 from hashlib import sha256
-from types import SimpleNamespace
+from random import Random
 from typing import Any
 
 import pytest
@@ -40,6 +40,7 @@ from mexc_async.orders.tracker import OrderSettings
 from mexc_async.rest.credentials import Credentials
 from mexc_async.rest.events import ClockSynced, OddItems, RequestDone
 from mexc_async.rest.retry import RetryPolicy
+from mexc_async.runtime.clock import Clock
 from mexc_async.schema.answers import Reply
 from mexc_async.schema.endpoint import Request
 from mexc_async.spot.account import AccountQuery
@@ -103,18 +104,24 @@ SOON = OrderSettings(settle_s=0.05)
 TEST_ORDER = TestOrder(symbol="BTCUSDT", side="BUY", type="MARKET", quantity=Decimal(1))
 
 
+class WithoutJitter(Random):
+    """Makes every pause half of its greatest."""
+
+    def random(self) -> float:
+        return 0.0
+
+
 class ShiftedTime:
     """Real time that can be set forward; sleeps take no time and are recorded."""
 
     def __init__(self) -> None:
         self.shift_s = 0.0
         self.pauses: list[float] = []
-
-    def monotonic(self) -> float:
-        return time.monotonic() + self.shift_s
-
-    def time(self) -> float:
-        return time.time() + self.shift_s
+        self.clock = Clock(
+            monotonic=lambda: time.monotonic() + self.shift_s,
+            wall_ns=lambda: time.time_ns() + int(self.shift_s * 1e9),
+            random=WithoutJitter(),
+        )
 
     async def sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)
@@ -126,10 +133,7 @@ class ShiftedTime:
 def shifted(monkeypatch: pytest.MonkeyPatch) -> ShiftedTime:
     """Give the pipeline its own time, without jitter: every pause is half of its greatest."""
     fake = ShiftedTime()
-    for module in ("pipeline", "symbol_rules", "server_clock"):
-        monkeypatch.setattr(f"mexc_async.rest.{module}.time", fake)
     monkeypatch.setattr("mexc_async.rest.pipeline.asyncio", fake)
-    monkeypatch.setattr("mexc_async.rest.pipeline.random", SimpleNamespace(random=lambda: 0.0))
     return fake
 
 
@@ -311,7 +315,7 @@ FLEETING: list[Answer] = [
 @pytest.mark.parametrize("fault", FLEETING, ids=repr)
 @pytest.mark.parametrize("request_", [Ping(), AccountQuery(), TEST_ORDER])
 async def test_reads_are_repeated_after_faults_that_pass(fault: Answer, request_: Any, shifted: ShiftedTime) -> None:
-    async with desk(retry=RetryPolicy()) as d:
+    async with desk(retry=RetryPolicy(), clock=shifted.clock) as d:
         path = request_.route.path
         d.transport.on(path, fault, fault, fault, FUNDS if path == ACCOUNT else reply())
         await d.view.send(request_)
@@ -320,7 +324,7 @@ async def test_reads_are_repeated_after_faults_that_pass(fault: Answer, request_
 
 
 async def test_repeating_ends_with_the_budget(shifted: ShiftedTime) -> None:
-    async with desk(retry=RetryPolicy(budget_s=5, first_s=0.1, longest_s=2)) as d:
+    async with desk(retry=RetryPolicy(budget_s=5, first_s=0.1, longest_s=2), clock=shifted.clock) as d:
         d.transport.on(PING, refusal(503, 503))
         with pytest.raises(ExchangeUnavailable) as caught:
             await d.view.send(Ping())
@@ -334,7 +338,7 @@ async def test_repeating_ends_with_the_budget(shifted: ShiftedTime) -> None:
     "answer", [refusal(-1121), reply(b"<html>", 403), reply(b"{"), reply(b"", 302), refusal(700002, 401)], ids=repr
 )
 async def test_reads_are_not_repeated_after_an_answer_that_will_stay(answer: Reply, shifted: ShiftedTime) -> None:
-    async with desk() as d:
+    async with desk(clock=shifted.clock) as d:
         d.transport.on(PING, answer)
         with pytest.raises(MexcError) as caught:
             await d.view.send(Ping())
@@ -558,7 +562,7 @@ async def test_public_writes_are_not_shared() -> None:
 
 
 async def test_exchange_info_is_kept_for_five_minutes(shifted: ShiftedTime) -> None:
-    async with desk() as d:
+    async with desk(clock=shifted.clock) as d:
         query = ExchangeInfoQuery()
         first = await d.view.send(query)
         shifted.shift_s += 299
@@ -581,7 +585,7 @@ async def test_a_kept_answer_can_be_asked_for_anew_and_is_kept_then() -> None:
 
 
 async def test_kept_answers_do_not_pile_up(shifted: ShiftedTime) -> None:
-    async with desk() as d:
+    async with desk(clock=shifted.clock) as d:
         for number in range(300):
             await d.view.send(ExchangeInfoQuery(symbol=f"A{number}"))
         assert len(d.api._answers) == 256
@@ -824,7 +828,7 @@ async def test_a_closed_client_sends_nothing() -> None:
 
 
 async def test_a_repeat_does_not_outlive_the_client(shifted: ShiftedTime) -> None:
-    async with desk() as d:
+    async with desk(clock=shifted.clock) as d:
 
         async def close_and_fail(_: Sent) -> Reply:
             d.api.is_closed = True
@@ -899,7 +903,7 @@ async def test_rules_can_be_left_to_the_exchange() -> None:
 
 
 async def test_an_unknown_symbol_makes_the_rules_load_again_once_a_minute(shifted: ShiftedTime) -> None:
-    async with desk(check_rules=True) as d:
+    async with desk(check_rules=True, clock=shifted.clock) as d:
         d.transport.on(RULES, rules_of("BTCUSDT"), rules_of("BTCUSDT"), rules_of("BTCUSDT", "NEWUSDT"))
         for _ in range(3):
             with pytest.raises(InvalidRequest, match="NEWUSDT"):

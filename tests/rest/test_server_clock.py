@@ -14,6 +14,7 @@ from mexc_async.rest import server_clock as clock_module
 from mexc_async.rest.clock import Sample
 from mexc_async.rest.events import ClockFailed, ClockSynced
 from mexc_async.rest.server_clock import ClockSync, ServerClock
+from mexc_async.runtime.clock import SYSTEM, Clock
 from mexc_async.runtime.events import Event
 from mexc_async.runtime.hooks import Hooks
 from mexc_async.runtime.tasks import Tasks
@@ -40,12 +41,12 @@ class Server:
 
 @asynccontextmanager
 async def clock_of(
-    sample: Callable[[], Awaitable[Sample]], listener: Callable[[Event], None] | None = None
+    sample: Callable[[], Awaitable[Sample]], listener: Callable[[Event], None] | None = None, local: Clock = SYSTEM
 ) -> AsyncIterator[ClockSync]:
     tasks, hooks = Tasks(), Hooks()
     if listener:
         hooks.add(listener)
-    yield ClockSync(ServerClock(), sample, hooks, tasks)
+    yield ClockSync(ServerClock(local), sample, hooks, tasks)
     await tasks.aclose()
 
 
@@ -69,14 +70,15 @@ async def test_after_a_measurement_it_is_the_exchanges() -> None:
         assert server.asked == clock_module.SAMPLES
 
 
-async def test_setting_the_wall_clock_does_not_move_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with clock_of(Server()) as sync:
+async def test_setting_the_wall_clock_does_not_move_it() -> None:
+    ahead_s = 0
+    local = Clock(wall_ns=lambda: time.time_ns() + ahead_s * 10**9)
+    async with clock_of(Server(), local=local) as sync:
         await sync.ensure()
         before = sync.clock.now_ms()
-        real = time.time()
-        monkeypatch.setattr(time, "time", lambda: real + 3600)
+        ahead_s = 3600
         assert abs(sync.clock.now_ms() - before) < 1000
-        monkeypatch.undo()
+        assert abs(sync.clock.offset_ms + 3_600_000) < 1000
 
 
 async def test_the_quickest_sample_counts() -> None:

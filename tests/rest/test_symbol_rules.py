@@ -7,16 +7,17 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
-from types import SimpleNamespace
 
 import pytest
 
 from mexc_async.errors import ConfigError, ConnectionLost, InvalidRequest
 from mexc_async.rest.symbol_rules import MAX_AGE_S, RELOAD_S, SymbolRulesCache
+from mexc_async.runtime.clock import SYSTEM
 from mexc_async.runtime.tasks import Tasks
 from mexc_async.schema.answers import decode
 from mexc_async.spot.models import ExchangeInfo
 from tests.support.fake_transport import rules_of
+from tests.support.manual_time import ManualTime
 
 
 class Exchange:
@@ -36,25 +37,15 @@ class Exchange:
         return info
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    fake = Clock()
-    monkeypatch.setattr("mexc_async.rest.symbol_rules.time", SimpleNamespace(monotonic=fake.monotonic))
-    return fake
+def time() -> ManualTime:
+    return ManualTime()
 
 
 @asynccontextmanager
-async def book_of(exchange: Exchange) -> AsyncIterator[SymbolRulesCache]:
+async def book_of(exchange: Exchange, time: ManualTime | None = None) -> AsyncIterator[SymbolRulesCache]:
     tasks = Tasks()
-    yield SymbolRulesCache(exchange, tasks)
+    yield SymbolRulesCache(exchange, tasks, SYSTEM if time is None else time.clock)
     await tasks.aclose()
 
 
@@ -71,11 +62,11 @@ async def test_before_loading_there_are_none() -> None:
             rules("BTCUSDT")
 
 
-async def test_rules_round_and_are_found_without_asking_again(clock: Clock) -> None:
+async def test_rules_round_and_are_found_without_asking_again(time: ManualTime) -> None:
     exchange = Exchange("BTCUSDT", "ETHUSDT")
-    async with book_of(exchange) as rules:
+    async with book_of(exchange, time) as rules:
         assert (await rules.find("BTCUSDT")).symbol == "BTCUSDT"
-        clock.now += 30
+        time.now += 30
         assert rules.age_s == 30
         assert rules.symbols == ["BTCUSDT", "ETHUSDT"]
         assert rules("ETHUSDT").price(Decimal("1.239")) == Decimal("1.23")
@@ -92,25 +83,25 @@ async def test_callers_at_the_same_time_share_the_loading() -> None:
         assert exchange.asked == 1
 
 
-async def test_an_unknown_symbol_loads_again_when_the_rules_are_a_minute_old(clock: Clock) -> None:
+async def test_an_unknown_symbol_loads_again_when_the_rules_are_a_minute_old(time: ManualTime) -> None:
     exchange = Exchange("BTCUSDT")
-    async with book_of(exchange) as rules:
+    async with book_of(exchange, time) as rules:
         await rules.load()
         exchange.symbols.append("NEWUSDT")
-        clock.now += RELOAD_S
+        time.now += RELOAD_S
         with pytest.raises(InvalidRequest):
             await rules.find("NEWUSDT")
         assert exchange.asked == 1
-        clock.now += 1
+        time.now += 1
         assert (await rules.find("NEWUSDT")).symbol == "NEWUSDT"
         assert exchange.asked == 2
 
 
-async def test_old_rules_serve_while_newer_ones_are_fetched(clock: Clock) -> None:
+async def test_old_rules_serve_while_newer_ones_are_fetched(time: ManualTime) -> None:
     exchange = Exchange("BTCUSDT")
-    async with book_of(exchange) as rules:
+    async with book_of(exchange, time) as rules:
         first = await rules.find("BTCUSDT")
-        clock.now += MAX_AGE_S + 1
+        time.now += MAX_AGE_S + 1
         assert await rules.find("BTCUSDT") is first
         assert await rules.find("BTCUSDT") is first
         await settle()
@@ -120,12 +111,12 @@ async def test_old_rules_serve_while_newer_ones_are_fetched(clock: Clock) -> Non
 
 
 async def test_a_failed_refresh_is_logged_and_the_old_rules_stay(
-    clock: Clock, caplog: pytest.LogCaptureFixture
+    time: ManualTime, caplog: pytest.LogCaptureFixture
 ) -> None:
     exchange = Exchange("BTCUSDT")
-    async with book_of(exchange) as rules:
+    async with book_of(exchange, time) as rules:
         first = await rules.find("BTCUSDT")
-        clock.now += MAX_AGE_S + 1
+        time.now += MAX_AGE_S + 1
         exchange.fault = ConnectionLost("gone")
         assert await rules.find("BTCUSDT") is first
         await settle()

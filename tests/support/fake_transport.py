@@ -27,6 +27,7 @@ from mexc_async.rest.credentials import Credentials
 from mexc_async.rest.pipeline import Api
 from mexc_async.rest.retry import RetryPolicy
 from mexc_async.risk.alarms import Alarms
+from mexc_async.runtime.clock import SYSTEM, Clock
 from mexc_async.runtime.events import Event
 from mexc_async.runtime.hooks import Hooks
 from mexc_async.schema.answers import Reply
@@ -184,10 +185,11 @@ async def desk(
     check_rules: bool = False,
     orders: OrderSettings = OrderSettings(),  # noqa: B008 - frozen
     call_log: CallLog | None = None,
+    clock: Clock = SYSTEM,
     **settings: Any,
 ) -> AsyncIterator[Desk]:
     transport, hooks = FakeTransport(), Hooks()
-    limiter = RateLimiter(Limits.named(limits) if isinstance(limits, str) else limits)
+    limiter = RateLimiter(Limits.named(limits) if isinstance(limits, str) else limits, clock)
     events: list[Event] = []
     hooks.add(events.append)
     usual: dict[str, Any] = {"retry": RetryPolicy(budget_s=1, first_s=0.001, longest_s=0.004)}
