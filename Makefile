@@ -9,7 +9,10 @@ export PYTHONDONTWRITEBYTECODE :=
 DEMO_ARGS ?=
 BENCH_ARGS ?=
 
-.PHONY: demo test lint types unit pure coverage wheel chaos bench bench-peers docs clean
+# More at a time than there are cores, since most tests wait for sockets and processes.
+PYTEST := $(BIN)/python -m pytest -n 4 --dist worksteal
+
+.PHONY: demo test quick lint types unit pure coverage wheel chaos bench bench-peers docs clean
 
 # The compiled core's source stands in every room, however deep.
 CORE := hatch_build.py $(shell find mexc_async -name '*.pyx' -o -name '*.px[id]')
@@ -42,7 +45,37 @@ types: $(VENV)/.dev
 	@$(BIN)/basedpyright
 
 unit: $(VENV)/.dev
-	@$(BIN)/python -m pytest
+	@$(PYTEST)
+
+# Tests that need no process, no simulator and no benchmark: what a change breaks shows here first.
+QUICK_TESTS := $(addprefix tests/,schema spot rest \
+	$(addsuffix .py,books/test_book \
+	books/test_sync \
+	call_log/test_anomalies \
+	call_log/test_entries \
+	call_log/test_report \
+	keys/test_key_ring \
+	limits/test_gate \
+	limits/test_profiles \
+	limits/test_queue \
+	orders/test_ids \
+	orders/test_record \
+	orders/test_settling \
+	risk/test_exposure \
+	risk/test_pre_trade \
+	risk/test_risk_limits \
+	runtime/test_events \
+	runtime/test_priority_semaphore \
+	runtime/test_tasks \
+	streams/test_session \
+	streams/test_subscriber \
+	test_architecture \
+	test_errors \
+	test_mutations \
+	transport/test_http1))
+
+quick: lint types
+	@$(PYTEST) $(QUICK_TESTS)
 
 # The tests of the compiled core, with the pure core.
 PURE_TESTS := $(addprefix tests/,$(addsuffix .py,books/test_book \
@@ -69,7 +102,7 @@ PURE_TESTS := $(addprefix tests/,$(addsuffix .py,books/test_book \
 	transport/test_transport))
 
 pure: $(VENV)/.dev
-	@MEXC_ASYNC_PURE=1 $(BIN)/python -m pytest $(PURE_TESTS)
+	@MEXC_ASYNC_PURE=1 $(PYTEST) $(PURE_TESTS)
 
 # The same tests with coverage, which takes three times as long. Fails below the percentage in pyproject.toml.
 coverage: $(VENV)/.dev

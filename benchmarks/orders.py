@@ -170,7 +170,7 @@ async def _logged(orders: int) -> Sample:
 
 
 async def _guarded(orders: int) -> Sample:
-    books = _StandingBooks()
+    books = _StandingBooks(_wired(Policy(credentials=KEY)).books)
     parts = _wired(Policy(credentials=KEY), books=books)
     calls = parts.calls
     parts.orders.limits(
@@ -197,7 +197,8 @@ async def _guarded(orders: int) -> Sample:
 class _StandingBooks(Books):
     """A stand-in for live books: one book, in sync."""
 
-    def __init__(self) -> None:
+    def __init__(self, books: Books) -> None:
+        super().__init__(books.api, books.router)
         self._book = OrderBook()
         self._book.load([("93387.28", "1")], [("93387.30", "1")], 1)
 

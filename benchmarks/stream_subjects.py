@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from time import perf_counter, process_time
 from types import ModuleType
 from typing import Any, TypeAlias
+from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
@@ -84,7 +85,8 @@ def request(case: str) -> str:
 @asynccontextmanager
 async def _sdk(url: str, case: str, meter: Meter, library: Library) -> AsyncIterator[None]:
     """Run the SDK as users do: session, reconnects, counts, lag, and a callback."""
-    async with Mexc(ws=url, limits="unlimited", streams=StreamSettings(library=library)) as mexc:
+    rest = f"http://{urlsplit(url).netloc}"
+    async with Mexc(rest=rest, ws=url, limits="unlimited", streams=StreamSettings(library=library)) as mexc:
         stream: Any = mexc.streams.book_ticker if case == TICKER else mexc.streams.depth
         meter.start()
         async with stream("BTCUSDT", callback=meter.heard):

@@ -2,6 +2,21 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+
+import pytest
+
 from tests.support.mocked import _no_proxies, mocked
 
 __all__ = ["_no_proxies", "mocked"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c_counts() -> Iterator[None]:
+    """Restore SIGINT for the tests' child processes, since a shell's `&` makes pytest ignore it."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from io import StringIO
 from pathlib import Path
@@ -59,23 +58,11 @@ def read(path: Path, name: str) -> list[dict[str, Any]]:
     return cases
 
 
-@pytest.fixture(scope="module")
-def figures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Run every benchmark and read its file. Several run at a time, since most of each is waiting for processes."""
-    folder = tmp_path_factory.mktemp("figures")
-    paths = {name: folder / f"{name}.json" for name in MODULES}
-
-    def run(name: str) -> int:
-        return main([name, "--quick", "--rounds", "1", "--json", str(paths[name])])
-
-    with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(run, paths)) == [0] * len(paths)
-    return paths
-
-
 @pytest.mark.parametrize("name", MODULES)
-def test_every_benchmark_writes_its_figures(name: str, figures: dict[str, Path]) -> None:
-    cases = read(figures[name], name)
+def test_every_benchmark_writes_its_figures(name: str, tmp_path: Path) -> None:
+    path = tmp_path / f"{name}.json"
+    assert main([name, "--quick", "--rounds", "1", "--json", str(path)]) == 0
+    cases = read(path, name)
     assert OWN in {case["subject"] for case in cases}
     if name in BASELINES:
         assert any(c["subject"] == OWN and c["metric"].endswith(f"_ratio_to_{BASELINES[name]}") for c in cases)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import json
 import logging
 import os
 import stat
@@ -41,6 +40,7 @@ from mexc_async.rest.server_clock import ServerClock
 from mexc_async.runtime.hooks import Hooks
 from mexc_async.schema.answers import Reply
 from mexc_async.spot.trading import NewOrder
+from tests.support.call_logs import lines, of_kind
 from tests.support.fake_transport import ACK, CANCEL, KEY, ORDER, PLACE, SECRET, Desk, Sent, desk, refusal, reply
 from tests.support.manual_time import ManualTime
 
@@ -50,14 +50,6 @@ D = Decimal
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "calls.jsonl"
-
-
-def lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for _, line in read_lines(path)]
-
-
-def of_kind(path: Path, *kinds: str) -> list[dict[str, Any]]:
-    return [line for line in lines(path) if line["kind"] in kinds]
 
 
 async def buy(at: Desk, **more: Any) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import signal
 from collections.abc import Iterator
 
 import pytest
@@ -30,13 +29,3 @@ def run(exchange: BackgroundSimulator, monkeypatch: pytest.MonkeyPatch) -> Run:
         return invoke(*arguments, "--rest", exchange.rest, stdin=stdin)
 
     return on_exchange
-
-
-@pytest.fixture(scope="session", autouse=True)
-def ctrl_c_counts() -> Iterator[None]:
-    """Restore SIGINT for the tests' child processes, since a shell's `&` makes pytest ignore it."""
-    before = signal.getsignal(signal.SIGINT)
-    if before is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import json
 import subprocess
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 
 from mexc_async.call_log.entries import START, AnyEntry, ChainLink, Closed, Done, Noted, Opened, Sending, chained
-from mexc_async.cli.app import app
 from mexc_async.orders.snapshot import OrderFacts, RecordedError
-from tests.cli.test_commands import COMMAND, one_line_error
-from tests.cli.test_commands import run as run_alone
+from tests.support.command import COMMAND, invoke
 
 AT = 1_736_118_264_000
 """2025-01-05 23:04:24 UTC."""
@@ -50,20 +46,10 @@ def write_head(path: Path, last: ChainLink) -> None:
     path.with_name("calls.jsonl.head").write_text(f'{{"seq":{last.seq:>18},"hash":"{last.hash}"}}\n')
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command in this process, which saves the start of a new one."""
-    out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
-        app(list(arguments))
-    out.seek(0)
-    assert isinstance(ended.value.code, int)
-    return subprocess.CompletedProcess(arguments, ended.value.code, out.read(), err.getvalue())
-
-
 def ok(*arguments: str) -> str:
-    result = run("calls", *arguments)
-    assert (result.returncode, result.stderr) == (0, ""), result
-    return result.stdout
+    result = invoke("calls", *arguments)
+    assert (result.status, result.err) == (0, ""), result
+    return result.out
 
 
 def picked(*arguments: str) -> list[int]:
@@ -72,9 +58,7 @@ def picked(*arguments: str) -> list[int]:
 
 
 def test_command_is_there() -> None:
-    result = run_alone("calls", "no/such/file")
-    assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr == "error: no/such/file: No such file or directory\n"
+    assert invoke("calls", "no/such/file").error() == "error: no/such/file: No such file or directory"
 
 
 def test_table_shows_every_line(log: Path) -> None:
@@ -166,29 +150,29 @@ def without_last(text: bytes) -> bytes:
 def test_broken_log_is_told_by_its_place_and_status_1(log: Path, name: str, change: object, words: str) -> None:
     file = log.with_name(name)
     file.write_bytes(change(file.read_bytes()))  # type: ignore[operator]  # one of the above
-    result = run("calls", str(log), "--verify")
-    assert result.returncode == 1
-    assert words in result.stdout
-    assert "broken in" in result.stdout
-    found = run("calls", str(log), "--verify", "--json")
-    assert found.returncode == 1
-    assert json.loads(found.stdout)["is_whole"] is False
+    result = invoke("calls", str(log), "--verify")
+    assert result.status == 1
+    assert words in result.out
+    assert "broken in" in result.out
+    found = invoke("calls", str(log), "--verify", "--json")
+    assert found.status == 1
+    assert json.loads(found.out)["is_whole"] is False
 
 
 def test_verifying_and_summing_up_go_together(log: Path) -> None:
     log.write_bytes(log.read_bytes().replace(b"m-2", b"m-9"))
-    result = run("calls", str(log), "--verify", "--summary")
-    assert result.returncode == 1
-    assert "was changed" in result.stdout
-    assert "by endpoint" in result.stdout
+    result = invoke("calls", str(log), "--verify", "--summary")
+    assert result.status == 1
+    assert "was changed" in result.out
+    assert "by endpoint" in result.out
 
 
 def test_lines_that_cannot_be_read_are_counted(log: Path) -> None:
     log.write_bytes(log.read_bytes() + b"nonsense\n")
-    result = run("calls", str(log), "--json")
-    assert result.returncode == 0
-    assert len(result.stdout.splitlines()) == 7
-    assert result.stderr == "1 lines could not be read; --verify gives details\n"
+    result = invoke("calls", str(log), "--json")
+    assert result.status == 0
+    assert len(result.out.splitlines()) == 7
+    assert result.err == "1 lines could not be read; --verify gives details\n"
 
 
 @pytest.mark.parametrize(
@@ -207,18 +191,18 @@ def test_lines_that_cannot_be_read_are_counted(log: Path) -> None:
     ],
 )
 def test_wrong_option_is_one_line_and_status_2(log: Path, options: list[str], words: str) -> None:
-    assert words in one_line_error(run("calls", str(log), *options))
+    assert words in invoke("calls", str(log), *options).error()
 
 
 def test_path_that_is_no_log_is_one_line_and_status_2(tmp_path: Path) -> None:
-    assert "no/such/file: No such file" in one_line_error(run("calls", "no/such/file"))
-    assert "holds no call log" in one_line_error(run("calls", str(tmp_path)))
+    assert "no/such/file: No such file" in invoke("calls", "no/such/file").error()
+    assert "holds no call log" in invoke("calls", str(tmp_path)).error()
     (tmp_path / "diary.txt").write_text("dear diary\n")
-    assert "diary.txt is not a call log" in one_line_error(run("calls", str(tmp_path / "diary.txt")))
+    assert "diary.txt is not a call log" in invoke("calls", str(tmp_path / "diary.txt")).error()
     for name in ("a.jsonl", "b.jsonl"):
         (tmp_path / name).touch()
         (tmp_path / f"{name}.head").touch()
-    assert "several call logs, name one: a.jsonl, b.jsonl" in one_line_error(run("calls", str(tmp_path)))
+    assert "several call logs, name one: a.jsonl, b.jsonl" in invoke("calls", str(tmp_path)).error()
 
 
 def test_reader_that_has_seen_enough_is_no_error(log: Path) -> None:

@@ -6,25 +6,26 @@ import json
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-COMMAND = [sys.executable, "-m", "mexc_async.cli.app"]
+from tests.support.command import COMMAND, invoke
+
 TAPE = Path(__file__).resolve().parents[3] / "shared" / "data" / "book-tape.jsonl.gz"
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process of its own."""
     return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_help_lists_the_commands() -> None:
-    result = run("--help")
-    assert result.returncode == 0
-    assert {"demo", "sim"} <= set(result.stdout.split())
-    commands = re.findall(r"^│ (\w+) {2,}", result.stdout.split("Commands")[1], re.MULTILINE)
+    result = invoke("--help")
+    assert result.status == 0
+    assert {"demo", "sim"} <= set(result.out.split())
+    commands = re.findall(r"^│ (\w+) {2,}", result.out.split("Commands")[1], re.MULTILINE)
     assert commands[:-1] == sorted(commands[:-1])  # command groups come last
     assert commands[-1] == "keys"
 
@@ -33,12 +34,10 @@ def test_version_is_printed() -> None:
     assert run("--version").stdout.startswith("mexc-async 0.")
 
 
-def one_line_error(result: subprocess.CompletedProcess[str]) -> str:
-    assert result.returncode == 2, result
-    assert result.stdout == ""
-    (line,) = result.stderr.splitlines()
-    assert line.startswith("error: ")
-    return line
+def test_wrong_input_is_one_line_and_status_2() -> None:
+    result = run("demo", "--seconds", "0")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == "error: --seconds 0 must be from 1 to 3600\n"
 
 
 @pytest.mark.parametrize(
@@ -54,26 +53,25 @@ def one_line_error(result: subprocess.CompletedProcess[str]) -> str:
     ],
 )
 def test_wrong_input_to_the_demo_is_one_line_and_status_2(arguments: list[str], words: str) -> None:
-    assert words in one_line_error(run("demo", *arguments))
+    assert words in invoke("demo", *arguments).error()
 
 
 @pytest.mark.parametrize("arguments", [("sim", "--port", "abc"), ("sim", "--port=abc"), ("guard", "--pid", "abc")])
 def test_a_value_of_the_wrong_type_is_named(arguments: tuple[str, ...]) -> None:
-    line = one_line_error(run(*arguments))
+    line = invoke(*arguments).error()
     assert arguments[1].partition("=")[0] in line
     assert "'abc'" in line
 
 
 def test_a_symbol_that_the_exchange_does_not_list_is_refused_before_trading() -> None:
-    result = run("demo", "--symbols", "BTCUSDT,NOPEUSDT")
-    assert result.returncode == 2
-    assert result.stderr == "error: symbol 'NOPEUSDT' is not one of the exchange's 16\n"
+    line = invoke("demo", "--symbols", "BTCUSDT,NOPEUSDT").error()
+    assert line == "error: symbol 'NOPEUSDT' is not one of the exchange's 16"
 
 
 def test_a_tape_that_is_not_one_names_file_and_line(tmp_path: Path) -> None:
     tape = tmp_path / "tape.jsonl"
     tape.write_text('{"kind": "nonsense"}\n')
-    assert f"{tape}, line 1" in one_line_error(run("demo", "--tape", str(tape)))
+    assert f"{tape}, line 1" in invoke("demo", "--tape", str(tape)).error()
 
 
 def check_summary(path: Path) -> dict[str, object]:
@@ -103,7 +101,7 @@ def test_demo_trades_and_sums_up(tmp_path: Path) -> None:
 @pytest.mark.skipif(not TAPE.exists(), reason="the recorded tape is not beside the project")
 def test_demo_trades_in_a_recorded_market(tmp_path: Path) -> None:
     out = tmp_path / "summary.json"
-    run("demo", "--seconds", "2", "--tape", str(TAPE), "--json", str(out))
+    run("demo", "--seconds", "1", "--tape", str(TAPE), "--json", str(out))
     summary = check_summary(out)
     assert summary["symbols"] == ["BANDGBP", "SKLGBP", "NUGBP"]
 
@@ -130,4 +128,4 @@ def test_an_interrupted_demo_still_sums_up(running_demo: subprocess.Popen[str], 
 
 @pytest.mark.parametrize("option", ["--api-key", "--api-secret"])
 def test_a_key_without_its_secret_is_refused(option: str) -> None:
-    assert f"{option} is given alone" in one_line_error(run("sim", option, "abcdefgh"))
+    assert f"{option} is given alone" in invoke("sim", option, "abcdefgh").error()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +21,7 @@ from mexc_async.sim.rest.background import BackgroundSimulator
 from mexc_async.sim.rest.server import SimConfig, main_account
 from mexc_async.spot.account import ApiKeyInfo
 from mexc_async.spot.enums import KeyStatus
+from tests.support.command import Ended, invoke
 
 READ = ("SPOT_ACCOUNT_READ", "SPOT_DEAL_READ")
 TRADE = (*READ, "SPOT_DEAL_WRITE")
@@ -54,10 +53,9 @@ def clean() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("MEXC_")}
 
 
-def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "mexc_async.cli.app", "doctor", *arguments]
-    done = subprocess.run(command, env={**clean(), **environ}, capture_output=True, text=True, timeout=120, check=False)
-    assert "secret-of-" not in done.stdout + done.stderr
+def run(*arguments: str, **environ: str) -> Ended:
+    done = invoke("doctor", *arguments, environ={**clean(), **environ})
+    assert "secret-of-" not in done.out + done.err
     return done
 
 
@@ -78,11 +76,11 @@ class Diagnosis:
 def diagnosis(sim: BackgroundSimulator, name: str, secret: str | None = None) -> Diagnosis:
     key, own = f"sim-key-{name}", f"secret-of-{name}"
     done = run("--json", "--rest", sim.rest, MEXC_API_KEY=key, MEXC_API_SECRET=secret or own)
-    assert done.stderr == ""
-    answer = json.loads(done.stdout)
-    assert answer["ok"] == (done.returncode == 0)
+    assert done.err == ""
+    answer = json.loads(done.out)
+    assert answer["ok"] == (done.status == 0)
     assert answer["exchange"] == "SIM"
-    return Diagnosis(done.returncode, answer)
+    return Diagnosis(done.status, answer)
 
 
 def test_a_good_key_is_all_right(sim: BackgroundSimulator) -> None:
@@ -159,43 +157,40 @@ def test_the_stored_key_in_use_is_looked_at_with_its_age(sim: BackgroundSimulato
         keys.change(lambda book, name=name, made=made: book.added(name, made))  # type: ignore[misc]  # the loop's own
     environ = {"MEXC_KEYS": str(keys.path), "MEXC_KEYS_PASSWORD": "correct horse"}
     done = run("--json", "--rest", sim.rest, **environ)
-    assert done.returncode == 1
-    assert "rotate it now" in json.loads(done.stdout)["checks"][3]["text"]
-    assert run("--json", "--rest", sim.rest, "--key", "good", **environ).returncode == 0
+    assert done.status == 1
+    assert "rotate it now" in json.loads(done.out)["checks"][3]["text"]
+    assert run("--json", "--rest", sim.rest, "--key", "good", **environ).status == 0
     for arguments, words in (
         (["--key", "nobody"], "there is no key 'nobody'"),
         (["--sim", "--key", "good"], "--sim brings an exchange"),
         (["--rest", "http://example.com"], "is not encrypted"),
     ):
-        wrong = run(*arguments, **environ)
-        assert (wrong.returncode, wrong.stdout) == (2, "")
-        (line,) = wrong.stderr.splitlines()
-        assert words in line
+        assert words in run(*arguments, **environ).error()
 
 
 def test_without_a_key_it_says_so(sim: BackgroundSimulator, tmp_path: Path) -> None:
     done = run("--json", "--rest", sim.rest, XDG_CONFIG_HOME=str(tmp_path))
-    assert done.returncode == 1
-    (key,) = [one for one in json.loads(done.stdout)["checks"] if one["check"] == "key"]
+    assert done.status == 1
+    (key,) = [one for one in json.loads(done.out)["checks"] if one["check"] == "key"]
     assert key["advice"] == errors.MissingCredentials.advice
     half = run("--rest", sim.rest, MEXC_API_KEY="sim-key-good")
-    assert (half.returncode, half.stderr) == (2, "error: MEXC_API_SECRET not set in the environment\n")
+    assert half.error() == "error: MEXC_API_SECRET not set in the environment"
 
 
 def test_an_exchange_that_is_not_reached_is_told(tmp_path: Path) -> None:
     done = run("--rest", "http://127.0.0.1:1", XDG_CONFIG_HOME=str(tmp_path))
-    assert done.returncode == 1
-    assert done.stderr == ""
-    assert done.stdout.startswith("SIM http://127.0.0.1:1")
-    assert errors.ADVICE_REACH.split()[0] in done.stdout
+    assert done.status == 1
+    assert done.err == ""
+    assert done.out.startswith("SIM http://127.0.0.1:1")
+    assert errors.ADVICE_REACH.split()[0] in done.out
 
 
 def test_the_simulated_exchange_is_looked_at_on_one_screen() -> None:
     done = run("--sim")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("SIM http://127.0.0.1:")
-    assert "THE KEY MAY WITHDRAW" in done.stdout
-    assert len(done.stdout.splitlines()) < 45
+    assert (done.status, done.err) == (0, "")
+    assert done.out.startswith("SIM http://127.0.0.1:")
+    assert "THE KEY MAY WITHDRAW" in done.out
+    assert len(done.out.splitlines()) < 45
 
 
 def info(**more: Any) -> ApiKeyInfo:

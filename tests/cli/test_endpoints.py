@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mexc_async.sim.rest.routes import ENDPOINTS
-from tests.cli.test_commands import one_line_error
+from tests.support.command import Ended, invoke
 from tests.support.reference import FOLDER, spot_endpoints
 
 REFERENCE = FOLDER / "spot-rest.json"
-COMMAND = [sys.executable, "-m", "mexc_async.cli", "endpoints"]
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=120, check=False)
+def run(*arguments: str) -> Ended:
+    return invoke("endpoints", *arguments)
 
 
 def entries(*names: str) -> list[dict[str, Any]]:
@@ -28,7 +25,7 @@ def entries(*names: str) -> list[dict[str, Any]]:
     return [json.loads(json.dumps(rows[name], default=float)) for name in names]
 
 
-def checked(path: Path, rows: list[dict[str, Any]]) -> subprocess.CompletedProcess[str]:
+def checked(path: Path, rows: list[dict[str, Any]]) -> Ended:
     file = path / "reference.json"
     file.write_text(json.dumps(rows))
     return run("--check", str(file))
@@ -36,8 +33,8 @@ def checked(path: Path, rows: list[dict[str, Any]]) -> subprocess.CompletedProce
 
 def test_list_has_a_line_for_every_endpoint() -> None:
     result = run()
-    assert result.returncode == 0
-    lines = result.stdout.splitlines()
+    assert result.status == 0
+    lines = result.out.splitlines()
     assert lines[-1] == "99 endpoints"
     (line,) = [line.split() for line in lines if line.startswith("withdraw ")]
     assert line == ["withdraw", "POST", "/api/v3/capital/withdraw", "SPOT_WITHDRAW_WRITE", "ip", "1"]
@@ -45,7 +42,7 @@ def test_list_has_a_line_for_every_endpoint() -> None:
 
 
 def test_list_as_json_tells_what_a_program_needs() -> None:
-    rows = {row["name"]: row for row in json.loads(run("--json").stdout)}
+    rows = {row["name"]: row for row in json.loads(run("--json").out)}
     assert len(rows) == 99
     transfer = rows["universal_transfer"]
     assert (transfer["method"], transfer["path"]) == ("POST", "/api/v3/capital/transfer")
@@ -65,15 +62,15 @@ def test_the_whole_reference_is_declared_decoded_and_answered() -> None:
     served = {(endpoint.method, endpoint.path) for endpoint in ENDPOINTS}
     expected = [name for name, row in reference.items() if (row["method"], row["path"]) in served]
     result = run("--check", str(REFERENCE))
-    *problems, summary = result.stdout.splitlines()
+    *problems, summary = result.out.splitlines()
     counts = [int(number) for number in re.findall(r"(\d+) of 99", summary)]
     if len(expected) == 99:
         assert summary == "99 of 99 declared, decoded, answered by the simulator"
-        assert (problems, result.returncode) == ([], 0)
+        assert (problems, result.status) == ([], 0)
     else:
         assert counts == [99, 99, len(expected)]
         assert all(": not answered by the simulator: " in problem for problem in problems)
-        assert result.returncode == 1
+        assert result.status == 1
 
 
 def test_each_of_the_three_is_counted_by_itself(tmp_path: Path) -> None:
@@ -82,8 +79,8 @@ def test_each_of_the_three_is_counted_by_itself(tmp_path: Path) -> None:
     trades["response"] = [{"price": "1"}]
     unknown["id"] = "something_new"
     result = checked(tmp_path, [depth, trades, klines, unknown])
-    assert result.returncode == 1
-    lines = result.stdout.splitlines()
+    assert result.status == 1
+    lines = result.out.splitlines()
     assert lines[-1] == "2 of 4 declared, 2 of 4 decoded, 3 of 4 answered by the simulator"
     assert "depth: not declared: costs: declared {'ip': 3}, not {'ip': 4}" in lines
     assert any(line.startswith("trades: not decoded: unexpected shape") for line in lines)
@@ -96,7 +93,7 @@ def test_check_as_json(tmp_path: Path) -> None:
     file = tmp_path / "reference.json"
     file.write_text(json.dumps([row | {"path": "/api/v3/pong"}]))
     result = run("--json", "--check", str(file))
-    answer = json.loads(result.stdout)
+    answer = json.loads(result.out)
     assert (answer["endpoints"], answer["declared"], answer["decoded"]) == (1, 0, 1)
     assert answer["answered by the simulator"] == 1
     assert {
@@ -121,15 +118,15 @@ def test_check_as_json(tmp_path: Path) -> None:
 def test_a_file_that_is_no_reference_is_one_line_and_status_2(tmp_path: Path, text: str, words: str) -> None:
     file = tmp_path / "bad.json"
     file.write_text(text, encoding="latin-1")
-    line = one_line_error(run("--check", str(file)))
+    line = run("--check", str(file)).error()
     assert words in line
     assert str(file) in line
 
 
 def test_a_file_that_is_missing_or_a_folder_is_one_line_and_status_2(tmp_path: Path) -> None:
-    assert one_line_error(run("--check", "no/such/file.json")) == "error: no/such/file.json: No such file or directory"
-    assert "Is a directory" in one_line_error(run("--check", str(tmp_path)))
+    assert run("--check", "no/such/file.json").error() == "error: no/such/file.json: No such file or directory"
+    assert "Is a directory" in run("--check", str(tmp_path)).error()
 
 
 def test_two_entries_of_one_name_are_refused(tmp_path: Path) -> None:
-    assert "more than one entry for ping" in one_line_error(checked(tmp_path, entries("ping") * 2))
+    assert "more than one entry for ping" in checked(tmp_path, entries("ping") * 2).error()

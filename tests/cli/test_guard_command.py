@@ -15,16 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from mexc_async.cli.app import app
 from mexc_async.cli.guard.watch import HeartbeatWatch, ProcessWatch, started_at
 from mexc_async.errors import ConfigError
 from mexc_async.sim.faults.faults import Fault
 from mexc_async.sim.rest.background import BackgroundSimulator
-from mexc_async.sim.rest.server import SimConfig
+from mexc_async.sim.rest.server import SimConfig, Simulator
 from mexc_async.sim.wallet.account_audit import OrderLine
-from tests.cli.test_commands import COMMAND, one_line_error, run
+from tests.support.command import COMMAND, invoke
 
 WINDOW_MS = 1000
 PROGRAM = """
@@ -35,7 +33,8 @@ from mexc_async import Credentials, Mexc, OrderSettings
 rest, ws, key, secret, prefix, count, beat = sys.argv[1:]
 
 async def main():
-    settings = dict(rest=rest, ws=ws, orders=OrderSettings(id_prefix=prefix), recv_window_ms=WINDOW, limits="unlimited")
+    ours = OrderSettings(id_prefix=prefix)
+    settings = dict(rest=rest, ws=ws, orders=ours, recv_window_ms=WINDOW, limits="unlimited")
     async with Mexc(Credentials(key, secret), **settings) as mexc:
         await mexc.load_rules()
         best = await mexc.spot.book_ticker(symbol="XRPUSDT")
@@ -71,10 +70,10 @@ def ended(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
 
 @contextmanager
 def client(
-    sim: BackgroundSimulator, prefix: str = "bot", count: int = 3, beat: Path | str = ""
+    sim: BackgroundSimulator, prefix: str = "bot", count: int = 3, beat: Path | str = "", window_ms: int = WINDOW_MS
 ) -> Iterator[subprocess.Popen[str]]:
     """Start a process and wait until it has placed its orders."""
-    program = textwrap.dedent(PROGRAM).replace("WINDOW", str(WINDOW_MS))
+    program = textwrap.dedent(PROGRAM).replace("WINDOW", str(window_ms))
     arguments = [sim.rest, sim.spot_ws, sim.api_key, sim.api_secret, prefix, str(count), str(beat)]
     pipe = subprocess.PIPE
     with ended(
@@ -90,7 +89,8 @@ def client(
 def guarding(sim: BackgroundSimulator, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """Start a guard and wait until it watches."""
     environment = {**os.environ, "MEXC_API_KEY": sim.api_key, "MEXC_API_SECRET": sim.api_secret}
-    command = [*COMMAND, "guard", "--rest", sim.rest, "--recv-window-ms", str(WINDOW_MS), *arguments]
+    window = () if "--recv-window-ms" in arguments else ("--recv-window-ms", str(WINDOW_MS))
+    command = [*COMMAND, "guard", "--rest", sim.rest, *window, *arguments]
     pipe = subprocess.PIPE
     with ended(subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True)) as process:
         assert process.stdout is not None
@@ -114,6 +114,13 @@ def until(sim: BackgroundSimulator, is_so: Any, timeout_s: float = 20.0) -> None
     while not sim.call(is_so):
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def release(simulator: Simulator) -> None:
+    """Let every request that a fault holds back go on."""
+    for waiter in simulator._gate._waiting:
+        if not waiter.done():
+            waiter.set_result(True)
 
 
 def result(guard: subprocess.Popen[str]) -> tuple[list[str], int]:
@@ -141,21 +148,27 @@ def test_a_killed_clients_orders_are_cancelled_and_nobody_elses(sim: BackgroundS
     assert lines[-1] == "3 orders have ended, none is open and none can be accepted any more"
 
 
-@pytest.mark.parametrize("held_ms", [WINDOW_MS - 200, WINDOW_MS + 500])
+@pytest.mark.parametrize("is_accepted", [True, False])
 def test_an_order_that_was_on_its_way_when_its_client_died_is_cancelled_too(
-    sim: BackgroundSimulator, held_ms: int
+    sim: BackgroundSimulator, is_accepted: bool
 ) -> None:
-    """Hold an order at the exchange until all others are cancelled, or until it is too late to accept it."""
+    """Hold an order at the exchange until the guard has looked, or until it is too late to accept it."""
+    window_ms, held_ms = (2 * WINDOW_MS, 600_000) if is_accepted else (WINDOW_MS, WINDOW_MS + 500)
     sim.call(lambda simulator: simulator.inject(Fault(kind="hold", on="new_order", delay_ms=held_ms)))
-    with client(sim, count=0) as dead, guarding(sim, "--pid", str(dead.pid), "--prefix", "bot") as guard:
+    watched = ("--prefix", "bot", "--recv-window-ms", str(window_ms))
+    with client(sim, count=0, window_ms=window_ms) as dead, guarding(sim, "--pid", str(dead.pid), *watched) as guard:
+        sim.call(lambda simulator: simulator.inject(Fault(kind="hold", on="open_orders", delay_ms=1)))
         assert dead.stdin is not None
         print("now", file=dead.stdin, flush=True)
         until(sim, lambda simulator: any(count.struck for count in simulator.fault_counts()))
         dead.kill()
+        if is_accepted:
+            until(sim, lambda simulator: all(count.struck for count in simulator.fault_counts()))
+            sim.call(release)
         lines, status = result(guard)
     assert status == 0
     found = [line.status for line in orders(sim)]
-    assert found == (["CANCELED"] if held_ms < WINDOW_MS else [])
+    assert found == (["CANCELED"] if is_accepted else [])
     assert lines[-1].startswith(f"{len(found)} orders have ended, none is open")
 
 
@@ -235,9 +248,7 @@ def test_a_key_that_does_not_serve_shows_before_there_is_anything_to_cancel(
 ) -> None:
     monkeypatch.setenv("MEXC_API_KEY", sim.api_key)
     monkeypatch.setenv("MEXC_API_SECRET", "not-the-secret")
-    done = run("guard", "--pid", str(os.getpid()), "--prefix", "bot", "--rest", sim.rest)
-    assert (done.returncode, done.stdout) == (1, "")
-    (line,) = done.stderr.splitlines()
+    line = invoke("guard", "--pid", str(os.getppid()), "--prefix", "bot", "--rest", sim.rest).error(1)
     assert line.startswith("error: GET /api/v3/openOrders: ")
     assert "not-the-secret" not in line
 
@@ -268,20 +279,15 @@ def test_wrong_input_is_one_line_and_status_2(
 ) -> None:
     monkeypatch.setenv("MEXC_API_KEY", "mx0notAKey")
     monkeypatch.setenv("MEXC_API_SECRET", "not-a-secret")
-    result = CliRunner().invoke(app, ["guard", *arguments])
-    assert (result.exit_code, result.stdout) == (2, "")
-    (line,) = result.stderr.splitlines()
-    assert line.startswith("error: ")
-    assert words in line
+    assert words in invoke("guard", *arguments).error()
 
 
 def test_without_a_key_nothing_is_watched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MEXC_KEYS", str(tmp_path / "keys"))
     monkeypatch.delenv("MEXC_API_KEY", raising=False)
     monkeypatch.delenv("MEXC_API_SECRET", raising=False)
-    assert "no API key: set MEXC_API_KEY and MEXC_API_SECRET" in one_line_error(
-        run("guard", "--pid", HERE, "--prefix", "m")
-    )
+    line = invoke("guard", "--pid", HERE, "--prefix", "m").error()
+    assert "no API key: set MEXC_API_KEY and MEXC_API_SECRET" in line
 
 
 # --- the watched process or file ---

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import pty
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,11 +19,11 @@ from mexc_async.keys.key_file import KeyFile
 from mexc_async.keys.key_ring import StoredKey
 from mexc_async.sim.exchange.keys import ALL_PERMISSIONS, ApiKey
 from mexc_async.sim.rest.background import BackgroundSimulator
-from tests.support.command import Ended, invoke
+from tests.support.command import COMMAND, Ended, invoke
 from tests.support.keys_world import CONFIG, OTHER, SUB, sub_account_key
 from tests.support.keys_world import client as client_of
 
-COMMAND = [sys.executable, "-m", "mexc_async.cli.app", "keys"]
+KEYS = [*COMMAND, "keys"]
 PASSWORD = "correct horse"
 KEY, SECRET = "mx0clikey0000001", "clisecret0000001"
 
@@ -34,30 +34,35 @@ def sim() -> Iterator[BackgroundSimulator]:
         yield simulator
 
 
+@pytest.fixture(autouse=True)
+def cheap_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let key files that commands write in this process cost little to open."""
+    assert KeyFile.__init__.__kwdefaults__
+    monkeypatch.setitem(KeyFile.__init__.__kwdefaults__, "cost", 10)
+
+
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
     ours = {"MEXC_KEYS": str(tmp_path / "keys"), "MEXC_KEYS_PASSWORD": PASSWORD}
     return {**{name: value for name, value in os.environ.items() if not name.startswith("MEXC_")}, **ours}
 
 
-def run(environ: dict[str, str], *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [*COMMAND, *arguments], env=environ, input=stdin, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert SECRET not in done.stdout + done.stderr
+def run(environ: dict[str, str], *arguments: str, stdin: str = "") -> Ended:
+    done = invoke("keys", *arguments, stdin=io.StringIO(stdin), environ=environ)
+    assert SECRET not in done.out + done.err
     return done
 
 
 def ok(environ: dict[str, str], *arguments: str, stdin: str = "") -> str:
     done = run(environ, *arguments, stdin=stdin)
-    assert done.returncode == 0, done
-    return done.stdout
+    assert done.status == 0, done
+    return done.out
 
 
 def refused(environ: dict[str, str], *arguments: str, stdin: str = "", status: int = 2) -> str:
     done = run(environ, *arguments, stdin=stdin)
-    assert (done.returncode, done.stdout) == (status, ""), done
-    (line,) = done.stderr.splitlines()
+    assert (done.status, done.out) == (status, ""), done
+    (line,) = done.err.splitlines()
     return line.removeprefix("error: ")
 
 
@@ -84,9 +89,9 @@ def test_keys_are_added_listed_used_and_removed(environ: dict[str, str]) -> None
         ("b", False, "error", "gridbot01"),
     ]
     table = run(environ, "list")
-    assert table.stdout.splitlines()[1].split() == ["*", "a", "mx0cl...01", "0", "days"]
-    assert "error: b: it is" in table.stderr
-    assert "rotate it now" in table.stderr
+    assert table.out.splitlines()[1].split() == ["*", "a", "mx0cl...01", "0", "days"]
+    assert "error: b: it is" in table.err
+    assert "rotate it now" in table.err
     assert ok(environ, "use", "b") == "b is in use\n"
     assert refused(environ, "remove", "b", stdin="n\n", status=1).endswith("nothing was removed")
     assert ok(environ, "remove", "b", "--yes").startswith("b is removed")
@@ -138,15 +143,9 @@ def test_wrong_input_is_one_line_and_changes_nothing(environ: dict[str, str], ar
     assert Path(environ["MEXC_KEYS"]).read_bytes() == data
 
 
-def test_commands_take_the_stored_key_that_is_in_use(
-    sim: BackgroundSimulator, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_commands_take_the_stored_key_that_is_in_use(sim: BackgroundSimulator, environ: dict[str, str]) -> None:
     def balances(**variables: str) -> Ended:
-        for name in ("MEXC_API_KEY", "MEXC_API_SECRET", *environ):
-            monkeypatch.delenv(name, raising=False)
-        for name, value in (environ | variables).items():
-            monkeypatch.setenv(name, value)
-        return invoke("balances", "--rest", sim.rest)
+        return invoke("balances", "--rest", sim.rest, environ=environ | variables)
 
     assert "no API key: set MEXC_API_KEY and MEXC_API_SECRET, or store one" in balances().error(2)
     add(environ, "a", sim.api_key, sim.api_secret)
@@ -177,7 +176,7 @@ def test_without_a_terminal_a_password_has_to_come_from_somewhere(environ: dict[
     add(environ, "a", KEY, SECRET)
     del environ["MEXC_KEYS_PASSWORD"]
     done = subprocess.run(
-        [*COMMAND, "list"], env=environ, capture_output=True, text=True, timeout=60, start_new_session=True, check=False
+        [*KEYS, "list"], env=environ, capture_output=True, text=True, timeout=60, start_new_session=True, check=False
     )
     assert done.returncode == 2
     assert "set MEXC_KEYS_PASSWORD or MEXC_KEYS_PASSWORD_FD, or run this at a terminal" in done.stderr
@@ -185,7 +184,7 @@ def test_without_a_terminal_a_password_has_to_come_from_somewhere(environ: dict[
     os.write(writing, f"{PASSWORD}\n".encode())
     os.close(writing)
     done = subprocess.run(
-        [*COMMAND, "list", "--password-fd", str(reading)],
+        [*KEYS, "list", "--password-fd", str(reading)],
         env=environ, capture_output=True, text=True, timeout=60, pass_fds=[reading], check=False,
     )  # fmt: skip
     os.close(reading)
@@ -196,7 +195,7 @@ def test_at_a_terminal_the_secret_and_the_password_are_not_shown(environ: dict[s
     del environ["MEXC_KEYS_PASSWORD"]
     child, terminal = pty.fork()
     if child == 0:
-        os.execvpe(COMMAND[0], [*COMMAND, "add", "a"], environ)
+        os.execvpe(KEYS[0], [*KEYS, "add", "a"], environ)
     shown = b""
     for question, answer in (
         (b"Access key: ", KEY),
@@ -286,7 +285,7 @@ def test_an_address_is_taken_out_when_the_command_is_interrupted(
     bound, main = issued(sim, "192.0.2.1"), issued(sim)
     add(environ, "bound", bound.key, bound.secret)
     add(environ, "main", main.key, main.secret)
-    command = [*COMMAND, "allow-ip", "bound", "--through", "main", "--for", "1h", "--rest", sim.rest]
+    command = [*KEYS, "allow-ip", "bound", "--through", "main", "--for", "1h", "--rest", sim.rest]
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("127.0.0.1 is on the IP list of bound until ")

@@ -6,11 +6,11 @@ import asyncio
 import json
 import signal
 import subprocess
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -19,7 +19,7 @@ from aiohttp import web
 from mexc_async.cli.bar_file import BarFile, Download
 from mexc_async.errors import ConfigError
 from mexc_async.spot.models import Kline
-from tests.cli.test_commands import one_line_error, run
+from tests.support.command import COMMAND, Ended, invoke
 
 MINUTE = 60_000
 SINCE = 1_735_689_600_000
@@ -28,7 +28,7 @@ COUNT = 12_000
 UNTIL = SINCE + COUNT * MINUTE
 GAP = range(5000, 5750)
 """Minutes without a trade, and so without a bar."""
-COMMAND = [sys.executable, "-m", "mexc_async.cli", "klines", "BTCUSDT", "--since", "2025-01-01"]
+DOWNLOAD = ["klines", "BTCUSDT", "--since", "2025-01-01"]
 
 
 def row(minute: int) -> list[Any]:
@@ -44,15 +44,16 @@ class Exchange:
     asked: int = 0
     hold: int | None = None
     fail: int | None = None
-    held: asyncio.Event = field(default_factory=asyncio.Event)
-    released: asyncio.Event = field(default_factory=asyncio.Event)
+    held: Event = field(default_factory=Event)
+    is_over: bool = False
     url: str = ""
 
     async def klines(self, request: web.Request) -> web.Response:
         self.asked += 1
         if self.asked == self.hold:
             self.held.set()
-            await self.released.wait()
+            while not self.is_over:  # noqa: ASYNC110 - the test ends in another thread
+                await asyncio.sleep(0.02)
         if self.fail is not None and self.asked >= self.fail:
             return web.json_response({"code": 10007, "msg": "bad symbol"}, status=400)
         low, high, limit = (int(request.query[name]) for name in ("startTime", "endTime", "limit"))
@@ -66,41 +67,59 @@ class Exchange:
         return web.json_response({"serverTime": UNTIL + 3600_000})
 
 
-@asynccontextmanager
-async def serving() -> AsyncIterator[Exchange]:
-    exchange = Exchange()
+@contextmanager
+def serving() -> Iterator[Exchange]:
+    """Serve klines from a thread, so that commands can run in the test's own."""
+    exchange, loop = Exchange(), asyncio.new_event_loop()
+    thread = Thread(target=loop.run_forever)
+    thread.start()
+    runner = asyncio.run_coroutine_threadsafe(_listening(exchange), loop).result(10)
+    try:
+        yield exchange
+    finally:
+        exchange.is_over = True
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
+
+
+async def _listening(exchange: Exchange) -> web.AppRunner:
     app = web.Application()
     app.router.add_get("/api/v3/klines", exchange.klines)
     app.router.add_get("/api/v3/time", exchange.time)
     runner = web.AppRunner(app, shutdown_timeout=0)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
     exchange.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
-        yield exchange
-    finally:
-        exchange.released.set()
-        await runner.cleanup()
+    return runner
 
 
-async def started(exchange: Exchange, out: Path, *more: str) -> asyncio.subprocess.Process:
-    command = [*COMMAND, "--out", str(out), "--rest", exchange.url, "--limits", "unlimited", *more]
-    if "--until" not in more:
-        command += ["--until", str(UNTIL)]
-    return await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+def words(exchange: Exchange, out: Path, *more: str) -> list[str]:
+    until = [] if "--until" in more else ["--until", str(UNTIL)]
+    return [*DOWNLOAD, "--out", str(out), "--rest", exchange.url, "--limits", "unlimited", *more, *until]
 
 
-async def ended(process: asyncio.subprocess.Process) -> tuple[int | None, str, str]:
-    async with asyncio.timeout(60):
-        out, err = await process.communicate()
-    return process.returncode, out.decode(), err.decode()
+@contextmanager
+def held(exchange: Exchange, out: Path) -> Iterator[subprocess.Popen[str]]:
+    """Start a download in a process, and wait until the exchange holds a request of it back."""
+    command = [*COMMAND, *words(exchange, out)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert exchange.held.wait(60)
+            yield process
+        finally:
+            process.kill()
 
 
-async def downloaded(exchange: Exchange, out: Path, *more: str) -> str:
-    status, text, err = await ended(await started(exchange, out, *more))
-    assert (status, err) == (0, "")
-    return text
+def download(exchange: Exchange, out: Path, *more: str) -> Ended:
+    return invoke(*words(exchange, out, *more))
+
+
+def downloaded(exchange: Exchange, out: Path, *more: str) -> str:
+    done = download(exchange, out, *more)
+    assert (done.status, done.err) == (0, "")
+    return done.out
 
 
 def names(folder: Path) -> list[str]:
@@ -110,9 +129,9 @@ def names(folder: Path) -> list[str]:
 EXPECTED = [minute for minute in range(COUNT) if minute not in GAP]
 
 
-async def test_csv_holds_every_bar_as_it_came(tmp_path: Path) -> None:
-    async with serving() as exchange:
-        text = await downloaded(exchange, tmp_path / "a.csv")
+def test_csv_holds_every_bar_as_it_came(tmp_path: Path) -> None:
+    with serving() as exchange:
+        text = downloaded(exchange, tmp_path / "a.csv")
     head, *lines = (tmp_path / "a.csv").read_text().splitlines()
     assert head == "open_time,open,high,low,close,volume,close_time,quote_volume"
     assert lines == [",".join(map(str, row(minute))) for minute in EXPECTED]
@@ -120,29 +139,27 @@ async def test_csv_holds_every_bar_as_it_came(tmp_path: Path) -> None:
     assert names(tmp_path) == ["a.csv"]
 
 
-async def test_json_lines_hold_amounts_as_text(tmp_path: Path) -> None:
-    async with serving() as exchange:
-        await downloaded(exchange, tmp_path / "a.jsonl")
+def test_json_lines_hold_amounts_as_text(tmp_path: Path) -> None:
+    with serving() as exchange:
+        downloaded(exchange, tmp_path / "a.jsonl")
     lines = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
     assert [list(line.values()) for line in lines] == [row(minute) for minute in EXPECTED]
     assert list(lines[0]) == ["open_time", "open", "high", "low", "close", "volume", "close_time", "quote_volume"]
 
 
 @pytest.mark.parametrize(("name", "hold"), [("a.csv", 1), ("a.csv", 14), ("a.csv", 22), ("a.jsonl", 14)])
-async def test_a_download_that_was_killed_goes_on_and_ends_the_same(tmp_path: Path, name: str, hold: int) -> None:
-    async with serving() as exchange:
-        await downloaded(exchange, tmp_path / f"whole-{name}")
+def test_a_download_that_was_killed_goes_on_and_ends_the_same(tmp_path: Path, name: str, hold: int) -> None:
+    with serving() as exchange:
+        downloaded(exchange, tmp_path / f"whole-{name}")
         exchange.asked, exchange.hold = 0, hold
-        process = await started(exchange, tmp_path / name)
-        async with asyncio.timeout(60):
-            await exchange.held.wait()
-        process.kill()
-        await process.communicate()
+        with held(exchange, tmp_path / name) as process:
+            process.kill()
+            process.communicate(timeout=60)
         assert process.returncode == -signal.SIGKILL
         assert (tmp_path / f"{name}.part").exists()
         exchange.hold = None
         again, exchange.asked = exchange.asked, 0
-        text = await downloaded(exchange, tmp_path / name)
+        text = downloaded(exchange, tmp_path / name)
     assert (tmp_path / name).read_bytes() == (tmp_path / f"whole-{name}").read_bytes()
     assert not (tmp_path / f"{name}.part").exists()
     if hold > 8:  # after the first write
@@ -150,84 +167,74 @@ async def test_a_download_that_was_killed_goes_on_and_ends_the_same(tmp_path: Pa
         assert exchange.asked + again < 40
 
 
-async def test_a_line_that_was_cut_in_the_middle_is_read_again(tmp_path: Path) -> None:
-    async with serving() as exchange:
-        await downloaded(exchange, tmp_path / "whole.csv")
+def test_a_line_that_was_cut_in_the_middle_is_read_again(tmp_path: Path) -> None:
+    with serving() as exchange:
+        downloaded(exchange, tmp_path / "whole.csv")
         whole = (tmp_path / "whole.csv").read_bytes()
         note = json.dumps({"symbol": "BTCUSDT", "interval": "1m", "since_ms": SINCE})
         for cut in (10, len(whole) // 2, len(whole) - 1, len(whole)):
             out = tmp_path / f"cut{cut}.csv"
             out.write_bytes(whole[:cut])
             (tmp_path / f"cut{cut}.csv.part").write_text(note)
-            await downloaded(exchange, out)
+            downloaded(exchange, out)
             assert out.read_bytes() == whole
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_an_interrupted_download_keeps_what_it_has(tmp_path: Path, number: signal.Signals) -> None:
-    async with serving() as exchange:
+def test_an_interrupted_download_keeps_what_it_has(tmp_path: Path, number: signal.Signals) -> None:
+    with serving() as exchange:
         exchange.hold = 14
-        process = await started(exchange, tmp_path / "a.csv")
-        async with asyncio.timeout(60):
-            await exchange.held.wait()
-        process.send_signal(number)
-        status, out, err = await ended(process)
-        assert (status, out, err) == (128 + number, "", "error: interrupted; the same command resumes\n")
+        with held(exchange, tmp_path / "a.csv") as process:
+            process.send_signal(number)
+            out, err = process.communicate(timeout=60)
+        expected = (128 + number, "", "error: interrupted; the same command resumes\n")
+        assert (process.returncode, out, err) == expected
         exchange.hold = None
-        await downloaded(exchange, tmp_path / "a.csv")
+        downloaded(exchange, tmp_path / "a.csv")
     assert len((tmp_path / "a.csv").read_text().splitlines()) == len(EXPECTED) + 1
 
 
-async def test_an_exchange_that_fails_in_the_middle_is_told_and_what_was_read_is_kept(tmp_path: Path) -> None:
-    async with serving() as exchange:
+def test_an_exchange_that_fails_in_the_middle_is_told_and_what_was_read_is_kept(tmp_path: Path) -> None:
+    with serving() as exchange:
         exchange.fail = 14
-        status, out, err = await ended(await started(exchange, tmp_path / "a.csv"))
-        assert (status, out) == (1, "")
-        (line,) = err.splitlines()
+        line = download(exchange, tmp_path / "a.csv").error(1)
         assert line.startswith("error: GET /api/v3/klines: 10007 bad symbol")
         assert line.endswith("the file holds the bars so far: the same command resumes")
         exchange.fail = 1
-        status, _, err = await ended(await started(exchange, tmp_path / "b.csv"))
-        assert (status, "kept" in err) == (1, False)
+        assert "kept" not in download(exchange, tmp_path / "b.csv").error(1)
         assert names(tmp_path) == ["a.csv", "a.csv.part"]
         exchange.fail = None
-        await downloaded(exchange, tmp_path / "a.csv")
+        downloaded(exchange, tmp_path / "a.csv")
     assert len((tmp_path / "a.csv").read_text().splitlines()) == len(EXPECTED) + 1
 
 
-async def test_until_now_ends_with_the_last_bar_that_has_closed(tmp_path: Path) -> None:
-    async with serving() as exchange:
-        await downloaded(exchange, tmp_path / "a.csv", "--until", "now")
+def test_until_now_ends_with_the_last_bar_that_has_closed(tmp_path: Path) -> None:
+    with serving() as exchange:
+        downloaded(exchange, tmp_path / "a.csv", "--until", "now")
     last = (tmp_path / "a.csv").read_text().splitlines()[-1]
     assert last.split(",")[6] == str(UNTIL + 3600_000)
 
 
-async def test_another_download_is_not_mixed_in(tmp_path: Path) -> None:
-    async with serving() as exchange:
+def test_another_download_is_not_mixed_in(tmp_path: Path) -> None:
+    with serving() as exchange:
         exchange.hold = 14
-        process = await started(exchange, tmp_path / "a.csv")
-        async with asyncio.timeout(60):
-            await exchange.held.wait()
-        exchange.hold = None
-        _, _, err = await ended(await started(exchange, tmp_path / "a.csv"))
-        assert err == f"error: --out {tmp_path / 'a.csv'}: another run is writing it\n"
-        process.kill()
-        await process.communicate()
-        _, _, err = await ended(await started(exchange, tmp_path / "a.csv", "--interval", "5m"))
-        assert f"it is a download of BTCUSDT 1m from {SINCE}; name another file" in err
-        await downloaded(exchange, tmp_path / "a.csv")
+        with held(exchange, tmp_path / "a.csv"):
+            exchange.hold = None
+            line = download(exchange, tmp_path / "a.csv").error()
+            assert line == f"error: --out {tmp_path / 'a.csv'}: another run is writing it"
+        line = download(exchange, tmp_path / "a.csv", "--interval", "5m").error()
+        assert f"it is a download of BTCUSDT 1m from {SINCE}; name another file" in line
+        downloaded(exchange, tmp_path / "a.csv")
         whole = (tmp_path / "a.csv").read_bytes()
-        status, _, err = await ended(await started(exchange, tmp_path / "a.csv"))
-        assert status == 2
-        assert "it exists; name another file, or remove it" in err
+        assert "it exists; name another file, or remove it" in download(exchange, tmp_path / "a.csv").error()
         assert (tmp_path / "a.csv").read_bytes() == whole
 
 
 def test_bars_of_a_simulated_exchange(tmp_path: Path) -> None:
-    result = run(
+    result = invoke(
         "klines", "BTCUSDT", "--sim", "--since", "2026-01-01", "--interval", "1d", "--out", str(tmp_path / "a.csv")
     )
-    assert (result.returncode, result.stderr) == (0, "")
+    assert (result.status, result.err) == (0, "")
     assert len((tmp_path / "a.csv").read_text().splitlines()) > 100
 
 
@@ -253,7 +260,7 @@ def test_wrong_input_is_one_line_and_status_2(tmp_path: Path, arguments: list[st
     for option, value in defaults.items():
         if option not in arguments and not (option == "--rest" and "--sim" in arguments):
             arguments = [*arguments, option, value]
-    assert words in one_line_error(run("klines", *arguments))
+    assert words in invoke("klines", *arguments).error()
     assert list(tmp_path.iterdir()) == []
 
 

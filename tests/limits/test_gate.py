@@ -17,7 +17,7 @@ from mexc_async.limits.gate import Duration, Gate, PureDuration, PureGate
 from mexc_async.limits.profiles import Limits
 from mexc_async.limits.queue import LimitQueue, Waiter
 from mexc_async.native.loader import compiled
-from tests.limits.test_queue import PAUSES, PICK, ROUTES, START, TABLES, limit, limits
+from tests.support.limit_tables import PAUSES, PICK, ROUTES, START, TABLES, limit, limits
 
 KINDS: list[Any] = [(PureBucket, PureDuration, PureGate)] + [(Bucket, Duration, Gate)] * (compiled is not None)
 both_kinds = pytest.mark.parametrize("kind", KINDS, ids=["pure", "compiled"][: len(KINDS)])

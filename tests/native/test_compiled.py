@@ -33,8 +33,8 @@ from mexc_async.spot.models import Level
 from mexc_async.spot.push import Push
 from mexc_async.spot.push_models import Body, DepthUpdate
 from mexc_async.spot.trading import order_text_pure
-from tests.schema.test_protobuf import NEST, ROW, SIDES, book, levels
 from tests.support import reference
+from tests.support.messages import NEST, ROW, SIDES, book, levels
 
 pytestmark = pytest.mark.skipif(compiled is None, reason="the compiled core was not built, or is switched off")
 

@@ -29,14 +29,10 @@ from mexc_async.orders.tracker import OrderSettings
 from mexc_async.sim.faults.faults import Fault
 from mexc_async.sim.rest.server import SimConfig, Simulator
 from mexc_async.spot.trading import NewOrder
-from mexc_async.transport.pool import Timeouts
-from tests.support.streams import nothing_left, sim_client, until
+from tests.support.streams import nothing_left, until
+from tests.support.trading import XRP, best, resting, state, trader
 
 D = Decimal
-XRP = "XRPUSDT"
-FIFTY = D(50)
-FAST = OrderSettings(settle_s=8.0, lag_ms=150, poll_s=0.05, watch_s=0.3)
-SOON = Timeouts(connect_s=1.0, read_s=0.4, total_s=0.4)
 
 
 @pytest.fixture
@@ -46,35 +42,11 @@ async def sim() -> AsyncIterator[Simulator]:
         yield simulator
 
 
-def trader(sim: Simulator, **settings: Any) -> Mexc:
-    usual: dict[str, Any] = {"limits": "unlimited", "orders": FAST, "timeouts": SOON, "recv_window_ms": 400}
-    return sim_client(sim, **usual | settings)
-
-
 @pytest.fixture
 async def mexc(sim: Simulator) -> AsyncIterator[Mexc]:
     async with nothing_left(), trader(sim) as client:
         await client.warm_up()
         yield client
-
-
-async def best(mexc: Mexc, symbol: str = XRP) -> tuple[Decimal, Decimal]:
-    ticker = await mexc.spot.book_ticker(symbol=symbol)
-    assert ticker.bid_price is not None
-    assert ticker.ask_price is not None
-    return ticker.bid_price, ticker.ask_price
-
-
-async def resting(mexc: Mexc, quantity: Decimal = FIFTY, below: str = "0.95", **more: Any) -> TrackedOrder:
-    """Place a buy that does not trade."""
-    bid, _ = await best(mexc)
-    price = mexc.rules(XRP).price(bid * D(below))
-    return await mexc.orders.limit_buy(XRP, quantity=quantity, price=price, **more)
-
-
-def state(order: TrackedOrder) -> OrderState:
-    """Return its present state."""
-    return order.status
 
 
 def truth(sim: Simulator, order: TrackedOrder) -> tuple[str, Decimal, Decimal]:

@@ -26,8 +26,7 @@ from mexc_async.schema.answers import Reply
 from mexc_async.schema.endpoint import Request
 from mexc_async.spot import trading
 from mexc_async.spot.trading import NewOrder
-from tests.orders.test_settling import told
-from tests.support.fake_transport import ACK, PLACE, QUERY, SECRET, Desk, Sent, desk, refusal, reply
+from tests.support.fake_transport import ACK, PLACE, QUERY, SECRET, Desk, Sent, desk, refusal, reply, told
 
 LIMIT: dict[str, Any] = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT"}
 TERMS: dict[str, Any] = {"price": Decimal("60000.5"), "quantity": Decimal("0.25")}

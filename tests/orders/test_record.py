@@ -197,6 +197,15 @@ def test_a_refused_order_is_final_and_says_why() -> None:
     assert it.state.is_final
 
 
+def test_an_order_in_doubt_can_be_accepted_until_the_last_of_its_requests_can() -> None:
+    it = record()
+    assert it.mark_unknown(5000)
+    assert not it.mark_unknown(4000)
+    assert it.accepted_until_ms == 5000
+    assert it.mark_unknown(6000)
+    assert it.accepted_until_ms == 6000
+
+
 def test_proof_that_it_was_placed_counts_more_than_the_conclusion_that_it_was_not() -> None:
     first, second = record(), record()
     gone = OrderNotPlaced("not there")

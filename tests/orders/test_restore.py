@@ -12,7 +12,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mexc_async.call_log.client_log import past_orders
 from mexc_async.call_log.entries import decode_entry
 from mexc_async.call_log.files import read_lines, verified
 from mexc_async.call_log.log import CallLog
@@ -28,7 +27,7 @@ from mexc_async.errors import (
     OutcomeUnknown,
 )
 from mexc_async.orders.from_spot import OrderNews
-from mexc_async.orders.record import OrderRecord, OrderState, OrderTable
+from mexc_async.orders.record import OrderRecord, OrderState
 from mexc_async.orders.tracker import OrderSettings
 from mexc_async.rest.credentials import Credentials
 from mexc_async.sim.exchange.accounts import DEMO_KEY, AccountSpec
@@ -40,25 +39,12 @@ from mexc_async.spot.push_models import FillPush, OrderPush
 from mexc_async.transport.pool import Timeouts
 from tests.support.fake_transport import desk
 from tests.support.keys_world import credentials, second_key
+from tests.support.restored import known_by, past, shown
 from tests.support.streams import nothing_left, sim_client
 
 D = Decimal
 XRP = "XRPUSDT"
 NAMES = ("m-1", "m-2", "m-3")
-
-
-def shown(of: OrderRecord) -> tuple[object, ...]:
-    """Return everything that a record shows."""
-    error = None if of.is_placed or of.error is None else (type(of.error), of.error.message, of.error.code)
-    return (
-        of.client_order_id, of.symbol, of.side, of.type, of.quantity, of.price, of.quote_quantity, of.state,
-        of.order_id, of.filled_quantity, of.filled_quote_quantity, of.average_price, of.fills, of.fees, of.lacks,
-        of.remaining_quantity, of.is_in_doubt, of.accepted_until_ms if of.is_in_doubt else None, error,
-    )  # fmt: skip
-
-
-def known_by(table: OrderTable) -> dict[str, tuple[object, ...]]:
-    return {record.client_order_id: shown(record) for record in table}
 
 
 # Replay of written lines
@@ -253,13 +239,6 @@ async def test_order_that_no_line_tells_of_is_adopted_by_its_prefix(sim: Simulat
         assert adopted.client_order_id == order.client_order_id
     async with trader(sim, log, order_id_prefix="grid") as mexc:  # and stands in the log from then on
         assert order.client_order_id in known_by(await past(mexc, log))
-
-
-async def past(mexc: Mexc, log: Path) -> OrderTable:
-    """Return the orders in a client's log."""
-    assert mexc._log is not None
-    mexc._log.log.flushed()
-    return await past_orders(log, mexc._log.client, 1e9)
 
 
 async def test_restored_orders_count_for_the_limits(sim: Simulator, log: Path) -> None:

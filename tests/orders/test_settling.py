@@ -28,7 +28,7 @@ from mexc_async.orders.tracker import PROOFS, OrderSettings
 from mexc_async.schema.answers import Reply
 from mexc_async.spot.enums import OrderStatus
 from mexc_async.spot.trading import NewOrder
-from tests.support.fake_transport import CANCEL, PLACE, QUERY, Desk, Sent, desk, refusal, reply
+from tests.support.fake_transport import CANCEL, PLACE, QUERY, Desk, Sent, desk, refusal, reply, told
 from tests.support.streams import until
 
 OPEN, ALL, TRADES = "GET /api/v3/openOrders", "GET /api/v3/allOrders", "GET /api/v3/myTrades"
@@ -54,22 +54,6 @@ def order(name: str | None = "mine", **fields: Any) -> NewOrder:
         "new_client_order_id": name,
     }
     return NewOrder(**usual | fields)
-
-
-def told(name: str = "mine", status: str = "NEW", executed: str = "0", **fields: object) -> dict[str, object]:
-    return {
-        "symbol": "BTCUSDT",
-        "orderId": f"C02__{name}",
-        "clientOrderId": name,
-        "price": "60000",
-        "origQty": "0.5",
-        "executedQty": executed,
-        "cummulativeQuoteQty": "0",
-        "status": status,
-        "type": "LIMIT",
-        "side": "BUY",
-        "time": 1,
-    } | fields
 
 
 def after(seconds: float, then: Reply, before: Reply | None = None) -> Callable[[Sent], Awaitable[Reply]]:

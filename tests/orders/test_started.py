@@ -19,9 +19,9 @@ from mexc_async.rest.credentials import Credentials
 from mexc_async.spot.market import ServerTimeQuery
 from mexc_async.spot.trading import NewOrder
 from tests.support import raw_server as server
+from tests.support.fake_transport import KEY, SECRET
 from tests.support.raw_server import Arrival, Behaviour, RawServer, Way
 from tests.support.settings import flat
-from tests.transport.test_transport import KEY, SECRET
 
 LIMIT: dict[str, Any] = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT"}
 TERMS: dict[str, Any] = {"price": Decimal("9.5"), "quantity": Decimal(1)}

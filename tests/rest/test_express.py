@@ -30,10 +30,10 @@ from mexc_async.schema.endpoint import Request
 from mexc_async.spot.market import Ping
 from mexc_async.spot.trading import CancelOrder, NewOrder
 from tests.support import raw_server as server
+from tests.support.fake_transport import KEY, SECRET
 from tests.support.manual_time import ManualTime
 from tests.support.raw_server import Arrival, Behaviour, RawServer, Way
 from tests.support.settings import flat
-from tests.transport.test_transport import KEY, SECRET
 
 pytestmark = pytest.mark.skipif(not compiled, reason="without the compiled core there is one way only")
 

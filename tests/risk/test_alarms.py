@@ -24,7 +24,7 @@ from mexc_async.risk.alarms import Alarms, AlarmSettings
 from mexc_async.risk.events import UnusualActivity
 from mexc_async.sim.rest.server import SimConfig, Simulator
 from mexc_async.spot.trading import NewOrder
-from tests.call_log.test_log import of_kind
+from tests.support.call_logs import of_kind
 from tests.support.fake_transport import Desk, desk, refusal
 from tests.support.streams import Told, nothing_left, sim_client, until
 

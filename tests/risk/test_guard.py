@@ -24,9 +24,10 @@ from mexc_async.sim.faults.faults import Fault
 from mexc_async.sim.rest.server import SimConfig, Simulator
 from mexc_async.spot.rules import SymbolRules
 from mexc_async.spot.trading import NewOrder
-from tests.orders.test_orders import FIFTY, XRP, best, resting, state, trader
+from mexc_async.transport.pool import Timeouts
 from tests.support import fake_transport
 from tests.support.streams import nothing_left, until
+from tests.support.trading import FIFTY, XRP, best, resting, state, trader
 
 D = Decimal
 
@@ -40,6 +41,14 @@ async def sim() -> AsyncIterator[Simulator]:
 
 @pytest.fixture
 async def mexc(sim: Simulator) -> AsyncIterator[Mexc]:
+    async with nothing_left(), trader(sim, timeouts=Timeouts(), recv_window_ms=5000) as client:
+        await client.warm_up()
+        yield client
+
+
+@pytest.fixture
+async def hurried(sim: Simulator) -> AsyncIterator[Mexc]:
+    """A client whose requests soon run out of time."""
     async with nothing_left(), trader(sim) as client:
         await client.warm_up()
         yield client
@@ -392,7 +401,8 @@ async def test_orders_placed_by_endpoint_are_followed_while_limits_are_set(mexc:
     assert mexc.orders.exposure().symbols[XRP].position == 60
 
 
-async def test_an_order_in_doubt_counts_until_it_is_known_what_became_of_it(mexc: Mexc, sim: Simulator) -> None:
+async def test_an_order_in_doubt_counts_until_it_is_known_what_became_of_it(hurried: Mexc, sim: Simulator) -> None:
+    mexc = hurried
     mexc.orders.limits(max_open_orders=1)
     sim.inject(Fault(kind="mute", on="new_order", at="read", times=1))
     lost = asyncio.create_task(an_order_placed(mexc))

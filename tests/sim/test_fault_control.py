@@ -16,10 +16,10 @@ from mexc_async.sim.faults.request_faults import REQUEST_KINDS, UNHARMED, Reques
 from mexc_async.sim.rest.endpoint import ServedEndpoint
 from mexc_async.sim.rest.routes import ENDPOINTS
 from mexc_async.sim.rest.server import SimConfig, Simulator, main_account
-from tests.sim.test_server import start
 from tests.support.faulty import market, placed, until
 from tests.support.naive_client import NaiveClient
 from tests.support.naive_trader import BATCH, BTC, FILLS, GOOD, OPEN, ORDER, Lost, NaiveTrader
+from tests.support.sim_process import start
 from tests.support.stream_client import Stage
 
 BY_NAME = {endpoint.name: endpoint for endpoint in reversed(ENDPOINTS)}

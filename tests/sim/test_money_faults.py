@@ -14,8 +14,7 @@ from mexc_async.sim.faults.request_faults import fate_of
 from mexc_async.sim.rest.routes import ENDPOINTS
 from mexc_async.sim.wallet.account_audit import TransferLine, WithdrawalLine
 from mexc_async.sim.wallet.wallet import WalletRules
-from tests.sim.test_order_faults import LOST_ANSWERS, LOST_REQUESTS, labels
-from tests.support.faulty import market, release_waiting, until
+from tests.support.faulty import LOST_ANSWERS, LOST_REQUESTS, labels, market, release_waiting, until
 from tests.support.naive_trader import Lost, NaiveTrader
 from tests.support.stream_client import Stage
 

@@ -12,7 +12,17 @@ from mexc_async.sim.exchange.accounts import AccountSpec
 from mexc_async.sim.faults.faults import Fault
 from mexc_async.sim.rest.server import main_account
 from mexc_async.spot.enums import OrderStatus
-from tests.support.faulty import held, market, order_of, placed, release_waiting, until
+from tests.support.faulty import (
+    LOST_ANSWERS,
+    LOST_REQUESTS,
+    held,
+    labels,
+    market,
+    order_of,
+    placed,
+    release_waiting,
+    until,
+)
 from tests.support.naive_client import now_ms
 from tests.support.naive_trader import BATCH, BTC, FILLS, GOOD, OPEN, ORDER, TRADES, Lost, NaiveTrader, line
 
@@ -22,32 +32,9 @@ EACH = pytest.mark.parametrize("path", [ORDER, BATCH])
 SHORT_S = 0.2
 
 
-LOST_ANSWERS = [
-    Fault(kind="mute"),
-    Fault(kind="error", status=504),
-    Fault(kind="error", status=502),
-    Fault(kind="error", status=403),
-    Fault(kind="reset"),
-    Fault(kind="truncate"),
-    Fault(kind="restart", delay_ms=50),
-]
-LOST_REQUESTS = [
-    Fault(kind="mute", at="read"),
-    Fault(kind="error", at="read"),
-    Fault(kind="error", at="unread", status=403),
-    Fault(kind="reset", at="read"),
-    Fault(kind="reset", at="unread"),
-    Fault(kind="restart", at="read", delay_ms=50),
-]
-
-
 def to(path: str, fault: Fault) -> Fault:
     """Return the fault, once, for orders that are sent to `path`."""
     return Fault(kind=fault.kind, on=NAMES[path], times=1, at=fault.at, status=fault.status, delay_ms=fault.delay_ms)
-
-
-def labels(fault: Fault) -> str:
-    return f"{fault.kind}-{fault.at}-{fault.status}"
 
 
 @EACH

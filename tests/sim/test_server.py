@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import signal
 import socket
 import subprocess
@@ -21,8 +20,7 @@ from mexc_async.sim.rest.background import BackgroundSimulator
 from mexc_async.sim.rest.server import SimConfig, Simulator, StartFailed, main_account
 from tests.support.faulty import until
 from tests.support.naive_client import NaiveClient
-
-COMMAND = [sys.executable, "-c", "import typer; from mexc_async.cli.sim import sim; typer.run(sim)"]
+from tests.support.sim_process import start
 
 
 @pytest.fixture
@@ -184,13 +182,6 @@ def test_bad_accounts_files(tmp_path: Path, content: str, message: str) -> None:
         read_accounts(path)
     with pytest.raises(BadAccounts, match="No such file"):
         read_accounts(tmp_path / "nothing")
-
-
-def start(*arguments: str) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONUNBUFFERED": ""}
-    return subprocess.Popen(
-        [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
 from mexc_async.sim.exchange.accounts import AccountSpec
 from mexc_async.sim.exchange.orders import OrderRequest
 from mexc_async.sim.rest.server import main_account
 from mexc_async.spot.enums import OrderStatus, OrderType, Side
-from mexc_async.spot.push import Push
 from mexc_async.spot.push_models import BalanceChange, FillPush, OrderPush
+from tests.support.private_pushes import ACCOUNT, DEALS, ORDERS, check_balances, of, pushes_so_far
 from tests.support.stream_client import Stage, Stream, stage
 
 D = Decimal
 BTC = "BTCUSDT"
-ACCOUNT, DEALS, ORDERS = (f"spot@private.{kind}.v3.api.pb" for kind in ("account", "deals", "orders"))
 SECOND = AccountSpec(name="second", api_key="k2", api_secret="s2")
 
 
@@ -24,28 +22,6 @@ async def keyed(on: Stage) -> Stream:
     stream = await on.connect(await on.listen_key())
     await stream.subscribe(ACCOUNT, DEALS, ORDERS)
     return stream
-
-
-async def pushes_so_far(stream: Stream) -> list[Push[Any]]:
-    """Return all pushes so far."""
-    await stream.request("PING")
-    found = []
-    while stream.frames:
-        found.append(await stream.push())
-    return found
-
-
-def of(pushes: list[Push[Any]], kind: type[Any]) -> list[Any]:
-    return [push.body for push in pushes if isinstance(push.body, kind)]
-
-
-async def check_balances(on: Stage, pushes: list[Push[Any]]) -> None:
-    """Check that the last push of each asset agrees with REST."""
-    rest = {row["asset"]: row for row in (await on.call("GET", "/api/v3/account")).body["balances"]}
-    last = {each.asset: each for each in of(pushes, BalanceChange)}
-    assert last
-    for asset, change in last.items():
-        assert (change.free_text, change.locked_text) == (rest[asset]["free"], rest[asset]["locked"])
 
 
 async def test_an_order_that_rests_and_is_cancelled() -> None:

@@ -10,7 +10,7 @@ from mexc_async.sim.rest.server import main_account
 from mexc_async.sim.wallet.back_office import DepositOrder, WithdrawalOrder
 from mexc_async.sim.wallet.wallet import WalletRules
 from mexc_async.spot.push_models import BalanceChange
-from tests.sim.test_ws_private import ACCOUNT, check_balances, of, pushes_so_far
+from tests.support.private_pushes import ACCOUNT, check_balances, of, pushes_so_far
 from tests.support.stream_client import stage
 
 D = Decimal

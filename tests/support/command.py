@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from typing import NamedTuple, TypeAlias
 from unittest.mock import patch
@@ -12,6 +13,9 @@ from unittest.mock import patch
 import orjson
 
 from mexc_async.cli.app import main
+
+COMMAND = [sys.executable, "-m", "mexc_async.cli.app"]
+"""The start of a command in a process of its own, for tests that kill, signal or stop it."""
 
 
 class Ended(NamedTuple):
@@ -28,8 +32,8 @@ class Ended(NamedTuple):
         value: object = orjson.loads(self.out)
         return value
 
-    def error(self, status: int) -> str:
-        """The one line of its error."""
+    def error(self, status: int = 2) -> str:
+        """Return the one line of its error."""
         assert self.status == status, self
         assert self.out == ""
         *asked, line = self.err.splitlines()
@@ -48,13 +52,17 @@ class Terminal(io.StringIO):
         return True
 
 
-def invoke(*arguments: str, stdin: io.StringIO | None = None) -> Ended:
-    """Run a command; prompts have no one to answer them unless `stdin` is given."""
-    out, err, status = io.StringIO(), io.StringIO(), 0
+def invoke(*arguments: str, stdin: io.StringIO | None = None, environ: Mapping[str, str] | None = None) -> Ended:
+    """Run a command; prompts have no one to answer them unless `stdin` is given.
+
+    `environ` replaces the environment.
+    """
+    out, err, status = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO(), 0
     with (
         patch.object(sys, "argv", ["mexc-async", *arguments]),
         patch.object(sys, "stdin", stdin or io.StringIO()),
         patch.dict(sys.modules, {"uvloop": None}),  # its loops are collected too late when warnings are errors
+        patch.dict(os.environ, environ or {}, clear=environ is not None),
         redirect_stdout(out),
         redirect_stderr(err),
     ):
@@ -62,4 +70,5 @@ def invoke(*arguments: str, stdin: io.StringIO | None = None) -> Ended:
             main()
         except SystemExit as end:
             status = end.code if isinstance(end.code, int) else 1
-    return Ended(status, out.getvalue(), err.getvalue())
+    out.seek(0)
+    return Ended(status, out.read(), err.getvalue())

@@ -53,6 +53,23 @@ def refusal(code: int, status: int = 400, **headers: str) -> Reply:
     return reply({"code": code, "msg": f"refused with {code}"}, status, **headers)
 
 
+def told(name: str = "mine", status: str = "NEW", executed: str = "0", **fields: object) -> dict[str, object]:
+    """Return the fields of an order as the exchange reports it."""
+    return {
+        "symbol": "BTCUSDT",
+        "orderId": f"C02__{name}",
+        "clientOrderId": name,
+        "price": "60000",
+        "origQty": "0.5",
+        "executedQty": executed,
+        "cummulativeQuoteQty": "0",
+        "status": status,
+        "type": "LIMIT",
+        "side": "BUY",
+        "time": 1,
+    } | fields
+
+
 ACK = reply({"symbol": "BTCUSDT", "orderId": "C02__1"})
 CANCELLED = reply({"symbol": "BTCUSDT", "orderId": "C02__1", "status": "CANCELED", "executedQty": "0"})
 SYMBOL = {

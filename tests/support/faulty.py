@@ -57,3 +57,26 @@ def order_of(on: Stage, client_id: str) -> Order:
     order = on.account.find_order(None, client_id)
     assert order is not None
     return order
+
+
+LOST_ANSWERS = [
+    Fault(kind="mute"),
+    Fault(kind="error", status=504),
+    Fault(kind="error", status=502),
+    Fault(kind="error", status=403),
+    Fault(kind="reset"),
+    Fault(kind="truncate"),
+    Fault(kind="restart", delay_ms=50),
+]
+LOST_REQUESTS = [
+    Fault(kind="mute", at="read"),
+    Fault(kind="error", at="read"),
+    Fault(kind="error", at="unread", status=403),
+    Fault(kind="reset", at="read"),
+    Fault(kind="reset", at="unread"),
+    Fault(kind="restart", at="read", delay_ms=50),
+]
+
+
+def labels(fault: Fault) -> str:
+    return f"{fault.kind}-{fault.at}-{fault.status}"

@@ -17,9 +17,11 @@ import struct
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self, TypeAlias
 from urllib.parse import urlsplit
 
+TLS = Path(__file__).with_name("tls")
 LINGER_RESET = struct.pack("ii", 1, 0)
 
 
@@ -245,3 +247,10 @@ class RawServer:
             self._changed.set()
             behaviour = self._script.pop(0) if len(self._script) > 1 else self._script[0]
             keep = await behaviour(arrival, way)
+
+
+def server_tls() -> ssl.SSLContext:
+    """Return the context of a server whose certificate `TLS / "authority.pem"` vouches for."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(TLS / "server.pem")
+    return context

@@ -30,9 +30,9 @@ from mexc_async.transport.connection import Connection
 from mexc_async.transport.lane import Lane, PinnedConnection
 from mexc_async.transport.pool import PoolConfig, Timeouts
 from tests.support import raw_server as server
-from tests.support.raw_server import Arrival, Behaviour, RawServer, Way
+from tests.support.fake_transport import KEY, SECRET
+from tests.support.raw_server import TLS, Arrival, Behaviour, RawServer, Way, server_tls
 from tests.support.settings import flat
-from tests.transport.test_transport import KEY, SECRET, TLS, server_tls
 
 NEAR, FAR = "127.0.0.1", "127.0.0.2"
 BODIES = {
