@@ -211,7 +211,7 @@ def test_live_is_said_where_real_money_moves(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_withdrawals_are_off_even_with_yes(run: Run) -> None:
-    assert "give --allow-withdraw as well" in run(*WITHDRAW, "--yes").error(2)
+    assert "add --allow-withdraw if that is meant" in run(*WITHDRAW, "--yes").error(2)
     assert "MEXC" not in run(*WITHDRAW, "--allow-withdraw").error(2)  # no terminal to confirm at
     assert "POST /api/v3/capital/withdraw" in run(*WITHDRAW, "--allow-withdraw", "--yes").error(1)
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -169,10 +170,15 @@ def test_broken_assumption_is_found(code: str, kind: str, reason: str) -> None:
 
 @needs_core
 def test_other_clock_is_read_by_python() -> None:
-    code = OTHER_CLOCK + "from mexc_async.native.loader import compiled\nfrom mexc_async.limits.bucket import Bucket\n"
-    code += "wire = compiled.Wire([], None, __import__('mexc_async.transport.http1').transport.http1.Reply, 1, 1.0)\n"
-    done = start(code + "print(wire.used_at)")
-    assert done.stdout.strip() == "1.0", done.stderr
+    code = OTHER_CLOCK + textwrap.dedent("""
+        from mexc_async.limits.limiter import RateLimiter
+        from mexc_async.limits.profiles import Limits
+        from mexc_async.spot.market import Ping
+        gate = RateLimiter(Limits.named("default")).gate(Ping.route)
+        print(gate.is_monotonic, gate.try_acquire(1.0), gate.sent(1.0))
+    """)
+    done = start(code)
+    assert done.stdout.split() == ["True", "True", "1.0"], done.stderr
 
 
 @needs_core
