@@ -433,6 +433,7 @@ class Api:
         try:
             value, odd = (decode_json(reply.body), []) if call.kind is None else decode(call.kind, reply.body)
         except ProtocolError as failure:
+            self.distrust()  # it may be another request's, whose own answer is still to come
             failure.status = reply.status
             raise
         if odd:

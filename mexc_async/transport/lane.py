@@ -337,7 +337,8 @@ class PinnedConnection:
 
 
 def _is_success(reply: Reply) -> bool:
-    return not is_refusal(reply)
+    """Return True for any success but an order's, which would be the second answer to an earlier request."""
+    return not is_refusal(reply) and b'"orderId"' not in reply.body
 
 
 def _is_pong(reply: Reply) -> bool:

@@ -83,6 +83,8 @@ class Trader:
         self.random = random
         self.said: dict[str, Said] = {}
         """Answers that callers got, by client order id."""
+        self.refusals: dict[str, MexcError] = {}
+        """Errors that said that an order was not placed, by the same."""
         self.troubles: dict[str, MexcError] = {}
         """Orders that could not be settled in time, and refused cancels, by the same."""
         self._prices = prices
@@ -119,8 +121,9 @@ class Trader:
         way = self.random.choice((self._by_spot, self._by_orders, self._prepared, self._presigned, self._started))
         try:
             await way(order)
-        except (OrderNotPlaced, ApiError, ConnectFailed):
+        except (OrderNotPlaced, ApiError, ConnectFailed) as error:
             self.said[name] = "refused"
+            self.refusals[name] = error
         except OutcomeUnknown as error:
             self.troubles[name] = error
         else:
@@ -307,7 +310,8 @@ async def test_nothing_is_believed_that_a_hostile_proxy_made_up(seed: int, trans
         troubles = {name: error for trader in traders for name, error in trader.troubles.items()}
         said = {name: word for trader in traders for name, word in trader.said.items()}
         wrong = wrongly_said(said, await ledger(sim))
-        assert not {**wrong, **troubles}, f"{wrong}\n{troubles}\n{proxy.story([*wrong, *troubles])}"
+        refusals = {name: error for trader in traders for name, error in trader.refusals.items() if name in wrong}
+        assert not {**wrong, **troubles}, f"{wrong}\n{refusals}\n{troubles}\n{proxy.story([*wrong, *troubles])}"
         orders = mexc.orders.all()
         assert not [order for order in orders if order.status in (OrderState.UNKNOWN, OrderState.SENDING)]
         await mexc.orders.cancel_all()

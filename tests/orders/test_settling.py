@@ -121,6 +121,15 @@ async def test_not_placed_is_concluded_only_when_nothing_can_come_any_more() -> 
             assert len(d.transport.of(path)) == PROOFS
 
 
+async def test_an_answer_that_cannot_be_an_orders_has_the_connections_proven() -> None:
+    async with desk(orders=QUICK) as d:
+        absent(d)
+        d.transport.on(PLACE, reply({}))  # as of a ping before it
+        with pytest.raises(OrderNotPlaced):
+            await place(d)
+        assert d.transport.distrusted == 1
+
+
 async def test_one_answer_that_may_be_another_requests_does_not_prove_an_order_absent() -> None:
     async with desk(orders=QUICK) as d:
         absent(d)
