@@ -95,7 +95,7 @@ class Instant:
         return Reply(200, {}, (ack % f"C02__{next(self._numbers)}").encode())
 
     def distrust(self) -> None:
-        """Nothing is kept."""
+        """Do nothing: there is no connection."""
 
     async def aclose(self) -> None:
         """Do nothing: there is no connection."""

@@ -7,12 +7,12 @@ from mexc_async.runtime.events import Event
 
 
 class KeyAged(Event, frozen=True, gc=False):
-    """The API key grows old; told when the client opens and once a day."""
+    """The API key is old. Emitted when the client opens and once a day."""
 
     masked_key: str
     age_days: int
     has_reached_end: bool
-    """Whether it is so old that MEXC ends it if it has no IP list."""
+    """True from the age at which MEXC ends a key that has no IP list."""
 
 
 class KeyReplaced(Event, frozen=True, gc=False):

@@ -1,4 +1,4 @@
-"""Whether another key may take the place of a client's own: the exchange accepts it, and it is of the same account."""
+"""Check of a new API key before it replaces the client's: the exchange accepts it, and it is of the same account."""
 
 from __future__ import annotations
 

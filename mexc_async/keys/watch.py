@@ -18,14 +18,14 @@ AGE_CHECK_S = 24 * 3600.0
 
 
 class KeySource(Protocol):
-    """Where a key can be read anew."""
+    """A source from which an API key can be read again, such as a file."""
 
     def load(self) -> Credentials:
-        """The key as it is now. Raises ConfigError."""
+        """Return the current key. Raises ConfigError."""
         ...
 
     def follows(self, api_key: str) -> bool:
-        """Whether the key was put in place of this one by somebody who made sure that both are of one account."""
+        """Return True if somebody made sure that the new key is of the same account as this one."""
         ...
 
     def stamp(self) -> Hashable:
@@ -52,7 +52,7 @@ class Watched:
         self.credentials = source.load()
 
     async def changed(self) -> Credentials | None:
-        """What the source holds, if it was changed since it was last asked; reads it in a thread."""
+        """Return the source's key if it changed since the last call, else None. Reads it in a thread."""
         stamp = await asyncio.to_thread(self._source.stamp)
         if stamp == self._stamp:
             return None
@@ -61,7 +61,7 @@ class Watched:
         return found
 
     async def follows(self, old: Credentials) -> bool:
-        """Whether the source says that what it holds is of the same account."""
+        """Return True if the source says that its key is of the same account."""
         return await asyncio.to_thread(self._source.follows, old.api_key)
 
 

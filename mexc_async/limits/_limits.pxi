@@ -36,7 +36,7 @@ if HAS_CLOCK and not _monotonic() <= clock_s() <= _monotonic():
 
 
 cdef inline double monotonic_s() noexcept:
-    """What `time.monotonic()` returns."""
+    """Return the time of `time.monotonic()`, in seconds."""
     return clock_s() if _reads_clock else <double>_monotonic()
 
 

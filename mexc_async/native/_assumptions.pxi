@@ -5,7 +5,7 @@ from msgspec import defstruct as _defstruct, __version__ as _msgspec_version
 
 
 cdef bint _structs_are_known() except -1:
-    """Whether Structs are their slots and nothing else: filled and changed ones are compared with ordinary ones."""
+    """Return True if a Struct holds its slots and nothing else. Compares Structs filled here with ordinary ones."""
     cdef Py_ssize_t first_at, second_at
     cdef PyObject* filled
     for has_cycles in (False, True):
@@ -36,7 +36,7 @@ cdef bint _structs_are_known() except -1:
 
 
 cdef bint _levels_are_known() except -1:
-    """Whether a level of a book may be filled as a tuple is."""
+    """Return True if a level of a book can be filled like a tuple."""
     made, expected = _book_level("1", "2"), _BookLevel("1", "2")
     return type(made) is _BookLevel and made == expected and hash(made) == hash(expected) and len(made) == 2
 

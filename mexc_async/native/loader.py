@@ -7,7 +7,7 @@ from typing import Literal
 __all__ = ["compiled", "core_kind", "faults"]
 
 faults: tuple[str, ...] = ()
-"""Why the compiled core, or a part of it, is not in use; empty where none was built."""
+"""Reasons for which the compiled core, or a part of it, is not in use. Empty if no core was built."""
 try:
     import mexc_async.native._compiled as compiled
 except Exception as error:  # whatever it is, the pure core does the work

@@ -17,7 +17,7 @@ ALLOWED_NAMES = {"random.Random"}
 """A seeded generator draws nothing from the world."""
 OF_TODAY = {"now", "utcnow", "today"}
 SALTS = {"keys/encryption.py"}
-"""Where `os.urandom` may be called: salts must never repeat, whatever the clock."""
+"""Modules that may call `os.urandom`: salts must never repeat, whatever the clock."""
 COMPILED_CLOCK = "limits/_limits.pxi"
 """Reads `time.monotonic` in C where the clock is that very function."""
 IN_C = re.compile(

@@ -348,7 +348,7 @@ class Link:
 
     async def _round_trip(self, exchange: Exchange) -> Answer | None:
         for attempt in (1, 2):
-            reader, writer = await self._server(anew=attempt == 2)
+            reader, writer = await self._server(reconnect=attempt == 2)
             if writer.transport.is_closing() or reader.at_eof():
                 continue  # it closed while idle
             writer.write(exchange.question.raw)
@@ -356,8 +356,8 @@ class Link:
             return await read_answer(reader, exchange.question)
         return None
 
-    async def _server(self, anew: bool = False) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        if anew:
+    async def _server(self, reconnect: bool = False) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if reconnect:
             await self._leave()
         if self._behind is None:
             url = self.proxy.upstream
