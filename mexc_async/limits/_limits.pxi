@@ -170,16 +170,20 @@ cdef class Duration:
 
     cdef readonly Py_ssize_t known
     cdef readonly double least_s
+    cdef double until
 
     def __cinit__(self):
-        self.least_s = INFINITY
+        self.least_s, self.until = INFINITY, -INFINITY
 
-    cdef inline void count(self, double took_s) noexcept:
-        self.known += 1
+    cdef inline void count(self, double sent_at, double now) noexcept:
+        cdef double took_s = now - sent_at
         if took_s < self.least_s:
             self.least_s = took_s
-        else:
+        elif sent_at >= self.until:
             self.least_s += min((took_s - self.least_s) * 0.001, 0.000_01)
+        if sent_at >= self.until:
+            self.known += 1
+            self.until = now
 
     cdef inline double usual_s(self) noexcept:
         return self.least_s if self.known > FEW and self.least_s <= USUAL_S else 0.0
@@ -255,8 +259,8 @@ cdef class Gate:
             took_s = now - sent_at
             counts_at = took_s - (self.own if self.own.known > FEW else self.all_of).usual_s() - self.margin_s / 2
             counts_at = sent_at + max(counts_at, 0.0)
-            self.own.count(took_s)
-            self.all_of.count(took_s)
+            self.own.count(sent_at, now)
+            self.all_of.count(sent_at, now)
         for i in range(self.count):
             soonest = min(soonest, (<Bucket>self.tolls[i].bucket).over(self.tolls[i].weight, counts_at))
         if soonest != INFINITY and soonest < <double>self.queue.wake_at:

@@ -39,19 +39,24 @@ class LimitKeeper(Protocol):
 class PureDuration:
     """Estimate of the least time from sending a request to its end."""
 
-    __slots__ = ("known", "least_s")
+    __slots__ = ("_until", "known", "least_s")
 
     def __init__(self) -> None:
         self.known = 0
+        """Requests of which each was sent after the end of the one before: one stall delays one of them."""
         self.least_s = inf
+        self._until = -inf
 
-    def count(self, took_s: float) -> None:
+    def count(self, sent_at: float, now: float) -> None:
         """Add a request's duration to the estimate."""
-        self.known += 1
+        took_s = now - sent_at
         if took_s < self.least_s:
             self.least_s = took_s
-        else:  # the route to the exchange may have become longer for good
+        elif sent_at >= self._until:  # the route to the exchange may have become longer for good
             self.least_s += min((took_s - self.least_s) * _FORGET, _FORGET_S)
+        if sent_at >= self._until:
+            self.known += 1
+            self._until = now
 
 
 class PureGate:
@@ -160,8 +165,8 @@ class PureGate:
             known = own if own.known > _FEW else all_of
             usual_s = known.least_s if known.known > _FEW and known.least_s <= _USUAL_S else 0.0
             counts_at = sent_at + max(took_s - usual_s - self._margin_s / 2, 0.0)
-            own.count(took_s)
-            all_of.count(took_s)
+            own.count(sent_at, now)
+            all_of.count(sent_at, now)
         if self._queue.end(self.plan, counts_at):
             self._keeper.serve()
         return now

@@ -231,7 +231,7 @@ async def test_an_order_in_doubt_is_not_the_answer_to_another_order(
     exchange: BackgroundSimulator, strike: Strike
 ) -> None:
     strike(Fault(kind="hold", on="new_order", times=1, delay_ms=5000))
-    settings = {"timeouts": Timeouts(total_s=0.3), "orders": OrderSettings(settle_s=0.3)}
+    settings = {"timeouts": Timeouts(read_s=0.3), "orders": OrderSettings(settle_s=0.3)}
     async with maker(exchange, **settings)() as mexc:
         orders = KeyedOrders(mexc, earlier_s=0)
         with pytest.raises(OutcomeUnknown):

@@ -105,7 +105,7 @@ async def test_a_key_is_the_same_order_after_a_lost_answer(
     kind: str, exchange: BackgroundSimulator, user: aiohttp.ClientSession, strike: Strike
 ) -> None:
     strike(Fault(kind="mute", on="new_order", times=1))
-    async with serving(kind, maker(exchange, timeouts=Timeouts(total_s=0.5))) as (url, _):
+    async with serving(kind, maker(exchange, timeouts=Timeouts(read_s=0.5))) as (url, _):
         status, placed = await post(user, url, "lost")
         assert (status, placed["status"]) == (201, "NEW")
         assert await post(user, url, "lost") == (201, placed)

@@ -42,7 +42,7 @@ COMMANDS = [
 ]
 
 
-DEADLINE_S = 20
+DEADLINE_S = 120
 
 
 def named(block: object) -> str | None:

@@ -273,6 +273,21 @@ def test_hundreds_of_stalled_requests_do_not_pass_for_the_usual(kind: Any) -> No
 
 
 @both_kinds
+@pytest.mark.parametrize("is_known", [False, True])
+def test_a_burst_in_one_stall_does_not_pass_for_the_usual(kind: Any, is_known: bool) -> None:
+    """A hundred requests at once, the first of their route, meet an exchange that stands still for 0.45 s."""
+    limits = Limits("test", (Limit("uid", 100, 1.0, "client", "test"),), max_in_flight=1000)
+    network = Network(limits, kind, 0.001, 0.001)
+    if is_known:
+        for number in range(USUAL_CALLS):
+            network.at(network.now + number, network.ask, Fate(0.0, route=0))
+        network.run()
+        network.now += 100.0
+    network.play([Fate(0.0, there_s=0.45)] * 100 + [Fate(0.0)] * 100)
+    network.check_windows()
+
+
+@both_kinds
 @pytest.mark.parametrize("ways", [(0.001, 0.001), (0.1, 0.08), (0.0, 0.4), (0.4, 0.0)])
 def test_ordinary_round_trips_cost_no_throughput(kind: Any, ways: tuple[float, float]) -> None:
     """Arrivals are those of a network without delay, later by the way there."""

@@ -152,7 +152,7 @@ def log(tmp_path: Path) -> Path:
 def trader(sim: Simulator, log: Path | CallLog | None, **more: Any) -> Mexc:
     usual: dict[str, Any] = {
         "orders": OrderSettings(settle_s=5.0, lag_ms=100, poll_s=0.05, watch_s=0.2),
-        "timeouts": Timeouts(connect_s=1.0, read_s=0.3, total_s=0.3),
+        "timeouts": Timeouts(read_s=0.3),
         "recv_window_ms": 300,
         "call_log": log,
     }

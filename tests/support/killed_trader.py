@@ -40,7 +40,7 @@ def client(rest: str, ws: str, log: str) -> Mexc:
             order_id_prefix="crash",
             recv_window_ms=WINDOW_MS,
             orders=OrderSettings(settle_s=30.0, lag_ms=2 * LAG_MS, keep_s=1e6, poll_s=0.1, watch_s=0.5),
-            timeouts=Timeouts(connect_s=2.0, read_s=0.4, total_s=0.4),
+            timeouts=Timeouts(read_s=0.4),
             retry=RetryPolicy(budget_s=20.0, first_s=0.02, longest_s=0.2),
         ),
     )

@@ -31,7 +31,7 @@ SECRET = "s3cr3tOfTheTests0123456789abcdef"
 TLS = Path(__file__).parents[1] / "support" / "tls"
 SIGNED = f"/api/v3/order?signature={'5161' * 16}"
 METHODS = ["GET", "POST", "PUT", "DELETE"]
-HURRIED = Timeouts(connect_s=0.2, read_s=0.2, total_s=0.4)
+HURRIED = Timeouts(read_s=0.2)
 
 
 @asynccontextmanager
