@@ -51,6 +51,7 @@ from mexc_async.errors import (
     WaitTimeout,
     WithdrawalsOff,
 )
+from mexc_async.orders.execution import PLACING_PATHS
 from mexc_async.schema.json_values import plain
 
 logger = logging.getLogger("mexc_async.contrib")
@@ -103,6 +104,8 @@ STATUSES: dict[type[MexcError], int] = {
 """HTTP status of each class of errors; one that is not listed has that of the nearest class above it."""
 
 _ASK_AGAIN = (429, 503)
+_ORDER_PATHS = {None, *(path for _, path in PLACING_PATHS)}
+"""Paths of errors whose look-up goes on; None for an order that was already under way."""
 
 
 class HttpAnswer(NamedTuple):
@@ -155,7 +158,8 @@ class ErrorBody(Struct, frozen=True):
 
 def status_of(error: MexcError) -> int:
     """Return the HTTP status. An unsettled order is 202: a repeat with the same key returns its outcome later."""
-    if isinstance(error, OutcomeUnknown) and error.accepted_until_ms is not None:
+    is_of_order = error.client_order_id is not None and error.path in _ORDER_PATHS
+    if is_of_order and isinstance(error, OutcomeUnknown) and error.accepted_until_ms is not None:
         return ACCEPTED
     return next((STATUSES[cls] for cls in type(error).__mro__ if cls in STATUSES), OWN_FAULT)
 

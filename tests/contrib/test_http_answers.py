@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -19,6 +20,7 @@ from mexc_async.errors import (
     RateLimited,
     SignatureRejected,
 )
+from tests.support.documents import ROOT
 
 
 def classes(cls: type[MexcError] = MexcError) -> Iterator[type[MexcError]]:
@@ -55,6 +57,28 @@ def test_an_order_that_is_still_looked_for_is_accepted() -> None:
     assert status_of(order) == 202
     assert body_of(order).client_order_id == "mine"
     assert not body_of(order).outcome_known
+
+
+@pytest.mark.parametrize(
+    ("path", "client_order_id", "status"),
+    [
+        ("/api/v3/order", "mine", 202),
+        ("/api/v3/batchOrders", "mine,yours", 202),
+        ("/api/v3/order", None, 504),  # by `mexc.request`, which tracks no order
+        ("/api/v3/capital/transfer", None, 504),
+        ("/api/v3/capital/withdraw", "mine", 504),
+    ],
+)
+def test_only_an_order_is_still_looked_for(path: str, client_order_id: str | None, status: int) -> None:
+    error = OutcomeUnknown("no answer", method="POST", path=path, client_order_id=client_order_id)
+    error.accepted_until_ms = 1
+    assert status_of(error) == status
+
+
+def test_page_names_the_status_of_each_class() -> None:
+    page = (ROOT / "docs" / "web.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| (\d{3}) \| (.+) \|$", page, re.M))
+    assert [cls.__name__ for cls, status in STATUSES.items() if f"`{cls.__name__}`" not in rows[str(status)]] == []
 
 
 @pytest.mark.parametrize("cls", [ConfigError, MissingCredentials, SignatureRejected])
