@@ -332,7 +332,13 @@ class OrderExecution:
         return order
 
     async def _admit(self, order: NewOrder, instead_of: OrderRecord | None = None) -> NewOrder:
-        """Check an order against the symbol's rules and the user's guard; return it as it is to be sent."""
+        """Check an order and return it as it is to be sent.
+
+        The order of the checks: its parameters (`spot/trading.py`, as it was built), the key and the client's switches
+        (`Api.admit`), the halt, the guard's limits (`risk/pre_trade.py`), the symbol's rules (`spot/rules.py`).
+
+        Raises GuardRefused for a halt or a limit, InvalidRequest for a rule; nothing was sent.
+        """
         self.halt.check()
         guard = self.guard
         if not guard.is_on and not self._check_rules:
@@ -439,7 +445,7 @@ class OrderExecution:
         except PermissionDenied:  # a key that may trade need not have permission to read
             return answer
         if order.status.is_open:
-            raise ConnectionLost(f"the cancel of {name} was answered, and yet the order stands")
+            raise ConnectionLost(f"the cancel of {name} was answered, but the order is still open")
         return cancelled(order)
 
     async def _query(self, request: CancelOrder, record: OrderRecord | None) -> tuple[Order, OrderRecord | None]:

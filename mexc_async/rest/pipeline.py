@@ -419,7 +419,11 @@ class Api:
         return order
 
     def value(self, call: Call, reply: Reply) -> Any:
-        """Decode a reply. Raises the error in it."""
+        """Decode a reply. Raises the error in it.
+
+        A 429 or 418 is reported to the alarms (`risk/alarms.py`) and closes limits (`RateLimiter.penalise`) before it
+        is raised; `RetryPolicy.delay` decides if the call is sent again.
+        """
         route = call.route
         if call.sent_s <= self._distrusted_at and not route.safe and is_refusal(reply):
             raise ConnectionLost("a refusal came that may be the answer to another request")

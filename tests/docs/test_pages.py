@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,9 @@ _ADVICE = sorted(name for name in vars(errors) if name.startswith("ADVICE_"))
 _LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
 _SECRET = re.compile(r"\bmx0\w{8,}|\b[0-9a-fA-F]{32,}\b|\b(?=\w*[0-9])(?=\w*[a-z])(?=\w*[A-Z])\w{24,}\b")
 _ASSIGNED = re.compile(r"(?:MEXC_API_KEY|MEXC_API_SECRET|api_key|api_secret|secret)(?:=|\": )[\"']?([\w.$-]+)")
+_PATH = re.compile(r"`((?:[\w{},.-]+/)*[\w{},.-]+\.(?:py|pyx|pxi)|tests/[\w/.-]+|(?:\w+/){2,})`(?: `(\w+)`)?")
+_BRACES = re.compile(r"\{([\w,]+)\}")
+_FENCE = re.compile(r"^```.*?^```$", re.M | re.S)
 _PLACEHOLDER = re.compile(r"\.\.\.|(mexc_sim|simulator)\.api_(key|secret)|sim-[a-z-]+|str")
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -23,7 +27,7 @@ pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 def anchors(page: Path) -> set[str]:
     """Return the anchors of a page's headings, as Markdown viewers build them."""
-    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    text = _FENCE.sub("", page.read_text(encoding="utf-8"))
     heads = re.findall(r"^#+ (.+)$", text, flags=re.M)
     return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
 
@@ -52,6 +56,57 @@ def test_links_resolve(page: Path) -> None:
         assert not anchor or anchor in anchors(linked), f"{page.name} links to {target}"
 
 
+def named_paths(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the paths of files and folders in a page's prose, each with the name in the file that follows it, or blank.
+
+    `books/{book,side}.py` names two files.
+    """
+    for path, name in _PATH.findall(_FENCE.sub("", text)):
+        braces = _BRACES.search(path)
+        for part in braces[1].split(",") if braces else [""]:
+            yield _BRACES.sub(part, path), name
+
+
+def resolved(path: str) -> Path | None:
+    """Return the file or folder of a path, which may begin in the package; None without one."""
+    return next((found for root in (ROOT, ROOT / "mexc_async") if (found := root / path).exists()), None)
+
+
+@pages
+def test_named_files_exist_and_hold_the_names_behind_them(page: Path) -> None:
+    if page.name == "CHANGELOG.md":
+        return
+    for path, name in named_paths(page.read_text(encoding="utf-8")):
+        if "/" not in path:
+            assert [*(ROOT / "mexc_async").rglob(path)], f"{page.name} names {path}"
+            continue
+        found = resolved(path)
+        assert found is not None, f"{page.name} names {path}, which does not exist"
+        if name:
+            declared = rf"^\s*(?:async |c)?(?:def|class|def class) {name}\b|^\s*{name}\b"
+            assert re.search(declared, found.read_text(encoding="utf-8"), re.M), f"{page.name}: {path} has no {name}"
+
+
+def test_files_of_every_task_are_named() -> None:
+    """Each row of "Where to look" names at least one file."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = [line for line in text.partition("## Where to look")[2].splitlines() if line.startswith("| ")][2:]
+    assert len(rows) >= 8
+    assert [row for row in rows if not [*named_paths(row)]] == []
+
+
+def test_named_paths_are_found() -> None:
+    text = (
+        "`books/{book,side}.py` `Book`, `sim/rest/endpoints/`, `events.py`\n```text\n`a/b.py`\n```\n`mexc.orders` `x=1`"
+    )
+    assert [*named_paths(text)] == [
+        ("books/book.py", "Book"),
+        ("books/side.py", "Book"),
+        ("sim/rest/endpoints/", ""),
+        ("events.py", ""),
+    ]
+
+
 @pages
 def test_index_lists_the_page(page: Path) -> None:
     if page.name in ("README.md", "index.md"):
@@ -72,3 +127,16 @@ def test_page_holds_no_secret(page: Path) -> None:
 def test_table_markers_are_paired(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert text.count("<!-- table: ") == text.count("<!-- end of table -->")
+
+
+_CHINESE = r"[\u4e00-\u9fff]"
+_FULL_WIDTH = "，。：；？！（）「」、"
+
+
+def test_chinese_prose_has_full_width_punctuation_and_code_has_none() -> None:
+    text = (ROOT / "docs" / "guide.zh.md").read_text(encoding="utf-8")
+    code = [*_FENCE.findall(text), *re.findall(r"`[^`\n]+`", text)]
+    assert [block for block in code if re.search(f"[{_FULL_WIDTH}]", block)] == []
+    prose = re.sub(r"\]\([^)]*\)", "]", re.sub(r"`[^`\n]+`", "`", _FENCE.sub("", text)))
+    half = re.findall(f'{_CHINESE}[`*\\]]*[,.:;?!()"]|[("]{_CHINESE}', prose)
+    assert half == []

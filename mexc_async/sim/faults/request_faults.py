@@ -1,4 +1,8 @@
-"""Faults drawn for one request when its headers arrive. `gate` carries them out."""
+"""Faults drawn for one request when its headers arrive.
+
+`Simulator._handle` passes them from step to step. `sim/rest/held_requests.py` carries out those that delay, lose or
+repeat; the handlers of endpoints read the others (`lag_ms`, `fill_part`) from their `Call`.
+"""
 
 from __future__ import annotations
 

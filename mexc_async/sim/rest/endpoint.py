@@ -1,4 +1,4 @@
-"""Declaration of an endpoint. The tables of endpoints are in the modules named `..._endpoints`."""
+"""Declaration of an endpoint. The tables of endpoints are in the modules of `sim/rest/endpoints/`."""
 
 from __future__ import annotations
 
