@@ -40,7 +40,7 @@ def _table(rows: list[tuple[int, type[ApiError], str]]) -> dict[int, CodeMeaning
     table: dict[int, CodeMeaning] = {}
     for code, error, meaning in rows:
         if code in table:
-            raise RuntimeError(f"code {code} stands twice in the table")
+            raise RuntimeError(f"code {code} is in the table twice")
         table[code] = CodeMeaning(error, meaning)
     return table
 

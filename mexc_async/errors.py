@@ -44,12 +44,12 @@ ADVICE_PERMISSION = (
     "if the key is bound to IP addresses, check that this machine's public address is on the list."
 )
 ADVICE_SIGNATURE = (
-    "Check that the secret belongs to this key and was copied whole, without spaces; keys without an IP list end "
-    "after 90 days, and an ended key is answered with this same error."
+    "Check that the secret belongs to this key and was copied whole, without spaces; a key without an IP list expires "
+    "after 90 days, and MEXC answers an expired key with this same error."
 )
 ADVICE_LOST_SECRET = (
     "MEXC shows a secret only once, when the key is made, and nobody can show it again: "  # noqa: S105 - advice
-    "delete the key, make a new one with the same permissions and IP list, and put both parts in place of the old."
+    "delete the key, make a new one with the same permissions and IP list, and replace both parts of the old one."
 )
 ADVICE_CREDENTIALS = (
     "Set MEXC_API_KEY and MEXC_API_SECRET in the environment and use Mexc.from_env(), or pass Credentials(key, secret) "
@@ -64,8 +64,9 @@ ADVICE_RATE_LIMIT = (
     "everything that uses this key or this IP address, because their requests count together."
 )
 ADVICE_TIMESTAMP = (
-    "The clock and the exchange's disagree by more than recv_window_ms: the SDK measures the difference and tries once "
-    "more by itself; if it persists, set the machine's clock by NTP or allow a longer recv_window_ms (at most 60000)."
+    "This machine's clock and the exchange's differ by more than recv_window_ms: the SDK measures the difference and "
+    "tries once more by itself; if it persists, set the machine's clock by NTP or allow a longer recv_window_ms "
+    "(at most 60000)."
 )
 ADVICE_UNKNOWN = (
     "Do not send it again: look it up first (query_order with the client order id that this error carries), "
@@ -74,33 +75,33 @@ ADVICE_UNKNOWN = (
 
 ADVICE_REACH = (
     "Check that this machine has a network and a name server, and that a firewall lets it reach the exchange on port "
-    "443; where the network wants a proxy, set HTTPS_PROXY or Mexc(proxy=...)."
+    "443; if the network needs a proxy, set HTTPS_PROXY or Mexc(proxy=...)."
 )
 ADVICE_WITHDRAW = (
-    "A program that trades never needs to withdraw: take that permission from the key (API management on MEXC, edit "
+    "A program that trades never needs to withdraw: remove that permission from the key (API management on MEXC, edit "
     "the key), and withdraw with a key of its own, bound to one address."
 )
 ADVICE_IP_LIST = (
     "Bind the key to the public addresses of the machines that use it (API management on MEXC, edit the key): it is "
-    "then useless elsewhere, and does not end after 90 days; private addresses (10.x, 172.16.x, 192.168.x, 127.x) "
+    "then useless elsewhere, and does not expire after 90 days; private addresses (10.x, 172.16.x, 192.168.x, 127.x) "
     "never match."
 )
 ADVICE_ENDED_KEY = (
-    "Make a new key with the same permissions and IP list and put it in place of the old one with "
-    "mexc-async keys rotate NAME; programs opened by Mexc.from_keys follow without a restart."
+    "Make a new key with the same permissions and IP list and replace the old one with mexc-async keys rotate NAME; "
+    "programs opened by Mexc.from_keys switch to it without a restart."
 )
 ADVICE_UNVERIFIED = (
     "Finish the identity check on MEXC, at the first level at least: without it MEXC may refuse orders, transfers and "
     "withdrawals."
 )
 ADVICE_SYMBOL = (
-    "Trade one of the symbols that mexc.spot.self_symbols() lists: others are open on the web site only, whatever the "
-    "key may do."
+    "Trade one of the symbols that mexc.spot.self_symbols() lists: the others trade on the web site only, whatever "
+    "permissions the key has."
 )
 ADVICE_CALL_LOG = (
-    "Make room on the disk, or see that the file and its folder can be written by this user and no other process has "
-    "the log; orders go on by themselves then. Cancels are sent all the same, and CallLog(on_failure='warn') sends "
-    "everything."
+    "Make room on the disk, or check that this user can write the file and its folder and that no other process writes "
+    "the log; the client then sends orders again by itself. Cancels are sent in any case, and "
+    "CallLog(on_failure='warn') sends everything."
 )
 
 
@@ -326,7 +327,7 @@ class IpBanned(RateLimited, ApiError):
 
 
 class InvalidKey(ApiError):
-    """The API key is unknown, malformed or ended."""
+    """The API key is unknown, malformed or expired."""
 
     advice = "Check MEXC_API_KEY; " + ADVICE_LOST_SECRET
 

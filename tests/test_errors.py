@@ -89,7 +89,7 @@ def test_codes_are_kept_by_product() -> None:
 def test_code_that_stands_twice_fails_at_import() -> None:
     rows = [(1, ApiError, "one"), (2, ApiError, "two")]
     assert list(error_codes._table(rows)) == [1, 2]
-    with pytest.raises(RuntimeError, match="code 1 stands twice"):
+    with pytest.raises(RuntimeError, match="code 1 is in the table twice"):
         error_codes._table([*rows, (1, errors.InvalidKey, "again")])
 
 

@@ -1,4 +1,4 @@
-"""Several accounts behind one address: `async with Mexc.accounts({"master": ..., "grid-1": ...}) as desk`."""
+"""Several accounts behind one address: `async with Mexc.accounts({"master": ..., "grid-1": ...}) as accounts`."""
 
 from __future__ import annotations
 
@@ -62,15 +62,15 @@ class Moved(Struct, frozen=True):
 class Accounts(Generic[C]):
     """Clients of several accounts: one pool and one IP budget for all, account budgets for each.
 
-    `desk["grid-1"]` is a `Mexc`. Operations on all accounts return partial results: a failure is an error in its place,
-    and the rest is done. `desk.hooks` reports their progress.
+    `accounts["grid-1"]` is a `Mexc`. Operations on all accounts return partial results: a failure is an error in its
+    place, and the rest is done. `accounts.hooks` reports their progress.
     """
 
     def __init__(self, clients: Mapping[str, C], pool: Pool, limits: RateLimiter) -> None:
         self._clients = dict(clients)
         self._pool = pool
         self.limits = limits
-        """Rate limiter of all accounts: `desk.limits.report()`; an account's limits are named `orders@grid-1`."""
+        """Rate limiter of all accounts: `accounts.limits.report()`; an account's limits are named `orders@grid-1`."""
         self.hooks = Hooks()
 
     def __getitem__(self, name: str) -> C:

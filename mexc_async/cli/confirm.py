@@ -19,7 +19,7 @@ def confirm(mexc: Mexc, what: str, yes: bool) -> None:
         return
     where = repr(mexc).removeprefix("<Mexc ").removesuffix(">")
     if not sys.stdin.isatty():
-        fail(f"{where}: {what}: not done: no terminal to confirm at; give --yes to skip the question")
+        fail(f"{where}: {what}: not done: there is no terminal to ask at; give --yes to skip the question")
     print(f"{where}\n{what}\nGo on? [y/N] ", end="", file=sys.stderr, flush=True)
     try:
         answer = sys.stdin.readline().strip().lower()

@@ -11,12 +11,13 @@ if TYPE_CHECKING:
 
 Rest = Annotated[str | None, typer.Option(help="URL of another exchange, such as a simulator.")]
 Ws = Annotated[
-    str | None, typer.Option(help="URL of its push streams; needed with --rest of a host that is not MEXC's.")
+    str | None,
+    typer.Option(help="URL of its push streams; needed if --rest is neither MEXC's host nor this machine."),
 ]
-Sim = Annotated[bool, typer.Option("--sim", help="Use a simulated exchange, started for this call.")]
+Sim = Annotated[bool, typer.Option("--sim", help="Use a simulated exchange, started for this command.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs; amounts as text.")]
-Symbol = Annotated[str, typer.Argument(help="Such as BTCUSDT.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
+Symbol = Annotated[str, typer.Argument(help="A symbol, such as BTCUSDT.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")]
 
 
 def connect(

@@ -82,7 +82,9 @@ def _command(side: SideName) -> Callable[..., None]:
 
         carry_out(mexc, work)
 
-    order.__doc__ = f"{side.title()}, and show the result. Ctrl-C before the exchange confirms the order cancels it."
+    order.__doc__ = (
+        f"Place a {side.lower()} order and show its result. Ctrl-C before the exchange confirms the order cancels it."
+    )
     return order
 
 

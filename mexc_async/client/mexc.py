@@ -166,8 +166,8 @@ class Mexc(View):
     def accounts(cls, credentials: Mapping[str, Credentials], **settings: Unpack[Settings]) -> Accounts[Self]:
         """Create clients of several accounts behind this address: one pool, one IP budget, account budgets for each.
 
-            async with Mexc.accounts({"master": master, "grid-1": grid}) as desk:
-                await desk["grid-1"].spot.account()
+            async with Mexc.accounts({"master": master, "grid-1": grid}) as accounts:
+                await accounts["grid-1"].spot.account()
 
         The settings are those of `Mexc`, for all of them. Raises ConfigError.
         """
@@ -175,7 +175,7 @@ class Mexc(View):
         if not names or not all(
             isinstance(name, str) and name.isprintable() and name and "@" not in name for name in names
         ):
-            raise ConfigError(f"accounts {names!r} must be named by printable text without '@', and be one at least")
+            raise ConfigError(f"accounts {names!r}: give at least one, each named by printable text without '@'")
         log = settings.get("call_log")
         if log is not None and not isinstance(log, CallLog):  # one for all: a log has one writer
             settings = {**settings, "call_log": CallLog(log)}
@@ -230,7 +230,7 @@ class Mexc(View):
             seed: seed of the simulated market; the same seed gives the same market.
             sim_limits: limits that the simulated exchange enforces: `default`, `guide` or `none`.
             sim_faults: enable requests for faults and price gaps (`POST /sim/faults`, `/sim/gap`).
-            tape: a recorded market to play instead, see `mexc-async sim --help`.
+            tape: file of a recorded market to play as well, see `mexc-async sim --help`.
             settings: those of `Mexc`.
         """
         arguments = ["--seed", str(seed), "--limits", sim_limits]

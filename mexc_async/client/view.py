@@ -117,7 +117,10 @@ class View:
             money=money_of(method, path),
         )
         if self.orders.is_guarded(method, path):
-            raise InvalidRequest(f"{method} {path} would bypass the guard: while it is on, place by orders or spot")
+            raise InvalidRequest(
+                f"{method} {path} would bypass the guard: while limits are set or trading is halted, place orders by "
+                "mexc.orders or mexc.spot"
+            )
         for name in STAMPED.intersection(params or ()) if signed else ():
             raise InvalidRequest(f"parameter {name!r} is set by the client itself when a call is signed")
         try:

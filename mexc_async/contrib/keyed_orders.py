@@ -240,5 +240,5 @@ def _differing(told: Mapping[str, object], wanted: NewOrder) -> list[str]:
 
 def _other_order(key: str, differing: list[str]) -> InvalidRequest:
     return InvalidRequest(
-        f"idempotency key {key!r} stands for another order already; what differs: {', '.join(differing)}"
+        f"idempotency key {key!r} was used for another order already; these terms differ: {', '.join(differing)}"
     )

@@ -12,7 +12,7 @@ class KeyAged(Event, frozen=True, gc=False):
     masked_key: str
     age_days: int
     has_reached_end: bool
-    """True from the age at which MEXC ends a key that has no IP list."""
+    """True from the age at which MEXC expires a key that has no IP list."""
 
 
 class KeyReplaced(Event, frozen=True, gc=False):

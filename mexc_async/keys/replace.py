@@ -18,7 +18,7 @@ async def change_key(api: Api, new: Credentials, same_account: bool) -> Credenti
     if not same_account and uid != await _old_uid(api):
         raise ConfigError("the new key belongs to another account; open a client of its own for it")
     if api.credentials is not old:
-        raise ConfigError("the key was replaced by somebody else meanwhile; this one was not taken")
+        raise ConfigError("another call replaced the key meanwhile; this key is not used")
     api.sign_with(new)
     return old
 
@@ -38,6 +38,6 @@ async def _old_uid(api: Api) -> str | None:
         return await _uid(api, may_be_denied=False)
     except ApiError as error:
         raise ConfigError(
-            f"the old key does not tell its account any more ({type(error).__name__}), so that it cannot be compared; "
-            "same_account=True (keys rotate --same-account) takes it for granted that both belong to one"
+            f"the old key's account cannot be read any more ({type(error).__name__}), so the accounts cannot be "
+            "compared; if both keys belong to one account, set same_account=True (keys rotate --same-account)"
         ) from error

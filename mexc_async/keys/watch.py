@@ -86,7 +86,7 @@ async def follow(
         except MexcError as error:
             if str(error) != reported:  # once, not every few seconds
                 reported = str(error)
-                logger.error("the key in the store was not taken: %s", error)
+                logger.error("the key in the store cannot be used: %s", error)
                 hooks.emit(KeyNotReplaced(error))
 
 

@@ -177,7 +177,7 @@ class RateLimiter:
             self._timer.cancel()
         for future in self._futures.values():
             if not future.done():
-                future.set_exception(ClientClosed("the client was closed while this call waited for its turn"))
+                future.set_exception(ClientClosed("the client was closed while this call waited for a rate limit"))
 
     async def wait(self, gate: Gate, wait: float, now: float, max_wait_s: float | None) -> float:
         """Queue for a gate's limits; return the time at which the request was released."""

@@ -33,7 +33,10 @@ class Limit(Struct, frozen=True):
         whole = type(self.budget) is int and type(self.window_s) in (int, float)
         if not whole or self.budget < 1 or not 0 < self.window_s <= 86400:
             window = f"{self.window_s:g}" if whole else repr(self.window_s)
-            raise ConfigError(f"limit {self.name}: {self.budget!r} per {window} s must be at least 1 in 0-86400 s")
+            raise ConfigError(
+                f"limit {self.name}: {self.budget!r} per {window} s: the budget must be a whole number of at least 1, "
+                "the window above 0 and at most 86400 s"
+            )
 
 
 CLIENT = Limit("client", 100, 1.0, "client", "MEXC's guides: about 100 requests/s; every request counts one")

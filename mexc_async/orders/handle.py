@@ -157,7 +157,7 @@ class TrackedOrder:
     async def changed(self, timeout_s: float | None = None) -> TrackedOrder:
         """Wait for the next news of the order. Raises WaitTimeout."""
         if not await self._orders.changed(self.record, timeout_s):
-            raise WaitTimeout(f"{self!r}: nothing new in {timeout_s:g} s", client_order_id=self.client_order_id)
+            raise WaitTimeout(f"{self!r}: no change within {timeout_s:g} s", client_order_id=self.client_order_id)
         return self
 
     async def _until(self, is_so: Callable[[], bool], timeout_s: float | None) -> None:

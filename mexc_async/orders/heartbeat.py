@@ -29,7 +29,7 @@ class Heartbeat:
 
     async def __aenter__(self) -> Self:
         if self._task is not None:
-            raise ConfigError(f"the heartbeat {self.path} beats already")
+            raise ConfigError(f"the heartbeat {self.path} is running already")
         try:
             self._beat()
         except OSError as error:

@@ -48,7 +48,7 @@ class Reconciler:
             async with asyncio.timeout(timeout_s):
                 await self._told.wait()
         except TimeoutError:
-            raise WaitTimeout(f"the private stream was not there in {timeout_s:g} s") from None
+            raise WaitTimeout(f"the private stream did not open within {timeout_s:g} s") from None
 
     def wake(self) -> None:
         """Wake the poll of REST, if it runs: there are orders to look up."""
@@ -90,7 +90,7 @@ class Reconciler:
             except ClientClosed:
                 return
             except MexcError as error:
-                logger.warning("orders are followed by REST alone: %s", error)
+                logger.warning("orders are tracked by REST alone: %s", error)
             finally:
                 self._told.clear()
                 self._router.leave(subscriber)
@@ -119,7 +119,7 @@ class Reconciler:
             except ClientClosed:
                 return
             except MexcError as error:
-                logger.info("open orders could not be looked at: %s", error)
+                logger.info("open orders could not be read: %s", error)
             await asyncio.sleep(min(settings.poll_s, settings.watch_s))
 
     async def sweep(self) -> None:

@@ -11,7 +11,7 @@ DAY_MS: Final = 86_400_000
 OLD_DAYS: Final = 75
 """Age in days from which the client warns about a key."""
 ENDS_DAYS: Final = 90
-"""MEXC ends a key without an IP list at this age (reference: `keys_and_accounts`)."""
+"""MEXC expires a key without an IP list at this age (reference: `keys_and_accounts`)."""
 
 
 class Credentials:
@@ -60,9 +60,9 @@ def age_days(created_ms: int, now_ms: int) -> int:
 def age_advice(days: int) -> str | None:
     """Return advice on an old key; None while it is young."""
     if days >= ENDS_DAYS:
-        return f"it is {days} days old: MEXC ends a key without an IP list after {ENDS_DAYS} days; rotate it now"
+        return f"it is {days} days old: a key without an IP list expires after {ENDS_DAYS} days; rotate it now"
     if days >= OLD_DAYS:
-        return f"it is {days} days old: rotate it before MEXC ends it after {ENDS_DAYS} days (a key without an IP list)"
+        return f"it is {days} days old: a key without an IP list expires after {ENDS_DAYS} days; rotate it soon"
     return None
 
 

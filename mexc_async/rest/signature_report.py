@@ -71,12 +71,12 @@ def explain_signature(
     in_body, rest = ([], body) if _is_json(body) else _without_signature(body)
     signatures = [*in_query, *in_body]
     if not query and not rest and not signatures:
-        raise InvalidRequest("the request has no parameters: there is nothing that could be signed")
+        raise InvalidRequest("the request has no parameters: there is nothing to sign")
     signed = query + rest
     pairs = [*_pairs(query), *([] if _is_json(body) else _pairs(rest))]
     found = [*_wrong_in_form(signed), *_wrong_in_time(pairs, now_ms)]
     if len(signatures) != 1:
-        found.append("the signature is missing" if not signatures else f"the signature stands {len(signatures)} times")
+        found.append("the signature is missing" if not signatures else f"there are {len(signatures)} signatures")
     elif (wrong := _wrong_signature(credentials, signatures[0], query, rest, pairs, others or {})) is not None:
         found.append(wrong)
     return SignatureReport(_masked(signed), not found, found)
@@ -132,16 +132,16 @@ def _wrong_in_form(signed: str) -> Iterator[str]:
 def _wrong_in_time(pairs: list[Pair], now_ms: int | None) -> Iterator[str]:
     named = dict(pairs)
     for name in sorted({name for name, _ in pairs if [other for other, _ in pairs].count(name) > 1}):
-        yield f"parameter {name} stands more than once"
+        yield f"parameter {name} is given more than once"
     window = named.get("recvWindow", str(RECV_WINDOW_MS))
     if not (window.isdecimal() and 1 <= int(window) <= MAX_RECV_WINDOW_MS):
         yield f"recvWindow {window!r} must be from 1 to {MAX_RECV_WINDOW_MS}"
         window = str(RECV_WINDOW_MS)
     stamp = named.get("timestamp")
     if stamp is None:
-        yield "the timestamp is missing: milliseconds since 1970, among what is signed"
+        yield "the timestamp is missing: sign one in milliseconds since 1970"
     elif not stamp.isdecimal():
-        yield f"timestamp {stamp!r} is no whole number of milliseconds"
+        yield f"timestamp {stamp!r} is not a whole number of milliseconds"
     elif len(stamp) != 13:
         unit = {10: "seconds", 16: "microseconds", 19: "nanoseconds"}.get(len(stamp), "no milliseconds")
         yield f"timestamp {stamp} is {unit} since 1970: MEXC wants milliseconds, 13 digits"
@@ -193,12 +193,12 @@ def _otherwise(query: str, body: str, pairs: list[Pair]) -> Iterator[tuple[str, 
     """Yield texts that programs often sign by mistake, each with an explanation."""
     signed = query + body
     recoded = "its values were encoded {} when it was signed, and differently when it was sent: sign what is sent"
-    yield "?" + signed, "the question mark was signed with it: only what follows it is"
+    yield "?" + signed, "the question mark was signed: sign only what follows it"
     if query and body:
-        yield f"{query}&{body}", "query and body were joined by '&' for signing: nothing stands between them"
+        yield f"{query}&{body}", "query and body were joined by '&' for signing: put nothing between them"
         yield body + query, "the body was signed before the query: the query comes first"
-        yield query, "the body was not signed: it is, right behind the query"
-        yield body, "the query was not signed: it is, before the body"
+        yield query, "the body was not signed: sign it right behind the query"
+        yield body, "the query was not signed: sign it before the body"
     yield _LOWER_ESCAPE.sub(lambda m: m.group().upper(), signed), recoded.format("with upper-case escapes")
     yield re.sub(r"%[0-9A-F]{2}", lambda m: m.group().lower(), signed), recoded.format("with lower-case escapes")
     for code, how in _CODINGS:

@@ -202,7 +202,9 @@ class PreTradeGuard:
             raise GuardRefused.of("max_open_orders", f"{count} orders are open or on their way, the limit is {most}")
         most = limits.max_orders_per_s
         if most is not None and len(self._sent) == most and now_s - self._sent[0] < 1.0:
-            raise GuardRefused.of("max_orders_per_s", f"{most} orders went in the last second, the limit is {most}")
+            raise GuardRefused.of(
+                "max_orders_per_s", f"{most} orders were sent in the last second, the limit is {most}"
+            )
 
     def _market_price(self, order: Terms, is_buy: bool, book: OrderBook | None, bounds: _Bounds) -> Decimal | None:
         """Return the price that values a market order within the collar: its last ask, or the best bid."""

@@ -74,7 +74,7 @@ class GuardLimits(Struct, frozen=True, kw_only=True):
         """Return the limits with these changes. Raises ConfigError."""
         for name in changes:
             if name not in _READERS:
-                raise ConfigError(f"limits takes no {name!r}; it knows {', '.join(_READERS)}")
+                raise ConfigError(f"limits takes no {name!r}; there are {', '.join(_READERS)}")
         try:
             return replace(self, **{name: _READERS[name](name, value) for name, value in changes.items()})
         except InvalidRequest as error:

@@ -160,7 +160,7 @@ def _without_code(status: int, reply: Reply) -> MexcError:
             status=status,
         )
     if 300 <= status < 400:
-        return ProtocolError("answered with a redirect, which is never followed", status=status)
+        return ProtocolError("the answer is a redirect, which the client never follows", status=status)
     return ProtocolError(f"not an answer of the exchange: {first_bytes(reply.body)}", status=status)
 
 

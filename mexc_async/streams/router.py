@@ -206,8 +206,8 @@ class Router:
         """Raise ConfigError if the address of the push streams is unknown."""
         if self.url is None:
             raise ConfigError(
-                "this needs push streams, and only MEXC's own address and this machine have a default for their "
-                'address: give that of this exchange, Mexc(..., rest=..., ws="wss://...")'
+                "this needs push streams, whose URL has a default for MEXC and for this machine only: give it, as in "
+                'Mexc(..., rest=..., ws="wss://...")'
             )
 
     async def _public_url(self) -> str:
@@ -318,7 +318,7 @@ class Router:
 
     def _bad_frame(self, error: ProtocolError) -> None:
         self.bad_frames += 1
-        logger.warning("a push could not be understood: %s", error)
+        logger.warning("a push could not be decoded: %s", error)
         self._hooks.emit(BadFrame(error.message))
 
     def deliver(self, push: Push[Any], now: float) -> None:
@@ -388,7 +388,7 @@ class Router:
             self.private.on_connected(is_first=not shard.was_up)
             shard.is_up = shard.was_up = True
         if not answer.is_understood:
-            logger.warning("WebSocket: not understood: %s", answer.reason[:100])
+            logger.warning("an answer on the WebSocket could not be decoded: %s", answer.reason[:100])
             if shard.is_private and "listen key" in answer.reason.lower() and self.private is not None:
                 self.private.forget_key()
 

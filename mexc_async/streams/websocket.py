@@ -68,7 +68,7 @@ class SocketConfig(Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.library not in ("auto", "picows", "aiohttp"):
-            raise ConfigError(f"ws_library {self.library!r} is not one of 'auto', 'picows', 'aiohttp'")
+            raise ConfigError(f"library {self.library!r} is not one of 'auto', 'picows', 'aiohttp'")
 
     def __repr__(self) -> str:
         return f"SocketConfig({self.library})"  # a proxy's URL may hold a password
@@ -83,7 +83,7 @@ async def connect(url: str, listener: Listener, config: SocketConfig) -> Socket:
                     return await _connect_picows(url, listener, config)
                 except ModuleNotFoundError as error:
                     if config.library == "picows":
-                        raise ConfigError(f"ws_library 'picows' cannot be used: {error}") from None
+                        raise ConfigError(f"library 'picows' cannot be used: {error}") from None
             return await _connect_aiohttp(url, listener, config)
     except TimeoutError as error:
         raise _failed(url, config, error) from None
@@ -201,7 +201,7 @@ async def _connect_aiohttp(url: str, listener: Listener, config: SocketConfig) -
     import aiohttp
 
     async def refuse(*_: object) -> None:
-        raise ConnectFailed(f"no WebSocket connection to {urlsplit(url).netloc}: it answered with a redirect")
+        raise ConnectFailed(f"no WebSocket connection to {urlsplit(url).netloc}: the answer is a redirect")
 
     trace = aiohttp.TraceConfig()
     trace.on_request_redirect.append(refuse)

@@ -162,7 +162,7 @@ class _Connector(aiohttp.TCPConnector):
                 _attempt.get().connected(connection.protocol)
                 return connection
             connection.close()  # aiohttp would take those bytes for the answer to the next request
-        raise aiohttp.ClientConnectionError("the host talks before it is asked")
+        raise aiohttp.ClientConnectionError("the host sent bytes before any request")
 
     def _release(self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False) -> None:
         if protocol in self._unread and not should_close:

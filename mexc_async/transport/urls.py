@@ -26,7 +26,7 @@ def check_url(name: str, text: str, scheme: str) -> None:
     if url is None or url.scheme not in (scheme, plain) or url.query:
         raise ConfigError(f"{name} {text!r} is not a URL such as {_EXAMPLE[scheme]}")
     if url.scheme == plain and not is_loopback(text):
-        raise ConfigError(f"{name} {text!r} is not encrypted: plain {plain} goes to this machine itself only")
+        raise ConfigError(f"{name} {text!r} is not encrypted: plain {plain} is allowed to this machine only")
 
 
 def is_loopback(url: str) -> bool:
@@ -64,7 +64,9 @@ def stream_beside(rest: str, ws: str | None) -> str | None:
 def check_way(rest: str, proxy: str) -> None:
     """Refuse a remote proxy for an exchange on this machine, which it cannot reach. Raises ConfigError."""
     if is_loopback(rest) and not is_loopback(proxy):
-        raise ConfigError(f"rest {rest!r} is on this machine and the proxy is not: it would look for it on its own")
+        raise ConfigError(
+            f"rest {rest!r} is on this machine and the proxy is not: the proxy would look for it on the proxy's machine"
+        )
 
 
 def proxy_for(url: str, proxy: str | None, trust_env: bool) -> str | None:

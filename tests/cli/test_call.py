@@ -104,11 +104,11 @@ def test_amounts_in_json_stay_exact() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["deth", "--symbol", "A"], "'deth' is no endpoint; near it: depth"),
-        (["/api/v3/order"], "'/api/v3/order' is no endpoint"),
-        (["/api/v3/capital//withdraw", "--coin", "USDT"], "is no endpoint"),
-        (["NEW-ORDER"], "'NEW-ORDER' is no endpoint"),
-        (["withdraw "], "'withdraw ' is no endpoint"),
+        (["deth", "--symbol", "A"], "'deth' is not an endpoint; similar: depth"),
+        (["/api/v3/order"], "'/api/v3/order' is not an endpoint"),
+        (["/api/v3/capital//withdraw", "--coin", "USDT"], "is not an endpoint"),
+        (["NEW-ORDER"], "'NEW-ORDER' is not an endpoint"),
+        (["withdraw "], "'withdraw ' is not an endpoint"),
         (["depth"], "--symbol is required"),
         (["depth", "--symbol", "BTCUSDT", "--limit", "ten"], "--limit 'ten' is not a whole number"),
         (["depth", "--symbol", "BTCUSDT", "--limit", "0"], "limit 0 must be from 1 to 5000"),
@@ -212,7 +212,7 @@ def test_live_is_said_where_real_money_moves(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_withdrawals_are_off_even_with_yes(run: Run) -> None:
     assert "add --allow-withdraw if that is meant" in run(*WITHDRAW, "--yes").error(2)
-    assert "MEXC" not in run(*WITHDRAW, "--allow-withdraw").error(2)  # no terminal to confirm at
+    assert "MEXC" not in run(*WITHDRAW, "--allow-withdraw").error(2)  # no terminal to ask at
     assert "POST /api/v3/capital/withdraw" in run(*WITHDRAW, "--allow-withdraw", "--yes").error(1)
 
 

@@ -143,7 +143,7 @@ def test_old_and_ended_keys_are_told(sim: BackgroundSimulator) -> None:
     assert found["IP list"][:2] == ("warning", "EVERY ADDRESS MAY USE THE KEY, and it expires after 90 days")
     found = diagnosis(sim, "ended")
     assert found.failed == ["signature"]
-    assert "keys without an IP list end after 90 days" in (found["signature"][2] or "")
+    assert "a key without an IP list expires after 90 days" in (found["signature"][2] or "")
 
 
 def test_a_missing_identity_check_is_told(sim: BackgroundSimulator) -> None:

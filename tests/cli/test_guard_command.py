@@ -262,7 +262,7 @@ WRONG: list[tuple[list[str], str]] = [
     (["--pid", HERE, "--prefix", ""], "--prefix '' is empty"),
     (["--pid", HERE, "--prefix", "a b"], "--prefix 'a b' must be 1 to 32 visible ASCII characters"),
     (["--pid", "4194305", "--prefix", "m"], "--pid 4194305: there is no such process"),
-    (["--pid", "-1", "--prefix", "m"], "--pid -1 is not another process"),
+    (["--pid", "-1", "--prefix", "m"], "--pid -1 is not the id of another process"),
     (["--heartbeat", "no/such.beat", "--prefix", "m"], "--heartbeat no/such.beat: No such file or directory"),
     (["--heartbeat", "/", "--prefix", "m"], "--heartbeat / is not a file"),
     (["--heartbeat", __file__, "--max-age", "0", "--prefix", "m"], "--max-age 0 must be a number of seconds from 0.1"),

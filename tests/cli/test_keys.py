@@ -247,7 +247,7 @@ def test_an_own_key_that_has_ended_is_rotated_on_the_users_word(
     add(environ, "grid", old.key, old.secret)
     sim.call(lambda s: s.exchange.keys.delete(old.account, old.key))
     rotate, parts = ("rotate", "grid", "--rest", sim.rest), f"{new.key}\n{new.secret}\n"
-    assert "does not tell its account any more (InvalidKey)" in refused(environ, *rotate, stdin=parts)
+    assert "the old key's account cannot be read any more (InvalidKey)" in refused(environ, *rotate, stdin=parts)
     ok(environ, *rotate, "--same-account", stdin=parts)
     (row,) = json.loads(ok(environ, "list", "--json"))
     assert (row["age_days"], row["level"]) == (0, "ok")

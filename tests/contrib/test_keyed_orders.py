@@ -180,7 +180,7 @@ async def test_a_key_is_refused_for_any_other_term_without_telling_the_first_ord
         again = await later.place("mine", order(**asked))
         assert again.order_id == first.order_id
     assert refused.value.message == (
-        f"idempotency key 'mine' stands for another order already; what differs: {differing}"
+        f"idempotency key 'mine' was used for another order already; these terms differ: {differing}"
     )
     assert count(exchange) == 1
 
@@ -203,10 +203,10 @@ async def test_a_rounded_order_is_repeated_with_the_terms_it_was_asked_for_with(
         first = await orders.place("uneven", uneven)
         assert (first.quantity, first.price) != (uneven.quantity, uneven.price)
         assert (await later.place("uneven", uneven)).order_id == first.order_id
-        with pytest.raises(InvalidRequest, match=r"what differs: quantity$"):
+        with pytest.raises(InvalidRequest, match=r"these terms differ: quantity$"):
             await later.place("uneven", order(quantity=Decimal("0.0020000009"), price=uneven.price))
         if not restarted:  # what it was before it was rounded is known as long as this run lasts
-            with pytest.raises(InvalidRequest, match=r"what differs: quantity, price$"):
+            with pytest.raises(InvalidRequest, match=r"these terms differ: quantity, price$"):
                 await later.place("uneven", order(quantity=first.quantity, price=first.price))
     assert count(exchange) == 1
 
@@ -236,7 +236,7 @@ async def test_an_order_in_doubt_is_not_the_answer_to_another_order(
         orders = KeyedOrders(mexc, earlier_s=0)
         with pytest.raises(OutcomeUnknown):
             await orders.place("doubt", order())
-        with pytest.raises(InvalidRequest, match=r"what differs: quantity$"):
+        with pytest.raises(InvalidRequest, match=r"these terms differ: quantity$"):
             await orders.place("doubt", order(quantity=Decimal("0.002")))
 
 

@@ -134,7 +134,7 @@ async def test_a_key_is_refused_for_another_order(
         for change in ({"price": "20001"}, {"quantity": "0.002"}, {"side": "SELL"}):
             status, body = await post(user, url, "mine", **change)
             assert status == 422
-            assert "'mine' stands for another order already" in body["message"]
+            assert "'mine' was used for another order already" in body["message"]
     assert len(taken(exchange)) == 1
 
 

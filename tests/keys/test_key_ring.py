@@ -76,7 +76,7 @@ def test_a_renewed_key_must_be_able_to_be_right() -> None:
 
 @pytest.mark.parametrize(
     ("days", "words"),
-    [(0, None), (74, None), (75, "rotate it before"), (89, "rotate it before"), (90, "rotate it now")],
+    [(0, None), (74, None), (75, "rotate it soon"), (89, "rotate it soon"), (90, "rotate it now")],
 )
 def test_age_is_warned_about_from_75_days_and_louder_from_90(days: int, words: str | None) -> None:
     assert age_days(5, 5 + days * DAY_MS + DAY_MS - 1) == days

@@ -127,7 +127,7 @@ async def test_an_old_key_that_has_ended_cannot_be_compared(sim: Simulator) -> N
     new = second_key(sim)
     async with client(sim) as mexc:
         sim.exchange.keys.delete(main_uid(sim), MAIN.api_key)
-        with pytest.raises(ConfigError, match=r"does not tell its account any more \(InvalidKey\).*same_account=True"):
+        with pytest.raises(ConfigError, match=r"account cannot be read any more \(InvalidKey\).*same_account=True"):
             await mexc.replace_credentials(credentials(new))
         await mexc.replace_credentials(credentials(new), same_account=True)
         await mexc.spot.open_orders()

@@ -74,7 +74,7 @@ def test_unknown_profile_is_refused_naming_the_known_ones(name: str) -> None:
 
 
 def test_market_maker_of_nothing_is_refused() -> None:
-    with pytest.raises(ConfigError, match="limit client: 0 per 1 s must be at least 1"):
+    with pytest.raises(ConfigError, match="limit client: 0 per 1 s: the budget must be"):
         Limits.named("market_maker(0)")
 
 
@@ -95,7 +95,7 @@ def test_custom_builds_on_any_profile_and_can_add_what_it_lacks() -> None:
     ("settings", "message"),
     [
         ({"order": 12}, r"unknown limit 'order'; there are client, ip, uid, orders, account, batch_orders"),
-        ({"orders": 0}, r"limit orders: 0 per 1 s must be at least 1"),
+        ({"orders": 0}, r"limit orders: 0 per 1 s: the budget must be"),
         ({"orders": -5}, r"limit orders: -5 per 1 s"),
         ({"ip": (300, 0.0)}, r"limit ip: 300 per 0 s"),
         ({"ip": (300, -1.0)}, r"limit ip: 300 per -1 s"),

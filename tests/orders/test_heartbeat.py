@@ -102,5 +102,5 @@ async def test_a_file_that_cannot_be_written_is_refused_on_entering(tmp_path: Pa
 
 async def test_one_heartbeat_beats_once_at_a_time(tmp_path: Path) -> None:
     async with Mexc() as mexc, mexc.orders.heartbeat(tmp_path / "bot.beat") as heartbeat:
-        with pytest.raises(ConfigError, match="beats already"):
+        with pytest.raises(ConfigError, match="is running already"):
             await heartbeat.__aenter__()

@@ -136,14 +136,14 @@ def test_the_secret_of_another_key_is_recognised() -> None:
         ("symbol=BTCUSDT", "the timestamp is missing"),
         ("timestamp=1644489390", "is seconds since 1970"),
         ("timestamp=1644489390087000", "is microseconds since 1970"),
-        ("timestamp=now", "timestamp 'now' is no whole number"),
+        ("timestamp=now", "timestamp 'now' is not a whole number"),
         ("timestamp=1644489390087&recvWindow=60001", "recvWindow '60001' must be from 1 to 60000"),
         ("timestamp=1644489390087&recvWindow=0", "recvWindow '0'"),
         ("asset=BTC%2cETH&timestamp=1644489390087", "the escape %2c has lower-case digits: MEXC wants %2C"),
         ("asset=BTC,ETH&timestamp=1644489390087", "',' is not encoded: it must be %2C"),
         ("note=a+b&timestamp=1644489390087", "'+' stands for a space or a plus"),
         ("note=5%&timestamp=1644489390087", "a percent sign itself is %25"),
-        ("a=1&a=1&timestamp=1644489390087", "parameter a stands more than once"),
+        ("a=1&a=1&timestamp=1644489390087", "parameter a is given more than once"),
     ],
 )
 def test_what_mexc_refuses_though_it_is_signed_rightly_is_told(query: str, words: str) -> None:
@@ -167,7 +167,7 @@ def test_the_time_stamp_is_judged_by_the_exchanges_clock(now_ms: int, words: str
 
 def test_signatures_stand_once() -> None:
     assert differences(QUERY) == ["the signature is missing"]
-    assert differences(f"{QUERY}&signature=a", "signature=b") == ["the signature stands 2 times"]
+    assert differences(f"{QUERY}&signature=a", "signature=b") == ["there are 2 signatures"]
 
 
 def test_tokens_are_masked() -> None:
@@ -180,5 +180,5 @@ def test_tokens_are_masked() -> None:
 
 @pytest.mark.parametrize("request_", ["", "https://api.mexc.com/api/v3/time", "/api/v3/time"])
 def test_a_request_without_parameters_has_nothing_to_explain(request_: str) -> None:
-    with pytest.raises(InvalidRequest, match="nothing that could be signed"):
+    with pytest.raises(InvalidRequest, match="there is nothing to sign"):
         explain_signature(CREDENTIALS, request_)

@@ -251,7 +251,7 @@ def test_no_second_holds_more_orders_than_the_limit() -> None:
         desk.now_s = now_s
         desk.place(buy("1", "1"))
     desk.now_s = 10.99
-    assert refused(desk, buy("1", "1")) == "max_orders_per_s: 2 orders went in the last second, the limit is 2"
+    assert refused(desk, buy("1", "1")) == "max_orders_per_s: 2 orders were sent in the last second, the limit is 2"
     desk.now_s = 11.0
     desk.place(buy("1", "1"))
     desk.now_s = 11.5

@@ -36,7 +36,10 @@ def test_symbols_may_come_as_one_or_several(symbols: Any) -> None:
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
-    ({"max_notional": D(5)}, "limits takes no 'max_notional'; it knows round, collar, collar_side, without_book, max_"),
+    (
+        {"max_notional": D(5)},
+        "limits takes no 'max_notional'; there are round, collar, collar_side, without_book, max_",
+    ),
     ({"round": "up"}, "round 'up' is not one of 'down', 'refuse'"),
     ({"round": True}, "round True is not one of"),
     ({"collar": 0.02}, "collar 0.02 is a float: amounts are Decimal"),

@@ -190,7 +190,7 @@ async def _signature(mexc: Mexc) -> list[Finding]:
 
 def _permissions(info: ApiKeyInfo) -> list[Finding]:
     if info.permissions is None:
-        return [Finding("permissions", WARNING, "the exchange does not say them", ADVICE_PERMISSION)]
+        return [Finding("permissions", WARNING, "the exchange does not name them", ADVICE_PERMISSION)]
     has = addresses(info.permissions)
     found = [Finding("permissions", OK, ", ".join(has) or "none")]
     if WITHDRAW in has:
@@ -227,7 +227,7 @@ def _age(info: ApiKeyInfo, now_ms: int) -> Finding:
     left = info.remaining_validity
     if left is None:
         return Finding("age", NOTE, f"{days} days; the exchange does not say how many are left")
-    text = f"{days} days" + (f", {left} left" if left >= 0 else ", without an end")
+    text = f"{days} days" + (f", {left} left" if left >= 0 else ", never expires")
     if left == 0:
         return Finding("age", FAILED, text, ADVICE_ENDED_KEY)
     if 0 < left <= FEW_DAYS or age_advice(days):

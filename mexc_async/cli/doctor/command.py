@@ -28,7 +28,7 @@ def doctor(
         str | None, typer.Option(help="Name of a stored key; default: the environment's key, or the one in use.")
     ] = None,
     rest: Annotated[str | None, typer.Option(help="URL of another exchange, such as a simulator.")] = None,
-    sim: Annotated[bool, typer.Option("--sim", help="Check a simulated exchange, started for this call.")] = False,
+    sim: Annotated[bool, typer.Option("--sim", help="Check a simulated exchange, started for this command.")] = False,
     store: Where = None,
     password_fd: PasswordFd = None,
 ) -> None:

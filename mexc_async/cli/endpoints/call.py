@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def call(
     context: typer.Context,
-    endpoint: Annotated[str | None, typer.Argument(help="Its name, as in `--list`; then --NAME VALUE ...")] = None,
+    endpoint: Annotated[str | None, typer.Argument(help="Name, as in `--list`; then --NAME VALUE ...")] = None,
     listed: Annotated[bool, typer.Option("--list", help="List every endpoint.")] = False,
     json: AsJson = False,
     raw: Annotated[bool, typer.Option("--raw", help="Print the answer as JSON with the exchange's own names.")] = False,
@@ -28,7 +28,7 @@ def call(
     rest: Rest = None,
     yes: Yes = False,
     allow_withdraw: Annotated[bool, typer.Option("--allow-withdraw", help="Allow calls that send money away.")] = False,
-    wants_help: Annotated[bool, typer.Option("--help", help="Show this, or after an endpoint its flags.")] = False,
+    wants_help: Annotated[bool, typer.Option("--help", help="Show this help, or an endpoint's flags.")] = False,
 ) -> None:
     """Call any endpoint: `mexc-async call depth --symbol BTCUSDT --limit 5`.
 
@@ -45,7 +45,9 @@ def call(
         print(context.get_help())
     elif endpoint.replace("-", "_") not in known:
         near = get_close_matches(endpoint.replace("-", "_"), known, n=3)
-        fail(f"{endpoint!r} is no endpoint; " + (f"near it: {', '.join(near)}" if near else "--list shows them all"))
+        fail(
+            f"{endpoint!r} is not an endpoint; " + (f"similar: {', '.join(near)}" if near else "--list shows them all")
+        )
     elif wants_help:
         print_flags(known[endpoint.replace("-", "_")])
     else:

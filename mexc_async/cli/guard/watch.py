@@ -36,7 +36,7 @@ class ProcessWatch:
         self._pid = pid
         self._started = started or started_at
         if pid < 1 or pid == os.getpid():
-            raise ConfigError(f"--pid {pid} is not another process")
+            raise ConfigError(f"--pid {pid} is not the id of another process")
         first = self._started(pid)
         if first is None:
             raise ConfigError(f"--pid {pid}: there is no such process")

@@ -75,7 +75,7 @@ class SimConfig(msgspec.Struct, frozen=True, kw_only=True):
     windows: Windows = "sliding"
     accounts: tuple[AccountSpec, ...] = (main_account(),)
     tape: Path | None = None
-    """Recorded market to play beside the seeded ones."""
+    """Recorded market to play in addition to the generated ones."""
     loop_tape: bool = True
     flow: float = 1.0
     """Factor of the background market's events, from 0 to 1000. With 0 the books stand still."""
