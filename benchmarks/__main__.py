@@ -69,7 +69,7 @@ def _parser() -> _Parser:
         prog="python -m benchmarks",
         description="Compare the SDK with the obvious alternatives, in shuffled, interleaved rounds.",
         epilog="Ratios are medians of same-round ratios. Goals are reported; a missed one is not a failure. Other "
-        "clients of MEXC are measured where they are installed; `make bench-peers` sees to that.",
+        "clients of MEXC are measured where they are installed; `make bench-peers` installs them.",
     )
     parser.add_argument(
         "name",
