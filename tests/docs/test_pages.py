@@ -107,6 +107,14 @@ def test_named_paths_are_found() -> None:
     ]
 
 
+def test_every_event_is_on_the_pages_about_hooks() -> None:
+    pages = [(ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") for name in ("security", "streams", "accounts")]
+    declared = [path.read_text(encoding="utf-8") for path in (ROOT / "mexc_async").glob("*/events.py")]
+    names = {name for text in declared for name in re.findall(r"^class (\w+)\(Event\b", text, re.M)}
+    assert len(names) >= 10
+    assert {name for name in names if not any(re.search(rf"\b{name}\b", text) for text in pages)} == set()
+
+
 @pages
 def test_index_lists_the_page(page: Path) -> None:
     if page.name in ("README.md", "index.md"):
