@@ -51,7 +51,7 @@ FaultList = Annotated[
     typer.Option(help="A fault, KIND[,NAME=VALUE...], such as mute,on=new_order,chance=0.01; repeatable."),
 ]
 Control = Annotated[bool, typer.Option("--faults", help="Serve /sim/... (docs/simulator.md) to callers on loopback.")]
-WithParent = Annotated[bool, typer.Option(help="Stop when standard input closes, too.")]
+WithParent = Annotated[bool, typer.Option(help="Also stop when standard input closes.")]
 
 
 def sim(

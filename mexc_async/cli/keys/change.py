@@ -44,7 +44,7 @@ def rotate(
     store: Where = None,
     password_fd: PasswordFd = None,
 ) -> None:
-    """Replace a key by a new one; running clients opened by Mexc.from_keys switch to it.
+    """Replace a key with a new one; running clients opened by Mexc.from_keys switch to it.
 
     A sub-account gets a new key with the same permissions and IP list, and the old key is deleted at the exchange.
     Create any other key on MEXC's key page first; this command prompts for it, as `keys add` does.
