@@ -28,7 +28,7 @@ from benchmarks.harness import (
 from benchmarks.instructions import Work, Works
 from mexc_async.limits.limiter import RateLimiter
 from mexc_async.limits.profiles import Limit, Limits
-from mexc_async.runtime.clock import Clock
+from mexc_async.runtime.clock import SYSTEM, Clock
 from mexc_async.schema.endpoint import Cost, Route
 
 THEIRS = "aiolimiter"
@@ -145,7 +145,7 @@ async def _await(acquire: Callable[[], Awaitable[object]], times: int) -> None:
 
 
 def _passing(route: Route, limits: Limits) -> Callable[[], Awaitable[object]]:
-    gate = RateLimiter(limits).gate(route)
+    gate = RateLimiter(limits, SYSTEM).gate(route)
 
     async def pass_through() -> None:
         gate.release(await gate.acquire())

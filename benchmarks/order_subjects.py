@@ -34,6 +34,7 @@ from mexc_async.orders.ids import OrderIds
 from mexc_async.rest.call import Options, call_of
 from mexc_async.rest.credentials import Credentials
 from mexc_async.rest.pipeline import Api
+from mexc_async.runtime.clock import SYSTEM
 from mexc_async.schema.endpoint import Request
 from mexc_async.spot.models import OrderAck
 from mexc_async.spot.prepared import PreparedOrder
@@ -145,7 +146,7 @@ class Delivery:
     """Sender of untracked orders."""
 
     def __init__(self, api: Api) -> None:
-        self._api, self._options, self._ids = api, Options(), OrderIds()
+        self._api, self._options, self._ids = api, Options(), OrderIds("m", SYSTEM)
 
     def prepare(self) -> PreparedOrder[OrderAck]:
         """Prepare the order that the subjects send, without its amounts."""

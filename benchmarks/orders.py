@@ -31,6 +31,7 @@ from mexc_async.orders.record import OrderState
 from mexc_async.orders.tracker import OrderSettings
 from mexc_async.rest.call import Options
 from mexc_async.rest.credentials import Credentials
+from mexc_async.runtime.clock import SYSTEM
 from mexc_async.runtime.hooks import Hooks
 from mexc_async.schema.answers import Reply
 from mexc_async.spot.enums import OrderStatus, OrderType, Side
@@ -127,7 +128,7 @@ def run(settings: Settings) -> Report:
 
 async def _untracked(orders: int) -> Sample:
     api = _wired(Policy(credentials=KEY)).api
-    ids = OrderIds()
+    ids = OrderIds("m", SYSTEM)
     started = process_time()
     for _ in range(orders):
         await api.deliver(ids.named(ORDER), OPTIONS)
@@ -224,7 +225,7 @@ def _wired(policy: Policy, log: CallLog | None = None, books: Books | None = Non
     return wire(
         policy,
         Instant(),
-        RateLimiter(Limits.named("unlimited")),
+        RateLimiter(Limits.named("unlimited"), SYSTEM),
         order_transport=None,
         ws="ws://127.0.0.1:9/ws",
         socket=SocketConfig(),

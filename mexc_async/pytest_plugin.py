@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from mexc_async.runtime.clock import Clock
     from mexc_async.sim.rest.background import BackgroundSimulator
     from mexc_async.sim.rest.server import SimConfig
 
@@ -28,9 +29,17 @@ def mexc_sim_config() -> SimConfig:
 
 
 @pytest.fixture
-def mexc_sim(mexc_sim_config: SimConfig) -> Iterator[BackgroundSimulator]:
+def mexc_sim_clock() -> Clock:
+    """Return the clock of `mexc_sim`; override it to set the exchange's time."""
+    from mexc_async.runtime.clock import SYSTEM
+
+    return SYSTEM
+
+
+@pytest.fixture
+def mexc_sim(mexc_sim_config: SimConfig, mexc_sim_clock: Clock) -> Iterator[BackgroundSimulator]:
     """Start a simulated exchange with `.rest`, `.spot_ws`, `.api_key`, `.api_secret` and `.exchange`."""
     from mexc_async.sim.rest.background import BackgroundSimulator
 
-    with BackgroundSimulator(mexc_sim_config) as simulator:
+    with BackgroundSimulator(mexc_sim_config, mexc_sim_clock) as simulator:
         yield simulator

@@ -23,7 +23,7 @@ from msgspec import Struct
 
 from mexc_async.call_log.entries import START, ChainCheck, ChainLink, decode_entry, link_of
 from mexc_async.errors import CallLogFailed
-from mexc_async.runtime.clock import SYSTEM, Clock
+from mexc_async.runtime.clock import Clock
 
 _ARCHIVED = re.compile(r"(.+)-([0-9]{12})-[0-9]{8}T[0-9]{6}Z")
 _BLOCK = 1 << 16
@@ -174,7 +174,7 @@ def _numbered(path: Path, lines: Iterator[bytes]) -> Iterator[tuple[str, bytes]]
 class LogWriter:
     """Writer that appends to a log, which has no other. Raises OSError, or CallLogFailed with the reason in words."""
 
-    def __init__(self, path: Path, keep: int, sync: bool, clock: Clock = SYSTEM) -> None:
+    def __init__(self, path: Path, keep: int, sync: bool, clock: Clock) -> None:
         self.path = path
         self._keep = keep
         self._sync = sync

@@ -29,6 +29,7 @@ from mexc_async.rest.call import Options
 from mexc_async.rest.credentials import Credentials
 from mexc_async.rest.server_clock import ServerClock
 from mexc_async.risk.alarms import AlarmSettings
+from mexc_async.runtime.clock import SYSTEM, Clock
 from mexc_async.runtime.hooks import Hooks
 from mexc_async.spot.rules import SymbolRules
 from mexc_async.streams.router import StreamSettings
@@ -66,6 +67,7 @@ class Mexc(View):
         orders: OrderSettings = OrderSettings(),  # noqa: B008 - frozen
         streams: StreamSettings = StreamSettings(),  # noqa: B008 - frozen
         alarms: AlarmSettings = AlarmSettings(),  # noqa: B008 - frozen
+        clock: Clock = SYSTEM,
         shared: Shared | None = None,
     ) -> None:
         """Set up a client; nothing is sent before the first call.
@@ -87,6 +89,7 @@ class Mexc(View):
             orders: prefix of client order ids, symbol rules, times for settling and remembering orders.
             streams: use of sockets by push streams, and their library.
             alarms: unusual activity to report, and whether it halts trading.
+            clock: source of time and random numbers; a test or a back-test sets its own.
             shared: what this client shares with those of other accounts; see `Mexc.accounts`.
 
         Raises ConfigError.
@@ -96,6 +99,7 @@ class Mexc(View):
             "orders": (orders, OrderSettings),
             "streams": (streams, StreamSettings),
             "alarms": (alarms, AlarmSettings),
+            "clock": (clock, Clock),
         }
         check_settings(credentials, groups, read_only=read_only, allow_withdraw=allow_withdraw)
         config = PoolConfig(
@@ -117,9 +121,8 @@ class Mexc(View):
         """Events: `mexc.hooks.add(listener)`."""
         shared = Shared() if shared is None else shared
         self._is_alone = shared.limiter is None
-        self.limits = shared.limiter or RateLimiter(limits_of(limits), shared.clock)
+        self.limits = shared.limiter or RateLimiter(limits_of(limits), clock)
         """Rate limiter: `mexc.limits.report()`."""
-        clock = self.limits.clock
         self._pool = shared.pool or Pool(config)
         uses_lane = network.order_transport == "lane" and proxy_for(rest, proxy, network.trust_env) is None
         self._lane = Lane(config, clock) if uses_lane else None
@@ -176,10 +179,10 @@ class Mexc(View):
             isinstance(name, str) and name.isprintable() and name and "@" not in name for name in names
         ):
             raise ConfigError(f"accounts {names!r}: give at least one, each named by printable text without '@'")
-        log = settings.get("call_log")
+        clock, log = settings.get("clock", SYSTEM), settings.get("call_log")
         if log is not None and not isinstance(log, CallLog):  # one for all: a log has one writer
-            settings = {**settings, "call_log": CallLog(log)}
-        limiter = RateLimiter(limits_of(settings.get("limits", "default")).for_accounts(names))
+            settings = {**settings, "call_log": CallLog(log, clock=clock)}
+        limiter = RateLimiter(limits_of(settings.get("limits", "default")).for_accounts(names), clock)
         clients: dict[str, Self] = {}
         for name in names:
             pool = clients[names[0]]._pool if clients else None

@@ -17,7 +17,7 @@ from mexc_async.orders.tracker import OrderSettings
 from mexc_async.rest.credentials import Credentials
 from mexc_async.rest.retry import RetryPolicy
 from mexc_async.risk.alarms import AlarmSettings
-from mexc_async.runtime.clock import SYSTEM, Clock
+from mexc_async.runtime.clock import Clock
 from mexc_async.schema.validation import kind_of
 from mexc_async.streams.router import StreamSettings
 from mexc_async.transport.pool import Pool, Timeouts
@@ -82,6 +82,7 @@ class Settings(TypedDict, total=False):
     orders: OrderSettings
     streams: StreamSettings
     alarms: AlarmSettings
+    clock: Clock
 
 
 class Shared(NamedTuple):
@@ -91,7 +92,6 @@ class Shared(NamedTuple):
     """None for the first of them, which makes the pool."""
     limiter: AccountLimiter | None = None
     """None for a client of one account, which makes its own."""
-    clock: Clock = SYSTEM
 
 
 def limits_of(limits: str | Limits) -> Limits:

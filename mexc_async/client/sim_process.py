@@ -32,6 +32,7 @@ class SimulatorProcess:
     def __init__(self, *arguments: str) -> None:
         self._arguments = arguments
         self._process: asyncio.subprocess.Process | None = None
+        # A secret: never drawn from a generator that repeats itself.
         key, secret = f"mx0sim{SYSTEM.random.randbytes(8).hex()}", SYSTEM.random.randbytes(16).hex()
         # By the environment, because everybody on the machine can read a command line.
         self._login = {"MEXC_SIM_API_KEY": key, "MEXC_SIM_API_SECRET": secret}

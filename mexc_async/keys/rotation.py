@@ -15,7 +15,7 @@ from mexc_async.keys.key_ring import KeyBook, StoredKey, renewed
 from mexc_async.keys.shielded import undisturbed
 from mexc_async.keys.stores import KeyStore
 from mexc_async.rest.credentials import Credentials, masked
-from mexc_async.runtime.clock import SYSTEM, Clock
+from mexc_async.runtime.clock import Clock
 from mexc_async.spot.api import Spot
 from mexc_async.spot.subaccounts import SubAccountKey
 
@@ -43,7 +43,7 @@ class Rotation:
         store: KeyStore,
         name: str,
         try_key: Callable[[Credentials], Awaitable[object]],
-        clock: Clock = SYSTEM,
+        clock: Clock,
     ) -> None:
         self._main = main
         self._store = store

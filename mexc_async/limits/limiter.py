@@ -11,7 +11,7 @@ from mexc_async.errors import ClientClosed, RateLimited
 from mexc_async.limits.gate import Duration, Gate
 from mexc_async.limits.profiles import Limits
 from mexc_async.limits.queue import CONNECTIONS, LimitQueue, Plan, Waiter
-from mexc_async.runtime.clock import SYSTEM, Clock
+from mexc_async.runtime.clock import Clock
 from mexc_async.schema.endpoint import Route
 
 
@@ -77,7 +77,7 @@ class LimitReport(Struct, frozen=True):
 class RateLimiter:
     """Rate limiter of one client; `mexc.limits.report()` shows the use of each limit."""
 
-    def __init__(self, limits: Limits, clock: Clock = SYSTEM) -> None:
+    def __init__(self, limits: Limits, clock: Clock) -> None:
         self.limits = limits
         self.clock = clock
         self.now = clock.monotonic

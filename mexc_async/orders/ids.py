@@ -9,7 +9,7 @@ from itertools import count
 from msgspec.structs import force_setattr
 
 from mexc_async.errors import ConfigError
-from mexc_async.runtime.clock import SYSTEM, Clock
+from mexc_async.runtime.clock import Clock
 from mexc_async.spot.trading import NewOrder
 
 _copy: Callable[[NewOrder], NewOrder] = NewOrder.__copy__  # type: ignore[attr-defined]  # what `copy.copy` calls
@@ -22,7 +22,7 @@ STEM = 12
 class OrderIds:
     """Generator of ids `<prefix><72 random bits of this client>-<counter>`, unique over processes and restarts."""
 
-    def __init__(self, prefix: str = "m", clock: Clock = SYSTEM) -> None:
+    def __init__(self, prefix: str, clock: Clock) -> None:
         if not prefix.isascii() or not prefix.replace("-", "").isalnum() or len(prefix) > MAX_PREFIX:
             raise ConfigError(f"order id prefix {prefix!r} must be 1 to {MAX_PREFIX} ASCII letters, digits and '-'")
         self.prefix = prefix

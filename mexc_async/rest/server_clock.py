@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from mexc_async.errors import ClientClosed, MexcError
 from mexc_async.rest.clock import ClockOffset, Sample
 from mexc_async.rest.events import ClockFailed, ClockSynced
-from mexc_async.runtime.clock import SYSTEM, Clock
+from mexc_async.runtime.clock import Clock
 from mexc_async.runtime.hooks import Hooks
 from mexc_async.runtime.log import logger
 from mexc_async.runtime.tasks import Tasks
@@ -22,7 +22,7 @@ RETRY_S = 5.0
 class ServerClock:
     """Estimate of the exchange's clock; `ClockSync` measures it."""
 
-    def __init__(self, local: Clock = SYSTEM) -> None:
+    def __init__(self, local: Clock) -> None:
         self.local = local
         """Clock of the client, which the offset is counted from."""
         self._monotonic = local.monotonic

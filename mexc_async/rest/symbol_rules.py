@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from math import inf
 
 from mexc_async.errors import ConfigError, InvalidRequest, MexcError
-from mexc_async.runtime.clock import SYSTEM, Clock
+from mexc_async.runtime.clock import Clock
 from mexc_async.runtime.log import logger
 from mexc_async.runtime.tasks import Tasks
 from mexc_async.spot.models import ExchangeInfo
@@ -22,7 +22,7 @@ RELOAD_S = 60.0
 class SymbolRulesCache:
     """Cache of all symbols' rules: `mexc.rules("BTCUSDT")` after `await mexc.load_rules()` or the first order."""
 
-    def __init__(self, fetch: Callable[[], Awaitable[ExchangeInfo]], tasks: Tasks, clock: Clock = SYSTEM) -> None:
+    def __init__(self, fetch: Callable[[], Awaitable[ExchangeInfo]], tasks: Tasks, clock: Clock) -> None:
         self._fetch = fetch
         self._monotonic = clock.monotonic
         self._tasks = tasks

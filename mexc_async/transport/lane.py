@@ -21,7 +21,7 @@ from mexc_async.errors import (
     ConnectionLost,
 )
 from mexc_async.native.loader import compiled
-from mexc_async.runtime.clock import SYSTEM, Clock
+from mexc_async.runtime.clock import Clock
 from mexc_async.runtime.tasks import Tasks
 from mexc_async.schema.answers import Reply, first_bytes, is_refusal
 from mexc_async.transport.addresses import Address, Addresses
@@ -38,7 +38,7 @@ _NO_BODY = "\r\nContent-Length: 0\r\n"
 class Lane:
     """Pool of warm connections, opened on demand; the nearest free one is used first."""
 
-    def __init__(self, config: PoolConfig, clock: Clock = SYSTEM) -> None:
+    def __init__(self, config: PoolConfig, clock: Clock) -> None:
         self.config = config
         self.monotonic = clock.monotonic
         self.base = config.rest.rstrip("/")

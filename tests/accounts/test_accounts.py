@@ -24,6 +24,7 @@ from mexc_async.errors import (
 from mexc_async.limits.limiter import RateLimiter
 from mexc_async.limits.profiles import Limits
 from mexc_async.rest.credentials import Credentials
+from mexc_async.runtime.clock import SYSTEM
 from mexc_async.runtime.events import Event
 from mexc_async.sim.exchange.accounts import DEMO_KEY, DEMO_SECRET, AccountSpec
 from mexc_async.sim.rest.server import SimConfig, Simulator, main_account
@@ -147,7 +148,7 @@ def transfer(amount: int, back: bool = False, to: str = "FUTURES") -> UniversalT
 async def test_many_transfers_give_each_its_result_and_stop_a_pair_that_is_in_doubt() -> None:
     teller = Teller()
     pool = Pool(PoolConfig(rest="http://127.0.0.1:1"))
-    accounts = Accounts({"master": teller}, pool, RateLimiter(Limits.named("unlimited")))
+    accounts = Accounts({"master": teller}, pool, RateLimiter(Limits.named("unlimited"), SYSTEM))
     async with accounts:
         told: list[Event] = []
         accounts.hooks.add(told.append)

@@ -14,7 +14,6 @@ import pytest
 
 from mexc_async.books.live_book import FETCHES, LiveBook
 from mexc_async.client.mexc import Mexc
-from mexc_async.client.settings import Shared
 from mexc_async.runtime.clock import Clock
 from mexc_async.schema.answers import Reply
 from mexc_async.sim.rest.limits import LIMITS, SlidingWindow
@@ -154,7 +153,7 @@ def run(monkeypatch: pytest.MonkeyPatch, scenario: Callable[[Mexc, Exchange], Aw
                 rest="https://here",
                 ws="wss://here/ws",
                 streams=StreamSettings(timing=timing),
-                shared=Shared(clock=Clock(monotonic=loop.time)),
+                clock=Clock(monotonic=loop.time),
             ) as mexc:
                 mexc._api.transport = exchange
                 await scenario(mexc, exchange)

@@ -37,6 +37,7 @@ from mexc_async.rest.call import Options
 from mexc_async.rest.credentials import Credentials
 from mexc_async.rest.retry import RetryPolicy
 from mexc_async.rest.server_clock import ServerClock
+from mexc_async.runtime.clock import SYSTEM
 from mexc_async.runtime.hooks import Hooks
 from mexc_async.schema.answers import Reply
 from mexc_async.spot.trading import NewOrder
@@ -339,7 +340,8 @@ def test_log_has_one_writer(path: Path) -> None:
 def test_log_of_another_process_is_left_alone(path: Path) -> None:
     code = (
         "import sys; from mexc_async.call_log.files import LogWriter; from pathlib import Path\n"
-        "w = LogWriter(Path(sys.argv[1]), 1, False); print('open', flush=True); sys.stdin.read()"
+        "from mexc_async.runtime.clock import SYSTEM\n"
+        "w = LogWriter(Path(sys.argv[1]), 1, False, SYSTEM); print('open', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -646,7 +648,7 @@ async def test_batch_is_refused_whole(path: Path, disk: Disk) -> None:
 def test_line_names_the_client_the_same_after_a_restart(path: Path) -> None:
     names = set()
     for key, prefix in ((KEY, "a"), (KEY, "a"), (KEY, "b"), ("mx0another", "a")):
-        journal = ClientLog(CallLog(path), Credentials(key, SECRET), prefix, ServerClock(), Hooks())
+        journal = ClientLog(CallLog(path), Credentials(key, SECRET), prefix, ServerClock(SYSTEM), Hooks())
         names.add(journal.client)
         journal.close()
     assert len(names) == 3

@@ -60,7 +60,7 @@ def test_counters_tell_orders_cancels_races_and_errors_apart() -> None:
 def summary(**changes: object) -> Summary:
     counters = Counters(SYSTEM)
     counters.listen(done("GET", "/api/v3/depth"))
-    phase = counters.phase("market data and grid", 2.0, RateLimiter(Limits.named("guide")).report())
+    phase = counters.phase("market data and grid", 2.0, RateLimiter(Limits.named("guide"), SYSTEM).report())
     values: dict[str, object] = {
         "ok": True,
         "interrupted": False,

@@ -14,6 +14,7 @@ from mexc_async.keys import rotation
 from mexc_async.keys.key_file import KeyFile
 from mexc_async.keys.rotation import Rotation
 from mexc_async.rest.credentials import Credentials
+from mexc_async.runtime.clock import SYSTEM
 from mexc_async.sim.faults.faults import Fault
 from mexc_async.sim.rest.server import Simulator
 from mexc_async.spot.subaccounts import SubAccountKey
@@ -51,7 +52,7 @@ def rotating(sim: Simulator, main: Mexc, keys: KeyFile) -> Rotation:
         async with client(sim, credentials) as mexc:
             await mexc.spot.uid()
 
-    return Rotation(main.spot, keys, "grid", try_key)
+    return Rotation(main.spot, keys, "grid", try_key, SYSTEM)
 
 
 async def at_exchange(main: Mexc) -> list[SubAccountKey]:
@@ -125,7 +126,7 @@ async def test_a_new_key_that_does_not_work_is_deleted_again(sim: Simulator, mai
         raise SignatureRejected("no")
 
     with pytest.raises(SignatureRejected):
-        await Rotation(main.spot, keys, "grid", refuse).switch()
+        await Rotation(main.spot, keys, "grid", refuse, SYSTEM).switch()
     assert tried == rotation.TRIES
     assert (await at_exchange(main), keys.path.read_bytes()) == (before, data)
 
@@ -145,7 +146,7 @@ async def test_a_cancelled_rotation_leaves_nothing_behind(sim: Simulator, main: 
         reached.set()
         await asyncio.Event().wait()
 
-    rotated = asyncio.create_task(Rotation(main.spot, keys, "grid", hang).switch())
+    rotated = asyncio.create_task(Rotation(main.spot, keys, "grid", hang, SYSTEM).switch())
     await reached.wait()
     rotated.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -168,7 +169,7 @@ async def test_a_key_that_somebody_else_changed_meanwhile_is_left_to_them(
 async def test_what_cannot_be_rotated_is_refused(sim: Simulator, main: Mexc, keys: KeyFile) -> None:
     keys.change(lambda book: book.added("own", stored(second_key(sim))))
     with pytest.raises(ConfigError, match="belongs to no sub-account"):
-        Rotation(main.spot, keys, "own", lambda _: asyncio.sleep(0))
+        Rotation(main.spot, keys, "own", lambda _: asyncio.sleep(0), SYSTEM)
     await main.spot.delete_sub_account_api_key(sub_account=SUB, api_key=keys.read()["grid"].api_key)
     with pytest.raises(ConfigError, match=f"sub-account '{SUB}' has no key"):
         await rotating(sim, main, keys).switch()

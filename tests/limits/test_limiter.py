@@ -13,6 +13,7 @@ from mexc_async.errors import ClientClosed, ConfigError, RateLimited
 from mexc_async.limits.limiter import RateLimiter
 from mexc_async.limits.profiles import Limit, Limits
 from mexc_async.limits.queue import CONNECTIONS
+from mexc_async.runtime.clock import SYSTEM
 from mexc_async.schema.endpoint import Cost, Priority, Route
 from tests.support.manual_time import ManualTime
 
@@ -71,7 +72,7 @@ async def spend(limiter: RateLimiter, kind: Route, times: int = 1) -> None:
 
 def test_the_first_burst_passes_at_once_and_the_rest_a_window_later_in_order(run: Run) -> None:
     async def scenario() -> None:
-        limiter, passed = RateLimiter(table(a=(5, 0.1))), []
+        limiter, passed = RateLimiter(table(a=(5, 0.1)), SYSTEM), []
 
         async def one(number: int) -> None:
             taken_at = await limiter.acquire(route())
@@ -92,7 +93,7 @@ def test_the_first_burst_passes_at_once_and_the_rest_a_window_later_in_order(run
 
 def test_a_higher_priority_goes_first_whenever_it_came(run: Run) -> None:
     async def scenario() -> None:
-        limiter, passed = RateLimiter(table(a=(1, 0.02))), []
+        limiter, passed = RateLimiter(table(a=(1, 0.02)), SYSTEM), []
         await spend(limiter, route())
 
         async def one(priority: Priority) -> None:
@@ -108,7 +109,7 @@ def test_a_higher_priority_goes_first_whenever_it_came(run: Run) -> None:
 
 
 async def test_other_limits_are_not_held_back() -> None:
-    limiter = RateLimiter(table(a=(1, 60.0), b=(1, 60.0)))
+    limiter = RateLimiter(table(a=(1, 60.0), b=(1, 60.0)), SYSTEM)
     await spend(limiter, route("a"))
     waiting = asyncio.create_task(limiter.acquire(route("a")))
     await settle()
@@ -119,7 +120,7 @@ async def test_other_limits_are_not_held_back() -> None:
 
 
 async def test_a_free_connection_lets_the_next_one_go() -> None:
-    limiter = RateLimiter(table(in_flight=2))
+    limiter = RateLimiter(table(in_flight=2), SYSTEM)
     first, _ = await limiter.acquire(route()), await limiter.acquire(route())
     waiting = asyncio.create_task(limiter.acquire(route()))
     await settle()
@@ -151,7 +152,7 @@ async def test_who_does_not_want_to_wait_is_told_at_once_and_for_how_long() -> N
 
 def test_a_wait_that_fits_is_waited_for(run: Run) -> None:
     async def scenario() -> None:
-        limiter = RateLimiter(table(a=(1, 0.05)))
+        limiter = RateLimiter(table(a=(1, 0.05)), SYSTEM)
         await spend(limiter, route())
         await limiter.acquire(route(), 5)
         assert limiter.report().endpoints[0].waited == 1
@@ -161,7 +162,7 @@ def test_a_wait_that_fits_is_waited_for(run: Run) -> None:
 
 def test_a_wait_that_turns_out_longer_ends_after_max_wait_s(run: Run) -> None:
     async def scenario() -> None:
-        limiter = RateLimiter(table(in_flight=1))
+        limiter = RateLimiter(table(in_flight=1), SYSTEM)
         taken_at = await limiter.acquire(route())
         began = time.monotonic()
         with pytest.raises(RateLimited, match=r"held back by limit connections for all of the max_wait_s 0\.05"):
@@ -175,7 +176,7 @@ def test_a_wait_that_turns_out_longer_ends_after_max_wait_s(run: Run) -> None:
 
 
 async def test_a_line_that_is_full_takes_nobody_in() -> None:
-    limiter = RateLimiter(Limits("test", table(a=(1, 60.0)).table, 0.0, 10, max_waiting=2))
+    limiter = RateLimiter(Limits("test", table(a=(1, 60.0)).table, 0.0, 10, max_waiting=2), SYSTEM)
     await spend(limiter, route())
     waiting = [asyncio.create_task(limiter.acquire(route())) for _ in range(2)]
     await settle()
@@ -187,7 +188,7 @@ async def test_a_line_that_is_full_takes_nobody_in() -> None:
 
 async def test_a_route_that_weighs_more_than_its_limit_is_refused() -> None:
     with pytest.raises(ConfigError, match="weighs 2"):
-        await RateLimiter(table(a=(1, 1.0))).acquire(route(weight=2))
+        await RateLimiter(table(a=(1, 1.0)), SYSTEM).acquire(route(weight=2))
 
 
 # --- giving up ---
@@ -245,7 +246,7 @@ async def test_who_was_cancelled_right_before_its_turn_is_passed_over() -> None:
 
 def test_cancelling_at_random_loses_nothing(run: Run) -> None:
     async def scenario() -> None:
-        limiter = RateLimiter(table(in_flight=50, a=(20, 0.02), b=(7, 0.01)))
+        limiter = RateLimiter(table(in_flight=50, a=(20, 0.02), b=(7, 0.01)), SYSTEM)
 
         async def one(number: int) -> None:
             kind = route("ab"[number % 2], priority=Priority(number % 4))
@@ -271,7 +272,7 @@ def test_cancelling_at_random_loses_nothing(run: Run) -> None:
 
 
 async def test_closing_fails_everybody_in_line_and_stops_the_timer() -> None:
-    limiter = RateLimiter(table(a=(1, 60.0)))
+    limiter = RateLimiter(table(a=(1, 60.0)), SYSTEM)
     await spend(limiter, route())
     tasks = [asyncio.create_task(limiter.acquire(route())) for _ in range(3)]
     await settle()
@@ -287,7 +288,7 @@ async def test_closing_fails_everybody_in_line_and_stops_the_timer() -> None:
 
 
 async def test_releasing_after_the_close_is_harmless() -> None:
-    limiter = RateLimiter(table(in_flight=1))
+    limiter = RateLimiter(table(in_flight=1), SYSTEM)
     taken_at = await limiter.acquire(route())
     waiting = asyncio.create_task(limiter.acquire(route()))
     await settle()
@@ -337,7 +338,7 @@ async def test_a_shorter_penalty_does_not_end_a_longer_one() -> None:
 
 def test_who_waits_while_the_bucket_is_closed_goes_on_when_it_opens(run: Run) -> None:
     async def scenario() -> None:
-        limiter = RateLimiter(table(a=(10, 60.0)))
+        limiter = RateLimiter(table(a=(10, 60.0)), SYSTEM)
         began = time.monotonic()
         limiter.penalise(route("a"), 429, 0.05)
         await asyncio.gather(*(limiter.acquire(route("a")) for _ in range(5)))
@@ -435,7 +436,7 @@ def test_a_wake_up_finds_something_to_do(run: Run, window_s: float) -> None:
     """Timers rounded down would fire too early, find no work, and be set again and again."""
 
     async def scenario() -> None:
-        limiter = RateLimiter(table(a=(1, window_s)))
+        limiter = RateLimiter(table(a=(1, window_s)), SYSTEM)
         calls, idle = 0, 0
         serve = limiter.serve
 
@@ -456,7 +457,7 @@ def test_a_wake_up_finds_something_to_do(run: Run, window_s: float) -> None:
 
 def test_nobody_in_line_means_no_timer(run: Run) -> None:
     async def scenario() -> None:
-        limiter = RateLimiter(table(a=(2, 0.01)))
+        limiter = RateLimiter(table(a=(2, 0.01)), SYSTEM)
         await asyncio.gather(*(spend(limiter, route()) for _ in range(6)))
         assert limiter._timer is None
 
@@ -467,7 +468,7 @@ def test_a_thousand_in_line_never_put_a_window_over_its_budget(run: Run) -> None
     budget, window_s, margin_s = 100, 0.05, 0.002
 
     async def scenario() -> None:
-        limiter, sent = RateLimiter(table(margin_s, 10_000, a=(budget, window_s))), []
+        limiter, sent = RateLimiter(table(margin_s, 10_000, a=(budget, window_s)), SYSTEM), []
 
         async def one(number: int) -> None:
             kind = route(weight=1 + number % 3, priority=Priority(number % 4))
@@ -526,7 +527,7 @@ async def test_the_report_tells_who_spent_what_and_which_limit_bound() -> None:
 
 
 async def test_a_report_of_nothing() -> None:
-    report = RateLimiter(Limits.named("unlimited")).report()
+    report = RateLimiter(Limits.named("unlimited"), SYSTEM).report()
     assert report.binding is None
     assert report.endpoints == []
     assert "bound by nothing" in str(report)

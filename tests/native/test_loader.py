@@ -173,8 +173,9 @@ def test_other_clock_is_read_by_python() -> None:
     code = OTHER_CLOCK + textwrap.dedent("""
         from mexc_async.limits.limiter import RateLimiter
         from mexc_async.limits.profiles import Limits
+        from mexc_async.runtime.clock import SYSTEM
         from mexc_async.spot.market import Ping
-        gate = RateLimiter(Limits.named("default")).gate(Ping.route)
+        gate = RateLimiter(Limits.named("default"), SYSTEM).gate(Ping.route)
         print(gate.is_monotonic, gate.try_acquire(1.0), gate.sent(1.0))
     """)
     done = start(code)

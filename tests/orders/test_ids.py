@@ -9,6 +9,7 @@ import pytest
 
 from mexc_async.errors import ConfigError
 from mexc_async.orders.ids import MAX_LENGTH, OrderIds
+from mexc_async.runtime.clock import SYSTEM
 from mexc_async.spot.trading import NewOrder
 
 
@@ -17,14 +18,14 @@ def order(own: str | None = None) -> NewOrder:
 
 
 def test_ids_are_unique_over_clients_and_calls() -> None:
-    makers = [OrderIds() for _ in range(100)]
+    makers = [OrderIds("m", SYSTEM) for _ in range(100)]
     ids = [maker.next() for maker in makers for _ in range(100)]
     assert len(set(ids)) == 10_000
 
 
 @pytest.mark.parametrize("prefix", ["m", "grid-1", "ABCDEFGH"])
 def test_ids_begin_with_the_prefix_and_stay_short(prefix: str) -> None:
-    ids = OrderIds(prefix)
+    ids = OrderIds(prefix, SYSTEM)
     for one in (ids.next() for _ in range(1000)):
         assert one.startswith(prefix)
         assert len(one) + len("0" * 7) <= MAX_LENGTH  # room for ten thousand million orders of one client
@@ -34,11 +35,11 @@ def test_ids_begin_with_the_prefix_and_stay_short(prefix: str) -> None:
 @pytest.mark.parametrize("prefix", ["", "-", "ABCDEFGHI", "a b", "a_b", "ü", "a\n"])
 def test_a_prefix_that_cannot_be_one_is_refused(prefix: str) -> None:
     with pytest.raises(ConfigError, match="order id prefix"):
-        OrderIds(prefix)
+        OrderIds(prefix, SYSTEM)
 
 
 def test_an_order_is_named_unless_it_has_an_id_of_its_own() -> None:
-    ids = OrderIds()
+    ids = OrderIds("m", SYSTEM)
     assert ids.named(order()).new_client_order_id
     own = order("mine")
     assert ids.named(own) is own

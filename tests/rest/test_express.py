@@ -17,7 +17,6 @@ import pytest
 
 from mexc_async.client.channel import Handler
 from mexc_async.client.mexc import Mexc
-from mexc_async.client.settings import Shared
 from mexc_async.errors import MexcError, RateLimited
 from mexc_async.limits.profiles import Limits
 from mexc_async.native.loader import compiled
@@ -310,7 +309,7 @@ async def test_a_set_clock_reaches_the_compiled_limits_and_the_quick_way() -> No
             rest=raw_.url,
             limits=limits,
             orders=OrderSettings(check_rules=False),
-            shared=Shared(clock=at.clock),
+            clock=at.clock,
         ) as mexc,
     ):
         await mexc.warm_up(1)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 from typing import Literal
 
 import pytest
 
+import mexc_async
 from mexc_async.client.mexc import Mexc
-from mexc_async.client.settings import NetworkSettings, Shared
+from mexc_async.client.settings import NetworkSettings
+from mexc_async.errors import ConfigError
 from mexc_async.rest.credentials import Credentials
 from mexc_async.runtime.clock import SYSTEM, Clock
 from tests.support.manual_time import ManualTime
@@ -64,6 +67,15 @@ def inside(start: object) -> Iterator[tuple[str, object]]:
             left += [(f"{path}.{name}", getattr(value, name)) for name in names if hasattr(value, name)]
 
 
+def others_than(clock: Clock, held: list[tuple[str, object]]) -> set[str]:
+    """Return the paths of every other clock, and of the system's times."""
+    return {
+        path
+        for path, value in held
+        if (isinstance(value, Clock) and value is not clock) or value is time.monotonic or value is time.time_ns
+    }
+
+
 @pytest.mark.parametrize("order_transport", ["lane", "pool"])
 async def test_all_parts_of_a_client_have_one_clock(tmp_path: object, order_transport: Literal["lane", "pool"]) -> None:
     at = ManualTime()
@@ -72,20 +84,70 @@ async def test_all_parts_of_a_client_have_one_clock(tmp_path: object, order_tran
         rest="http://127.0.0.1:9",
         call_log=f"{tmp_path}/calls.jsonl",
         network=NetworkSettings(order_transport=order_transport),
-        shared=Shared(clock=at.clock),
+        clock=at.clock,
     ) as mexc:
         held = list(inside(mexc))
-        assert {path for path, value in held if isinstance(value, Clock) and value is not at.clock} == set()
-        assert {path for path, value in held if value is time.monotonic or value is time.time_ns} == set()
+        assert others_than(at.clock, held) == set()
         assert sum(value is at.clock.monotonic for _, value in held) > 5
         assert mexc.clock.now_ms() == at.clock.wall_ms()
         at.now += 60
         assert mexc.clock.now_ms() == at.clock.wall_ms()
 
 
+async def test_all_accounts_have_the_one_clock_of_their_settings(tmp_path: object) -> None:
+    at = ManualTime()
+    names = ("master", "grid-1")
+    async with Mexc.accounts(
+        {name: Credentials(f"mx0{name}", "secret") for name in names},
+        rest="http://127.0.0.1:9",
+        call_log=f"{tmp_path}/calls.jsonl",
+        clock=at.clock,
+    ) as accounts:
+        held = list(inside(accounts))
+        assert others_than(at.clock, held) == set()
+        assert sum(value is at.clock.monotonic for _, value in held) > 10
+        at.now += 60
+        assert [accounts[name].clock.now_ms() for name in names] == [at.clock.wall_ms()] * 2
+        first = [accounts[name]._calls.new_order_id()[:-1] for name in names]
+        assert len(set(first)) == 2  # drawn one after the other from one source
+
+
+def test_accounts_repeat_their_ids_with_a_seeded_clock_only() -> None:
+    def new_ids(clock: Clock) -> list[str]:
+        accounts = Mexc.accounts({name: Credentials(f"mx0{name}", "secret") for name in ("a", "b")}, clock=clock)
+        return [accounts[name]._calls.new_order_id() for name in accounts]
+
+    assert new_ids(ManualTime().clock) == new_ids(ManualTime().clock)
+    assert not set(new_ids(SYSTEM)) & set(new_ids(SYSTEM))
+
+
+def test_only_what_users_build_falls_back_to_the_systems_clock() -> None:
+    """Parts that are built by others get their clock from them: a forgotten one is an error of types."""
+    package = Path(mexc_async.__file__).parent
+    named = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if re.search(r"\bSYSTEM\b", path.read_text(encoding="utf-8")) and "cli" not in path.parts
+    }
+    assert named == {
+        "call_log/log.py",  # a log that several clients share
+        "client/mexc.py",
+        "client/sim_process.py",  # the login of a process
+        "pytest_plugin.py",
+        "runtime/clock.py",
+        "sim/rest/background.py",
+        "sim/rest/server.py",
+    }
+
+
+def test_what_is_no_clock_is_refused() -> None:
+    with pytest.raises(ConfigError, match="clock must be Clock"):
+        Mexc(clock=time)  # type: ignore[arg-type]  # what the test is about
+
+
 def test_clients_ids_repeat_with_a_seeded_clock_only() -> None:
     def new_id(clock: Clock) -> str:
-        return Mexc(shared=Shared(clock=clock))._calls.new_order_id()
+        return Mexc(clock=clock)._calls.new_order_id()
 
     assert new_id(ManualTime().clock) == new_id(ManualTime().clock)
     assert new_id(SYSTEM) != new_id(SYSTEM)

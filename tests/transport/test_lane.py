@@ -22,6 +22,7 @@ from mexc_async.client.mexc import Mexc
 from mexc_async.errors import ClientClosed, ConfigError, ConnectFailed, ConnectionLost, RequestTimeout
 from mexc_async.rest import keep_warm as upkeep_module
 from mexc_async.rest.credentials import Credentials
+from mexc_async.runtime.clock import SYSTEM
 from mexc_async.schema.answers import Reply
 from mexc_async.transport import connection as connection_module
 from mexc_async.transport import lane as lane_module
@@ -44,7 +45,7 @@ BODIES = {
 
 @asynccontextmanager
 async def lane_to(rest: str, **config: Any) -> AsyncIterator[Lane]:
-    lane = Lane(PoolConfig(rest=rest, **config))
+    lane = Lane(PoolConfig(rest=rest, **config), SYSTEM)
     try:
         yield lane
     finally:
@@ -486,7 +487,7 @@ async def test_a_connection_that_is_in_use_is_not_pinged() -> None:
 
 async def test_closing_ends_calls_at_every_stage() -> None:
     async with RawServer(server.silence) as raw:
-        lane = Lane(PoolConfig(rest=raw.url, timeouts=Timeouts(5, 5, 5)))
+        lane = Lane(PoolConfig(rest=raw.url, timeouts=Timeouts(5, 5, 5)), SYSTEM)
         waiting = asyncio.create_task(send(lane))
         await raw.until(lambda: len(raw.arrivals) == 1)
         opening = asyncio.create_task(send(lane))

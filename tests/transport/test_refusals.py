@@ -21,6 +21,7 @@ from mexc_async.limits.profiles import Limits
 from mexc_async.orders.tracker import OrderSettings
 from mexc_async.rest import keep_warm as upkeep_module
 from mexc_async.rest.credentials import Credentials
+from mexc_async.runtime.clock import SYSTEM
 from mexc_async.schema.answers import Reply
 from mexc_async.spot.market import Ping
 from mexc_async.transport import connection as connection_module
@@ -297,7 +298,8 @@ async def test_closing_does_not_wait_for_a_proof(monkeypatch: pytest.MonkeyPatch
 
 @asynccontextmanager
 async def way_to(kind: type[Lane | Pool], raw: RawServer) -> AsyncIterator[Lane | Pool]:
-    way = kind(PoolConfig(rest=raw.url))
+    config = PoolConfig(rest=raw.url)
+    way = Pool(config) if kind is Pool else Lane(config, SYSTEM)
     try:
         yield way
     finally:

@@ -33,6 +33,7 @@ from mexc_async.errors import (
 )
 from mexc_async.rest.credentials import Credentials
 from mexc_async.rest.retry import RetryPolicy
+from mexc_async.runtime.clock import SYSTEM
 from mexc_async.schema.answers import Reply
 from mexc_async.transport.lane import Lane
 from mexc_async.transport.pool import OnConnected, Pool, PoolConfig, Timeouts
@@ -60,7 +61,8 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> type
 
 @asynccontextmanager
 async def pool_to(rest: str, **config: Any) -> AsyncIterator[Pool | Lane]:
-    pool = _way(PoolConfig(rest=rest, **config))
+    settings = PoolConfig(rest=rest, **config)
+    pool = Pool(settings) if _way is Pool else Lane(settings, SYSTEM)
     try:
         yield pool
     finally:

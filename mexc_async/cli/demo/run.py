@@ -82,7 +82,7 @@ async def _trade(
 ) -> None:
     """Run the first part, and record its figures even if it fails."""
     counters = Counters(clock)
-    async with Mexc.sim(seed=seed, tape=str(tape) if tape else None) as mexc:
+    async with Mexc.sim(seed=seed, tape=str(tape) if tape else None, clock=clock) as mexc:
         await mexc.warm_up()
         for symbol in symbols:
             mexc.rules(symbol)  # refuse an unknown symbol before trading
@@ -111,7 +111,12 @@ async def _burst(
     counters = Counters(clock)
     path = str(tape) if tape else None
     async with Mexc.sim(
-        seed=seed, sim_limits="guide", tape=path, limits="guide", network=NetworkSettings(connections=40)
+        seed=seed,
+        sim_limits="guide",
+        tape=path,
+        limits="guide",
+        network=NetworkSettings(connections=40),
+        clock=clock,
     ) as mexc:
         await mexc.warm_up()
         console.print(f"{mexc!r} {symbol}, a burst of {BURST_S:g} s")

@@ -111,7 +111,7 @@ async def _rotate(keys: KeyStore, name: str, through: str, wait: int, rest: str 
 
     book = keys.read()
     async with _client(book[through].credentials(), rest) as main:
-        rotation = Rotation(main.spot, keys, name, try_key)
+        rotation = Rotation(main.spot, keys, name, try_key, main.clock.local)
         unfinished = rotation.old.replaces
         if unfinished is None:
             new = await rotation.switch()
