@@ -40,6 +40,7 @@ from mexc_async.spot.push_models import FillPush, OrderPush
 from mexc_async.spot.trading import NewOrder
 from mexc_async.streams.websocket import SocketConfig
 from mexc_async.transport.pool import OnConnected
+from mexc_async.transport.urls import ExchangeUrls
 
 UNTRACKED = "untracked"
 RULED = f"{OWN} with rules"
@@ -227,7 +228,7 @@ def _wired(policy: Policy, log: CallLog | None = None, books: Books | None = Non
         Instant(),
         RateLimiter(Limits.named("unlimited"), SYSTEM),
         order_transport=None,
-        ws="ws://127.0.0.1:9/ws",
+        urls=ExchangeUrls("http://127.0.0.1:9"),
         socket=SocketConfig(),
         call_log=log,
         hooks=Hooks(),

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import mexc_async.native.fallback  # noqa: F401 - warns where the compiled core is broken
 from mexc_async.accounts.accounts import Accounts
 from mexc_async.call_log.log import CallLog
-from mexc_async.client.settings import NetworkSettings, Settings, Shared, check_settings, limits_of
+from mexc_async.client.settings import NetworkSettings, Prepared, Settings, check_settings, limits_of
 from mexc_async.client.sim_process import SimulatorProcess
 from mexc_async.client.view import RawView, View
 from mexc_async.client.wiring import Policy, wire
@@ -37,7 +37,7 @@ from mexc_async.streams.streams import Streams
 from mexc_async.streams.websocket import SocketConfig
 from mexc_async.transport.lane import Lane
 from mexc_async.transport.pool import Pool, PoolConfig
-from mexc_async.transport.urls import REST, WS, is_loopback, proxy_for, stream_beside
+from mexc_async.transport.urls import REST, WS, ExchangeUrls, proxy_for
 
 __all__ = ["REST", "WS", "Mexc", "RawView", "Settings", "View"]
 
@@ -68,7 +68,7 @@ class Mexc(View):
         streams: StreamSettings = StreamSettings(),  # noqa: B008 - frozen
         alarms: AlarmSettings = AlarmSettings(),  # noqa: B008 - frozen
         clock: Clock = SYSTEM,
-        shared: Shared | None = None,
+        prepared: Prepared | None = None,
     ) -> None:
         """Set up a client; nothing is sent before the first call.
 
@@ -90,7 +90,7 @@ class Mexc(View):
             streams: use of sockets by push streams, and their library.
             alarms: unusual activity to report, and whether it halts trading.
             clock: source of time and random numbers; a test or a back-test sets its own.
-            shared: what this client shares with those of other accounts; see `Mexc.accounts`.
+            prepared: parts that were built before; see `accounts`, `from_keys` and `sim`.
 
         Raises ConfigError.
         """
@@ -102,8 +102,11 @@ class Mexc(View):
             "clock": (clock, Clock),
         }
         check_settings(credentials, groups, read_only=read_only, allow_withdraw=allow_withdraw)
+        prepared = Prepared() if prepared is None else prepared
+        self._simulator, self._watched = prepared.simulator, prepared.watched
+        self._urls = urls = prepared.simulator or ExchangeUrls(rest, ws)
         config = PoolConfig(
-            rest=rest,
+            urls=urls,
             proxy=proxy,
             trust_env=network.trust_env,
             local_address=network.local_address,
@@ -114,17 +117,14 @@ class Mexc(View):
         self._connections = network.connections
         self._read_only = read_only
         self._allow_withdraw = allow_withdraw
-        self._simulator: SimulatorProcess | None = None
-        self._watched: Watched | None = None
         self._is_open = False
         self.hooks = Hooks()
         """Events: `mexc.hooks.add(listener)`."""
-        shared = Shared() if shared is None else shared
-        self._is_alone = shared.limiter is None
-        self.limits = shared.limiter or RateLimiter(limits_of(limits), clock)
+        self._is_alone = prepared.limiter is None
+        self.limits = prepared.limiter or RateLimiter(limits_of(limits), clock)
         """Rate limiter: `mexc.limits.report()`."""
-        self._pool = shared.pool or Pool(config)
-        uses_lane = network.order_transport == "lane" and proxy_for(rest, proxy, network.trust_env) is None
+        self._pool = prepared.pool or Pool(config)
+        uses_lane = network.order_transport == "lane" and proxy_for(urls.rest, proxy, network.trust_env) is None
         self._lane = Lane(config, clock) if uses_lane else None
         policy = Policy(
             credentials=credentials,
@@ -138,14 +138,13 @@ class Mexc(View):
             streams=streams,
             connections=network.connections,
         )
-        url = stream_beside(rest, ws)
-        route = None if url is None else proxy_for(url, proxy, network.trust_env)
+        route = None if urls.ws is None else proxy_for(urls.ws, proxy, network.trust_env)
         parts = wire(
             policy,
             self._pool,
             self.limits,
             order_transport=self._lane,
-            ws=url,
+            urls=urls,
             socket=SocketConfig(
                 proxy=route, tls=network.tls, library=streams.library, connect_s=network.timeouts.connect_s
             ),
@@ -186,8 +185,8 @@ class Mexc(View):
         clients: dict[str, Self] = {}
         for name in names:
             pool = clients[names[0]]._pool if clients else None
-            shared = Shared(pool, AccountLimiter(limiter, name))
-            clients[name] = cls(credentials[name], **settings, shared=shared)
+            prepared = Prepared(pool, AccountLimiter(limiter, name))
+            clients[name] = cls(credentials[name], **settings, prepared=prepared)
         return Accounts(clients, clients[names[0]]._pool, limiter)
 
     @classmethod
@@ -213,9 +212,7 @@ class Mexc(View):
             raise ConfigError(f"watch_s {watch_s!r} must be a number of seconds above 0")
         store = open_store() if store is None else store
         watched = Watched(NamedKey(store, name or store.read().in_use), watch_s)
-        mexc = cls(watched.credentials, **settings)
-        mexc._watched = watched
-        return mexc
+        return cls(watched.credentials, **settings, prepared=Prepared(watched=watched))
 
     @classmethod
     def sim(
@@ -243,11 +240,7 @@ class Mexc(View):
             raise ConfigError(
                 "Mexc.sim() starts an exchange of its own; for another one use Mexc(..., rest=..., ws=...)"
             )
-        here: Settings = {"rest": "http://127.0.0.1"}  # its port is known when it serves
-        placeholder: Settings = {**settings, **here}
-        mexc = cls(simulator.credentials, **placeholder)
-        mexc._simulator = simulator
-        return mexc
+        return cls(simulator.credentials, **settings, prepared=Prepared(simulator=simulator))
 
     @property
     def clock(self) -> ServerClock:
@@ -257,12 +250,12 @@ class Mexc(View):
     @property
     def rest(self) -> str:
         """Base URL of the REST API."""
-        return self._pool.base
+        return self._urls.rest
 
     @property
     def ws(self) -> str | None:
         """URL of the push streams; None if it was not given and has no default."""
-        return self._router.url
+        return self._urls.ws
 
     @property
     def credentials(self) -> Credentials | None:
@@ -272,8 +265,7 @@ class Mexc(View):
     @property
     def is_sim(self) -> bool:
         """True if the exchange is on this machine, so that no real money moves: for requests, orders and streams."""
-        ways = (self._pool.base, None if self._lane is None else self._lane.base, self._router.url)
-        return all(is_loopback(url) for url in ways if url is not None)
+        return self._urls.is_loopback
 
     async def replace_credentials(self, credentials: Credentials, *, same_account: bool = False) -> None:
         """Sign with another key of the same account from now on, without a restart.
@@ -340,10 +332,7 @@ class Mexc(View):
         if self._api.is_closed:
             raise ClientClosed("the client is closed; open a new one")
         if self._simulator is not None and not self._is_open:
-            urls = await self._simulator.start()
-            self._pool.base, self._router.url = urls.rest, urls.spot_ws
-            if self._lane is not None:
-                self._lane.base = urls.rest
+            await self._simulator.start()
         self._start()
         if not self._is_open:
             self._is_open = True
@@ -362,7 +351,7 @@ class Mexc(View):
         await self._router.aclose()
         if self._router.private is not None and not self._api.is_closed:
             await self._router.private.aclose()
-        self._api.is_closed = True
+        self._api.close()
         self._tracker.close()
         self._alarms.close()
         self.limits.close()
@@ -379,7 +368,7 @@ class Mexc(View):
     def __repr__(self) -> str:
         label = "SIM" if self.is_sim else "LIVE"
         credentials = self._api.credentials
-        parts = [label, urlsplit(self._pool.base).netloc, self.limits.limits.profile]
+        parts = [label, urlsplit(self._urls.rest).netloc, self.limits.limits.profile]
         parts.append(credentials.masked_key if credentials else "public")
         if self._read_only:
             parts.append("read-only")

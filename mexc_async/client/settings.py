@@ -10,7 +10,9 @@ from typing import Literal, NamedTuple, TypedDict
 from msgspec import Struct
 
 from mexc_async.call_log.log import CallLog
+from mexc_async.client.sim_process import SimulatorProcess
 from mexc_async.errors import ConfigError
+from mexc_async.keys.watch import Watched
 from mexc_async.limits.account_limiter import AccountLimiter
 from mexc_async.limits.profiles import Limits
 from mexc_async.orders.tracker import OrderSettings
@@ -85,13 +87,17 @@ class Settings(TypedDict, total=False):
     clock: Clock
 
 
-class Shared(NamedTuple):
-    """Parts that the clients of several accounts behind one address share."""
+class Prepared(NamedTuple):
+    """Parts that `Mexc.accounts`, `from_keys` and `sim` build before a client; it makes those that are None."""
 
     pool: Pool | None = None
-    """None for the first of them, which makes the pool."""
+    """Pool of the first of several accounts, for the others."""
     limiter: AccountLimiter | None = None
-    """None for a client of one account, which makes its own."""
+    """One account's view of the limits of several."""
+    watched: Watched | None = None
+    """Source of the key, to be followed."""
+    simulator: SimulatorProcess | None = None
+    """Exchange that starts and stops with the client."""
 
 
 def limits_of(limits: str | Limits) -> Limits:

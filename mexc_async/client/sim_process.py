@@ -14,22 +14,27 @@ from mexc_async.errors import ConfigError
 from mexc_async.rest.credentials import Credentials
 from mexc_async.runtime.clock import SYSTEM
 from mexc_async.schema.answers import first_bytes
+from mexc_async.transport.urls import ExchangeUrls
 
 START_S = 30.0
 STOP_S = 5.0
 
 
-class Urls(msgspec.Struct):
-    """URLs of the simulated exchange."""
+class _Ready(msgspec.Struct):
+    """First line of the child: its URLs."""
 
     rest: str
     spot_ws: str
 
 
-class SimulatorProcess:
-    """Owner of the child process. `arguments` are those of `mexc-async sim`."""
+class SimulatorProcess(ExchangeUrls):
+    """A simulated exchange and the owner of its process. `arguments` are those of `mexc-async sim`.
+
+    The port in its URLs is right once it serves.
+    """
 
     def __init__(self, *arguments: str) -> None:
+        super().__init__("http://127.0.0.1")
         self._arguments = arguments
         self._process: asyncio.subprocess.Process | None = None
         # A secret: never drawn from a generator that repeats itself.
@@ -38,8 +43,8 @@ class SimulatorProcess:
         self._login = {"MEXC_SIM_API_KEY": key, "MEXC_SIM_API_SECRET": secret}
         self.credentials = Credentials(key, secret)
 
-    async def start(self) -> Urls:
-        """Start it and return its URLs. Raises ConfigError with the child's own message if it does not serve."""
+    async def start(self) -> None:
+        """Start it and learn its URLs. Raises ConfigError with the child's own message if it does not serve."""
         with tempfile.TemporaryFile() as words:  # a pipe that nobody reads would fill, and block the child
             process = self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -56,7 +61,9 @@ class SimulatorProcess:
                 async with asyncio.timeout(START_S):
                     line = await process.stdout.readline()
                     if line:
-                        return msgspec.json.decode(line, type=Urls)
+                        ready = msgspec.json.decode(line, type=_Ready)
+                        self.rest, self.ws = ready.rest, ready.spot_ws
+                        return
                     await process.wait()
             except TimeoutError:
                 await self.stop()

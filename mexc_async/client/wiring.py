@@ -50,6 +50,7 @@ from mexc_async.streams.router import Router, StreamSettings
 from mexc_async.streams.user_stream import UserStream
 from mexc_async.streams.websocket import SocketConfig
 from mexc_async.transport.pool import Transport
+from mexc_async.transport.urls import ExchangeUrls
 
 
 class Policy(Struct, frozen=True, kw_only=True):
@@ -88,7 +89,7 @@ def wire(
     limiter: RateLimiter | AccountLimiter,
     *,
     order_transport: Transport | None,
-    ws: str | None,
+    urls: ExchangeUrls,
     socket: SocketConfig,
     call_log: CallLog | None,
     hooks: Hooks,
@@ -146,7 +147,7 @@ def wire(
         return UserStream(api, router, read=tracker.read, ordered=lambda: {order.symbol for order in table})
 
     router = Router(
-        ws,
+        urls,
         socket,
         policy.streams,
         tasks=tasks,

@@ -161,6 +161,10 @@ class Api:
         self._public_headers: dict[str, str] = {}
         self.sign_with(credentials)
 
+    def close(self) -> None:
+        """Refuse every call from now on, and end look-ups; the transports are closed by their owner."""
+        self.is_closed = True
+
     def sign_with(self, credentials: Credentials | None) -> None:
         """Sign every request from now on with this key; requests already sent are not affected."""
         self.credentials = credentials

@@ -33,6 +33,7 @@ from mexc_async.streams.reconnecting import ReconnectingSocket
 from mexc_async.streams.session import Acknowledgement, Timing
 from mexc_async.streams.subscriber import Subscriber
 from mexc_async.streams.websocket import Library, SocketConfig
+from mexc_async.transport.urls import ExchangeUrls
 
 MAX_PER_SOCKET = 30
 """Most subscriptions that MEXC serves on one socket."""
@@ -156,7 +157,7 @@ class Router:
 
     def __init__(
         self,
-        url: str | None,
+        urls: ExchangeUrls,
         config: SocketConfig,
         settings: StreamSettings,
         *,
@@ -170,7 +171,7 @@ class Router:
         """Set up the streams; nothing connects before the first subscriber.
 
         Args:
-            url: URL of the push streams.
+            urls: the exchange's URLs.
             config: how sockets connect.
             settings: how streams share sockets.
             tasks: owns the sockets' tasks.
@@ -181,7 +182,7 @@ class Router:
             on_private_push: called with every private push, whoever consumes it, and with every push from a REST
                 backfill.
         """
-        self.url = url
+        self._urls = urls
         self._on_use = on_use
         self.config = config
         self.settings = settings
@@ -201,6 +202,11 @@ class Router:
         self._shards: list[_RoutedSocket] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self.private = None if private is None else private(self)
+
+    @property
+    def url(self) -> str | None:
+        """URL of the push streams; None if it is unknown."""
+        return self._urls.ws
 
     def check(self) -> None:
         """Raise ConfigError if the address of the push streams is unknown."""

@@ -41,7 +41,6 @@ class Lane:
     def __init__(self, config: PoolConfig, clock: Clock) -> None:
         self.config = config
         self.monotonic = clock.monotonic
-        self.base = config.rest.rstrip("/")
         self.connections: set[Connection] = set()
         self.attention = asyncio.Event()
         """Set when connections need care: a request found none free, or an address is slow to answer."""
@@ -131,7 +130,7 @@ class Lane:
         return frame
 
     def _url(self) -> SplitResult:
-        return urlsplit(self.base)
+        return urlsplit(self.config.urls.rest)
 
     # Connections
 

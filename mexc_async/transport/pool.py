@@ -31,7 +31,7 @@ from mexc_async.errors import (
 from mexc_async.schema.answers import Reply, first_bytes, is_refusal
 from mexc_async.transport.delivery import is_undelivered
 from mexc_async.transport.http1 import decompressed
-from mexc_async.transport.urls import check_proxy, check_url, check_way, proxy_for
+from mexc_async.transport.urls import ExchangeUrls, check_proxy, check_way, proxy_for
 
 _READ_AT_ONCE = 1 << 16
 _UNASKED = 100
@@ -94,8 +94,7 @@ class Timeouts(Struct, frozen=True):
 class PoolConfig(Struct, frozen=True, kw_only=True):
     """Settings of the connections to the exchange."""
 
-    rest: str
-    """Base URL; https, or http to this machine."""
+    urls: ExchangeUrls
     proxy: str | None = None
     """URL of an HTTP proxy; without one the environment's HTTPS_PROXY and NO_PROXY decide."""
     trust_env: bool = True
@@ -110,17 +109,16 @@ class PoolConfig(Struct, frozen=True, kw_only=True):
     dns_cache_s: int = 300
 
     def __post_init__(self) -> None:
-        check_url("rest", self.rest, "https")
         if self.tls is not None and not (self.tls.verify_mode == ssl.CERT_REQUIRED and self.tls.check_hostname):
             raise ConfigError("tls must verify certificates and host names")
         if self.proxy is not None:
             check_proxy(self.proxy)
-            check_way(self.rest, self.proxy)
+            check_way(self.urls.rest, self.proxy)
         if self.max_response_bytes < 1024:
             raise ConfigError(f"max_response_bytes {self.max_response_bytes} must be at least 1024")
 
     def __repr__(self) -> str:
-        return f"PoolConfig({self.rest})"  # a proxy's URL may hold a password
+        return f"PoolConfig({self.urls.rest})"  # a proxy's URL may hold a password
 
 
 class _Attempt:
@@ -182,8 +180,8 @@ class Pool:
 
     def __init__(self, config: PoolConfig) -> None:
         self._config = config
-        self.base = config.rest.rstrip("/")
-        self._proxy = proxy_for(config.rest, config.proxy, config.trust_env)
+        self._urls = config.urls
+        self._proxy = proxy_for(config.urls.rest, config.proxy, config.trust_env)
         self._timeout = _client_timeout(config.timeouts, None)
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
@@ -231,7 +229,7 @@ class Pool:
         try:
             async with session.request(
                 method,
-                URL(self.base + target, encoded=True),
+                URL(self._urls.rest + target, encoded=True),
                 headers=headers,
                 data=body or None,
                 allow_redirects=False,

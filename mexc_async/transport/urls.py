@@ -14,6 +14,26 @@ _PLAIN = {"https": "http", "wss": "ws"}
 _EXAMPLE = {"https": REST, "wss": WS}
 
 
+class ExchangeUrls:
+    """URLs of one exchange. Whoever connects reads them then: a client's own simulator has them once it serves."""
+
+    def __init__(self, rest: str, ws: str | None = None) -> None:
+        """Take the base URL of the REST API and the URL of the push streams, by default that of `stream_beside`.
+
+        Raises ConfigError.
+        """
+        check_url("rest", rest, "https")
+        self.rest = rest.rstrip("/")
+        """Base URL of the REST API; https, or http to this machine."""
+        self.ws = stream_beside(rest, ws)
+        """URL of the push streams; None if it was not given and has no default."""
+
+    @property
+    def is_loopback(self) -> bool:
+        """True if the exchange is on this machine."""
+        return all(is_loopback(url) for url in (self.rest, self.ws) if url is not None)
+
+
 def check_url(name: str, text: str, scheme: str) -> None:
     """Refuse a base URL that is neither of `scheme` (`https` or `wss`) nor of its plain form to this machine.
 

@@ -33,6 +33,7 @@ from mexc_async.spot.trading import CancelOpenOrders
 from mexc_async.spot.wallet import UniversalTransfer
 from mexc_async.spot.wallet_models import TransferId
 from mexc_async.transport.pool import Pool, PoolConfig
+from mexc_async.transport.urls import ExchangeUrls
 from tests.support.settings import flat
 from tests.support.streams import nothing_left
 
@@ -147,7 +148,7 @@ def transfer(amount: int, back: bool = False, to: str = "FUTURES") -> UniversalT
 
 async def test_many_transfers_give_each_its_result_and_stop_a_pair_that_is_in_doubt() -> None:
     teller = Teller()
-    pool = Pool(PoolConfig(rest="http://127.0.0.1:1"))
+    pool = Pool(PoolConfig(urls=ExchangeUrls("http://127.0.0.1:1")))
     accounts = Accounts({"master": teller}, pool, RateLimiter(Limits.named("unlimited"), SYSTEM))
     async with accounts:
         told: list[Event] = []

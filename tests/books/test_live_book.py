@@ -314,7 +314,7 @@ async def test_a_snapshot_that_cannot_be_had_is_asked_for_again(sim: Simulator) 
         assert book.state is SyncState.SYNCING
         with pytest.raises(BookNotSynced):
             _ = book.mid
-        mexc._pool.base = sim.rest
+        mexc._urls.rest = sim.rest
         await asyncio.wait_for(book.synced(), 10)
 
 

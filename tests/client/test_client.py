@@ -421,7 +421,7 @@ async def test_a_client_without_care_is_held_back_and_gets_through() -> None:
 
 def test_settings_are_the_keyword_arguments_of_the_client() -> None:
     parameters = inspect.signature(Mexc.__init__).parameters.values()
-    keywords = {one.name for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY} - {"shared"}
+    keywords = {one.name for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY} - {"prepared"}
     assert set(Settings.__annotations__) == keywords
     assert not Settings.__required_keys__
     hints = get_type_hints(Mexc.__init__)

@@ -32,7 +32,8 @@ def pid_of(simulator: SimulatorProcess) -> int:
 
 async def test_it_serves_until_it_is_stopped() -> None:
     simulator = SimulatorProcess("--seed", "3")
-    url = (await simulator.start()).rest
+    await simulator.start()
+    url = simulator.rest
     pid = pid_of(simulator)
     try:
         async with aiohttp.ClientSession() as session, session.get(f"{url}/api/v3/ping") as response:
@@ -144,7 +145,9 @@ async def test_a_child_that_does_not_listen_is_killed(child: Child, monkeypatch:
     monkeypatch.setattr(simulator_module, "STOP_S", 0.2)
     child(f"signal.signal(signal.SIGTERM, signal.SIG_IGN)\n{READY}\n{SLEEP}")
     simulator = SimulatorProcess()
-    assert (await simulator.start()).rest == "http://127.0.0.1:1"
+    assert (simulator.rest, simulator.ws) == ("http://127.0.0.1", "ws://127.0.0.1/ws")
+    await simulator.start()
+    assert (simulator.rest, simulator.ws) == ("http://127.0.0.1:1", "ws://127.0.0.1:1/ws")
     pid = pid_of(simulator)
     await simulator.stop()
     assert not is_alive(pid)

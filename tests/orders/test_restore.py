@@ -108,7 +108,7 @@ async def test_replaying_the_log_yields_the_trackers_state(tmp_path: Path, acts:
             quote = D(5) if number == 2 else None
             records[name] = OrderRecord(name, XRP, "BUY", "LIMIT", None if quote else D(10), D("0.5"), quote)
             ledger.table.add(records[name])
-        at.api.is_closed = True  # nothing is looked up
+        at.api.close()  # nothing is looked up
         for what, name, amount in acts:
             record = records[name]
             if what == "doubt":

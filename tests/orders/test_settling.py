@@ -256,7 +256,7 @@ async def test_closing_the_client_ends_the_search() -> None:
         d.transport.on(PLACE, ConnectionLost("gone"))
         placing = asyncio.create_task(d.view.send(order()))
         await until(lambda: bool(d.transport.of(QUERY)))
-        d.api.is_closed = True
+        d.api.close()
         d.close()
         async with asyncio.timeout(1):
             with pytest.raises(OutcomeUnknown):

@@ -820,7 +820,7 @@ async def test_without_credentials_only_public_calls_work() -> None:
 
 async def test_a_closed_client_sends_nothing() -> None:
     async with desk() as d:
-        d.api.is_closed = True
+        d.api.close()
         for call in (d.view.send(order()), d.view.send(Ping()), d.view.request("GET", "/x")):
             with pytest.raises(ClientClosed):
                 await call
@@ -831,7 +831,7 @@ async def test_a_repeat_does_not_outlive_the_client(shifted: ShiftedTime) -> Non
     async with desk(clock=shifted.clock) as d:
 
         async def close_and_fail(_: Sent) -> Reply:
-            d.api.is_closed = True
+            d.api.close()
             d.limiter.close()
             return refusal(503, 503)
 

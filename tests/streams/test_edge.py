@@ -277,7 +277,7 @@ async def test_no_key_and_no_url_in_errors_and_logs(library: Library, caplog: py
     logging.getLogger("mexc_async.picows").manager.disable = 0
     with caplog.at_level(1):
         async with Script() as script, client(f"{script.url}", ws_library=library) as mexc:
-            mexc._router.url = f"{script.url}?listenKey={KEY}"
+            mexc._urls.ws = f"{script.url}?listenKey={KEY}"
             told = Told(mexc)
             script.status = 403
             opening = asyncio.create_task(mexc.streams.partial_depth("BTCUSDT").open())

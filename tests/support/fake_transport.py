@@ -33,6 +33,7 @@ from mexc_async.runtime.hooks import Hooks
 from mexc_async.schema.answers import Reply
 from mexc_async.streams.websocket import SocketConfig
 from mexc_async.transport.pool import OnConnected
+from mexc_async.transport.urls import ExchangeUrls
 
 KEY = "mx0vglTESTkey12345"
 SECRET = "s3cr3tOfTheTests0123456789abcdef"
@@ -220,7 +221,7 @@ async def desk(
         transport,
         limiter,
         order_transport=None,
-        ws="ws://127.0.0.1:9/ws",
+        urls=ExchangeUrls("http://127.0.0.1:9"),
         socket=SocketConfig(),
         call_log=call_log,
         hooks=hooks,
@@ -241,7 +242,7 @@ async def desk(
         parts.tracker.close,
     )
     await parts.router.aclose()
-    parts.api.is_closed = True
+    parts.api.close()
     parts.tracker.close()
     limiter.close()
     await parts.tasks.aclose()

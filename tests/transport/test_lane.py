@@ -30,6 +30,7 @@ from mexc_async.transport.addresses import Address
 from mexc_async.transport.connection import Connection
 from mexc_async.transport.lane import Lane, PinnedConnection
 from mexc_async.transport.pool import PoolConfig, Timeouts
+from mexc_async.transport.urls import ExchangeUrls
 from tests.support import raw_server as server
 from tests.support.fake_transport import KEY, SECRET
 from tests.support.raw_server import TLS, Arrival, Behaviour, RawServer, Way, server_tls
@@ -45,7 +46,7 @@ BODIES = {
 
 @asynccontextmanager
 async def lane_to(rest: str, **config: Any) -> AsyncIterator[Lane]:
-    lane = Lane(PoolConfig(rest=rest, **config), SYSTEM)
+    lane = Lane(PoolConfig(urls=ExchangeUrls(rest), **config), SYSTEM)
     try:
         yield lane
     finally:
@@ -487,7 +488,7 @@ async def test_a_connection_that_is_in_use_is_not_pinged() -> None:
 
 async def test_closing_ends_calls_at_every_stage() -> None:
     async with RawServer(server.silence) as raw:
-        lane = Lane(PoolConfig(rest=raw.url, timeouts=Timeouts(5, 5, 5)), SYSTEM)
+        lane = Lane(PoolConfig(urls=ExchangeUrls(raw.url), timeouts=Timeouts(5, 5, 5)), SYSTEM)
         waiting = asyncio.create_task(send(lane))
         await raw.until(lambda: len(raw.arrivals) == 1)
         opening = asyncio.create_task(send(lane))

@@ -21,7 +21,7 @@ from mexc_async.errors import (
 )
 from mexc_async.schema.answers import Reply
 from mexc_async.transport.pool import OnConnected, Pool, PoolConfig, Timeouts
-from mexc_async.transport.urls import is_loopback, proxy_for
+from mexc_async.transport.urls import ExchangeUrls, proxy_for
 from tests.support import raw_server as server
 from tests.support.mocked import Mocked
 from tests.support.raw_server import Arrival, Behaviour, RawServer, Way
@@ -36,7 +36,7 @@ HURRIED = Timeouts(read_s=0.2)
 
 @asynccontextmanager
 async def pool_to(rest: str, **config: Any) -> AsyncIterator[Pool]:
-    pool = Pool(PoolConfig(rest=rest, **config))
+    pool = Pool(PoolConfig(urls=ExchangeUrls(rest), **config))
     try:
         yield pool
     finally:
@@ -60,35 +60,35 @@ def test_a_context_that_does_not_verify_is_refused() -> None:
     lax = ssl.create_default_context()
     lax.check_hostname = False
     with pytest.raises(ConfigError, match="verify"):
-        PoolConfig(rest="https://api.mexc.com", tls=lax)
+        PoolConfig(urls=ExchangeUrls("https://api.mexc.com"), tls=lax)
     lax.verify_mode = ssl.CERT_NONE
     with pytest.raises(ConfigError, match="verify"):
-        PoolConfig(rest="https://api.mexc.com", tls=lax)
+        PoolConfig(urls=ExchangeUrls("https://api.mexc.com"), tls=lax)
 
 
 # --- configuration ---
 
 
 @pytest.mark.parametrize(
-    ("config", "words"),
+    ("rest", "config", "words"),
     [
-        ({"rest": "api.mexc.com"}, "is not a URL"),
-        ({"rest": "ftp://api.mexc.com"}, "is not a URL"),
-        ({"rest": "https://"}, "is not a URL"),
-        ({"rest": "https://api.mexc.com?x=1"}, "is not a URL"),
-        ({"rest": "https://api.mexc.com:99999"}, "is not a URL"),
-        ({"rest": "https://[::1"}, "is not a URL"),
-        ({"rest": "http://api.mexc.com"}, "is not encrypted"),
-        ({"rest": "http://127.0.0.1.evil.example"}, "is not encrypted"),
-        ({"rest": "https://h", "proxy": "socks5://127.0.0.1:1"}, "socks5"),
-        ({"rest": "https://h", "proxy": "127.0.0.1:3128"}, "proxy"),
-        ({"rest": "https://h", "proxy": "http://"}, "proxy"),
-        ({"rest": "https://h", "max_response_bytes": 1}, "max_response_bytes 1"),
+        ("api.mexc.com", {}, "is not a URL"),
+        ("ftp://api.mexc.com", {}, "is not a URL"),
+        ("https://", {}, "is not a URL"),
+        ("https://api.mexc.com?x=1", {}, "is not a URL"),
+        ("https://api.mexc.com:99999", {}, "is not a URL"),
+        ("https://[::1", {}, "is not a URL"),
+        ("http://api.mexc.com", {}, "is not encrypted"),
+        ("http://127.0.0.1.evil.example", {}, "is not encrypted"),
+        ("https://h", {"proxy": "socks5://127.0.0.1:1"}, "socks5"),
+        ("https://h", {"proxy": "127.0.0.1:3128"}, "proxy"),
+        ("https://h", {"proxy": "http://"}, "proxy"),
+        ("https://h", {"max_response_bytes": 1}, "max_response_bytes 1"),
     ],
 )
-def test_a_configuration_that_cannot_work_is_refused(config: dict[str, Any], words: str) -> None:
+def test_a_configuration_that_cannot_work_is_refused(rest: str, config: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
-        PoolConfig(**config)
+        PoolConfig(urls=ExchangeUrls(rest), **config)
 
 
 @pytest.mark.parametrize("values", [(0, 1, 1), (1, -1, 1), (1, 1, 0), (1, 1, float("nan"))])
@@ -100,13 +100,13 @@ def test_time_outs_must_be_above_zero(values: tuple[float, float, float]) -> Non
 @pytest.mark.parametrize("rest", ["https://user:s3cret@h", "https://:s3cret@h", "http://user:s3cret@h"])
 def test_a_login_in_the_base_url_is_refused_without_repeating_it(rest: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        PoolConfig(rest=rest)
+        ExchangeUrls(rest)
     assert "s3cret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
 def test_plain_http_reaches_this_machine(host: str) -> None:
-    assert is_loopback(PoolConfig(rest=f"http://{host}:1").rest)
+    assert ExchangeUrls(f"http://{host}:1").is_loopback
 
 
 # --- proxies ---
@@ -200,12 +200,12 @@ def test_a_proxy_of_the_environment_that_cannot_work_is_refused_at_once(
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", value)
     with pytest.raises(ConfigError, match="proxy") as caught:
-        Pool(PoolConfig(rest="https://api.mexc.com"))
+        Pool(PoolConfig(urls=ExchangeUrls("https://api.mexc.com")))
     assert "pa55word" not in str(caught.value)
 
 
 async def test_no_repr_shows_the_proxys_login() -> None:
-    config = PoolConfig(rest="https://api.mexc.com", proxy="http://user:pa55word@h:1")
+    config = PoolConfig(urls=ExchangeUrls("https://api.mexc.com"), proxy="http://user:pa55word@h:1")
     assert "pa55word" not in f"{config!r} {config} {Pool(config)!r}"
     mexc = Mexc(proxy="http://user:pa55word@h:1")
     assert "pa55word" not in f"{mexc!r}"

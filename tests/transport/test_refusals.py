@@ -29,6 +29,7 @@ from mexc_async.transport import pool as pool_module
 from mexc_async.transport.delivery import is_undelivered
 from mexc_async.transport.lane import Lane
 from mexc_async.transport.pool import Pool, PoolConfig
+from mexc_async.transport.urls import ExchangeUrls
 from tests.support import raw_server as server
 from tests.support.raw_server import Arrival, RawServer, Way
 from tests.support.settings import flat
@@ -298,7 +299,7 @@ async def test_closing_does_not_wait_for_a_proof(monkeypatch: pytest.MonkeyPatch
 
 @asynccontextmanager
 async def way_to(kind: type[Lane | Pool], raw: RawServer) -> AsyncIterator[Lane | Pool]:
-    config = PoolConfig(rest=raw.url)
+    config = PoolConfig(urls=ExchangeUrls(raw.url))
     way = Pool(config) if kind is Pool else Lane(config, SYSTEM)
     try:
         yield way

@@ -37,6 +37,7 @@ from mexc_async.runtime.clock import SYSTEM
 from mexc_async.schema.answers import Reply
 from mexc_async.transport.lane import Lane
 from mexc_async.transport.pool import OnConnected, Pool, PoolConfig, Timeouts
+from mexc_async.transport.urls import ExchangeUrls
 from tests.support import raw_server as server
 from tests.support.fake_transport import KEY, SECRET
 from tests.support.raw_server import TLS, Arrival, Behaviour, RawServer, Way, server_tls
@@ -61,7 +62,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> type
 
 @asynccontextmanager
 async def pool_to(rest: str, **config: Any) -> AsyncIterator[Pool | Lane]:
-    settings = PoolConfig(rest=rest, **config)
+    settings = PoolConfig(urls=ExchangeUrls(rest), **config)
     pool = Pool(settings) if _way is Pool else Lane(settings, SYSTEM)
     try:
         yield pool
