@@ -82,7 +82,7 @@ if TYPE_CHECKING:
     from mexc_async.rest.signing import Signer
     from mexc_async.risk.alarms import AlarmSettings
     from mexc_async.risk.events import UnusualActivity
-    from mexc_async.risk.exposure import ExposureReport, SymbolStake
+    from mexc_async.risk.exposure import ExposureReport, SymbolExposureReport
     from mexc_async.risk.risk_limits import GuardLimits
     from mexc_async.runtime.runner import run
     from mexc_async.schema.endpoint import Auth, Cost, Endpoint, Json, Priority, Request, Resource, Route, call
@@ -176,7 +176,7 @@ __all__ = [
     "StreamSettings",
     "StreamState",
     "SubscriptionRefused",
-    "SymbolStake",
+    "SymbolExposureReport",
     "Timeouts",
     "TimestampRejected",
     "TooManyOrders",
@@ -207,7 +207,7 @@ _HOME = {
     "rest.credentials": "Credentials",
     "rest.signature_report": "SignatureReport explain_signature",
     "schema.endpoint": "Auth Cost Endpoint Json Priority Request Resource Route call",
-    "risk.exposure": "ExposureReport SymbolStake",
+    "risk.exposure": "ExposureReport SymbolExposureReport",
     "risk.risk_limits": "GuardLimits",
     "native.fallback": "core_kind",
     "limits.profiles": "Limit Limits",

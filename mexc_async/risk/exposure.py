@@ -34,7 +34,7 @@ class Assets(Struct, frozen=True, gc=False):
     """The symbol's full fee, as a ratio: the rate at which a fee paid in a third asset counts."""
 
 
-class SymbolStake(Struct, frozen=True):
+class SymbolExposureReport(Struct, frozen=True):
     """Exposure of one symbol in an `ExposureReport`; see `SymbolExposure` for the fields."""
 
     symbol: str
@@ -57,7 +57,7 @@ class ExposureReport(Struct, frozen=True):
     """Exposure: the most that can be at risk, by quote asset."""
     result: dict[str, Decimal]
     """Result of the UTC day, realised and unrealised, after fees, by quote asset; negative for a loss."""
-    symbols: dict[str, SymbolStake]
+    symbols: dict[str, SymbolExposureReport]
 
 
 class QuoteSum:
@@ -107,11 +107,11 @@ class SymbolExposure:
         self.held = ZERO
         """Value of the position at that price."""
         self.notional = ZERO
-        """Present value of `at_stake`."""
+        """Present value of `worst_case`."""
         self.result = ZERO
         """Result of the day, realised and unrealised, in quote."""
 
-    def at_stake(self, buys: Decimal, bought: Decimal, sells: Decimal, sold: Decimal) -> Decimal:
+    def worst_case(self, buys: Decimal, bought: Decimal, sells: Decimal, sold: Decimal) -> Decimal:
         """Return the exposure, in quote, with these open orders: notional and quantity of buys, and of sells.
 
         The greater of two: the position at cost if every open buy fills and no sell, or if every sell fills and no buy.
@@ -127,14 +127,14 @@ class SymbolExposure:
         return max(long, short, ZERO)
 
     def with_one_more(self, is_buy: bool, notional: Decimal, quantity: Decimal) -> tuple[Decimal, Decimal, Decimal]:
-        """Return its side's open notional and quantity with one more order (negative: one less), and `at_stake`."""
+        """Return its side's open notional and quantity with one more order (negative: one less), and `worst_case`."""
         if is_buy:
             open_notional, open_quantity = _add(self.open_buys, notional), _add(self.buy_quantity, quantity)
-            at_stake = self.at_stake(open_notional, open_quantity, self.open_sells, self.sell_quantity)
+            worst_case = self.worst_case(open_notional, open_quantity, self.open_sells, self.sell_quantity)
         else:
             open_notional, open_quantity = _add(self.open_sells, notional), _add(self.sell_quantity, quantity)
-            at_stake = self.at_stake(self.open_buys, self.buy_quantity, open_notional, open_quantity)
-        return open_notional, open_quantity, at_stake
+            worst_case = self.worst_case(self.open_buys, self.buy_quantity, open_notional, open_quantity)
+        return open_notional, open_quantity, worst_case
 
     def closes(self, is_buy: bool, quantity: Decimal) -> bool:
         """Return True if an order, with those open on its side, only reduces the position."""
@@ -173,7 +173,7 @@ def _beyond(notional: Decimal, quantity: Decimal, closing: Decimal) -> Decimal:
     return _divide(_multiply(notional, _subtract(quantity, closing)), quantity)
 
 
-class Stake(Struct, gc=False):
+class ProjectedExposure(Struct, gc=False):
     """Exposure of one more order, by itself and with the existing orders."""
 
     price: Decimal | None
@@ -185,9 +185,9 @@ class Stake(Struct, gc=False):
     open_notional: Decimal
     """Notional of all open orders on its side of the symbol."""
     open_quantity: Decimal
-    at_stake: Decimal
+    symbol_notional: Decimal
     """Exposure in the symbol."""
-    total: Decimal
+    total_notional: Decimal
     """Exposure in all symbols of the quote asset."""
 
 
@@ -247,28 +247,28 @@ class Exposure:
             one = self.symbols[symbol] = SymbolExposure(symbol, assets, total)
         return one
 
-    def stake(
+    def projected(
         self, one: SymbolExposure, is_buy: bool, price: Decimal | None, notional: Decimal, quantity: Decimal
-    ) -> Stake:
+    ) -> ProjectedExposure:
         """Return the exposure with one more order."""
-        open_notional, open_quantity, at_stake = one.with_one_more(is_buy, notional, quantity)
+        open_notional, open_quantity, worst_case = one.with_one_more(is_buy, notional, quantity)
         total = one.sum.notional
-        if at_stake != one.notional:
-            total = _add(_subtract(total, one.notional), at_stake)
-        return Stake(price, notional, quantity, open_notional, open_quantity, at_stake, total)
+        if worst_case != one.notional:
+            total = _add(_subtract(total, one.notional), worst_case)
+        return ProjectedExposure(price, notional, quantity, open_notional, open_quantity, worst_case, total)
 
-    def open(self, record: OrderRecord, one: SymbolExposure, stake: Stake) -> None:
-        """Count an order that is about to be sent; `stake` was computed in this very moment."""
+    def open(self, record: OrderRecord, one: SymbolExposure, projected: ProjectedExposure) -> None:
+        """Count an order that is about to be sent; `projected` was computed in this very moment."""
         is_buy = record.side == "BUY"
-        self._entries[record] = _Entry(one, is_buy, stake.price, stake.notional, stake.quantity)
+        self._entries[record] = _Entry(one, is_buy, projected.price, projected.notional, projected.quantity)
         one.open_orders += 1
         self.open_orders += 1
         if is_buy:
-            one.open_buys, one.buy_quantity = stake.open_notional, stake.open_quantity
+            one.open_buys, one.buy_quantity = projected.open_notional, projected.open_quantity
         else:
-            one.open_sells, one.sell_quantity = stake.open_notional, stake.open_quantity
-        one.notional = stake.at_stake
-        one.sum.notional = stake.total
+            one.open_sells, one.sell_quantity = projected.open_notional, projected.open_quantity
+        one.notional = projected.symbol_notional
+        one.sum.notional = projected.total_notional
 
     def take_in(self, record: OrderRecord, one: SymbolExposure, since_ms: int) -> None:
         """Count an order that is open already; its fills before `since_ms` do not count."""
@@ -355,7 +355,7 @@ class Exposure:
 
     def _sum_up_notional(self, one: SymbolExposure) -> None:
         """Update the sum over all symbols with one of them."""
-        notional = one.at_stake(one.open_buys, one.buy_quantity, one.open_sells, one.sell_quantity)
+        notional = one.worst_case(one.open_buys, one.buy_quantity, one.open_sells, one.sell_quantity)
         if notional != one.notional:
             one.sum.notional = _add(one.sum.notional, _subtract(notional, one.notional))
             one.notional = notional
@@ -385,8 +385,8 @@ class Exposure:
 
     def report(self) -> ExposureReport:
         """Return the present exposure."""
-        stakes = {
-            name: SymbolStake(
+        symbols = {
+            name: SymbolExposureReport(
                 symbol=name,
                 quote=one.assets.quote,
                 open_orders=one.open_orders,
@@ -401,7 +401,7 @@ class Exposure:
         }
         notional = {quote: total.notional for quote, total in self.sums.items()}
         result = {quote: total.result for quote, total in self.sums.items()}
-        return ExposureReport(self.open_orders, notional, result, stakes)
+        return ExposureReport(self.open_orders, notional, result, symbols)
 
     def start_day(self) -> None:
         """Begin a day: positions stay at cost, so that an unrealised loss counts in the new day too."""

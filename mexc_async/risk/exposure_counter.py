@@ -7,7 +7,7 @@ from decimal import Decimal
 from mexc_async.errors import ConfigError, InvalidRequest
 from mexc_async.orders.record import ZERO, OrderRecord, OrderTable
 from mexc_async.rest.pipeline import Api
-from mexc_async.risk.exposure import Assets, ExposureReport, Stake
+from mexc_async.risk.exposure import Assets, ExposureReport, ProjectedExposure
 from mexc_async.risk.pre_trade import PreTradeGuard
 from mexc_async.spot.rules import SymbolRules
 
@@ -47,10 +47,10 @@ class ExposureCounter:
         self.catch_up()
         return self.checks.exposure.report()
 
-    def opened(self, record: OrderRecord, stake: Stake) -> None:
+    def opened(self, record: OrderRecord, projected: ProjectedExposure) -> None:
         """Count an order that is about to be sent."""
         exposure = self.checks.exposure
-        exposure.open(record, exposure.symbols[record.symbol], stake)
+        exposure.open(record, exposure.symbols[record.symbol], projected)
         if self.checks.limits.max_orders_per_s is not None:
             self.checks.sent(self._monotonic())
 

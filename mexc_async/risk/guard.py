@@ -12,7 +12,7 @@ from mexc_async.books.live_book import Books, LiveBook
 from mexc_async.errors import ClientClosed, ConfigError, GuardRefused, InvalidRequest, MexcError
 from mexc_async.orders.record import OrderRecord
 from mexc_async.rest.pipeline import Api
-from mexc_async.risk.exposure import ExposureReport, Stake
+from mexc_async.risk.exposure import ExposureReport, ProjectedExposure
 from mexc_async.risk.exposure_counter import ExposureCounter, assets_of
 from mexc_async.risk.pre_trade import VALUES
 from mexc_async.risk.risk_limits import GuardLimits
@@ -37,7 +37,7 @@ class OrderGuard:
         self._counter = counter
         self._books = books
         self._guard = counter.checks
-        self._stake: Stake | None = None
+        self._projected: ProjectedExposure | None = None
         """Exposure of the order admitted last; it is counted before anything else happens."""
         self._own: dict[str, LiveBook[Decimal]] = {}
         self._opening: dict[str, asyncio.Task[None]] = {}
@@ -100,7 +100,7 @@ class OrderGuard:
             self._counter.turn_day(now_s)
             guard.value(self._mid, now_s)
         one = guard.exposure.symbols.get(order.symbol) or guard.exposure.of(order.symbol, assets_of(rules))
-        self._stake = guard.check(order, one, self._books.in_step(order.symbol), now_s, instead_of)
+        self._projected = guard.check(order, one, self._books.in_step(order.symbol), now_s, instead_of)
         return order
 
     def _on_steps(self, order: NewOrder, rules: SymbolRules) -> NewOrder:
@@ -118,8 +118,8 @@ class OrderGuard:
 
     def opened(self, record: OrderRecord) -> None:
         """Count the order that was admitted last and is about to be sent."""
-        assert self._stake is not None
-        self._counter.opened(record, self._stake)
+        assert self._projected is not None
+        self._counter.opened(record, self._projected)
 
     # Books
 

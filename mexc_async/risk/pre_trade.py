@@ -13,7 +13,7 @@ from typing import NoReturn, Protocol
 from mexc_async.books.book import OrderBook
 from mexc_async.errors import GuardRefused
 from mexc_async.orders.record import ZERO, OrderRecord
-from mexc_async.risk.exposure import Exposure, Stake, SymbolExposure
+from mexc_async.risk.exposure import Exposure, ProjectedExposure, SymbolExposure
 from mexc_async.risk.risk_limits import GuardLimits
 
 STALE_S = 10.0
@@ -64,12 +64,15 @@ class Terms(Protocol):
 class _Bounds:
     """Limits as amounts for one symbol, and the prices that the collar allows by the present book."""
 
-    __slots__ = ("at_stake", "book", "floor", "high", "lacks", "low", "mid", "order", "total", "version")
+    __slots__ = (
+        "book", "floor", "high", "lacks", "low", "mid",
+        "order_notional", "symbol_notional", "total_notional", "version",
+    )  # fmt: skip
 
     def __init__(self, limits: GuardLimits, quote: str) -> None:
         self.lacks: str | None = None
         """Name of a limit without an amount for the quote asset."""
-        self.order, self.at_stake, self.total, loss = (
+        self.order_notional, self.symbol_notional, self.total_notional, loss = (
             self._amount(name, getattr(limits, name), quote) for name in (*VALUES, "max_daily_loss")
         )
         self.floor = loss.copy_negate()
@@ -149,7 +152,7 @@ class PreTradeGuard:
         book: OrderBook | None,
         now_s: float,
         instead_of: OrderRecord | None = None,
-    ) -> Stake:
+    ) -> ProjectedExposure:
         """Refuse an order that breaks a limit; otherwise return its exposure, to be counted at once.
 
         Args:
@@ -186,14 +189,18 @@ class PreTradeGuard:
         else:
             notional = order.quote_order_qty or ZERO
             quantity = _RATIO.divide(notional, price) if price else ZERO
-        stake = self.exposure.stake(one, is_buy, price, notional, quantity)
+        projected = self.exposure.projected(one, is_buy, price, notional, quantity)
         if bounds.lacks is not None:
             _refuse_unnamed(bounds.lacks, one)
-        if notional > bounds.order or stake.at_stake > bounds.at_stake or stake.total > bounds.total:
-            self._check_values(one, is_buy, stake, bounds, instead_of)
+        if (
+            notional > bounds.order_notional
+            or projected.symbol_notional > bounds.symbol_notional
+            or projected.total_notional > bounds.total_notional
+        ):
+            self._check_values(one, is_buy, projected, bounds, instead_of)
         if one.sum.result <= bounds.floor or self._stale:
             self._check_loss(one, is_buy, quantity, bounds, instead_of)
-        return stake
+        return projected
 
     def _check_counts(self, now_s: float, instead_of: OrderRecord | None) -> None:
         limits = self.limits
@@ -257,29 +264,34 @@ class PreTradeGuard:
         )
 
     def _check_values(
-        self, one: SymbolExposure, is_buy: bool, stake: Stake, bounds: _Bounds, instead_of: OrderRecord | None
+        self,
+        one: SymbolExposure,
+        is_buy: bool,
+        projected: ProjectedExposure,
+        bounds: _Bounds,
+        instead_of: OrderRecord | None,
     ) -> None:
         """Refuse an order above a value limit, unless it does not raise the exposure."""
         quote = one.assets.quote
-        if stake.notional > bounds.order:
-            text = f"the order is worth {_text(stake.notional)} {quote}, the limit is {_text(bounds.order)}"
+        if projected.notional > bounds.order_notional:
+            worth, most = _text(projected.notional), _text(bounds.order_notional)
+            text = f"the order is worth {worth} {quote}, the limit is {most}"
             raise GuardRefused.of("max_order_notional", text)
-        before, after, total = one.notional, stake.at_stake, stake.total
+        before, after, total = one.notional, projected.symbol_notional, projected.total_notional
         if instead_of is not None:
             gone, less = self.exposure.rest(instead_of)
             _, _, before = one.with_one_more(is_buy, gone.copy_negate(), less.copy_negate())
-            more, longer = _EXACT.subtract(stake.notional, gone), _EXACT.subtract(stake.quantity, less)
+            more, longer = _EXACT.subtract(projected.notional, gone), _EXACT.subtract(projected.quantity, less)
             _, _, after = one.with_one_more(is_buy, more, longer)
             total = _EXACT.add(_EXACT.subtract(one.sum.notional, one.notional), after)
         if after <= before:  # it closes, or stands opposite to more: never refused, so that there is a way back
             return
-        if after > bounds.at_stake:
-            text = (
-                f"the exposure in {one.symbol} would be {_text(after)} {quote}, the limit is {_text(bounds.at_stake)}"
-            )
+        if after > bounds.symbol_notional:
+            most = _text(bounds.symbol_notional)
+            text = f"the exposure in {one.symbol} would be {_text(after)} {quote}, the limit is {most}"
             raise GuardRefused.of("max_symbol_notional", text)
-        if total > bounds.total:
-            text = f"the total exposure would be {_text(total)} {quote}, the limit is {_text(bounds.total)}"
+        if total > bounds.total_notional:
+            text = f"the total exposure would be {_text(total)} {quote}, the limit is {_text(bounds.total_notional)}"
             raise GuardRefused.of("max_total_notional", text)
 
     def _check_loss(

@@ -58,7 +58,7 @@ class GuardLimits(Struct, frozen=True, kw_only=True):
     max_order_notional: dict[str, Decimal] | None = None
     """Greatest value of one order."""
     max_symbol_notional: dict[str, Decimal] | None = None
-    """Greatest exposure in one symbol: see `SymbolExposure.at_stake`."""
+    """Greatest exposure in one symbol: see `SymbolExposure.worst_case`."""
     max_total_notional: dict[str, Decimal] | None = None
     """Greatest exposure in all symbols of one quote asset together."""
     max_open_orders: int | None = None

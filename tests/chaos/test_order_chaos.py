@@ -210,15 +210,15 @@ async def test_every_order_is_known_exactly_after_chaos(seed: int, tmp_path: Pat
                     await order.settled(30)
             truth = sim.statement()
             compare(mexc, truth, before)
-            at_stake = mexc.orders.exposure()
-            assert at_stake.open_orders == 0
-            for symbol, stake in at_stake.symbols.items():
+            exposure = mexc.orders.exposure()
+            assert exposure.open_orders == 0
+            for symbol, one in exposure.symbols.items():
                 signed = [
                     line.executed if line.side == "BUY" else -line.executed
                     for line in truth.orders
                     if line.symbol == symbol
                 ]
-                assert (stake.position, stake.open_buys, stake.open_sells) == (sum(signed), 0, 0)  # type: ignore[comparison-overlap]  # a sum
+                assert (one.position, one.open_buys, one.open_sells) == (sum(signed), 0, 0)  # type: ignore[comparison-overlap]  # a sum
             # The call log alone has the same.
             replayed = known_by(await past(mexc, tmp_path / "calls.jsonl"))
             assert replayed == known_by(mexc.orders.execution.tracker.table)

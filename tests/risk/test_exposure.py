@@ -40,7 +40,7 @@ class Book:
         kind = "LIMIT" if limit else "MARKET"
         record = OrderRecord(f"m{self.made}", "BTCUSDT", side, kind, asked, limit, worth)
         notional = worth if worth is not None else D(quantity) * (limit or NOTHING)
-        self.all.open(record, self.one, self.all.stake(self.one, side == "BUY", limit, notional, D(quantity)))
+        self.all.open(record, self.one, self.all.projected(self.one, side == "BUY", limit, notional, D(quantity)))
         return record
 
     def fill(
@@ -69,11 +69,11 @@ class Book:
             self.all.apply(record, now_s)
 
     def cancel(self, record: OrderRecord) -> None:
-        record.tell("x" + record.client_order_id, NOTHING, NOTHING, is_cancelled=True, is_filled=False)
+        record.report("x" + record.client_order_id, NOTHING, NOTHING, is_cancelled=True, is_filled=False)
         self.apply(record)
 
     @property
-    def at_stake(self) -> Decimal:
+    def worst_case(self) -> Decimal:
         return self.all.sums["USDT"].notional
 
     @property
@@ -87,11 +87,11 @@ def test_an_order_counts_from_the_moment_it_is_sent_until_its_end() -> None:
     assert figures(book.one.open_buys, book.one.open_orders, book.all.open_orders) == [200, 1, 1]
     buy.mark_unknown(10**12)
     book.apply(buy)
-    assert book.at_stake == 200  # an order with unknown outcome may be open
+    assert book.worst_case == 200  # an order with unknown outcome may be open
     book.fill(buy, "0.5", "100")
     assert figures(book.one.open_buys, book.one.position, book.one.cost) == [150, D("0.5"), 50]
     book.cancel(buy)
-    assert figures(book.one.open_buys, book.one.open_orders, book.at_stake) == [0, 0, 50]
+    assert figures(book.one.open_buys, book.one.open_orders, book.worst_case) == [0, 0, 50]
 
 
 def test_what_was_refused_or_never_placed_counts_no_more() -> None:
@@ -117,27 +117,27 @@ def test_the_more_dangerous_of_both_directions_counts() -> None:
     book = Book()
     book.order("BUY", "1", "100")
     book.order("SELL", "2", "120")
-    assert book.at_stake == 240
+    assert book.worst_case == 240
 
 
-def test_an_order_that_closes_a_position_puts_nothing_more_at_stake() -> None:
+def test_an_order_that_closes_a_position_adds_no_exposure() -> None:
     book = Book()
     book.fill(book.order("BUY", "2", "100"), "2", "100")
-    assert book.at_stake == 200
+    assert book.worst_case == 200
     book.order("SELL", "2", "150")
-    assert book.at_stake == 200
+    assert book.worst_case == 200
     book.order("SELL", "2", "150")  # beyond the position by two
-    assert book.at_stake == 300
+    assert book.worst_case == 300
 
 
 def test_the_same_holds_for_what_was_sold() -> None:
     book = Book()
     book.fill(book.order("SELL", "2", "100"), "2", "100")
-    assert figures(book.one.position, book.one.cost, book.at_stake) == [-2, -200, 200]
+    assert figures(book.one.position, book.one.cost, book.worst_case) == [-2, -200, 200]
     book.order("BUY", "3", "90")
-    assert book.at_stake == 200
+    assert book.worst_case == 200
     book.order("BUY", "3", "90")
-    assert book.at_stake == 4 * 90
+    assert book.worst_case == 4 * 90
 
 
 def test_a_position_that_turns_over_costs_what_the_rest_traded_at() -> None:
@@ -146,7 +146,7 @@ def test_a_position_that_turns_over_costs_what_the_rest_traded_at() -> None:
     book.fill(book.order("SELL", "3", "110"), "3", "110")
     assert figures(book.one.position, book.one.cost) == [-2, -220]
     book.fill(book.order("BUY", "2", "90"), "2", "90")
-    assert figures(book.one.position, book.one.cost, book.at_stake) == [0, 0, 0]
+    assert figures(book.one.position, book.one.cost, book.worst_case) == [0, 0, 0]
     assert book.result == 10 + 40
 
 
@@ -213,7 +213,7 @@ def test_a_new_day_forgets_what_was_realised_and_not_what_is_held() -> None:
 def test_a_fill_without_its_value_counts_at_the_orders_price_until_that_is_known() -> None:
     book = Book()
     order = book.order("BUY", "2", "100")
-    order.tell("x", D(2), NOTHING, is_cancelled=False, is_filled=True)
+    order.report("x", D(2), NOTHING, is_cancelled=False, is_filled=True)
     book.apply(order)
     assert figures(book.one.position, book.one.cost) == [2, 200]
     book.fill(order, "2", "99")
@@ -226,7 +226,7 @@ def test_news_that_moves_no_money_is_not_taken_in_twice() -> None:
     order.place("x")
     book.apply(order)
     for _ in range(3):
-        order.tell("x", D(1), D(100), is_cancelled=False, is_filled=False)
+        order.report("x", D(1), D(100), is_cancelled=False, is_filled=False)
         book.apply(order)
     assert figures(book.one.position, book.one.cash) == [1, -100]
 
@@ -234,7 +234,7 @@ def test_news_that_moves_no_money_is_not_taken_in_twice() -> None:
 def test_an_order_taken_in_later_counts_for_its_rest_and_its_later_fills() -> None:
     book = Book()
     order = OrderRecord("old", "BTCUSDT", "BUY", "LIMIT", D(4), D(100))
-    order.tell("x", D(1), D(100), is_cancelled=False, is_filled=False)
+    order.report("x", D(1), D(100), is_cancelled=False, is_filled=False)
     book.all.take_in(order, book.one, since_ms=5000)
     assert figures(book.one.open_buys, book.one.position) == [300, 0]
     book.fill(order, "1", "100", fee="7", time=4000)  # an old fill becomes known
@@ -247,8 +247,8 @@ def test_amounts_of_different_quote_assets_are_never_added() -> None:
     book = Book()
     other = book.all.of("ETHBTC", Assets("ETH", "BTC", NOTHING))
     book.order("BUY", "1", "100")
-    stake = book.all.stake(other, True, D("0.05"), D("0.05"), D(1))
-    book.all.open(OrderRecord("e", "ETHBTC", "BUY", "LIMIT", D(1), D("0.05")), other, stake)
+    projected = book.all.projected(other, True, D("0.05"), D("0.05"), D(1))
+    book.all.open(OrderRecord("e", "ETHBTC", "BUY", "LIMIT", D(1), D("0.05")), other, projected)
     assert book.all.report().notional == {"USDT": D(100), "BTC": D("0.05")}
 
 
@@ -301,15 +301,15 @@ def run(
     orders, filled = [], [0] * len(prices)
     for index, (quantity, price) in enumerate(zip(quantities, prices, strict=True)):
         record = OrderRecord(f"m{index}", "BTCUSDT", "BUY" if index % 2 else "SELL", "LIMIT", quantity, price)
-        stake = everything.stake(one, bool(index % 2), price, exact.multiply(quantity, price), quantity)
-        everything.open(record, one, stake)
+        projected = everything.projected(one, bool(index % 2), price, exact.multiply(quantity, price), quantity)
+        everything.open(record, one, projected)
         orders.append(record)
     for step in todo:
         record, price = orders[step.order], prices[step.order]
         if record.state.is_final and step.kind != "again":
             continue
         if step.kind == "cancel":
-            record.tell("x", NOTHING, NOTHING, is_cancelled=True, is_filled=False)
+            record.report("x", NOTHING, NOTHING, is_cancelled=True, is_filled=False)
         elif step.kind != "again":
             before, after = filled[step.order], min(4, filled[step.order] + step.part)
             filled[step.order] = after
@@ -323,7 +323,7 @@ def run(
             if step.kind in ("tell", "both"):
                 total = exact.multiply(quarter, D(after))
                 is_filled = after == 4
-                record.tell("x", total, exact.multiply(total, price), is_cancelled=False, is_filled=is_filled)
+                record.report("x", total, exact.multiply(total, price), is_cancelled=False, is_filled=is_filled)
         everything.apply(record, 0.0)
     return everything, one, orders
 
@@ -334,7 +334,7 @@ def test_with_every_order_final_nothing_is_open_to_the_last_digit(
 ) -> None:
     everything, one, orders = run(quantities, prices, todo)
     for record in orders:
-        record.tell("x", NOTHING, NOTHING, is_cancelled=True, is_filled=False)
+        record.report("x", NOTHING, NOTHING, is_cancelled=True, is_filled=False)
         everything.apply(record, 0.0)
     assert (one.open_orders, everything.open_orders) == (0, 0)
     assert one.open_buys == one.open_sells == one.buy_quantity == one.sell_quantity == 0

@@ -438,8 +438,8 @@ async def test_fills_make_a_position_and_closing_it_is_always_possible(mexc: Mex
     assert (await refusal(mexc.orders.ioc_buy(XRP, quantity=D(20), price=ask))).rule == "max_symbol_notional"
     closing = await mexc.orders.ioc_sell(XRP, quantity=D(40), price=bid)
     await closing.settled(5)
-    stake = mexc.orders.exposure().symbols[XRP]
-    assert (stake.position, stake.cost, stake.notional, stake.open_orders) == (D(0), D(0), D(0), 0)
+    exposure = mexc.orders.exposure().symbols[XRP]
+    assert (exposure.position, exposure.cost, exposure.notional, exposure.open_orders) == (D(0), D(0), D(0), 0)
 
 
 async def test_the_rate_of_orders_is_limited_by_refusing(mexc: Mexc, sim: Simulator) -> None:

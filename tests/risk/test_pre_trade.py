@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mexc_async.books.book import OrderBook
 from mexc_async.errors import GuardRefused
 from mexc_async.orders.record import OrderFill, OrderRecord
-from mexc_async.risk.exposure import Assets, Stake
+from mexc_async.risk.exposure import Assets, ProjectedExposure
 from mexc_async.risk.pre_trade import STALE_S, PreTradeGuard
 
 D = Decimal
@@ -69,12 +69,12 @@ class Desk:
     def limit(self, **limits: Any) -> None:
         self.guard.set(self.guard.limits.changed(limits))
 
-    def check(self, order: Terms, instead_of: OrderRecord | None = None) -> Stake:
+    def check(self, order: Terms, instead_of: OrderRecord | None = None) -> ProjectedExposure:
         one = self.guard.exposure.of(order.symbol, ASSETS[order.symbol])
         return self.guard.check(order, one, self.book, self.now_s, instead_of)
 
     def place(self, order: Terms) -> OrderRecord:
-        stake = self.check(order)
+        projected = self.check(order)
         record = OrderRecord(
             f"m{len(self.sent)}",
             order.symbol,
@@ -84,7 +84,7 @@ class Desk:
             order.price,
             order.quote_order_qty,
         )
-        self.guard.exposure.open(record, self.guard.exposure.symbols[order.symbol], stake)
+        self.guard.exposure.open(record, self.guard.exposure.symbols[order.symbol], projected)
         self.guard.sent(self.now_s)
         self.sent.append(record)
         return record
@@ -98,7 +98,7 @@ class Desk:
         self.apply(record)
 
     def cancel(self, record: OrderRecord) -> None:
-        record.tell("x", D(0), D(0), is_cancelled=True, is_filled=False)
+        record.report("x", D(0), D(0), is_cancelled=True, is_filled=False)
         self.apply(record)
 
     def apply(self, record: OrderRecord) -> None:
@@ -119,8 +119,8 @@ def refused(desk: Desk, order: Terms, instead_of: OrderRecord | None = None) -> 
     return str(caught.value)
 
 
-def valued(stake: Stake) -> tuple[object, object, object]:
-    return stake.price, stake.notional, stake.quantity
+def valued(projected: ProjectedExposure) -> tuple[object, object, object]:
+    return projected.price, projected.notional, projected.quantity
 
 
 def test_without_limits_everything_passes() -> None:
@@ -311,7 +311,7 @@ def test_without_a_book_a_value_is_never_guessed_even_if_the_collar_may_be_passe
     assert refused(desk, buy("1")).startswith("max_symbol_notional: ")
 
 
-def test_what_a_symbol_puts_at_stake_is_limited() -> None:
+def test_what_a_symbol_exposes_is_limited() -> None:
     desk = Desk(max_symbol_notional=D(1000))
     resting = desk.place(buy("5", "100"))
     desk.filled(buy("4", "100"))
@@ -463,7 +463,7 @@ class Oracle:
             held, cost = held + sign * (quantity - closed), cost + sign * (quantity - closed) * price
         return held, cost
 
-    def at_stake(self, symbol: str, extra: Terms | None = None, but: OrderRecord | None = None) -> Fraction:
+    def worst_case(self, symbol: str, extra: Terms | None = None, but: OrderRecord | None = None) -> Fraction:
         held, cost = self.position(symbol)
         sides = {}
         for side in ("BUY", "SELL"):
@@ -476,13 +476,13 @@ class Oracle:
                 rests.append((Fraction(extra.quantity or 0), Fraction(extra.price or 0)))
             sides[side] = sum((q for q, _ in rests), Fraction(0)), sum((q * p for q, p in rests), Fraction(0))
 
-        def side_at_stake(sign: int, side: str) -> Fraction:
+        def side_worst_case(sign: int, side: str) -> Fraction:
             quantity, notional = sides[side]
             if held * sign >= 0:
                 return sign * cost + notional
             return notional * (quantity - abs(held)) / quantity if quantity > abs(held) else Fraction(0)
 
-        return max(side_at_stake(1, "BUY"), side_at_stake(-1, "SELL"))
+        return max(side_worst_case(1, "BUY"), side_worst_case(-1, "SELL"))
 
     def breaks(self, order: Terms, but: OrderRecord | None = None) -> set[str]:
         """Return the limits that the order breaks."""
@@ -494,12 +494,12 @@ class Oracle:
             found.add("max_orders_per_s")
         if (order.quantity or 0) * (order.price or 0) > MOST_ORDER:
             found.add("max_order_notional")
-        before, after = self.at_stake(order.symbol, but=but), self.at_stake(order.symbol, order, but)
+        before, after = self.worst_case(order.symbol, but=but), self.worst_case(order.symbol, order, but)
         if after > before:
             (other,) = set(self.trades) - {order.symbol}
             if after > MOST_SYMBOL:
                 found.add("max_symbol_notional")
-            if after + self.at_stake(other) > MOST_TOTAL:
+            if after + self.worst_case(other) > MOST_TOTAL:
                 found.add("max_total_notional")
         return found
 
