@@ -47,7 +47,7 @@ EDGE = frozenset(
         "limits": "account_limiter limiter",
         "native": "fallback",
         "orders": "execution halt handle heartbeat ids orders reconciler session shortcuts started tracker",
-        "rest": "call keep_warm pipeline server_clock symbol_rules way",
+        "rest": "call keep_warm pipeline route_plan server_clock symbol_rules",
         "risk": "alarms exposure_counter guard",
         "runtime": "clock hooks log priority_semaphore runner tasks",
         "sim.exchange": "accounts events exchange history ids keys market_state order_checks settlement",

@@ -131,10 +131,10 @@ class Transfers:
                 raise
             found = await self._settle(call, options, error, partial(self._new_one, request, call, since, before))
             answer = msgspec.to_builtins(found) if options.raw else found
-        self._note(answer)
+        self._remember(answer)
         return answer
 
-    def _note(self, answer: Any) -> None:
+    def _remember(self, answer: Any) -> None:
         """Remember a transfer of this client: histories may show it late, as if it were a new one."""
         tran_id = answer.tran_id if isinstance(answer, TransferId) else _raw_id(answer)
         self._made[tran_id] = None

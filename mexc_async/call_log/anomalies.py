@@ -63,7 +63,7 @@ class CallCounts:
         self.factor = factor
         self.by_endpoint: dict[str, dict[int, int]] = {}
         self._totals: dict[str, int] = {}
-        self._told: set[tuple[str, int]] = set()
+        self._reported: set[tuple[str, int]] = set()
 
     def add(self, totals: Mapping[str, int], now_ms: int) -> list[Excess]:
         """Add the present counters, at least once an hour; return the new excesses."""
@@ -76,10 +76,10 @@ class CallCounts:
             for old in [at for at in by_hour if at < hour_ms - HOURS_KEPT * HOUR_MS]:
                 del by_hour[old]
             one = excess(endpoint, by_hour, hour_ms, self.factor)
-            if one is not None and (endpoint, hour_ms) not in self._told:
+            if one is not None and (endpoint, hour_ms) not in self._reported:
                 found.append(one)
-                self._told.add((endpoint, hour_ms))
-        self._told = {(endpoint, at) for endpoint, at in self._told if at == hour_ms}
+                self._reported.add((endpoint, hour_ms))
+        self._reported = {(endpoint, at) for endpoint, at in self._reported if at == hour_ms}
         return found
 
 
@@ -101,12 +101,12 @@ class ForeignOrders:
         """Prefixes of the ids of known other clients."""
         self._most = most
         self._seen: dict[str, Stranger] = {}
-        self._told: OrderedDict[str, None] = OrderedDict()
+        self._reported: OrderedDict[str, None] = OrderedDict()
 
     def see(self, order_id: str, client_order_id: str, symbol: str, now_s: float) -> bool:
         """Note an order that the tracker does not know; return True if it is to be checked after a moment."""
         is_known = bool(client_order_id) and client_order_id.startswith(self.prefixes)
-        if is_known or order_id in self._told or order_id in self._seen or len(self._seen) >= self._most:
+        if is_known or order_id in self._reported or order_id in self._seen or len(self._seen) >= self._most:
             return False
         self._seen[order_id] = Stranger(order_id, client_order_id, symbol, now_s)
         return True
@@ -125,9 +125,9 @@ class ForeignOrders:
             del self._seen[one.order_id]
             if not knows(one.order_id) and not (name and knows(name)):
                 found.append(one)
-                self._told[one.order_id] = None
-                if len(self._told) > self._most:
-                    self._told.popitem(last=False)
+                self._reported[one.order_id] = None
+                if len(self._reported) > self._most:
+                    self._reported.popitem(last=False)
         return found
 
     @property

@@ -10,7 +10,17 @@ from typing import Any
 
 import msgspec
 
-from mexc_async.call_log.entries import ChainCheck, Done, Noted, Pushed, Renamed, Sending, Unusual, decode_entry, public
+from mexc_async.call_log.entries import (
+    Anomaly,
+    ChainCheck,
+    Done,
+    OrderChanged,
+    Pushed,
+    Renamed,
+    Sending,
+    decode_entry,
+    public,
+)
 from mexc_async.call_log.events import CallLogState
 from mexc_async.call_log.files import read_lines
 from mexc_async.call_log.log import CallLog
@@ -128,16 +138,16 @@ class ClientLog:
 
     def order(self, record: OrderRecord, fill: OrderFill | None = None) -> None:
         """Record an order's news; `fill` is the trade, if it is one."""
-        self.log.add(Noted(self.now_ms(), self._wall_ms(), self.client, record.facts, fill))
+        self.log.add(OrderChanged(self.now_ms(), self._wall_ms(), self.client, record.facts, fill))
 
     def whole(self, record: OrderRecord) -> None:
         """Record everything known about an order, so that this log alone can restore it."""
         for fill in record.fills or (None,):
             self.order(record, fill)
 
-    def unusual(self, rule: str, text: str, order: str | None, order_id: str | None, symbol: str | None) -> None:
+    def anomaly(self, rule: str, text: str, order: str | None, order_id: str | None, symbol: str | None) -> None:
         """Record activity that is not this client's own, or unusual for it."""
-        self.log.add(Unusual(self.now_ms(), self._wall_ms(), self.client, rule, text, order, order_id, symbol))
+        self.log.add(Anomaly(self.now_ms(), self._wall_ms(), self.client, rule, text, order, order_id, symbol))
 
     def on_log(self, reason: str | None, lost: int) -> None:
         """Notify the client's listeners that the log fails, or works again."""

@@ -130,7 +130,7 @@ class Pushed(Entry, gc=False, omit_defaults=True, tag="push"):
     """Time at which the exchange sent it; None if it came from REST."""
 
 
-class Noted(Entry, gc=False, omit_defaults=True, tag="order"):
+class OrderChanged(Entry, gc=False, omit_defaults=True, tag="order"):
     """News of an order, other than that it was `placed`, with all that is known now."""
 
     client: str
@@ -139,7 +139,7 @@ class Noted(Entry, gc=False, omit_defaults=True, tag="order"):
     """The new trade, if that is the news."""
 
 
-class Unusual(Entry, gc=False, omit_defaults=True, tag="unusual"):
+class Anomaly(Entry, gc=False, omit_defaults=True, tag="unusual"):
     """Activity that is not this client's own, or unusual for it."""
 
     client: str
@@ -150,7 +150,7 @@ class Unusual(Entry, gc=False, omit_defaults=True, tag="unusual"):
     symbol: str | None = None
 
 
-AnyEntry: TypeAlias = Opened | Closed | Lost | Renamed | Sending | Done | Pushed | Noted | Unusual
+AnyEntry: TypeAlias = Opened | Closed | Lost | Renamed | Sending | Done | Pushed | OrderChanged | Anomaly
 
 _SECRET = re.compile("key|secret|password|passphrase|token|signature", re.IGNORECASE)
 _HARMLESS = {"symbol", "side", "type", "quantity", "price", "quoteOrderQty", "newClientOrderId", "stpMode"}

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import msgspec
 
-from mexc_async.call_log.entries import AnyEntry, Done, Noted, Renamed, Sending
+from mexc_async.call_log.entries import AnyEntry, Done, OrderChanged, Renamed, Sending
 from mexc_async.orders.record import OrderRecord, OrderTable
 
 _batch = msgspec.json.Decoder(list[dict[str, str]])
@@ -33,8 +33,8 @@ class OrderReplay:
 
     def take(self, entry: AnyEntry) -> None:
         """Apply the next entry."""
-        if isinstance(entry, Noted):
-            _note(self.of(entry.client), entry)
+        if isinstance(entry, OrderChanged):
+            _apply(self.of(entry.client), entry)
         elif isinstance(entry, Done):
             for name, order_id in entry.placed.items():
                 _place(self.of(entry.client), name, order_id)
@@ -58,7 +58,7 @@ def _place(table: OrderTable, name: str, order_id: str | None) -> None:
         table.index(record)
 
 
-def _note(table: OrderTable, entry: Noted) -> None:
+def _apply(table: OrderTable, entry: OrderChanged) -> None:
     facts = entry.facts
     record = _live(table, facts.client_order_id)
     if record is None:

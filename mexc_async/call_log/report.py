@@ -11,7 +11,7 @@ from typing import TypeVar, get_args
 from msgspec import Struct
 
 from mexc_async.call_log.anomalies import HOUR_MS, Excess, excesses
-from mexc_async.call_log.entries import AnyEntry, Done, Entry, Lost, Noted, Pushed, Renamed, Sending, Unusual
+from mexc_async.call_log.entries import Anomaly, AnyEntry, Done, Entry, Lost, OrderChanged, Pushed, Renamed, Sending
 from mexc_async.call_log.replay import orders_in
 from mexc_async.orders.snapshot import RecordedError
 
@@ -29,9 +29,9 @@ def order_ids(entry: Entry) -> set[str]:
         if isinstance(entry, Done):
             found.add(entry.order_id)
             found.update(entry.placed.values())
-    elif isinstance(entry, Noted):
+    elif isinstance(entry, OrderChanged):
         found.update((entry.facts.client_order_id, entry.facts.order_id))
-    elif isinstance(entry, Pushed | Unusual):
+    elif isinstance(entry, Pushed | Anomaly):
         found.update((entry.order, entry.order_id))
     return {name for name in found if name}
 
@@ -40,7 +40,7 @@ def same_order(entries: Iterable[Entry], name: str) -> frozenset[str]:
     """Return both ids of the order that has this one, as far as a log has them."""
     found = {name}
     for entry in entries:
-        if isinstance(entry, Noted | Pushed) and name in (ids := order_ids(entry)):
+        if isinstance(entry, OrderChanged | Pushed) and name in (ids := order_ids(entry)):
             found |= ids
     return frozenset(found)
 
@@ -50,16 +50,16 @@ def symbols(entry: Entry) -> set[str]:
     if isinstance(entry, Sending | Done):
         named = set(entry.params.get("symbol", "").split(","))
         return (named | {order.get("symbol", "") for order in orders_in(entry.params)}) - {""}
-    if isinstance(entry, Noted):
+    if isinstance(entry, OrderChanged):
         return {entry.facts.symbol}
-    return {entry.symbol} if isinstance(entry, Pushed | Unusual) and entry.symbol else set()
+    return {entry.symbol} if isinstance(entry, Pushed | Anomaly) and entry.symbol else set()
 
 
 def error_of(entry: Entry) -> RecordedError | None:
     """Return the error in an entry."""
     if isinstance(entry, Done):
         return entry.error
-    return entry.facts.error if isinstance(entry, Noted) else None
+    return entry.facts.error if isinstance(entry, OrderChanged) else None
 
 
 class Filter(Struct, frozen=True, kw_only=True):
@@ -226,7 +226,7 @@ class Summing:
             self._done(entry, hour)
         elif isinstance(entry, Pushed):
             self._pushes_by_hour[hour] += 1
-        elif isinstance(entry, Unusual):
+        elif isinstance(entry, Anomaly):
             self._unusual[entry.rule] += 1
         elif isinstance(entry, Lost):
             self._lost += entry.count

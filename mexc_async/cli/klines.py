@@ -11,7 +11,7 @@ import typer
 
 from mexc_async.cli.connection_options import Rest, Sim
 from mexc_async.cli.exit_status import REFUSED, fail
-from mexc_async.cli.time_argument import moment_ms
+from mexc_async.cli.time_argument import time_ms
 from mexc_async.runtime.clock import SYSTEM
 from mexc_async.runtime.runner import run
 
@@ -46,7 +46,7 @@ def klines(
     from mexc_async.spot.market import KlinesQuery
 
     try:
-        start_ms, end_ms = moment_ms("--since", since), None if until == "now" else moment_ms("--until", until)
+        start_ms, end_ms = time_ms("--since", since), None if until == "now" else time_ms("--until", until)
         if start_ms >= (SYSTEM.wall_ms() if end_ms is None else end_ms):
             raise InvalidRequest(f"--since {since!r} is not before --until {until!r}")
         wanted = cast("Interval", interval)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 FORMS = ", such as 2025-01-01, 2025-01-01T12:30 (UTC) or milliseconds"
 
 
-def moment_ms(option: str, text: str, forms: str = FORMS) -> int:
+def time_ms(option: str, text: str, forms: str = FORMS) -> int:
     """Parse a date, a time or milliseconds into milliseconds UTC. Raises InvalidRequest, whose text ends in `forms`."""
     from mexc_async.errors import InvalidRequest
 

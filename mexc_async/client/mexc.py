@@ -20,7 +20,7 @@ from mexc_async.keys.environment import from_environment
 from mexc_async.keys.events import KeyReplaced
 from mexc_async.keys.replace import change_key
 from mexc_async.keys.stores import KeyStore, NamedKey, open_store
-from mexc_async.keys.watch import Watched, follow, tell_age
+from mexc_async.keys.watch import Watched, follow, report_age
 from mexc_async.limits.account_limiter import AccountLimiter
 from mexc_async.limits.limiter import RateLimiter
 from mexc_async.limits.profiles import Limits
@@ -336,7 +336,7 @@ class Mexc(View):
         self._start()
         if not self._is_open:
             self._is_open = True
-            self._tasks.spawn(tell_age(lambda: self.credentials, self.clock.local, self.hooks))
+            self._tasks.spawn(report_age(lambda: self.credentials, self.clock.local, self.hooks))
             if (watched := self._watched) is not None:
                 self._tasks.spawn(follow(watched, lambda: self.credentials, self.replace_credentials, self.hooks))
         return self

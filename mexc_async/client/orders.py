@@ -93,17 +93,17 @@ class Orders(TrackedOrders):
         """
         self._reconciler.start()
         await self._api.clock_sync.ensure()  # conclusions from an order's absence depend on it
-        tracker, journal, credentials = self.execution.tracker, self._log, self._api.credentials
+        tracker, client_log, credentials = self.execution.tracker, self._log, self._api.credentials
         if path is None:
-            if journal is None:
+            if client_log is None:
                 raise ConfigError("there is no call log to restore from: Mexc(..., call_log=...), or name one")
-            path = journal.log.flushed()
+            path = client_log.log.flushed()
         assert credentials is not None
         client = client_name(credentials, self.execution.ids.prefix)
         unfinished = tracker.recall(await past_orders(Path(path), client, tracker.settings.keep_s))
-        if journal is not None and not journal.log.is_at(path):
+        if client_log is not None and not client_log.log.is_at(path):
             for record in unfinished:
-                journal.whole(record)
+                client_log.whole(record)
         self._reconciler.wake()
         await self.adopt()
         await self._reconciler.sweep()

@@ -101,18 +101,18 @@ class KeyedOrders:
     @property
     def under_way(self) -> int:
         """Number of orders whose outcome is unknown, whoever sent them."""
-        return len({order.client_order_id for order in self._doubtful()} | set(self._placing))
+        return len({order.client_order_id for order in self._unsettled()} | set(self._placing))
 
     async def settled(self, timeout_s: float) -> bool:
         """Wait until the outcome of each is known; return False after `timeout_s`."""
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                waits = [order.accepted() for order in self._doubtful()]
+                waits = [order.accepted() for order in self._unsettled()]
                 tasks = [placing.task for placing in self._placing.values()]
                 await asyncio.gather(*tasks, *waits, return_exceptions=True)
         return not self.under_way
 
-    def _doubtful(self) -> list[TrackedOrder]:
+    def _unsettled(self) -> list[TrackedOrder]:
         unknown = (OrderState.SENDING, OrderState.UNKNOWN)
         return [order for order in self._mexc.orders.live() if order.status in unknown]
 
@@ -233,9 +233,9 @@ def terms_of_record(record: OrderRecord) -> dict[str, object]:
     }
 
 
-def _differing(told: Mapping[str, object], wanted: NewOrder) -> list[str]:
+def _differing(terms: Mapping[str, object], wanted: NewOrder) -> list[str]:
     """Return the names of the terms in which an order differs; an unknown term differs from any."""
-    return [name for name, value in _terms(wanted).items() if told.get(name) != value]
+    return [name for name, value in _terms(wanted).items() if terms.get(name) != value]
 
 
 def _other_order(key: str, differing: list[str]) -> InvalidRequest:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from mexc_async.errors import ConfigError, IpNotAllowed, MexcError
-from mexc_async.keys.shielded import undisturbed
+from mexc_async.keys.shielded import shielded
 from mexc_async.spot.api import Spot
 
 MAX_ADDRESSES = 20
@@ -60,7 +60,7 @@ async def on_list(spot: Spot, api_key: str, address: str) -> AsyncIterator[list[
         await spot.set_api_key_info(api_key=api_key, ip_white_list=",".join([*before, address]))
         yield [*before, address]
     finally:
-        await undisturbed(_take_out(spot, api_key, address))
+        await shielded(_take_out(spot, api_key, address))
 
 
 async def _take_out(spot: Spot, api_key: str, address: str) -> None:

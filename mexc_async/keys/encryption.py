@@ -32,26 +32,26 @@ Password = Callable[[bool], str]
 """Function that returns the password; True asks for the password of a new file."""
 
 
-def seal(data: bytes, password: str, cost: int = COST) -> bytes:
+def encrypt(data: bytes, password: str, cost: int = COST) -> bytes:
     """Encrypt data. Raises ConfigError when the password is too short, or `cryptography` is not installed."""
     if len(password) < MIN_PASSWORD:
         raise ConfigError(f"the password must have at least {MIN_PASSWORD} characters")
     head = _MAGIC + bytes([cost]) + os.urandom(_HEAD - _SALT)
-    sealed = head + _encrypted(head, password, data)
-    return sealed + sha256(sealed).digest()
+    encrypted = head + _encrypted(head, password, data)
+    return encrypted + sha256(encrypted).digest()
 
 
-def unseal(sealed: bytes, password: Callable[[], str]) -> bytes:
+def decrypt(encrypted: bytes, password: Callable[[], str]) -> bytes:
     """Decrypt data; ask for the password only if the data is complete.
 
     Raises ConfigError for another kind of file, damage, or a wrong password.
     """
-    body, digest = sealed[:-_DIGEST], sealed[-_DIGEST:]
-    if not sealed.startswith(_MAGIC[:-1]):
+    body, digest = encrypted[:-_DIGEST], encrypted[-_DIGEST:]
+    if not encrypted.startswith(_MAGIC[:-1]):
         raise ConfigError("it is not a key file")
     if len(body) < _HEAD + _TAG or sha256(body).digest() != digest:
         raise ConfigError("it is damaged: put a copy in its place, or remove it and add the keys again")
-    if not sealed.startswith(_MAGIC) or sealed[_SALT - 1] not in COSTS:
+    if not encrypted.startswith(_MAGIC) or encrypted[_SALT - 1] not in COSTS:
         raise ConfigError("it was written by a newer release")
     return _decrypted(body[:_HEAD], password(), body[_HEAD:])
 

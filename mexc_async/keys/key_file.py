@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
 
 from mexc_async.errors import ConfigError
-from mexc_async.keys.encryption import COST, Password, seal, unseal
+from mexc_async.keys.encryption import COST, Password, decrypt, encrypt
 from mexc_async.keys.key_ring import KeyBook
 
 _LARGEST = 1 << 20
@@ -35,8 +35,8 @@ class KeyFile:
     def read(self) -> KeyBook:
         """Read the keys; a missing file holds none. Raises ConfigError."""
         try:
-            sealed = self._bytes()
-            return KeyBook() if sealed is None else KeyBook.decode(unseal(sealed, lambda: self._secret(False)))
+            encrypted = self._bytes()
+            return KeyBook() if encrypted is None else KeyBook.decode(decrypt(encrypted, lambda: self._secret(False)))
         except ConfigError as error:
             if error.message == "wrong password":
                 self._password = None
@@ -52,7 +52,7 @@ class KeyFile:
                 is_new = not os.path.lexists(self.path)
                 book = edit(self.read())
                 try:
-                    self._replace(seal(book.encode(), self._secret(is_new), self._cost))
+                    self._replace(encrypt(book.encode(), self._secret(is_new), self._cost))
                 except ConfigError as error:
                     raise ConfigError(f"key file {self.path}: {error.message}") from None
         except OSError as error:
@@ -119,13 +119,13 @@ class KeyFile:
         finally:
             os.close(handle)
 
-    def _replace(self, sealed: bytes) -> None:
+    def _replace(self, encrypted: bytes) -> None:
         draft = self.path.with_name(f"{self.path.name}.new")
         draft.unlink(missing_ok=True)  # left by a process killed while it wrote
         try:
             handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             with os.fdopen(handle, "wb") as file:
-                file.write(sealed)
+                file.write(encrypted)
                 file.flush()
                 os.fsync(handle)
             draft.replace(self.path)

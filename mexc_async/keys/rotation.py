@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from mexc_async.errors import ApiError, ConfigError, MexcError, ProtocolError
 from mexc_async.keys.key_ring import KeyBook, StoredKey, renewed
-from mexc_async.keys.shielded import undisturbed
+from mexc_async.keys.shielded import shielded
 from mexc_async.keys.stores import KeyStore
 from mexc_async.rest.credentials import Credentials, masked
 from mexc_async.runtime.clock import Clock
@@ -78,7 +78,7 @@ class Rotation:
             await self._try(new.credentials())
             self._store.change(self._in_place_of_old(new))
         except BaseException:
-            await undisturbed(self._delete(made.api_key))
+            await shielded(self._delete(made.api_key))
             raise
         return new
 

@@ -90,7 +90,7 @@ async def follow(
                 hooks.emit(KeyNotReplaced(error))
 
 
-async def tell_age(credentials: Callable[[], Credentials | None], clock: Clock, hooks: Hooks) -> None:
+async def report_age(credentials: Callable[[], Credentials | None], clock: Clock, hooks: Hooks) -> None:
     """Warn about an old key now and once a day."""
     while True:
         if (key := credentials()) is not None:

@@ -196,7 +196,7 @@ cdef class Gate:
     cdef readonly object route, plan
     cdef public Py_ssize_t requests, waited
     cdef public double waited_s
-    cdef object queue, clock, keeper
+    cdef object queue, clock, limiter
     cdef readonly bint is_monotonic
     cdef double margin_s, late_s, longest_way_s
     cdef Duration own, all_of
@@ -205,8 +205,8 @@ cdef class Gate:
     cdef Toll* tolls
     cdef Py_ssize_t count
 
-    def __cinit__(self, route, queue, clock, keeper, Duration all_of not None):
-        self.route, self.queue, self.clock, self.keeper, self.all_of = route, queue, clock, keeper, all_of
+    def __cinit__(self, route, queue, clock, limiter, Duration all_of not None):
+        self.route, self.queue, self.clock, self.limiter, self.all_of = route, queue, clock, limiter, all_of
         self.plan = queue.plan(route)
         self.is_monotonic = clock is _monotonic
         self.margin_s = queue.limits.margin_s
@@ -264,7 +264,7 @@ cdef class Gate:
         for i in range(self.count):
             soonest = min(soonest, (<Bucket>self.tolls[i].bucket).over(self.tolls[i].weight, counts_at))
         if soonest != INFINITY and soonest < <double>self.queue.wake_at:
-            self.keeper.serve()
+            self.limiter.serve()
         return now
 
     def try_acquire(self, double now):
@@ -274,7 +274,7 @@ cdef class Gate:
         cdef double now = self.now()
         if self.enter(now):
             return now
-        granted_at = await self.keeper.wait(self, self.queue.wait(self.plan, now), now, max_wait_s)
+        granted_at = await self.limiter.wait(self, self.queue.wait(self.plan, now), now, max_wait_s)
         self.requests += 1
         return granted_at
 
@@ -282,4 +282,4 @@ cdef class Gate:
         self.requests -= 1
         self.queue.put_back(self.plan)
         if self.queue.waiting:
-            self.keeper.serve()
+            self.limiter.serve()

@@ -24,7 +24,7 @@ _USUAL_S = 0.5
 """Longest usual round trip; of a longer one all of the time may have been the way to the exchange."""
 
 
-class LimitKeeper(Protocol):
+class Limiter(Protocol):
     """The limiter as a gate sees it: queues calls that have to wait, and serves them."""
 
     async def wait(self, gate: PureGate, wait: float, now: float, max_wait_s: float | None) -> float:
@@ -64,8 +64,8 @@ class PureGate:
 
     __slots__ = (
         "_connections",
-        "_keeper",
         "_late_s",
+        "_limiter",
         "_longest_way_s",
         "_margin_s",
         "_most_slots",
@@ -81,7 +81,7 @@ class PureGate:
     )  # fmt: skip
 
     def __init__(
-        self, route: Route, queue: LimitQueue, clock: Callable[[], float], keeper: LimitKeeper, all_of: PureDuration
+        self, route: Route, queue: LimitQueue, clock: Callable[[], float], limiter: Limiter, all_of: PureDuration
     ) -> None:
         self.route = route
         self.requests = 0
@@ -92,7 +92,7 @@ class PureGate:
         """The route's cost: weight by limit."""
         self._queue = queue
         self._now = clock
-        self._keeper = keeper
+        self._limiter = limiter
         self._margin_s = queue.limits.margin_s
         self._late_s = self._margin_s / 4
         self._longest_way_s = queue.limits.longest_way_s
@@ -136,7 +136,7 @@ class PureGate:
         """
         now = self._now()
         if not self.try_acquire(now):
-            now = await self._keeper.wait(self, self._queue.wait(self.plan, now), now, max_wait_s)
+            now = await self._limiter.wait(self, self._queue.wait(self.plan, now), now, max_wait_s)
             self.requests += 1
         return now
 
@@ -168,7 +168,7 @@ class PureGate:
             own.count(sent_at, now)
             all_of.count(sent_at, now)
         if self._queue.end(self.plan, counts_at):
-            self._keeper.serve()
+            self._limiter.serve()
         return now
 
     def put_back(self) -> None:
@@ -176,7 +176,7 @@ class PureGate:
         self.requests -= 1
         self._queue.put_back(self.plan)
         if self._queue.waiting:
-            self._keeper.serve()
+            self._limiter.serve()
 
 
 Duration = PureDuration

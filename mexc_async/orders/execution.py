@@ -45,7 +45,7 @@ from mexc_async.orders.halt import TradingHalt
 from mexc_async.orders.ids import OrderIds
 from mexc_async.orders.reconciler import Reconciler as Reconciler
 from mexc_async.orders.record import ZERO, OrderRecord
-from mexc_async.orders.session import note_opened
+from mexc_async.orders.session import add_to_sessions
 from mexc_async.orders.started import StartedOrder
 from mexc_async.orders.tracker import FIRST_PAUSE_S, LONGEST_PAUSE_S, LOOK_UP, OrderTracker
 from mexc_async.rest.call import Call, Options, accepted_until_ms, call_of
@@ -167,9 +167,8 @@ class OrderExecution:
             ) from None
 
     def _call(self, order: NewOrder, options: Options) -> Call:
-        call = Call(NewOrder.route, order, None if options.raw else OrderAck, order.new_client_order_id)
-        call.gate = self.halt.check
-        return call
+        kind = None if options.raw else OrderAck
+        return Call(NewOrder.route, order, kind, order.new_client_order_id, None, self.halt.check)
 
     async def conclude(self, record: OrderRecord, call: Call, options: Options, answering: Awaitable[Any]) -> Any:
         """Return the answer to an order that was sent; see `place`."""
@@ -254,8 +253,7 @@ class OrderExecution:
         """Send admitted orders, at most 20 of one symbol, and settle those that the answer omits."""
         ids = ",".join(record.client_order_id for record in records)
         typed = replace(options, raw=False)
-        call = call_of(BatchOrders(orders=tuple(orders)), typed, ids)
-        call.gate = self.halt.check
+        call = call_of(BatchOrders(orders=tuple(orders)), typed, ids, self.halt.check)
         try:
             try:
                 answer: list[BatchResult] = await self.api.run(call, typed)
@@ -372,7 +370,7 @@ class OrderExecution:
         if self.guard.is_on:
             self.guard.opened(record)
             self._reconciler.start()  # whatever method sends it, its outcome has to be known
-        note_opened(table, record)
+        add_to_sessions(table, record)
         self._reconciler.opened()
         return record
 
@@ -482,7 +480,7 @@ class OrderExecution:
                 CancelledOrder(symbol=symbol, order_id=order_id, orig_client_order_id=name, status=status), record
             )
         elif record is not None:
-            self.tracker.apply(record, record.tell(None, ZERO, ZERO, is_cancelled=True, is_filled=False))
+            self.tracker.apply(record, record.report(None, ZERO, ZERO, is_cancelled=True, is_filled=False))
 
     def _unknown(self, request: CancelOrder, failure: MexcError) -> OutcomeUnknown:
         name = request.orig_client_order_id or request.order_id

@@ -50,11 +50,11 @@ def adopted(order: Order, client_order_id: str) -> OrderRecord:
     )
 
 
-def ids_of(told: OrderNews) -> tuple[str, str | None]:
+def ids_of(news: OrderNews) -> tuple[str, str | None]:
     """Return the exchange's id of the order that this is about, and its client order id where that is given."""
-    if isinstance(told, CancelledOrder):
-        return told.order_id, told.orig_client_order_id
-    return told.order_id, told.client_order_id or None
+    if isinstance(news, CancelledOrder):
+        return news.order_id, news.orig_client_order_id
+    return news.order_id, news.client_order_id or None
 
 
 def _repeats(record: OrderRecord, ack: OrderAck) -> bool:
@@ -94,29 +94,30 @@ def is_about(record: OrderRecord, answer: OrderAck | Order | CancelledOrder) -> 
     )
 
 
-def learn(record: OrderRecord, told: OrderNews) -> bool:
+def learn(record: OrderRecord, news: OrderNews) -> bool:
     """Add the news to an order's record; return False if it was known."""
-    if isinstance(told, Fill | FillPush):
-        return record.fill(told.order_id, fill_of(told))
-    status = told.status
-    executed = told.executed_quantity or ZERO
-    quote = told.executed_quote_quantity or ZERO
+    if isinstance(news, Fill | FillPush):
+        return record.fill(news.order_id, fill_of(news))
+    status = news.status
+    executed = news.executed_quantity or ZERO
+    quote = news.executed_quote_quantity or ZERO
     is_filled = status is OrderStatus.FILLED
-    is_cancelled = status in ENDED  # an answer without such a status may be a repeated ack of the placing
-    return record.tell(told.order_id, executed, quote, is_cancelled=is_cancelled and not is_filled, is_filled=is_filled)
+    has_ended = status in ENDED  # an answer without such a status may be a repeated ack of the placing
+    is_cancelled = has_ended and not is_filled
+    return record.report(news.order_id, executed, quote, is_cancelled=is_cancelled, is_filled=is_filled)
 
 
-def fill_of(told: Fill | FillPush) -> OrderFill:
+def fill_of(news: Fill | FillPush) -> OrderFill:
     """Return a trade, from whatever source, as an order's fill."""
     return OrderFill(
-        trade_id=told.id if isinstance(told, Fill) else told.trade_id,
-        price=told.price,
-        quantity=told.quantity,
-        quote_quantity=told.quote_quantity,
-        fee=told.commission or ZERO,
-        fee_asset=told.commission_asset,
-        time=told.time,
-        is_maker=bool(told.is_maker),
+        trade_id=news.id if isinstance(news, Fill) else news.trade_id,
+        price=news.price,
+        quantity=news.quantity,
+        quote_quantity=news.quote_quantity,
+        fee=news.commission or ZERO,
+        fee_asset=news.commission_asset,
+        time=news.time,
+        is_maker=bool(news.is_maker),
     )
 
 

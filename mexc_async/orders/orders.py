@@ -61,7 +61,7 @@ class TrackedOrders(Shortcuts):
     @property
     def is_followed(self) -> bool:
         """True while the private stream reports orders; REST is polled while it does not."""
-        return self._reconciler.is_told
+        return self._reconciler.is_streaming
 
     def __getitem__(self, client_order_id: str) -> TrackedOrder:
         """Return an order of this client by its id. Raises KeyError; finished ones stay for `keep_s`."""
@@ -259,7 +259,7 @@ class TrackedOrders(Shortcuts):
         Without it the first order's progress may come from REST, which takes a little longer.
         """
         self._reconciler.start()
-        await self._reconciler.told(timeout_s)
+        await self._reconciler.wait_for_stream(timeout_s)
 
     async def adopt(self, prefix: str | None = None) -> list[TrackedOrder]:
         """Track the account's open orders whose client order id begins with `prefix`, as after a restart.

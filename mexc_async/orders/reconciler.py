@@ -34,19 +34,19 @@ class Reconciler:
         self._is_started = False
         self._swept_at = 0.0
         self._woken = asyncio.Event()
-        self._told = asyncio.Event()
+        self._streaming = asyncio.Event()
         """Set while the private stream reports orders."""
 
     @property
-    def is_told(self) -> bool:
+    def is_streaming(self) -> bool:
         """True while the private stream reports orders."""
-        return self._told.is_set()
+        return self._streaming.is_set()
 
-    async def told(self, timeout_s: float | None) -> None:
+    async def wait_for_stream(self, timeout_s: float | None) -> None:
         """Wait until the private stream reports orders. Raises WaitTimeout."""
         try:
             async with asyncio.timeout(timeout_s):
-                await self._told.wait()
+                await self._streaming.wait()
         except TimeoutError:
             raise WaitTimeout(f"the private stream did not open within {timeout_s:g} s") from None
 
@@ -92,13 +92,13 @@ class Reconciler:
             except MexcError as error:
                 logger.warning("orders are tracked by REST alone: %s", error)
             finally:
-                self._told.clear()
+                self._streaming.clear()
                 self._router.leave(subscriber)
             await asyncio.sleep(REJOIN_S)
 
     def _set_followed(self, is_followed: bool) -> None:
         """Note that the stream is up or down, and look up at once what happened around that moment."""
-        (self._told.set if is_followed else self._told.clear)()
+        (self._streaming.set if is_followed else self._streaming.clear)()
         self._swept_at = 0.0
         self._woken.set()
 
@@ -109,7 +109,7 @@ class Reconciler:
             if not self._tracker.lacking and next(self._tracker.table.live(), None) is None:
                 self._woken.clear()
                 await self._woken.wait()
-            pause_s = settings.watch_s if self.is_told else settings.poll_s
+            pause_s = settings.watch_s if self.is_streaming else settings.poll_s
             is_due = self._monotonic() - self._swept_at >= pause_s
             try:
                 if is_due:
@@ -147,7 +147,7 @@ class Reconciler:
         """Fetch the fills that finished orders lack, after a delay in which they may come by themselves."""
         now = self._monotonic()
         for record, since in list(self._tracker.lacking.values()):
-            is_late = now - since >= LATE_FILLS_S or not self.is_told
+            is_late = now - since >= LATE_FILLS_S or not self.is_streaming
             if record.order_id is not None and is_late:
                 await self._tracker.read(
                     MyTradesQuery(symbol=record.symbol, order_id=record.order_id, limit=1000), Options()

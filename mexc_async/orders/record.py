@@ -115,8 +115,8 @@ class OrderRecord(Struct, eq=False):
     """Count of news about fills or the end; nearly all other news changes no money."""
     _fills: dict[str, OrderFill] | None = None
     """Made with the first fill: without it the garbage collector has nothing to follow in a record."""
-    _told: Decimal = ZERO
-    _told_quote: Decimal = ZERO
+    _executed: Decimal = ZERO
+    _executed_quote: Decimal = ZERO
     _fill_quantity: Decimal = ZERO
     _fill_quote: Decimal = ZERO
     _is_cancelled: bool = False
@@ -160,13 +160,13 @@ class OrderRecord(Struct, eq=False):
             self.order_id = order_id
         return changed
 
-    def tell(
+    def report(
         self, order_id: str | None, executed: Decimal, quote: Decimal, *, is_cancelled: bool, is_filled: bool
     ) -> bool:
         """Record the exchange's report of its progress: `executed` in base, `quote` its value."""
         changed = self.place(order_id)
-        if (executed, quote) > (self._told, self._told_quote):
-            self._told, self._told_quote = executed, quote
+        if (executed, quote) > (self._executed, self._executed_quote):
+            self._executed, self._executed_quote = executed, quote
             self.revision += 1
             changed = True
         if (is_cancelled and not self._is_cancelled) or (is_filled and not self._is_filled):
@@ -195,10 +195,10 @@ class OrderRecord(Struct, eq=False):
     def release(self) -> Progress:
         """Return the reports under its order id, which is another order's; its own outcome is unknown now."""
         progress = Progress(
-            self._told, self._told_quote, self._is_filled, self._is_cancelled, tuple(self.fills_by_id.values())
+            self._executed, self._executed_quote, self._is_filled, self._is_cancelled, tuple(self.fills_by_id.values())
         )
         self.order_id = self.error = self._fills = None
-        self._told = self._told_quote = self._fill_quantity = self._fill_quote = ZERO
+        self._executed = self._executed_quote = self._fill_quantity = self._fill_quote = ZERO
         self.is_named = self.is_placed = self._is_filled = self._is_cancelled = self._is_given_up = False
         self.is_in_doubt = True
         self.revision += 1
@@ -206,7 +206,7 @@ class OrderRecord(Struct, eq=False):
 
     def absorb(self, progress: Progress) -> None:
         """Add what was reported under its order id while that passed for another order's."""
-        self.tell(
+        self.report(
             self.order_id,
             progress.executed,
             progress.executed_quote,
@@ -233,8 +233,8 @@ class OrderRecord(Struct, eq=False):
             self.is_placed,
             self.is_in_doubt,
             self.accepted_until_ms,
-            self._told or None,
-            self._told_quote or None,
+            self._executed or None,
+            self._executed_quote or None,
             self._is_filled,
             self._is_cancelled,
             self._is_given_up,
@@ -266,8 +266,8 @@ class OrderRecord(Struct, eq=False):
         self.is_placed = facts.is_placed
         self.is_in_doubt = facts.is_in_doubt
         self.accepted_until_ms = facts.accepted_until_ms
-        self._told = facts.executed or ZERO
-        self._told_quote = facts.executed_quote or ZERO
+        self._executed = facts.executed or ZERO
+        self._executed_quote = facts.executed_quote or ZERO
         self._is_filled = facts.is_filled
         self._is_cancelled = facts.is_cancelled
         self._is_given_up = facts.is_given_up
@@ -298,19 +298,19 @@ class OrderRecord(Struct, eq=False):
         """Same as `state.is_final`."""
         if not self.is_placed:
             return self.error is not None
-        if self._told is ZERO and self._fill_quantity is ZERO and not (self._is_filled or self._is_cancelled):
+        if self._executed is ZERO and self._fill_quantity is ZERO and not (self._is_filled or self._is_cancelled):
             return False  # nothing was reported yet, as for every order when its ack comes
         return self._is_filled or self._is_cancelled or bool(self.quantity and self.filled_quantity >= self.quantity)
 
     @property
     def filled_quantity(self) -> Decimal:
         """Filled so far, in base: the sum of its fills, or the exchange's figure if that is more."""
-        return max(self._told, self._fill_quantity)
+        return max(self._executed, self._fill_quantity)
 
     @property
     def filled_quote_quantity(self) -> Decimal:
         """Value of the filled quantity, in quote."""
-        return self._fill_quote if self._fill_quantity >= self._told else self._told_quote
+        return self._fill_quote if self._fill_quantity >= self._executed else self._executed_quote
 
     @property
     def remaining_quantity(self) -> Decimal | None:
@@ -331,9 +331,9 @@ class OrderRecord(Struct, eq=False):
     @property
     def lacks(self) -> Decimal:
         """Filled quantity whose fills are not known yet."""
-        if self._told is ZERO:
+        if self._executed is ZERO:
             return ZERO
-        return max(_EXACT.subtract(self._told, self._fill_quantity), ZERO)
+        return max(_EXACT.subtract(self._executed, self._fill_quantity), ZERO)
 
     @property
     def fills(self) -> tuple[OrderFill, ...]:

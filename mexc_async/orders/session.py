@@ -44,7 +44,7 @@ class SessionOrders(Actions, Protocol):
         ...
 
 
-def note_opened(table: OrderTable, record: OrderRecord) -> None:
+def add_to_sessions(table: OrderTable, record: OrderRecord) -> None:
     """Add an order that is about to be sent to every session of its client that the present task is in."""
     session = _current.get()
     while session is not None:

@@ -130,25 +130,25 @@ class OrderTracker:
         if isinstance(push.body, OrderPush | FillPush):
             self.learn(push.body)
 
-    def learn(self, told: OrderNews, record: OrderRecord | None = None) -> OrderRecord | None:
+    def learn(self, news: OrderNews, record: OrderRecord | None = None) -> OrderRecord | None:
         """Learn from an answer or a push; return the record it was about, None if it is not this client's.
 
         `record` is given where the question named the order: some answers omit ids. The client order id in the answer
         counts more than that, and more than the order id believed so far.
         """
-        order_id, name = ids_of(told)
+        order_id, name = ids_of(news)
         found = self.table.find(order_id, name)
         if record is None or (found is not None and (name is not None or record.order_id != order_id)):
             record = found
         if record is None:
             if self._on_foreign is not None:
-                self._on_foreign(told)
+                self._on_foreign(news)
             return None
         before, loser = record.order_id, None
         if name == record.client_order_id and not (record.is_named and before == order_id):
             loser = self.table.claim(record, order_id)
-        is_news = learn(record, told) or loser is not None or before != record.order_id
-        self.apply(record, is_news, told)  # before its loser: the log shows in this order whose its fills are
+        is_news = learn(record, news) or loser is not None or before != record.order_id
+        self.apply(record, is_news, news)  # before its loser: the log shows in this order whose its fills are
         if loser is not None:
             self._displaced(loser)
         return record
@@ -179,10 +179,10 @@ class OrderTracker:
                 self.learn(item)
         return answer
 
-    def apply(self, record: OrderRecord, is_news: bool, told: OrderNews | None = None, by: Call | None = None) -> None:
+    def apply(self, record: OrderRecord, is_news: bool, news: OrderNews | None = None, by: Call | None = None) -> None:
         """Record a change of an order's record, and wake those who wait for it.
 
-        The change is news (`told`), or the answer to the call that placed the order, which proves that the exchange has
+        The change is news (`news`), or the answer to the call that placed the order, which proves that the exchange has
         it.
         """
         if not is_news:
@@ -190,7 +190,7 @@ class OrderTracker:
         if self._recorder is not None and by is not None:
             self._recorder.placed(record, by)
         elif self._recorder is not None:
-            self._recorder.order(record, fill_of(told) if isinstance(told, Fill | FillPush) else None)
+            self._recorder.order(record, fill_of(news) if isinstance(news, Fill | FillPush) else None)
         self.table.index(record)
         if record.is_final:
             self.table.finish(record, self._monotonic())
@@ -272,9 +272,9 @@ class OrderTracker:
                 for record in records:
                     while record.is_in_doubt:
                         await self.changed(record)
-        doubtful = [record.client_order_id for record in records if record.is_in_doubt]
-        if doubtful:
-            names = ",".join(doubtful)
+        unresolved = [record.client_order_id for record in records if record.is_in_doubt]
+        if unresolved:
+            names = ",".join(unresolved)
             unknown = OutcomeUnknown(
                 f"{error.message}; not settled within {self.settings.settle_s:g} s; the look-up goes on",
                 code=error.code,

@@ -9,19 +9,20 @@ from mexc_async.errors import MexcError as _MexcError
 cdef class Call:
     """`PureCall` of `call.py`."""
 
-    cdef public object route, given, kind, client_order_id, via, gate, done, carrier
+    cdef public object route, given, kind, client_order_id, via, check, done, carrier
     cdef public long long stamped_ms, number
     cdef public double asked_s, sent_s, ended_s
 
-    def __init__(self, route, given, kind, client_order_id=None, via=None):
-        self.route, self.given, self.kind, self.client_order_id, self.via = route, given, kind, client_order_id, via
+    def __init__(self, route, given, kind, client_order_id=None, via=None, check=None):
+        self.route, self.given, self.kind = route, given, kind
+        self.client_order_id, self.via, self.check = client_order_id, via, check
 
 
 @final
 cdef class Line:
     """A `RoutePlan` over the lane, with the constant parts of its requests."""
 
-    cdef object way, route, kind, decode
+    cdef object plan, route, kind, decode
     cdef Gate gate
     cdef bytes head, tail
 
@@ -79,7 +80,7 @@ cdef class Started:
             failure = error.at(self.line.route.method, self.line.route.path)
             raise
         finally:
-            self.express.tell(call, self.taken_at, status, failure, answer)
+            self.express.report(call, self.taken_at, status, failure, answer)
 
 
 @final
@@ -142,7 +143,7 @@ cdef class Express:
                 failure = error.at(line.route.method, line.route.path)
                 raise
             finally:
-                self.tell(call, now, status, failure, answer)
+                self.report(call, now, status, failure, answer)
         except _MexcError as error:
             return await self.api.recover(call, options, error)
 
@@ -161,10 +162,10 @@ cdef class Express:
         started.express, started.line, started.call, started.options, started.taken_at = self, line, call, options, now
         return started
 
-    cdef int tell(self, Call call, double now, status, failure, answer) except -1:
+    cdef int report(self, Call call, double now, status, failure, answer) except -1:
         """Report an attempt to the call log and the listeners, if any."""
         if self.api.recorder is not None or self.hooks.listeners:
-            self.api.tell(call, 1, (now, now), status, failure, answer)
+            self.api.report(call, 1, (now, now), status, failure, answer)
         return 0
 
     cdef Line line_of(self, Call call, options):
@@ -188,12 +189,12 @@ cdef class Express:
 
     cdef Line new_line(self, route):
         cdef Line line = Line()
-        way = self.api.admit(route)
-        if not way.is_signed or route.json_body or way.transport is not self.lane or type(way.gate) is not Gate:
+        plan = self.api.admit(route)
+        if not plan.is_signed or route.json_body or plan.transport is not self.lane or type(plan.gate) is not Gate:
             return None
-        line.way, line.route, line.gate = way, route, way.gate
-        start, end = self.lane.framed(way.method, way.headers)
-        line.head, line.tail = f"{start}{way.path}?".encode(), end.encode()
+        line.plan, line.route, line.gate = plan, route, plan.gate
+        start, end = self.lane.framed(plan.method, plan.headers)
+        line.head, line.tail = f"{start}{plan.path}?".encode(), end.encode()
         if len(self.lines) > 100:
             self.lines.clear()
         self.lines[id(route)] = line
@@ -210,16 +211,16 @@ cdef class Express:
             and self.hmac is not None
             and (not ahead or call.client_order_id not in ahead)
         ):
-            if call.gate is not None:
-                call.gate()
+            if call.check is not None:
+                call.check()
             wire = self.idle[len(self.idle) - 1] if self.idle else None
             if wire is not None and (wire.is_surely_fit(now) or wire.is_fit(now)):
                 stamped_ms = <long long>(now * 1000.0 + <double>self.clock.offset.offset_ms)
                 data = self.written(line, call.given, stamped_ms)
                 if data is not None:
-                    journal = self.api.recorder
-                    if journal is not None:  # recorded before it is sent, or not sent
-                        journal.sending(call, 1, stamped_ms, stamped_ms + self.window_ms)
+                    recorder = self.api.recorder
+                    if recorder is not None:  # recorded before it is sent, or not sent
+                        recorder.sending(call, 1, stamped_ms, stamped_ms + self.window_ms)
                         now = line.gate.sent(now)
                     if self.idle and self.idle[len(self.idle) - 1] is wire:
                         self.idle.pop()
@@ -227,8 +228,8 @@ cdef class Express:
                         self.idle.remove(wire)
                     call.stamped_ms, call.sent_s, call.carrier = stamped_ms, now, wire
                     return wire.request(data, self.patience_s, now)
-        target = self.api.target(call, options, 1, line.way)
-        return self.lane.send(line.way.method, target, line.way.headers, self.timeout_s, _Connected(call, line.gate, now))
+        target = self.api.target(call, options, 1, line.plan)
+        return self.lane.send(line.plan.method, target, line.plan.headers, self.timeout_s, _Connected(call, line.gate, now))
 
     cdef bytes written(self, Line line, order, long long stamped_ms):
         """Return an order's signed request; None if the order is unusual."""

@@ -55,10 +55,10 @@ class PureCall(Struct):
     client_order_id: str | None = None
     via: Transport | None = None
     """The transport, if it is not the route's."""
+    check: Callable[[], None] | None = None
+    """Called when an attempt has passed the limits and is about to be sent; an error that it raises stops the call."""
     stamped_ms: int = 0
     """Time stamp of the latest attempt of a signed call; 0 before the first."""
-    gate: Callable[[], None] | None = None
-    """Called when an attempt has passed the limits and is about to be sent; an error that it raises stops the call."""
     number: int = 0
     """Number in the call log; 0 without an entry."""
     done: object = None
@@ -97,9 +97,15 @@ def query_of(call: Call, recv_window_ms: int | None = None, timestamp_ms: int | 
     return given.query(recv_window_ms, timestamp_ms)
 
 
-def call_of(request: Request[Any], options: Options, client_order_id: str | None = None) -> Call:
+def call_of(
+    request: Request[Any],
+    options: Options,
+    client_order_id: str | None = None,
+    check: Callable[[], None] | None = None,
+) -> Call:
     """Make the call of a request; its errors and events name `client_order_id`."""
-    return Call(request.route, request, None if options.raw else result_type(type(request)), client_order_id)
+    kind = None if options.raw else result_type(type(request))
+    return Call(request.route, request, kind, client_order_id, None, check)
 
 
 def accepted_until_ms(call: Call, options: Options) -> int:

@@ -74,7 +74,7 @@ class KeepWarm:
         if not self._is_running:
             self._is_running = True
             self._tasks.spawn(self._run())
-            self._tasks.spawn(self._prove_doubtful())
+            self._tasks.spawn(self._prove_held())
 
     async def _run(self) -> None:
         attention = self._lane.attention
@@ -150,9 +150,9 @@ class KeepWarm:
         spent = self._api.limiter.spent(Ping.route)
         return spent is None or spent <= MOST_SPENT
 
-    async def _prove_doubtful(self) -> None:
+    async def _prove_held(self) -> None:
         while True:
-            self._tasks.spawn(self._prove(await self._lane.doubtful.get()))
+            self._tasks.spawn(self._prove(await self._lane.unproven.get()))
 
     async def _prove(self, connection: Connection) -> None:
         """Free a held connection if its next answer is the ping's; else close it."""

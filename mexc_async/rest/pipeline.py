@@ -35,9 +35,9 @@ from mexc_async.rest.credentials import Credentials
 from mexc_async.rest.events import OddItems, RequestDone
 from mexc_async.rest.keep_warm import KeepWarm
 from mexc_async.rest.retry import RetryPolicy
+from mexc_async.rest.route_plan import RoutePlan, SignedAhead, signed
 from mexc_async.rest.server_clock import ClockSync, ServerClock
 from mexc_async.rest.symbol_rules import SymbolRulesCache
-from mexc_async.rest.way import RoutePlan, SignedAhead, signed
 from mexc_async.runtime.hooks import Hooks
 from mexc_async.runtime.log import logger
 from mexc_async.runtime.tasks import Tasks
@@ -168,7 +168,7 @@ class Api:
     def sign_with(self, credentials: Credentials | None) -> None:
         """Sign every request from now on with this key; requests already sent are not affected."""
         self.credentials = credentials
-        self._ways: dict[int, RoutePlan] = {}  # route plans hold the headers
+        self._plans: dict[int, RoutePlan] = {}  # route plans hold the headers
         self._signed_headers = {"Content-Type": "application/json"}
         if credentials is not None:
             self._signed_headers["X-MEXC-APIKEY"] = credentials.api_key
@@ -243,12 +243,12 @@ class Api:
         """Return the plan of a route. Raises if this client cannot or may not send such calls."""
         if self.is_closed:
             raise ClientClosed("the client is closed").at(route.method, route.path)
-        way = self._ways.get(id(route))
-        if way is None or way.route is not route:  # Python reuses the id of a deleted route
-            way = self._way(route)
-        return way
+        plan = self._plans.get(id(route))
+        if plan is None or plan.route is not route:  # Python reuses the id of a deleted route
+            plan = self._plan(route)
+        return plan
 
-    def _way(self, route: Route) -> RoutePlan:
+    def _plan(self, route: Route) -> RoutePlan:
         if self._read_only and not route.safe:
             raise ReadOnlyError("this client is read-only and the call changes something").at(route.method, route.path)
         if route.money is Money.WITHDRAWAL and not self._allow_withdraw:
@@ -262,7 +262,7 @@ class Api:
         is_order = route.priority <= Priority.ORDER and not route.safe
         if is_order and self.keep_warm is not None:
             self.keep_warm.start()
-        way = RoutePlan(
+        plan = RoutePlan(
             route=route,
             is_private=is_private,
             method=method,
@@ -272,9 +272,9 @@ class Api:
             transport=self._order_transport if is_order else self.transport,
             gate=self.limiter.gate(route),
         )
-        if len(self._ways) < _KNOWN_ROUTES:
-            self._ways[id(route)] = way
-        return way
+        if len(self._plans) < _KNOWN_ROUTES:
+            self._plans[id(route)] = plan
+        return plan
 
     def _keep(self, key: Hashable, answer: object, seconds: float) -> None:
         now = self._monotonic()
@@ -285,11 +285,11 @@ class Api:
 
     async def carry_out(self, call: Call, options: Options) -> Any:
         """Carry out a call with its retries. Raises OutcomeUnknown if a failed call may have changed something."""
-        way = self.admit(call.route)
-        if way.is_private and not self.clock.is_synced:
+        plan = self.admit(call.route)
+        if plan.is_private and not self.clock.is_synced:
             await self.clock_sync.ensure()
         try:
-            return await self._attempt(call, options, 1, way)
+            return await self._attempt(call, options, 1, plan)
         except MexcError as error:
             return await self.recover(call, options, error)
 
@@ -324,9 +324,9 @@ class Api:
             except MexcError as error:
                 failure = error
 
-    async def _attempt(self, call: Call, options: Options, attempt: int, way: RoutePlan) -> Any:
+    async def _attempt(self, call: Call, options: Options, attempt: int, plan: RoutePlan) -> Any:
         """Make one attempt: limiter, time stamp, signature, send, decode."""
-        route, gate = call.route, way.gate
+        route, gate = call.route, plan.gate
         status: int | None = None
         failure: MexcError | None = None
         answer: object = None
@@ -343,10 +343,10 @@ class Api:
         try:
             try:
                 if has_waited:
-                    way = self.admit(route)  # the key may have been replaced meanwhile
-                target = self.target(call, options, attempt, way)
-                send, body = (call.via or way.transport).send, body_of(call) if route.json_body else b""
-                reply = await send(way.method, target, way.headers, options.timeout_s, on_connected, body)
+                    plan = self.admit(route)  # the key may have been replaced meanwhile
+                target = self.target(call, options, attempt, plan)
+                send, body = (call.via or plan.transport).send, body_of(call) if route.json_body else b""
+                reply = await send(plan.method, target, plan.headers, options.timeout_s, on_connected, body)
             except BaseException:
                 self.unanswered(call, gate)
                 raise
@@ -359,7 +359,7 @@ class Api:
             raise
         finally:
             if self.recorder is not None or self.hooks.listeners:
-                self.tell(call, attempt, (asked_at, taken_at), status, failure, answer)
+                self.report(call, attempt, (asked_at, taken_at), status, failure, answer)
 
     def unanswered(self, call: Call, gate: Gate) -> None:
         """Return the tokens of an attempt without an answer; one still in flight holds them until its end."""
@@ -370,7 +370,7 @@ class Api:
         else:
             call.carrier.when_ended(partial(gate.release, call.sent_s))
 
-    def tell(
+    def report(
         self,
         call: Call,
         attempt: int,
@@ -389,34 +389,34 @@ class Api:
             done = RequestDone(route.method, route.path, attempt, waited_s, latency_s, status, failure, order)
             self.hooks.emit(done)
 
-    def target(self, call: Call, options: Options, attempt: int, way: RoutePlan) -> str:
+    def target(self, call: Call, options: Options, attempt: int, plan: RoutePlan) -> str:
         """Return path and query; stamp a signed call with the time and sign exactly these bytes."""
-        if not way.is_signed or self.credentials is None:
+        if not plan.is_signed or self.credentials is None:
             query = query_of(call)
-            return f"{way.path}?{query}" if query else way.path
-        if call.gate is not None:
-            call.gate()
+            return f"{plan.path}?{query}" if query else plan.path
+        if call.check is not None:
+            call.check()
         stamped_ms = self.clock.now_ms()
         ahead = self.ahead.pop(call.client_order_id, None) if self.ahead else None
         if ahead is not None and ahead.fits(call, options, self.credentials, stamped_ms):
             stamped_ms = ahead.stamped_ms
         else:
             ahead = None
-        if self.recorder is not None and not way.route.safe:  # recorded before it is sent, or not sent
+        if self.recorder is not None and not plan.route.safe:  # recorded before it is sent, or not sent
             self.recorder.sending(call, attempt, stamped_ms, stamped_ms + window_ms(options))
         call.stamped_ms = stamped_ms
-        return signed(call, options, self.credentials, way, stamped_ms) if ahead is None else ahead.target
+        return signed(call, options, self.credentials, plan, stamped_ms) if ahead is None else ahead.target
 
     async def sign_ahead(self, order: NewOrder, options: Options) -> NewOrder:
         """Sign an order with a client order id ahead of its sending with the same options; return the order.
 
         Sending signs it again if little of its recvWindow is left, or if the key or the order has changed.
         """
-        way = self.admit(order.route)
+        plan = self.admit(order.route)
         await self.clock_sync.ensure()
         name, credentials, stamped_ms = order.new_client_order_id, self.credentials, self.clock.now_ms()
         assert credentials is not None
-        target = signed(call_of(order, options), options, credentials, way, stamped_ms)
+        target = signed(call_of(order, options), options, credentials, plan, stamped_ms)
         while len(self.ahead) >= MOST_AHEAD:
             del self.ahead[next(iter(self.ahead))]
         self.ahead[name] = SignedAhead(order, options.recv_window_ms, credentials, stamped_ms, target)

@@ -55,7 +55,7 @@ class AlarmSettings(Struct, frozen=True):
 class AnomalyRecorder(Protocol):
     """Recorder of unusual activity, such as a call log."""
 
-    def unusual(self, rule: str, text: str, order: str | None, order_id: str | None, symbol: str | None) -> None:
+    def anomaly(self, rule: str, text: str, order: str | None, order_id: str | None, symbol: str | None) -> None:
         """Record unusual activity."""
         ...
 
@@ -107,13 +107,13 @@ class Alarms:
 
     # Foreign orders
 
-    def on_foreign(self, told: OrderNews) -> None:
+    def on_foreign(self, news: OrderNews) -> None:
         """Check an answer or a push about an order that the tracker does not know."""
-        if isinstance(told, OrderPush | FillPush) or (isinstance(told, Order) and told.status.is_open):
-            order_id, name = ids_of(told)
+        if isinstance(news, OrderPush | FillPush) or (isinstance(news, Order) and news.status.is_open):
+            order_id, name = ids_of(news)
             if name is not None and self._is_own_id(name):
                 return  # of this client, before a restart
-            symbol = told.symbol if isinstance(told, Order) else ""
+            symbol = news.symbol if isinstance(news, Order) else ""
             if self._strangers.see(order_id, name or "", symbol, self._monotonic()) and self._timer is None:
                 self._timer = asyncio.get_running_loop().call_later(JUDGE_S, self._judge)
 
@@ -157,5 +157,5 @@ class Alarms:
             event = replace(event, is_halted=True)
         logger.warning("unusual activity: %s%s", event.text, "; orders are halted" if event.is_halted else "")
         if self._recorder is not None:
-            self._recorder.unusual(event.rule, event.text, event.client_order_id, event.order_id, event.symbol)
+            self._recorder.anomaly(event.rule, event.text, event.client_order_id, event.order_id, event.symbol)
         self._hooks.emit(event)

@@ -75,16 +75,16 @@ def run(
 
 
 def _run(main: Coroutine[Any, Any, T], factory: Factory, spin: bool) -> T:
-    was_told = False
+    was_reported = False
 
     async def supervised() -> T:
         task, loop = asyncio.current_task(), asyncio.get_running_loop()
         assert task is not None
 
         def end(number: int, frame: FrameType | None) -> None:
-            nonlocal was_told
-            if not was_told:
-                was_told = True
+            nonlocal was_reported
+            if not was_reported:
+                was_reported = True
                 task.cancel()
                 loop.call_soon_threadsafe(lambda: None)  # wakes a loop that sleeps
 
@@ -95,16 +95,16 @@ def _run(main: Coroutine[Any, Any, T], factory: Factory, spin: bool) -> T:
         with asyncio.Runner(loop_factory=factory) as runner:  # cancels at the first Ctrl-C
             return runner.run(supervised())
     except asyncio.CancelledError as error:
-        if not was_told:
+        if not was_reported:
             raise
-        _tell(error)
+        _report(error)
         raise SystemExit(TERMINATED) from None
     except KeyboardInterrupt as interrupt:
-        _tell(interrupt.__context__)
+        _report(interrupt.__context__)
         raise SystemExit(INTERRUPTED) from None
 
 
-def _tell(ended_by: BaseException | None) -> None:
+def _report(ended_by: BaseException | None) -> None:
     """Print the texts of a cancellation, such as orders that a session could not cancel: no traceback shows them."""
     if isinstance(ended_by, asyncio.CancelledError):
         for text in (*ended_by.args, *getattr(ended_by, "__notes__", ())):

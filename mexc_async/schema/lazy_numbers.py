@@ -29,14 +29,14 @@ class _FromText(Generic[N]):
             raise ProtocolError(f"{self._text} {text[:40]!r} is not a number") from None
 
 
-class Exact(_FromText[N]):
+class Lazy(_FromText[N]):
     """A number; blank text raises ProtocolError like all other text that is no number."""
 
     def __get__(self, body: Struct, owner: type) -> N:
         return self._number(getattr(body, self._text))
 
 
-class ExactOrNone(_FromText[N]):
+class LazyOrNone(_FromText[N]):
     """A number, or None if the text is blank or missing."""
 
     def __get__(self, body: Struct, owner: type) -> N | None:

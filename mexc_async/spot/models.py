@@ -14,7 +14,7 @@ from msgspec import Struct, field
 
 from mexc_async.errors import ProtocolError
 from mexc_async.schema.fields import MaybeDecimal, MaybeText, Text, same_under
-from mexc_async.schema.lazy_numbers import Exact, ExactOrNone, amount
+from mexc_async.schema.lazy_numbers import Lazy, LazyOrNone, amount
 from mexc_async.spot.enums import OrderStatus, OrderType, Side, SymbolStatus
 
 T = TypeVar("T")
@@ -121,8 +121,8 @@ class SymbolInfo(Answer, frozen=True, kw_only=True):
     st: bool | str | None = None
     """MEXC's special-treatment flag."""
 
-    min_notional_market = ExactOrNone(amount)
-    max_notional_market = ExactOrNone(amount)
+    min_notional_market = LazyOrNone(amount)
+    max_notional_market = LazyOrNone(amount)
 
 
 class ExchangeInfo(Answer, frozen=True, kw_only=True):
@@ -215,13 +215,13 @@ class Kline(Struct, frozen=True, array_like=True, gc=False):
     """`open_time` plus the interval."""
     quote_volume_text: str
 
-    open = Exact(amount)
-    high = Exact(amount)
-    low = Exact(amount)
-    close = Exact(amount)
-    volume = Exact(amount)
+    open = Lazy(amount)
+    high = Lazy(amount)
+    low = Lazy(amount)
+    close = Lazy(amount)
+    volume = Lazy(amount)
     """Volume in base."""
-    quote_volume = Exact(amount)
+    quote_volume = Lazy(amount)
 
 
 class PriceTicker(Answer, frozen=True, kw_only=True):
@@ -262,9 +262,9 @@ class OrderAck(Answer, frozen=True, kw_only=True):
     client_order_id: str | None = None
     """Client order id; MEXC normally does not return it."""
 
-    price = ExactOrNone(amount)
+    price = LazyOrNone(amount)
     """Limit price; a reference price for a market order."""
-    quantity = ExactOrNone(amount)
+    quantity = LazyOrNone(amount)
     """Quantity in base; may be 0 for an order sized by `quote_order_qty`."""
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, TypeAlias
 
 from msgspec import Struct
 
-from mexc_async.schema.lazy_numbers import Exact, ExactOrNone, amount
+from mexc_async.schema.lazy_numbers import Lazy, LazyOrNone, amount
 from mexc_async.schema.protobuf import Message
 from mexc_async.schema.protobuf_fields import Field, Kind, Names
 from mexc_async.spot.enums import OrderStatus, OrderType, Side
@@ -59,8 +59,8 @@ class TradePush(Struct, frozen=True, gc=False):
     time: Annotated[int, Field(4, "time")]
     trade_id: Annotated[str, Field(5, "tradeId")] = ""
 
-    price = Exact(amount)
-    quantity = Exact(amount)
+    price = Lazy(amount)
+    quantity = Lazy(amount)
 
 
 class TradesPush(Struct, frozen=True, gc=False):
@@ -80,9 +80,9 @@ class DepthUpdate(Struct, frozen=True, gc=False):
     event_type: Annotated[str, Field(3, "eventType")] = ""
     last_order_create_time: Annotated[int, Field(6, "lastOrderCreateTime")] = 0
 
-    from_version = Exact(int)
+    from_version = Lazy(int)
     """First version that this update covers."""
-    to_version = Exact(int)
+    to_version = Lazy(int)
     """Last version that this update covers."""
 
 
@@ -95,7 +95,7 @@ class DepthSnapshot(Struct, frozen=True, gc=False):
     event_type: Annotated[str, Field(3, "eventType")] = ""
     last_order_create_time: Annotated[int, Field(5, "lastOrderCreateTime")] = 0
 
-    version = Exact(int)
+    version = Lazy(int)
 
 
 class BookTickerPush(Struct, frozen=True, gc=False):
@@ -108,11 +108,11 @@ class BookTickerPush(Struct, frozen=True, gc=False):
     version_text: Annotated[str, Field(5, "version")] = ""
     last_order_create_time: Annotated[int, Field(6, "lastOrderCreateTime")] = 0
 
-    bid_price = ExactOrNone(amount)
-    bid_quantity = ExactOrNone(amount)
-    ask_price = ExactOrNone(amount)
-    ask_quantity = ExactOrNone(amount)
-    version = ExactOrNone(int)
+    bid_price = LazyOrNone(amount)
+    bid_quantity = LazyOrNone(amount)
+    ask_price = LazyOrNone(amount)
+    ask_quantity = LazyOrNone(amount)
+    version = LazyOrNone(int)
 
 
 class BookTickerItem(Struct, frozen=True, gc=False):
@@ -123,10 +123,10 @@ class BookTickerItem(Struct, frozen=True, gc=False):
     ask_price_text: Annotated[str, Field(3, "askPrice")] = ""
     ask_quantity_text: Annotated[str, Field(4, "askQuantity")] = ""
 
-    bid_price = ExactOrNone(amount)
-    bid_quantity = ExactOrNone(amount)
-    ask_price = ExactOrNone(amount)
-    ask_quantity = ExactOrNone(amount)
+    bid_price = LazyOrNone(amount)
+    bid_quantity = LazyOrNone(amount)
+    ask_price = LazyOrNone(amount)
+    ask_quantity = LazyOrNone(amount)
 
 
 class BookTickerBatch(Struct, frozen=True, gc=False):
@@ -136,7 +136,7 @@ class BookTickerBatch(Struct, frozen=True, gc=False):
     version_text: Annotated[str, Field(2, "version")] = ""
     last_order_create_time: Annotated[int, Field(3, "lastOrderCreateTime")] = 0
 
-    version = ExactOrNone(int)
+    version = LazyOrNone(int)
 
 
 class KlinePush(Struct, frozen=True, gc=False):
@@ -154,13 +154,13 @@ class KlinePush(Struct, frozen=True, gc=False):
     quote_volume_text: Annotated[str, Field(8, "amount")]
     close_time_s: Annotated[int, Field(9, "windowEnd")]
 
-    open = Exact(amount)
-    close = Exact(amount)
-    high = Exact(amount)
-    low = Exact(amount)
-    volume = Exact(amount)
+    open = Lazy(amount)
+    close = Lazy(amount)
+    high = Lazy(amount)
+    low = Lazy(amount)
+    volume = Lazy(amount)
     """Volume in base."""
-    quote_volume = Exact(amount)
+    quote_volume = Lazy(amount)
 
     @property
     def open_time(self) -> int:
@@ -189,21 +189,21 @@ class MiniTicker(Struct, frozen=True, gc=False):
     last_close_high_text: Annotated[str, Field(11, "lastCloseHigh")] = ""
     last_close_low_text: Annotated[str, Field(12, "lastCloseLow")] = ""
 
-    price = Exact(amount)
-    rate = ExactOrNone(amount)
+    price = Lazy(amount)
+    rate = LazyOrNone(amount)
     """Change over the day of UTC+8."""
-    zoned_rate = ExactOrNone(amount)
-    high = ExactOrNone(amount)
-    low = ExactOrNone(amount)
-    quote_volume = ExactOrNone(amount)
+    zoned_rate = LazyOrNone(amount)
+    high = LazyOrNone(amount)
+    low = LazyOrNone(amount)
+    quote_volume = LazyOrNone(amount)
     """Volume in quote; MEXC's `volume`."""
-    volume = ExactOrNone(amount)
+    volume = LazyOrNone(amount)
     """Volume in base; MEXC's `quantity`."""
-    last_close_rate = ExactOrNone(amount)
+    last_close_rate = LazyOrNone(amount)
     """Change since the previous close."""
-    last_close_zoned_rate = ExactOrNone(amount)
-    last_close_high = ExactOrNone(amount)
-    last_close_low = ExactOrNone(amount)
+    last_close_zoned_rate = LazyOrNone(amount)
+    last_close_high = LazyOrNone(amount)
+    last_close_low = LazyOrNone(amount)
 
 
 class MiniTickers(Struct, frozen=True, gc=False):
@@ -228,12 +228,12 @@ class BalanceChange(Struct, frozen=True, gc=False, omit_defaults=True):
     time: Annotated[int, Field(8, "time")]
     coin_id: Annotated[str, Field(2, "coinId")] = ""
 
-    free = Exact(amount)
+    free = Lazy(amount)
     """Available balance after the change."""
-    free_change = Exact(amount)
-    locked = Exact(amount)
+    free_change = Lazy(amount)
+    locked = Lazy(amount)
     """Balance held by open orders after the change."""
-    locked_change = Exact(amount)
+    locked_change = Lazy(amount)
 
 
 class FillPush(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -253,10 +253,10 @@ class FillPush(Struct, frozen=True, gc=False, omit_defaults=True):
     commission_text: Annotated[str, Field(10, "feeAmount")] = ""
     commission_asset: Annotated[str, Field(11, "feeCurrency")] = ""
 
-    price = Exact(amount)
-    quantity = Exact(amount)
-    quote_quantity = Exact(amount)
-    commission = ExactOrNone(amount)
+    price = Lazy(amount)
+    quantity = Lazy(amount)
+    quote_quantity = Lazy(amount)
+    commission = LazyOrNone(amount)
 
 
 class OrderPush(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -289,17 +289,17 @@ class OrderPush(Struct, frozen=True, gc=False, omit_defaults=True):
     market_currency_id: Annotated[str | None, Field(25, "marketCurrencyId")] = None
     currency_id: Annotated[str | None, Field(26, "currencyId")] = None
 
-    price = ExactOrNone(amount)
-    quantity = ExactOrNone(amount)
-    quote_quantity = ExactOrNone(amount)
+    price = LazyOrNone(amount)
+    quantity = LazyOrNone(amount)
+    quote_quantity = LazyOrNone(amount)
     """Total value of the order in quote; 0 for market sells in MEXC's sample."""
-    average_price = ExactOrNone(amount)
-    remaining_quote_quantity = ExactOrNone(amount)
-    remaining_quantity = ExactOrNone(amount)
-    last_fill_quantity = ExactOrNone(amount)
-    executed_quantity = ExactOrNone(amount)
-    executed_quote_quantity = ExactOrNone(amount)
-    trigger_price = ExactOrNone(amount)
+    average_price = LazyOrNone(amount)
+    remaining_quote_quantity = LazyOrNone(amount)
+    remaining_quantity = LazyOrNone(amount)
+    last_fill_quantity = LazyOrNone(amount)
+    executed_quantity = LazyOrNone(amount)
+    executed_quote_quantity = LazyOrNone(amount)
+    trigger_price = LazyOrNone(amount)
 
 
 # --- in the schema, but refused or undocumented as channels ---
@@ -314,8 +314,8 @@ class LegacyTrade(Struct, frozen=True, gc=False):
     """The taker's side."""
     time: Annotated[int, Field(4, "time")]
 
-    price = Exact(amount)
-    quantity = Exact(amount)
+    price = Lazy(amount)
+    quantity = Lazy(amount)
 
 
 class LegacyTrades(Struct, frozen=True, gc=False):
@@ -333,7 +333,7 @@ class LegacyDepthUpdate(Struct, frozen=True, gc=False):
     version_text: Annotated[str, Field(4, "version")]
     event_type: Annotated[str, Field(3, "eventType")] = ""
 
-    version = Exact(int)
+    version = Lazy(int)
 
 
 class LegacyDepthUpdates(Struct, frozen=True, gc=False):

@@ -29,7 +29,7 @@ class Handover(Generic[M]):
         """Return True if a push of the old socket is to be delivered: always, until the switch."""
         if self.is_switched:
             return False
-        self._note(channel, key)
+        self._record(channel, key)
         return True
 
     def from_new(self, channel: str, key: Hashable, push: M) -> bool:
@@ -45,7 +45,7 @@ class Handover(Generic[M]):
         kept, self._kept = self._kept, []
         return [push for channel, key, push in kept if (channel, key) not in self._seen]
 
-    def _note(self, channel: str, key: Hashable) -> None:
+    def _record(self, channel: str, key: Hashable) -> None:
         self._seen[channel, key] = None
         self._order.append((channel, key))
         if len(self._order) > self._remember:

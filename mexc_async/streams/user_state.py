@@ -36,7 +36,7 @@ class KnownOrder(Struct):
     """Executed quantity before this stream saw the order."""
     filled: Decimal = ZERO
     """Sum of the fills that were delivered."""
-    is_told: bool = True
+    is_reported: bool = True
     """True if its state was reported; False if only a fill was."""
     content: Hashable = None
     """Content of the last push about it; None if REST reported more since."""
@@ -70,7 +70,7 @@ class UserState:
         `content` is all that a push says: one that differs from the last push is news although it is no further.
         """
         known = self.orders.get(order_id)
-        if known is None or not known.is_told:
+        if known is None or not known.is_reported:
             filled = known.filled if known else ZERO  # the fill came before its order
             base = ZERO if create_time >= self.since_ms else max(executed - filled, ZERO)
             self.orders[order_id] = KnownOrder(symbol, executed, is_open, base, filled, content=content)
@@ -96,7 +96,7 @@ class UserState:
             self._fills.popitem(last=False)
         known = self.orders.get(order_id)
         if known is None:
-            known = self.orders[order_id] = KnownOrder(symbol, ZERO, True, ZERO, is_told=False)
+            known = self.orders[order_id] = KnownOrder(symbol, ZERO, True, ZERO, is_reported=False)
             self._forget()
         known.filled += quantity
         return True
@@ -159,19 +159,19 @@ class Balances:
 
     def look(self, shown: Mapping[str, tuple[Decimal, Decimal]], is_whole: bool = True) -> list[Movement]:
         """Apply a later read; return its news. An asset that a complete answer leaves out has a balance of zero."""
-        told = []
+        movements = []
         for asset in sorted({*shown, *(self._known if is_whole else ())} - self._pushed):
             now, known = shown.get(asset, (ZERO, ZERO)), self._known.get(asset)
             if known is None and self._is_whole:
                 known = ZERO, ZERO
             if known != now:
                 free, locked = known or now
-                told.append(Movement(asset, now[0], now[0] - free, now[1], now[1] - locked))
+                movements.append(Movement(asset, now[0], now[0] - free, now[1], now[1] - locked))
                 self._known[asset] = now
                 if known is not None:
                     self.moved.add(asset)
         self.moved |= self._pushed
-        return told
+        return movements
 
 
 def between(moved: set[str], markets: Mapping[str, tuple[str, str]], known: set[str]) -> list[str]:

@@ -50,7 +50,7 @@ class Lane:
         """Known heads of answers, shared by the connections."""
         self.ready: list[Connection] = []
         """Connections that can take a request, the nearest last."""
-        self.doubtful: asyncio.Queue[Connection] = asyncio.Queue()
+        self.unproven: asyncio.Queue[Connection] = asyncio.Queue()
         """Connections on which another answer may follow, as behind a refusal: each is held until a ping succeeds."""
         self.timeout_s = config.timeouts.total_s
         """Time-out of a request without one of its own."""
@@ -260,7 +260,7 @@ class Lane:
     def hold(self, connection: Connection) -> None:
         """Hold this free connection until a ping has tested it."""
         connection.hold()
-        self.doubtful.put_nowait(connection)
+        self.unproven.put_nowait(connection)
 
     def distrust(self) -> None:
         """Test all free connections by pings: an answer belonged to another request."""

@@ -31,7 +31,7 @@ from mexc_async.errors import (
 from mexc_async.schema.answers import Reply, first_bytes, is_refusal
 from mexc_async.transport.delivery import is_undelivered
 from mexc_async.transport.http1 import decompressed
-from mexc_async.transport.urls import ExchangeUrls, check_proxy, check_way, proxy_for
+from mexc_async.transport.urls import ExchangeUrls, check_proxy, check_proxy_reaches, proxy_for
 
 _READ_AT_ONCE = 1 << 16
 _UNASKED = 100
@@ -113,7 +113,7 @@ class PoolConfig(Struct, frozen=True, kw_only=True):
             raise ConfigError("tls must verify certificates and host names")
         if self.proxy is not None:
             check_proxy(self.proxy)
-            check_way(self.urls.rest, self.proxy)
+            check_proxy_reaches(self.urls.rest, self.proxy)
         if self.max_response_bytes < 1024:
             raise ConfigError(f"max_response_bytes {self.max_response_bytes} must be at least 1024")
 

@@ -18,14 +18,14 @@ class ExchangeUrls:
     """URLs of one exchange. Whoever connects reads them then: a client's own simulator has them once it serves."""
 
     def __init__(self, rest: str, ws: str | None = None) -> None:
-        """Take the base URL of the REST API and the URL of the push streams, by default that of `stream_beside`.
+        """Take the base URL of the REST API and the URL of the push streams, by default that of `stream_url`.
 
         Raises ConfigError.
         """
         check_url("rest", rest, "https")
         self.rest = rest.rstrip("/")
         """Base URL of the REST API; https, or http to this machine."""
-        self.ws = stream_beside(rest, ws)
+        self.ws = stream_url(rest, ws)
         """URL of the push streams; None if it was not given and has no default."""
 
     @property
@@ -58,7 +58,7 @@ def is_loopback(url: str) -> bool:
         return host == "localhost"
 
 
-def stream_beside(rest: str, ws: str | None) -> str | None:
+def stream_url(rest: str, ws: str | None) -> str | None:
     """Return the stream URL of an exchange; None if it is unknown and has to be given.
 
     This is `ws` if given, MEXC's own URL for MEXC's own `rest`, and `/ws` on the same host and port for an exchange on
@@ -81,7 +81,7 @@ def stream_beside(rest: str, ws: str | None) -> str | None:
     return WS if is_own else None
 
 
-def check_way(rest: str, proxy: str) -> None:
+def check_proxy_reaches(rest: str, proxy: str) -> None:
     """Refuse a remote proxy for an exchange on this machine, which it cannot reach. Raises ConfigError."""
     if is_loopback(rest) and not is_loopback(proxy):
         raise ConfigError(

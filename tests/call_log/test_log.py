@@ -648,8 +648,8 @@ async def test_batch_is_refused_whole(path: Path, disk: Disk) -> None:
 def test_line_names_the_client_the_same_after_a_restart(path: Path) -> None:
     names = set()
     for key, prefix in ((KEY, "a"), (KEY, "a"), (KEY, "b"), ("mx0another", "a")):
-        journal = ClientLog(CallLog(path), Credentials(key, SECRET), prefix, ServerClock(SYSTEM), Hooks())
-        names.add(journal.client)
-        journal.close()
+        client_log = ClientLog(CallLog(path), Credentials(key, SECRET), prefix, ServerClock(SYSTEM), Hooks())
+        names.add(client_log.client)
+        client_log.close()
     assert len(names) == 3
     assert not any(KEY in name for name in names)

@@ -8,7 +8,18 @@ from typing import Any
 import pytest
 
 from mexc_async.call_log.anomalies import HOUR_MS
-from mexc_async.call_log.entries import AnyEntry, Closed, Done, Lost, Noted, Opened, Pushed, Renamed, Sending, Unusual
+from mexc_async.call_log.entries import (
+    Anomaly,
+    AnyEntry,
+    Closed,
+    Done,
+    Lost,
+    Opened,
+    OrderChanged,
+    Pushed,
+    Renamed,
+    Sending,
+)
 from mexc_async.call_log.report import Filter, Summing, same_order, select
 from mexc_async.orders.snapshot import OrderFacts, RecordedError
 
@@ -21,15 +32,15 @@ ENTRIES: list[AnyEntry] = [
     Opened(0, 0, 1, 17),
     Sending(10, 10, "m@1", 1, PLACE, {"symbol": "BTCUSDT", "newClientOrderId": "m-1"}, 99, "m-1"),
     Done(20, 20, "m@1", PLACE, "ok", 3000, 500, 1, 200, "m-1", "C1"),
-    Noted(20, 20, "m@1", FACTS),
+    OrderChanged(20, 20, "m@1", FACTS),
     Pushed(25, 25, "m@1", "spot@private.orders.v3.api.pb", {}, "BTCUSDT", "m-1", "C1"),
     Sending(30, 30, "m@1", 2, CANCEL, {"symbol": "BTCUSDT", "orderId": "C1"}, 99),
     Done(40, 40, "m@1", CANCEL, "unknown", 9000, 0, 2, error=LOST),
     Done(50, 50, "m@1", QUERY, "refused", 2000, 0, status=400, params={"symbol": "BTCUSDT", "orderId": "C9"},
          error=RecordedError("OrderNotFound", "no", -2013)),
     Sending(60, 60, "x@2", 1, "POST /api/v3/batchOrders", {"batchOrders": BATCH}, 99, "m-5"),
-    Unusual(70, 70, "m@1", "foreign_order", "text", "other-1", "C7", "BTCUSDT"),
-    Noted(80, 80, "x@2", OrderFacts("m-5", "ETHUSDT", "BUY", "LIMIT", Decimal(1), error=REFUSED)),
+    Anomaly(70, 70, "m@1", "foreign_order", "text", "other-1", "C7", "BTCUSDT"),
+    OrderChanged(80, 80, "x@2", OrderFacts("m-5", "ETHUSDT", "BUY", "LIMIT", Decimal(1), error=REFUSED)),
     Lost(85, 85, 4),
     Closed(90, 90),
 ]  # fmt: skip

@@ -159,10 +159,10 @@ async def test_nothing_is_wrong_after_chaos(seed: int, monkeypatch: pytest.Monke
                 sim.inject(Fault(kind="drop", now=True))  # half-open sockets, and pushes held back for ever
                 sim._movers.clear()
                 await until(lambda: all(reader.is_same(sim) for reader in readers), 20)
-                ledger = [trade.trade_id for trade in account.trades]
-                await until(lambda: len(fills) >= len(ledger), 20)
-                assert Counter(push.body.trade_id for push in fills) == Counter(ledger)
-                assert len(ledger) > 3 * SECONDS
+                trades = [trade.trade_id for trade in account.trades]
+                await until(lambda: len(fills) >= len(trades), 20)
+                assert Counter(push.body.trade_id for push in fills) == Counter(trades)
+                assert len(trades) > 3 * SECONDS
                 for order_id in {push.body.order_id for push in orders}:
                     done = [push.body.executed_quantity or 0 for push in orders if push.body.order_id == order_id]
                     assert done == sorted(done)

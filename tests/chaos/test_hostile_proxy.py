@@ -282,7 +282,7 @@ def _target(file: Path) -> str:
         return ""  # closed meanwhile
 
 
-async def ledger(sim: Simulator) -> AccountAudit:
+async def audit(sim: Simulator) -> AccountAudit:
     """Ask the exchange for the truth about the account."""
     async with aiohttp.ClientSession() as session, session.get(f"{sim.rest}/sim/ledger") as answer:
         return msgspec.json.decode(await answer.read(), type=AccountAudit)
@@ -299,7 +299,7 @@ def wrongly_said(said: dict[str, Said], truth: AccountAudit) -> dict[str, Said]:
 async def test_nothing_is_believed_that_a_hostile_proxy_made_up(seed: int, transport: Literal["lane", "pool"]) -> None:
     random = Random(seed)
     async with asyncio.timeout(DEADLINE_S), behind_proxy(seed, transport) as (sim, proxy, mexc, prices):
-        before = totals(await ledger(sim))
+        before = totals(await audit(sim))
         names = itertools.count(1)
         traders = [Trader(mexc, prices, Random(random.random()), names) for _ in range(TRADERS)]
         proxy.unleash(*FAULTS)
@@ -309,7 +309,7 @@ async def test_nothing_is_believed_that_a_hostile_proxy_made_up(seed: int, trans
         proxy.calm()
         troubles = {name: error for trader in traders for name, error in trader.troubles.items()}
         said = {name: word for trader in traders for name, word in trader.said.items()}
-        wrong = wrongly_said(said, await ledger(sim))
+        wrong = wrongly_said(said, await audit(sim))
         refusals = {name: error for trader in traders for name, error in trader.refusals.items() if name in wrong}
         assert not {**wrong, **troubles}, f"{wrong}\n{refusals}\n{troubles}\n{proxy.story([*wrong, *troubles])}"
         orders = mexc.orders.all()
@@ -318,7 +318,7 @@ async def test_nothing_is_believed_that_a_hostile_proxy_made_up(seed: int, trans
         for order in orders:
             if order.error is None:
                 await order.settled(30)
-        compare(mexc, await ledger(sim), before)
+        compare(mexc, await audit(sim), before)
         assert mexc.orders.exposure().open_orders == 0
         assert {fault.kind for fault in FAULTS} - set(proxy.struck) <= {
             "hold_stream",
@@ -351,7 +351,7 @@ async def test_a_refusal_that_comes_twice_refuses_one_order(transport: Literal["
 
         await asyncio.gather(*(work(100) for _ in range(4)))
         proxy.calm()
-        wrong, doubled = wrongly_said(trader.said, await ledger(sim)), proxy.struck["double_answer"]
+        wrong, doubled = wrongly_said(trader.said, await audit(sim)), proxy.struck["double_answer"]
         assert doubled > 50
         found = f"{doubled} refusals came twice: {len(wrong)} orders and {len(trader.troubles)} cancels got another's"
         assert not {**wrong, **trader.troubles}, f"{found}\n{proxy.story([*wrong, *trader.troubles])}"

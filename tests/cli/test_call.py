@@ -10,8 +10,8 @@ import pytest
 
 from mexc_async.cli.endpoints.call import print_flags
 from mexc_async.cli.endpoints.flags import build, flags_of, parse
-from mexc_async.cli.endpoints.samples import Tour
-from mexc_async.cli.endpoints.samples import exchange as tour_exchange
+from mexc_async.cli.endpoints.samples import EndpointSamples
+from mexc_async.cli.endpoints.samples import exchange as samples_exchange
 from mexc_async.cli.output import show
 from mexc_async.client.catalogue import endpoints
 from mexc_async.client.mexc import Mexc
@@ -38,14 +38,14 @@ def words_of(request: Request[object]) -> list[str]:
 
 
 async def test_every_endpoint_is_called_by_flags_and_its_answer_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    config = tour_exchange()
+    config = samples_exchange()
     account = config.accounts[0]
     async with Simulator(config) as simulator:
         credentials = Credentials(account.api_key, account.api_secret)
         async with Mexc(credentials, rest=simulator.rest, limits="unlimited", allow_withdraw=True) as mexc:
-            tour = Tour(mexc, account.api_key)
+            samples = EndpointSamples(mexc, account.api_key)
             for endpoint in endpoints():
-                meant = endpoint.request(**await tour.parameters(endpoint.name))
+                meant = endpoint.request(**await samples.parameters(endpoint.name))
                 request = build(endpoint.request, parse(words_of(meant)))
                 assert request.params() == meant.params()
                 answer = await mexc.send(request)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mexc_async.call_log.entries import START, AnyEntry, ChainLink, Closed, Done, Noted, Opened, Sending, chained
+from mexc_async.call_log.entries import START, AnyEntry, ChainLink, Closed, Done, Opened, OrderChanged, Sending, chained
 from mexc_async.orders.snapshot import OrderFacts, RecordedError
 from tests.support.command import COMMAND, invoke
 
@@ -20,7 +20,7 @@ ENTRIES: list[AnyEntry] = [
     Opened(AT, AT, 1, 17),
     Sending(AT + 10, AT, "m@1", 1, PLACE, {"symbol": "BTCUSDT", "newClientOrderId": "m-1", "type": "LIMIT"}, 99, "m-1"),
     Done(AT + 20, AT, "m@1", PLACE, "ok", 3000, 500, 1, 200, "m-1", "C1"),
-    Noted(AT + 20, AT, "m@1", OrderFacts("m-1", "BTCUSDT", "BUY", "LIMIT", order_id="C1", is_placed=True)),
+    OrderChanged(AT + 20, AT, "m@1", OrderFacts("m-1", "BTCUSDT", "BUY", "LIMIT", order_id="C1", is_placed=True)),
     Sending(AT + 30, AT, "m@1", 2, PLACE, {"symbol": "ETHUSDT", "newClientOrderId": "m-2", "type": "LIMIT"}, 99, "m-2"),
     Done(
         AT + HOUR, AT, "m@1", PLACE, "refused", 4000, 0, 2, 400, "m-2",

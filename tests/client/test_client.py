@@ -20,7 +20,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from msgspec.structs import replace
 
 from mexc_async import endpoints
-from mexc_async.cli.endpoints.samples import RESTING, SYMBOL, Tour, exchange
+from mexc_async.cli.endpoints.samples import RESTING, SYMBOL, EndpointSamples, exchange
 from mexc_async.client.mexc import Mexc, Settings
 from mexc_async.errors import (
     ADVICE_PERMISSION,
@@ -124,7 +124,7 @@ EMPTY = {
 async def test_every_endpoint_is_answered_and_decoded(endpoint: Endpoint, mexc: Mexc) -> None:
     events: list[Event] = []
     await mexc.warm_up(1)  # so that only the call itself is recorded
-    parameters = await Tour(mexc, DEMO_KEY).parameters(endpoint.name)
+    parameters = await EndpointSamples(mexc, DEMO_KEY).parameters(endpoint.name)
     mexc.hooks.add(events.append)
     answer = await getattr(mexc.spot, endpoint.name)(**parameters)
     assert isinstance(answer, arms(endpoint.result))

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from mexc_async.errors import ConfigError
 from mexc_async.keys import encryption
-from mexc_async.keys.encryption import seal, unseal
+from mexc_async.keys.encryption import decrypt, encrypt
 from mexc_async.keys.key_file import KeyFile
 from mexc_async.keys.key_ring import KeyBook, StoredKey
 
@@ -24,7 +24,7 @@ PASSWORD = "correct horse"
 COST = 10
 KEY = StoredKey(api_key="mx0abcdefghijkl", api_secret="0123456789abcdef", created_ms=1)
 DATA = KeyBook().added("a", KEY).encode()
-SEALED = seal(DATA, PASSWORD, COST)
+ENCRYPTED = encrypt(DATA, PASSWORD, COST)
 
 
 def key_file(path: Path, password: str = PASSWORD) -> KeyFile:
@@ -42,52 +42,52 @@ def with_digest(body: bytes) -> bytes:
 
 
 def test_what_was_sealed_comes_back_with_the_password_only() -> None:
-    assert unseal(SEALED, lambda: PASSWORD) == DATA
+    assert decrypt(ENCRYPTED, lambda: PASSWORD) == DATA
     with pytest.raises(ConfigError, match=r"^wrong password$"):
-        unseal(SEALED, lambda: PASSWORD + " ")
+        decrypt(ENCRYPTED, lambda: PASSWORD + " ")
 
 
 def test_the_file_is_what_its_description_says() -> None:
-    salt, nonce, sealed_data = SEALED[11:27], SEALED[27:39], SEALED[39:-32]
+    salt, nonce, encrypted_data = ENCRYPTED[11:27], ENCRYPTED[27:39], ENCRYPTED[39:-32]
     key = hashlib.scrypt(PASSWORD.encode(), salt=salt, n=2**COST, r=8, p=1, dklen=32)
-    assert AESGCM(key).decrypt(nonce, sealed_data, SEALED[:39]) == DATA
-    assert SEALED[:11] == b"mexc-keys\x01" + bytes([COST])
+    assert AESGCM(key).decrypt(nonce, encrypted_data, ENCRYPTED[:39]) == DATA
+    assert ENCRYPTED[:11] == b"mexc-keys\x01" + bytes([COST])
 
 
 def test_the_same_keys_are_never_sealed_the_same() -> None:
-    again = seal(DATA, PASSWORD, COST)
-    assert again[:11] == SEALED[:11]
-    assert not {again[11:27], again[27:39]} & {SEALED[11:27], SEALED[27:39]}
-    assert KEY.api_secret.encode() not in SEALED
+    again = encrypt(DATA, PASSWORD, COST)
+    assert again[:11] == ENCRYPTED[:11]
+    assert not {again[11:27], again[27:39]} & {ENCRYPTED[11:27], ENCRYPTED[27:39]}
+    assert KEY.api_secret.encode() not in ENCRYPTED
 
 
 def test_letters_that_look_alike_are_one_password() -> None:
-    assert unseal(seal(DATA, "pässwörter", COST), lambda: "pa\u0308sswo\u0308rter") == DATA
+    assert decrypt(encrypt(DATA, "pässwörter", COST), lambda: "pa\u0308sswo\u0308rter") == DATA
 
 
-@given(position=st.integers(0, len(SEALED) - 1), change=st.integers(1, 255))
+@given(position=st.integers(0, len(ENCRYPTED) - 1), change=st.integers(1, 255))
 def test_a_changed_byte_is_noticed(position: int, change: int) -> None:
-    data = bytearray(SEALED)
+    data = bytearray(ENCRYPTED)
     data[position] ^= change
     with pytest.raises(ConfigError):
-        unseal(bytes(data), lambda: PASSWORD)
+        decrypt(bytes(data), lambda: PASSWORD)
 
 
-@given(position=st.integers(0, len(SEALED) - 33), change=st.integers(1, 255))
+@given(position=st.integers(0, len(ENCRYPTED) - 33), change=st.integers(1, 255))
 @settings(max_examples=60, deadline=None)
 def test_a_changed_byte_is_noticed_by_the_cipher_when_the_digest_was_made_to_fit(position: int, change: int) -> None:
-    body = bytearray(SEALED[:-32])
+    body = bytearray(ENCRYPTED[:-32])
     body[position] ^= change
     if position == 10 and body[10] > COST + 4:  # wrong, and slow to refuse
         body[10] = 9
     with pytest.raises(ConfigError):
-        unseal(with_digest(bytes(body)), lambda: PASSWORD)
+        decrypt(with_digest(bytes(body)), lambda: PASSWORD)
 
 
-@given(length=st.integers(0, len(SEALED) - 1))
+@given(length=st.integers(0, len(ENCRYPTED) - 1))
 def test_a_cut_file_is_noticed(length: int) -> None:
     with pytest.raises(ConfigError):
-        unseal(SEALED[:length], lambda: PASSWORD)
+        decrypt(ENCRYPTED[:length], lambda: PASSWORD)
 
 
 @pytest.mark.parametrize(
@@ -95,10 +95,10 @@ def test_a_cut_file_is_noticed(length: int) -> None:
     [
         (b"", "it is not a key file"),
         (b"MEXC_API_KEY=...", "it is not a key file"),
-        (SEALED + b"\n", "it is damaged"),
-        (SEALED[:20], "it is damaged"),
-        (with_digest(b"mexc-keys\x02" + SEALED[10:-32]), "newer release"),
-        (with_digest(b"mexc-keys\x01\x1f" + SEALED[11:-32]), "newer release"),
+        (ENCRYPTED + b"\n", "it is damaged"),
+        (ENCRYPTED[:20], "it is damaged"),
+        (with_digest(b"mexc-keys\x02" + ENCRYPTED[10:-32]), "newer release"),
+        (with_digest(b"mexc-keys\x01\x1f" + ENCRYPTED[11:-32]), "newer release"),
     ],
     ids=["empty", "another file", "longer", "cut", "version", "cost"],
 )
@@ -107,7 +107,7 @@ def test_each_kind_of_wrong_file_is_told_before_a_password_is_asked_for(data: by
         raise AssertionError("asked")
 
     with pytest.raises(ConfigError, match=words):
-        unseal(data, never)
+        decrypt(data, never)
 
 
 def test_short_passwords_are_refused(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_short_passwords_are_refused(tmp_path: Path) -> None:
 def test_a_missing_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "cryptography.exceptions", None)
     with pytest.raises(ConfigError, match=r"pip install 'mexc-async\[keys\]'"):
-        seal(DATA, PASSWORD, COST)
+        encrypt(DATA, PASSWORD, COST)
 
 
 def test_the_usual_cost_is_that_of_128_megabytes() -> None:

@@ -87,9 +87,9 @@ class Network:
 
     def __post_init__(self) -> None:
         bucket, duration, gate = self.kind
-        self.ledger = LimitQueue(self.table, bucket)
+        self.queue = LimitQueue(self.table, bucket)
         overall = duration()
-        self.gates = [gate(route, self.ledger, lambda: self.now, self, overall) for route in ROUTES]
+        self.gates = [gate(route, self.queue, lambda: self.now, self, overall) for route in ROUTES]
         self.waiting: dict[Waiter, tuple[Any, Fate, float]] = {}
         self.served = 0
         self._events: list[tuple[float, int, Any, Any]] = []
@@ -101,12 +101,12 @@ class Network:
 
     def run(self) -> None:
         """Run until no event is left; a request that still waits would wait for ever."""
-        while self._events or self.ledger.wake_at < inf:
+        while self._events or self.queue.wake_at < inf:
             event_at = self._events[0][0] if self._events else inf
-            if self.ledger.wake_at < event_at:
-                self.now = max(self.ledger.wake_at, self.now)
+            if self.queue.wake_at < event_at:
+                self.now = max(self.queue.wake_at, self.now)
                 self.serve()
-                assert self.ledger.wake_at > self.now, "the timer would be set again and again"
+                assert self.queue.wake_at > self.now, "the timer would be set again and again"
                 continue
             self.now, _, what, whom = heappop(self._events)
             what(whom)
@@ -119,7 +119,7 @@ class Network:
         if gate.try_acquire(self.now):
             self.passed(gate, fate, self.now)
             return
-        waiter = self.ledger.join(gate.plan, self.now)
+        waiter = self.queue.join(gate.plan, self.now)
         self.waiting[waiter] = gate, fate, self.now
         self.at(self.now + fate.cancel_s, self.leave, waiter)
         if gate.plan.queue[0] is waiter:
@@ -127,11 +127,11 @@ class Network:
 
     def leave(self, waiter: Waiter) -> None:
         if self.waiting.pop(waiter, None) is not None:
-            self.ledger.leave(waiter)
+            self.queue.leave(waiter)
             self.serve()
 
     def serve(self) -> None:
-        for waiter in self.ledger.serve(self.now):
+        for waiter in self.queue.serve(self.now):
             self.passed(*self.waiting.pop(waiter))
 
     def passed(self, gate: Any, fate: Fate, asked_at: float) -> None:
@@ -204,7 +204,7 @@ class Network:
 
     def check_books_balance(self) -> None:
         self.now += 100.0
-        for bucket in self.ledger.buckets.values():
+        for bucket in self.queue.buckets.values():
             bucket.settle(self.now)
             assert bucket.used == 0, f"{bucket.used} of {bucket.name} never come back"
 

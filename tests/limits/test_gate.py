@@ -33,9 +33,9 @@ class Player:
         bucket, duration, gate = kind
         self.now = START
         self.seen: list[Any] = []
-        self.ledger = LimitQueue(table, bucket)
+        self.queue = LimitQueue(table, bucket)
         overall = duration()
-        self.gates = [gate(route, self.ledger, clock or (lambda: self.now), self, overall) for route in ROUTES]
+        self.gates = [gate(route, self.queue, clock or (lambda: self.now), self, overall) for route in ROUTES]
         self.waiting: list[tuple[Waiter, Any]] = []
         self.live: list[tuple[Any, float, bool]] = []
         """(gate, time from which it counts, True if it was sent)."""
@@ -46,7 +46,7 @@ class Player:
 
     def serve(self) -> None:
         gates = dict(self.waiting)
-        for waiter in self.ledger.serve(self.now):
+        for waiter in self.queue.serve(self.now):
             self.seen.append(("served", waiter.seq))
             self.waiting = [pair for pair in self.waiting if pair[0] is not waiter]
             gates[waiter].requests += 1
@@ -57,17 +57,17 @@ class Player:
         if gate.try_acquire(self.now):
             self.live.append((gate, self.now, False))
             return
-        self.seen.append(self.ledger.wait(gate.plan, self.now))
+        self.seen.append(self.queue.wait(gate.plan, self.now))
         assert self.seen[-1] > 0
         if pick % 3:
-            waiter = self.ledger.join(gate.plan, self.now)
+            waiter = self.queue.join(gate.plan, self.now)
             self.waiting.append((waiter, gate))
             if gate.plan.queue[0] is waiter:
                 self.serve()
 
     def advance(self, seconds: float) -> None:
         self.now += seconds
-        if self.ledger.wake_at <= self.now:
+        if self.queue.wake_at <= self.now:
             self.serve()
 
     def wait_long(self, seconds: float) -> None:
@@ -85,23 +85,23 @@ class Player:
 
     def leave(self, pick: int) -> None:
         waiter, _ = self.waiting.pop(pick % len(self.waiting))
-        self.ledger.leave(waiter)
+        self.queue.leave(waiter)
         self.serve()
 
     def close(self, pick: int) -> None:
-        self.ledger.close([["a", "b", "c", "client"][pick % 4]], self.now + pick / 40)
+        self.queue.close([["a", "b", "c", "client"][pick % 4]], self.now + pick / 40)
         self.serve()
 
     def play(self, what: str, how: Any) -> Any:
         """Do an action if possible; return the visible state."""
         if (what not in ("send", "end") or self.live) and (what != "leave" or self.waiting):
             getattr(self, what)(how)
-        for bucket in self.ledger.buckets.values():
+        for bucket in self.queue.buckets.values():
             bucket.settle(self.now)
             self.seen.append((bucket.used, bucket.claimed_by, bucket.closed_until, bucket.wait(1, self.now)))
         self.seen += [(gate.requests, gate.waited, gate.waited_s) for gate in self.gates]
         self.seen.append([(at, was_sent) for _, at, was_sent in self.live])
-        self.seen += [self.ledger.wake_at, self.ledger.waiting, self.ledger.clear_from]
+        self.seen += [self.queue.wake_at, self.queue.waiting, self.queue.clear_from]
         seen, self.seen = self.seen, []
         return seen
 
@@ -181,8 +181,8 @@ def test_a_token_is_back_exactly_one_window_and_the_margin_later(kind: Any, marg
     gate = player.gates[6]
     assert [gate.try_acquire(START + later) for later in (0.0, 0.5, 0.5)] == [True, True, False]
     assert not gate.try_acquire(START + 100.0), "neither has ended"
-    player.ledger.end(gate.plan, START + 0.5)
-    player.ledger.end(gate.plan, START)
+    player.queue.end(gate.plan, START + 0.5)
+    player.queue.end(gate.plan, START)
     assert not gate.try_acquire(START + 0.999 + margin_s)
     assert [gate.try_acquire(START + later + margin_s) for later in (1.0, 1.0, 1.5)] == [True, False, True]
 

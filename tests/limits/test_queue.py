@@ -58,19 +58,19 @@ class World:
     closed: dict[str, float] = field(default_factory=lambda: defaultdict(lambda: -inf))
 
     def __post_init__(self) -> None:
-        self.ledger = LimitQueue(self.limits)
+        self.queue = LimitQueue(self.limits)
         self._numbers = count()
 
     def ask(self, what: Route) -> Asked:
         asked = Asked(next(self._numbers), what, self.now)
-        plan = self.ledger.plan(what)
-        wait = self.ledger.try_acquire(plan, self.now)
+        plan = self.queue.plan(what)
+        wait = self.queue.try_acquire(plan, self.now)
         if wait == 0:
             if self._grant(asked):
                 self.serve()
         else:
             assert wait > 0
-            asked.waiter = self.ledger.join(plan, self.now)
+            asked.waiter = self.queue.join(plan, self.now)
             assert asked.waiter.bound_by
             self.waiting.append(asked)
             self.serve()
@@ -79,29 +79,29 @@ class World:
     def serve(self) -> None:
         by_waiter = {asked.waiter: asked for asked in self.waiting}
         is_sooner = False
-        for waiter in self.ledger.serve(self.now):
+        for waiter in self.queue.serve(self.now):
             asked = by_waiter[waiter]
             self.waiting.remove(asked)
             is_sooner |= self._grant(asked)
         if is_sooner:
             self.serve()
-        assert self.ledger.waiting == len(self.waiting)
+        assert self.queue.waiting == len(self.waiting)
         if not self.waiting:
-            assert self.ledger.wake_at == inf
+            assert self.queue.wake_at == inf
         else:
-            assert self.ledger.wake_at > self.now, "a wake-up that is already over would be armed again and again"
+            assert self.queue.wake_at > self.now, "a wake-up that is already over would be armed again and again"
 
     def advance(self, seconds: float) -> None:
         until = self.now + seconds
-        while self.ledger.wake_at <= until:
-            self.now = max(self.now, self.ledger.wake_at)
+        while self.queue.wake_at <= until:
+            self.now = max(self.now, self.queue.wake_at)
             self.serve()
         self.now = until
 
     def leave(self, asked: Asked) -> None:
         assert asked.waiter is not None
         self.waiting.remove(asked)
-        self.ledger.leave(asked.waiter)
+        self.queue.leave(asked.waiter)
         self.serve()
 
     def end(self, asked: Asked) -> None:
@@ -121,18 +121,18 @@ class World:
     def put_back(self, asked: Asked) -> None:
         self.live.remove(asked)
         asked.is_void = True
-        self.ledger.put_back(self.ledger.plan(asked.route))
+        self.queue.put_back(self.queue.plan(asked.route))
         self.serve()
 
     def _end(self, asked: Asked) -> bool:
         assert asked.counts_at is not None
         self.live.remove(asked)
-        return self.ledger.end(self.ledger.plan(asked.route), asked.counts_at)
+        return self.queue.end(self.queue.plan(asked.route), asked.counts_at)
 
     def close(self, names: list[str], seconds: float) -> None:
         for name in names:
             self.closed[name] = max(self.closed[name], self.now + seconds)
-        self.ledger.close(names, self.now + seconds)
+        self.queue.close(names, self.now + seconds)
         self.serve()
 
     def drain(self) -> None:
@@ -143,8 +143,8 @@ class World:
             if not self.waiting:
                 return
             if not self.live:
-                assert self.ledger.wake_at != inf, "somebody waits and nothing would ever wake him"
-                self.now = self.ledger.wake_at
+                assert self.queue.wake_at != inf, "somebody waits and nothing would ever wake him"
+                self.now = self.queue.wake_at
                 self.serve()
         raise AssertionError(f"{len(self.waiting)} requests are never served")
 
@@ -180,7 +180,7 @@ class World:
         for asked in list(self.live):
             self.end(asked)
         self.now += 100.0
-        for bucket in self.ledger.buckets.values():
+        for bucket in self.queue.buckets.values():
             bucket.settle(self.now)
             assert bucket.used == 0
 
@@ -231,18 +231,18 @@ def test_no_window_overflows_nobody_is_forgotten_and_the_books_balance(
 def test_idle_client_sends_its_whole_budget_at_once_and_each_token_returns_after_one_window(
     budget: int, window_s: float, margin_s: float
 ) -> None:
-    ledger = LimitQueue(limits(limit("orders", budget, window_s), margin_s=margin_s))
-    plan = ledger.plan(ORDER)
+    queue = LimitQueue(limits(limit("orders", budget, window_s), margin_s=margin_s))
+    plan = queue.plan(ORDER)
     spent = [START + i * 0.001 for i in range(budget)]
-    assert [ledger.try_acquire(plan, at) for at in spent] == [0.0] * budget
-    assert ledger.try_acquire(plan, START + 100.0) == inf, "as long as none has ended, none comes back"
+    assert [queue.try_acquire(plan, at) for at in spent] == [0.0] * budget
+    assert queue.try_acquire(plan, START + 100.0) == inf, "as long as none has ended, none comes back"
     for at in spent:
-        ledger.end(plan, at)
+        queue.end(plan, at)
     for at in spent:
         just_before = at + window_s + margin_s - 1e-6
-        assert ledger.try_acquire(plan, just_before) == pytest.approx(1e-6, abs=1e-9)
-        assert ledger.try_acquire(plan, at + window_s + margin_s) == 0.0
-        ledger.end(plan, at + 1e6)
+        assert queue.try_acquire(plan, just_before) == pytest.approx(1e-6, abs=1e-9)
+        assert queue.try_acquire(plan, at + window_s + margin_s) == 0.0
+        queue.end(plan, at + 1e6)
 
 
 @pytest.mark.parametrize("margin_s", [0.0, 0.02])
@@ -368,23 +368,23 @@ def test_closed_limit_lets_nothing_through_before_its_end_whatever_its_budget() 
     world = World(limits(limit("orders", 100), limit("ip", 100)))
     world.close(["orders"], 2.0)
     world.close(["orders"], 1.0)  # an earlier end does not open it earlier
-    ledger = world.ledger
-    assert ledger.try_acquire(ledger.plan(ORDER), START) == 2.0
-    assert ledger.try_acquire(ledger.plan(ORDER), START + 1.999) == pytest.approx(0.001)
-    assert ledger.try_acquire(ledger.plan(MARKET), START) == 0.0
-    assert ledger.try_acquire(ledger.plan(ORDER), START + 2.0) == 0.0
+    queue = world.queue
+    assert queue.try_acquire(queue.plan(ORDER), START) == 2.0
+    assert queue.try_acquire(queue.plan(ORDER), START + 1.999) == pytest.approx(0.001)
+    assert queue.try_acquire(queue.plan(MARKET), START) == 0.0
+    assert queue.try_acquire(queue.plan(ORDER), START + 2.0) == 0.0
 
 
 def test_closing_the_client_wide_limit_stops_everything_in_every_profile() -> None:
-    ledger = LimitQueue(limits())
-    ledger.close(["client", "no such limit"], START + 120.0)
-    assert ledger.try_acquire(ledger.plan(MARKET), START) == 120.0
-    assert ledger.try_acquire(ledger.plan(ORDER), START + 120.0) == 0.0
+    queue = LimitQueue(limits())
+    queue.close(["client", "no such limit"], START + 120.0)
+    assert queue.try_acquire(queue.plan(MARKET), START) == 120.0
+    assert queue.try_acquire(queue.plan(ORDER), START + 120.0) == 0.0
 
 
 def test_without_limits_nothing_waits() -> None:
-    ledger = LimitQueue(limits())
-    assert {ledger.try_acquire(ledger.plan(ORDER), START) for _ in range(1000)} == {0.0}
+    queue = LimitQueue(limits())
+    assert {queue.try_acquire(queue.plan(ORDER), START) for _ in range(1000)} == {0.0}
 
 
 def test_leaving_frees_those_behind_and_spends_nothing() -> None:
@@ -395,10 +395,10 @@ def test_leaving_frees_those_behind_and_spends_nothing() -> None:
     assert world.waiting == [heavy, light]
     world.leave(heavy)
     assert light.taken_at == START
-    assert world.ledger.buckets["ip"].used == 3
+    assert world.queue.buckets["ip"].used == 3
     assert heavy.waiter is not None
-    world.ledger.leave(heavy.waiter)  # leaving twice has no further effect
-    assert world.ledger.waiting == 0
+    world.queue.leave(heavy.waiter)  # leaving twice has no further effect
+    assert world.queue.waiting == 0
 
 
 def test_what_is_put_back_can_be_taken_at_once() -> None:
@@ -423,7 +423,7 @@ def test_request_that_has_not_ended_keeps_its_token() -> None:
     world = World(limits(limit("ip", 1)))
     stalled = world.ask(MARKET)
     second = world.ask(MARKET)
-    assert world.ledger.wake_at == inf, "only its end can tell"
+    assert world.queue.wake_at == inf, "only its end can tell"
     world.advance(50.0)
     assert second.taken_at is None
     world.end(stalled)
@@ -436,7 +436,7 @@ def test_request_that_counts_from_its_end_holds_its_token_for_a_window_from_then
     second = world.ask(MARKET)
     world.advance(50.0)
     world.end_late(stalled)
-    assert world.ledger.wake_at == START + 51.0
+    assert world.queue.wake_at == START + 51.0
     world.advance(1.0)
     assert second.taken_at == START + 51.0
 
@@ -448,21 +448,21 @@ def test_earlier_end_of_a_later_request_sets_the_alarm_and_the_earlier_one_sets_
     later = world.ask(MARKET)
     waiting = [world.ask(MARKET), world.ask(MARKET)]
     world.end(later)
-    assert world.ledger.wake_at == START + 1.5
+    assert world.queue.wake_at == START + 1.5
     world.end(first)
-    assert world.ledger.wake_at == START + 1.0
+    assert world.queue.wake_at == START + 1.0
     world.advance(1.0)
     assert [asked.taken_at for asked in waiting] == [START + 1.0, START + 1.5]
 
 
 def test_order_of_ends_does_not_change_when_tokens_come_back() -> None:
-    ledger = LimitQueue(limits(limit("ip", 3)))
-    plan = ledger.plan(MARKET)
+    queue = LimitQueue(limits(limit("ip", 3)))
+    plan = queue.plan(MARKET)
     for later in (0.0, 0.3, 0.6):
-        assert ledger.try_acquire(plan, START + later) == 0.0
+        assert queue.try_acquire(plan, START + later) == 0.0
     for counts_at in (0.3, 0.6, 0.0):
-        ledger.end(plan, START + counts_at)
-    assert [ledger.try_acquire(plan, START + at) for at in (1.0, 1.0, 1.3, 1.6)] == [
+        queue.end(plan, START + counts_at)
+    assert [queue.try_acquire(plan, START + at) for at in (1.0, 1.0, 1.3, 1.6)] == [
         0.0,
         pytest.approx(0.3),
         0.0,
@@ -475,9 +475,9 @@ def test_free_connections_are_a_limit_of_their_own() -> None:
     first, _, third, fourth = (world.ask(MARKET) for _ in range(4))
     assert third.waiter is not None
     assert third.waiter.bound_by == CONNECTIONS
-    assert world.ledger.wake_at == inf  # only the end of a request helps
-    plan = world.ledger.plan(MARKET)
-    assert world.ledger.try_acquire(plan, START) == inf
+    assert world.queue.wake_at == inf  # only the end of a request helps
+    plan = world.queue.plan(MARKET)
+    assert world.queue.try_acquire(plan, START) == inf
     world.advance(100.0)
     world.end(first)
     assert third.taken_at == START + 100.0
@@ -485,32 +485,32 @@ def test_free_connections_are_a_limit_of_their_own() -> None:
 
 
 def test_end_of_a_request_says_whether_somebody_may_go_sooner_by_it() -> None:
-    ledger = LimitQueue(limits(limit("ip", 1), in_flight=3))
-    plan, free = ledger.plan(MARKET), ledger.plan(route())
-    ledger.try_acquire(plan, START), ledger.try_acquire(free, START)
-    ledger.join(plan, START)
-    ledger.serve(START)
-    assert ledger.end(free, START) is False  # the queued one waits for the other limit
-    assert ledger.end(plan, START) is True
-    ledger = LimitQueue(limits(in_flight=1))
-    plan = ledger.plan(MARKET)
-    ledger.try_acquire(plan, START)
-    ledger.join(plan, START)
-    ledger.serve(START)
-    assert ledger.end(plan, START) is True
-    assert len(ledger.serve(START)) == 1
+    queue = LimitQueue(limits(limit("ip", 1), in_flight=3))
+    plan, free = queue.plan(MARKET), queue.plan(route())
+    queue.try_acquire(plan, START), queue.try_acquire(free, START)
+    queue.join(plan, START)
+    queue.serve(START)
+    assert queue.end(free, START) is False  # the queued one waits for the other limit
+    assert queue.end(plan, START) is True
+    queue = LimitQueue(limits(in_flight=1))
+    plan = queue.plan(MARKET)
+    queue.try_acquire(plan, START)
+    queue.join(plan, START)
+    queue.serve(START)
+    assert queue.end(plan, START) is True
+    assert len(queue.serve(START)) == 1
 
 
 def test_request_that_outweighs_a_limit_is_refused_rather_than_left_to_wait_for_ever() -> None:
-    ledger = LimitQueue(limits(limit("ip", 20)))
+    queue = LimitQueue(limits(limit("ip", 20)))
     with pytest.raises(ConfigError, match=r"GET /x weighs 25; limit ip is 20"):
-        ledger.plan(route(Cost("ip", 25)))
+        queue.plan(route(Cost("ip", 25)))
 
 
 def test_limits_of_a_route_that_the_profile_does_not_have_cost_nothing() -> None:
-    ledger = LimitQueue(limits(limit("client", 1)))
-    assert [bucket.name for bucket, _ in ledger.plan(ORDER).costs] == ["client", CONNECTIONS]
-    assert ledger.plan(ORDER) is ledger.plan(ORDER)
+    queue = LimitQueue(limits(limit("client", 1)))
+    assert [bucket.name for bucket, _ in queue.plan(ORDER).costs] == ["client", CONNECTIONS]
+    assert queue.plan(ORDER) is queue.plan(ORDER)
 
 
 def test_trying_behind_a_line_tells_when_it_is_worth_asking_again() -> None:
@@ -518,36 +518,36 @@ def test_trying_behind_a_line_tells_when_it_is_worth_asking_again() -> None:
     world.ask(route(Cost("ip", 8)))
     world.advance(0.25)
     world.ask(route(Cost("ip", 5)))
-    ledger = world.ledger
-    assert ledger.try_acquire(ledger.plan(MARKET), world.now) == pytest.approx(0.75)
-    assert ledger.try_acquire(ledger.plan(MARKET), world.now + 2) > 0  # the timer is late, the queue remains
+    queue = world.queue
+    assert queue.try_acquire(queue.plan(MARKET), world.now) == pytest.approx(0.75)
+    assert queue.try_acquire(queue.plan(MARKET), world.now + 2) > 0  # the timer is late, the queue remains
 
 
 def test_without_a_budget_nothing_is_remembered_of_requests_that_went_out_late() -> None:
-    ledger = LimitQueue(Limits.named("unlimited"))
-    plan = ledger.plan(Route("GET", "/api/v3/depth", costs=(Cost("ip", 3),)))
+    queue = LimitQueue(Limits.named("unlimited"))
+    plan = queue.plan(Route("GET", "/api/v3/depth", costs=(Cost("ip", 3),)))
     for number in range(1000):
-        assert ledger.try_acquire(plan, float(number)) == 0.0
-        ledger.end(plan, number + 0.5)
-    assert [bucket.used for bucket in ledger.buckets.values()] == [0, 0]
+        assert queue.try_acquire(plan, float(number)) == 0.0
+        queue.end(plan, number + 0.5)
+    assert [bucket.used for bucket in queue.buckets.values()] == [0, 0]
 
 
 def test_what_a_request_took_is_put_back_when_another_limit_is_used_up() -> None:
-    ledger = LimitQueue(limits(limit("client", 10), limit("ip", 6), limit("orders", 1)))
-    both = ledger.plan(route(Cost("ip", 2), Cost("orders")))
-    assert ledger.try_acquire(both, START) == 0.0
-    assert ledger.try_acquire(both, START + 0.25) == inf
-    used = {name: bucket.used for name, bucket in ledger.buckets.items()}
+    queue = LimitQueue(limits(limit("client", 10), limit("ip", 6), limit("orders", 1)))
+    both = queue.plan(route(Cost("ip", 2), Cost("orders")))
+    assert queue.try_acquire(both, START) == 0.0
+    assert queue.try_acquire(both, START + 0.25) == inf
+    used = {name: bucket.used for name, bucket in queue.buckets.items()}
     assert used == {"client": 1, "ip": 2, "orders": 1, CONNECTIONS: 1}
 
 
 def test_costs_of_the_same_limit_add_up() -> None:
-    ledger = LimitQueue(limits(limit("client", 3), limit("ip", 4)))
-    plan = ledger.plan(route(Cost("ip"), Cost("ip", 2), Cost("client")))
+    queue = LimitQueue(limits(limit("client", 3), limit("ip", 4)))
+    plan = queue.plan(route(Cost("ip"), Cost("ip", 2), Cost("client")))
     assert {bucket.name: weight for bucket, weight in plan.costs} == {"client": 2, CONNECTIONS: 1, "ip": 3}
-    assert ledger.try_acquire(plan, START) == 0.0
-    assert ledger.try_acquire(plan, START) == inf
-    ledger.end(plan, START)
-    assert ledger.try_acquire(plan, START) == 1.0
+    assert queue.try_acquire(plan, START) == 0.0
+    assert queue.try_acquire(plan, START) == inf
+    queue.end(plan, START)
+    assert queue.try_acquire(plan, START) == 1.0
     with pytest.raises(ConfigError, match="weighs 5; limit ip is 4"):
-        ledger.plan(route(Cost("ip", 2), Cost("ip", 3)))
+        queue.plan(route(Cost("ip", 2), Cost("ip", 3)))

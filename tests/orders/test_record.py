@@ -37,7 +37,7 @@ class Tell:
     def __call__(self, to: OrderRecord) -> bool:
         done = Decimal(self.executed)
         is_filled = self.executed == QUANTITY
-        return to.tell("C1", done, done * PRICE, is_cancelled=self.cancelled, is_filled=is_filled)
+        return to.report("C1", done, done * PRICE, is_cancelled=self.cancelled, is_filled=is_filled)
 
     def __repr__(self) -> str:
         return f"Tell({self.executed}{', cancelled' if self.cancelled else ''})"
@@ -222,7 +222,7 @@ def test_a_market_order_sized_in_quote_ends_when_the_exchange_says_so() -> None:
     it.fill("C1", fill(1, 5))
     states = [it.state]
     assert it.remaining_quantity is None
-    it.tell("C1", Decimal(5), Decimal(500), is_cancelled=False, is_filled=True)
+    it.report("C1", Decimal(5), Decimal(500), is_cancelled=False, is_filled=True)
     assert [*states, it.state] == [OrderState.PARTIALLY_FILLED, OrderState.FILLED]
 
 
@@ -233,7 +233,7 @@ def test_fills_make_fees_and_the_average_price() -> None:
     assert it.average_price == Decimal(105)
     assert it.fees == {"USDT": Decimal("0.3")}
     assert [one.trade_id for one in it.fills] == ["t1", "t2"]
-    it.tell("C1", Decimal(6), Decimal(700), is_cancelled=False, is_filled=False)
+    it.report("C1", Decimal(6), Decimal(700), is_cancelled=False, is_filled=False)
     assert (it.lacks, it.filled_quantity, it.filled_quote_quantity) == (Decimal(2), Decimal(6), Decimal(700))
 
 
@@ -251,7 +251,7 @@ def test_absence_proves_something_only_after_the_window_and_the_lag(
 
 def ended(number: int) -> OrderRecord:
     it = OrderRecord(f"m-{number}", "BTCUSDT", "BUY", "LIMIT", Decimal(1), PRICE)
-    it.tell(f"C{number}", Decimal(1), PRICE, is_cancelled=False, is_filled=True)
+    it.report(f"C{number}", Decimal(1), PRICE, is_cancelled=False, is_filled=True)
     return it
 
 

@@ -102,25 +102,25 @@ ERRORS = (InsufficientBalance("too little", code=30004), OrderRejected("no"), Or
 async def test_replaying_the_log_yields_the_trackers_state(tmp_path: Path, acts: list[Act]) -> None:
     log = CallLog(tmp_path / "calls.jsonl")
     async with desk(call_log=log) as at:
-        ledger = at.desk.tracker
+        tracker = at.desk.tracker
         records = {}
         for number, name in enumerate(NAMES):
             quote = D(5) if number == 2 else None
             records[name] = OrderRecord(name, XRP, "BUY", "LIMIT", None if quote else D(10), D("0.5"), quote)
-            ledger.table.add(records[name])
+            tracker.table.add(records[name])
         at.api.close()  # nothing is looked up
         for what, name, amount in acts:
             record = records[name]
             if what == "doubt":
-                ledger.mark_unknown(record, amount * 1000)
+                tracker.mark_unknown(record, amount * 1000)
             elif what == "place":
-                ledger.apply(record, record.place(f"C{name}"))
+                tracker.apply(record, record.place(f"C{name}"))
             elif what == "refuse":
-                ledger.apply(record, record.refuse(ERRORS[amount % 3]))
+                tracker.apply(record, record.refuse(ERRORS[amount % 3]))
             elif what == "give up":
-                ledger.apply(record, record.give_up(ERRORS[amount % 3]))
+                tracker.apply(record, record.give_up(ERRORS[amount % 3]))
             else:
-                ledger.learn(told_by(what, name, amount))
+                tracker.learn(told_by(what, name, amount))
         assert at.log is not None
         client = at.log.client
     replay = OrderReplay(1e9)

@@ -198,7 +198,7 @@ class World:
 
     async def happen(self, what: str, which: int) -> None:
         """Deliver one piece of news to the client."""
-        real, ledger = self.orders[which], self.d.desk.tracker
+        real, tracker = self.orders[which], self.d.desk.tracker
         if what == "answer":
             answer = self.answers[self.orders[self.crossing[which]].name]
             if not answer.done():
@@ -207,10 +207,10 @@ class World:
         elif not real.fate.is_placed:
             pass
         elif what == "order":
-            ledger.learn(real.order_push())
+            tracker.learn(real.order_push())
         elif what in ("fills", "fills without a name"):
             for number in range(len(real.fate.parts)):
-                ledger.learn(real.fill_push(number, what == "fills"))
+                tracker.learn(real.fill_push(number, what == "fills"))
             self.traded.add(which)
         elif what == "look-up":
             await self.d.view.spot.query_order(symbol=BTC, orig_client_order_id=real.name)

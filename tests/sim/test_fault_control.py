@@ -12,7 +12,7 @@ import pytest
 
 from mexc_async.sim.exchange.accounts import DEMO_KEY, DEMO_SECRET, AccountSpec
 from mexc_async.sim.faults.faults import BadFault, Fault, Faults, parse_fault
-from mexc_async.sim.faults.request_faults import REQUEST_KINDS, UNHARMED, RequestFaults, fate_of
+from mexc_async.sim.faults.request_faults import REQUEST_KINDS, UNHARMED, RequestFaults, request_faults_of
 from mexc_async.sim.rest.endpoint import ServedEndpoint
 from mexc_async.sim.rest.routes import ENDPOINTS
 from mexc_async.sim.rest.server import SimConfig, Simulator, main_account
@@ -41,25 +41,25 @@ class TestNames:
     )
     def test_a_fault_strikes_the_endpoints_that_it_names(self, on: str, struck: set[str]) -> None:
         faults = Faults([Fault(kind="reset", on=on)])
-        assert {name for name, each in BY_NAME.items() if fate_of(faults, each).loss} == struck
+        assert {name for name, each in BY_NAME.items() if request_faults_of(faults, each).loss} == struck
 
     def test_all_writes_can_be_named_at_once(self) -> None:
         faults = Faults([Fault(kind="reset", on="POST *|DELETE *|PUT *")])
-        struck = {each.method for each in ENDPOINTS if fate_of(faults, each).loss}
+        struck = {each.method for each in ENDPOINTS if request_faults_of(faults, each).loss}
         assert struck == {"POST", "DELETE", "PUT"}
 
     @pytest.mark.parametrize("path", ["/api/v3/order/place", "/api/v3/order/cancel"])
     def test_other_spellings_have_the_same_faults(self, path: str) -> None:
         (endpoint,) = (each for each in ENDPOINTS if each.path == path and each.method == "POST")
         faults = Faults([Fault(kind="mute", on="new_order|cancel_order")])
-        assert fate_of(faults, endpoint).loss
+        assert request_faults_of(faults, endpoint).loss
 
     def test_kinds_that_mean_nothing_to_an_endpoint_do_not_strike_it(self) -> None:
         faults = Faults([Fault(kind=kind) for kind in ("overtake", "lag", "cancel_lag", "fill_first")])
-        assert fate_of(faults, BY_NAME["new_order"]) == RequestFaults(overtake_ms=1000)
-        assert fate_of(faults, BY_NAME["my_trades"]) == RequestFaults(lag_ms=1000)
-        assert fate_of(faults, BY_NAME["cancel_order"]) == RequestFaults(lag_ms=1000, fill_part=1.0)
-        assert fate_of(faults, BY_NAME["account"]) == UNHARMED
+        assert request_faults_of(faults, BY_NAME["new_order"]) == RequestFaults(overtake_ms=1000)
+        assert request_faults_of(faults, BY_NAME["my_trades"]) == RequestFaults(lag_ms=1000)
+        assert request_faults_of(faults, BY_NAME["cancel_order"]) == RequestFaults(lag_ms=1000, fill_part=1.0)
+        assert request_faults_of(faults, BY_NAME["account"]) == UNHARMED
         assert all(count.seen == 1 or count.fault.kind == "lag" for count in faults.counts() if count.struck == 1)
 
     @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ class TestChances:
     ALL = tuple(Fault(kind=kind, chance=0.2) for kind in REQUEST_KINDS)
 
     def draw(self, faults: Faults, endpoints: list[ServedEndpoint]) -> list[RequestFaults]:
-        return [fate_of(faults, endpoint) for endpoint in endpoints]
+        return [request_faults_of(faults, endpoint) for endpoint in endpoints]
 
     def test_the_same_seed_and_arrivals_have_the_same_fates(self) -> None:
         arrivals = [each for each in ENDPOINTS for _ in range(50)]
@@ -140,16 +140,16 @@ class TestChances:
         fates = self.draw(alone, [BY_NAME["new_order"]] * 100)
         for fate in fates:
             among.strikes("skip", "spot@public")
-            fate_of(among, BY_NAME["depth"])
-            assert fate_of(among, BY_NAME["new_order"]) == fate
+            request_faults_of(among, BY_NAME["depth"])
+            assert request_faults_of(among, BY_NAME["new_order"]) == fate
 
     def test_the_next_three_requests(self) -> None:
         faults = Faults([Fault(kind="mute", on="new_order", after=1, times=3)])
-        losses = [fate_of(faults, BY_NAME["new_order"]).loss is not None for _ in range(6)]
+        losses = [request_faults_of(faults, BY_NAME["new_order"]).loss is not None for _ in range(6)]
         assert losses == [False, True, True, True, False, False]
 
     def test_one_request_has_one_loss_and_any_delays(self) -> None:
-        fate = fate_of(Faults([Fault(kind=kind) for kind in REQUEST_KINDS]), BY_NAME["new_order"])
+        fate = request_faults_of(Faults([Fault(kind=kind) for kind in REQUEST_KINDS]), BY_NAME["new_order"])
         assert fate.loss is not None
         assert fate.loss.kind == "restart"
         assert (fate.hold_ms, fate.overtake_ms, fate.answer_ms, fate.is_answered_twice) == (1000, 1000, 1000, True)

@@ -90,7 +90,7 @@ def act(exchange: Exchange, accounts: list[Account], action: tuple[object, ...],
 @given(actions, st.booleans())
 def test_money_is_neither_made_nor_lost(sequence: list[tuple[object, ...]], mx_deduct: bool) -> None:
     exchange, accounts = exchange_with(3, mx_deduct=mx_deduct)
-    totals = {asset: exchange.ledger.total(asset) for asset in ASSETS}
+    totals = {asset: exchange.balances.total(asset) for asset in ASSETS}
     for step, action in enumerate(sequence):
         before = exchange.market("AAAUSDT").version
         try:
@@ -108,15 +108,15 @@ def place(exchange: Exchange, account: Account, side: Side, price: str, quantity
 def test_a_fill_moves_value_and_fees() -> None:
     exchange, (seller, buyer) = exchange_with(2)
     place(exchange, seller, "SELL", "10", "5")
-    assert exchange.ledger.balance(seller.uid, "AAA").locked == 5
+    assert exchange.balances.balance(seller.uid, "AAA").locked == 5
     place(exchange, buyer, "BUY", "11", "2")
-    ledger = exchange.ledger
-    assert ledger.balance(buyer.uid, "AAA").free == D(52)
-    assert ledger.balance(buyer.uid, "USDT").free == D(500) - 20 - 20 * RULES.taker_fee
-    assert ledger.balance(buyer.uid, "USDT").locked == 0
-    assert ledger.balance(seller.uid, "USDT").free == D(500) + 20 - 20 * RULES.maker_fee
-    assert ledger.balance(seller.uid, "AAA").locked == 3
-    assert ledger.balance(FEES, "USDT").free == 20 * (RULES.taker_fee + RULES.maker_fee)
+    balances = exchange.balances
+    assert balances.balance(buyer.uid, "AAA").free == D(52)
+    assert balances.balance(buyer.uid, "USDT").free == D(500) - 20 - 20 * RULES.taker_fee
+    assert balances.balance(buyer.uid, "USDT").locked == 0
+    assert balances.balance(seller.uid, "USDT").free == D(500) + 20 - 20 * RULES.maker_fee
+    assert balances.balance(seller.uid, "AAA").locked == 3
+    assert balances.balance(FEES, "USDT").free == 20 * (RULES.taker_fee + RULES.maker_fee)
 
 
 def test_fees_in_mx_leave_the_quote_alone() -> None:
@@ -125,32 +125,32 @@ def test_fees_in_mx_leave_the_quote_alone() -> None:
     place(exchange, accounts[0], "BUY", "10", "5")
     made = accounts[0].trades[-1]
     assert (made.fee_asset, made.fee) == ("MX", D("0.00666667"))
-    assert exchange.ledger.balance(accounts[0].uid, "USDT").free == D(450)
+    assert exchange.balances.balance(accounts[0].uid, "USDT").free == D(450)
 
 
 def test_a_resting_buy_holds_value_and_fee_and_gets_it_back() -> None:
     exchange, (account,) = exchange_with(1)
     place(exchange, account, "BUY", "9", "10")
-    assert exchange.ledger.balance(account.uid, "USDT").locked == 90 * (1 + RULES.taker_fee)
+    assert exchange.balances.balance(account.uid, "USDT").locked == 90 * (1 + RULES.taker_fee)
     exchange.cancel(list(account.open_orders.values()), NOW)
-    balance = exchange.ledger.balance(account.uid, "USDT")
+    balance = exchange.balances.balance(account.uid, "USDT")
     assert (balance.free, balance.locked) == (D(500), D(0))
 
 
 def test_the_ledger_refuses_what_is_not_there() -> None:
-    ledger = Balances()
-    ledger.open("a", {"X": D(1)})
-    ledger.open("b", {})
+    balances = Balances()
+    balances.open("a", {"X": D(1)})
+    balances.open("b", {})
     with pytest.raises(BalanceTooLow):
-        ledger.hold("a", "X", D(2))
+        balances.hold("a", "X", D(2))
     with pytest.raises(BalanceTooLow):
-        ledger.pay("a", "b", "X", D(2))
+        balances.pay("a", "b", "X", D(2))
     with pytest.raises(BalanceTooLow):
-        ledger.pay("a", "b", "X", D(1), from_locked=True)
+        balances.pay("a", "b", "X", D(1), from_locked=True)
     with pytest.raises(ValueError, match="locked"):
-        ledger.release("a", "X", D(1))
+        balances.release("a", "X", D(1))
     with pytest.raises(ValueError, match="exists"):
-        ledger.open("a", {})
+        balances.open("a", {})
     with pytest.raises(ValueError, match="negative starting balance"):
-        ledger.open("c", {"X": D(-1)})
-    assert ledger.total("X") == 1
+        balances.open("c", {"X": D(-1)})
+    assert balances.total("X") == 1

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mexc_async.sim.faults.faults import Fault, Faults, Kind
-from mexc_async.sim.faults.request_faults import fate_of
+from mexc_async.sim.faults.request_faults import request_faults_of
 from mexc_async.sim.rest.routes import ENDPOINTS
 from mexc_async.sim.wallet.account_audit import TransferLine, WithdrawalLine
 from mexc_async.sim.wallet.wallet import WalletRules
@@ -87,7 +87,7 @@ async def test_a_withdrawal_is_doubled_unless_it_has_an_id(fault: Fault) -> None
 
 def test_histories_that_may_lag_are_called_as_the_clients_methods() -> None:
     faults = Faults([Fault(kind="lag")])
-    lagging = {endpoint.name for endpoint in ENDPOINTS if fate_of(faults, endpoint).lag_ms}
+    lagging = {endpoint.name for endpoint in ENDPOINTS if request_faults_of(faults, endpoint).lag_ms}
     assert lagging == {
         *("query_order", "open_orders", "all_orders", "my_trades", "withdraw_history"),
         *("universal_transfer_history", "universal_transfer_by_id", "internal_asset_transfer_record"),

@@ -269,11 +269,11 @@ async def test_who_takes_a_cancelled_order_for_an_empty_one_misses_a_fill(
     async with market(Fault(kind="fill_first", part=part)) as on:
         trader = NaiveTrader(on)
         await trader.place(newClientOrderId="one")
-        before = on.exchange.ledger.balance(on.account.uid, "BTC").free
+        before = on.exchange.balances.balance(on.account.uid, "BTC").free
         fields = {"symbol": BTC, "origClientOrderId": "one"} if path == ORDER else {"symbol": BTC}
         answer = await trader.send("DELETE", path, **fields)
         assert (order_of(on, "one").status, order_of(on, "one").executed) == (status, Decimal(executed))
-        assert on.exchange.ledger.balance(on.account.uid, "BTC").free == before + Decimal(executed)
+        assert on.exchange.balances.balance(on.account.uid, "BTC").free == before + Decimal(executed)
         assert not on.account.open_orders
         if path == ORDER and part == 1:
             assert answer.code == -2011

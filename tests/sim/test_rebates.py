@@ -61,7 +61,7 @@ def test_who_invites_gets_a_share_of_each_fee(
     fee = sum((D(fill["commission"]) for fill in fills), D(0))
     assert fee > 0
     assert usdt(main) - before == fee * D("0.3")
-    kept = mexc_sim.call(lambda simulator: simulator.exchange.ledger.balance(FEES, "USDT").free)
+    kept = mexc_sim.call(lambda simulator: simulator.exchange.balances.balance(FEES, "USDT").free)
     assert kept == fee * D("0.6")
     rows = main.call("GET", f"{REBATE}/detail").body["data"]
     assert sum(D(row["amount"]) for row in rows) == fee * D("0.3")

@@ -150,7 +150,7 @@ def test_the_recorded_tape_plays_to_its_end_and_again() -> None:
             bid, ask = market.book.bids.best(), market.book.asks.best()
             assert bid is None or ask is None or bid < ask
     (account,) = exchange.accounts.values()
-    balances = exchange.ledger.balances(account.uid)
+    balances = exchange.balances.balances(account.uid)
     for rules in tape.rules:
         assert balances[rules.base].free > 0
         assert balances[rules.quote].free > 0

@@ -50,12 +50,12 @@ class World:
         market = self.exchange.market("DOGEUSDT")
         self.exchange.quote(market, "BUY", D("0.1999"), D(10_000), NOW)
         self.exchange.quote(market, "SELL", D("0.2001"), D(10_000), NOW)
-        self.totals = {asset: self.exchange.ledger.total(asset) for asset in ASSETS}
+        self.totals = {asset: self.exchange.balances.total(asset) for asset in ASSETS}
 
     def check(self) -> None:
-        ledger = self.exchange.ledger
+        balances = self.exchange.balances
         for asset in ASSETS:
-            assert ledger.balance(CHAIN, asset).free == self.sent(asset) - self.credited(asset)
+            assert balances.balance(CHAIN, asset).free == self.sent(asset) - self.credited(asset)
         consistency.check(self.exchange, self.totals, self.wallet)
 
     def sent(self, asset: str) -> Decimal:
@@ -183,8 +183,8 @@ def test_money_is_neither_made_nor_lost(sequence: list[tuple[object, ...]]) -> N
 def snapshot(world: World) -> dict[str, dict[str, tuple[Decimal, Decimal]]]:
     """Return every balance that is not zero."""
     names = [name for account in world.accounts for name in (account.uid, account.futures)]
-    ledger = world.exchange.ledger
+    balances = world.exchange.balances
     return {
-        name: {asset: (b.free, b.locked) for asset, b in ledger.balances(name).items() if b.free or b.locked}
+        name: {asset: (b.free, b.locked) for asset, b in balances.balances(name).items() if b.free or b.locked}
         for name in (*names, FEES, CHAIN, HOUSE)
     }

@@ -91,10 +91,10 @@ async def test_consumers_of_a_channel_share_it(script: Script) -> None:
         script.last.push(BTC, 2)
         assert (await anext(three)).body.version == 2
         assert (one.received, two.received, three.received) == (1, 1, 2)
-        keeper = await mexc.streams.partial_depth("ETHUSDT").open()
+        other = await mexc.streams.partial_depth("ETHUSDT").open()
         await three.aclose()
         await until(lambda: ("UNSUBSCRIPTION", (BTC,)) in script.last.requests)
-        await keeper.aclose()
+        await other.aclose()
         await until(lambda: not script.open_peers)
 
 
@@ -344,7 +344,7 @@ async def test_streams_that_come_and_go_quickly_keep_their_socket() -> None:
             assert (kept.gaps, told.count("gap"), told.count("connected")) == (0, 0, 1)
 
 
-async def test_a_keeper_that_breaks_is_told(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_socket_that_breaks_is_told(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
     async with client(script.url) as mexc:
         told = Told(mexc)
         async with mexc.streams.partial_depth("BTCUSDT") as stream:

@@ -237,7 +237,7 @@ async def test_what_a_gap_hid_is_told_once(sim: Simulator, kind: Any) -> None:
                 assert [status for status, _ in private.states(order_id)] == [OrderStatus.FILLED]
             uid = next(iter(sim.exchange.accounts))
             for asset in ("XRP", "USDT"):
-                assert private.free(asset) == sim.exchange.ledger.balance(uid, asset).free
+                assert private.free(asset) == sim.exchange.balances.balance(uid, asset).free
             assert {stream.gaps for stream in private.streams} == {1}
 
 
@@ -302,7 +302,7 @@ async def test_a_balance_that_is_gone_is_told(sim: Simulator) -> None:
         told = Told(mexc)
         async with Private(mexc) as private:
             uid = next(iter(sim.exchange.accounts))
-            held = sim.exchange.ledger.balance(uid, "XRP").free
+            held = sim.exchange.balances.balance(uid, "XRP").free
 
             async def meanwhile() -> None:
                 place(sim, "SELL", None, f"{held:f}")

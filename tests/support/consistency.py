@@ -15,15 +15,15 @@ ZERO = Decimal(0)
 
 def totals(exchange: Exchange) -> dict[str, Decimal]:
     """Return the total of each asset that an account has."""
-    assets = {asset for uid in exchange.accounts for asset in exchange.ledger.balances(uid)}
-    return {asset: exchange.ledger.total(asset) for asset in assets}
+    assets = {asset for uid in exchange.accounts for asset in exchange.balances.balances(uid)}
+    return {asset: exchange.balances.total(asset) for asset in assets}
 
 
 def check(exchange: Exchange, before: Mapping[str, Decimal], wallet: Wallet | None = None) -> None:
     """Check that asset totals are unchanged, holds match their orders, fills add up, and books are in order."""
     for asset, total in before.items():
-        assert exchange.ledger.total(asset) == total
-        assert exchange.ledger.balance(FEES, asset).free >= 0
+        assert exchange.balances.total(asset) == total
+        assert exchange.balances.balance(FEES, asset).free >= 0
     for account in exchange.accounts.values():
         _check_holds(exchange, account, wallet)
         _check_orders(account)
@@ -39,11 +39,11 @@ def check(exchange: Exchange, before: Mapping[str, Decimal], wallet: Wallet | No
 
 def _check_holds(exchange: Exchange, account: Account, wallet: Wallet | None) -> None:
     """Check that spot holds belong to open orders and pending withdrawals, and that futures wallets have none."""
-    for asset, balance in exchange.ledger.balances(account.uid).items():
+    for asset, balance in exchange.balances.balances(account.uid).items():
         held = sum((o.held for o in account.open_orders.values() if o.hold_asset == asset), ZERO)
         assert balance.free >= 0
         assert balance.locked == held + (pending(wallet, account, asset) if wallet else ZERO)
-    for balance in exchange.ledger.balances(account.futures).values():
+    for balance in exchange.balances.balances(account.futures).values():
         assert balance.free >= 0
         assert balance.locked == 0
 

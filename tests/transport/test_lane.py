@@ -20,7 +20,7 @@ import pytest
 
 from mexc_async.client.mexc import Mexc
 from mexc_async.errors import ClientClosed, ConfigError, ConnectFailed, ConnectionLost, RequestTimeout
-from mexc_async.rest import keep_warm as upkeep_module
+from mexc_async.rest import keep_warm as keep_warm_module
 from mexc_async.rest.credentials import Credentials
 from mexc_async.runtime.clock import SYSTEM
 from mexc_async.schema.answers import Reply
@@ -393,11 +393,11 @@ async def test_a_client_that_may_not_order_warms_no_lane() -> None:
 
 
 async def test_idle_connections_are_pinged_as_the_limits_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upkeep_module, "TURN_S", 0.01)
+    monkeypatch.setattr(keep_warm_module, "TURN_S", 0.01)
     async with RawServer(exchange()) as raw, client_of(raw.url) as (mexc, lane):
         await mexc.warm_up(2)
         at_first = pings(raw)
-        monkeypatch.setattr(upkeep_module, "PING_S", 0.02)
+        monkeypatch.setattr(keep_warm_module, "PING_S", 0.02)
         await raw.until(lambda: pings(raw) >= at_first + 6)
         (use,) = [use for use in mexc.limits.report().endpoints if use.endpoint == "GET /api/v3/ping"]
         assert use.requests >= pings(raw)
@@ -405,20 +405,20 @@ async def test_idle_connections_are_pinged_as_the_limits_count(monkeypatch: pyte
 
 
 async def test_pings_leave_a_budget_alone_of_which_half_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upkeep_module, "TURN_S", 0.01)
+    monkeypatch.setattr(keep_warm_module, "TURN_S", 0.01)
     async with RawServer(exchange()) as raw, client_of(raw.url) as (mexc, _):
         await mexc.warm_up(2)
         shares = [0.6] * 5 + [0.5]
         monkeypatch.setattr(mexc.limits, "spent", lambda route: shares.pop(0) if len(shares) > 1 else shares[0])
         at_first, turns = pings(raw), len(shares)
-        monkeypatch.setattr(upkeep_module, "PING_S", 0.0)
+        monkeypatch.setattr(keep_warm_module, "PING_S", 0.0)
         await raw.until(lambda: pings(raw) > at_first)
         assert len(shares) < turns
         assert shares == [0.5]  # none went out before
 
 
 async def test_a_lost_connection_is_replaced_before_an_order_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upkeep_module, "TURN_S", 0.01)
+    monkeypatch.setattr(keep_warm_module, "TURN_S", 0.01)
     async with RawServer(exchange()) as raw, client_of(raw.url) as (mexc, lane):
         await mexc.warm_up(2)
         first, _ = lost = list(lane.connections)
@@ -433,7 +433,7 @@ async def test_a_lost_connection_is_replaced_before_an_order_needs_it(monkeypatc
 async def test_connections_that_a_burst_opened_are_closed_when_they_are_not_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(upkeep_module, "TURN_S", 0.01)
+    monkeypatch.setattr(keep_warm_module, "TURN_S", 0.01)
     async with RawServer(exchange(0.02)) as raw, client_of(raw.url, connections=2) as (mexc, lane):
         await mexc.warm_up()
         await asyncio.gather(*(order(mexc) for _ in range(6)))
@@ -445,7 +445,7 @@ async def test_connections_that_a_burst_opened_are_closed_when_they_are_not_used
 
 @pytest.mark.usefixtures("two_addresses")
 async def test_every_address_is_held_and_the_spares_are_at_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upkeep_module, "TURN_S", 0.01)
+    monkeypatch.setattr(keep_warm_module, "TURN_S", 0.01)
     servers = two_servers(exchange(0.05), exchange())
     async with servers as (near, far), client_of(f"http://localhost:{near.port}") as (mexc, lane):
         await mexc.warm_up(4)
@@ -459,7 +459,7 @@ async def test_every_address_is_held_and_the_spares_are_at_the_nearest(monkeypat
 
 
 async def test_a_dead_exchange_does_not_end_the_upkeep(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upkeep_module, "TURN_S", 0.01)
+    monkeypatch.setattr(keep_warm_module, "TURN_S", 0.01)
     async with RawServer(exchange()) as raw:
         port = raw.port
         async with client_of(raw.url) as (mexc, lane):

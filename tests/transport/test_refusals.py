@@ -19,7 +19,7 @@ from mexc_async.client.mexc import Mexc
 from mexc_async.errors import ConnectionLost, InsufficientBalance, MexcError, OrderNotFound
 from mexc_async.limits.profiles import Limits
 from mexc_async.orders.tracker import OrderSettings
-from mexc_async.rest import keep_warm as upkeep_module
+from mexc_async.rest import keep_warm as keep_warm_module
 from mexc_async.rest.credentials import Credentials
 from mexc_async.runtime.clock import SYSTEM
 from mexc_async.schema.answers import Reply
@@ -199,7 +199,7 @@ def of_order(raw: RawServer, name: str) -> int:
 async def test_a_connection_carries_a_ping_before_it_carries_another_order(
     status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upkeep_module, "QUIET_S", 0.0)
+    monkeypatch.setattr(keep_warm_module, "QUIET_S", 0.0)
     exchange = Exchange(twice=False)
     usual = exchange.answer
     exchange.answer = lambda arrival: (  # type: ignore[method-assign]  # some refusals come with the status 200
@@ -226,7 +226,7 @@ async def test_a_connection_carries_a_ping_before_it_carries_another_order(
 async def test_a_ping_that_is_answered_otherwise_proves_nothing(
     instead: tuple[int, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upkeep_module, "QUIET_S", 0.0)
+    monkeypatch.setattr(keep_warm_module, "QUIET_S", 0.0)
     exchange, has_refused = Exchange(twice=False), set[int]()
     usual = exchange.answer
 
@@ -248,7 +248,7 @@ async def test_a_ping_that_is_answered_otherwise_proves_nothing(
 
 
 async def test_what_comes_while_a_connection_is_left_alone_closes_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upkeep_module, "QUIET_S", 60.0)
+    monkeypatch.setattr(keep_warm_module, "QUIET_S", 60.0)
     async with warm(Exchange(longest_s=0.001), 1) as (mexc, raw, lane):
         (connection,) = lane.connections
         with pytest.raises(InsufficientBalance):
@@ -261,7 +261,7 @@ async def test_what_comes_while_a_connection_is_left_alone_closes_it(monkeypatch
 async def test_where_the_limits_leave_no_ping_another_connection_is_opened(
     is_closed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upkeep_module, "QUIET_S", 0.0)
+    monkeypatch.setattr(keep_warm_module, "QUIET_S", 0.0)
     limits = Limits.custom(client=None)
     async with warm(Exchange(twice=False), 1, limits=limits) as (mexc, raw, lane):
         if is_closed:
@@ -277,7 +277,7 @@ async def test_where_the_limits_leave_no_ping_another_connection_is_opened(
 
 
 async def test_a_burst_of_refusals_keeps_no_order_waiting_for_a_proof(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upkeep_module, "QUIET_S", 60.0)
+    monkeypatch.setattr(keep_warm_module, "QUIET_S", 60.0)
     async with warm(Exchange(twice=False), 2) as (mexc, raw, lane):
         for number in range(10):
             with pytest.raises(InsufficientBalance):
@@ -288,7 +288,7 @@ async def test_a_burst_of_refusals_keeps_no_order_waiting_for_a_proof(monkeypatc
 
 
 async def test_closing_does_not_wait_for_a_proof(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upkeep_module, "QUIET_S", 60.0)
+    monkeypatch.setattr(keep_warm_module, "QUIET_S", 60.0)
     async with asyncio.timeout(5), warm(Exchange(twice=False), 1) as (mexc, _, _):
         with pytest.raises(InsufficientBalance):
             await place(mexc, "no", TOO_MUCH)

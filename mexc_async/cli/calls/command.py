@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from mexc_async.cli.time_argument import moment_ms
+from mexc_async.cli.time_argument import time_ms
 from mexc_async.runtime.clock import SYSTEM
 
 if TYPE_CHECKING:
@@ -158,17 +158,17 @@ def _error(text: str | None) -> str | None:
     raise ValueError(f"--error {text!r} is no error's class or code, nor one of any, refused, failed, unknown")
 
 
-def _moment(option: str, text: str | None) -> int | None:
+def _time_ms(option: str, text: str | None) -> int | None:
     """Parse a time, or a span before now, into milliseconds UTC. Raises InvalidRequest."""
     if text is None:
         return None
     if (span := _SPAN.fullmatch(text)) is not None:
         return SYSTEM.wall_ms() - int(span[1]) * _SPAN_S[span[2]] * 1000
-    return moment_ms(option, text, f": {Moment}")
+    return time_ms(option, text, f": {Moment}")
 
 
 def _period(since: str | None, until: str | None) -> tuple[int | None, int | None]:
-    since_ms, until_ms = _moment("--since", since), _moment("--until", until)
+    since_ms, until_ms = _time_ms("--since", since), _time_ms("--until", until)
     if since_ms is not None and until_ms is not None and since_ms >= until_ms:
         raise ValueError(f"--since {since!r} is not before --until {until!r}")
     return since_ms, until_ms

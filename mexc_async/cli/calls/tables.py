@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mexc_async.call_log.entries import AnyEntry, Done, Lost, Noted, Opened, Pushed, Sending, Unusual
+from mexc_async.call_log.entries import Anomaly, AnyEntry, Done, Lost, Opened, OrderChanged, Pushed, Sending
 from mexc_async.call_log.report import CallSummary, error_of, kind_of
 from mexc_async.orders.record import OrderRecord
 
@@ -72,12 +72,12 @@ def _subject(entry: AnyEntry) -> tuple[str, str]:
         return _short(entry.endpoint), entry.order or entry.params.get("orderId", "")
     if isinstance(entry, Pushed):
         return f"{_channel(entry.channel)} {entry.symbol or ''}".rstrip(), entry.order or entry.order_id or ""
-    if isinstance(entry, Noted):
+    if isinstance(entry, OrderChanged):
         of = entry.facts
         asked = f"{of.quantity:f}" if of.quantity is not None else f"{of.quote_quantity or 0:f} in quote"
         at = f" at {of.price:f}" if of.price is not None else ""
         return f"{of.side} {asked} {of.symbol}{at}", of.client_order_id
-    if isinstance(entry, Unusual):
+    if isinstance(entry, Anomaly):
         return entry.text, entry.order or entry.order_id or ""
     if isinstance(entry, Opened):
         return f"process {entry.pid}" + (f", removed {entry.cut} bytes of an incomplete line" if entry.cut else ""), ""
@@ -90,7 +90,7 @@ def _outcome(entry: AnyEntry) -> str:
     named = f"{error.kind}{code}" if error is not None else ""
     if isinstance(entry, Done):
         return f"{entry.outcome} {named}".rstrip()
-    if isinstance(entry, Noted):
+    if isinstance(entry, OrderChanged):
         filled = f", filled {entry.fill.quantity:f} at {entry.fill.price:f}" if entry.fill is not None else ""
         return f"{OrderRecord.of(entry.facts).state} {named}".rstrip() + filled
     return ""

@@ -31,7 +31,7 @@ RESTING: Parameters = {
 _TO_FUTURES: Parameters = {"from_account_type": "SPOT", "to_account_type": "FUTURES"}
 _TO_SPOT: Parameters = {"from_account_type": "SPOT", "to_account_type": "SPOT"}
 _ONE: Parameters = {"asset": "USDT", "amount": Decimal(1)}
-_KEY: Parameters = {"note": "tour", "permissions": "SPOT_ACCOUNT_READ", "ip": "127.0.0.1"}
+_KEY: Parameters = {"note": "sample", "permissions": "SPOT_ACCOUNT_READ", "ip": "127.0.0.1"}
 
 _PLAIN: dict[str, Parameters] = {
     "exchange_info": {"symbols": f"BTCUSDT,{SYMBOL}"},
@@ -54,7 +54,7 @@ _PLAIN: dict[str, Parameters] = {
 """Fixed parameters by endpoint; endpoints in neither table take none."""
 
 
-class Tour:
+class EndpointSamples:
     """Parameters for sample calls; creates the objects that they need, through the client."""
 
     def __init__(self, mexc: Mexc, api_key: str) -> None:
@@ -68,7 +68,7 @@ class Tour:
         return _PLAIN.get(name, {}) if prepare is None else await prepare(self)
 
     def _name(self) -> str:
-        return f"tour{next(self._names):06d}"
+        return f"sample{next(self._names):06d}"
 
     async def order(self) -> Parameters:
         """Place a resting order."""
@@ -96,8 +96,8 @@ class Tour:
     async def group(self) -> Parameters:
         """Create a self-trade-prevention group, or reuse it: an account may have ten at most."""
         with suppress(ApiError):  # it exists
-            await self.spot.create_stp_group(trade_group_name="tour")
-        return {"trade_group_name": "tour"}
+            await self.spot.create_stp_group(trade_group_name="sample")
+        return {"trade_group_name": "sample"}
 
     async def group_id(self) -> Parameters:
         """Return the group's id."""
@@ -114,7 +114,7 @@ class Tour:
 
     async def own_key_settings(self) -> Parameters:
         """Return the client's own key with an IP list."""
-        return {"api_key": self._api_key, "ip_white_list": "127.0.0.1,::1", "note": "tour"}
+        return {"api_key": self._api_key, "ip_white_list": "127.0.0.1,::1", "note": "sample"}
 
     async def listen_key(self) -> Parameters:
         """Create a listen key."""
@@ -122,13 +122,13 @@ class Tour:
 
     async def new_sub(self) -> Parameters:
         """Name a new sub-account."""
-        return {"sub_account": self._name(), "note": "tour"}
+        return {"sub_account": self._name(), "note": "sample"}
 
     async def sub(self) -> Parameters:
         """Create a sub-account, or reuse it."""
-        name = "tour0000sub"
+        name = "sample00sub"
         with suppress(ApiError):  # it exists
-            await self.spot.create_sub_account(sub_account=name, note="tour")
+            await self.spot.create_sub_account(sub_account=name, note="sample")
         return {"sub_account": name}
 
     async def sub_key(self) -> Parameters:
@@ -182,9 +182,9 @@ class Tour:
 
     async def broker_sub(self) -> Parameters:
         """Create a broker's sub-account, or reuse it."""
-        name = "tour00broker"
+        name = "sample0broker"
         with suppress(ApiError):  # it exists
-            await self.spot.broker_create_sub_account(sub_account=name, note="tour")
+            await self.spot.broker_create_sub_account(sub_account=name, note="sample")
         return {"sub_account": name}
 
     async def broker_key(self) -> Parameters:
@@ -212,48 +212,48 @@ class Tour:
         return {**_TO_SPOT, **_ONE, "to_account": (await self.broker_sub())["sub_account"]}
 
 
-_PREPARED: dict[str, Callable[[Tour], Awaitable[Parameters]]] = {
-    "cancel_order": Tour.order,
-    "query_order": Tour.order,
-    "open_orders": Tour.open_orders,
-    "cancel_open_orders": Tour.orders,
-    "all_orders": Tour.orders,
-    "my_trades": Tour.fill,
-    "create_stp_group": Tour.new_group,
-    "get_stp_group": Tour.group,
-    "delete_stp_group": Tour.group_id,
-    "add_stp_group_uid": Tour.member,
-    "delete_stp_group_uid": Tour.member,
-    "api_key_info": Tour.own_key,
-    "set_api_key_info": Tour.own_key_settings,
-    "keepalive_listen_key": Tour.listen_key,
-    "close_listen_key": Tour.listen_key,
-    "create_sub_account": Tour.new_sub,
-    "create_sub_account_api_key": Tour.sub_key,
-    "list_sub_account_api_keys": Tour.sub,
-    "delete_sub_account_api_key": Tour.made_sub_key,
-    "sub_universal_transfer": Tour.to_sub,
-    "sub_account_asset": Tour.sub_balances,
-    "sub_account_enable_futures": Tour.sub,
-    "sub_account_enable_margin": Tour.sub,
-    "withdraw": Tour.withdrawal,
-    "withdraw_apply": Tour.withdrawal_by_label,
-    "withdraw_history": Tour.withdrawals,
-    "deposit_address": Tour.deposit_address,
-    "cancel_withdraw": Tour.waiting_withdrawal,
-    "universal_transfer_by_id": Tour.made_transfer,
-    "internal_asset_transfer_record": Tour.made_transfer_record,
-    "broker_create_sub_account": Tour.new_sub,
-    "broker_sub_account_status": Tour.broker_sub,
-    "broker_create_api_key": Tour.broker_key,
-    "broker_list_api_keys": Tour.broker_sub,
-    "broker_delete_api_key": Tour.made_broker_key,
-    "broker_withdraw": Tour.withdrawal_by_label,
-    "broker_universal_transfer": Tour.to_broker_sub,
-    "broker_deposit_address": Tour.broker_deposit_address,
-    "broker_universal_transfer_history": Tour.broker_transfers,
-    "broker_enable_futures": Tour.broker_sub,
-    "broker_once_token": Tour.broker_sub,
+_PREPARED: dict[str, Callable[[EndpointSamples], Awaitable[Parameters]]] = {
+    "cancel_order": EndpointSamples.order,
+    "query_order": EndpointSamples.order,
+    "open_orders": EndpointSamples.open_orders,
+    "cancel_open_orders": EndpointSamples.orders,
+    "all_orders": EndpointSamples.orders,
+    "my_trades": EndpointSamples.fill,
+    "create_stp_group": EndpointSamples.new_group,
+    "get_stp_group": EndpointSamples.group,
+    "delete_stp_group": EndpointSamples.group_id,
+    "add_stp_group_uid": EndpointSamples.member,
+    "delete_stp_group_uid": EndpointSamples.member,
+    "api_key_info": EndpointSamples.own_key,
+    "set_api_key_info": EndpointSamples.own_key_settings,
+    "keepalive_listen_key": EndpointSamples.listen_key,
+    "close_listen_key": EndpointSamples.listen_key,
+    "create_sub_account": EndpointSamples.new_sub,
+    "create_sub_account_api_key": EndpointSamples.sub_key,
+    "list_sub_account_api_keys": EndpointSamples.sub,
+    "delete_sub_account_api_key": EndpointSamples.made_sub_key,
+    "sub_universal_transfer": EndpointSamples.to_sub,
+    "sub_account_asset": EndpointSamples.sub_balances,
+    "sub_account_enable_futures": EndpointSamples.sub,
+    "sub_account_enable_margin": EndpointSamples.sub,
+    "withdraw": EndpointSamples.withdrawal,
+    "withdraw_apply": EndpointSamples.withdrawal_by_label,
+    "withdraw_history": EndpointSamples.withdrawals,
+    "deposit_address": EndpointSamples.deposit_address,
+    "cancel_withdraw": EndpointSamples.waiting_withdrawal,
+    "universal_transfer_by_id": EndpointSamples.made_transfer,
+    "internal_asset_transfer_record": EndpointSamples.made_transfer_record,
+    "broker_create_sub_account": EndpointSamples.new_sub,
+    "broker_sub_account_status": EndpointSamples.broker_sub,
+    "broker_create_api_key": EndpointSamples.broker_key,
+    "broker_list_api_keys": EndpointSamples.broker_sub,
+    "broker_delete_api_key": EndpointSamples.made_broker_key,
+    "broker_withdraw": EndpointSamples.withdrawal_by_label,
+    "broker_universal_transfer": EndpointSamples.to_broker_sub,
+    "broker_deposit_address": EndpointSamples.broker_deposit_address,
+    "broker_universal_transfer_history": EndpointSamples.broker_transfers,
+    "broker_enable_futures": EndpointSamples.broker_sub,
+    "broker_once_token": EndpointSamples.broker_sub,
 }
 """Parameters of endpoints that need an object first."""
 
@@ -273,15 +273,15 @@ async def answers(endpoints: list[Endpoint]) -> dict[str, str | None]:
         simulator = await stack.enter_async_context(Simulator(config))
         credentials = Credentials(key.api_key, key.api_secret)
         client = Mexc(credentials, rest=simulator.rest, limits="unlimited", allow_withdraw=True)
-        tour = Tour(await stack.enter_async_context(client), key.api_key)
-        return {endpoint.name: await _answer(client, tour, endpoint) for endpoint in endpoints}
+        samples = EndpointSamples(await stack.enter_async_context(client), key.api_key)
+        return {endpoint.name: await _answer(client, samples, endpoint) for endpoint in endpoints}
 
 
-async def _answer(mexc: Mexc, tour: Tour, endpoint: Endpoint) -> str | None:
+async def _answer(mexc: Mexc, samples: EndpointSamples, endpoint: Endpoint) -> str | None:
     odd: list[str] = []
     remove = mexc.hooks.add(lambda event: odd.extend(event.reasons) if isinstance(event, OddItems) else None)
     try:
-        await getattr(mexc.spot, endpoint.name)(**await tour.parameters(endpoint.name))
+        await getattr(mexc.spot, endpoint.name)(**await samples.parameters(endpoint.name))
     except (MexcError, LookupError) as error:
         return str(error) or type(error).__name__
     finally:

@@ -12,7 +12,7 @@ import msgspec
 import typer
 
 from mexc_async.cli.exit_status import fail
-from mexc_async.cli.time_argument import moment_ms
+from mexc_async.cli.time_argument import time_ms
 from mexc_async.runtime.clock import SYSTEM
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def created_ms(text: str | None) -> int:
     if text is None:
         return now_ms
     try:
-        made_ms = moment_ms("--created", text)
+        made_ms = time_ms("--created", text)
     except InvalidRequest:
         raise ConfigError(f"--created {text!r} is not a date, such as 2026-09-01") from None
     if not 0 <= made_ms <= now_ms + 86_400_000:

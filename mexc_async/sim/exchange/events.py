@@ -107,7 +107,7 @@ def order_event(order: Order, now_ms: int, fill: AccountTrade | None = None) -> 
 
 
 def balance_events(
-    ledger: Balances,
+    balances: Balances,
     accounts: Container[str],
     touched: Mapping[tuple[str, str], tuple[Decimal, Decimal]],
     events: Iterable[Event],
@@ -121,7 +121,7 @@ def balance_events(
     reasons = {**reasons, **_reasons(events)}
     changes = []
     for (account, asset), (free, locked) in touched.items():
-        balance = ledger.balance(account, asset)
+        balance = balances.balance(account, asset)
         if account in accounts and (balance.free != free or balance.locked != locked):
             change = BalanceEvent(
                 account=account,

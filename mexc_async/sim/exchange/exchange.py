@@ -45,15 +45,15 @@ class Exchange:
 
     def __init__(self, symbols: Iterable[SymbolFilters], *, seed: int, now_ms: int) -> None:
         self.markets = {rules.symbol: Market(rules, str(seed), now_ms) for rules in symbols}
-        self.ledger = Balances()
-        self.ledger.open(HOUSE, {}, unbounded=True)
-        self.ledger.open(FEES, {})
+        self.balances = Balances()
+        self.balances.open(HOUSE, {}, unbounded=True)
+        self.balances.open(FEES, {})
         self.accounts: dict[str, Account] = {}
         """Accounts by uid."""
         self.stp_groups = StpGroups()
         self.keys = KeyRing(seed)
         self._orders: dict[str, Order] = {}
-        self._settlement = Settlement(self.ledger, self.markets)
+        self._settlement = Settlement(self.balances, self.markets)
         self._subscribers: list[Subscriber] = []
         self._events: list[Event] = []
         self._order_count = 0
@@ -80,8 +80,8 @@ class Exchange:
 
     def add_account(self, account: Account, balances: Mapping[str, Decimal]) -> None:
         """Open an account's spot wallet with `balances`, and an empty futures wallet."""
-        self.ledger.open(account.uid, balances)
-        self.ledger.open(account.futures, {})
+        self.balances.open(account.uid, balances)
+        self.balances.open(account.futures, {})
         self.accounts[account.uid] = account
 
     def next_uid(self) -> str:
@@ -131,7 +131,7 @@ class Exchange:
         )
         asset, amount = self._hold_for(account, market, request, plan)
         try:
-            self.ledger.hold(account.uid, asset, amount)
+            self.balances.hold(account.uid, asset, amount)
         except BalanceTooLow:
             if request.side == "BUY":
                 raise Refusal(assumptions.BUY_WITHOUT_BALANCE, "Insufficient position") from None
@@ -380,11 +380,11 @@ class Exchange:
 
         Code that moves money outside the markets calls this afterwards. `reasons` maps accounts to MEXC's change types.
         """
-        touched = self.ledger.take_touched()
+        touched = self.balances.take_touched()
         events, self._events = self._events, []
         if not self._subscribers:
             return
-        events += balance_events(self.ledger, self.accounts, touched, events, now_ms, reasons)
+        events += balance_events(self.balances, self.accounts, touched, events, now_ms, reasons)
         for event in events:
             for subscriber in tuple(self._subscribers):
                 subscriber(event)

@@ -26,8 +26,8 @@ ZERO = Decimal(0)
 class Settlement:
     """Settlement of matches and adjustment of the orders' holds."""
 
-    def __init__(self, ledger: Balances, markets: Mapping[str, Market]) -> None:
-        self._ledger = ledger
+    def __init__(self, balances: Balances, markets: Mapping[str, Market]) -> None:
+        self._balances = balances
         self._markets = markets
 
     def fee_rate(self, account: Account, market: Market, *, is_maker: bool) -> Decimal:
@@ -50,8 +50,8 @@ class Settlement:
         value = price * quantity
         payer = HOUSE if buyer is None else buyer.account
         giver = HOUSE if seller is None else seller.account
-        self._ledger.pay(payer, giver, rules.quote, value, from_locked=buyer is not None)
-        self._ledger.pay(giver, payer, rules.base, quantity, from_locked=seller is not None)
+        self._balances.pay(payer, giver, rules.quote, value, from_locked=buyer is not None)
+        self._balances.pay(giver, payer, rules.base, quantity, from_locked=seller is not None)
         if buyer is not None:
             buyer.held -= value
         if seller is not None:
@@ -67,11 +67,11 @@ class Settlement:
             return ZERO, quote
         if account.mx_deduct:
             in_mx = self._in_mx(fee, quote)
-            if in_mx is not None and self._ledger.balance(account.uid, "MX").free >= in_mx:
-                self._ledger.pay(account.uid, FEES, "MX", in_mx)
+            if in_mx is not None and self._balances.balance(account.uid, "MX").free >= in_mx:
+                self._balances.pay(account.uid, FEES, "MX", in_mx)
                 return in_mx, "MX"
         is_buyer = order.side == "BUY"
-        self._ledger.pay(account.uid, FEES, quote, fee, from_locked=is_buyer)
+        self._balances.pay(account.uid, FEES, quote, fee, from_locked=is_buyer)
         if is_buyer:
             order.held -= fee
         return fee, quote
@@ -83,7 +83,7 @@ class Settlement:
             needed = order.remaining
             if order.side == "BUY":
                 needed *= order.price * self.cost_rate(account, market)
-        self._ledger.release(account.uid, order.hold_asset, order.held - needed)
+        self._balances.release(account.uid, order.hold_asset, order.held - needed)
         order.held = needed
 
     def _in_mx(self, fee: Decimal, quote: str) -> Decimal | None:

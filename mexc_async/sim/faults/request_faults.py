@@ -82,7 +82,7 @@ class RequestFaults(NamedTuple):
 UNHARMED = RequestFaults()
 
 
-def fate_of(faults: Faults, endpoint: Named) -> RequestFaults:
+def request_faults_of(faults: Faults, endpoint: Named) -> RequestFaults:
     """Draw the faults of a request to `endpoint`."""
     if not faults:
         return UNHARMED

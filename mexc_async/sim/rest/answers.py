@@ -260,7 +260,7 @@ def my_trade(made: AccountTrade) -> Json:
     }
 
 
-def account(key: ApiKey, ledger: Balances) -> Json:
+def account(key: ApiKey, balances: Balances) -> Json:
     """Build the account with every balance that is not zero."""
     return {
         "makerCommission": None,
@@ -279,7 +279,7 @@ def account(key: ApiKey, ledger: Balances) -> Json:
                 "locked": short(balance.locked),
                 "available": short(balance.free),
             }
-            for asset, balance in ledger.balances(key.account).items()
+            for asset, balance in balances.balances(key.account).items()
             if balance.free or balance.locked
         ],
         "permissions": ["SPOT"],

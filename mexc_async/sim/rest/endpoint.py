@@ -33,7 +33,7 @@ class Call(msgspec.Struct, frozen=True):
     """The key that signed the request; None on public endpoints."""
     listen_keys: ListenKeys
     wallet: Wallet
-    fate: RequestFaults = UNHARMED
+    faults: RequestFaults = UNHARMED
 
     @property
     def key(self) -> ApiKey:
@@ -49,7 +49,7 @@ class Call(msgspec.Struct, frozen=True):
 
     def sees(self, happened_ms: int) -> bool:
         """Return False for something so new that a read-after-write lag still hides it."""
-        return not self.fate.lag_ms or self.now_ms - happened_ms >= self.fate.lag_ms
+        return not self.faults.lag_ms or self.now_ms - happened_ms >= self.faults.lag_ms
 
     def find_order(self, symbol: str) -> Order | None:
         """Return the visible order of `symbol` that the parameters name, or None. Raises Refusal if they name none."""

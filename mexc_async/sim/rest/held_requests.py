@@ -34,11 +34,11 @@ class HeldRequests:
         self._restart = restart
         self._waiting: dict[asyncio.Future[bool], Names] = {}
 
-    async def hold(self, fate: RequestFaults, names: Names) -> bool:
+    async def hold(self, faults: RequestFaults, names: Names) -> bool:
         """Wait before a request is carried out. Return False if the request is lost. `names` are its orders' names."""
-        if fate.hold_ms and not await self._wait(fate.hold_ms):
+        if faults.hold_ms and not await self._wait(faults.hold_ms):
             return False
-        return not fate.overtake_ms or await self._wait(fate.overtake_ms, names)
+        return not faults.overtake_ms or await self._wait(faults.overtake_ms, names)
 
     def overtaken(self, names: Names) -> None:
         """Release the orders that waited for a cancel of one of these names."""
@@ -53,14 +53,14 @@ class HeldRequests:
             if not waiter.done():
                 waiter.set_result(False)
 
-    async def answer(self, request: web.BaseRequest, fate: RequestFaults, answer: web.Response) -> web.Response:
+    async def answer(self, request: web.BaseRequest, faults: RequestFaults, answer: web.Response) -> web.Response:
         """Apply the faults of the answer to a request that was carried out, and return what to send."""
-        if fate.answer_ms and not await self._wait(fate.answer_ms):
+        if faults.answer_ms and not await self._wait(faults.answer_ms):
             return drop(request)
-        loss = fate.loss_at("processed")
+        loss = faults.loss_at("processed")
         if loss is not None:
             return await self.lose(request, loss, answer)
-        if fate.is_answered_twice and request.transport is not None:
+        if faults.is_answered_twice and request.transport is not None:
             request.transport.write(responses.on_the_wire(answer))
         return answer
 

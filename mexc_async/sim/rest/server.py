@@ -26,7 +26,7 @@ from mexc_async.sim.exchange.refusals import Refusal
 from mexc_async.sim.exchange.symbols import SEEDED
 from mexc_async.sim.faults.faults import Fault, FaultCount, Faults
 from mexc_async.sim.faults.port import Port, drop
-from mexc_async.sim.faults.request_faults import CANCELS, RequestFaults, check_target, fate_of
+from mexc_async.sim.faults.request_faults import CANCELS, RequestFaults, check_target, request_faults_of
 from mexc_async.sim.market.arbitrage import Gap, GapRequest, open_gap
 from mexc_async.sim.market.liquidity import Liquidity
 from mexc_async.sim.market.tape import TapePlayer, read_tape
@@ -42,7 +42,7 @@ from mexc_async.sim.stream.listen_keys import ListenKeys
 from mexc_async.sim.stream.socket_lifetime import SocketRules
 from mexc_async.sim.stream.sockets import PATH as STREAM
 from mexc_async.sim.stream.sockets import Sockets
-from mexc_async.sim.wallet.account_audit import AccountAudit, statement
+from mexc_async.sim.wallet.account_audit import AccountAudit, audit_of
 from mexc_async.sim.wallet.back_office import Order, carry_out
 from mexc_async.sim.wallet.wallet import Wallet, WalletRules
 
@@ -209,7 +209,7 @@ class Simulator:
         accounts = self.exchange.accounts.values()
         for each in accounts:
             if account in (None, each.uid, each.name):
-                return statement(each, self.exchange.ledger, self.wallet)
+                return audit_of(each, self.exchange.balances, self.wallet)
         raise ValueError(f"account {account!r} is none of {', '.join(each.name for each in accounts)}")
 
     def open_gap(self, gap: GapRequest | None = None) -> Gap:
@@ -328,21 +328,21 @@ class Simulator:
         """Route, read, count, check, carry out and answer a request, with its faults at each step."""
         path, _, query = request.raw_path.partition("?")
         endpoint = find_endpoint(request.method, path)
-        fate = fate_of(self._faults, endpoint)
-        if loss := fate.loss_at("unread"):
+        faults = request_faults_of(self._faults, endpoint)
+        if loss := faults.loss_at("unread"):
             return await self._gate.lose(request, loss)
         body = await request.read() if request.can_read_body else b""
         self._count(request, endpoint)
-        if loss := fate.loss_at("read"):
+        if loss := faults.loss_at("read"):
             return await self._gate.lose(request, loss)
         received = receive(query, body, request.headers.get("Content-Type", ""))
-        names = _names(request, endpoint, received) if fate.overtake_ms else NAMELESS
-        if not await self._gate.hold(fate, names):
+        names = _names(request, endpoint, received) if faults.overtake_ms else NAMELESS
+        if not await self._gate.hold(faults, names):
             return drop(request)
-        answer = self._carry_out(request, endpoint, received, fate)
+        answer = self._carry_out(request, endpoint, received, faults)
         if endpoint.name in CANCELS:
             self._gate.overtaken(_names(request, endpoint, received))
-        return await self._gate.answer(request, fate, answer)
+        return await self._gate.answer(request, faults, answer)
 
     def _count(self, request: web.BaseRequest, endpoint: ServedEndpoint) -> None:
         """Count a request against the rate limits. Raises Refusal 429 or 418."""
@@ -354,7 +354,7 @@ class Simulator:
             raise Refusal(rejection.status, text, rejection.status, rejection.retry_after_s)
 
     def _carry_out(
-        self, request: web.BaseRequest, endpoint: ServedEndpoint, received: Received, fate: RequestFaults
+        self, request: web.BaseRequest, endpoint: ServedEndpoint, received: Received, faults: RequestFaults
     ) -> web.Response:
         """Check a request, carry it out at the current time and return the answer."""
         now_ms = self._now_ms()
@@ -368,7 +368,7 @@ class Simulator:
                 auth.check_permission(sender, endpoint.permission)
                 auth.check_account(self.exchange.accounts[sender.account])
             self._advance(now_ms)
-            call = Call(self.exchange, received.parameters, now_ms, sender, self._listen_keys, self.wallet, fate)
+            call = Call(self.exchange, received.parameters, now_ms, sender, self._listen_keys, self.wallet, faults)
             return reply(endpoint.handler(call))
         except Refusal as refusal:
             return refused(refusal)

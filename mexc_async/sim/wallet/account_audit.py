@@ -105,7 +105,7 @@ class AccountAudit(msgspec.Struct, frozen=True, kw_only=True):
     deposits: tuple[DepositLine, ...]
 
 
-def statement(account: Account, ledger: Balances, wallet: Wallet) -> AccountAudit:
+def audit_of(account: Account, balances: Balances, wallet: Wallet) -> AccountAudit:
     """Return the audit of the account's current state."""
     transfers = wallet.transfers.newest_first(lambda made: account.uid in _parties(made))
     return AccountAudit(
@@ -113,16 +113,16 @@ def statement(account: Account, ledger: Balances, wallet: Wallet) -> AccountAudi
         name=account.name,
         orders=tuple(_line(order) for order in account.orders()),
         fills=tuple(account.trades),
-        balances=_balances(ledger, account.uid),
-        futures=_balances(ledger, account.futures),
+        balances=_balances(balances, account.uid),
+        futures=_balances(balances, account.futures),
         transfers=tuple(_transfer(made) for made in reversed(transfers)),
         withdrawals=tuple(_withdrawal(each) for each in reversed(wallet.withdrawals.newest_first(account))),
         deposits=tuple(_deposit(each) for each in reversed(wallet.deposits.newest_first(frozenset({account.uid})))),
     )
 
 
-def _balances(ledger: Balances, name: str) -> dict[str, BalanceLine]:
-    return {asset: BalanceLine(balance.free, balance.locked) for asset, balance in ledger.balances(name).items()}
+def _balances(balances: Balances, name: str) -> dict[str, BalanceLine]:
+    return {asset: BalanceLine(balance.free, balance.locked) for asset, balance in balances.balances(name).items()}
 
 
 def _parties(made: Transfer) -> tuple[str, ...]:

@@ -105,7 +105,7 @@ class Deposits:
                 continue
             deposit.confirmations = needed
             deposit.status, deposit.updated_ms = SUCCESS, now_ms
-            self._exchange.ledger.pay(CHAIN, deposit.account, deposit.network.coin, deposit.amount)
+            self._exchange.balances.pay(CHAIN, deposit.account, deposit.network.coin, deposit.amount)
             self._exchange.report(now_ms, {deposit.account: "DEPOSIT"})
         self._pending = [deposit for deposit in self._pending if deposit.status == PENDING]
 

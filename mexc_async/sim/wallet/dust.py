@@ -61,13 +61,13 @@ class Dust:
 
     def quotes(self, account: Account) -> list[DustQuote]:
         """Return quotes for the account's small balances and for those without a price."""
-        balances = self._exchange.ledger.balances(account.uid)
+        balances = self._exchange.balances.balances(account.uid)
         quotes = [self.quote(account, asset) for asset, held in balances.items() if asset != _MX and held.free]
         return [quote for quote in quotes if quote.code != assumptions.DUST_TOO_MUCH]
 
     def quote(self, account: Account, asset: str) -> DustQuote:
         """Return the quote for converting the whole free balance of one asset."""
-        free = self._exchange.ledger.balance(account.uid, asset).free
+        free = self._exchange.balances.balance(account.uid, asset).free
         price, mx_price = (worth_in_usdt(each, self._exchange.markets) for each in (asset, _MX))
         if price is None or mx_price is None or asset == _MX:
             return DustQuote(asset, free, ZERO, ZERO, assumptions.DUST_NO_MARKET, "Asset cannot be converted.")
@@ -90,10 +90,10 @@ class Dust:
                 failed.append(quote)
                 continue
             fee = dust_fee(quote.mx)
-            ledger = self._exchange.ledger
-            ledger.pay(account.uid, HOUSE, asset, quote.balance)
-            ledger.pay(HOUSE, account.uid, _MX, quote.mx)
-            ledger.pay(account.uid, FEES, _MX, fee)
+            balances = self._exchange.balances
+            balances.pay(account.uid, HOUSE, asset, quote.balance)
+            balances.pay(HOUSE, account.uid, _MX, quote.mx)
+            balances.pay(account.uid, FEES, _MX, fee)
             items.append(Item(self._ids.hex(), asset, quote.balance, quote.mx - fee, fee, now_ms))
         conversion = Conversion(account.uid, tuple(items), now_ms)
         if items:

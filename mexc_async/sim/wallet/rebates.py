@@ -80,7 +80,7 @@ class Rebates:
         amount = trade.fee * rate
         if not amount:
             return
-        self._exchange.ledger.pay(FEES, payee.uid, trade.fee_asset, amount)
+        self._exchange.balances.pay(FEES, payee.uid, trade.fee_asset, amount)
         quote = self._exchange.market(trade.symbol).rules.quote
         paid = Rebate(
             kind=kind,

@@ -140,7 +140,7 @@ class Transfers:
         if source == target:
             raise Refusal(10103, "This transfer is not supported.")
         try:
-            self._exchange.ledger.pay(source, target, made.asset, made.amount)
+            self._exchange.balances.pay(source, target, made.asset, made.amount)
         except BalanceTooLow:
             raise Refusal(10101, "资金不足") from None
         self._made.append(made)

@@ -39,7 +39,7 @@ class Wallet:
 
     def __init__(self, exchange: Exchange, *, seed: int, rules: WalletRules) -> None:
         self.ids = ids = Ids(seed)
-        exchange.ledger.open(CHAIN, {}, unbounded=True)
+        exchange.balances.open(CHAIN, {}, unbounded=True)
         self._seed = seed
         self.currencies = Currencies(market.rules for market in exchange.markets.values())
         self.sub_accounts = SubAccounts(exchange)

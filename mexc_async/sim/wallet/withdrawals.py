@@ -109,7 +109,7 @@ class Withdrawals:
         """Accept a withdrawal and hold its amount. Raises Refusal and then changes nothing."""
         self._check(account, request)
         try:
-            self._exchange.ledger.hold(account.uid, request.currency.coin, request.amount)
+            self._exchange.balances.hold(account.uid, request.currency.coin, request.amount)
         except BalanceTooLow:
             raise Refusal(10101, "资金不足") from None
         if len(self._made) >= _REMEMBERED:
@@ -184,7 +184,7 @@ class Withdrawals:
         if status == Status.SUCCESS:
             self._send(withdrawal, now_ms)
         elif status.is_final:
-            self._exchange.ledger.release(
+            self._exchange.balances.release(
                 withdrawal.account, withdrawal.request.currency.coin, withdrawal.request.amount
             )
         if status.is_final:
@@ -192,10 +192,10 @@ class Withdrawals:
 
     def _send(self, withdrawal: Withdrawal, now_ms: int) -> None:
         """Pay the fee to the exchange and the rest to the chain, from where it reaches an address of the exchange."""
-        request, ledger = withdrawal.request, self._exchange.ledger
+        request, balances = withdrawal.request, self._exchange.balances
         coin, fee = request.currency.coin, request.network.fee
-        ledger.pay(withdrawal.account, FEES, coin, fee, from_locked=True)
-        ledger.pay(withdrawal.account, CHAIN, coin, request.amount - fee, from_locked=True)
+        balances.pay(withdrawal.account, FEES, coin, fee, from_locked=True)
+        balances.pay(withdrawal.account, CHAIN, coin, request.amount - fee, from_locked=True)
         receiver = self._deposits.owner(request.address, request.memo)
         if receiver is not None:
             tx_id = withdrawal.tx_hash or ""

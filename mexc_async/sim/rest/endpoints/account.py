@@ -57,7 +57,7 @@ def self_symbols(call: Call) -> Json:
 
 def account(call: Call) -> Json:
     """Return the account's permissions and its balances that are not zero."""
-    return answers.account(call.key, call.exchange.ledger)
+    return answers.account(call.key, call.exchange.balances)
 
 
 def my_trades(call: Call) -> Json:

@@ -144,7 +144,7 @@ def _referral_row(call: Call, trader: Account, paid: list[Rebate]) -> Json:
     arrived = _arrived(call, trader)
     times = [trade.time_ms for trade in trader.trades]
     fills = [rebate for rebate in paid if rebate.trader == trader.uid]
-    held = call.exchange.ledger.balance(trader.uid, "USDT").free
+    held = call.exchange.balances.balance(trader.uid, "USDT").free
     return {
         "uid": trader.uid,
         "nickName": None,

@@ -173,7 +173,7 @@ def assets(call: Call) -> Json:
         raise Refusal(NO_SUB_BALANCES, "Only SPOT is supported.")
     rows: list[Json] = [
         {"asset": asset, "free": short(balance.free), "locked": short(balance.locked)}
-        for asset, balance in call.exchange.ledger.balances(sub.uid).items()
+        for asset, balance in call.exchange.balances.balances(sub.uid).items()
         if balance.free or balance.locked
     ]
     return {"balances": rows}

@@ -55,7 +55,7 @@ def new_order(call: Call) -> Json:
 def batch_orders(call: Call) -> Json:
     """Place up to 20 orders of one symbol. A refused order is an item of the answer."""
     items = read_batch(call.parameters.text("batchOrders"))
-    return [_place_item(call, item) for item in items[: call.fate.carried_out(len(items))]]
+    return [_place_item(call, item) for item in items[: call.faults.carried_out(len(items))]]
 
 
 def read_batch(text: str) -> list[Parameters]:
@@ -128,9 +128,9 @@ def cancel_all_orders(call: Call) -> Json:
 
 def _cancel(call: Call, orders: list[Order]) -> list[Order]:
     """Cancel the open orders. The fault `fill_first` may fill each one just before."""
-    if call.fate.fill_part:
+    if call.faults.fill_part:
         for order in orders:
-            call.exchange.meet(order, call.fate.fill_part, call.now_ms)
+            call.exchange.meet(order, call.faults.fill_part, call.now_ms)
     return call.exchange.cancel(orders, call.now_ms)
 
 

@@ -49,9 +49,9 @@ class SignedAhead(Struct, frozen=True):
         )
 
 
-def signed(call: Call, options: Options, credentials: Credentials, way: RoutePlan, stamped_ms: int) -> str:
+def signed(call: Call, options: Options, credentials: Credentials, plan: RoutePlan, stamped_ms: int) -> str:
     """Return path and query with the signature over the query and, right behind it, the body."""
     query = query_of(call, options.recv_window_ms, stamped_ms)
-    if not way.route.json_body:
-        return credentials.signer.signed(way.path, query)
-    return f"{way.path}?{query}&signature={credentials.signer.sign(query.encode() + body_of(call))}"
+    if not plan.route.json_body:
+        return credentials.signer.signed(plan.path, query)
+    return f"{plan.path}?{query}&signature={credentials.signer.sign(query.encode() + body_of(call))}"
