@@ -252,6 +252,22 @@ class OutcomeUnknown(MexcError):
     accepted_until_ms: int | None = None
     """The last moment, by the exchange's clock, at which it can still be accepted; None if unknown."""
 
+    @classmethod
+    def after(
+        cls, error: MexcError, message: str, client_order_id: str | None, accepted_until_ms: int | None
+    ) -> OutcomeUnknown:
+        """Make the error for a call that ended with another error."""
+        unknown = cls(
+            message,
+            code=error.code,
+            status=error.status,
+            method=error.method,
+            path=error.path,
+            client_order_id=client_order_id,
+        )
+        unknown.accepted_until_ms = accepted_until_ms
+        return unknown
+
 
 class OrderNotPlaced(MexcError):
     """No answer came to an order, the exchange does not have it and can no longer accept it."""

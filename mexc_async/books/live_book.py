@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from decimal import Decimal
 from types import TracebackType
 from typing import Any, Generic, Literal, Self, TypedDict, TypeVar, Unpack, cast, overload
@@ -69,13 +69,7 @@ class LiveBook(Generic[N]):
     # Life
 
     async def __aenter__(self) -> Self:
-        self._books.opened(self)
-        try:
-            await self._router.join(self._subscriber)
-        except BaseException:
-            await self.aclose()
-            raise
-        self._on_back()
+        await _open(self._router, (self,))
         return self
 
     async def __aexit__(
@@ -253,6 +247,20 @@ class LiveBook(Generic[N]):
                 future.set_result(None)
 
 
+async def _open(router: Router, books: Collection[LiveBook[N]]) -> None:
+    """Subscribe books together; close them all if one cannot be."""
+    for book in books:
+        book._books.opened(book)
+    try:
+        await router.join(*(book._subscriber for book in books))
+    except BaseException:
+        for book in books:
+            await book.aclose()
+        raise
+    for book in books:
+        book._on_back()
+
+
 class LiveBooks(Mapping[str, LiveBook[N]]):
     """Several live books by their symbols: `async with mexc.books(["BTCUSDT", "ETHUSDT"]) as books`.
 
@@ -273,15 +281,7 @@ class LiveBooks(Mapping[str, LiveBook[N]]):
         return len(self._books)
 
     async def __aenter__(self) -> Self:
-        for book in self.values():
-            book._books.opened(book)
-        try:
-            await self._router.join(*(book._subscriber for book in self.values()))
-        except BaseException:
-            await self.aclose()
-            raise
-        for book in self.values():
-            book._on_back()
+        await _open(self._router, self.values())
         return self
 
     async def __aexit__(

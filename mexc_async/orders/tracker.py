@@ -274,17 +274,9 @@ class OrderTracker:
                         await self.changed(record)
         unresolved = [record.client_order_id for record in records if record.is_in_doubt]
         if unresolved:
-            names = ",".join(unresolved)
-            unknown = OutcomeUnknown(
-                f"{error.message}; not settled within {self.settings.settle_s:g} s; the look-up goes on",
-                code=error.code,
-                status=error.status,
-                method=error.method,
-                path=error.path,
-                client_order_id=names,
-            )
-            unknown.accepted_until_ms = max(record.accepted_until_ms or 0 for record in records)
-            raise unknown from error
+            text = f"{error.message}; not settled within {self.settings.settle_s:g} s; the look-up goes on"
+            until_ms = max(record.accepted_until_ms or 0 for record in records)
+            raise OutcomeUnknown.after(error, text, ",".join(unresolved), until_ms) from error
 
     def _margin_ms(self) -> float:
         """Return the time after the last possible acceptance of an order at which its absence is proof."""

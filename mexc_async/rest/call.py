@@ -125,14 +125,5 @@ def final_error(call: Call, error: MexcError, options: Options) -> MexcError:
         error.outcome_known = True  # the call changes nothing
     if error.outcome_known:
         return error
-    unknown = OutcomeUnknown(
-        f"{error.message}; it may have been accepted",
-        code=error.code,
-        status=error.status,
-        method=error.method,
-        path=error.path,
-        client_order_id=call.client_order_id,
-    )
-    if call.stamped_ms:
-        unknown.accepted_until_ms = accepted_until_ms(call, options)
-    return unknown
+    until_ms = accepted_until_ms(call, options) if call.stamped_ms else None
+    return OutcomeUnknown.after(error, f"{error.message}; it may have been accepted", call.client_order_id, until_ms)

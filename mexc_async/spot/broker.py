@@ -172,30 +172,28 @@ class BrokerDepositAddressQuery(Request[list[DepositAddress]], frozen=True, kw_o
     coin: str
 
 
-class BrokerSubDepositHistoryQuery(Period[list[Deposit]], frozen=True, kw_only=True):
+class SubDeposits(Period[list[Deposit]], frozen=True, kw_only=True):
+    """A request for deposits of sub-accounts."""
+
+    coin: str | None = None
+    status: str | None = None
+    """A `DepositStatus`, by name or number."""
+    start_time: int | None = None
+    end_time: int | None = None
+    limit: Count | None = None
+    page: Count | None = None
+
+
+class BrokerSubDepositHistoryQuery(SubDeposits, frozen=True, kw_only=True):
     """List deposits of a sub-account, the last 10 days and 20 per page by default."""
 
     route = _read("capital/deposit/subHisrec", "SPOT_DEPOSIT_READ")
-    coin: str | None = None
-    status: str | None = None
-    """A `DepositStatus`, by name or number."""
-    start_time: int | None = None
-    end_time: int | None = None
-    limit: Count | None = None
-    page: Count | None = None
 
 
-class BrokerAllDepositHistoryQuery(Period[list[Deposit]], frozen=True, kw_only=True):
+class BrokerAllDepositHistoryQuery(SubDeposits, frozen=True, kw_only=True):
     """List deposits of every sub-account in the last 3 days, 100 per page by default."""
 
     route = _read("capital/deposit/subHisrec/getall", "SPOT_DEPOSIT_READ")
-    coin: str | None = None
-    status: str | None = None
-    """A `DepositStatus`, by name or number."""
-    start_time: int | None = None
-    end_time: int | None = None
-    limit: Count | None = None
-    page: Count | None = None
 
 
 class BrokerWithdraw(Hiding, Request[WithdrawalId], frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from random import Random
 
@@ -133,22 +134,20 @@ def deposit_row(deposit: Deposit) -> dict[str, Json]:
 
 def withdraw(call: Call) -> Json:
     """Withdraw to an address of the address book. The amount includes the fee."""
-    currency = call.wallet.currencies.get(call.parameters.text("coin"))
-    short = call.parameters.optional("netWork")
-    if short is None and len(currency.networks) != 1:
-        raise missing("netWork")
-    network = currency.networks[0] if short is None else currency.by_short(short)
-    return {"id": _apply(call, currency, network)}
+    return {"id": _withdraw(call, "netWork", Currency.by_short)}
 
 
 def withdraw_apply(call: Call) -> Json:
     """Withdraw by the older endpoint, which takes the network's long name."""
-    currency = call.wallet.currencies.get(call.parameters.text("coin"))
-    label = call.parameters.optional("network")
-    if label is None and len(currency.networks) != 1:
-        raise missing("network")
-    network = currency.networks[0] if label is None else currency.by_label(label)
-    return [{"id": _apply(call, currency, network)}]
+    return [{"id": _withdraw(call, "network", Currency.by_label)}]
+
+
+def _withdraw(call: Call, parameter: str, find: Callable[[Currency, str], Network]) -> str:
+    """Withdraw over the network that a parameter names; a currency with one network needs none."""
+    currency, name = call.wallet.currencies.get(call.parameters.text("coin")), call.parameters.optional(parameter)
+    if name is None and len(currency.networks) != 1:
+        raise missing(parameter)
+    return _apply(call, currency, currency.networks[0] if name is None else find(currency, name))
 
 
 def _apply(call: Call, currency: Currency, network: Network) -> str:
