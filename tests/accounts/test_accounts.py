@@ -49,13 +49,13 @@ async def sim() -> AsyncIterator[Simulator]:
         yield simulator
 
 
-def desk(sim: Simulator, logins: dict[str, Credentials] | None = None, **settings: Any) -> Accounts[Mexc]:
+def accounts_of(sim: Simulator, logins: dict[str, Credentials] | None = None, **settings: Any) -> Accounts[Mexc]:
     usual: dict[str, Any] = {"rest": sim.rest, "ws": sim.spot_ws, "limits": "unlimited"}
     return Mexc.accounts(LOGINS if logins is None else logins, **flat(**usual | settings))
 
 
 async def test_each_account_is_a_client_over_one_pool(sim: Simulator) -> None:
-    async with nothing_left(), desk(sim) as accounts:
+    async with nothing_left(), accounts_of(sim) as accounts:
         assert list(accounts) == ["master", "grid"]
         assert len({id(accounts[name]._pool) for name in accounts}) == 1
         assert (await accounts["grid"].spot.account()).balance("USDT").free == 500
@@ -67,7 +67,7 @@ async def test_each_account_is_a_client_over_one_pool(sim: Simulator) -> None:
 
 
 async def test_what_fails_for_one_account_leaves_the_others_alone(sim: Simulator) -> None:
-    async with desk(sim, WRONG) as accounts:
+    async with accounts_of(sim, WRONG) as accounts:
         told: list[Event] = []
         accounts.hooks.add(told.append)
         found = await accounts.balances()
@@ -82,7 +82,7 @@ async def test_what_fails_for_one_account_leaves_the_others_alone(sim: Simulator
 
 
 async def test_everything_is_cancelled_everywhere(sim: Simulator) -> None:
-    async with desk(sim) as accounts:
+    async with accounts_of(sim) as accounts:
         for name in accounts:
             await accounts[name].spot.new_order(
                 symbol="XRPUSDT", side="BUY", type="LIMIT", quantity=D(20), price=D("0.5")
@@ -94,7 +94,7 @@ async def test_everything_is_cancelled_everywhere(sim: Simulator) -> None:
 
 async def test_an_accounts_budget_is_its_own_and_the_address_has_one(sim: Simulator) -> None:
     limits = Limits.custom("unlimited", orders=(1, 60.0), ip=(10, 60.0))
-    async with desk(sim, limits=limits, check_rules=False) as accounts:
+    async with accounts_of(sim, limits=limits, check_rules=False) as accounts:
         terms: dict[str, Any] = {"symbol": "XRPUSDT", "type": "LIMIT", "quantity": D(20), "price": D("0.5")}
         for name in accounts:
             await accounts[name].spot.new_order(side="BUY", **terms)
@@ -172,19 +172,19 @@ async def test_many_transfers_give_each_its_result_and_stop_a_pair_that_is_in_do
 
 async def test_accounts_share_a_call_log_and_each_finds_its_own_orders_there(sim: Simulator, tmp_path: Path) -> None:
     log, placed = tmp_path / "calls.jsonl", {}
-    async with desk(sim, call_log=log) as accounts:
+    async with accounts_of(sim, call_log=log) as accounts:
         for name in accounts:
             order = await accounts[name].orders.limit_buy("XRPUSDT", quantity=D(20), price=D("0.5"))
             placed[name] = order.client_order_id
     assert verified(log).is_closed
-    async with desk(sim, call_log=log) as accounts:
+    async with accounts_of(sim, call_log=log) as accounts:
         for name in accounts:
             assert [order.client_order_id for order in await accounts[name].orders.restore()] == [placed[name]]
     assert verified(log).is_whole
 
 
 async def test_share_spent_is_that_of_the_accounts_own_budget(sim: Simulator) -> None:
-    async with desk(sim, limits=Limits.custom("unlimited", orders=(10, 60.0))) as accounts:
+    async with accounts_of(sim, limits=Limits.custom("unlimited", orders=(10, 60.0))) as accounts:
         await accounts["grid"].spot.cancel_open_orders(symbol="XRPUSDT")
         route = CancelOpenOrders.route
         assert (accounts["grid"].limits.spent(route), accounts["master"].limits.spent(route)) == (0.1, 0.0)

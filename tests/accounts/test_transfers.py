@@ -23,7 +23,7 @@ from mexc_async.schema.answers import Reply
 from mexc_async.spot.broker import BrokerUniversalTransfer
 from mexc_async.spot.subaccounts import SubUniversalTransfer
 from mexc_async.spot.wallet import InternalTransferRequest, UniversalTransfer, Withdraw
-from tests.support.fake_transport import Answer, Desk, Sent, desk, refusal, reply
+from tests.support.fake_transport import Answer, FakeClient, Sent, fake_client, refusal, reply
 from tests.support.streams import until
 
 D = Decimal
@@ -68,7 +68,7 @@ def history(transfer: object, *rows: dict[str, object]) -> Reply:
 class Exchange:
     """One transfer endpoint and its history, as a script."""
 
-    def __init__(self, d: Desk, transfer: Any) -> None:
+    def __init__(self, d: FakeClient, transfer: Any) -> None:
         self.d = d
         self.transfer = transfer
         self.path = PATHS[transfer]
@@ -101,7 +101,7 @@ class Exchange:
 
 
 def wallet() -> Any:
-    return desk(orders=QUICK, allow_withdraw=True)
+    return fake_client(orders=QUICK, allow_withdraw=True)
 
 
 @EACH
@@ -207,7 +207,7 @@ async def test_a_key_that_may_not_read_transfers_leaves_the_outcome_unknown() ->
 
 
 async def test_a_history_that_does_not_answer_leaves_the_outcome_unknown() -> None:
-    async with desk(orders=OrderSettings(settle_s=0.3, lag_ms=0)) as d:
+    async with fake_client(orders=OrderSettings(settle_s=0.3, lag_ms=0)) as d:
         exchange = Exchange(d, OWN)
         count = 0
 

@@ -42,7 +42,19 @@ from mexc_async.runtime.hooks import Hooks
 from mexc_async.schema.answers import Reply
 from mexc_async.spot.trading import NewOrder
 from tests.support.call_logs import lines, of_kind
-from tests.support.fake_transport import ACK, CANCEL, KEY, ORDER, PLACE, SECRET, Desk, Sent, desk, refusal, reply
+from tests.support.fake_transport import (
+    ACK,
+    CANCEL,
+    KEY,
+    ORDER,
+    PLACE,
+    SECRET,
+    FakeClient,
+    Sent,
+    fake_client,
+    refusal,
+    reply,
+)
 from tests.support.manual_time import ManualTime
 
 D = Decimal
@@ -53,7 +65,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "calls.jsonl"
 
 
-async def buy(at: Desk, **more: Any) -> Any:
+async def buy(at: FakeClient, **more: Any) -> Any:
     return await at.view.spot.new_order(symbol="BTCUSDT", side="BUY", type="LIMIT", quantity=D(1), price=D(2), **more)
 
 
@@ -96,7 +108,7 @@ async def test_order_stands_in_the_file_before_it_is_sent(path: Path) -> None:
         assert not of_kind(path, "done")
         return ACK
 
-    async with desk(call_log=CallLog(path)) as at:
+    async with fake_client(call_log=CallLog(path)) as at:
         at.transport.on(PLACE, look)
         await buy(at, new_client_order_id="mine-1")
         (line,) = seen
@@ -112,7 +124,7 @@ async def test_order_stands_in_the_file_before_it_is_sent(path: Path) -> None:
 
 
 async def test_outcome_is_a_second_line(path: Path) -> None:
-    async with desk(call_log=CallLog(path)) as at:
+    async with fake_client(call_log=CallLog(path)) as at:
         await buy(at, new_client_order_id="mine-1")
     first, second = of_kind(path, "sending", "done")
     assert second["call"] == first["call"]
@@ -138,7 +150,7 @@ async def test_outcome_is_a_second_line(path: Path) -> None:
 async def test_failure_of_an_order_says_what_it_means(
     path: Path, answer: Reply | Exception, outcome: str, error: str
 ) -> None:
-    async with desk(call_log=CallLog(path)) as at:
+    async with fake_client(call_log=CallLog(path)) as at:
         at.transport.on(PLACE, answer)
         with pytest.raises(MexcError):
             await at.api.deliver(_order(), Options())
@@ -151,7 +163,7 @@ def _order() -> NewOrder:
 
 
 async def test_read_has_one_line_with_its_parameters(path: Path) -> None:
-    async with desk(call_log=CallLog(path)) as at:
+    async with fake_client(call_log=CallLog(path)) as at:
         with pytest.raises(OrderNotFound):
             await at.view.spot.query_order(symbol="BTCUSDT", order_id="C9")
     (line,) = of_kind(path, "sending", "done")
@@ -161,14 +173,14 @@ async def test_read_has_one_line_with_its_parameters(path: Path) -> None:
 
 
 async def test_public_calls_are_not_logged(path: Path) -> None:
-    async with desk(call_log=CallLog(path)) as at:
+    async with fake_client(call_log=CallLog(path)) as at:
         await at.view.spot.server_time()
         at.log.log.open()  # type: ignore[union-attr]  # it has one
     assert [line["kind"] for line in lines(path)] == ["opened", "closed"]
 
 
 async def test_each_attempt_of_a_call_is_logged(path: Path) -> None:
-    async with desk(call_log=CallLog(path)) as at:
+    async with fake_client(call_log=CallLog(path)) as at:
         at.transport.on(PLACE, refusal(700003), ACK)
         await buy(at)
     found = of_kind(path, "sending", "done")
@@ -186,7 +198,7 @@ async def test_cancelled_caller_leaves_an_unknown_outcome(path: Path) -> None:
         await asyncio.Event().wait()
         raise AssertionError
 
-    async with desk(call_log=CallLog(path)) as at:
+    async with fake_client(call_log=CallLog(path)) as at:
         at.transport.on(PLACE, hang)
         task = asyncio.create_task(buy(at))
         await reached.wait()
@@ -197,7 +209,7 @@ async def test_cancelled_caller_leaves_an_unknown_outcome(path: Path) -> None:
 
 
 async def test_lines_follow_within_moments_without_another_call(path: Path) -> None:
-    async with desk(call_log=CallLog(path)) as at:
+    async with fake_client(call_log=CallLog(path)) as at:
         await buy(at)
         async with asyncio.timeout(5):
             while not of_kind(path, "done"):  # noqa: ASYNC110 - a file has no event
@@ -223,7 +235,7 @@ PLAIN_NAMES = ("symbol", "note", "memo", "origClientOrderId")
 async def test_no_secret_reaches_the_log(
     path: Path, hidden: dict[str, str], plain: dict[str, str], method: str, message: str, status: int
 ) -> None:
-    async with desk(call_log=CallLog(path), retry=RetryPolicy(budget_s=0)) as at:
+    async with fake_client(call_log=CallLog(path), retry=RetryPolicy(budget_s=0)) as at:
         at.transport.on("/api/v3/x", reply({"code": 1, "msg": message}, status))
         with suppress(MexcError):
             await at.view.request(method, "/api/v3/x", {**hidden, **plain}, signed=True)
@@ -235,7 +247,7 @@ async def test_no_secret_reaches_the_log(
 
 
 async def test_listen_key_is_masked(path: Path) -> None:
-    async with desk(call_log=CallLog(path)) as at:
+    async with fake_client(call_log=CallLog(path)) as at:
         at.transport.on("/api/v3/userDataStream", reply({"listenKey": "hush-hush"}))
         await at.view.spot.create_listen_key()
         await at.view.spot.keepalive_listen_key(listen_key="hush-hush")
@@ -361,7 +373,7 @@ def test_log_of_another_process_is_left_alone(path: Path) -> None:
 
 async def test_clients_of_one_process_share_a_log(path: Path) -> None:
     log = CallLog(path)
-    async with desk(call_log=log, prefix="a") as one, desk(call_log=log, prefix="b") as other:
+    async with fake_client(call_log=log, prefix="a") as one, fake_client(call_log=log, prefix="b") as other:
         await asyncio.gather(buy(one), buy(other), buy(one))
     assert verified(path).is_closed
     clients = [line["client"] for line in of_kind(path, "sending")]
@@ -524,14 +536,14 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
 
 @pytest.mark.parametrize("takes", [0, 40])
 async def test_order_is_refused_before_it_is_sent_when_the_disk_is_full(path: Path, disk: Disk, takes: int) -> None:
-    async with desk(call_log=CallLog(path)) as at:
+    async with fake_client(call_log=CallLog(path)) as at:
         await buy(at, new_client_order_id="mine-1")
         disk.is_full, disk.takes = True, takes
         with pytest.raises(CallLogFailed, match=r"cannot be written.*nothing was sent") as caught:
             await buy(at, new_client_order_id="mine-2")
         assert caught.value.outcome_known
         assert len(at.transport.of(PLACE)) == 1
-        record = at.desk.tracker.table.find(None, "mine-2")
+        record = at.execution.tracker.table.find(None, "mine-2")
         assert record is not None
         assert record.state == "NOT_PLACED"
         disk.is_full = False
@@ -547,7 +559,7 @@ async def test_cancels_and_reads_go_on_when_the_disk_is_full(
     path: Path, disk: Disk, caplog: pytest.LogCaptureFixture
 ) -> None:
     cancelled = {"symbol": "BTCUSDT", "orderId": "C02__1", "executedQty": "0", "status": "CANCELED"}
-    async with desk(call_log=CallLog(path)) as at:
+    async with fake_client(call_log=CallLog(path)) as at:
         await buy(at, new_client_order_id="mine-1")
         at.transport.on(CANCEL, reply(cancelled))
         disk.is_full = True
@@ -564,7 +576,7 @@ async def test_cancels_and_reads_go_on_when_the_disk_is_full(
 
 
 async def test_user_may_choose_to_go_on_without_a_log(path: Path, disk: Disk) -> None:
-    async with desk(call_log=CallLog(path, on_failure="warn")) as at:
+    async with fake_client(call_log=CallLog(path, on_failure="warn")) as at:
         disk.is_full = True
         await buy(at, new_client_order_id="mine-1")
         disk.is_full = False
@@ -620,7 +632,7 @@ async def test_failed_log_is_tried_again_without_a_call(
     ids=["no folder", "a folder", "a device", "a link"],
 )
 async def test_log_that_cannot_be_opened_refuses_orders(tmp_path: Path, spoil: Callable[[Path], Path]) -> None:
-    async with desk(call_log=CallLog(spoil(tmp_path))) as at:
+    async with fake_client(call_log=CallLog(spoil(tmp_path))) as at:
         with pytest.raises(CallLogFailed, match="cannot be written"):
             await buy(at)
         assert not at.transport.of(PLACE)
@@ -634,13 +646,13 @@ def _linked(folder: Path) -> Path:
 
 
 async def test_batch_is_refused_whole(path: Path, disk: Disk) -> None:
-    async with desk(call_log=CallLog(path)) as at:
+    async with fake_client(call_log=CallLog(path)) as at:
         at.log.log.open()  # type: ignore[union-attr]  # it has one
         disk.is_full = True
         with pytest.raises(CallLogFailed):
             await at.view.spot.batch_orders(orders=[_order()])
         assert not at.transport.sent or not at.transport.of("/api/v3/batchOrders")
-        record = at.desk.tracker.table.find(None, "mine-1")
+        record = at.execution.tracker.table.find(None, "mine-1")
         assert record is not None
         assert record.state == "NOT_PLACED"
 

@@ -10,7 +10,7 @@ import pytest
 
 from mexc_async.client.catalogue import endpoints
 from mexc_async.errors import InvalidRequest, MexcError, OrderNotFound, ReadOnlyError, WithdrawalsOff
-from tests.support.fake_transport import ORDER, Desk, desk
+from tests.support.fake_transport import ORDER, FakeClient, fake_client
 
 WITHDRAW = "/api/v3/capital/withdraw"
 PLACING = [ORDER, "/api/v3/order/place", "/api/v3/batchOrders"]
@@ -72,10 +72,10 @@ METHODS = ["post", "Post", " POST", "POST ", "POST\r\n", "PATCH", "HEAD", "OPTIO
 
 
 @asynccontextmanager
-async def switched(switch: str, paths: str) -> AsyncIterator[Desk]:
+async def switched(switch: str, paths: str) -> AsyncIterator[FakeClient]:
     """A client with one of the switches set."""
     settings: dict[str, Any] = {"read_only": switch == "read_only", "allow_withdraw": switch != "allow_withdraw"}
-    async with desk(guide_paths=paths == "guide", **settings) as d:
+    async with fake_client(guide_paths=paths == "guide", **settings) as d:
         if switch == "guard":
             d.view.orders.limits(max_open_orders=1)
         elif switch == "halt":
@@ -116,7 +116,7 @@ async def test_no_spelling_of_a_path_passes_a_switch(
 
 @pytest.mark.parametrize("spell", SAME.values(), ids=SAME)
 async def test_a_declared_path_is_sent_as_it_is_declared(spell: Callable[[str], str]) -> None:
-    async with desk(allow_withdraw=True) as d:
+    async with fake_client(allow_withdraw=True) as d:
         for one in endpoints():
             with suppress(OrderNotFound):  # the transport's answer to one of them
                 await d.view.request(one.method, spell(one.path), signed=True, weight=0)
@@ -125,13 +125,13 @@ async def test_a_declared_path_is_sent_as_it_is_declared(spell: Callable[[str], 
 
 @pytest.mark.parametrize("path", ["/api/v3/New-Path_1.2~x", "/sim/gap", "/a..b", "/...", "/.well-known/x"])
 async def test_a_plain_path_that_is_not_declared_is_sent_as_it_is_written(path: str) -> None:
-    async with desk() as d:
+    async with fake_client() as d:
         await d.view.request("GET", path)
         assert d.transport.sent[-1].target == path
 
 
 async def test_paths_are_open_again_when_trading_resumes() -> None:
-    async with desk() as d:
+    async with fake_client() as d:
         d.view.orders.halt("enough")
         d.view.orders.resume()
         await d.view.request("POST", ORDER, signed=True)

@@ -17,7 +17,7 @@ from mexc_async.orders.handle import TrackedOrder
 from mexc_async.orders.record import OrderState
 from mexc_async.schema.answers import Reply
 from mexc_async.spot.trading import NewOrder
-from tests.support.fake_transport import CANCEL, PLACE, Desk, Sent, desk, refusal, reply
+from tests.support.fake_transport import CANCEL, PLACE, FakeClient, Sent, fake_client, refusal, reply
 
 D = Decimal
 BATCH = "POST /api/v3/batchOrders"
@@ -41,9 +41,9 @@ async def batch(sent: Sent) -> Reply:
 
 
 @asynccontextmanager
-async def exchange(limits: Limits | str = "unlimited") -> AsyncIterator[Desk]:
+async def exchange(limits: Limits | str = "unlimited") -> AsyncIterator[FakeClient]:
     """Build a pipeline on an exchange that takes every order and every cancel."""
-    async with desk(limits) as d:
+    async with fake_client(limits) as d:
         for where, answer in ((PLACE, placed), (CANCEL, cancelled), (BATCH, batch)):
             d.transport.on(where, answer)
         yield d
@@ -53,7 +53,7 @@ async def buy(view: View, **more: Any) -> TrackedOrder:
     return await view.orders.limit_buy("BTCUSDT", quantity=D("0.5"), price=D(60000), **more)
 
 
-def went_out(d: Desk, where: str) -> list[tuple[float | None, str | None]]:
+def went_out(d: FakeClient, where: str) -> list[tuple[float | None, str | None]]:
     """Return time-out and recvWindow of everything that was sent there."""
 
     def options(sent: Sent) -> tuple[float | None, str | None]:

@@ -26,7 +26,18 @@ from mexc_async.schema.answers import Reply
 from mexc_async.schema.endpoint import Request
 from mexc_async.spot import trading
 from mexc_async.spot.trading import NewOrder
-from tests.support.fake_transport import ACK, PLACE, QUERY, SECRET, Desk, Sent, desk, refusal, reply, told
+from tests.support.fake_transport import (
+    ACK,
+    PLACE,
+    QUERY,
+    SECRET,
+    FakeClient,
+    Sent,
+    fake_client,
+    refusal,
+    reply,
+    reported,
+)
 
 LIMIT: dict[str, Any] = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT"}
 TERMS: dict[str, Any] = {"price": Decimal("60000.5"), "quantity": Decimal("0.25")}
@@ -40,7 +51,7 @@ def is_signed(sent: Sent) -> bool:
     return signature == hmac.new(SECRET.encode(), query.encode(), sha256).hexdigest()
 
 
-def pages(d: Desk) -> list[dict[str, str]]:
+def pages(d: FakeClient) -> list[dict[str, str]]:
     assert all(map(is_signed, d.transport.of(PLACE)))
     return [sent.params for sent in d.transport.of(PLACE)]
 
@@ -108,7 +119,7 @@ def test_a_known_form_refuses_what_an_unknown_one_refuses(fault: Any, monkeypatc
 
 
 async def test_prepared_orders_go_out_as_new_orders_do() -> None:
-    async with desk() as d:
+    async with fake_client() as d:
         prepared = d.view.spot.prepare(**LIMIT)
         first = await prepared.send(**TERMS)
         await prepared.send(price=Decimal(61000), quantity=Decimal(1), new_client_order_id="mine")
@@ -126,7 +137,7 @@ async def test_prepared_orders_go_out_as_new_orders_do() -> None:
 
 
 async def test_a_prepared_market_order() -> None:
-    async with desk() as d:
+    async with fake_client() as d:
         prepared = d.view.spot.prepare(symbol="BTCUSDT", side="SELL", type="MARKET")
         await prepared.send(quantity=Decimal(2))
         await prepared.send(quote_order_qty=Decimal(500))
@@ -137,7 +148,7 @@ async def test_a_prepared_market_order() -> None:
 
 @pytest.mark.parametrize("fault", [{"symbol": "btcusdt"}, {"side": "HOLD"}, {"type": "LIMITS"}, {"stp_mode": "no"}])
 async def test_what_cannot_be_an_order_is_not_prepared(fault: Any) -> None:
-    async with desk() as d:
+    async with fake_client() as d:
         with pytest.raises(InvalidRequest, match=str(*fault.values())):
             d.view.spot.prepare(**LIMIT | fault)
 
@@ -150,7 +161,7 @@ async def test_what_cannot_be_an_order_is_not_prepared(fault: Any) -> None:
     ],
 )  # fmt: skip
 async def test_bad_amounts_are_refused_as_by_new_order(terms: Any) -> None:
-    async with desk() as d:
+    async with fake_client() as d:
         with pytest.raises(InvalidRequest) as expected:
             await d.view.spot.new_order(**LIMIT, **TERMS | terms)
         with pytest.raises(InvalidRequest) as refused:
@@ -160,25 +171,25 @@ async def test_bad_amounts_are_refused_as_by_new_order(terms: Any) -> None:
 
 
 async def test_a_prepared_order_is_held_against_the_symbols_rules_and_a_halt() -> None:
-    async with desk(check_rules=True) as d:
+    async with fake_client(check_rules=True) as d:
         prepared = d.view.spot.prepare(**LIMIT)
         with pytest.raises(InvalidRequest, match="not a multiple of the step"):
             await prepared.send(price=Decimal("60000.001"), quantity=Decimal(1))
-        d.desk.halt.halt("tested")
+        d.execution.halt.halt("tested")
         with pytest.raises(GuardRefused, match="halted"):
             await prepared.send(**TERMS)
         assert not d.transport.of(PLACE)
 
 
 async def test_a_prepared_order_is_followed_and_settled() -> None:
-    async with desk(orders=OrderSettings(settle_s=5.0, lag_ms=50)) as d:
+    async with fake_client(orders=OrderSettings(settle_s=5.0, lag_ms=50)) as d:
         d.transport.on(PLACE, refusal(30004), ConnectionLost("gone"))
         prepared = d.view.using(recv_window_ms=100).spot.prepare(**LIMIT)
         with pytest.raises(InsufficientBalance):
             await prepared.send(**TERMS)
 
         async def found(sent: Sent) -> Reply:
-            return reply(told(sent.params["origClientOrderId"], price="60000.5", origQty="0.25"))
+            return reply(reported(sent.params["origClientOrderId"], price="60000.5", origQty="0.25"))
 
         d.transport.on(QUERY, found)
         ack = await prepared.send(**TERMS)
@@ -190,7 +201,7 @@ async def test_a_prepared_order_is_followed_and_settled() -> None:
 
 
 async def test_a_presigned_order_goes_out_as_it_was_signed() -> None:
-    async with desk() as d:
+    async with fake_client() as d:
         prepared = d.view.spot.prepare(**LIMIT)
         rungs = [prepared.order(price=Decimal(60000 + step), quantity=Decimal(1)) for step in range(3)]
         ladder = await d.view.spot.presign(rungs)
@@ -205,7 +216,7 @@ async def test_a_presigned_order_goes_out_as_it_was_signed() -> None:
 
 
 async def test_a_presigned_order_is_sent_once() -> None:
-    async with desk() as d:
+    async with fake_client() as d:
         (rung,) = await d.view.spot.presign([NewOrder(**LIMIT, **TERMS)])
         await rung.send()
         with pytest.raises(InvalidRequest, match="was used before"):
@@ -214,7 +225,7 @@ async def test_a_presigned_order_is_sent_once() -> None:
 
 
 async def test_a_presigned_order_that_got_old_is_signed_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with desk() as d:
+    async with fake_client() as d:
         view = d.view.using(recv_window_ms=1000)
         fresh, old = await view.spot.presign([NewOrder(**LIMIT, **TERMS), NewOrder(**LIMIT, **TERMS)])
         signed_ms = d.api.clock.now_ms()
@@ -228,7 +239,7 @@ async def test_a_presigned_order_that_got_old_is_signed_anew(monkeypatch: pytest
 
 
 async def test_a_presigned_order_is_signed_anew_where_anything_changed() -> None:
-    async with desk() as d:
+    async with fake_client() as d:
         sender, other = await d.view.spot.presign([NewOrder(**LIMIT, **TERMS), NewOrder(**LIMIT, **TERMS)])
         await d.view.using(recv_window_ms=777).send(sender.order)
         d.api.sign_with(Credentials("mx0vglANOTHERkey1", "another-secret-of-the-tests-1234"))
@@ -241,7 +252,7 @@ async def test_a_presigned_order_is_signed_anew_where_anything_changed() -> None
 
 
 async def test_a_presigned_order_with_a_refused_stamp_is_stamped_anew() -> None:
-    async with desk() as d:
+    async with fake_client() as d:
         (rung,) = await d.view.spot.presign([NewOrder(**LIMIT, **TERMS)])
         signed = next(iter(d.api.ahead.values())).target
         d.transport.on(PLACE, refusal(700003), ACK)
@@ -255,7 +266,7 @@ async def test_a_presigned_order_with_a_refused_stamp_is_stamped_anew() -> None:
 
 async def test_what_is_signed_ahead_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "MOST_AHEAD", 3)
-    async with desk() as d:
+    async with fake_client() as d:
         ladder = await d.view.spot.presign([NewOrder(**LIMIT, **TERMS) for _ in range(5)])
         assert len(d.api.ahead) == 3
         for rung in ladder:
@@ -265,20 +276,20 @@ async def test_what_is_signed_ahead_is_bounded(monkeypatch: pytest.MonkeyPatch) 
 
 async def test_what_may_not_be_sent_is_not_signed() -> None:
     orders = [NewOrder(**LIMIT, **TERMS)]
-    async with desk(credentials=False) as d:
+    async with fake_client(credentials=False) as d:
         with pytest.raises(MissingCredentials):
             await d.view.spot.presign(orders)
-    async with desk(read_only=True) as d:
+    async with fake_client(read_only=True) as d:
         with pytest.raises(ReadOnlyError):
             await d.view.spot.presign(orders)
-    async with desk() as d:
+    async with fake_client() as d:
         with pytest.raises(InvalidRequest, match="orders must be a list of NewOrder"):
             await d.view.spot.presign(["BTCUSDT"])  # type: ignore[list-item]  # what is tested
         assert not d.transport.sent
 
 
 async def test_neither_shows_its_signature() -> None:
-    async with desk() as d:
+    async with fake_client() as d:
         (rung,) = await d.view.spot.presign([NewOrder(**LIMIT, **TERMS)])
         signature = next(iter(d.api.ahead.values())).target.rpartition("=")[2]
         assert signature not in f"{rung!r}{d.api.ahead!r}"

@@ -37,7 +37,7 @@ from mexc_async.spot.enums import OrderStatus, OrderType, Side
 from mexc_async.spot.models import CancelledOrder, Fill, Order
 from mexc_async.spot.push_models import FillPush, OrderPush
 from mexc_async.transport.pool import Timeouts
-from tests.support.fake_transport import desk
+from tests.support.fake_transport import fake_client
 from tests.support.keys_world import credentials, second_key
 from tests.support.restored import known_by, past, shown
 from tests.support.streams import nothing_left, sim_client
@@ -101,8 +101,8 @@ ERRORS = (InsufficientBalance("too little", code=30004), OrderRejected("no"), Or
 )
 async def test_replaying_the_log_yields_the_trackers_state(tmp_path: Path, acts: list[Act]) -> None:
     log = CallLog(tmp_path / "calls.jsonl")
-    async with desk(call_log=log) as at:
-        tracker = at.desk.tracker
+    async with fake_client(call_log=log) as at:
+        tracker = at.execution.tracker
         records = {}
         for number, name in enumerate(NAMES):
             quote = D(5) if number == 2 else None

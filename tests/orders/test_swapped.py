@@ -24,7 +24,7 @@ from mexc_async.schema.answers import Reply
 from mexc_async.spot.enums import OrderStatus, OrderType, Side
 from mexc_async.spot.push_models import FillPush, OrderPush
 from mexc_async.spot.trading import NewOrder
-from tests.support.fake_transport import CANCEL, PLACE, QUERY, Desk, Sent, desk, refusal, reply
+from tests.support.fake_transport import CANCEL, PLACE, QUERY, FakeClient, Sent, fake_client, refusal, reply
 from tests.support.streams import until
 
 D = Decimal
@@ -129,7 +129,7 @@ def shown(record: OrderRecord) -> tuple[object, ...]:
 class World:
     """Exchange with some equal orders of one client, whose answers to placing are delivered to each other's caller."""
 
-    def __init__(self, d: Desk, fates: Iterable[Fate], crossing: Sequence[int], *, market: bool = False) -> None:
+    def __init__(self, d: FakeClient, fates: Iterable[Fate], crossing: Sequence[int], *, market: bool = False) -> None:
         self.d = d
         self.orders = [Real(f"m{next(_numbers)}", fate) for fate in fates]
         self.crossing = crossing
@@ -138,7 +138,7 @@ class World:
         self.traded: set[int] = set()
         """Orders whose fills were pushed."""
         self._sent = 0
-        d.desk.tracker.check_answers()
+        d.execution.tracker.check_answers()
         loop = asyncio.get_running_loop()
         self.answers: dict[str, asyncio.Future[Reply]] = {real.name: loop.create_future() for real in self.orders}
         transport = d.transport
@@ -198,7 +198,7 @@ class World:
 
     async def happen(self, what: str, which: int) -> None:
         """Deliver one piece of news to the client."""
-        real, tracker = self.orders[which], self.d.desk.tracker
+        real, tracker = self.orders[which], self.d.execution.tracker
         if what == "answer":
             answer = self.answers[self.orders[self.crossing[which]].name]
             if not answer.done():
@@ -223,7 +223,7 @@ class World:
 
     @property
     def records(self) -> list[OrderRecord]:
-        table = self.d.desk.tracker.table
+        table = self.d.execution.tracker.table
         return [table._by_client_id[real.name] for real in self.orders]
 
     def is_true(self) -> bool:
@@ -244,14 +244,14 @@ class World:
         orders: Any = self.d.view.orders
         await orders._reconciler.sweep()
         doubtful = [record for record in self.records if record.is_in_doubt]
-        await self.d.desk.tracker.settled(doubtful, MexcError("looked for"))
+        await self.d.execution.tracker.settled(doubtful, MexcError("looked for"))
         for record in self.records:
             if record.lacks:
                 await self.d.view.spot.my_trades(symbol=BTC, order_id=record.order_id or "")
 
     async def check(self) -> None:
         """The client's records are true, and stay true when everything is cancelled by order id."""
-        table = self.d.desk.tracker.table
+        table = self.d.execution.tracker.table
         assert [shown(record) for record in self.records] == [real.shown() for real in self.orders]
         for real, record in zip(self.orders, self.records, strict=True):
             assert table.find(real.order_id, None) is (record if real.fate.is_placed else None)
@@ -288,7 +288,7 @@ async def test_two_alike_with_crossed_answers_end_in_the_truth_in_every_order(
     happenings = [(what, which) for what in ("answer", "order", "fills") for which in range(2)]
     acts = [one for one in happenings if one[0] == "answer" or fates[one[1]].is_placed]
     acts = [one for one in acts if one[0] != "fills" or fates[one[1]].parts]
-    async with desk(orders=AT_ONCE) as d:
+    async with fake_client(orders=AT_ONCE) as d:
         for order in permutations(acts):
             world = World(d, fates, (1, 0), market=market)
             await world.place()
@@ -302,7 +302,7 @@ async def test_two_alike_with_crossed_answers_end_in_the_truth_in_every_order(
 
 @pytest.mark.parametrize(("raw", "ended"), [(False, False), (True, False), (False, True)])
 async def test_a_cancel_by_order_id_ends_the_order_that_really_has_it(raw: bool, ended: bool) -> None:
-    async with desk(orders=AT_ONCE) as d:
+    async with fake_client(orders=AT_ONCE) as d:
         world = World(d, (CANCELLED if ended else OPEN, OPEN), (1, 0))
         await world.place()
         for which in range(2):
@@ -344,7 +344,7 @@ async def test_any_number_of_anything_in_any_order_ends_in_the_truth_and_so_does
     some = data.draw(st.lists(happenings, max_size=16))
     acts = data.draw(st.permutations([*some, *(("answer", which) for which in range(len(fates)))]))
     log = CallLog(tmp_path / f"{next(_numbers)}.jsonl")
-    async with desk(orders=AT_ONCE, call_log=log) as d:
+    async with fake_client(orders=AT_ONCE, call_log=log) as d:
         assert d.log is not None
         client = d.log.client
         world = World(d, fates, crossing)

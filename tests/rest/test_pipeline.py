@@ -65,7 +65,7 @@ from tests.support.fake_transport import (
     TIME,
     Answer,
     Sent,
-    desk,
+    fake_client,
     refusal,
     reply,
     rules_of,
@@ -141,7 +141,7 @@ def shifted(monkeypatch: pytest.MonkeyPatch) -> ShiftedTime:
 
 
 async def test_a_call_is_stamped_after_it_waited_for_the_limits() -> None:
-    async with desk(Limits.custom("unlimited", margin_s=0.0, orders=(1, 0.15))) as d:
+    async with fake_client(Limits.custom("unlimited", margin_s=0.0, orders=(1, 0.15))) as d:
         await asyncio.gather(d.view.send(order()), d.view.send(order()))
         first, second = d.transport.of(ORDER)
         assert second.at - first.at >= 0.15
@@ -149,7 +149,7 @@ async def test_a_call_is_stamped_after_it_waited_for_the_limits() -> None:
 
 
 async def test_a_signed_call_carries_stamp_window_and_a_signature_over_its_very_text() -> None:
-    async with desk() as d:
+    async with fake_client() as d:
         await d.view.using(recv_window_ms=2000).send(order())
         (sent,) = d.transport.of(ORDER)
         query, _, signature = sent.target.partition("?")[2].rpartition("&signature=")
@@ -160,14 +160,14 @@ async def test_a_signed_call_carries_stamp_window_and_a_signature_over_its_very_
 
 
 async def test_the_stamp_follows_the_exchanges_clock() -> None:
-    async with desk() as d:
+    async with fake_client() as d:
         d.transport.skew_ms = -3_600_000
         await d.view.send(order())
         assert abs(int(d.transport.of(ORDER)[0].params["timestamp"]) - time.time() * 1000 + 3_600_000) < 2000
 
 
 async def test_the_clock_is_measured_once_for_calls_at_the_same_time_and_not_for_public_ones() -> None:
-    async with desk() as d:
+    async with fake_client() as d:
         d.transport.on(ACCOUNT, FUNDS)
         await d.view.send(Ping())
         assert not d.transport.of(TIME)
@@ -177,14 +177,14 @@ async def test_the_clock_is_measured_once_for_calls_at_the_same_time_and_not_for
 
 
 async def test_a_lost_measurement_of_the_time_is_repeated_before_the_order_goes_out() -> None:
-    async with desk() as d:
+    async with fake_client() as d:
         d.transport.on(TIME, ConnectionLost("gone"), reply({"serverTime": 1_700_000_000_000}))
         await d.view.send(order())
         assert len(d.transport.of(ORDER)) == 1
 
 
 async def test_an_order_is_not_sent_while_the_exchanges_time_cannot_be_had() -> None:
-    async with desk(retry=RetryPolicy(budget_s=0)) as d:
+    async with fake_client(retry=RetryPolicy(budget_s=0)) as d:
         d.transport.on(TIME, ConnectionLost("gone"), reply({"serverTime": 1_700_000_000_000}))
         with pytest.raises(ConnectionLost) as caught:
             await d.view.send(order())
@@ -195,7 +195,7 @@ async def test_an_order_is_not_sent_while_the_exchanges_time_cannot_be_had() -> 
 
 
 async def test_a_429_on_the_way_to_the_time_closes_the_bucket_too() -> None:
-    async with desk(Limits.custom("unlimited", ip=100)) as d:
+    async with fake_client(Limits.custom("unlimited", ip=100)) as d:
         d.transport.on(TIME, refusal(429, 429, retry_after="30"))
         with pytest.raises(TooManyRequests):
             await d.view.send(order())
@@ -204,7 +204,7 @@ async def test_a_429_on_the_way_to_the_time_closes_the_bucket_too() -> None:
 
 @pytest.mark.parametrize("text", [b"<html>", b"{}", b'{"serverTime":"soon"}'])
 async def test_a_time_that_is_none_is_a_protocol_error(text: bytes) -> None:
-    async with desk() as d:
+    async with fake_client() as d:
         d.transport.on(TIME, reply(text))
         with pytest.raises(ProtocolError) as caught:
             await d.view.send(order())
@@ -215,7 +215,7 @@ async def test_a_time_that_is_none_is_a_protocol_error(text: bytes) -> None:
 
 
 async def test_a_refused_time_stamp_is_measured_restamped_and_sent_once_more() -> None:
-    async with desk() as d:
+    async with fake_client() as d:
 
         async def late(_: Sent) -> Reply:
             d.transport.skew_ms = 9000
@@ -234,7 +234,7 @@ async def test_a_refused_time_stamp_is_measured_restamped_and_sent_once_more() -
 
 @pytest.mark.parametrize("request_", [order(), AccountQuery()])
 async def test_a_time_stamp_refused_twice_is_the_callers_error(request_: Any) -> None:
-    async with desk() as d:
+    async with fake_client() as d:
         d.transport.on(request_.route.path, refusal(700003))
         with pytest.raises(TimestampRejected) as caught:
             await d.view.send(request_)
@@ -244,7 +244,7 @@ async def test_a_time_stamp_refused_twice_is_the_callers_error(request_: Any) ->
 
 
 async def test_no_repeat_at_all_with_a_budget_of_zero() -> None:
-    async with desk(retry=RetryPolicy(budget_s=0)) as d:
+    async with fake_client(retry=RetryPolicy(budget_s=0)) as d:
         d.transport.on(ORDER, refusal(700003))
         d.transport.on(PING, ConnectionLost("gone"))
         with pytest.raises(TimestampRejected):
@@ -256,7 +256,7 @@ async def test_no_repeat_at_all_with_a_budget_of_zero() -> None:
 
 @pytest.mark.parametrize("request_", [order(), AccountQuery()])
 async def test_a_429_holds_the_repeat_back_for_retry_after(request_: Any) -> None:
-    async with desk("default") as d:
+    async with fake_client("default") as d:
         path = request_.route.path
         d.transport.on(path, refusal(429, 429, retry_after="0.15"), FUNDS if path == ACCOUNT else ACK)
         await d.view.send(request_)
@@ -266,7 +266,7 @@ async def test_a_429_holds_the_repeat_back_for_retry_after(request_: Any) -> Non
 
 
 async def test_a_429_that_asks_for_longer_than_the_budget_is_raised_and_its_bucket_closed() -> None:
-    async with desk("default") as d:
+    async with fake_client("default") as d:
         d.transport.on(ORDER, refusal(429, 429, retry_after="60"))
         d.transport.on(DEPTH, BOOK)
         with pytest.raises(TooManyRequests) as caught:
@@ -281,7 +281,7 @@ async def test_a_429_that_asks_for_longer_than_the_budget_is_raised_and_its_buck
 
 
 async def test_a_429_is_tried_three_times_at_most() -> None:
-    async with desk("default") as d:
+    async with fake_client("default") as d:
         d.transport.on(ORDER, refusal(429, 429, retry_after="0.01"))
         with pytest.raises(TooManyRequests):
             await d.view.send(order())
@@ -289,7 +289,7 @@ async def test_a_429_is_tried_three_times_at_most() -> None:
 
 
 async def test_a_418_stops_everything_and_is_not_repeated() -> None:
-    async with desk("default") as d:
+    async with fake_client("default") as d:
         d.transport.on(ORDER, refusal(418, 418, retry_after="300"))
         with pytest.raises(IpBanned) as caught:
             await d.view.send(order())
@@ -315,7 +315,7 @@ FLEETING: list[Answer] = [
 @pytest.mark.parametrize("fault", FLEETING, ids=repr)
 @pytest.mark.parametrize("request_", [Ping(), AccountQuery(), TEST_ORDER])
 async def test_reads_are_repeated_after_faults_that_pass(fault: Answer, request_: Any, shifted: ShiftedTime) -> None:
-    async with desk(retry=RetryPolicy(), clock=shifted.clock) as d:
+    async with fake_client(retry=RetryPolicy(), clock=shifted.clock) as d:
         path = request_.route.path
         d.transport.on(path, fault, fault, fault, FUNDS if path == ACCOUNT else reply())
         await d.view.send(request_)
@@ -324,7 +324,7 @@ async def test_reads_are_repeated_after_faults_that_pass(fault: Answer, request_
 
 
 async def test_repeating_ends_with_the_budget(shifted: ShiftedTime) -> None:
-    async with desk(retry=RetryPolicy(budget_s=5, first_s=0.1, longest_s=2), clock=shifted.clock) as d:
+    async with fake_client(retry=RetryPolicy(budget_s=5, first_s=0.1, longest_s=2), clock=shifted.clock) as d:
         d.transport.on(PING, refusal(503, 503))
         with pytest.raises(ExchangeUnavailable) as caught:
             await d.view.send(Ping())
@@ -338,7 +338,7 @@ async def test_repeating_ends_with_the_budget(shifted: ShiftedTime) -> None:
     "answer", [refusal(-1121), reply(b"<html>", 403), reply(b"{"), reply(b"", 302), refusal(700002, 401)], ids=repr
 )
 async def test_reads_are_not_repeated_after_an_answer_that_will_stay(answer: Reply, shifted: ShiftedTime) -> None:
-    async with desk(clock=shifted.clock) as d:
+    async with fake_client(clock=shifted.clock) as d:
         d.transport.on(PING, answer)
         with pytest.raises(MexcError) as caught:
             await d.view.send(Ping())
@@ -364,7 +364,7 @@ UNCLEAR: list[tuple[Answer, int | None, int | None]] = [
 async def test_an_order_without_a_clear_answer_is_never_sent_again(
     answer: Answer, status: int | None, code: int | None
 ) -> None:
-    async with desk(orders=SOON) as d:
+    async with fake_client(orders=SOON) as d:
         d.transport.on(PLACE, answer)
         with pytest.raises(OutcomeUnknown) as caught:
             await d.view.send(order(new_client_order_id="mine-1"))
@@ -380,7 +380,7 @@ async def test_an_order_without_a_clear_answer_is_never_sent_again(
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 async def test_undeclared_writes_are_never_sent_again_either(method: str) -> None:
-    async with desk() as d:
+    async with fake_client() as d:
         d.transport.on("/x", ConnectionLost("gone"))
         for signed in (True, False):
             with pytest.raises(OutcomeUnknown):
@@ -389,7 +389,7 @@ async def test_undeclared_writes_are_never_sent_again_either(method: str) -> Non
 
 
 async def test_an_order_that_never_left_says_so() -> None:
-    async with desk() as d:
+    async with fake_client() as d:
         d.transport.on(ORDER, ConnectFailed("refused"))
         with pytest.raises(ConnectFailed) as caught:
             await d.view.send(order(new_client_order_id="mine-1"))
@@ -399,7 +399,7 @@ async def test_an_order_that_never_left_says_so() -> None:
 
 
 async def test_what_never_left_takes_nothing_from_the_limits() -> None:
-    async with desk("default") as d:
+    async with fake_client("default") as d:
         d.transport.on(ORDER, ConnectFailed("refused"))
         with pytest.raises(ConnectFailed):
             await d.view.send(order())
@@ -408,7 +408,7 @@ async def test_what_never_left_takes_nothing_from_the_limits() -> None:
 
 
 async def test_a_plain_refusal_of_an_order_is_known_and_carries_its_id() -> None:
-    async with desk() as d:
+    async with fake_client() as d:
         d.transport.on(ORDER, refusal(30004))
         with pytest.raises(InsufficientBalance) as caught:
             await d.view.send(order())
@@ -420,7 +420,7 @@ async def test_a_plain_refusal_of_an_order_is_known_and_carries_its_id() -> None
 
 
 async def test_every_order_gets_an_id_of_its_own_and_a_users_is_kept() -> None:
-    async with desk(prefix="grid-1") as d:
+    async with fake_client(prefix="grid-1") as d:
         for _ in range(50):
             await d.view.send(order())
         await d.view.send(order(new_client_order_id="mine"))
@@ -431,7 +431,7 @@ async def test_every_order_gets_an_id_of_its_own_and_a_users_is_kept() -> None:
 
 
 async def test_the_orders_of_a_batch_get_ids_too_and_an_unknown_outcome_names_them_all() -> None:
-    async with desk(orders=SOON) as d:
+    async with fake_client(orders=SOON) as d:
         d.transport.on("/api/v3/batchOrders", RequestTimeout("late"))
         with pytest.raises(OutcomeUnknown) as caught:
             await d.view.spot.batch_orders(orders=[order(), order(new_client_order_id="mine")])
@@ -477,7 +477,7 @@ BTC = DepthQuery(symbol="BTCUSDT")
 
 
 async def test_equal_public_reads_under_way_share_one_request() -> None:
-    async with desk() as d:
+    async with fake_client() as d:
         gate = Gate()
         d.transport.on(DEPTH, gate)
         waiters = [asyncio.create_task(d.view.send(BTC)) for _ in range(10)]
@@ -492,7 +492,7 @@ async def test_equal_public_reads_under_way_share_one_request() -> None:
 
 
 async def test_other_options_or_shapes_do_not_share() -> None:
-    async with desk() as d:
+    async with fake_client() as d:
         gate = Gate()
         d.transport.on(DEPTH, gate)
         calls = [d.view.send(BTC), d.view.using(timeout_s=3).send(BTC), d.raw.send(BTC)]
@@ -504,7 +504,7 @@ async def test_other_options_or_shapes_do_not_share() -> None:
 
 
 async def test_a_waiter_that_gives_up_does_not_take_the_request_from_the_others() -> None:
-    async with desk() as d:
+    async with fake_client() as d:
         gate = Gate()
         d.transport.on(DEPTH, gate)
         waiters = [asyncio.create_task(d.view.send(BTC)) for _ in range(3)]
@@ -519,7 +519,7 @@ async def test_a_waiter_that_gives_up_does_not_take_the_request_from_the_others(
 
 
 async def test_the_last_waiter_that_gives_up_ends_the_request() -> None:
-    async with desk() as d:
+    async with fake_client() as d:
         gate = Gate()
         d.transport.on(DEPTH, gate)
         waiters = [asyncio.create_task(d.view.send(BTC)) for _ in range(3)]
@@ -535,7 +535,7 @@ async def test_the_last_waiter_that_gives_up_ends_the_request() -> None:
 
 
 async def test_an_error_reaches_every_waiter() -> None:
-    async with desk(retry=RetryPolicy(budget_s=0)) as d:
+    async with fake_client(retry=RetryPolicy(budget_s=0)) as d:
         gate = Gate(ConnectionLost("gone"))
         d.transport.on(DEPTH, gate)
         waiters = [asyncio.create_task(d.view.send(BTC)) for _ in range(3)]
@@ -549,20 +549,20 @@ async def test_an_error_reaches_every_waiter() -> None:
 
 @pytest.mark.parametrize("request_", [AccountQuery(), order(), CancelOrder(symbol="BTCUSDT", order_id="1")])
 async def test_signed_calls_are_never_shared(request_: Any) -> None:
-    async with desk() as d:
+    async with fake_client() as d:
         d.transport.on(ACCOUNT, FUNDS)
         await asyncio.gather(*(d.view.send(request_) for _ in range(5)))
         assert len(d.transport.of(f"{request_.route.method} {request_.route.path}")) == 5
 
 
 async def test_public_writes_are_not_shared() -> None:
-    async with desk() as d:
+    async with fake_client() as d:
         await asyncio.gather(*(d.view.request("POST", "/x") for _ in range(3)))
         assert len(d.transport.of("/x")) == 3
 
 
 async def test_exchange_info_is_kept_for_five_minutes(shifted: ShiftedTime) -> None:
-    async with desk(clock=shifted.clock) as d:
+    async with fake_client(clock=shifted.clock) as d:
         query = ExchangeInfoQuery()
         first = await d.view.send(query)
         shifted.shift_s += 299
@@ -575,7 +575,7 @@ async def test_exchange_info_is_kept_for_five_minutes(shifted: ShiftedTime) -> N
 
 
 async def test_a_kept_answer_can_be_asked_for_anew_and_is_kept_then() -> None:
-    async with desk() as d:
+    async with fake_client() as d:
         query = ExchangeInfoQuery()
         first = await d.view.send(query)
         second = await d.view.using(cached=False).send(query)
@@ -585,7 +585,7 @@ async def test_a_kept_answer_can_be_asked_for_anew_and_is_kept_then() -> None:
 
 
 async def test_kept_answers_do_not_pile_up(shifted: ShiftedTime) -> None:
-    async with desk(clock=shifted.clock) as d:
+    async with fake_client(clock=shifted.clock) as d:
         for number in range(300):
             await d.view.send(ExchangeInfoQuery(symbol=f"A{number}"))
         assert len(d.api._answers) == 256
@@ -598,7 +598,7 @@ async def test_kept_answers_do_not_pile_up(shifted: ShiftedTime) -> None:
 
 
 async def test_raw_answers_come_as_they_are() -> None:
-    async with desk() as d:
+    async with fake_client() as d:
         d.transport.on(DEPTH, reply(b'{"new":1.10,"bids":[["1","2"]]}'))
         answer = await d.raw.spot.depth(symbol="BTCUSDT")
         assert answer == {"new": Decimal("1.10"), "bids": [["1", "2"]]}
@@ -608,7 +608,7 @@ async def test_raw_answers_come_as_they_are() -> None:
 
 
 async def test_views_add_up_and_leave_the_first_alone() -> None:
-    async with desk(Limits.custom("unlimited", orders=(1, 60.0))) as d:
+    async with fake_client(Limits.custom("unlimited", orders=(1, 60.0))) as d:
         view = d.view.using(timeout_s=3).using(recv_window_ms=100).using(max_wait_s=0)
         await view.send(order())
         assert d.transport.of(ORDER)[0].timeout_s == 3
@@ -636,7 +636,7 @@ async def test_views_add_up_and_leave_the_first_alone() -> None:
     ],
 )
 async def test_options_that_make_no_sense_are_refused(options: dict[str, Any]) -> None:
-    async with desk() as d:
+    async with fake_client() as d:
         with pytest.raises(ConfigError, match=next(iter(options))):
             d.view.using(**options)
         with pytest.raises(ConfigError):
@@ -644,7 +644,7 @@ async def test_options_that_make_no_sense_are_refused(options: dict[str, Any]) -
 
 
 async def test_an_undeclared_endpoint_passes_the_same_way() -> None:
-    async with desk("default") as d:
+    async with fake_client("default") as d:
         d.transport.on("/api/v3/new", reply(b'{"a":1.5}'))
         answer = await d.view.request("GET", "/api/v3/new", {"b": True, "a": Decimal("1E-7"), "c": None}, weight=7)
         assert answer == {"a": Decimal("1.5")}
@@ -675,7 +675,7 @@ async def test_an_undeclared_endpoint_passes_the_same_way() -> None:
     ],
 )
 async def test_what_cannot_be_sent_is_refused(arguments: tuple[Any, ...], words: str) -> None:
-    async with desk() as d:
+    async with fake_client() as d:
         with pytest.raises(InvalidRequest, match=words.replace("?", ".")):
             await d.view.request(*arguments)
         assert not d.transport.sent
@@ -683,13 +683,13 @@ async def test_what_cannot_be_sent_is_refused(arguments: tuple[Any, ...], words:
 
 @pytest.mark.parametrize("weight", [-1, 1.5, True, "1"])
 async def test_a_weight_that_is_none_is_refused(weight: Any) -> None:
-    async with desk() as d:
+    async with fake_client() as d:
         with pytest.raises(InvalidRequest, match="weight"):
             await d.view.request("GET", "/x", weight=weight)
 
 
 async def test_a_weight_beyond_the_limit_is_refused() -> None:
-    async with desk("default") as d:
+    async with fake_client("default") as d:
         with pytest.raises(ConfigError, match="weighs 301"):
             await d.view.request("GET", "/x", weight=301)
         assert not d.transport.sent
@@ -699,7 +699,7 @@ async def test_a_weight_beyond_the_limit_is_refused() -> None:
 
 
 async def test_a_read_only_client_sends_nothing_that_changes_something() -> None:
-    async with desk(read_only=True) as d:
+    async with fake_client(read_only=True) as d:
         d.transport.on(ACCOUNT, FUNDS)
         for request in (order(), CancelOrder(symbol="BTCUSDT", order_id="1")):
             with pytest.raises(ReadOnlyError) as caught:
@@ -735,7 +735,7 @@ SENDS_AWAY: list[Request[Any]] = [
 @pytest.mark.parametrize("request_", SENDS_AWAY, ids=lambda request: type(request).__name__)
 async def test_money_is_not_sent_away_unless_the_client_was_opened_for_it(request_: Request[Any]) -> None:
     route = request_.route
-    async with desk() as d:
+    async with fake_client() as d:
         for call in (d.view.send(request_), d.raw.send(request_), d.view.request(route.method, route.path.upper())):
             with pytest.raises(WithdrawalsOff, match="allow_withdraw=True") as caught:
                 await call
@@ -743,11 +743,11 @@ async def test_money_is_not_sent_away_unless_the_client_was_opened_for_it(reques
         assert not d.transport.sent
         d.transport.on(WITHDRAW, reply({"id": "1"}))
         await d.view.send(CancelWithdraw(id="1"))  # stopping one is always allowed
-    async with desk(read_only=True, allow_withdraw=True) as d:
+    async with fake_client(read_only=True, allow_withdraw=True) as d:
         with pytest.raises(ReadOnlyError):
             await d.view.send(request_)
         assert not d.transport.sent
-    async with desk(allow_withdraw=True) as d:
+    async with fake_client(allow_withdraw=True) as d:
         d.transport.on(f"{route.method} {route.path}", reply({"id": "1", "tranId": "1"}))
         d.transport.on(f"GET {route.path}", NOTHING_MOVED)
         await d.view.send(request_)
@@ -755,7 +755,7 @@ async def test_money_is_not_sent_away_unless_the_client_was_opened_for_it(reques
 
 
 async def test_every_withdrawal_carries_an_id_of_the_client_s_own() -> None:
-    async with desk(prefix="desk-1", allow_withdraw=True) as d:
+    async with fake_client(prefix="desk-1", allow_withdraw=True) as d:
         d.transport.on(WITHDRAW, reply({"id": "1"}))
         d.transport.on(WITHDRAW + "/apply", reply([{"id": "1"}]))
         for _ in range(3):
@@ -783,7 +783,7 @@ async def test_money_without_a_clear_answer_is_never_sent_again(request_: Reques
         "504": reply("<html>", 504),
     }
     route = request_.route
-    async with desk(allow_withdraw=True, orders=SOON) as d:
+    async with fake_client(allow_withdraw=True, orders=SOON) as d:
         d.transport.on(f"{route.method} {route.path}", faults[fault])
         d.transport.on(f"GET {route.path}", NOTHING_MOVED)
         d.transport.on(f"GET {WITHDRAW}/history", reply([]))
@@ -796,7 +796,7 @@ async def test_money_without_a_clear_answer_is_never_sent_again(request_: Reques
 
 async def test_a_json_body_is_signed_behind_the_query_and_holds_every_parameter() -> None:
     made = reply({"code": "0", "message": "", "data": [{"subAccount": "mexc1", "note": "1"}]})
-    async with desk() as d:
+    async with fake_client() as d:
         d.transport.on("/api/v3/broker/sub-account/virtualSubAccount", made)
         await d.view.using(recv_window_ms=5000).spot.broker_create_sub_account(sub_account="mexc1", note="1")
         (sent,) = d.transport.of("/api/v3/broker/sub-account/virtualSubAccount")
@@ -809,7 +809,7 @@ async def test_a_json_body_is_signed_behind_the_query_and_holds_every_parameter(
 
 
 async def test_without_credentials_only_public_calls_work() -> None:
-    async with desk(credentials=False) as d:
+    async with fake_client(credentials=False) as d:
         for call in (d.view.send(order()), d.view.send(AccountQuery()), d.view.request("GET", "/x", signed=True)):
             with pytest.raises(MissingCredentials):
                 await call
@@ -819,7 +819,7 @@ async def test_without_credentials_only_public_calls_work() -> None:
 
 
 async def test_a_closed_client_sends_nothing() -> None:
-    async with desk() as d:
+    async with fake_client() as d:
         d.api.close()
         for call in (d.view.send(order()), d.view.send(Ping()), d.view.request("GET", "/x")):
             with pytest.raises(ClientClosed):
@@ -828,7 +828,7 @@ async def test_a_closed_client_sends_nothing() -> None:
 
 
 async def test_a_repeat_does_not_outlive_the_client(shifted: ShiftedTime) -> None:
-    async with desk(clock=shifted.clock) as d:
+    async with fake_client(clock=shifted.clock) as d:
 
         async def close_and_fail(_: Sent) -> Reply:
             d.api.close()
@@ -844,7 +844,7 @@ async def test_a_repeat_does_not_outlive_the_client(shifted: ShiftedTime) -> Non
 
 
 async def test_guide_paths_are_used_for_orders_and_nothing_else() -> None:
-    async with desk(guide_paths=True) as d:
+    async with fake_client(guide_paths=True) as d:
         place, cancel = "/api/v3/order/place", "/api/v3/order/cancel"
         d.transport.on(place, ACK)
         d.transport.on(cancel, CANCELLED)
@@ -861,7 +861,7 @@ async def test_guide_paths_are_used_for_orders_and_nothing_else() -> None:
 
 
 async def test_a_404_on_a_guide_path_proves_that_nothing_was_placed() -> None:
-    async with desk(guide_paths=True) as d:
+    async with fake_client(guide_paths=True) as d:
         d.transport.on("/api/v3/order/place", reply(b"<html>not found", 404))
         with pytest.raises(ApiError, match="default") as caught:
             await d.view.send(order())
@@ -874,7 +874,7 @@ async def test_a_404_on_a_guide_path_proves_that_nothing_was_placed() -> None:
 
 
 async def test_an_order_is_held_against_the_rules_before_the_limiter() -> None:
-    async with desk(Limits.custom("unlimited", orders=(1, 60.0)), check_rules=True) as d:
+    async with fake_client(Limits.custom("unlimited", orders=(1, 60.0)), check_rules=True) as d:
         await d.view.send(order())
         for wrong in (
             order(price=Decimal("60000.123")),
@@ -890,20 +890,20 @@ async def test_an_order_is_held_against_the_rules_before_the_limiter() -> None:
 
 
 async def test_every_order_of_a_batch_is_held_against_the_rules() -> None:
-    async with desk(check_rules=True) as d:
+    async with fake_client(check_rules=True) as d:
         with pytest.raises(InvalidRequest, match=r"60000\.123"):
             await d.view.spot.batch_orders(orders=[order(), order(price=Decimal("60000.123"))])
         assert [sent.path for sent in d.transport.sent] == [RULES]
 
 
 async def test_rules_can_be_left_to_the_exchange() -> None:
-    async with desk(check_rules=False) as d:
+    async with fake_client(check_rules=False) as d:
         await d.view.send(order(price=Decimal("60000.123")))
         assert not d.transport.of(RULES)
 
 
 async def test_an_unknown_symbol_makes_the_rules_load_again_once_a_minute(shifted: ShiftedTime) -> None:
-    async with desk(check_rules=True, clock=shifted.clock) as d:
+    async with fake_client(check_rules=True, clock=shifted.clock) as d:
         d.transport.on(RULES, rules_of("BTCUSDT"), rules_of("BTCUSDT"), rules_of("BTCUSDT", "NEWUSDT"))
         for _ in range(3):
             with pytest.raises(InvalidRequest, match="NEWUSDT"):
@@ -920,7 +920,7 @@ async def test_an_unknown_symbol_makes_the_rules_load_again_once_a_minute(shifte
 
 
 async def test_the_rules_take_a_kept_answer_the_first_time() -> None:
-    async with desk(check_rules=True) as d:
+    async with fake_client(check_rules=True) as d:
         await d.view.send(ExchangeInfoQuery())
         await d.view.send(order())
         assert len(d.transport.of(RULES)) == 1
@@ -930,7 +930,7 @@ async def test_the_rules_take_a_kept_answer_the_first_time() -> None:
 
 
 async def test_odd_items_are_left_out_reported_and_logged(caplog: pytest.LogCaptureFixture) -> None:
-    async with desk() as d:
+    async with fake_client() as d:
         d.transport.on(
             "/api/v3/ticker/price",
             reply([{"symbol": "A", "price": "1"}, {"symbol": "B"}, {"symbol": "C", "price": "2"}]),
@@ -944,7 +944,7 @@ async def test_odd_items_are_left_out_reported_and_logged(caplog: pytest.LogCapt
 
 
 async def test_every_attempt_is_an_event() -> None:
-    async with desk(Limits.custom("unlimited", margin_s=0.0, orders=(1, 0.05))) as d:
+    async with fake_client(Limits.custom("unlimited", margin_s=0.0, orders=(1, 0.05))) as d:
         d.transport.on(ACCOUNT, refusal(503, 503), FUNDS)
         await d.view.send(AccountQuery())
         await d.view.send(order())
@@ -961,7 +961,7 @@ async def test_every_attempt_is_an_event() -> None:
 
 
 async def test_a_call_without_an_answer_is_an_event_too() -> None:
-    async with desk(orders=SOON) as d:
+    async with fake_client(orders=SOON) as d:
         d.transport.on(PLACE, ConnectionLost("gone"))
         with pytest.raises(OutcomeUnknown):
             await d.view.send(order())
@@ -971,7 +971,7 @@ async def test_a_call_without_an_answer_is_an_event_too() -> None:
 
 
 async def test_a_listener_that_fails_breaks_no_call(caplog: pytest.LogCaptureFixture) -> None:
-    async with desk() as d:
+    async with fake_client() as d:
 
         def broken(event: object) -> None:
             raise ZeroDivisionError
@@ -995,7 +995,7 @@ async def test_a_listener_that_fails_breaks_no_call(caplog: pytest.LogCaptureFix
 )
 async def test_no_secret_in_errors_events_or_log(answer: Answer, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "mexc_async")
-    async with desk(retry=RetryPolicy(budget_s=0.05, first_s=0.01), orders=SOON) as d:
+    async with fake_client(retry=RetryPolicy(budget_s=0.05, first_s=0.01), orders=SOON) as d:
         d.transport.on(ORDER, answer)
         d.transport.on(ACCOUNT, answer)
         for request in (order(), AccountQuery()):
@@ -1014,7 +1014,7 @@ async def test_no_secret_in_errors_events_or_log(answer: Answer, caplog: pytest.
 
 
 async def test_connections_are_opened_by_as_many_pings_at_the_same_time() -> None:
-    async with desk("default") as d:
+    async with fake_client("default") as d:
         gate = Gate(reply())
         d.transport.on(PING, gate)
         opening = asyncio.create_task(d.api.open_connections(6))
@@ -1027,7 +1027,7 @@ async def test_connections_are_opened_by_as_many_pings_at_the_same_time() -> Non
 
 
 async def test_opening_that_fails_is_told() -> None:
-    async with desk(retry=RetryPolicy(budget_s=0)) as d:
+    async with fake_client(retry=RetryPolicy(budget_s=0)) as d:
         d.transport.on(PING, ConnectFailed("refused"))
         with pytest.raises(ConnectFailed):
             await d.api.open_connections(3)
@@ -1035,7 +1035,7 @@ async def test_opening_that_fails_is_told() -> None:
 
 async def test_a_call_that_waits_while_the_key_is_replaced_goes_out_with_the_new_one_alone() -> None:
     other = Credentials("mx0vglOTHERkey6789", "another-secret-0123456789")
-    async with desk(Limits.custom("unlimited", margin_s=0.0, orders=(1, 0.1))) as d:
+    async with fake_client(Limits.custom("unlimited", margin_s=0.0, orders=(1, 0.1))) as d:
         await d.view.send(order())
         waiting = asyncio.create_task(d.view.send(order()))
         await asyncio.sleep(0)

@@ -25,7 +25,7 @@ from mexc_async.risk.events import UnusualActivity
 from mexc_async.sim.rest.server import SimConfig, Simulator
 from mexc_async.spot.trading import NewOrder
 from tests.support.call_logs import of_kind
-from tests.support.fake_transport import Desk, desk, refusal
+from tests.support.fake_transport import FakeClient, fake_client, refusal
 from tests.support.streams import Told, nothing_left, sim_client, until
 
 D = Decimal
@@ -149,7 +149,7 @@ LIMITS = Limits.custom("unlimited", ip=(100, 10.0), orders=(10, 10.0))
 
 @pytest.mark.parametrize(("spent_before", "is_reported"), [(0, True), (4, True), (5, False), (9, False)])
 async def test_429_is_somebody_elses_while_the_own_budget_is_unspent(spent_before: int, is_reported: bool) -> None:
-    async with desk(limits=LIMITS, retry=RetryPolicy(budget_s=0)) as at:
+    async with fake_client(limits=LIMITS, retry=RetryPolicy(budget_s=0)) as at:
         for _ in range(spent_before):
             await buy(at)
         at.transport.on("POST /api/v3/order", refusal(-1, 429))
@@ -161,12 +161,12 @@ async def test_429_is_somebody_elses_while_the_own_budget_is_unspent(spent_befor
             assert (found[0].rule, "HTTP 429 on POST /api/v3/order" in found[0].text) == ("foreign_429", True)
 
 
-async def buy(at: Desk) -> None:
+async def buy(at: FakeClient) -> None:
     await at.view.spot.new_order(symbol="BTCUSDT", side="BUY", type="LIMIT", quantity=D(1), price=D(2))
 
 
 async def test_one_report_of_refusals_a_minute_is_enough() -> None:
-    async with desk(limits=LIMITS, retry=RetryPolicy(budget_s=0)) as at:
+    async with fake_client(limits=LIMITS, retry=RetryPolicy(budget_s=0)) as at:
         at.transport.on("/api/v3/depth", refusal(-1, 429, Retry_After="0.01"))
         for _ in range(3):
             with suppress(MexcError):
@@ -175,7 +175,7 @@ async def test_one_report_of_refusals_a_minute_is_enough() -> None:
 
 
 async def test_429_tells_nothing_without_a_budget() -> None:
-    async with desk(limits="unlimited", retry=RetryPolicy(budget_s=0)) as at:
+    async with fake_client(limits="unlimited", retry=RetryPolicy(budget_s=0)) as at:
         at.transport.on("/api/v3/depth", refusal(-1, 429))
         with suppress(MexcError):
             await at.view.spot.depth(symbol="BTCUSDT")
@@ -192,7 +192,7 @@ def has_counted(watch: Alarms, endpoint: str, total: int) -> bool:
 async def test_hour_with_far_too_many_calls_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(alarms, "COUNT_S", 0.001)
     now_ms = [1000 * HOUR_MS]
-    async with desk(call_log=CallLog(tmp_path / "calls.jsonl")) as at:
+    async with fake_client(call_log=CallLog(tmp_path / "calls.jsonl")) as at:
         monkeypatch.setattr(at.api.clock, "now_ms", lambda: now_ms[0])
         watch = at.alarms
         watch.start()

@@ -522,10 +522,10 @@ async def test_what_is_still_in_line_for_the_limits_is_stopped_too(sim: Simulato
 
 
 async def test_an_order_that_would_be_sent_again_after_a_429_is_stopped_too() -> None:
-    async with fake_transport.desk(retry=RetryPolicy()) as d:
+    async with fake_transport.fake_client(retry=RetryPolicy()) as d:
 
         async def too_many(sent: fake_transport.Sent) -> Reply:
-            d.desk.halt.halt("meanwhile")
+            d.execution.halt.halt("meanwhile")
             return fake_transport.refusal(429, 429, retry_after="1")
 
         d.transport.on(fake_transport.PLACE, too_many)

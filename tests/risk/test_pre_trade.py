@@ -56,7 +56,7 @@ def book(bids: str = "99:1 98:5", asks: str = "101:1 102:5") -> OrderBook:
     return made
 
 
-class Desk:
+class GuardedOrders:
     """Guard, and the orders that passed it."""
 
     def __init__(self, **limits: Any) -> None:
@@ -110,10 +110,10 @@ class Desk:
         return record
 
 
-def refused(desk: Desk, order: Terms, instead_of: OrderRecord | None = None) -> str:
+def refused(orders: GuardedOrders, order: Terms, instead_of: OrderRecord | None = None) -> str:
     """Return the refusal's text, which begins with the rule."""
     with pytest.raises(GuardRefused) as caught:
-        desk.check(order, instead_of)
+        orders.check(order, instead_of)
     assert str(caught.value).startswith(f"{caught.value.rule}: ")
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -124,16 +124,16 @@ def valued(projected: ProjectedExposure) -> tuple[object, object, object]:
 
 
 def test_without_limits_everything_passes() -> None:
-    desk = Desk()
-    assert valued(desk.check(buy("1e9", "1e9"))) == (D("1e9"), D("1e18"), D("1e9"))
-    assert valued(desk.check(buy("5"))) == (None, D(0), D(5))
-    assert valued(desk.check(for_quote("BUY", "5"))) == (None, D(5), D(0))
+    orders = GuardedOrders()
+    assert valued(orders.check(buy("1e9", "1e9"))) == (D("1e9"), D("1e18"), D("1e9"))
+    assert valued(orders.check(buy("5"))) == (None, D(0), D(5))
+    assert valued(orders.check(for_quote("BUY", "5"))) == (None, D(5), D(0))
 
 
 def test_only_what_may_be_traded_is() -> None:
-    desk = Desk(symbols=["ETHUSDT", "ETHBTC"])
-    assert refused(desk, buy("1", "1")) == "symbols: BTCUSDT is not one of ETHBTC, ETHUSDT"
-    desk.check(buy("1", "1", "ETHBTC"))
+    orders = GuardedOrders(symbols=["ETHUSDT", "ETHBTC"])
+    assert refused(orders, buy("1", "1")) == "symbols: BTCUSDT is not one of ETHBTC, ETHUSDT"
+    orders.check(buy("1", "1", "ETHBTC"))
 
 
 # --- the collar ---
@@ -153,48 +153,48 @@ def test_only_what_may_be_traded_is() -> None:
     ],
 )
 def test_a_price_is_held_to_the_middle_of_the_book(order: Terms, words: str | None) -> None:
-    desk = Desk(collar=D("0.02"))
-    desk.book = book()
+    orders = GuardedOrders(collar=D("0.02"))
+    orders.book = book()
     if words is None:
-        desk.check(order)
+        orders.check(order)
     else:
-        assert words in refused(desk, order)
-        assert refused(desk, order).startswith("collar: ")
+        assert words in refused(orders, order)
+        assert refused(orders, order).startswith("collar: ")
 
 
 def test_the_collar_may_hold_only_what_would_cost() -> None:
-    desk = Desk(collar=D("0.02"), collar_side="worse")
-    desk.book = book()
+    orders = GuardedOrders(collar=D("0.02"), collar_side="worse")
+    orders.book = book()
     for order in (buy("1", "50"), sell("1", "200"), buy("1", "102"), sell("1", "98")):
-        desk.check(order)
-    assert "above" in refused(desk, buy("1", "103"))
-    assert "below" in refused(desk, sell("1", "97"))
+        orders.check(order)
+    assert "above" in refused(orders, buy("1", "103"))
+    assert "below" in refused(orders, sell("1", "97"))
 
 
 def test_the_collar_follows_the_book() -> None:
-    desk = Desk(collar=D("0.02"))
-    desk.book = book()
-    desk.check(buy("1", "102"))
-    desk.book.apply([], [["101", "0"], ["102", "0"], ["99.5", "1"]], 2)
-    assert "99.25" in refused(desk, buy("1", "102"))
+    orders = GuardedOrders(collar=D("0.02"))
+    orders.book = book()
+    orders.check(buy("1", "102"))
+    orders.book.apply([], [["101", "0"], ["102", "0"], ["99.5", "1"]], 2)
+    assert "99.25" in refused(orders, buy("1", "102"))
 
 
 @pytest.mark.parametrize("order", [buy("1", "100"), sell("1", "100"), buy("1"), sell("1"), for_quote("BUY", "10")])
 def test_without_a_book_that_is_in_step_nothing_passes_unless_the_user_says_so(order: Terms) -> None:
-    desk = Desk(collar=D("0.02"))
-    assert "the live book of BTCUSDT is out of sync" in refused(desk, order)
-    desk.guard.lacking["BTCUSDT"] = "cannot be opened (blocked)"
-    assert "the live book of BTCUSDT cannot be opened (blocked)" in refused(desk, order)
-    desk.limit(without_book="admit")
-    desk.check(order)
+    orders = GuardedOrders(collar=D("0.02"))
+    assert "the live book of BTCUSDT is out of sync" in refused(orders, order)
+    orders.guard.lacking["BTCUSDT"] = "cannot be opened (blocked)"
+    assert "the live book of BTCUSDT cannot be opened (blocked)" in refused(orders, order)
+    orders.limit(without_book="admit")
+    orders.check(order)
 
 
 @pytest.mark.parametrize("empty", [book(bids=""), book(asks=""), book("", "")])
 @pytest.mark.parametrize("order", [buy("1", "100"), sell("1", "100"), buy("1"), sell("1")])
 def test_a_book_that_lacks_a_side_has_no_middle(empty: OrderBook, order: Terms) -> None:
-    desk = Desk(collar=D("0.02"))
-    desk.book = empty
-    assert "lacks a side" in refused(desk, order)
+    orders = GuardedOrders(collar=D("0.02"))
+    orders.book = empty
+    assert "lacks a side" in refused(orders, order)
 
 
 @pytest.mark.parametrize(
@@ -212,19 +212,19 @@ def test_a_book_that_lacks_a_side_has_no_middle(empty: OrderBook, order: Terms) 
     ],
 )
 def test_a_market_order_is_held_to_the_last_level_that_it_would_reach(order: Terms, words: str | None) -> None:
-    desk = Desk(collar=D("0.02"))
-    desk.book = book()
+    orders = GuardedOrders(collar=D("0.02"))
+    orders.book = book()
     if words is None:
-        desk.check(order)
+        orders.check(order)
     else:
-        assert words in refused(desk, order)
+        assert words in refused(orders, order)
 
 
 @pytest.mark.parametrize("order", [buy("1.5"), sell("1.5"), for_quote("BUY", "140"), for_quote("SELL", "140")])
 def test_a_market_order_that_would_go_too_deep_is_refused(order: Terms) -> None:
-    desk = Desk(collar=D("0.015"))
-    desk.book = book()
-    text = refused(desk, order)
+    orders = GuardedOrders(collar=D("0.015"))
+    orders.book = book()
+    text = refused(orders, order)
     assert "the market order reaches" in text
     assert "2.00 %" in text
 
@@ -233,125 +233,128 @@ def test_a_market_order_that_would_go_too_deep_is_refused(order: Terms) -> None:
 
 
 def test_orders_that_are_open_on_their_way_or_in_doubt_count() -> None:
-    desk = Desk(max_open_orders=3)
-    first, second, _ = (desk.place(buy("1", "1")) for _ in range(3))
+    orders = GuardedOrders(max_open_orders=3)
+    first, second, _ = (orders.place(buy("1", "1")) for _ in range(3))
     first.place("C02__1")
     second.mark_unknown(10**12)
     for record in (first, second):
-        desk.apply(record)
-    assert refused(desk, buy("1", "1")) == "max_open_orders: 3 orders are open or on their way, the limit is 3"
-    desk.check(buy("1", "1"), instead_of=first)
-    desk.cancel(first)
-    desk.check(buy("1", "1"))
+        orders.apply(record)
+    assert refused(orders, buy("1", "1")) == "max_open_orders: 3 orders are open or on their way, the limit is 3"
+    orders.check(buy("1", "1"), instead_of=first)
+    orders.cancel(first)
+    orders.check(buy("1", "1"))
 
 
 def test_no_second_holds_more_orders_than_the_limit() -> None:
-    desk = Desk(max_orders_per_s=2)
+    orders = GuardedOrders(max_orders_per_s=2)
     for now_s in (10.0, 10.6):
-        desk.now_s = now_s
-        desk.place(buy("1", "1"))
-    desk.now_s = 10.99
-    assert refused(desk, buy("1", "1")) == "max_orders_per_s: 2 orders were sent in the last second, the limit is 2"
-    desk.now_s = 11.0
-    desk.place(buy("1", "1"))
-    desk.now_s = 11.5
-    refused(desk, buy("1", "1"))
+        orders.now_s = now_s
+        orders.place(buy("1", "1"))
+    orders.now_s = 10.99
+    assert refused(orders, buy("1", "1")) == "max_orders_per_s: 2 orders were sent in the last second, the limit is 2"
+    orders.now_s = 11.0
+    orders.place(buy("1", "1"))
+    orders.now_s = 11.5
+    refused(orders, buy("1", "1"))
 
 
 def test_a_changed_rate_knows_the_last_second() -> None:
-    desk = Desk(max_orders_per_s=5)
+    orders = GuardedOrders(max_orders_per_s=5)
     for _ in range(3):
-        desk.place(buy("1", "1"))
-    desk.limit(max_orders_per_s=2)
-    refused(desk, buy("1", "1"))
-    desk.limit(max_orders_per_s=None)
-    desk.check(buy("1", "1"))
+        orders.place(buy("1", "1"))
+    orders.limit(max_orders_per_s=2)
+    refused(orders, buy("1", "1"))
+    orders.limit(max_orders_per_s=None)
+    orders.check(buy("1", "1"))
 
 
 def test_a_check_that_places_nothing_counts_nothing() -> None:
-    desk = Desk(max_orders_per_s=1, max_open_orders=1, max_symbol_notional=D(100))
+    orders = GuardedOrders(max_orders_per_s=1, max_open_orders=1, max_symbol_notional=D(100))
     for _ in range(5):
-        desk.check(buy("1", "100"))
-    desk.place(buy("1", "100"))
+        orders.check(buy("1", "100"))
+    orders.place(buy("1", "100"))
 
 
 # --- values ---
 
 
 def test_one_order_may_not_be_worth_too_much() -> None:
-    desk = Desk(max_order_notional=D(1000))
-    desk.check(buy("10", "100"))
-    assert refused(desk, buy("10", "100.01")) == "max_order_notional: the order is worth 1000.1 USDT, the limit is 1000"
+    orders = GuardedOrders(max_order_notional=D(1000))
+    orders.check(buy("10", "100"))
+    assert (
+        refused(orders, buy("10", "100.01")) == "max_order_notional: the order is worth 1000.1 USDT, the limit is 1000"
+    )
 
 
 def test_a_sell_below_the_best_bid_is_worth_what_the_bid_pays() -> None:
-    desk = Desk(max_order_notional=D(1000))
-    desk.check(sell("20", "5"))
-    desk.book = book()
-    assert "worth 1980 USDT" in refused(desk, sell("20", "5"))
-    assert desk.check(sell("1", "5")).price == 99
-    assert desk.check(sell("1", "99.5")).price == D("99.5")
-    assert desk.check(buy("1", "5")).price == 5
+    orders = GuardedOrders(max_order_notional=D(1000))
+    orders.check(sell("20", "5"))
+    orders.book = book()
+    assert "worth 1980 USDT" in refused(orders, sell("20", "5"))
+    assert orders.check(sell("1", "5")).price == 99
+    assert orders.check(sell("1", "99.5")).price == D("99.5")
+    assert orders.check(buy("1", "5")).price == 5
 
 
 def test_a_market_order_is_worth_what_it_reaches_and_cannot_be_valued_without_a_book() -> None:
-    desk = Desk(max_order_notional=D(500))
+    orders = GuardedOrders(max_order_notional=D(500))
     for order in (buy("1"), sell("1"), for_quote("BUY", "10")):
-        assert "max_order_notional: a market order is checked against the book" in refused(desk, order)
-    desk.book = book()
-    assert valued(desk.check(buy("2"))) == (D(102), D(204), D(2))
-    assert valued(desk.check(sell("2"))) == (D(99), D(198), D(2))
-    assert "worth 510 USDT" in refused(desk, buy("5"))
-    assert "worth 501 USDT" in refused(desk, for_quote("SELL", "501"))
+        assert "max_order_notional: a market order is checked against the book" in refused(orders, order)
+    orders.book = book()
+    assert valued(orders.check(buy("2"))) == (D(102), D(204), D(2))
+    assert valued(orders.check(sell("2"))) == (D(99), D(198), D(2))
+    assert "worth 510 USDT" in refused(orders, buy("5"))
+    assert "worth 501 USDT" in refused(orders, for_quote("SELL", "501"))
 
 
 def test_without_a_book_a_value_is_never_guessed_even_if_the_collar_may_be_passed() -> None:
-    desk = Desk(collar=D("0.01"), without_book="admit", max_symbol_notional=D(500))
-    desk.check(buy("1", "100"))
-    assert refused(desk, buy("1")).startswith("max_symbol_notional: ")
+    orders = GuardedOrders(collar=D("0.01"), without_book="admit", max_symbol_notional=D(500))
+    orders.check(buy("1", "100"))
+    assert refused(orders, buy("1")).startswith("max_symbol_notional: ")
 
 
 def test_what_a_symbol_exposes_is_limited() -> None:
-    desk = Desk(max_symbol_notional=D(1000))
-    resting = desk.place(buy("5", "100"))
-    desk.filled(buy("4", "100"))
-    assert refused(desk, buy("2", "100")) == (
+    orders = GuardedOrders(max_symbol_notional=D(1000))
+    resting = orders.place(buy("5", "100"))
+    orders.filled(buy("4", "100"))
+    assert refused(orders, buy("2", "100")) == (
         "max_symbol_notional: the exposure in BTCUSDT would be 1100 USDT, the limit is 1000"
     )
-    desk.check(buy("1", "100"))
-    desk.check(buy("10", "100", "ETHUSDT"))
-    desk.check(buy("6", "100"), instead_of=resting)
-    refused(desk, buy("6.1", "100"), instead_of=resting)
-    desk.cancel(resting)
-    desk.check(buy("6", "100"))
+    orders.check(buy("1", "100"))
+    orders.check(buy("10", "100", "ETHUSDT"))
+    orders.check(buy("6", "100"), instead_of=resting)
+    refused(orders, buy("6.1", "100"), instead_of=resting)
+    orders.cancel(resting)
+    orders.check(buy("6", "100"))
 
 
 def test_what_closes_a_position_is_never_refused_for_its_size() -> None:
-    desk = Desk(max_symbol_notional=D(1000), max_total_notional=D(1000))
-    desk.filled(buy("10", "100"))
-    desk.check(sell("10", "500"))
-    refused(desk, buy("0.001", "1"))
-    desk.limit(max_symbol_notional=D(10), max_total_notional=D(10))  # far below the existing exposure
-    desk.check(sell("10", "500"))
-    refused(desk, sell("13", "500"))  # 3 of them go beyond the position, by more than it cost
+    orders = GuardedOrders(max_symbol_notional=D(1000), max_total_notional=D(1000))
+    orders.filled(buy("10", "100"))
+    orders.check(sell("10", "500"))
+    refused(orders, buy("0.001", "1"))
+    orders.limit(max_symbol_notional=D(10), max_total_notional=D(10))  # far below the existing exposure
+    orders.check(sell("10", "500"))
+    refused(orders, sell("13", "500"))  # 3 of them go beyond the position, by more than it cost
 
 
 def test_all_symbols_of_one_quote_asset_share_a_limit() -> None:
-    desk = Desk(max_total_notional={"USDT": D(1000), "BTC": D(1)})
-    desk.filled(sell("4", "100", "ETHUSDT"))
-    desk.place(buy("5", "100"))
+    orders = GuardedOrders(max_total_notional={"USDT": D(1000), "BTC": D(1)})
+    orders.filled(sell("4", "100", "ETHUSDT"))
+    orders.place(buy("5", "100"))
     assert (
-        refused(desk, buy("2", "100")) == "max_total_notional: the total exposure would be 1100 USDT, the limit is 1000"
+        refused(orders, buy("2", "100"))
+        == "max_total_notional: the total exposure would be 1100 USDT, the limit is 1000"
     )
-    desk.check(buy("1", "100"))
-    desk.check(buy("10", "0.1", "ETHBTC"))
-    refused(desk, buy("11", "0.1", "ETHBTC"))
+    orders.check(buy("1", "100"))
+    orders.check(buy("10", "0.1", "ETHBTC"))
+    refused(orders, buy("11", "0.1", "ETHBTC"))
 
 
 @pytest.mark.parametrize("rule", ["max_order_notional", "max_symbol_notional", "max_total_notional", "max_daily_loss"])
 def test_a_quote_asset_without_an_amount_is_refused(rule: str) -> None:
-    desk = Desk(**{rule: D(1000)})
-    assert refused(desk, buy("1", "0.1", "ETHBTC")) == (
+    orders = GuardedOrders(**{rule: D(1000)})
+    assert refused(orders, buy("1", "0.1", "ETHBTC")) == (
         f"{rule}: ETHBTC is quoted in BTC, for which the limit names no amount"
     )
 
@@ -360,55 +363,55 @@ def test_a_quote_asset_without_an_amount_is_refused(rule: str) -> None:
 
 
 def test_from_the_days_loss_on_only_closing_orders_pass() -> None:
-    desk = Desk(max_daily_loss=D(50))
-    desk.filled(buy("10", "100"), fee="1")
-    desk.filled(sell("4", "90"), fee="1")
+    orders = GuardedOrders(max_daily_loss=D(50))
+    orders.filled(buy("10", "100"), fee="1")
+    orders.filled(sell("4", "90"), fee="1")
     # 40 and two fees realised, and a position of 6 that cost 100 and is worth 90
-    assert refused(desk, buy("1", "90")) == (
+    assert refused(orders, buy("1", "90")) == (
         "max_daily_loss: 102 USDT lost since 0:00 UTC, the limit is 50; only orders that close a position pass"
     )
-    refused(desk, buy("1", "90", "ETHUSDT"))
-    refused(desk, sell("6.1", "90"))
-    part = desk.place(sell("5", "90"))
-    refused(desk, sell("1.1", "90"))  # together with the other one it would do more than close
-    desk.check(sell("1", "90"))
-    desk.check(sell("6", "90"), instead_of=part)
-    desk.guard.exposure.start_day()
-    refused(desk, buy("1", "90"))  # the position is 60 below its cost, on the new day too
-    desk.guard.value({"BTCUSDT": D(95)}.get, 1.0)
-    desk.check(buy("1", "90"))
+    refused(orders, buy("1", "90", "ETHUSDT"))
+    refused(orders, sell("6.1", "90"))
+    part = orders.place(sell("5", "90"))
+    refused(orders, sell("1.1", "90"))  # together with the other one it would do more than close
+    orders.check(sell("1", "90"))
+    orders.check(sell("6", "90"), instead_of=part)
+    orders.guard.exposure.start_day()
+    refused(orders, buy("1", "90"))  # the position is 60 below its cost, on the new day too
+    orders.guard.value({"BTCUSDT": D(95)}.get, 1.0)
+    orders.check(buy("1", "90"))
 
 
 def test_a_loss_that_reaches_the_limit_to_the_last_digit_stops() -> None:
-    desk = Desk(max_daily_loss=D(10))
-    desk.filled(buy("1", "100"))
-    desk.guard.value({"BTCUSDT": D("90.01")}.get, 1.0)
-    desk.check(buy("1", "90"))
-    desk.guard.value({"BTCUSDT": D(90)}.get, 2.0)
-    refused(desk, buy("1", "90"))
+    orders = GuardedOrders(max_daily_loss=D(10))
+    orders.filled(buy("1", "100"))
+    orders.guard.value({"BTCUSDT": D("90.01")}.get, 1.0)
+    orders.check(buy("1", "90"))
+    orders.guard.value({"BTCUSDT": D(90)}.get, 2.0)
+    refused(orders, buy("1", "90"))
 
 
 def test_a_position_that_cannot_be_valued_stops_what_would_not_close_it() -> None:
-    desk = Desk(max_daily_loss=D(1000))
-    desk.filled(buy("1", "100"))
-    desk.guard.value(lambda _: None, STALE_S)
-    desk.check(buy("1", "100"))  # the fill itself set the price not long ago
-    desk.guard.value(lambda _: None, STALE_S + 1)
-    assert "the position in BTCUSDT cannot be valued" in refused(desk, buy("1", "100", "ETHUSDT"))
-    desk.check(sell("1", "50"))
-    desk.guard.value({"BTCUSDT": D(100)}.get, STALE_S + 2)
-    desk.check(buy("1", "100"))
+    orders = GuardedOrders(max_daily_loss=D(1000))
+    orders.filled(buy("1", "100"))
+    orders.guard.value(lambda _: None, STALE_S)
+    orders.check(buy("1", "100"))  # the fill itself set the price not long ago
+    orders.guard.value(lambda _: None, STALE_S + 1)
+    assert "the position in BTCUSDT cannot be valued" in refused(orders, buy("1", "100", "ETHUSDT"))
+    orders.check(sell("1", "50"))
+    orders.guard.value({"BTCUSDT": D(100)}.get, STALE_S + 2)
+    orders.check(buy("1", "100"))
 
 
 def test_a_market_order_of_unknown_size_does_not_pass_for_a_closing_one() -> None:
-    desk = Desk(max_daily_loss=D(5))
-    desk.filled(buy("1", "100"))
-    desk.guard.value({"BTCUSDT": D(90)}.get, 1.0)
-    refused(desk, for_quote("SELL", "1000000"))
-    desk.check(sell("1"))
-    desk.book = book()
-    desk.check(for_quote("SELL", "50"))
-    refused(desk, for_quote("SELL", "150"))
+    orders = GuardedOrders(max_daily_loss=D(5))
+    orders.filled(buy("1", "100"))
+    orders.guard.value({"BTCUSDT": D(90)}.get, 1.0)
+    refused(orders, for_quote("SELL", "1000000"))
+    orders.check(sell("1"))
+    orders.book = book()
+    orders.check(for_quote("SELL", "50"))
+    refused(orders, for_quote("SELL", "150"))
 
 
 # --- no sequence gets past a limit ---
@@ -441,13 +444,13 @@ moves = st.lists(
 class Oracle:
     """Same limits, computed again each time from the orders alone, with fractions."""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
+    def __init__(self, orders: GuardedOrders) -> None:
+        self.orders = orders
         self.sent_at: list[float] = []
         self.trades: dict[str, list[tuple[int, Fraction, Fraction]]] = {"BTCUSDT": [], "ETHUSDT": []}
 
     def live(self, symbol: str | None = None, but: OrderRecord | None = None) -> list[OrderRecord]:
-        records = [record for record in self.desk.sent if not record.state.is_final and record is not but]
+        records = [record for record in self.orders.sent if not record.state.is_final and record is not but]
         return [record for record in records if symbol is None or record.symbol == symbol]
 
     def position(self, symbol: str) -> tuple[Fraction, Fraction]:
@@ -487,7 +490,7 @@ class Oracle:
     def breaks(self, order: Terms, but: OrderRecord | None = None) -> set[str]:
         """Return the limits that the order breaks."""
         found = set()
-        now_s = self.desk.now_s
+        now_s = self.orders.now_s
         if len(self.live(but=but)) >= MOST_OPEN:
             found.add("max_open_orders")
         if sum(now_s - at < 1 for at in self.sent_at) >= MOST_A_SECOND:
@@ -506,29 +509,29 @@ class Oracle:
 
 @given(moves)
 def test_an_order_passes_if_and_only_if_it_breaks_no_limit(todo: list[Move]) -> None:
-    desk = Desk(
+    orders = GuardedOrders(
         max_open_orders=MOST_OPEN,
         max_orders_per_s=MOST_A_SECOND,
         max_order_notional=D(MOST_ORDER),
         max_symbol_notional=D(MOST_SYMBOL),
         max_total_notional=D(MOST_TOTAL),
     )
-    oracle = Oracle(desk)
+    oracle = Oracle(orders)
     for move in todo:
         live = oracle.live()
         record = live[move.pick % len(live)] if live else None
         order = Terms(move.side, D(move.quantity), D(move.price), symbol=move.symbol)
         if move.what == "wait":
-            desk.now_s += move.quantity / 8
+            orders.now_s += move.quantity / 8
         elif move.what == "place":
             breaks = oracle.breaks(order)
             if breaks:
                 with pytest.raises(GuardRefused) as caught:
-                    desk.place(order)
+                    orders.place(order)
                 assert caught.value.rule in breaks
             else:
-                desk.place(order)
-                oracle.sent_at.append(desk.now_s)
+                orders.place(order)
+                oracle.sent_at.append(orders.now_s)
         elif record is None:
             continue
         elif move.what == "replace":
@@ -536,26 +539,26 @@ def test_an_order_passes_if_and_only_if_it_breaks_no_limit(todo: list[Move]) -> 
             breaks = oracle.breaks(order, but=record)
             if breaks:
                 with pytest.raises(GuardRefused) as caught:
-                    desk.check(order, instead_of=record)
+                    orders.check(order, instead_of=record)
                 assert caught.value.rule in breaks
             else:
-                desk.check(order, instead_of=record)
+                orders.check(order, instead_of=record)
         elif move.what == "fill":
             quantity = min(D(move.quantity) / 2, (record.quantity or D(0)) - record.filled_quantity)
-            desk.fill(record, quantity)
+            orders.fill(record, quantity)
             sign = 1 if record.side == "BUY" else -1
             oracle.trades[record.symbol].append((sign, Fraction(quantity), Fraction(record.price or 0)))
         elif move.what == "cancel":
-            desk.cancel(record)
+            orders.cancel(record)
         elif move.what == "doubt":
             record.mark_unknown(10**12)
-            desk.apply(record)
+            orders.apply(record)
         elif move.what == "refuse" and not record.is_placed:
             record.refuse(GuardRefused("by the exchange"))
-            desk.apply(record)
+            orders.apply(record)
     for record in oracle.live():
-        desk.cancel(record)
-    exposure = desk.guard.exposure
+        orders.cancel(record)
+    exposure = orders.guard.exposure
     assert exposure.open_orders == 0
     for one in exposure.symbols.values():
         assert one.open_buys == one.open_sells == one.buy_quantity == one.sell_quantity == one.open_orders == 0
@@ -563,17 +566,17 @@ def test_an_order_passes_if_and_only_if_it_breaks_no_limit(todo: list[Move]) -> 
 
 @given(moves)
 def test_by_buying_at_ones_price_or_better_nothing_ever_exceeds_the_limit(todo: list[Move]) -> None:
-    desk = Desk(max_symbol_notional=D(MOST_SYMBOL))
-    oracle = Oracle(desk)
+    orders = GuardedOrders(max_symbol_notional=D(MOST_SYMBOL))
+    oracle = Oracle(orders)
     for move in todo:
         live = oracle.live()
         record = live[move.pick % len(live)] if live else None
         if move.what == "place":
             with suppress(GuardRefused):
-                desk.place(Terms("BUY", D(move.quantity), D(move.price)))
+                orders.place(Terms("BUY", D(move.quantity), D(move.price)))
         elif record is not None and move.what == "fill":
             price = min(D(move.price), record.price or D(0))
-            desk.fill(record, min(D(move.quantity), (record.quantity or D(0)) - record.filled_quantity), price)
+            orders.fill(record, min(D(move.quantity), (record.quantity or D(0)) - record.filled_quantity), price)
         elif record is not None and move.what == "cancel":
-            desk.cancel(record)
-        assert desk.guard.exposure.report().notional.get("USDT", D(0)) <= MOST_SYMBOL
+            orders.cancel(record)
+        assert orders.guard.exposure.report().notional.get("USDT", D(0)) <= MOST_SYMBOL

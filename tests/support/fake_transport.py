@@ -54,7 +54,7 @@ def refusal(code: int, status: int = 400, **headers: str) -> Reply:
     return reply({"code": code, "msg": f"refused with {code}"}, status, **headers)
 
 
-def told(name: str = "mine", status: str = "NEW", executed: str = "0", **fields: object) -> dict[str, object]:
+def reported(name: str = "mine", status: str = "NEW", executed: str = "0", **fields: object) -> dict[str, object]:
     """Return the fields of an order as the exchange reports it."""
     return {
         "symbol": "BTCUSDT",
@@ -177,7 +177,7 @@ class FakeTransport:
 
 
 @dataclass
-class Desk:
+class FakeClient:
     """A pipeline on a fake transport."""
 
     transport: FakeTransport
@@ -189,13 +189,13 @@ class Desk:
     events: list[Event]
     view: View
     raw: RawView
-    desk: OrderExecution
+    execution: OrderExecution
     close: Callable[[], None]
     """Function that fails waits for orders, as closing a client does."""
 
 
 @asynccontextmanager
-async def desk(
+async def fake_client(
     limits: Limits | str = "unlimited",
     *,
     credentials: bool = True,
@@ -205,7 +205,7 @@ async def desk(
     call_log: CallLog | None = None,
     clock: Clock = SYSTEM,
     **settings: Any,
-) -> AsyncIterator[Desk]:
+) -> AsyncIterator[FakeClient]:
     transport, hooks = FakeTransport(), Hooks()
     limiter = RateLimiter(Limits.named(limits) if isinstance(limits, str) else limits, clock)
     events: list[Event] = []
@@ -228,7 +228,7 @@ async def desk(
     )
     view = View(parts.calls, Options(), parts.orders)
     raw = RawView(parts.calls, Options(raw=True))
-    yield Desk(
+    yield FakeClient(
         transport,
         parts.api,
         parts.calls,
