@@ -237,12 +237,16 @@ async def test_an_order_that_was_never_accepted_is_safe_to_place_again(mexc: Mex
     assert len(sim.statement().orders) == 1
 
 
-async def test_an_order_that_is_accepted_long_after_its_caller_gave_up_is_found(mexc: Mexc, sim: Simulator) -> None:
-    sim.inject(Fault(kind="hold", on="new_order", delay_ms=380, times=1), Fault(kind="mute", on="new_order", times=1))
-    sim.inject(Fault(kind="lag", on="query_order", delay_ms=100))
-    order = await resting(mexc)
-    assert state(order) is OrderState.NEW
-    assert len(sim.statement().orders) == 1
+async def test_an_order_that_is_accepted_long_after_its_caller_gave_up_is_found(sim: Simulator) -> None:
+    async with trader(sim, recv_window_ms=3000) as mexc:
+        await mexc.warm_up()
+        sim.inject(
+            Fault(kind="hold", on="new_order", delay_ms=900, times=1), Fault(kind="mute", on="new_order", times=1)
+        )
+        sim.inject(Fault(kind="lag", on="query_order", delay_ms=100))
+        order = await resting(mexc)
+        assert state(order) is OrderState.NEW
+        assert len(sim.statement().orders) == 1
 
 
 async def test_an_outcome_that_stays_unknown_is_still_found_out(sim: Simulator) -> None:
