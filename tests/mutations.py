@@ -143,12 +143,12 @@ MUTATIONS = (
         "if len(body) < _HEAD + _TAG:",
         "keys/test_key_file.py",
     ),
-    Mutation("sim/exchange/order_checks.py", "if value < minimum:", "if value <= minimum:", "sim/test_orders.py"),
+    Mutation("sim/exchange/order_checks.py", "if value < minimum:", "if value <= minimum:", "sim/rest/test_orders.py"),
     Mutation(
         "sim/exchange/matching.py",
         "price * self._sign >= limit * self._sign",
         "price * self._sign > limit * self._sign",
-        "sim/test_matching.py",
+        "sim/exchange/test_matching.py",
     ),
     Mutation("cli/confirm.py", "if not sys.stdin.isatty():", "if sys.stdin.closed:", "cli/test_call.py"),
     # The compiled core

@@ -245,6 +245,13 @@ def test_module_is_named_for_what_is_in_it(module: str) -> None:
     assert not VAGUE & set(module.split("."))
 
 
+def test_tests_stand_in_the_rooms_of_what_they_test() -> None:
+    tests = ROOT.parent / "tests"
+    rooms = {path.parent.relative_to(tests) for path in tests.rglob("test_*.py")}
+    mirrored = {path.parent.relative_to(ROOT) for path in ROOT.rglob("*.py") if path.name != "__init__.py"}
+    assert {str(room) for room in rooms - mirrored} == {"benchmarks", "chaos", "docs"}
+
+
 def test_no_test_imports_another() -> None:
     found = []
     for path in sorted((ROOT.parent / "tests").rglob("*.py")):

@@ -31,6 +31,11 @@ class Reply(NamedTuple):
         return self.body["code"]
 
 
+def refused(reply: Reply, code: int) -> None:
+    """Check that an answer is a refusal with MEXC's code."""
+    assert (reply.status, reply.body.get("code")) == (400, code), reply.body
+
+
 def now_ms() -> int:
     return SYSTEM.wall_ms()
 

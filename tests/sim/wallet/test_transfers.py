@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from mexc_async.sim.exchange.accounts import AccountSpec
 from mexc_async.sim.rest.background import BackgroundSimulator
 from mexc_async.sim.rest.server import SimConfig, main_account
-from tests.support.naive_client import NaiveClient, Reply, now_ms
+from tests.support.naive_client import NaiveClient, now_ms, refused
 
 OWN, INTERNAL = "/api/v3/capital/transfer", "/api/v3/capital/transfer/internal"
 WAY: dict[str, Any] = {"fromAccountType": "SPOT", "toAccountType": "FUTURES"}
@@ -21,17 +20,6 @@ READER = AccountSpec(name="reader", api_key="k-r", api_secret="s-r", permissions
 @pytest.fixture
 def mexc_sim_config() -> SimConfig:
     return SimConfig(limits="none", flow=0, accounts=(main_account(), OTHER, READER))
-
-
-@pytest.fixture
-def client(mexc_sim: BackgroundSimulator) -> Iterator[NaiveClient]:
-    client = NaiveClient(mexc_sim.rest, mexc_sim.api_key, mexc_sim.api_secret)
-    yield client
-    client.close()
-
-
-def refused(reply: Reply, code: int) -> None:
-    assert (reply.status, reply.body.get("code")) == (400, code), reply.body
 
 
 def test_a_transfer_is_found_by_its_id_and_in_the_history(client: NaiveClient) -> None:

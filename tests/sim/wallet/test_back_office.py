@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -19,13 +18,6 @@ from tests.support.naive_client import NaiveClient, Reply
 def mexc_sim_config() -> SimConfig:
     rules = WalletRules(deposit_s=0, withdraw_step_s=3600)
     return SimConfig(limits="none", flow=0, control=True, wallet=rules)
-
-
-@pytest.fixture
-def client(mexc_sim: BackgroundSimulator) -> Iterator[NaiveClient]:
-    client = NaiveClient(mexc_sim.rest, mexc_sim.api_key, mexc_sim.api_secret)
-    yield client
-    client.close()
 
 
 def order(client: NaiveClient, path: str, **what: Any) -> Reply:

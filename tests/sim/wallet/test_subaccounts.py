@@ -10,7 +10,7 @@ import pytest
 from mexc_async.sim.rest.background import BackgroundSimulator
 from mexc_async.sim.rest.server import SimConfig
 from mexc_async.sim.wallet.back_office import FreezeOrder
-from tests.support.naive_client import NaiveClient, Reply
+from tests.support.naive_client import NaiveClient, Reply, refused
 
 ACCOUNT, KEY = "/api/v3/sub-account/virtualSubAccount", "/api/v3/sub-account/apiKey"
 LIST, ASSET = "/api/v3/sub-account/list", "/api/v3/sub-account/asset"
@@ -41,10 +41,6 @@ def new_key(main: NaiveClient, permissions: str, **more: Any) -> dict[str, Any]:
 
 def sub_client(sim: BackgroundSimulator, key: dict[str, Any]) -> NaiveClient:
     return NaiveClient(sim.rest, key["apiKey"], key["secretKey"])
-
-
-def refused(reply: Reply, code: int) -> None:
-    assert (reply.status, reply.body.get("code")) == (400, code), reply.body
 
 
 def free(reply: Reply, asset: str) -> str:

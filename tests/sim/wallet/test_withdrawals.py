@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -15,7 +14,7 @@ from mexc_async.sim.wallet.back_office import AddressOrder, DepositOrder, Withdr
 from mexc_async.sim.wallet.currencies import SEEDED
 from mexc_async.sim.wallet.wallet import WalletRules
 from tests.support import wallet_world
-from tests.support.naive_client import NaiveClient, Reply, now_ms
+from tests.support.naive_client import NaiveClient, now_ms, refused
 
 D = Decimal
 DAY = 86_400_000
@@ -28,17 +27,6 @@ OTHER = AccountSpec(name="other", api_key="k-o", api_secret="s-o", balances={})
 def mexc_sim_config() -> SimConfig:
     slow = WalletRules(deposit_s=3600, withdraw_step_s=3600)
     return SimConfig(limits="none", flow=0, accounts=(main_account(), OTHER), wallet=slow)
-
-
-@pytest.fixture
-def client(mexc_sim: BackgroundSimulator) -> Iterator[NaiveClient]:
-    client = NaiveClient(mexc_sim.rest, mexc_sim.api_key, mexc_sim.api_secret)
-    yield client
-    client.close()
-
-
-def refused(reply: Reply, code: int) -> None:
-    assert (reply.status, reply.body.get("code")) == (400, code), reply.body
 
 
 def balance(client: NaiveClient, asset: str) -> tuple[str, str]:

@@ -28,13 +28,6 @@ def simulator() -> Iterator[BackgroundSimulator]:
 
 
 @pytest.fixture
-def client(simulator: BackgroundSimulator) -> Iterator[NaiveClient]:
-    client = NaiveClient(simulator.rest, simulator.api_key, simulator.api_secret)
-    yield client
-    client.close()
-
-
-@pytest.fixture
 def other(simulator: BackgroundSimulator) -> Iterator[NaiveClient]:
     client = NaiveClient(simulator.rest, OTHER.api_key, OTHER.api_secret)
     yield client

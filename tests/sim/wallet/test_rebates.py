@@ -14,7 +14,7 @@ from mexc_async.sim.rest.background import BackgroundSimulator
 from mexc_async.sim.rest.server import SimConfig, main_account
 from mexc_async.sim.wallet.back_office import DepositOrder
 from mexc_async.sim.wallet.wallet import WalletRules
-from tests.support.naive_client import NaiveClient, Reply, now_ms
+from tests.support.naive_client import NaiveClient, now_ms, refused
 
 D = Decimal
 FRIEND = AccountSpec(
@@ -41,10 +41,6 @@ def friend(mexc_sim: BackgroundSimulator) -> Iterator[NaiveClient]:
     client = NaiveClient(mexc_sim.rest, FRIEND.api_key, FRIEND.api_secret)
     yield client
     client.close()
-
-
-def refused(reply: Reply, code: int) -> None:
-    assert (reply.status, reply.body.get("code")) == (400, code), reply.body
 
 
 def usdt(client: NaiveClient) -> Decimal:

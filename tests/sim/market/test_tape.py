@@ -17,7 +17,7 @@ from mexc_async.sim.rest.server import SimConfig, Simulator
 
 D = Decimal
 NOW = 1_700_000_000_000
-RECORDED = Path(__file__).resolve().parents[3] / "shared" / "data" / "book-tape.jsonl.gz"
+RECORDED = Path(__file__).resolve().parents[4] / "shared" / "data" / "book-tape.jsonl.gz"
 
 LINES = """\
 {"ts_ms":1000,"symbol":"AB-GBP","kind":"snapshot","bids":[["9.9","1.5"],["9.8","2"]],"asks":[["10.1","1"],["10.2","2"]]}

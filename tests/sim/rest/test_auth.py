@@ -27,13 +27,6 @@ def simulator() -> Iterator[BackgroundSimulator]:
         yield running
 
 
-@pytest.fixture
-def client(simulator: BackgroundSimulator) -> Iterator[NaiveClient]:
-    client = NaiveClient(simulator.rest, simulator.api_key, simulator.api_secret)
-    yield client
-    client.close()
-
-
 def as_account(simulator: BackgroundSimulator, spec: AccountSpec) -> NaiveClient:
     return NaiveClient(simulator.rest, spec.api_key, spec.api_secret)
 

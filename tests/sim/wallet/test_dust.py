@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
 
-from mexc_async.sim.rest.background import BackgroundSimulator
 from mexc_async.sim.rest.server import SimConfig, main_account
-from tests.support.naive_client import NaiveClient, Reply
+from tests.support.naive_client import NaiveClient, refused
 
 D = Decimal
 CONVERT = "/api/v3/capital/convert"
@@ -19,17 +17,6 @@ CONVERT = "/api/v3/capital/convert"
 def mexc_sim_config() -> SimConfig:
     balances = {"USDT": D(4), "ADA": D(3), "BTC": D(1), "PEPE": D("0.0001"), "MX": D(1)}
     return SimConfig(limits="none", flow=0, accounts=(main_account(balances=balances),))
-
-
-@pytest.fixture
-def client(mexc_sim: BackgroundSimulator) -> Iterator[NaiveClient]:
-    client = NaiveClient(mexc_sim.rest, mexc_sim.api_key, mexc_sim.api_secret)
-    yield client
-    client.close()
-
-
-def refused(reply: Reply, code: int) -> None:
-    assert (reply.status, reply.body.get("code")) == (400, code), reply.body
 
 
 def test_the_list_promises_what_converting_gives(client: NaiveClient) -> None:
