@@ -18,6 +18,7 @@ import pytest
 from mexc_async.sim.exchange.accounts import BadAccounts, parse_balance, read_accounts
 from mexc_async.sim.rest.background import BackgroundSimulator
 from mexc_async.sim.rest.server import SimConfig, Simulator, StartFailed, main_account
+from tests.support.command import invoke
 from tests.support.faulty import until
 from tests.support.naive_client import NaiveClient
 from tests.support.sim_process import start
@@ -216,12 +217,7 @@ def test_the_command_prints_one_line_and_stops_cleanly(tmp_path: Path, number: s
     ],
 )
 def test_the_command_refuses_in_one_line(arguments: list[str], message: str) -> None:
-    process = start(*arguments)
-    out, err = process.communicate(timeout=10)
-    assert (process.returncode, out) == (2, "")
-    assert err.startswith("error: ")
-    assert message in err
-    assert err.count("\n") == 1
+    assert message in invoke("sim", *arguments).error()
 
 
 def test_faults_can_be_ordered_from_a_running_command() -> None:
