@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from decimal import ROUND_DOWN, Decimal
 
-import msgspec
-
 from mexc_async.sim.exchange import assumptions, order_checks
 from mexc_async.sim.exchange.accounts import DEFAULT_BALANCES, Account, AccountSpec, key_of
 from mexc_async.sim.exchange.balances import Balances, BalanceTooLow
@@ -116,7 +114,7 @@ class Exchange:
     def place(self, account: Account, request: OrderRequest, now_ms: int) -> Order:
         """Place an order: match it, then rest or cancel the remainder. Raises Refusal and then changes nothing."""
         market = self.check(account, request)
-        request = _in_steps(request, market)
+        request = order_checks.in_steps(request, market.tick, market.step)
         is_market = request.type == "MARKET"
         if request.type == "LIMIT_MAKER" and request.price and market.book.crosses(request.side, request.price):
             raise Refusal(assumptions.POST_ONLY_WOULD_TRADE, "The order would trade at once and is post only.")
@@ -180,6 +178,15 @@ class Exchange:
             entry = RestingOrder(HOUSE, "", side, price, quantity)
             market.house(side)[price] = entry
             market.book.rest(entry)
+        self._publish(market, now_ms)
+
+    def open_book(self, market: Market, levels: Mapping[Side, Mapping[Decimal, Decimal]], now_ms: int) -> None:
+        """Fill an empty book with levels of the background market, all in one change."""
+        for side, quantities in levels.items():
+            half, house = market.book.half(side), market.house(side)
+            for price, quantity in quantities.items():
+                entry = house[price] = RestingOrder(HOUSE, "", side, price, quantity)
+                half.add(entry)
         self._publish(market, now_ms)
 
     def take(
@@ -388,13 +395,3 @@ class Exchange:
         for event in events:
             for subscriber in tuple(self._subscribers):
                 subscriber(event)
-
-
-def _in_steps(request: OrderRequest, market: Market) -> OrderRequest:
-    """Return the request with exactly the symbol's decimals. A MARKET order loses its price."""
-    price, quantity = request.price, request.quantity
-    return msgspec.structs.replace(
-        request,
-        price=None if price is None or request.type == "MARKET" else price.quantize(market.tick),
-        quantity=None if quantity is None else quantity.quantize(market.step),
-    )

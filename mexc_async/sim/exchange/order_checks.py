@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
+import msgspec
+
 from mexc_async.sim.exchange import assumptions
 from mexc_async.sim.exchange.accounts import Account
 from mexc_async.sim.exchange.decimals import check_decimals
@@ -108,3 +110,13 @@ def check_account(request: OrderRequest, account: Account) -> None:
     known = account.find_order(None, request.client_id)
     if known is not None and known.is_open:
         raise Refusal(assumptions.DUPLICATE_CLIENT_ID, "Duplicate newClientOrderId: an open order has it.")
+
+
+def in_steps(request: OrderRequest, tick: Decimal, step: Decimal) -> OrderRequest:
+    """Return the request with exactly the symbol's decimals. A MARKET order loses its price."""
+    price, quantity = request.price, request.quantity
+    return msgspec.structs.replace(
+        request,
+        price=None if price is None or request.type == "MARKET" else price.quantize(tick),
+        quantity=None if quantity is None else quantity.quantize(step),
+    )

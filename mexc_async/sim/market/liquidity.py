@@ -7,13 +7,15 @@ The same seed gives the same events at the same distances from the start, howeve
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import lru_cache
 from math import exp
 from random import Random
+from typing import Any, NamedTuple
 
 from mexc_async.sim.exchange.exchange import Exchange
 from mexc_async.sim.exchange.market_state import Market
 from mexc_async.sim.exchange.matching import Side, opposite
-from mexc_async.sim.exchange.symbols import OFFLINE, ONLINE
+from mexc_async.sim.exchange.symbols import OFFLINE, ONLINE, SymbolFilters
 
 LEVELS = 200
 """Number of levels per side at the start, and the target afterwards."""
@@ -29,13 +31,14 @@ _MOST_EVENTS = 5000
 class _Flow:
     """State of one symbol's generator."""
 
-    __slots__ = ("fair", "market", "next_ms", "random", "size", "tick")
+    __slots__ = ("decimals", "fair", "market", "next_ms", "random", "size", "tick")
 
     def __init__(self, market: Market, seed: int, start_ms: int) -> None:
         rules = market.rules
         self.market = market
         self.random = Random(f"{seed}:{rules.symbol}:flow")
         self.tick = float(rules.tick)
+        self.decimals = rules.quantity_decimals
         self.fair = float(rules.start_price)
         self.size = float(rules.min_value) * 300 / self.fair
         """Typical base quantity of a trade."""
@@ -56,7 +59,9 @@ class Liquidity:
             if market.rules.status == OFFLINE:
                 continue
             state = _Flow(market, seed, now_ms)
-            self._lay_out(state, now_ms)
+            first = _first_levels(market.rules, seed)
+            exchange.open_book(market, first.levels, now_ms)
+            state.random.setstate(first.random)
             if self._gap_ms and market.rules.status == ONLINE:
                 self._schedule(state)
                 self._flows.append(state)
@@ -95,15 +100,6 @@ class Liquidity:
     def _find_due(self) -> None:
         self._due_ms = min((state.next_ms for state in self._flows), default=float("inf"))
 
-    def _lay_out(self, state: _Flow, now_ms: int) -> None:
-        for side in _SIDES:
-            distance = self._half_spread(state)
-            for rank in range(LEVELS):
-                price = self._price(state, side, distance)
-                if price is not None:
-                    self._exchange.quote(state.market, side, price, self._quantity(state, rank), now_ms)
-                distance += self._gap(state)
-
     def _step(self, state: _Flow, now_ms: int) -> None:
         chance = state.random.random()
         side: Side = "BUY" if state.random.random() < 0.5 else "SELL"
@@ -118,20 +114,20 @@ class Liquidity:
         """Change, add or remove a level, mostly near the top, and hold the number of levels near its target."""
         market, random = state.market, state.random
         rank = int(random.expovariate(1 / 12))
-        distance = self._half_spread(state) + rank * self._gap(state)
-        price = self._price(state, side, distance)
+        distance = _half_spread(state) + rank * _gap(state)
+        price = _price(state, side, distance)
         house = market.house(side)
         if price is None:
             return
         removed = price in house and random.random() < 0.35
-        self._exchange.quote(market, side, price, Decimal(0) if removed else self._quantity(state, rank), now_ms)
+        self._exchange.quote(market, side, price, Decimal(0) if removed else _quantity(state, rank), now_ms)
         if len(house) > LEVELS * 1.2:
             worst = min(house) if side == "BUY" else max(house)
             self._exchange.quote(market, side, worst, Decimal(0), now_ms)
         elif len(house) < LEVELS * 0.8:
-            far = self._price(state, side, self._half_spread(state) + LEVELS * random.random() * self._gap(state))
+            far = _price(state, side, _half_spread(state) + LEVELS * random.random() * _gap(state))
             if far is not None and far not in house:
-                self._exchange.quote(market, side, far, self._quantity(state, LEVELS), now_ms)
+                self._exchange.quote(market, side, far, _quantity(state, LEVELS), now_ms)
 
     def _trade(self, state: _Flow, side: Side, now_ms: int) -> None:
         """Take liquidity, a few levels at most."""
@@ -140,36 +136,62 @@ class Liquidity:
             return
         reach = top[0] * Decimal("0.0003")
         limit = top[0] + reach if side == "BUY" else top[0] - reach
-        quantity = self._to_quantity(state, state.size * state.random.lognormvariate(0.0, 1.2))
+        quantity = _to_quantity(state, state.size * state.random.lognormvariate(0.0, 1.2))
         self._exchange.take(state.market, side, limit, quantity, now_ms)
 
     def _drift(self, state: _Flow, now_ms: int) -> None:
         """Move the fair price and the best quotes. Users' orders that the price passes are filled."""
         state.fair = max(state.fair * exp(state.random.gauss(0.0, _DRIFT)), state.tick * 20)
         for side in _SIDES:
-            price = self._price(state, side, self._half_spread(state))
+            price = _price(state, side, _half_spread(state))
             if price is not None:
-                self._exchange.quote(state.market, side, price, self._quantity(state, 0), now_ms)
+                self._exchange.quote(state.market, side, price, _quantity(state, 0), now_ms)
 
-    def _half_spread(self, state: _Flow) -> float:
-        return max(state.tick * 0.5, state.fair * _SPREAD * (0.5 + state.random.random()))
 
-    def _gap(self, state: _Flow) -> float:
-        return max(state.tick, state.fair * _LEVEL_GAP * state.random.expovariate(1.0))
+class _FirstLevels(NamedTuple):
+    """Levels of one symbol at the start, and the state of its generator after them."""
 
-    def _price(self, state: _Flow, side: Side, distance: float) -> Decimal | None:
-        """Return a price on the tick at `distance` from the fair one, away from the other side; None below zero."""
-        price = state.fair - distance if side == "BUY" else state.fair + distance
-        ticks = int(price / state.tick) + (0 if side == "BUY" else 1)
-        return Decimal(ticks).scaleb(-state.market.rules.price_decimals) if ticks > 0 else None
+    levels: dict[Side, dict[Decimal, Decimal]]
+    random: tuple[Any, ...]
 
-    def _quantity(self, state: _Flow, rank: int) -> Decimal:
-        """Draw the quantity of a level. It grows with the distance from the best price."""
-        return self._to_quantity(state, state.size * (2 + rank / 10) * state.random.lognormvariate(0.0, 0.8))
 
-    def _to_quantity(self, state: _Flow, quantity: float) -> Decimal:
-        decimals = state.market.rules.quantity_decimals
-        return Decimal(max(1, round(quantity * 10**decimals))).scaleb(-decimals)
+@lru_cache(maxsize=64)  # programs that start many simulators give most of them one seed
+def _first_levels(rules: SymbolFilters, seed: int) -> _FirstLevels:
+    """Draw the levels of one symbol."""
+    state = _Flow(Market(rules, str(seed), 0), seed, 0)
+    drawn: dict[Side, dict[Decimal, Decimal]] = {"BUY": {}, "SELL": {}}
+    for side, levels in drawn.items():
+        distance = _half_spread(state)
+        for rank in range(LEVELS):
+            price = _price(state, side, distance)
+            if price is not None:
+                levels[price] = _quantity(state, rank)
+            distance += _gap(state)
+    return _FirstLevels(drawn, state.random.getstate())
+
+
+def _half_spread(state: _Flow) -> float:
+    return max(state.tick * 0.5, state.fair * _SPREAD * (0.5 + state.random.random()))
+
+
+def _gap(state: _Flow) -> float:
+    return max(state.tick, state.fair * _LEVEL_GAP * state.random.expovariate(1.0))
+
+
+def _price(state: _Flow, side: Side, distance: float) -> Decimal | None:
+    """Return a price on the tick at `distance` from the fair one, away from the other side; None below zero."""
+    price = state.fair - distance if side == "BUY" else state.fair + distance
+    ticks = int(price / state.tick) + (0 if side == "BUY" else 1)
+    return Decimal(ticks).scaleb(-state.market.rules.price_decimals) if ticks > 0 else None
+
+
+def _quantity(state: _Flow, rank: int) -> Decimal:
+    """Draw the quantity of a level. It grows with the distance from the best price."""
+    return _to_quantity(state, state.size * (2 + rank / 10) * state.random.lognormvariate(0.0, 0.8))
+
+
+def _to_quantity(state: _Flow, quantity: float) -> Decimal:
+    return Decimal(max(1, round(quantity * 10**state.decimals))).scaleb(-state.decimals)
 
 
 _SIDES: tuple[Side, Side] = ("BUY", "SELL")

@@ -67,6 +67,17 @@ def test_levels_can_be_followed_from_the_events() -> None:
     assert LEVELS * 0.7 < len(seen["BUY"]) < LEVELS * 1.3
 
 
+def test_exchanges_of_one_seed_open_with_the_same_books_and_share_none() -> None:
+    first, second = (Exchange([BTC], seed=3, now_ms=NOW) for _ in range(2))
+    Liquidity(first, ["BTCUSDT"], seed=3, now_ms=NOW)
+    market = first.market("BTCUSDT")
+    opened = market.levels("BUY", 10_000)
+    first.take(market, "SELL", opened[5][0], Decimal(10**6), NOW)
+    assert market.levels("BUY", 10_000) == opened[6:]
+    Liquidity(second, ["BTCUSDT"], seed=3, now_ms=NOW)
+    assert second.market("BTCUSDT").levels("BUY", 10_000) == opened
+
+
 def test_a_subscriber_can_leave() -> None:
     exchange = Exchange([BTC], seed=3, now_ms=NOW)
     events: list[Event] = []
