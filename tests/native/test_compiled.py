@@ -125,7 +125,7 @@ def fields(inner: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
     return st.lists(one, max_size=6).map(b"".join)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.recursive(texts, fields, max_leaves=12), st.sampled_from([PUSH, ROW, SIDES, NEST]))
 @example(delimited(10, b"\x0a\x01a") + delimited(10, b"\x10\x05"), NEST)
 @example(delimited(10, b"\x0a\x05") + delimited(11, b""), NEST)
@@ -161,7 +161,7 @@ changes = st.lists(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.sampled_from([1, -1]), st.lists(st.tuples(st.booleans(), changes), max_size=12), st.booleans())
 @example(1, [(True, [("1.5", "1")]), (False, [("1.25", "1"), ("1.5", "0")]), (False, [("1.25", "0")])], False)
 def test_any_changes_give_the_same_side(sign: int, script: list[tuple[bool, Any]], as_structs: bool) -> None:
