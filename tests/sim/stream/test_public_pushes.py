@@ -97,7 +97,7 @@ async def test_aggre_depth_covers_every_version_once() -> None:
 
 
 async def test_a_book_kept_by_the_rules_is_the_exchanges() -> None:
-    async with stage(flow=30) as on:
+    async with stage(flow=5) as on:
         market = on.exchange.market(BTC)
         stream = await on.connect()
         await stream.subscribe(channel("aggre.depth", "10ms", BTC))
