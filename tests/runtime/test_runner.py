@@ -100,6 +100,15 @@ def nothing_changed() -> Iterator[None]:
     assert found() == before
 
 
+@pytest.fixture
+def nothing_frozen() -> Iterator[None]:
+    """Undo the freeze of all tests, which `run` would leave as it is."""
+    gc.unfreeze()
+    yield
+    gc.freeze()
+
+
+@pytest.mark.usefixtures("nothing_frozen")
 def test_options_hold_while_the_program_runs_and_no_longer() -> None:
     cpu = min(os.sched_getaffinity(0))
 

@@ -70,7 +70,7 @@ async def until(condition: Callable[[], bool]) -> None:
 async def test_a_scheme_in_capitals_is_not_sent_in_the_clear() -> None:
     async with RawServer() as raw, lane_to(raw.url.replace("http", "HTTPS")) as lane:
         with pytest.raises(ConnectFailed):
-            await send(lane)
+            await send(lane, timeout_s=0.5)
         assert not raw.arrivals
 
 

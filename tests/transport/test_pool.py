@@ -140,7 +140,7 @@ REFUSING = server.answer(b"no", 407)
 
 
 async def refused_by(proxy: RawServer, config: dict[str, Any]) -> MexcError:
-    async with pool_to("https://api.mexc.example", timeouts=HURRIED, **config) as pool:
+    async with pool_to("https://api.mexc.example", **{"timeouts": HURRIED} | config) as pool:
         with pytest.raises(ConnectFailed) as caught:
             await send(pool, target=SIGNED)
     assert caught.value.outcome_known
@@ -218,7 +218,7 @@ async def test_a_proxy_that_ends_the_connection_is_a_failed_connection() -> None
 
 async def test_a_silent_proxy_runs_into_the_connect_time_out() -> None:
     async with RawServer(server.silence) as proxy:
-        await refused_by(proxy, {"proxy": f"http://127.0.0.1:{proxy.port}"})
+        await refused_by(proxy, {"proxy": f"http://127.0.0.1:{proxy.port}", "timeouts": Timeouts(connect_s=0.5)})
 
 
 # --- the same, mocked ---
