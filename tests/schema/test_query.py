@@ -15,6 +15,11 @@ from mexc_async.schema.query import Scalar, encode, escape, render
 from mexc_async.spot.enums import OrderType, Side
 
 
+def test_escape_leaves_exactly_the_unreserved_letters() -> None:
+    for letter in map(chr, range(256)):
+        assert escape(letter) == quote(letter, safe="")
+
+
 @given(st.text())
 @example("BEP20(BSC)")
 @example("a b,c")
