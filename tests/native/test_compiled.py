@@ -164,6 +164,8 @@ changes = st.lists(
 @settings(max_examples=200, deadline=None)
 @given(st.sampled_from([1, -1]), st.lists(st.tuples(st.booleans(), changes), max_size=12), st.booleans())
 @example(1, [(True, [("1.5", "1")]), (False, [("1.25", "1"), ("1.5", "0")]), (False, [("1.25", "0")])], False)
+@example(1, [(True, [("1.5", ".")])], False)
+@example(-1, [(True, [(".", "1")])], False)
 def test_any_changes_give_the_same_side(sign: int, script: list[tuple[bool, Any]], as_structs: bool) -> None:
     assert compiled
     one, other = compiled.Side(sign), PureBookSide(sign)

@@ -286,6 +286,19 @@ async def test_an_ordinary_order_goes_the_quick_way(tmp_path: Path) -> None:
             assert (await tried(scenario, tmp_path, way)).slow == 0, (way, scenario)
 
 
+async def test_no_order_is_written_to_a_connection_that_closes() -> None:
+    async def behave(arrival: Arrival, way: Way) -> bool:
+        return await server.answer(USUAL.get(arrival.path, ACK))(arrival, way)
+
+    settings: dict[str, Any] = {"limits": "unlimited", "check_rules": False}
+    async with RawServer(behave) as raw_, Mexc(Credentials(KEY, SECRET), **flat(rest=raw_.url, **settings)) as mexc:
+        await mexc.warm_up(2)
+        await place(mexc)
+        lane = cast(Any, mexc._lane)
+        lane.ready[-1].transport.close()  # the one that the next order would take; its end is not reported yet
+        assert (await place(mexc)).order_id is not None
+
+
 async def test_the_default_clock_is_read_in_c() -> None:
     async with Mexc(Credentials(KEY, SECRET), rest="http://127.0.0.1:9") as mexc:
         gates: list[Any] = [mexc.limits.gate(route) for route in (NewOrder.route, CancelOrder.route, Ping.route)]

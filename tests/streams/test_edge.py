@@ -10,6 +10,7 @@ from typing import cast
 import pytest
 
 from mexc_async.errors import ConfigError, ConnectFailed, ConnectionLost
+from mexc_async.streams.events import UnknownFields
 from mexc_async.streams.session import Timing
 from mexc_async.streams.websocket import Library, SocketConfig, connect
 from tests.support.streams import (
@@ -56,13 +57,15 @@ class Heard:
         self.closed += 1
 
 
-def config(library: Library, tls: ssl.SSLContext | None = None, max_frame_bytes: int = 1 << 20) -> SocketConfig:
-    return SocketConfig(library=library, connect_s=0.3, tls=tls, max_frame_bytes=max_frame_bytes)
+def config(
+    library: Library, tls: ssl.SSLContext | None = None, max_frame_bytes: int = 1 << 20, connect_s: float = 5.0
+) -> SocketConfig:
+    return SocketConfig(library=library, connect_s=connect_s, tls=tls, max_frame_bytes=max_frame_bytes)
 
 
-async def failure(url: str, library: Library, tls: ssl.SSLContext | None = None) -> str:
+async def failure(url: str, library: Library, tls: ssl.SSLContext | None = None, connect_s: float = 5.0) -> str:
     with pytest.raises(ConnectFailed) as caught:
-        await connect(f"{url}?listenKey={KEY}", Heard(), config(library, tls))
+        await connect(f"{url}?listenKey={KEY}", Heard(), config(library, tls, connect_s=connect_s))
     text = f"{caught.value!r} {caught.value} {caught.value.__cause__!r}"
     assert KEY not in text
     assert "?" not in text
@@ -78,7 +81,7 @@ async def test_a_refused_connection(library: Library) -> None:
 async def test_no_handshake_in_time(library: Library) -> None:
     async with nothing_left(), Script() as script:
         script.is_stuck = True
-        assert "in time" in await failure(script.url, library)
+        assert "in time" in await failure(script.url, library, connect_s=0.3)
 
 
 async def test_an_attempt_that_is_given_up_leaves_no_socket(library: Library) -> None:
@@ -414,3 +417,17 @@ async def test_malformed_frames_are_counted_and_the_socket_stays(library: Librar
         assert (await anext(stream)).body.version == 1
         assert mexc.streams.bad_frames >= 4
         assert (stream.gaps, len(script.peers)) == (0, 1)
+
+
+async def test_fields_that_are_not_known_are_reported_and_their_push_delivered(library: Library) -> None:
+    async with (
+        nothing_left(),
+        Script() as script,
+        client(script.url, ws_library=library) as mexc,
+        mexc.streams.partial_depth("BTCUSDT") as stream,
+    ):
+        told = Told(mexc)
+        script.last.raw(frame(BINARY, numbered(BTC, 1) + b"\xa2\x7d\x01x"))  # field 2004
+        assert (await anext(stream)).body.version == 1
+        assert [event for event in told.events if isinstance(event, UnknownFields)] == [UnknownFields(BTC, 1)]
+        assert mexc.streams.unknown_fields == 1

@@ -244,6 +244,9 @@ async def test_the_connection_with_the_least_round_trip_is_used_first() -> None:
         await send(lane)
         await asyncio.gather(send(lane), send(lane))  # one each: no connection has two at a time
         assert (len(near.arrivals), len(far.arrivals)) == (2, 2)
+        for _ in range(3):  # whichever of the two was free last
+            await send(lane)
+        assert (len(near.arrivals), len(far.arrivals)) == (5, 2)
 
 
 @pytest.mark.usefixtures("two_addresses")
