@@ -41,7 +41,7 @@ async def test_orders_under_way_at_the_end_are_seen_through(sim: Simulator) -> N
         mexc.hooks.add(counters.listen)
         mexc.hooks.add(lookups.listen)
         sim.inject(Fault(kind="hold", on="new_order", delay_ms=1500, after=4))  # from the second round on
-        await Demo(mexc, ["BTCUSDT"], counters, Clock(random=Random(7))).run(1.0)
+        await Demo(mexc, ["BTCUSDT"], counters, Clock(random=Random(7))).run(3.0)
         assert counters.orders > 4
         assert counters.errors == {}
         assert lookups.absent == 0
