@@ -9,15 +9,32 @@ A table is the text between `<!-- table: NAME -->` and `<!-- end of table -->`.
 from __future__ import annotations
 
 import argparse
+import ast
 import inspect
+import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
 
-from mexc_async import errors
+from mexc_async import (
+    AlarmSettings,
+    GuardLimits,
+    Limit,
+    Limits,
+    Mexc,
+    NetworkSettings,
+    OrderSettings,
+    RetryPolicy,
+    StreamSettings,
+    Timeouts,
+    Timing,
+    errors,
+)
+from mexc_async.books.live_book import Books
 from mexc_async.client.catalogue import endpoints
 from mexc_async.error_codes import SPOT_CODES
 from mexc_async.limits.profiles import PROFILES, TABLE
@@ -127,6 +144,78 @@ def tree() -> str:
     return "```text\n" + "\n".join(drawn) + "\n```\n"
 
 
+def settings() -> str:
+    """Return the arguments of a client's functions and the fields of its settings, group by group."""
+    parts = [f"### `{title}`\n\n{_arguments(function)}" for title, function in FUNCTIONS.items()]
+    parts += [f"### `{kind.__name__}`\n\n{inspect.cleandoc(kind.__doc__ or '')}\n\n{_fields(kind)}" for kind in STRUCTS]
+    return "\n" + "\n".join(parts) + "\n"
+
+
+def _arguments(function: Callable[..., object]) -> str:
+    """Return a table of the keyword arguments that a docstring describes under `Args:`."""
+    described = re.findall(r"^ {4}(\w+): ((?:.|\n {8})+)", inspect.getdoc(function) or "", re.MULTILINE)
+    parameters = inspect.signature(function).parameters
+    rows = [
+        (f"`{name}`", _default(parameters[name].default), _line(text))
+        for name, text in described
+        if name in parameters and name not in ("settings", "shared")
+    ]
+    return table(("argument", "default", "meaning"), rows)
+
+
+def _fields(kind: type[msgspec.Struct]) -> str:
+    docs = _field_docs(kind)
+    rows = [
+        (f"`{field.name}`", "required" if field.required else _default(field.default), _line(docs.get(field.name, "")))
+        for field in msgspec.structs.fields(kind)
+    ]
+    return table(("setting", "default", "meaning"), rows)
+
+
+def _field_docs(kind: type) -> dict[str, str]:
+    """Return the docstring under each field of a class, by the field's name."""
+    (node,) = ast.parse(inspect.getsource(kind)).body
+    assert isinstance(node, ast.ClassDef)
+    docs = {}
+    for line, below in pairwise(node.body):
+        match line, below:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str() as doc)):
+                docs[name] = doc
+    return docs
+
+
+def _default(value: object) -> str:
+    if value is inspect.Parameter.empty:
+        return "required"
+    if isinstance(value, msgspec.Struct):
+        return f"`{type(value).__name__}()`"
+    return f"`{json.dumps(value)}`" if isinstance(value, str) else f"`{value}`"
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+FUNCTIONS: dict[str, Callable[..., object]] = {
+    "Mexc(...)": Mexc.__init__,
+    "Mexc.sim(...)": Mexc.sim,
+    "Mexc.from_keys(...)": Mexc.from_keys,
+    "mexc.using(...)": Mexc.using,
+    "mexc.books(...)": Books.__call__,
+}
+"""Functions that take settings; `shared` and `settings` of them are no settings of their own."""
+STRUCTS = (
+    NetworkSettings,
+    Timeouts,
+    RetryPolicy,
+    OrderSettings,
+    StreamSettings,
+    Timing,
+    AlarmSettings,
+    GuardLimits,
+    Limits,
+    Limit,
+)
 TABLES: dict[str, Callable[[], str]] = {
     "calls": calls,
     "permissions": permissions,
@@ -134,6 +223,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "rates": rates,
     "codes": codes,
     "tree": tree,
+    "settings": settings,
 }
 
 

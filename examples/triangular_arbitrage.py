@@ -15,8 +15,7 @@ from contextlib import AsyncExitStack, suppress
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
-from mexc_async import BookNotSynced, Mexc, Side
-from mexc_async.books.live_book import LiveBook
+from mexc_async import BookNotSynced, LiveBook, Mexc, Side
 
 FEE = Decimal("0.0005")
 """Taker fee of one leg, as a ratio; `mexc.spot.trade_fee` returns yours."""

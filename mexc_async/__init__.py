@@ -14,6 +14,8 @@ TYPE_CHECKING = False  # type checkers read it as True; importing it from typing
 if TYPE_CHECKING:
     from mexc_async.accounts.accounts import Accounts, Moved
     from mexc_async.accounts.events import BulkProgress
+    from mexc_async.books.book import OrderBook
+    from mexc_async.books.live_book import LiveBook
     from mexc_async.call_log.events import CallLogState
     from mexc_async.call_log.log import CallLog
     from mexc_async.client.catalogue import endpoints
@@ -82,23 +84,36 @@ if TYPE_CHECKING:
     from mexc_async.rest.signing import Signer
     from mexc_async.risk.alarms import AlarmSettings
     from mexc_async.risk.events import UnusualActivity
-    from mexc_async.risk.exposure import ExposureReport, SymbolExposureReport
+    from mexc_async.risk.exposure import ExposureReport, SymbolExposure, SymbolExposureReport
     from mexc_async.risk.risk_limits import GuardLimits
+    from mexc_async.runtime.clock import Clock
     from mexc_async.runtime.runner import run
     from mexc_async.schema.endpoint import Auth, Cost, Endpoint, Json, Priority, Request, Resource, Route, call
+    from mexc_async.sim.exchange.accounts import AccountSpec
+    from mexc_async.sim.faults.faults import Fault
+    from mexc_async.sim.rest.background import BackgroundSimulator
+    from mexc_async.sim.rest.server import SimConfig, Simulator
+    from mexc_async.sim.wallet.back_office import DepositOrder
+    from mexc_async.sim.wallet.wallet import WalletRules
     from mexc_async.spot.enums import OrderStatus, OrderType, Side
     from mexc_async.spot.prepared import PreparedOrder, PresignedOrder
+    from mexc_async.spot.subaccounts import SubUniversalTransfer
     from mexc_async.spot.trading import NewOrder
+    from mexc_async.spot.wallet_models import Network
     from mexc_async.streams.events import BadFrame, ListenKeyFailed, StreamState, UnknownFields
     from mexc_async.streams.router import StreamSettings
+    from mexc_async.streams.session import Timing
+    from mexc_async.streams.streams import Stream
     from mexc_async.transport.pool import Timeouts
 
 __all__ = [
     "AccountRestricted",
+    "AccountSpec",
     "Accounts",
     "AlarmSettings",
     "ApiError",
     "Auth",
+    "BackgroundSimulator",
     "BadFrame",
     "BookNotSynced",
     "BulkProgress",
@@ -106,6 +121,7 @@ __all__ = [
     "CallLogFailed",
     "CallLogState",
     "ClientClosed",
+    "Clock",
     "ClockFailed",
     "ClockSynced",
     "ConfigError",
@@ -113,9 +129,11 @@ __all__ = [
     "ConnectionLost",
     "Cost",
     "Credentials",
+    "DepositOrder",
     "Endpoint",
     "ExchangeUnavailable",
     "ExposureReport",
+    "Fault",
     "GuardLimits",
     "GuardRefused",
     "InsufficientBalance",
@@ -134,13 +152,16 @@ __all__ = [
     "Limits",
     "ListenKeyFailed",
     "ListenKeyInvalid",
+    "LiveBook",
     "Mexc",
     "MexcError",
     "MissingCredentials",
     "Moved",
+    "Network",
     "NetworkSettings",
     "NewOrder",
     "OddItems",
+    "OrderBook",
     "OrderFill",
     "OrderNotFilled",
     "OrderNotFound",
@@ -172,13 +193,19 @@ __all__ = [
     "SignatureRejected",
     "SignatureReport",
     "Signer",
+    "SimConfig",
+    "Simulator",
+    "Stream",
     "StreamOverflow",
     "StreamSettings",
     "StreamState",
+    "SubUniversalTransfer",
     "SubscriptionRefused",
+    "SymbolExposure",
     "SymbolExposureReport",
     "Timeouts",
     "TimestampRejected",
+    "Timing",
     "TooManyOrders",
     "TooManyRequests",
     "TrackedOrder",
@@ -190,6 +217,7 @@ __all__ = [
     "UnusualActivity",
     "View",
     "WaitTimeout",
+    "WalletRules",
     "WithdrawalsOff",
     "__version__",
     "call",
@@ -207,7 +235,7 @@ _HOME = {
     "rest.credentials": "Credentials",
     "rest.signature_report": "SignatureReport explain_signature",
     "schema.endpoint": "Auth Cost Endpoint Json Priority Request Resource Route call",
-    "risk.exposure": "ExposureReport SymbolExposureReport",
+    "risk.exposure": "ExposureReport SymbolExposure SymbolExposureReport",
     "risk.risk_limits": "GuardLimits",
     "native.fallback": "core_kind",
     "limits.profiles": "Limit Limits",
@@ -245,6 +273,19 @@ _HOME = {
     "spot.prepared": "PreparedOrder PresignedOrder",
     "spot.trading": "NewOrder",
     "client.view": "RawView View",
+    "books.book": "OrderBook",
+    "books.live_book": "LiveBook",
+    "runtime.clock": "Clock",
+    "sim.exchange.accounts": "AccountSpec",
+    "sim.faults.faults": "Fault",
+    "sim.rest.background": "BackgroundSimulator",
+    "sim.rest.server": "SimConfig Simulator",
+    "sim.wallet.back_office": "DepositOrder",
+    "sim.wallet.wallet": "WalletRules",
+    "spot.subaccounts": "SubUniversalTransfer",
+    "spot.wallet_models": "Network",
+    "streams.session": "Timing",
+    "streams.streams": "Stream",
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names.split()}
 

@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 from functools import cache
-from typing import Literal, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Literal, TypeVar, cast, overload
 
 from mexc_async.client.catalogue import endpoints, money_of
 from mexc_async.client.channel import Calls, Channel
@@ -67,6 +67,8 @@ class View:
     """All spot endpoints."""
     orders: Orders
     """Tracked orders: `order = await mexc.orders.limit_buy("BTCUSDT", quantity=..., price=...)`."""
+    if not TYPE_CHECKING:  # so that `help(Mexc.spot.new_order)` needs no client
+        spot, orders = Spot, Orders
 
     def __init__(self, calls: Calls, options: Options, orders: Orders) -> None:
         self._calls = calls

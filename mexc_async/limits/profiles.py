@@ -24,10 +24,13 @@ class Limit(Struct, frozen=True):
     name: str
     """Name of the limit, as a route's `Cost` gives it."""
     budget: int
+    """Greatest weight of the requests in one window."""
     window_s: float
+    """Length of the window in seconds."""
     scope: str
     """`client`, `ip` (all clients behind one IP address) or `account` (one account, without its sub-accounts)."""
     source: str
+    """Page or rule of MEXC that states it."""
 
     def __post_init__(self) -> None:
         whole = type(self.budget) is int and type(self.window_s) in (int, float)
@@ -51,15 +54,16 @@ TABLE = (CLIENT, IP, UID, ORDERS, ACCOUNT, BATCH_ORDERS, ANNOUNCEMENTS)
 
 
 class Limits(Struct, frozen=True):
-    """Rate limits of a client.
-
-    `margin_s` is added to every window: it covers variations of the time between sending and the exchange's count.
-    """
+    """Rate limits of a client: a profile by its name, or `Limits.custom(...)`."""
 
     profile: str
+    """Name for reports."""
     table: tuple[Limit, ...]
+    """The limits, in the order of their reports."""
     margin_s: float = 0.020
+    """Seconds added to every window, for variations of the time between sending and the exchange's count."""
     max_in_flight: int = MAX_IN_FLIGHT
+    """Greatest number of requests that are sent and not yet answered."""
     max_waiting: int = 10_000
     """Greatest length of the queue; one request more is refused with RateLimited."""
     longest_way_s: float = 10.0

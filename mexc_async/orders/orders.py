@@ -63,7 +63,7 @@ class TrackedOrders(Shortcuts):
         """True while the private stream reports orders; REST is polled while it does not."""
         return self._reconciler.is_streaming
 
-    def __getitem__(self, client_order_id: str) -> TrackedOrder:
+    def __getitem__(self, client_order_id: str | None) -> TrackedOrder:
         """Return an order of this client by its id. Raises KeyError; finished ones stay for `keep_s`."""
         if (order := self.get(client_order_id)) is None:
             raise KeyError(client_order_id)

@@ -18,7 +18,9 @@ class RetryPolicy(Struct, frozen=True):
     budget_s: float = 10.0
     """Seconds after the first attempt within which a retry may start; 0 switches retries off."""
     first_s: float = 0.1
+    """Seconds of the first pause; each further one is twice as long, less a random part."""
     longest_s: float = 2.0
+    """Longest pause in seconds."""
     after_429: int = 3
     """Most attempts, the first included, of a call that is refused by a rate limit."""
 

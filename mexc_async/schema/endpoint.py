@@ -17,13 +17,26 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from decimal import Decimal
 from enum import Enum, IntEnum
 from functools import cache
-from typing import Any, ClassVar, Generic, ParamSpec, Protocol, Self, TypeAlias, TypeVar, get_args, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Generic,
+    ParamSpec,
+    Protocol,
+    Self,
+    TypeAlias,
+    TypeVar,
+    get_args,
+    overload,
+)
 
 import msgspec
 
 from mexc_async.errors import InvalidRequest
 from mexc_async.schema.codegen import Query, checker, query_writer
 from mexc_async.schema.query import Scalar, plain, render
+from mexc_async.schema.signatures import help_text, signature
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -159,15 +172,52 @@ class RawAnswers:
     """Marker of a resource whose calls return undecoded answers (`using(raw=True)`)."""
 
 
-class call(Generic[P, T]):
-    """An endpoint in a resource; the method has the signature and result of the request class."""
+class Entry:
+    """An endpoint in a resource; `help()` and `inspect.signature` describe it, on the class as well."""
 
-    def __init__(self, request: Callable[P, Request[T]]) -> None:
+    def __init__(self, request: Callable[..., Request[Any]]) -> None:
         self.request = request
-        self.__doc__ = request.__doc__
+        self.__doc__ = help_text(request)
 
     def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
+        self.name = self.__name__ = name
+        self.__qualname__, self.__module__ = f"{owner.__qualname__}.{name}", owner.__module__
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        return signature(self.request, result_type(self.request))
+
+    def __call__(self, resource: Resource, /, **params: Any) -> Coroutine[Any, Any, Any]:
+        """Call the endpoint of a resource: `Spot.depth(mexc.spot, symbol="BTCUSDT")`."""
+        return resource._sender.send(self.request(**params))
+
+    def _of(self, resource: object) -> object:
+        """Return the method of a resource, or this entry for its class."""
+        if not isinstance(resource, Resource):
+            return self
+        method = _method(self.request, resource._sender)
+        method.__name__, method.__qualname__, method.__module__ = self.name, self.__qualname__, self.__module__
+        method.__doc__ = self.__doc__
+        shown = self.__signature__
+        method.__signature__ = shown.replace(return_annotation=Json) if isinstance(resource, RawAnswers) else shown
+        resource.__dict__[self.name] = method  # Python finds it before this descriptor from now on
+        return method
+
+
+def _method(request: Callable[..., Request[Any]], sender: Sender) -> Any:
+    def method(**params: Any) -> Coroutine[Any, Any, Any]:
+        return sender.send(request(**params))
+
+    mark = getattr(inspect, "markcoroutinefunction", None)  # since Python 3.12
+    return method if mark is None else mark(method)
+
+
+class call(Entry, Generic[P, T]):
+    """An endpoint in a resource; the method has the signature and result of the request class."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, request: Callable[P, Request[T]]) -> None: ...
 
     @overload
     def __get__(self, resource: None, owner: type) -> Self: ...
@@ -176,11 +226,7 @@ class call(Generic[P, T]):
     @overload
     def __get__(self, resource: Resource, owner: type) -> Callable[P, Coroutine[Any, Any, T]]: ...
     def __get__(self, resource: object, owner: type) -> object:
-        if not isinstance(resource, Resource):
-            return self
-        method = _bind(self.request, self.name, resource._sender)
-        resource.__dict__[self.name] = method  # Python finds it before this descriptor from now on
-        return method
+        return self._of(resource)
 
 
 class OneOrAll(Protocol[T]):
@@ -192,15 +238,12 @@ class OneOrAll(Protocol[T]):
     def __call__(self, *, symbol: None = None) -> Coroutine[Any, Any, list[T]]: ...
 
 
-class call_one_or_all(Generic[T]):
+class call_one_or_all(Entry, Generic[T]):
     """An endpoint that answers with an object for a symbol, and with an array without one."""
 
-    def __init__(self, request: Callable[..., Request[T | list[T]]]) -> None:
-        self.request = request
-        self.__doc__ = request.__doc__
+    if TYPE_CHECKING:
 
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
+        def __init__(self, request: Callable[..., Request[T | list[T]]]) -> None: ...
 
     @overload
     def __get__(self, resource: None, owner: type) -> Self: ...
@@ -209,21 +252,7 @@ class call_one_or_all(Generic[T]):
     @overload
     def __get__(self, resource: Resource, owner: type) -> OneOrAll[T]: ...
     def __get__(self, resource: object, owner: type) -> object:
-        if not isinstance(resource, Resource):
-            return self
-        method = _bind(self.request, self.name, resource._sender)
-        resource.__dict__[self.name] = method
-        return method
-
-
-def _bind(request: Callable[..., Request[Any]], name: str, sender: Sender) -> Callable[..., Coroutine[Any, Any, Any]]:
-    def method(**params: Any) -> Coroutine[Any, Any, Any]:
-        return sender.send(request(**params))
-
-    method.__name__ = method.__qualname__ = name
-    method.__doc__ = request.__doc__
-    method.__signature__ = inspect.signature(request)  # type: ignore[attr-defined]  # functions take it; typeshed does not say
-    return method
+        return self._of(resource)
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -263,12 +292,12 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 @cache
-def result_type(request: type[Request[Any]]) -> object:
+def result_type(request: Callable[..., Request[Any]]) -> object:
     """Return the `T` of the `Request[T]` that a request class derives from."""
     for base in getattr(request, "__orig_bases__", ()):
         if args := get_args(base):
             return args[0]
-    raise TypeError(f"{request.__name__} does not derive from Request[...]")
+    raise TypeError(f"{getattr(request, '__name__', request)} does not derive from Request[...]")
 
 
 def declared(resource: type[Resource]) -> Iterator[Endpoint]:

@@ -42,7 +42,6 @@ class AnnouncementsQuery(Request[Wrapped[list[AnnouncementPage]]], frozen=True, 
 
     route = Route("GET", "/api/v3/announcements", costs=(Cost("ip"), Cost("announcements")), safe=True)
     language: Language | None = None
-    """Locale of the texts; default en-US."""
     page: Count | None = None
     limit: Annotated[int, Rule(_multiple_of_5)] | None = None
 

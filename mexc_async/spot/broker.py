@@ -138,7 +138,6 @@ class BrokerCreateApiKey(Request[SubAccountKey], frozen=True, kw_only=True):
     sub_account: str
     permissions: Permissions
     ip: Annotated[str, Rule(listed(ip_address, 4))] | None = None
-    """Up to 4 IP addresses, separated by commas."""
     note: str
 
 

@@ -144,7 +144,6 @@ class CreateSubAccountApiKey(Request[SubAccountKey], frozen=True, kw_only=True):
     note: str
     permissions: Permissions
     ip: IpList | None = None
-    """IP list, up to 20 addresses (10 by code 730703); a key without one expires after 90 days."""
 
 
 class SubAccountApiKeysQuery(Request[SubAccountKeys], frozen=True, kw_only=True):

@@ -47,6 +47,7 @@ class StreamSettings(Struct, frozen=True):
     queue: int = 1024
     """Most pushes that a consumer may lag behind."""
     timing: Timing = Timing()
+    """Pings, time-outs and reconnects of each socket."""
     library: Library = "auto"
     """WebSocket library: `picows` or `aiohttp`; `auto` takes picows where it is installed."""
 

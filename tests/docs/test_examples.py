@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 from typer.main import get_group
@@ -124,10 +125,21 @@ def test_examples_of_tests_pass(tmp_path: Path) -> None:
     assert f"{len(TESTS)} passed" in done.stdout
 
 
-def test_programs_and_tests_pass_pyright_as_pasted(tmp_path: Path) -> None:
-    pasted = PROGRAMS + TESTS
-    for block in pasted:
-        (tmp_path / f"{block.page.stem}_{block.line}.py").write_text(block.text, encoding="utf-8")
+def in_a_function(fragment: str) -> str:
+    """Return a fragment as its reader pastes it: its imports, then a function with an open client."""
+    imports: list[str] = []
+    rest: list[str] = []
+    for line in fragment.splitlines():
+        (imports if line.startswith(("import ", "from ")) else rest).append(line)
+    head = ["from __future__ import annotations", "from mexc_async import Mexc", *imports]
+    return "\n".join([*head, "async def fragment(mexc: Mexc) -> None:", indent("\n".join(rest), "    "), ""])
+
+
+def test_every_block_passes_pyright_as_pasted(tmp_path: Path) -> None:
+    pasted = {block.name: block.text for block in PROGRAMS + TESTS}
+    pasted |= {block.name: in_a_function(block.text) for block in FRAGMENTS}
+    for name, text in pasted.items():
+        (tmp_path / f"{re.sub(r'[.:]', '_', name)}.py").write_text(text, encoding="utf-8")
     settings = {"pythonVersion": "3.11", "typeCheckingMode": "standard"}
     (tmp_path / "pyrightconfig.json").write_text(json.dumps(settings), encoding="utf-8")
     command = [sys.executable, "-m", "basedpyright", "--pythonpath", sys.executable, "--outputjson"]

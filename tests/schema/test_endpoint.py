@@ -62,8 +62,8 @@ def test_method_shows_the_signature_and_text_of_its_request() -> None:
     method = Spot(Recorder()).depth
     assert list(inspect.signature(method).parameters) == ["symbol", "limit"]
     assert getattr(method, "__name__") == "depth"  # noqa: B009 - a Callable is not known to have one
-    assert inspect.getdoc(method) == inspect.getdoc(DepthQuery)
-    assert inspect.getdoc(Spot(Recorder()).ticker_price) == inspect.getdoc(PriceTickerQuery)
+    assert (inspect.getdoc(method) or "").startswith(inspect.getdoc(DepthQuery) or "-")
+    assert (inspect.getdoc(Spot(Recorder()).ticker_price) or "").startswith(inspect.getdoc(PriceTickerQuery) or "-")
 
 
 def test_nothing_is_sent_when_a_parameter_is_wrong_or_unknown() -> None:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from functools import cache
-from itertools import pairwise
 from types import NoneType, UnionType
 from typing import Annotated, Any, NamedTuple, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -16,6 +12,7 @@ import msgspec
 
 from mexc_async.errors import InvalidRequest
 from mexc_async.schema.endpoint import Request
+from mexc_async.schema.meanings import meaning
 from mexc_async.schema.validation import choices
 
 Value: TypeAlias = str | int | bool | Decimal | tuple[Request[Any], ...]
@@ -83,7 +80,6 @@ def amount(name: str, given: str) -> Decimal:
 def flags_of(request: type[Request[Any]]) -> tuple[Flag, ...]:
     """Return the flags of an endpoint, in the order of its declaration."""
     hints = get_type_hints(request, include_extras=True)
-    docs = _docs(request)
     return tuple(
         Flag(
             field.name,
@@ -91,7 +87,7 @@ def flags_of(request: type[Request[Any]]) -> tuple[Flag, ...]:
             field.required,
             _kind(hints[field.name]),
             tuple(dict.fromkeys(str(choice) for choice in choices(hints[field.name]))),
-            docs.get(field.name, ""),
+            meaning(request, field.name),
         )
         for field in msgspec.structs.fields(request)
     )
@@ -156,30 +152,3 @@ def _objects(name: str, given: str) -> list[dict[str, str]]:
 
 def _as_text(value: object) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode().strip('"')
-
-
-def _docs(request: type) -> dict[str, str]:
-    """Return the docstring under each field of a request, by field name."""
-    docs: dict[str, str] = {}
-    for cls in reversed(request.__mro__):
-        if cls.__module__.startswith("mexc_async."):
-            docs |= _docs_in(cls.__module__).get(cls.__name__, {})
-    return docs
-
-
-@cache
-def _docs_in(module: str) -> dict[str, dict[str, str]]:
-    """Return the docstrings of fields, by class, from a module's source; empty without source."""
-    try:
-        tree = ast.parse(inspect.getsource(sys.modules[module]))
-    except OSError:
-        return {}
-    return {node.name: dict(_docs_of(node)) for node in tree.body if isinstance(node, ast.ClassDef)}
-
-
-def _docs_of(node: ast.ClassDef) -> Iterator[tuple[str, str]]:
-    for line, below in pairwise(node.body):
-        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and isinstance(below, ast.Expr):
-            doc = below.value.value if isinstance(below.value, ast.Constant) else None
-            if isinstance(doc, str):
-                yield line.target.id, " ".join(doc.split())
