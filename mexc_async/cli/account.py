@@ -31,7 +31,8 @@ def balances(
 
     async def ask(mexc: Mexc) -> None:
         found = (await mexc.spot.account()).balances
-        show([one for one in found if every or one.free or one.locked], json, ("asset", "free", "locked"))
+        shown = [one for one in found if every or one.free or one.locked]
+        show(shown, json, ("asset", "free", "locked"), "the account is empty: no balance is above zero")
 
     _with_key(rest, sim, ask)
 
@@ -57,8 +58,11 @@ def orders(
     except InvalidRequest as error:
         fail(error)
 
+    of = f" of {symbol}" if symbol else ""
+    without = f"no order{of} in the last 24 hours" if every else f"no open order{of}"
+
     async def ask(mexc: Mexc) -> None:
-        show(await mexc.send(request), json, ORDER)
+        show(await mexc.send(request), json, ORDER, without)
 
     _with_key(rest, sim, ask)
 
@@ -134,7 +138,7 @@ def _act(rest: str | None, sim: bool, yes: bool, json: bool, what: str, request:
     """Ask for confirmation, send the request, and print the answer."""
 
     async def ask(mexc: Mexc) -> None:
-        show(await mexc.send(request), json, ORDER)
+        show(await mexc.send(request), json, ORDER, "no order was open")
 
     async def act(mexc: Mexc) -> None:
         await to_its_end(mexc, ask(mexc))

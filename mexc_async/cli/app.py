@@ -28,7 +28,7 @@ app = typer.Typer(
     name="mexc-async",
     help="Trade on MEXC from asyncio, or on a simulated MEXC on this machine.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 app.command()(balances)
@@ -91,7 +91,7 @@ def _usage_message(error: typer.BadParameter) -> str:
 def main() -> None:
     """Run the command line. A usage error prints one line and exits with status 2."""
     try:
-        status: object = app(standalone_mode=False)
+        status: object = app(prog_name="mexc-async", standalone_mode=False)
     except _UsageError as error:
         if message := _usage_message(error):
             print(f"error: {message}", file=sys.stderr)

@@ -67,6 +67,7 @@ def _command(side: SideName) -> Callable[..., None]:
         try:
             if wait is not None and not 0 <= wait <= 86_400:
                 raise InvalidRequest(f"--wait {wait:g} must be from 0 to 86400 seconds")
+            _check_size(quantity, quote, price)
             request = build(NewOrder, {name: text for name, text in given.items() if text is not None})
             mexc = connect(rest, sim, ws=ws, signed=True, changes=True)
         except (ConfigError, InvalidRequest) as error:
@@ -89,6 +90,18 @@ def _command(side: SideName) -> Callable[..., None]:
 
 
 buy, sell = _command("BUY"), _command("SELL")
+
+
+def _check_size(quantity: str | None, quote: str | None, price: str | None) -> None:
+    """Raise InvalidRequest, in words of the command's options, for an order without a size or with two."""
+    from mexc_async.errors import InvalidRequest
+
+    if quantity is not None and quote is not None:
+        raise InvalidRequest("give --quantity or --quote, not both")
+    if price is not None and quantity is None:
+        raise InvalidRequest("an order with --price needs --quantity, in the base asset")
+    if quantity is None and quote is None:
+        raise InvalidRequest("how much? give --quantity in the base asset, or --quote, a value in the quote asset")
 
 
 def _described(order: NewOrder) -> str:

@@ -23,11 +23,14 @@ FEW = 3
 """Up to this many rows are shown as a line per field, if they are too wide for a table."""
 
 
-def show(answer: object, as_json: bool, columns: Sequence[str] | None = None) -> None:
-    """Print an answer; `columns` selects and orders the table's columns."""
+def show(answer: object, as_json: bool, columns: Sequence[str] | None = None, without: str = "nothing") -> None:
+    """Print an answer; `columns` selects and orders the table's columns, `without` stands for an empty list."""
     value = plain(answer)
     if as_json:
         print(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+        return
+    if value == []:
+        print(without)
         return
     from rich.console import Console
 
@@ -57,8 +60,6 @@ def _print(console: Console, value: Plain, columns: Sequence[str] | None) -> Non
     elif isinstance(value, list):
         for item in value:
             console.print(text(item), markup=False)
-        if not value:
-            console.print("nothing")
     else:
         console.print(text(value), markup=False)
 

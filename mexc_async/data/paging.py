@@ -27,18 +27,20 @@ from mexc_async.spot.wallet_models import Deposit, InternalTransfer, Transfer, W
 T = TypeVar("T")
 
 SECOND: Final = 1000
-HOUR: Final = 3600 * SECOND
+MINUTE: Final = 60 * SECOND
+HOUR: Final = 60 * MINUTE
 DAY: Final = 24 * HOUR
-_WEEK: Final = 7 * DAY - 10 * SECOND  # the longest span of one call, less room for overlaps of a second
+WEEK: Final = 7 * DAY
+_SPAN: Final = WEEK - 10 * SECOND  # the longest span of one call, less room for overlaps of a second
 STEP_MS: Final[dict[str, int]] = {
-    "1m": 60 * SECOND,
-    "5m": 300 * SECOND,
-    "15m": 900 * SECOND,
-    "30m": 1800 * SECOND,
+    "1m": MINUTE,
+    "5m": 5 * MINUTE,
+    "15m": 15 * MINUTE,
+    "30m": 30 * MINUTE,
     "60m": HOUR,
     "4h": 4 * HOUR,
     "1d": DAY,
-    "1W": 7 * DAY,
+    "1W": WEEK,
     "1M": 28 * DAY,
 }
 """Minimum length of a bar in milliseconds, by interval."""
@@ -207,7 +209,7 @@ async def deposits(
         return row.coin, row.tx_id, row.address, row.memo, row.amount, row.insert_time
 
     end_ms = await _end(spot, start_time, end_time, days=90)
-    async for row in _spans(fetch, start_time, end_ms, _WEEK, lambda row: row.insert_time or 0, key):
+    async for row in _spans(fetch, start_time, end_ms, _SPAN, lambda row: row.insert_time or 0, key):
         yield row
 
 
@@ -229,7 +231,7 @@ async def withdrawals(
         return await spot.withdraw_history(coin=coin, status=status, start_time=low, end_time=high, limit=ROWS)
 
     end_ms = await _end(spot, start_time, end_time, days=90)
-    async for row in _spans(fetch, start_time, end_ms, _WEEK, lambda row: row.apply_time or 0, lambda row: row.id):
+    async for row in _spans(fetch, start_time, end_ms, _SPAN, lambda row: row.apply_time or 0, lambda row: row.id):
         if row.id not in seen:
             yield row
 
@@ -385,7 +387,7 @@ async def _pages(
     low = start_ms // SECOND * SECOND
     before: set[Hashable] = set()
     while low <= end_ms:
-        high = min(low + _WEEK - 1, end_ms)
+        high = min(low + _SPAN - 1, end_ms)
         found: dict[Hashable, T] = {}
         page, count = 1, 0
         while True:

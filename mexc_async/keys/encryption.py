@@ -69,16 +69,23 @@ def _decrypted(head: bytes, password: str, data: bytes) -> bytes:
         raise ConfigError("wrong password") from None
 
 
-def _cipher(head: bytes, password: str) -> tuple[AESGCM, type[Exception]]:
-    """Return AES-GCM with the key derived from the password and the head's salt, and its error for a wrong key."""
+def check_library() -> None:
+    """Raise ConfigError if `cryptography`, which encryption needs, is not installed."""
     try:
-        from cryptography.exceptions import InvalidTag
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-        from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+        import cryptography  # noqa: F401 - it is there, and that is what had to be known
     except ImportError:
         raise ConfigError(
             "the encrypted key file needs the library cryptography: pip install 'mexc-async[keys]'"
         ) from None
+
+
+def _cipher(head: bytes, password: str) -> tuple[AESGCM, type[Exception]]:
+    """Return AES-GCM with the key derived from the password and the head's salt, and its error for a wrong key."""
+    check_library()
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+
     text = unicodedata.normalize("NFC", password).encode()
     key = Scrypt(salt=head[_SALT:_NONCE], length=32, n=2 ** head[_SALT - 1], r=8, p=1).derive(text)
     return AESGCM(key), InvalidTag

@@ -46,10 +46,12 @@ class KeyBook(msgspec.Struct, frozen=True):
     def __getitem__(self, name: str | None) -> StoredKey:
         """Return the key of this name; None is the one in use. Raises ConfigError if there is none."""
         wanted = self.in_use if name is None else name
-        if wanted is None:
+        if not self.keys:
             raise ConfigError("no key is stored; add one with: mexc-async keys add NAME")
+        if wanted is None:
+            raise ConfigError("no key is in use; choose one with: mexc-async keys use NAME")
         if wanted not in self.keys:
-            raise ConfigError(f"there is no key {wanted!r}; stored are: {', '.join(self.keys) or 'none'}")
+            raise ConfigError(f"there is no key {wanted!r}; stored are: {', '.join(self.keys)}")
         return self.keys[wanted]
 
     def added(self, name: str, key: StoredKey) -> KeyBook:

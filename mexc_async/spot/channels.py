@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 
 from mexc_async.errors import InvalidRequest
 from mexc_async.schema.validation import symbol as check_symbol
+from mexc_async.spot.parameters import mexc_spelling
 
 PushInterval: TypeAlias = Literal["100ms", "10ms"]
 """Interval of MEXC's pushes."""
@@ -59,6 +60,7 @@ def book_ticker_batch(symbol: str) -> str:
 
 def klines(symbol: str, interval: str = "1m") -> str:
     """Name the channel of the current kline, pushed about every second."""
+    mexc_spelling("interval", interval)
     return f"spot@public.kline.v3.api.pb@{_symbol(symbol)}@{KLINE_INTERVALS.get(interval, _part(interval))}"
 
 

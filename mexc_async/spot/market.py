@@ -9,7 +9,6 @@ from msgspec import field
 from mexc_async.errors import InvalidRequest
 from mexc_async.schema.endpoint import Cost, Request, Resource, Route, call, call_one_or_all
 from mexc_async.schema.fields import MaybeDecimal, MaybeTimeMs
-from mexc_async.spot.enums import Interval
 from mexc_async.spot.models import (
     AggTrade,
     Answer,
@@ -23,7 +22,7 @@ from mexc_async.spot.models import (
     Trade,
     Wrapped,
 )
-from mexc_async.spot.parameters import DepthLimit, PageLimit, Period, Symbol, SymbolList
+from mexc_async.spot.parameters import BarLength, DepthLimit, PageLimit, Period, Symbol, SymbolList
 
 
 class OfflineSymbol(Answer, frozen=True, kw_only=True):
@@ -167,7 +166,7 @@ class KlinesQuery(Period[list[Kline]], frozen=True, kw_only=True):
 
     route = _get("/api/v3/klines")
     symbol: Symbol
-    interval: Interval
+    interval: BarLength
     start_time: int | None = None
     end_time: int | None = None
     limit: PageLimit | None = None

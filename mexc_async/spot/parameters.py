@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Generic, TypeAlias, TypeVar
+from typing import Annotated, ClassVar, Generic, TypeAlias, TypeVar, get_args
 
 from mexc_async.errors import InvalidRequest
 from mexc_async.schema.endpoint import Request
-from mexc_async.schema.validation import Rule, between, client_id, ip_address, listed, matching, symbol, text
+from mexc_async.schema.validation import Rule, between, client_id, ip_address, listed, matching, one_of, symbol, text
+from mexc_async.spot.enums import Interval
 
 T_co = TypeVar("T_co", covariant=True)
 DAY_MS = 86_400_000
+_ELSEWHERE = {"1h": "60m", "1H": "60m", "4H": "4h", "1D": "1d", "1w": "1W", "1mo": "1M"}
+"""Lengths of bars as other exchanges spell them -> as MEXC does."""
+_is_interval = one_of(get_args(Interval))
+
+
+def mexc_spelling(name: str, value: object) -> None:
+    """Refuse the length of a bar in the spelling of another exchange, with MEXC's."""
+    if isinstance(value, str) and value in _ELSEWHERE:
+        raise InvalidRequest(f"{name} {value!r} is {_ELSEWHERE[value]} at MEXC")
+
+
+def bar_length(name: str, value: object) -> None:
+    """Check the length of a bar."""
+    mexc_spelling(name, value)
+    _is_interval(name, value)
+
 
 Symbol: TypeAlias = Annotated[str, Rule(symbol)]
 """Symbol in upper case without separator: BTCUSDT."""
@@ -17,6 +34,8 @@ SymbolList: TypeAlias = Annotated[str, Rule(listed(symbol))]
 """Symbols, separated by commas."""
 ClientOrderId: TypeAlias = Annotated[str, Rule(client_id)]
 """Client order id: 1 to 32 visible ASCII characters."""
+BarLength: TypeAlias = Annotated[Interval, Rule(bar_length)]
+"""Length of a bar in MEXC's spelling: an hour is 60m."""
 DepthLimit: TypeAlias = Annotated[int, Rule(between(1, 5000))]
 PageLimit: TypeAlias = Annotated[int, Rule(between(1, 1000))]
 """Rows per answer. If MEXC's sources differ on the maximum, the larger passes here and the exchange decides."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,6 +34,31 @@ def test_help_lists_the_commands() -> None:
 
 def test_version_is_printed() -> None:
     assert run("--version").stdout.startswith("mexc-async 0.")
+    command = [sys.executable, "-m", "mexc_async", "--version"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.startswith("mexc-async 0.")
+
+
+@pytest.mark.parametrize("command", [[], ["klines"], ["keys"], ["keys", "add"], ["call"], ["call", "depth"]])
+def test_h_is_short_for_help(command: list[str]) -> None:
+    short, long = (invoke(*command, flag) for flag in ("-h", "--help"))
+    assert short == long
+    assert short.status == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        ("mexc-async bal", ["balances"]),
+        ("mexc-async keys ro", ["rotate"]),
+        ("mexc-async call dep", ["deposit_address"]),
+    ],
+)
+def test_shell_completes_commands_and_endpoints(words: str, completed: list[str]) -> None:
+    asked = {"_MEXC_ASYNC_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    ended = invoke(*words.split()[1:], environ={**os.environ, **asked})
+    assert (ended.status, ended.err) == (0, "")
+    assert set(completed) <= set(ended.out.split())
+    assert not set(ended.out.split()) & {"demo", "add", "klines"}
 
 
 def test_wrong_input_is_one_line_and_status_2() -> None:

@@ -9,6 +9,7 @@ import os
 import pty
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ from mexc_async.keys.key_file import KeyFile
 from mexc_async.keys.key_ring import StoredKey
 from mexc_async.sim.exchange.keys import ALL_PERMISSIONS, ApiKey
 from mexc_async.sim.rest.background import BackgroundSimulator
-from tests.support.command import COMMAND, Ended, invoke
+from tests.support.command import COMMAND, Ended, Terminal, invoke
 from tests.support.keys_world import CONFIG, OTHER, SUB, sub_account_key
 from tests.support.keys_world import client as client_of
 
@@ -155,7 +156,24 @@ def test_commands_take_the_stored_key_that_is_in_use(sim: BackgroundSimulator, e
 
 
 def test_a_store_without_keys_says_how_to_add_one(environ: dict[str, str]) -> None:
-    assert ok(environ, "list") == "no key is stored here; store one with: mexc-async keys add NAME\n"
+    where = environ["MEXC_KEYS"]
+    assert (
+        ok(environ, "list") == f"no key is stored in the key file {where}; store one with: mexc-async keys add NAME\n"
+    )
+    assert ok(environ, "list", "--json") == "[]\n"
+    for command in (["use", "a"], ["remove", "a"], ["rotate", "a"]):
+        assert refused(environ, *command) == "no key is stored; add one with: mexc-async keys add NAME"
+
+
+def test_adding_a_key_without_the_extra_asks_for_nothing(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+    done = invoke("keys", "add", "a", stdin=Terminal(f"{KEY}\n{SECRET}\n"), environ=environ)
+    assert (done.status, done.out) == (2, "")
+    assert done.err.splitlines() == [
+        "error: the encrypted key file needs the library cryptography: pip install 'mexc-async[keys]'"
+    ]
 
 
 def test_a_file_that_cannot_be_trusted_is_one_line(environ: dict[str, str]) -> None:
@@ -229,7 +247,11 @@ def test_an_own_key_is_rotated_to_one_of_the_same_account_only(
     rotate = ("rotate", "grid", "--rest", sim.rest)
     other = f"{OTHER.api_key}\n{OTHER.api_secret}\n"
     assert "belongs to another account" in refused(environ, *rotate, stdin=other)
-    assert "700002" in refused(environ, *rotate, stdin=f"{new.key}\nwrong\n", status=1)
+    line = refused(environ, *rotate, stdin=f"{new.key}\nwrong\n", status=1)
+    assert line.startswith(f"the new key {new.key[:5]}...{new.key[-2:]}, given on standard input, was refused: 700002 ")
+    line = refused(environ, *rotate, stdin=f"{KEY}\n{SECRET}\n", status=1)
+    assert line.startswith("the new key mx0cl...01, given on standard input, was refused: ")
+    assert "MEXC_API_KEY" not in line
     assert "this is the old key" in refused(environ, *rotate, stdin=f"{old.key}\n{old.secret}\n")
     assert "white space" in refused(environ, *rotate, stdin=f"{new.key} \n{new.secret}\n")
     assert Path(environ["MEXC_KEYS"]).read_bytes() == data

@@ -242,7 +242,8 @@ def test_bars_of_a_simulated_exchange(tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         (["btcusdt"], "symbol 'btcusdt' has 'b'"),
-        (["BTCUSDT", "--interval", "1h"], "interval '1h' is not one of '1m'"),
+        (["BTCUSDT", "--interval", "1h"], "interval '1h' is 60m at MEXC"),
+        (["BTCUSDT", "--interval", "2h"], "interval '2h' is not one of '1m', '5m'"),
         (["BTCUSDT", "--since", "yesterday"], "--since 'yesterday' is not a time, such as 2025-01-01"),
         (["BTCUSDT", "--since", "12"], "or milliseconds"),
         (["BTCUSDT", "--since", "2999-01-01"], "--since '2999-01-01' is not before --until 'now'"),

@@ -79,7 +79,10 @@ def test_a_limit_order_rests_is_listed_and_cancelled(run: Run, exchange: Backgro
     assert "NEW" in told
     assert "rests" in run("orders", "BTCUSDT").out.split()
     assert "CANCELED" in run("cancel", "BTCUSDT", "--client-order-id", "rests", "--yes").out.split()
-    assert run("orders").out == "nothing\n"
+    assert run("orders").out == "no open order\n"
+    assert run("orders", "BTCUSDT").out == "no open order of BTCUSDT\n"
+    assert run("orders", "MXUSDT", "--all").out == "no order of MXUSDT in the last 24 hours\n"
+    assert run("cancel", "MXUSDT", "--all", "--yes").out == "no order was open\n"
     assert "rests" in run("orders", "BTCUSDT", "--all").out.split()
     line = order(exchange, "rests")
     assert line is not None
@@ -112,7 +115,10 @@ def test_an_order_that_cannot_be_filled_whole_says_so(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["buy", "BTCUSDT"], "type MARKET takes quantity or quote_order_qty, one of them; neither given"),
+        (["buy", "BTCUSDT"], "how much? give --quantity in the base asset, or --quote, a value in the quote asset"),
+        (["buy", "BTCUSDT", "--price", "1"], "an order with --price needs --quantity, in the base asset"),
+        (["sell", "BTCUSDT", "--quote", "5", "--price", "1"], "an order with --price needs --quantity"),
+        (["sell", "BTCUSDT", "--quote", "5", "--quantity", "1"], "give --quantity or --quote, not both"),
         (["buy", "BTCUSDT", "--quantity", "x"], "--quantity 'x' is not a number"),
         (["buy", "BTCUSDT", "--quantity", "-1"], "quantity -1 must be above zero"),
         (["sell", "btcusdt", "--quantity", "1"], "as in BTCUSDT"),
@@ -186,7 +192,7 @@ def test_a_simulated_exchange_is_started_for_one_call() -> None:
 def started(exchange: BackgroundSimulator, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """Start a command in a separate process."""
     environment = {**os.environ, "MEXC_API_KEY": exchange.api_key, "MEXC_API_SECRET": exchange.api_secret}
-    command = [sys.executable, "-m", "mexc_async.cli", *arguments, "--rest", exchange.rest]
+    command = [sys.executable, "-m", "mexc_async", *arguments, "--rest", exchange.rest]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True, env=environment) as p:
         yield p

@@ -444,7 +444,7 @@ async def test_deposits_of_months_are_asked_by_weeks_and_counted_where_weeks_tou
     start = NOW - 80 * DAY
     rows = [Row(start + number * HOUR // 2, deposit(start + number * HOUR // 2)) for number in range(80 * 48)]
     edges = [
-        Row(start // SECOND * SECOND + paging._WEEK + shift, deposit(start + paging._WEEK)) for shift in (-1, 0, 1)
+        Row(start // SECOND * SECOND + paging._SPAN + shift, deposit(start + paging._SPAN)) for shift in (-1, 0, 1)
     ]
     rows += edges * 3
     exchange = Exchange(rows)
@@ -501,7 +501,7 @@ async def test_transfers_of_every_kind_come_once(count: int, has_total: bool) ->
 
 async def test_transfers_where_weeks_touch_come_once() -> None:
     start = NOW // SECOND * SECOND - 30 * DAY
-    at = [start + paging._WEEK + shift for shift in (-1, 0, 1, 500, 999, 1000, 1001)]
+    at = [start + paging._SPAN + shift for shift in (-1, 0, 1, 500, 999, 1000, 1001)]
     values = [transfer(number, at_ms) for number, at_ms in enumerate(at)]
     different: list[dict[str, Any]] = [{}, {"is_open": True}, {"is_cut": True}, {"is_cut": True, "is_open": True}]
     for habits in different:
@@ -540,7 +540,7 @@ async def test_a_page_number_that_shifts_while_rows_arrive_gives_none_twice() ->
     ("history", "parameters", "words"),
     [
         (paging.klines, {"symbol": "btcusdt", "interval": "1m", "start_time": 1}, "symbol 'btcusdt'"),
-        (paging.klines, {"symbol": "A", "interval": "1h", "start_time": 1}, "interval '1h' is not one of"),
+        (paging.klines, {"symbol": "A", "interval": "1h", "start_time": 1}, "interval '1h' is 60m at MEXC"),
         (paging.klines, {"symbol": "A", "interval": "1m", "start_time": 1.5}, "start_time 1.5 is a float"),
         (paging.klines, {"symbol": "A", "interval": "1m", "start_time": 2, "end_time": 1}, "start_time 2 is after"),
         (paging.klines, {"symbol": "A", "interval": "1m", "start_time": 1, "at_once": 0}, "at_once 0 must be from 1"),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import redirect_stderr, redirect_stdout
-from typing import NamedTuple, TypeAlias
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from typing import Any, NamedTuple, TypeAlias
 from unittest.mock import patch
 
 import orjson
@@ -52,6 +52,20 @@ class Terminal(io.StringIO):
         return True
 
 
+@contextmanager
+def without_uvloop() -> Iterator[None]:
+    """Hide uvloop: its loops are collected too late when warnings are errors."""
+    modules: dict[str, Any] = sys.modules
+    found = modules.get("uvloop")
+    modules["uvloop"] = None
+    try:
+        yield
+    finally:
+        del modules["uvloop"]
+        if found is not None:
+            modules["uvloop"] = found
+
+
 def invoke(*arguments: str, stdin: io.StringIO | None = None, environ: Mapping[str, str] | None = None) -> Ended:
     """Run a command; prompts have no one to answer them unless `stdin` is given.
 
@@ -61,7 +75,7 @@ def invoke(*arguments: str, stdin: io.StringIO | None = None, environ: Mapping[s
     with (
         patch.object(sys, "argv", ["mexc-async", *arguments]),
         patch.object(sys, "stdin", stdin or io.StringIO()),
-        patch.dict(sys.modules, {"uvloop": None}),  # its loops are collected too late when warnings are errors
+        without_uvloop(),
         patch.dict(os.environ, environ or {}, clear=environ is not None),
         redirect_stdout(out),
         redirect_stderr(err),

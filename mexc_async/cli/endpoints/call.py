@@ -18,9 +18,18 @@ if TYPE_CHECKING:
     from mexc_async.schema.endpoint import Endpoint
 
 
+def _names() -> list[str]:
+    """Return the endpoints' names, for the shell to complete."""
+    from mexc_async.client.catalogue import endpoints
+
+    return [one.name for one in endpoints()]
+
+
 def call(
     context: typer.Context,
-    endpoint: Annotated[str | None, typer.Argument(help="Name, as in `--list`; then --NAME VALUE ...")] = None,
+    endpoint: Annotated[
+        str | None, typer.Argument(help="Name, as in `--list`; then --NAME VALUE ...", autocompletion=_names)
+    ] = None,
     listed: Annotated[bool, typer.Option("--list", help="List every endpoint.")] = False,
     json: AsJson = False,
     raw: Annotated[bool, typer.Option("--raw", help="Print the answer as JSON with the exchange's own names.")] = False,
@@ -28,7 +37,7 @@ def call(
     rest: Rest = None,
     yes: Yes = False,
     allow_withdraw: Annotated[bool, typer.Option("--allow-withdraw", help="Allow calls that send money away.")] = False,
-    wants_help: Annotated[bool, typer.Option("--help", help="Show this help, or an endpoint's flags.")] = False,
+    wants_help: Annotated[bool, typer.Option("--help", "-h", help="Show this help, or an endpoint's flags.")] = False,
 ) -> None:
     """Call any endpoint: `mexc-async call depth --symbol BTCUSDT --limit 5`.
 

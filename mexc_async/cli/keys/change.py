@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -76,14 +77,21 @@ def rotate(
 
 async def _replace(keys: KeyStore, name: str, new: StoredKey, same_account: bool, rest: str | None) -> None:
     """Test a new key at the exchange, and store it in place of the old one."""
-    from mexc_async.errors import ConfigError
+    from mexc_async.errors import ConfigError, InvalidKey, MexcError, SignatureRejected
     from mexc_async.keys.key_ring import KeyBook, renewed
 
     old = keys.read()[name]
     if new.api_key == old.api_key:
         raise ConfigError("this is the old key: make a new one on MEXC's key page first")
     async with _client(old.credentials(), rest) as mexc:
-        await mexc.replace_credentials(new.credentials(), same_account=same_account)
+        try:
+            await mexc.replace_credentials(new.credentials(), same_account=same_account)
+        except (InvalidKey, SignatureRejected) as error:  # their advice speaks of the environment's key
+            source = "at the terminal" if sys.stdin.isatty() else "on standard input"
+            masked = new.credentials().masked_key
+            raise MexcError(
+                f"the new key {masked}, given {source}, was refused: {error.code} {error.message}"
+            ) from None
 
     def edit(book: KeyBook) -> KeyBook:
         if book[name].api_key != old.api_key:

@@ -43,10 +43,14 @@ def add(
 ) -> None:
     """Store a key; its two parts are read from the terminal, or from standard input, one a line."""
     from mexc_async.errors import ConfigError
+    from mexc_async.keys.encryption import check_library
+    from mexc_async.keys.key_file import KeyFile
 
     try:
         made_ms = created_ms(created)
         keys = open_keys(store, password_fd)
+        if isinstance(keys, KeyFile):
+            check_library()  # before a secret is typed in vain
         key = read_key(made_ms, sub_account)
         book = keys.change(lambda book: book.added(name, key))
     except ConfigError as error:
@@ -62,9 +66,11 @@ def list_keys(
 ) -> None:
     """List the stored keys with their age, without their secrets."""
     from mexc_async.errors import ConfigError
+    from mexc_async.keys.key_file import KeyFile
 
     try:
-        book = open_keys(store, password_fd).read()
+        keys = open_keys(store, password_fd)
+        book = keys.read()
     except ConfigError as error:
         fail(error)
     rows = [_row(name, key, book) for name, key in book.keys.items()]
@@ -72,7 +78,8 @@ def list_keys(
         print(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode())
         return
     if not rows:
-        print("no key is stored here; store one with: mexc-async keys add NAME")
+        where = f"the key file {keys.path}" if isinstance(keys, KeyFile) else "the system's keyring"
+        print(f"no key is stored in {where}; store one with: mexc-async keys add NAME")
         return
     _print_table(rows)
     for row in rows:

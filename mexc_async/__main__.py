@@ -1,4 +1,4 @@
-"""`python -m mexc_async.cli`: the same as `mexc-async`."""
+"""`python -m mexc_async`: the same as `mexc-async`."""
 
 from __future__ import annotations
 
