@@ -20,14 +20,17 @@ CORE := hatch_build.py $(shell find mexc_async -name '*.pyx' -o -name '*.px[id]'
 # Make reads these stamps: a second run starts at once, a changed pyproject.toml or compiled core installs again.
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; name another with PYTHON=...") if sys.version_info < (3, 11) else None'
+	@echo "Creating the environment $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 
 $(VENV)/.runtime: $(VENV)/.created pyproject.toml $(CORE)
+	@echo "Installing mexc_async into $(VENV), with its compiled core ..."
 	@$(PIP) --editable .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime
+	@echo "Installing the tools for development into $(VENV) ..."
 	@$(PIP) --editable '.[dev]'
 	@touch $@
 
@@ -117,6 +120,7 @@ coverage: $(VENV)/.dev
 
 # Dependencies of the wheel, fetched during set-up, so that the test needs no network.
 $(VENV)/.wheelhouse: $(VENV)/.dev
+	@echo "Fetching the wheels that the test of the wheel installs ..."
 	@MEXC_ASYNC_PURE=1 $(BIN)/python -m pip --disable-pip-version-check download --quiet --no-input --dest $(VENV)/wheelhouse .
 	@touch $@
 
@@ -138,6 +142,7 @@ bench: $(VENV)/.dev
 
 # The same benchmarks against other MEXC clients, in a separate environment.
 $(PEERS)/.installed: pyproject.toml $(CORE)
+	@echo "Creating the environment $(PEERS), with other clients of MEXC ..."
 	@$(PYTHON) -m venv $(PEERS)
 	@$(PEERS)/bin/python -m pip --disable-pip-version-check install --quiet --no-input --editable '.[dev,bench]'
 	@touch $@

@@ -37,6 +37,7 @@ MODULES = {
 }
 LATENCY = "latency"
 """Benchmark of an exchange instead of this SDK, with a command line of its own."""
+INSTALL = "pip install --editable '.[dev]'"
 MAX_ROUNDS = 1000
 MAX_MINUTES = 1440
 SOAK_MINUTES = 20.0
@@ -115,16 +116,20 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         for path in files.values():
             refuse_unwritable(path)
-        for name in names:
+        modules = {name: import_module(f"benchmarks.{MODULES[name]}") for name in names}
+        for name, module in modules.items():
             load, where = ForeignLoad(), machine()
             with errors.status(f"{name}: {settings.rounds} rounds"):
-                report: Report = import_module(f"benchmarks.{MODULES[name]}").run(settings)
+                report: Report = module.run(settings)
             where["foreign_cpus"] = load.cpus()
             show(console, name, report, where)
             if name in files:
                 write_json(files[name], name, where, report.rows)
     except OSError as error:
         print(f"python -m benchmarks: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        print(f"python -m benchmarks: {error.name} is missing; the extra dev has it: {INSTALL}", file=sys.stderr)
         return 2
     except SubjectFailed as error:
         print(f"python -m benchmarks: {error}", file=sys.stderr)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import AsyncGenerator
+from contextlib import ExitStack, aclosing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Self, cast
 
 import typer
 
@@ -28,55 +30,91 @@ BUDGET_S = 60.0
 
 
 def klines(
-    symbol: Annotated[str, typer.Argument(help="A symbol, such as BTCUSDT.")],
-    out: Annotated[Path, typer.Option(help="File to write: .csv, or .jsonl for JSON lines.")],
-    since: Annotated[str, typer.Option(help="First bar: a date or time (UTC), or milliseconds.")],
+    symbols: Annotated[list[str], typer.Argument(help="Symbols, such as BTCUSDT.", metavar="SYMBOL...")],
+    out: Annotated[
+        Path, typer.Option(help="File to write: .csv, or .jsonl for JSON lines; {symbol} in it is replaced.")
+    ],
+    since: Annotated[
+        str | None,
+        typer.Option(help="First bar: a date or time (UTC), or milliseconds; not needed to continue a file."),
+    ] = None,
     until: Annotated[str, typer.Option(help="End of the last bar: in the same form, or `now`.")] = "now",
     interval: Annotated[str, typer.Option(help="1m, 5m, 15m, 30m, 60m, 4h, 1d, 1W or 1M.")] = "1m",
     limits: Annotated[str, typer.Option(help="Rate limit profile, see docs/limits.md.")] = "default",
     rest: Rest = None,
     sim: Sim = False,
 ) -> None:
-    """Download klines into a file; after an interruption the same command resumes.
+    """Download klines, a file for each symbol; the same command resumes, and later appends the bars since then.
 
-    Exit status 0 when the file is complete, 1 when the exchange failed, 2 for wrong input, 130 after Ctrl-C.
+    Exit status 0 when the files are complete, 1 when the exchange failed, 2 for wrong input, 130 after Ctrl-C.
     """
-    from mexc_async.cli.bar_file import BarFile, Download
     from mexc_async.errors import ConfigError, InvalidRequest
-    from mexc_async.spot.market import KlinesQuery
 
     try:
-        start_ms, end_ms = time_ms("--since", since), None if until == "now" else time_ms("--until", until)
-        if start_ms >= (SYSTEM.wall_ms() if end_ms is None else end_ms):
+        start_ms, end_ms = None if since is None else time_ms("--since", since), None
+        if until != "now":
+            end_ms = time_ms("--until", until)
+        if start_ms is not None and start_ms >= (SYSTEM.wall_ms() if end_ms is None else end_ms):
             raise InvalidRequest(f"--since {since!r} is not before --until {until!r}")
-        wanted = cast("Interval", interval)
-        KlinesQuery(symbol=symbol, interval=wanted, start_time=start_ms, end_time=end_ms)  # validates them
+        downloads = _downloads(symbols, interval, start_ms, end_ms, out)
         mexc = _client(rest, sim, limits)
-        download = Download(symbol, interval, start_ms)
-        with BarFile(out, download) as file:
-            _fill(mexc, file, download, end_ms)
+        with ExitStack() as stack:
+            _fill(mexc, [stack.enter_context(_opened(path, one)) for path, one in downloads.items()], end_ms)
     except (ConfigError, InvalidRequest) as error:
         fail(error)
-    except OSError as error:
-        fail(f"--out {out}: {error.strerror or error}")
     except SystemExit as ended:  # `run` raises it after Ctrl-C or SIGTERM
         fail("interrupted; the same command resumes", int(ended.code or 0))
 
 
-def _fill(mexc: Mexc, file: BarFile, download: Download, end_ms: int | None) -> None:
-    """Download into the file. A failure of the exchange ends the command, and removes a file without bars."""
-    from mexc_async.errors import ConfigError, InvalidRequest, MexcError
+def _downloads(
+    symbols: list[str], interval: str, start_ms: int | None, end_ms: int | None, out: Path
+) -> dict[Path, Download]:
+    """Return the downloads by their files. Raises ConfigError or InvalidRequest for wrong input."""
+    from mexc_async.cli.bar_file import Download
+    from mexc_async.errors import ConfigError
+    from mexc_async.spot.market import KlinesQuery
+
+    symbols = list(dict.fromkeys(symbols))
+    if len(symbols) > 1 and "{symbol}" not in out.name:
+        raise ConfigError(f"--out {out}: several symbols need a file each, as in bars-{{symbol}}.csv")
+    for symbol in symbols:
+        KlinesQuery(symbol=symbol, interval=cast("Interval", interval), start_time=start_ms, end_time=end_ms)
+    return {
+        out.with_name(out.name.replace("{symbol}", symbol)): Download(symbol, interval, start_ms) for symbol in symbols
+    }
+
+
+def _opened(path: Path, download: Download) -> BarFile:
+    from mexc_async.cli.bar_file import BarFile
+    from mexc_async.errors import ConfigError
 
     try:
-        run(_download(mexc, file, download, end_ms))
-    except (ConfigError, InvalidRequest):
-        raise
+        return BarFile(path, download)
+    except OSError as error:
+        raise ConfigError(f"--out {path}: {error.strerror or error}") from None
+
+
+def _fill(mexc: Mexc, files: list[BarFile], end_ms: int | None) -> None:
+    """Download into the files. A failure of the exchange ends the command, and removes files without bars."""
+    from mexc_async.errors import ConfigError, InvalidRequest, MexcError
+
+    async def download() -> None:
+        async with mexc:
+            for file in files:
+                await _check_begin(mexc, file)
+                await _download(mexc, file, end_ms)
+                file.finish()
+
+    try:
+        run(download())
+    except OSError as error:
+        raise ConfigError(f"--out: {error.strerror or error}") from None
     except MexcError as error:
-        if file.next_ms == download.since_ms:
-            file.discard()
-            fail(error, REFUSED)
-        fail(f"{error}; the file holds the bars so far: the same command resumes", REFUSED)
-    file.finish()
+        kept = [file for file in files if not file.discarded()]
+        if isinstance(error, ConfigError | InvalidRequest):
+            raise
+        so_far = "the file holds the bars so far" if len(kept) == 1 else "the files hold the bars so far"
+        fail(f"{error}; {so_far}: the same command resumes" if kept else error, REFUSED)
 
 
 def _client(rest: str | None, sim: bool, limits: str) -> Mexc:
@@ -93,24 +131,40 @@ def _client(rest: str | None, sim: bool, limits: str) -> Mexc:
     return Mexc(rest=rest or REST, limits=limits, network=NetworkSettings(retry=retry), read_only=True)
 
 
-async def _download(mexc: Mexc, file: BarFile, download: Download, end_ms: int | None) -> None:
+async def _check_begin(mexc: Mexc, file: BarFile) -> None:
+    """Raise ConfigError if a finished file begins later than the bars that are asked for."""
+    from mexc_async.errors import ConfigError
+
+    since_ms, first_ms = file.download.since_ms, file.first_ms
+    if since_ms is None or first_ms is None or since_ms >= first_ms:
+        return
+    async with aclosing(_bars(mexc, file.download, since_ms, first_ms)) as earlier:
+        async for _ in earlier:
+            raise ConfigError(
+                f"--out {file.path}: it begins at {_text(first_ms)}, and the exchange has bars from --since on; "
+                "name another file"
+            )
+
+
+def _bars(mexc: Mexc, download: Download, start_ms: int, end_ms: int | None) -> AsyncGenerator[Kline]:
     from mexc_async.data import paging
 
-    began, start_ms = SYSTEM.monotonic(), file.next_ms
-    async with mexc:
-        bars = paging.klines(
-            mexc.spot,
-            symbol=download.symbol,
-            interval=cast("Interval", download.interval),
-            start_time=start_ms,
-            end_time=end_ms,
-        )
-        last_ms = end_ms or SYSTEM.wall_ms()
-        shown = _Shown(f"{download.symbol} {download.interval}", start_ms, last_ms, _Waited(mexc))
-        with shown.progress:
+    interval = cast("Interval", download.interval)
+    bars = paging.klines(mexc.spot, symbol=download.symbol, interval=interval, start_time=start_ms, end_time=end_ms)
+    return cast("AsyncGenerator[Kline]", bars)
+
+
+async def _download(mexc: Mexc, file: BarFile, end_ms: int | None) -> None:
+    from mexc_async.errors import ConfigError
+
+    download, began, start_ms, had_ms = file.download, SYSTEM.monotonic(), file.next_ms, file.end_ms
+    what = f"{download.symbol} {download.interval}"
+    last_ms, waited = end_ms or SYSTEM.wall_ms(), _Waited(mexc)
+    if start_ms < last_ms:
+        with _Shown(what, start_ms, last_ms, waited) as shown:
             fresh: list[Kline] = []
             try:
-                async for bar in bars:
+                async for bar in _bars(mexc, download, start_ms, end_ms):
                     fresh.append(bar)
                     if len(fresh) == AT_ONCE:
                         file.write(fresh)
@@ -119,10 +173,12 @@ async def _download(mexc: Mexc, file: BarFile, download: Download, end_ms: int |
             finally:
                 file.write(fresh)
             shown.update(last_ms, file.count)
-        waited = str(_Waited(mexc))
-    after = f", after those before {_text(start_ms)}" if start_ms != download.since_ms else ""
+    if file.unproven is not None and last_ms >= (had_ms or 0):
+        raise ConfigError(f"--out {file.path}: the exchange has no bar of {what} where the file ends")
+    after = "" if had_ms is None else f", after those before {_text(had_ms)}"
+    up_to = _text(file.next_ms if file.end_ms is None else file.end_ms)
     print(
-        f"{file.path}: {file.count} bars of {download.symbol} {download.interval} up to {_text(file.next_ms)}{after}; "
+        f"{file.path}: {file.count} bars of {what} up to {up_to}{after}; "
         f"{SYSTEM.monotonic() - began:.1f} s, {waited} of waiting for limits"
     )
 
@@ -161,6 +217,13 @@ class _Shown:
         self._start_ms = start_ms
         self._began = SYSTEM.monotonic()
         self._task = self.progress.add_task(title, total=max(end_ms - start_ms, 1), rate=0.0, waited=waited)
+
+    def __enter__(self) -> Self:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
 
     def update(self, time_ms: int, count: int) -> None:
         rate = count / max(SYSTEM.monotonic() - self._began, 0.001)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from io import StringIO
 from pathlib import Path
@@ -10,6 +11,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
+from benchmarks.__main__ import main
 from benchmarks.harness import (
     OWN,
     CpuLoop,
@@ -123,3 +125,16 @@ def test_cpu_loop_times_enough_calls() -> None:
     loop = CpuLoop(lambda: sum(range(50)), 0.002)
     assert loop.loops > 10
     assert loop()["cpu_ns_per_op"] > 0
+
+
+@pytest.mark.parametrize(("name", "module", "library"), [
+    ("limiter", "benchmarks.limiter", "aiolimiter"), ("book", "benchmarks.book", "sortedcontainers"),
+])  # fmt: skip
+def test_library_of_the_extra_is_named_in_one_line(
+    name: str, module: str, library: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setitem(sys.modules, library, None)
+    assert main([name, "--quick"]) == 2
+    line = f"python -m benchmarks: {library} is missing; the extra dev has it: pip install --editable '.[dev]'\n"
+    assert capsys.readouterr().err.endswith(line)

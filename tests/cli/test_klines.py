@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from mexc_async.cli.bar_file import BarFile, Download
+from mexc_async.cli.bar_file import COLUMNS, BarFile, Download
 from mexc_async.errors import ConfigError
 from mexc_async.spot.models import Kline
 from tests.support.command import COMMAND, Ended, invoke
@@ -226,8 +226,85 @@ def test_another_download_is_not_mixed_in(tmp_path: Path) -> None:
         assert f"it is a download of BTCUSDT 1m from {SINCE}; name another file" in line
         downloaded(exchange, tmp_path / "a.csv")
         whole = (tmp_path / "a.csv").read_bytes()
-        assert "it exists; name another file, or remove it" in download(exchange, tmp_path / "a.csv").error()
+        line = download(exchange, tmp_path / "a.csv", "--interval", "5m", "--until", "now").error()
+        assert "the exchange has no bar of BTCUSDT 5m where the file ends" in line
         assert (tmp_path / "a.csv").read_bytes() == whole
+        assert names(tmp_path) == ["a.csv"]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+def test_a_finished_file_is_continued_without_a_hole_or_a_bar_twice(tmp_path: Path, name: str) -> None:
+    with serving() as exchange:
+        downloaded(exchange, tmp_path / f"whole-{name}")
+        out = tmp_path / name
+        for minute in (1, 3000, 5001, COUNT):  # the third ends in the gap
+            since = ["--since", "2025-01-01"] if minute != COUNT else []
+            assert "bars of BTCUSDT 1m up to" in continued(exchange, out, SINCE + minute * MINUTE, *since)
+            assert names(tmp_path) == [name, f"whole-{name}"]
+        assert out.read_bytes() == (tmp_path / f"whole-{name}").read_bytes()
+        asked = exchange.asked
+        assert ": 0 bars of BTCUSDT 1m up to 2025-01-09 08:00, after those before" in continued(exchange, out, UNTIL)
+        assert ": 0 bars of" in continued(exchange, out, SINCE + MINUTE)  # nothing is cut off
+        assert exchange.asked <= asked + 2
+        assert out.read_bytes() == (tmp_path / f"whole-{name}").read_bytes()
+
+
+def continued(exchange: Exchange, out: Path, until: int, *since: str) -> str:
+    command = ["klines", "BTCUSDT", "--out", str(out), "--until", str(until), "--rest", exchange.url]
+    done = invoke(*command, "--limits", "unlimited", *since)
+    assert (done.status, done.err) == (0, "")
+    return done.out
+
+
+def test_a_continued_download_that_was_killed_goes_on(tmp_path: Path) -> None:
+    with serving() as exchange:
+        downloaded(exchange, tmp_path / "whole.csv")
+        continued(exchange, tmp_path / "a.csv", SINCE + 500 * MINUTE, "--since", "2025-01-01")
+        exchange.asked, exchange.hold = 0, 14
+        with held(exchange, tmp_path / "a.csv"):
+            pass
+        assert (tmp_path / "a.csv.part").exists()
+        exchange.hold = None
+        continued(exchange, tmp_path / "a.csv", UNTIL)
+        assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+def test_a_file_that_is_no_earlier_download_is_left_alone(tmp_path: Path) -> None:
+    begin, bar = (",".join(map(str, row(minute))) + "\n" for minute in (0, 7))
+    head = ",".join(COLUMNS) + "\n"
+    with serving() as exchange:
+        for text, words in (
+            ("a,b\n1,2\n", "it exists and is not a file of klines"),
+            (head, "does not end with a bar"),
+            (head + bar + "17", "does not end with a bar"),
+            (head + "x\n", "its last line is not a bar"),
+            (head + begin.replace("0.500", "0.501"), "its last line is not the exchange's bar of BTCUSDT 1m"),
+            (head + bar, "it begins at 2025-01-01 00:07, and the exchange has bars from --since on"),
+        ):
+            out = tmp_path / "a.csv"
+            out.write_text(text)
+            assert words in download(exchange, out).error()
+            assert out.read_text() == text
+            assert names(tmp_path) == ["a.csv"]
+        out.write_text(head + ",".join(map(str, row(COUNT + 900))) + "\n")
+        line = invoke("klines", "BTCUSDT", "--out", str(out), "--rest", exchange.url).error()
+        assert "the exchange has no bar of BTCUSDT 1m where the file ends" in line
+        new = invoke("klines", "BTCUSDT", "--out", str(tmp_path / "new.csv"), "--rest", exchange.url).error()
+        assert new == f"error: --since is needed: {tmp_path / 'new.csv'} has no bar to continue from"
+
+
+def test_several_symbols_get_a_file_each(tmp_path: Path) -> None:
+    with serving() as exchange:
+        text = downloaded(exchange, tmp_path / "{symbol}-1m.csv", "ETHUSDT", "BTCUSDT")
+        assert names(tmp_path) == ["BTCUSDT-1m.csv", "ETHUSDT-1m.csv"]
+        assert [line.split(": ")[1].split()[3] for line in text.splitlines()] == ["BTCUSDT", "ETHUSDT"]
+        line = download(exchange, tmp_path / "bars.csv", "ETHUSDT").error()
+        assert line.endswith("several symbols need a file each, as in bars-{symbol}.csv")
+        (tmp_path / "ETHUSDT-1m.csv").write_text("x\n")
+        assert "not a file of klines" in download(exchange, tmp_path / "{symbol}-1m.csv", "ETHUSDT").error()
+        exchange.fail = 1
+        assert "10007" in download(exchange, tmp_path / "{symbol}-2.csv", "ETHUSDT").error(1)
+        assert names(tmp_path) == ["BTCUSDT-1m.csv", "ETHUSDT-1m.csv"]
 
 
 def test_bars_of_a_simulated_exchange(tmp_path: Path) -> None:

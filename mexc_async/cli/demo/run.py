@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 from random import Random
 
-from rich.console import Console
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from mexc_async.cli.demo.market import Demo, burst
 from mexc_async.cli.demo.summary import BalanceDifference, Counters, Phase, Summary, render
@@ -21,6 +23,8 @@ from mexc_async.errors import ConfigError, InvalidRequest, MexcError
 from mexc_async.runtime.clock import Clock
 from mexc_async.runtime.runner import run
 
+WIDE = 100
+"""Columns of a terminal from which on the table shows the last price as well."""
 BURST = "burst"
 BURST_S = 3.0
 BURST_RATE = 99.0
@@ -82,8 +86,7 @@ async def _trade(
 ) -> None:
     """Run the first part, and record its figures even if it fails."""
     counters = Counters(clock)
-    async with Mexc.sim(seed=seed, tape=str(tape) if tape else None, clock=clock) as mexc:
-        await mexc.warm_up()
+    async with _opened(console, Mexc.sim(seed=seed, tape=str(tape) if tape else None, clock=clock)) as mexc:
         for symbol in symbols:
             mexc.rules(symbol)  # refuse an unknown symbol before trading
         console.print(f"{mexc!r} {', '.join(symbols)} for {seconds:g} s")
@@ -110,21 +113,31 @@ async def _burst(
     """Run the second part, on an exchange with the limit of MEXC's guides: 100 requests/s."""
     counters = Counters(clock)
     path = str(tape) if tape else None
-    async with Mexc.sim(
+    client = Mexc.sim(
         seed=seed,
         sim_limits="guide",
         tape=path,
         limits="guide",
         network=NetworkSettings(connections=40),
         clock=clock,
-    ) as mexc:
-        await mexc.warm_up()
+    )
+    async with _opened(console, client) as mexc:
         console.print(f"{mexc!r} {symbol}, a burst of {BURST_S:g} s")
         seconds = 0.0
         try:
             seconds = await burst(mexc, symbol, BURST_S, counters, clock)
         finally:
             phases.append(counters.phase(BURST, seconds, mexc.limits.report()))
+
+
+@asynccontextmanager
+async def _opened(console: Console, mexc: Mexc) -> AsyncIterator[Mexc]:
+    """Open a client and its simulated exchange; a terminal shows that this is under way."""
+    async with AsyncExitStack() as stack:
+        with console.status("starting a simulated exchange on this machine"):
+            await stack.enter_async_context(mexc)
+            await mexc.warm_up()
+        yield mexc
 
 
 async def _holdings(mexc: Mexc) -> dict[str, Decimal]:
@@ -143,7 +156,8 @@ async def _shown(console: Console, clock: Clock, demo: Demo, counters: Counters,
 
         async def refresh() -> None:
             while True:
-                live.update(_live_table(demo, counters, clock.monotonic() - started, seconds), refresh=True)
+                elapsed = clock.monotonic() - started
+                live.update(live_table(demo, counters, elapsed, seconds, console.width), refresh=True)
                 await asyncio.sleep(0.25)
 
         task = asyncio.create_task(refresh())
@@ -154,27 +168,30 @@ async def _shown(console: Console, clock: Clock, demo: Demo, counters: Counters,
             await asyncio.gather(task, return_exceptions=True)
 
 
-def _live_table(demo: Demo, counters: Counters, elapsed: float, seconds: float) -> Table:
+def live_table(demo: Demo, counters: Counters, elapsed: float, seconds: float, width: int) -> RenderableType:
+    """Render the figures of this moment; a column is left out on a terminal of fewer than 100 columns."""
     report = demo.mexc.limits.report()
-    table = Table(
-        title=f"{elapsed:4.1f} of {seconds:g} s   {counters.requests} requests   {counters.pushes} pushes   "
-        f"{counters.orders} orders   {counters.fills} fills   {sum(counters.errors.values())} errors",
-        caption=f"{report.waiting} calls wait, most often for {report.binding or 'nothing'}",
-        title_justify="left",
-        caption_justify="left",
-    )
-    table.add_column("symbol")
-    for name in ("bid", "ask", "last", "hour", "book", "pushes/s", "lag ms", "open", "traded"):
-        table.add_column(name, justify="right")
+    is_wide = width >= WIDE
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1) if is_wide else 0, show_edge=False)
+    table.add_column("symbol", no_wrap=True)
+    for name in ("bid", "ask", *(["last"] if is_wide else []), "hour", "book", "push/s", "lag ms", "orders", "traded"):
+        table.add_column(name, justify="right", no_wrap=True)
     for quote in demo.quotes.values():
+        prices = (quote.bid, quote.ask, *([quote.last] if is_wide else []))
         table.add_row(
             quote.symbol,
-            *("" if price is None else f"{price:f}" for price in (quote.bid, quote.ask, quote.last)),
+            *("" if price is None else f"{price:f}" for price in prices),
             "" if quote.change is None else f"{quote.change * 100:+.2f} %",
             quote.book.state.value,
             f"{quote.pushes / max(elapsed, 0.1):.0f}",
-            "" if quote.lag_ms is None else f"{quote.lag_ms:.0f}",
+            "" if quote.lag_ms is None else f"{max(quote.lag_ms, 0.0):.0f}",
             str(quote.open_orders),
             f"{quote.filled:.2f}",
         )
-    return table
+    head = (
+        f"{elapsed:4.1f} of {seconds:g} s  {counters.requests} requests  {counters.pushes} pushes  "
+        f"{counters.orders} orders  {counters.fills} fills  {sum(counters.errors.values())} errors"
+    )
+    most = "" if report.binding is None else f", most often for {report.binding}"
+    waits = f"{report.waiting} calls wait for rate limits{most}"
+    return Group("", Text(head, style="bold"), "", table, "", waits)

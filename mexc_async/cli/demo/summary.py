@@ -175,9 +175,12 @@ def bars(histogram: Sequence[int]) -> str:
 
 def render(summary: Summary) -> RenderableType:
     """Render the summary for a terminal."""
-    parts: list[RenderableType] = []
+    parts: list[RenderableType] = [""]
+    columns = ", ".join(f"{bound:g}" for bound in BUCKETS_MS)
     for phase in summary.phases:
         parts += [_totals(phase), _latencies(phase)]
+    if summary.phases:
+        parts += [Text(f"histogram columns end at {columns} ms; the last has the rest", style="italic"), ""]
     if summary.balances:
         parts.append(_balances(summary.balances))
     for problem in summary.problems:
@@ -191,7 +194,10 @@ def render(summary: Summary) -> RenderableType:
 
 def _totals(phase: Phase) -> Table:
     table = Table(
-        title=f"{phase.name}: {phase.seconds:.1f} s on profile {phase.profile}", title_justify="left", box=SIMPLE_HEAD
+        title=f"{phase.name}: {phase.seconds:.1f} s on profile {phase.profile}",
+        title_justify="left",
+        title_style="bold",
+        box=SIMPLE_HEAD,
     )
     table.show_header = False
     waits = [f"{limit}: {count} calls, {seconds:.1f} s in all" for limit, (count, seconds) in phase.waits.items()]
@@ -209,8 +215,6 @@ def _totals(phase: Phase) -> Table:
 
 def _latencies(phase: Phase) -> Table:
     table = Table(title="latency in ms, without waiting for limits", title_justify="left", box=SIMPLE_HEAD)
-    columns = ", ".join(f"{bound:g}" for bound in BUCKETS_MS)
-    table.caption, table.caption_justify = f"histogram columns end at {columns} ms; the last has the rest", "left"
     table.add_column("endpoint", no_wrap=True)
     for name in ("calls", "p50", "p90", "p99", "max"):
         table.add_column(name, justify="right", no_wrap=True)
