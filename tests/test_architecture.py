@@ -28,13 +28,14 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("client",),
     ("data", "backtest", "monitor", "contrib", "pytest_plugin"),
     ("cli",),
+    ("__main__",),
 )
 """Rooms, the lowest first: each imports those below it; rooms of one line do not import each other."""
 SIM_MAY_IMPORT = {"errors", "error_codes", "native", "runtime", "schema", "spot", "futures", "recording"}
 """Modules that the simulator shares with the client: declarations, and none that decides or sends."""
 MAY_IMPORT_SIM = {"data", "backtest", "pytest_plugin", "cli"}
 
-EDGE_ROOMS = {"cli", "contrib", "data", "backtest", "monitor", "pytest_plugin"}
+EDGE_ROOMS = {"__main__", "cli", "contrib", "data", "backtest", "monitor", "pytest_plugin"}
 """Programs and integrations: none has to be pure."""
 EDGE = frozenset(
     f"{PACKAGE}.{room}.{module}"

@@ -72,7 +72,7 @@ def _decrypted(head: bytes, password: str, data: bytes) -> bytes:
 def check_library() -> None:
     """Raise ConfigError if `cryptography`, which encryption needs, is not installed."""
     try:
-        import cryptography  # noqa: F401 - it is there, and that is what had to be known
+        import cryptography.exceptions  # noqa: F401 - it is there, and that is what had to be known
     except ImportError:
         raise ConfigError(
             "the encrypted key file needs the library cryptography: pip install 'mexc-async[keys]'"
