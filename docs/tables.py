@@ -22,6 +22,7 @@ import msgspec
 
 from mexc_async import (
     AlarmSettings,
+    Clock,
     GuardLimits,
     Limit,
     Limits,
@@ -158,7 +159,7 @@ def _arguments(function: Callable[..., object]) -> str:
     rows = [
         (f"`{name}`", _default(parameters[name].default), _line(text))
         for name, text in described
-        if name in parameters and name not in ("settings", "shared")
+        if name in parameters and name not in ("settings", "prepared")
     ]
     return table(("argument", "default", "meaning"), rows)
 
@@ -187,7 +188,7 @@ def _field_docs(kind: type) -> dict[str, str]:
 def _default(value: object) -> str:
     if value is inspect.Parameter.empty:
         return "required"
-    if isinstance(value, msgspec.Struct):
+    if isinstance(value, msgspec.Struct | Clock):
         return f"`{type(value).__name__}()`"
     return f"`{json.dumps(value)}`" if isinstance(value, str) else f"`{value}`"
 
@@ -203,7 +204,7 @@ FUNCTIONS: dict[str, Callable[..., object]] = {
     "mexc.using(...)": Mexc.using,
     "mexc.books(...)": Books.__call__,
 }
-"""Functions that take settings; `shared` and `settings` of them are no settings of their own."""
+"""Functions that take settings; their parameters `settings` and `prepared` are none of their own."""
 STRUCTS = (
     NetworkSettings,
     Timeouts,

@@ -1,4 +1,4 @@
-"""`mexc-async klines`: download the klines of any period into a file, and resume after an interruption."""
+"""`mexc-async klines`: download the klines of any period into files, resume after an interruption, and continue."""
 
 from __future__ import annotations
 
@@ -57,9 +57,7 @@ def klines(
         if start_ms is not None and start_ms >= (SYSTEM.wall_ms() if end_ms is None else end_ms):
             raise InvalidRequest(f"--since {since!r} is not before --until {until!r}")
         downloads = _downloads(symbols, interval, start_ms, end_ms, out)
-        mexc = _client(rest, sim, limits)
-        with ExitStack() as stack:
-            _fill(mexc, [stack.enter_context(_opened(path, one)) for path, one in downloads.items()], end_ms)
+        _fill(_client(rest, sim, limits), downloads, end_ms)
     except (ConfigError, InvalidRequest) as error:
         fail(error)
     except SystemExit as ended:  # `run` raises it after Ctrl-C or SIGTERM
@@ -94,9 +92,11 @@ def _opened(path: Path, download: Download) -> BarFile:
         raise ConfigError(f"--out {path}: {error.strerror or error}") from None
 
 
-def _fill(mexc: Mexc, files: list[BarFile], end_ms: int | None) -> None:
-    """Download into the files. A failure of the exchange ends the command, and removes files without bars."""
+def _fill(mexc: Mexc, downloads: dict[Path, Download], end_ms: int | None) -> None:
+    """Download into the files. A failure of the exchange ends the command; any failure removes files without bars."""
     from mexc_async.errors import ConfigError, InvalidRequest, MexcError
+
+    files: list[BarFile] = []
 
     async def download() -> None:
         async with mexc:
@@ -105,16 +105,19 @@ def _fill(mexc: Mexc, files: list[BarFile], end_ms: int | None) -> None:
                 await _download(mexc, file, end_ms)
                 file.finish()
 
-    try:
-        run(download())
-    except OSError as error:
-        raise ConfigError(f"--out: {error.strerror or error}") from None
-    except MexcError as error:
-        kept = [file for file in files if not file.discarded()]
-        if isinstance(error, ConfigError | InvalidRequest):
-            raise
-        so_far = "the file holds the bars so far" if len(kept) == 1 else "the files hold the bars so far"
-        fail(f"{error}; {so_far}: the same command resumes" if kept else error, REFUSED)
+    with ExitStack() as stack:
+        try:
+            for path, one in downloads.items():
+                files.append(stack.enter_context(_opened(path, one)))
+            run(download())
+        except OSError as error:
+            raise ConfigError(f"--out: {error.strerror or error}") from None
+        except MexcError as error:
+            kept = [file for file in files if not file.discarded()]
+            if isinstance(error, ConfigError | InvalidRequest):
+                raise
+            so_far = "the file holds the bars so far" if len(kept) == 1 else "the files hold the bars so far"
+            fail(f"{error}; {so_far}: the same command resumes" if kept else error, REFUSED)
 
 
 def _client(rest: str | None, sim: bool, limits: str) -> Mexc:

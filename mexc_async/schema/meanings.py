@@ -64,9 +64,7 @@ MEANINGS = {
     "AddStpGroupUid.uid": "Uids of the accounts to add, separated by commas.",
     "AffiliateCommissionDetailQuery.type": "Market: 1 is spot, 2 futures, 3 ETF; None asks for all.",
     "AnnouncementsQuery.limit": "Rows per page, a multiple of 5 up to 100; default 20.",
-    "BrokerAllDepositHistoryQuery.status": "A `DepositStatus`, by name or number; None lists all.",
     "BrokerCreateApiKey.ip": "IP addresses that may use the key, up to 4, separated by commas.",
-    "BrokerSubDepositHistoryQuery.status": "A `DepositStatus`, by name or number; None lists all.",
     "CancelOpenOrders.symbol": "Symbol whose orders to cancel; by documents of 2025 up to five, separated by commas.",
     "CancelOrder.new_client_order_id": "Client id of the cancel request itself.",
     "ConvertDust.asset": "Assets to convert, up to 15, separated by commas.",
@@ -76,6 +74,7 @@ MEANINGS = {
     "InternalTransferRequest.to_account": "E-mail address, uid or mobile number of the recipient.",
     "InternalTransferRequest.to_account_type": "Kind of `to_account`: EMAIL, UID or MOBILE.",
     "OpenOrdersQuery.symbol": "Symbol, or up to five, separated by commas; None asks for all.",
+    "SubDeposits.status": "A `DepositStatus`, by name or number; None lists all.",
 }
 
 

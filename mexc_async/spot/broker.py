@@ -176,7 +176,6 @@ class SubDeposits(Period[list[Deposit]], frozen=True, kw_only=True):
 
     coin: str | None = None
     status: str | None = None
-    """A `DepositStatus`, by name or number."""
     start_time: int | None = None
     end_time: int | None = None
     limit: Count | None = None

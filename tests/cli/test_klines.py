@@ -301,10 +301,11 @@ def test_several_symbols_get_a_file_each(tmp_path: Path) -> None:
         line = download(exchange, tmp_path / "bars.csv", "ETHUSDT").error()
         assert line.endswith("several symbols need a file each, as in bars-{symbol}.csv")
         (tmp_path / "ETHUSDT-1m.csv").write_text("x\n")
+        (tmp_path / "BTCUSDT-1m.csv").unlink()
         assert "not a file of klines" in download(exchange, tmp_path / "{symbol}-1m.csv", "ETHUSDT").error()
         exchange.fail = 1
         assert "10007" in download(exchange, tmp_path / "{symbol}-2.csv", "ETHUSDT").error(1)
-        assert names(tmp_path) == ["BTCUSDT-1m.csv", "ETHUSDT-1m.csv"]
+        assert names(tmp_path) == ["ETHUSDT-1m.csv"]
 
 
 def test_bars_of_a_simulated_exchange(tmp_path: Path) -> None:

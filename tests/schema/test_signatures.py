@@ -87,8 +87,10 @@ def test_every_endpoint_reads_well(name: str) -> None:
 
 def test_meanings_are_of_parameters_that_there_are() -> None:
     fields = {field for one in DECLARED.values() for field in one.request.__struct_fields__}
-    own = {f"{one.request.__name__}.{field}" for one in DECLARED.values() for field in one.request.__struct_fields__}
-    assert set(MEANINGS) <= fields | own
+    kinds = {kind.__name__: kind for one in DECLARED.values() for kind in one.request.__mro__}
+    for name in MEANINGS:
+        owner, _, field = name.rpartition(".")
+        assert field in (getattr(kinds[owner], "__struct_fields__", ()) if owner else fields), name
 
 
 async def test_entry_of_a_class_calls_the_endpoint_of_a_resource() -> None:
