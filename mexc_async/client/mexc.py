@@ -230,7 +230,7 @@ class Mexc(View):
             seed: seed of the simulated market; the same seed gives the same market.
             sim_limits: limits that the simulated exchange enforces: `default`, `guide` or `none`.
             sim_faults: enable requests for faults and price gaps (`POST /sim/faults`, `/sim/gap`).
-            tape: file of a recorded market to play as well, see `mexc-async sim --help`.
+            tape: file of a recorded market to play beside the generated ones, see `docs/simulator.md`.
             settings: those of `Mexc`.
         """
         arguments = ["--seed", str(seed), "--limits", sim_limits]
