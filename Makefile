@@ -150,6 +150,11 @@ $(PEERS)/.installed: pyproject.toml $(CORE)
 bench-peers: $(PEERS)/.installed
 	@$(PEERS)/bin/python -m benchmarks all $(BENCH_ARGS)
 
+# The tables of docs/ and the pages of docs/api/, from the declarations and docstrings. Tests check that they are up to date.
+docs: $(VENV)/.dev
+	@$(BIN)/python docs/tables.py
+	@$(BIN)/python docs/reference.py
+
 clean:
 	rm -f mexc_async/native/_compiled.*.so mexc_async/native/_compiled.*.pyd
 	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist build

@@ -35,17 +35,25 @@ class Assets(Struct, frozen=True, gc=False):
 
 
 class SymbolExposureReport(Struct, frozen=True):
-    """Exposure of one symbol in an `ExposureReport`; see `SymbolExposure` for the fields."""
+    """Exposure of one symbol in an `ExposureReport`."""
 
     symbol: str
     quote: str
+    """Quote asset, in which the amounts are."""
     open_orders: int
+    """Orders that are not final, including those on their way and those with unknown outcome."""
     open_buys: Decimal
+    """Rest of open buys, in quote at their prices."""
     open_sells: Decimal
+    """Rest of open sells, in quote at their prices."""
     position: Decimal
+    """Bought minus sold, in base; negative after selling earlier holdings."""
     cost: Decimal
+    """Cost of the position by average price, in quote; negative for a sold one."""
     notional: Decimal
+    """Exposure: the most that can be at risk, in quote."""
     result: Decimal
+    """Result of the UTC day, realised and unrealised, after fees, in quote; negative for a loss."""
 
 
 class ExposureReport(Struct, frozen=True):

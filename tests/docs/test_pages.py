@@ -6,30 +6,34 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+import mexc_async
 from mexc_async import errors
-from tests.support.documents import PAGES, ROOT
+from tests.support.documents import PAGES, REFERENCE, ROOT
 
 _ADVICE = sorted(name for name in vars(errors) if name.startswith("ADVICE_"))
-_LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
+_LINK = re.compile(r"\[(?:`[^`]*`|[^\]])+\]\(([^)\s]+)\)")
 _SECRET = re.compile(r"\bmx0\w{8,}|\b[0-9a-fA-F]{32,}\b|\b(?=\w*[0-9])(?=\w*[a-z])(?=\w*[A-Z])\w{24,}\b")
 _ASSIGNED = re.compile(r"(?:MEXC_API_KEY|MEXC_API_SECRET|api_key|api_secret|secret)(?:=|\": )[\"']?([\w.$-]+)")
 _PATH = re.compile(r"`((?:[\w{},.-]+/)*[\w{},.-]+\.(?:py|pyx|pxi)|tests/[\w/.-]+|(?:\w+/){2,})`(?: `(\w+)`)?")
 _BRACES = re.compile(r"\{([\w,]+)\}")
 _FENCE = re.compile(r"^```.*?^```$", re.M | re.S)
-_PLACEHOLDER = re.compile(r"\.\.\.|(mexc_sim|simulator)\.api_(key|secret)|sim-[a-z-]+|str")
+_PLACEHOLDER = re.compile(r"\.\.\.|os\.environ|(mexc_sim|simulator)\.api_(key|secret)|sim-[a-z-]+|str")
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+all_pages = pytest.mark.parametrize("page", PAGES + REFERENCE, ids=lambda page: str(page.relative_to(ROOT)))
 
 
-def anchors(page: Path) -> set[str]:
+@cache
+def anchors(page: Path) -> tuple[str, ...]:
     """Return the anchors of a page's headings, as Markdown viewers build them."""
     text = _FENCE.sub("", page.read_text(encoding="utf-8"))
     heads = re.findall(r"^#+ (.+)$", text, flags=re.M)
-    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+    return tuple(re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads)
 
 
 @pytest.mark.parametrize("name", _ADVICE)
@@ -44,7 +48,25 @@ def test_tables_are_up_to_date() -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pages
+def test_reference_is_up_to_date() -> None:
+    command = [sys.executable, str(ROOT / "docs" / "reference.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_reference_describes_every_public_name() -> None:
+    described = {anchor for page in REFERENCE for anchor in anchors(page)}
+    described |= {name.lower() for page in REFERENCE for name in re.findall(r"As a value: `(\w+)", page.read_text())}
+    left_out = {"__version__", "Json", "core_kind", "paging"}
+    assert {name for name in mexc_async.__all__ if name.lower() not in described} == left_out
+
+
+@pytest.mark.parametrize("page", REFERENCE, ids=lambda page: page.name)
+def test_headings_of_the_reference_are_unique(page: Path) -> None:
+    assert len(set(anchors(page))) == len(anchors(page))
+
+
+@all_pages
 def test_links_resolve(page: Path) -> None:
     for target in _LINK.findall(page.read_text(encoding="utf-8")):
         if target.startswith(("http://", "https://")):
@@ -123,7 +145,7 @@ def test_index_lists_the_page(page: Path) -> None:
         assert f"{page.name})" in lister.read_text(encoding="utf-8"), f"{lister.name} does not link {page.name}"
 
 
-@pages
+@all_pages
 def test_page_holds_no_secret(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert _SECRET.findall(text) == []

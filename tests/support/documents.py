@@ -8,8 +8,12 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")))
+REFERENCE = tuple(sorted((ROOT / "docs" / "api").glob("*.md")))
+"""Pages that `docs/reference.py` writes."""
 
-_BLOCK = re.compile(r"(?P<note><!-- compiled only:[^\n]*-->\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
+_BLOCK = re.compile(
+    r"(?:<!-- compiled only: needs (?P<needs>\w+) -->\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.M | re.S
+)
 
 
 class Block(NamedTuple):
@@ -20,7 +24,8 @@ class Block(NamedTuple):
     """Number of the block's first line in the page."""
     kind: str
     text: str
-    compiled_only: bool
+    needs: str | None
+    """Library of others that it needs; it is compiled only, apart from tests of its own."""
 
     @property
     def name(self) -> str:
@@ -35,5 +40,5 @@ def blocks(kind: str) -> list[Block]:
         for match in _BLOCK.finditer(text):
             if match["kind"] == kind:
                 line = text.count("\n", 0, match.start("text")) + 1
-                found.append(Block(page, line, kind, match["text"], match["note"] is not None))
+                found.append(Block(page, line, kind, match["text"], match["needs"]))
     return found

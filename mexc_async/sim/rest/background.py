@@ -16,10 +16,12 @@ R = TypeVar("R")
 
 
 class BackgroundSimulator:
-    """A running simulator on its own thread, which ends with `close`.
+    """A running simulator on its own thread, which ends with `close` or with its `with`.
 
-    with BackgroundSimulator() as sim:
-        ...  # point any client, synchronous or not, at sim.rest
+    Point any client at it, synchronous or not:
+
+        with BackgroundSimulator() as sim:
+            print(sim.rest)
     """
 
     def __init__(self, config: SimConfig | None = None, clock: Clock = SYSTEM) -> None:

@@ -106,8 +106,8 @@ class Simulator:
     The exchange's time is its clock's, and every random choice comes from the seed: the same requests at the same times
     get the same answers, ids and keys included.
 
-    async with Simulator(SimConfig(seed=7)) as sim:
-        ...  # point a client at sim.rest
+        async with Simulator(SimConfig(seed=7)) as sim:
+            ...  # point a client at sim.rest
     """
 
     def __init__(self, config: SimConfig | None = None, clock: Clock = SYSTEM) -> None:
