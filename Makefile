@@ -12,7 +12,7 @@ BENCH_ARGS ?=
 # More at a time than there are cores, since most tests wait for sockets and processes.
 PYTEST := $(BIN)/python -m pytest -n 4 --dist worksteal
 
-.PHONY: demo test quick lint types unit pure coverage wheel chaos bench bench-peers docs clean
+.PHONY: demo test test-peers quick lint types unit pure coverage wheel chaos bench bench-peers docs clean
 
 # The compiled core's source stands in every room, however deep.
 CORE := hatch_build.py $(shell find mexc_async -name '*.pyx' -o -name '*.px[id]')
@@ -146,6 +146,10 @@ $(PEERS)/.installed: pyproject.toml $(CORE)
 	@$(PYTHON) -m venv $(PEERS)
 	@$(PEERS)/bin/python -m pip --disable-pip-version-check install --quiet --no-input --editable '.[dev,bench]'
 	@touch $@
+
+# Their programs against the simulator: those of docs/migration.md, and ccxt in detail.
+test-peers: $(PEERS)/.installed
+	@$(PEERS)/bin/python -m pytest -n 4 tests/sim/test_ccxt.py tests/docs/test_migration.py
 
 bench-peers: $(PEERS)/.installed
 	@$(PEERS)/bin/python -m benchmarks all $(BENCH_ARGS)
