@@ -53,7 +53,6 @@ class Writer:
         for endpoint in endpoints():
             self.groups.setdefault(endpoint.request.__module__.rpartition(".")[2], []).append(endpoint)
         self.home: dict[str, str] = {}
-        self.pages = {page.name: list(page.items) for page in PAGES}
         for page in PAGES:
             self.home |= {_title(item): page.name for item in page.items}
         self.anchors = {}

@@ -189,9 +189,19 @@ def _errors() -> tuple[type[MexcError], ...]:
     return tuple(one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, MexcError))
 
 
+def _exported() -> list[Any]:
+    return [getattr(mexc_async, name) for name in mexc_async.__all__]
+
+
 def _events() -> tuple[type[Event], ...]:
-    exported = [getattr(mexc_async, name) for name in mexc_async.__all__]
-    return tuple(one for one in exported if isinstance(one, type) and issubclass(one, Event))
+    return tuple(one for one in _exported() if isinstance(one, type) and issubclass(one, Event))
+
+
+def _others(pages: tuple[Page, ...]) -> tuple[Any, ...]:
+    """Return the public classes and functions that no page describes, apart from requests, which their calls do."""
+    described = {item for page in pages for item in page.items}
+    left = [one for one in _exported() if callable(one) and one not in described]
+    return tuple(one for one in left if not (isinstance(one, type) and issubclass(one, mexc_async.Request)))
 
 
 def _histories() -> tuple[Any, ...]:
@@ -202,7 +212,7 @@ def _histories() -> tuple[Any, ...]:
     )
 
 
-PAGES = (
+_PAGES = (
     Page(
         "client",
         "The client",
@@ -303,3 +313,5 @@ PAGES = (
         ),
     ),
 )  # fmt: skip
+_LEFT = _others(_PAGES)
+PAGES = (*_PAGES, *([Page("others", "Others", "what no other page describes", "", _LEFT)] if _LEFT else []))
