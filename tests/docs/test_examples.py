@@ -32,9 +32,9 @@ from tests.support.documents import ROOT, Block, blocks
 
 PYTHON = blocks("python")
 _RUNS = re.compile(r"\b(asyncio|mexc_async)\.run\(")
-PROGRAMS = [b for b in PYTHON if _RUNS.search(b.text) and "def test_" not in b.text and not b.needs]
+PROGRAMS = [b for b in PYTHON if _RUNS.search(b.text) and "def test_" not in b.text and not b.compiled_only]
 TESTS = [b for b in PYTHON if "def test_" in b.text]
-FRAGMENTS = [b for b in PYTHON if b not in PROGRAMS and b not in TESTS and not b.needs]
+FRAGMENTS = [b for b in PYTHON if b not in PROGRAMS and b not in TESTS and not b.compiled_only]
 COMMANDS = [
     (block, words)
     for block in blocks("sh")
@@ -151,11 +151,9 @@ def test_every_block_passes_pyright_as_pasted(tmp_path: Path) -> None:
 
 
 def test_no_example_is_forgotten() -> None:
-    foreign = [block for block in PYTHON if block.needs]
-    assert len(PROGRAMS) + len(TESTS) + len(FRAGMENTS) + len(foreign) == len(PYTHON)
-    assert [
-        block.name for block in foreign if f"import {block.needs}" not in block.text.replace("from", "import")
-    ] == []
+    compiled_only = [block for block in PYTHON if block.compiled_only]
+    assert len(PROGRAMS) + len(TESTS) + len(FRAGMENTS) + len(compiled_only) == len(PYTHON)
+    assert [block.name for block in compiled_only if (block.needs or "") not in block.text] == []
     assert len(PROGRAMS) >= 3
     assert len(FRAGMENTS) >= 5
 

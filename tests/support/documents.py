@@ -25,7 +25,12 @@ class Block(NamedTuple):
     kind: str
     text: str
     needs: str | None
-    """Library of others that it needs; it is compiled only, apart from tests of its own."""
+    """Library of others that it needs."""
+
+    @property
+    def compiled_only(self) -> bool:
+        """True if only tests of its own run it."""
+        return self.needs is not None
 
     @property
     def name(self) -> str:
