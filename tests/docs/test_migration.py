@@ -59,17 +59,17 @@ def rows(heading: str) -> Iterator[list[str]]:
 
 
 def test_the_page_has_a_bot_of_each_client() -> None:
-    assert sorted(block.needs or "" for block in BEFORE) == ["binance", "ccxt", "pymexc"]
+    assert sorted(block.needs for block in BEFORE) == ["binance", "ccxt", "pymexc"]
 
 
-@pytest.mark.parametrize("block", [pytest.param(b, marks=needs(b.needs or ""), id=b.needs) for b in BEFORE])
+@pytest.mark.parametrize("block", [pytest.param(b, marks=needs(b.needs), id=b.needs) for b in BEFORE])
 def test_bot_of_another_client_trades_on_the_simulator(
     block: Block, mexc_sim: BackgroundSimulator, tmp_path: Path
 ) -> None:
     program = tmp_path / "bot.py"
     program.write_text(block.text, encoding="utf-8")
     keys = {"MEXC_API_KEY": mexc_sim.api_key, "MEXC_API_SECRET": mexc_sim.api_secret}
-    printed = run(foreign_bot.__file__, block.needs or "", mexc_sim.rest, str(program), **keys)
+    printed = run(foreign_bot.__file__, block.needs, mexc_sim.rest, str(program), **keys)
     lines = printed.splitlines()
     assert len(lines) == 3, printed
     assert all(re.match(r"(open|NEW) 0(\.0)? at \d+\.\d+$", line) for line in lines), printed

@@ -12,7 +12,7 @@ REFERENCE = tuple(sorted((ROOT / "docs" / "api").glob("*.md")))
 """Pages that `docs/reference.py` writes."""
 
 _BLOCK = re.compile(
-    r"(?:<!-- compiled only: needs (?P<needs>\w+) -->\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.M | re.S
+    r"(?:<!-- compiled only: (?P<note>[^\n]*) -->\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.M | re.S
 )
 
 
@@ -24,13 +24,18 @@ class Block(NamedTuple):
     """Number of the block's first line in the page."""
     kind: str
     text: str
-    needs: str | None
-    """Library of others that it needs."""
+    note: str | None
+    """Reason why it is compiled only: `needs LIBRARY`, or the test that runs it and more words; None to run it."""
 
     @property
     def compiled_only(self) -> bool:
-        """True if only tests of its own run it."""
-        return self.needs is not None
+        """True if at most a test of its own runs it."""
+        return self.note is not None
+
+    @property
+    def needs(self) -> str:
+        """Library of others that it needs; empty if it needs none."""
+        return self.note.removeprefix("needs ") if self.note and self.note.startswith("needs ") else ""
 
     @property
     def name(self) -> str:
@@ -45,5 +50,5 @@ def blocks(kind: str) -> list[Block]:
         for match in _BLOCK.finditer(text):
             if match["kind"] == kind:
                 line = text.count("\n", 0, match.start("text")) + 1
-                found.append(Block(page, line, kind, match["text"], match["needs"]))
+                found.append(Block(page, line, kind, match["text"], match["note"]))
     return found
