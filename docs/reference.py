@@ -27,6 +27,7 @@ from mexc_async.error_codes import SPOT_CODES
 from mexc_async.runtime.events import Event
 from mexc_async.schema.endpoint import Endpoint, Request
 from mexc_async.schema.lazy_numbers import Lazy, LazyOrNone
+from mexc_async.schema.meanings import meaning
 from mexc_async.spot import enums
 from mexc_async.spot.models import Answer
 
@@ -318,7 +319,9 @@ def _default(field: Any) -> str:
 
 
 def _meaning(cls: type, name: str) -> str:
-    """Return the docstring of a field, or what its name means everywhere."""
+    """Return the meaning of a parameter, or the docstring of a field, or what its name means everywhere."""
+    if issubclass(cls, Request):
+        return meaning(cls, name)
     return documentation(cls, name) or MEANINGS.get(name, "")
 
 

@@ -108,7 +108,7 @@ def test_program_for_the_simulator_runs_with_keys(block: Block, capsys: pytest.C
 async def test_fragment_runs_with_an_open_client(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # some write files
     code = compile(block.text, block.name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    async with asyncio.timeout(10), Mexc.from_env() as mexc:
+    async with asyncio.timeout(DEADLINE_S), Mexc.from_env() as mexc:
         await mexc.warm_up(1)
         result = eval(code, {"__name__": "__main__", "mexc": mexc})
         if inspect.iscoroutine(result):
@@ -120,7 +120,7 @@ def test_examples_of_tests_pass(tmp_path: Path) -> None:
     for number, block in enumerate(TESTS):
         (tmp_path / f"test_example_{number}.py").write_text(block.text, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "-p", "no:asyncio", "."]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(TESTS)} passed" in done.stdout
 
