@@ -138,6 +138,7 @@ async def right(mexc: Mexc) -> None:
     reveal_type(await mexc.spot.depth(symbol="X"))
     reveal_type(await mexc.spot.ticker_price(symbol="X"))
     reveal_type(await mexc.spot.ticker_price())
+    reveal_type(await mexc.spot.ticker_price(symbols="X,Y"))
     reveal_type(await mexc.spot.new_order(symbol="X", side="BUY", type="LIMIT", quantity=Decimal(1), price=Decimal(1)))
     reveal_type(await mexc.spot.new_order(symbol="X", side=Side.SELL, type="MARKET", quantity=Decimal(1)))
     reveal_type(await mexc.spot.open_orders())
@@ -150,7 +151,7 @@ async def right(mexc: Mexc) -> None:
     reveal_type(await mexc.using(max_wait_s=0).orders.limit_buy("X", price=Decimal(1), quantity=Decimal(1)))
     reveal_type(await mexc.request("GET", "/api/v3/etf/info", {"symbol": "X"}))
     raw: Json = await mexc.using(raw=True).spot.depth(symbol="X")
-    raw = await mexc.using(raw=True).spot.ticker_price()
+    raw = await mexc.using(raw=True).spot.ticker_price(symbols="X,Y")
     raw = await mexc.using(raw=True).spot.prepare(symbol="X", side="BUY", type="MARKET").send(quantity=Decimal(1))
     raw = await mexc.using(raw=True).send(NewOrder(symbol="X", side="BUY", type="MARKET", quantity=Decimal(1)))
 
@@ -165,6 +166,8 @@ async def wrong(mexc: Mexc) -> None:
     await mexc.spot.new_order(symbol="X", side="BUY", type="LIMIT", quantity=1.5, price=Decimal(1))
     await mexc.spot.new_order(symbol="X", side="BUY", type="STOP_LIMIT_ORDER", price=Decimal(1))
     await mexc.spot.nothing()
+    await mexc.spot.ticker_price(symbol="X", symbols="X,Y")
+    await mexc.spot.book_ticker(symbols="X,Y")
     await mexc.using(raw=True).spot.depth(symbl="X")
     (await mexc.using(raw=True).spot.depth(symbol="X")).bids
     (await mexc.spot.depth(symbol="X")).bid
@@ -174,6 +177,7 @@ async def wrong(mexc: Mexc) -> None:
 REVEALED = [
     "mexc_async.spot.models.Depth",
     "mexc_async.spot.models.PriceTicker",
+    "list[mexc_async.spot.models.PriceTicker]",
     "list[mexc_async.spot.models.PriceTicker]",
     "mexc_async.spot.models.OrderAck",
     "mexc_async.spot.models.OrderAck",

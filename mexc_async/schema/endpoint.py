@@ -255,6 +255,29 @@ class call_one_or_all(Entry, Generic[T]):
         return self._of(resource)
 
 
+class OneSomeOrAll(OneOrAll[T], Protocol[T]):
+    """A call that returns one item for a symbol, and a list for several symbols or for all."""
+
+    @overload
+    def __call__(self, *, symbol: str) -> Coroutine[Any, Any, T]: ...
+    @overload
+    def __call__(self, *, symbol: None = None, symbols: str | None = None) -> Coroutine[Any, Any, list[T]]: ...
+
+
+class call_one_some_or_all(call_one_or_all[T]):
+    """An endpoint that answers with an object for a symbol, and with an array for several symbols or for all."""
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __get__(self, resource: None, owner: type) -> Self: ...
+        @overload
+        def __get__(self, resource: RawAnswers, owner: type) -> OneSomeOrAll[Json]: ...
+        @overload
+        def __get__(self, resource: Resource, owner: type) -> OneSomeOrAll[T]: ...
+        def __get__(self, resource: object, owner: type) -> object: ...
+
+
 class Endpoint(msgspec.Struct, frozen=True):
     """Declaration of one endpoint."""
 

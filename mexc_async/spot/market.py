@@ -7,7 +7,7 @@ from decimal import Decimal
 from msgspec import field
 
 from mexc_async.errors import InvalidRequest
-from mexc_async.schema.endpoint import Cost, Request, Resource, Route, call, call_one_or_all
+from mexc_async.schema.endpoint import Cost, Request, Resource, Route, call, call_one_or_all, call_one_some_or_all
 from mexc_async.schema.fields import MaybeDecimal, MaybeTimeMs
 from mexc_async.spot.models import (
     AggTrade,
@@ -187,10 +187,16 @@ class Ticker24hQuery(Request[Ticker24h | list[Ticker24h]], frozen=True, kw_only=
 
 
 class PriceTickerQuery(Request[PriceTicker | list[PriceTicker]], frozen=True, kw_only=True):
-    """Get the last price of one symbol, or of all without `symbol`."""
+    """Get the last price of one symbol, of several (`symbols`, known from other clients), or of all."""
 
     route = _get("/api/v3/ticker/price", 10)
     symbol: Symbol | None = None
+    symbols: SymbolList | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.symbol is not None and self.symbols is not None:
+            raise InvalidRequest(f"symbol {self.symbol!r} and symbols {self.symbols!r}: give one of them")
 
 
 class BookTickerQuery(Request[BookTicker | list[BookTicker]], frozen=True, kw_only=True):
@@ -222,6 +228,6 @@ class Market(Resource):
     klines = call(KlinesQuery)
     avg_price = call(AveragePriceQuery)
     ticker_24hr = call_one_or_all(Ticker24hQuery)
-    ticker_price = call_one_or_all(PriceTickerQuery)
+    ticker_price = call_one_some_or_all(PriceTickerQuery)
     book_ticker = call_one_or_all(BookTickerQuery)
     etf_info = call_one_or_all(EtfInfoQuery)

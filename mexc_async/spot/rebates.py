@@ -217,6 +217,8 @@ class AffiliateCommissionQuery(Period[Wrapped[AffiliatePage[AffiliateCommission]
     start_time: int | None = None
     end_time: int | None = None
     invite_code: str | None = None
+    uid: str | None = None
+    """Uid of one invited user, whose row alone comes; known from other clients."""
     page: Count | None = None
     page_size: Count | None = None
 

@@ -217,9 +217,13 @@ class OpenOrdersQuery(Request[list[Order]], frozen=True, kw_only=True):
 
 
 class AllOrdersQuery(Period[list[Order]], frozen=True, kw_only=True):
-    """List orders of a symbol in any state: the last 24 hours by default, seven days at most."""
+    """List orders of a symbol in any state: the last 24 hours by default, seven days back at most.
+
+    Raises InvalidRequest for a longer period; `paging.all_orders` reads one page by page.
+    """
 
     route = _read("/api/v3/allOrders", 10)
+    max_days: ClassVar[int | None] = 7
     symbol: Symbol
     start_time: int | None = None
     end_time: int | None = None

@@ -39,6 +39,9 @@ class Network(_Named, frozen=True, kw_only=True):
     withdraw_integer_multiple: MaybeDecimal = None
     """Step of a withdrawal's amount."""
     min_confirm: int | None = None
+    """Confirmations that a deposit needs."""
+    deposit_pre_confirms: int | None = None
+    """Confirmations until MEXC's pre-credit of a deposit, where the chain has one; not in MEXC's documents."""
     same_address: bool | None = None
     contract: MaybeText = None
     deposit_desc: MaybeText = None

@@ -17,7 +17,14 @@ from mexc_async.spot.account import ApiKeyInfoQuery, MyTradesQuery, SetApiKeyInf
 from mexc_async.spot.announcements import AnnouncementsQuery
 from mexc_async.spot.broker import BrokerCreateApiKey, BrokerCreateSubAccount, BrokerUniversalTransfer, BrokerWithdraw
 from mexc_async.spot.enums import AccountType, CommissionType, DepositStatus, OrderType, Side
-from mexc_async.spot.market import AggTradesQuery, DepthQuery, ExchangeInfoQuery, KlinesQuery, TradesQuery
+from mexc_async.spot.market import (
+    AggTradesQuery,
+    DepthQuery,
+    ExchangeInfoQuery,
+    KlinesQuery,
+    PriceTickerQuery,
+    TradesQuery,
+)
 from mexc_async.spot.rebates import AffiliateCommissionDetailQuery, AffiliateReferralQuery
 from mexc_async.spot.subaccounts import (
     CreateSubAccount,
@@ -201,6 +208,8 @@ def test_any_amount_is_either_refused_or_rendered_exactly(amount: Decimal) -> No
         (ExchangeInfoQuery, {"symbols": "BTCUSDT,"}, "symbols '' is empty"),
         (ExchangeInfoQuery, {"symbols": "BTCUSDT, MXUSDT"}, "symbols ' MXUSDT' has ' '"),
         (ExchangeInfoQuery, {"symbols": ["BTCUSDT"]}, "symbols ['BTCUSDT'] is a list, not text"),
+        (PriceTickerQuery, {"symbols": "BTCUSDT,mx"}, "symbols 'mx' has 'm'"),
+        (PriceTickerQuery, {"symbol": "A", "symbols": "A,B"}, "symbol 'A' and symbols 'A,B': give one of them"),
         (OpenOrdersQuery, {"symbol": "a"}, "symbol 'a' has 'a'"),
         (CancelOpenOrders, {"symbol": ""}, "symbol '' is empty"),
         (CancelOpenOrders, {"symbol": None}, "symbol None is a NoneType"),
@@ -285,6 +294,8 @@ DAY = 86_400_000
         (DepositHistoryQuery, {"start_time": 0, "end_time": 7 * DAY + 1}, "at most 7 days in one call"),
         (WithdrawHistoryQuery, {"start_time": 0, "end_time": 8 * DAY}, "at most 7 days in one call"),
         (AffiliateCommissionDetailQuery, {"start_time": 0, "end_time": 31 * DAY}, "at most 30 days in one call"),
+        (AllOrdersQuery, {"symbol": "A", "start_time": 0, "end_time": 7 * DAY + 1}, "at most 7 days in one call"),
+        (Withdraw, WITHDRAWAL | {"include_fee": "true"}, "include_fee 'true' is a str, not True or False"),
         (AffiliateCommissionDetailQuery, {"type": 4}, "type 4 is not one of"),
         (AffiliateCommissionDetailQuery, {"type": True}, "type True is not one of"),
         (AffiliateReferralQuery, {"page_size": 0}, "page_size 0 must be from 1"),
@@ -319,6 +330,9 @@ def test_parameter_of_the_account_is_refused(
         InternalTransferRequest(**INTERNAL | {"to_account_type": "MOBILE", "area_code": "86"}),
         CreateSubAccountApiKey(**SUB_KEY, ip="203.0.113.7,2001:db8::1"),
         DepositHistoryQuery(status=DepositStatus.SUCCESS, start_time=0, end_time=7 * DAY, limit=1000),
+        AllOrdersQuery(symbol="A", start_time=0, end_time=7 * DAY),
+        Withdraw(**WITHDRAWAL, include_fee=True),
+        PriceTickerQuery(symbols="A,B"),
         WithdrawHistoryQuery(status="7"),
         AffiliateCommissionDetailQuery(type=1),
         AffiliateCommissionDetailQuery(type=CommissionType.ETF, start_time=5),

@@ -28,6 +28,8 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     """Step of withdrawal amounts; None for 8 decimals."""
     confirmations: int
     """Number of confirmations that a deposit needs."""
+    pre_confirmations: int | None = None
+    """Number of confirmations until the pre-credit, which has no effect here; None without one."""
     needs_memo: bool = False
     contract: str = ""
     deposits: bool = True
@@ -77,6 +79,7 @@ _LABELS = {
     "TON": "Toncoin(TON)",
 }
 _CONFIRMATIONS = {"BTC": 2, "ETH": 64, "BSC": 61, "TRX": 20, "SOL": 100, "LTC": 6, "DOGE": 40}
+_PRE_CONFIRMATIONS = {"ETH": 12, "BSC": 15}
 _NEEDS_MEMO = frozenset({"XRP", "TON"})
 _MOST_TIMES = 1_000_000
 
@@ -94,6 +97,7 @@ def _networks(coin: str, *rows: tuple[str, str, str] | tuple[str, str, str, str]
             most=Decimal(least) * _MOST_TIMES,
             step=Decimal(step[0]) if step else None,
             confirmations=_CONFIRMATIONS.get(short, 10),
+            pre_confirmations=_PRE_CONFIRMATIONS.get(short),
             needs_memo=short in _NEEDS_MEMO,
         )
         made.append(network)

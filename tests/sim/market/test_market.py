@@ -219,6 +219,12 @@ def test_one_symbol_or_all(client: NaiveClient, path: str) -> None:
     assert len(client.get(path).body) == 14
 
 
+def test_prices_of_several_symbols(client: NaiveClient) -> None:
+    rows = client.get("/api/v3/ticker/price", symbols="MXUSDT,BTCUSDT").body
+    assert [row["symbol"] for row in rows] == ["MXUSDT", "BTCUSDT"]
+    assert client.get("/api/v3/ticker/price", symbols="MXUSDT,NOSUCH").code == -1121
+
+
 def test_exchange_info_can_be_narrowed(client: NaiveClient) -> None:
     path = "/api/v3/exchangeInfo"
     assert len(client.get(path).body["symbols"]) == len(SEEDED)

@@ -35,7 +35,10 @@ DIFFERENCES: dict[str, dict[str, str]] = {
     },
     "open_orders": {"[].clientOrderId": "null for an order that was given none"},
     "all_orders": {"[].clientOrderId": "null for an order that was given none"},
-    "currencies": {"[].networkList[].withdrawIntegerMultiple": "null or a step, as the note says"},
+    "currencies": {
+        "[].networkList[].withdrawIntegerMultiple": "null or a step, as the note says",
+        "[].networkList[].depositPreConfirms": "null or a number, as the note says",
+    },
     "deposit_history": LIVE_ROW,
     "withdraw_history": {
         "[].netWork": "in live rows, says ccxt 4.5.90",

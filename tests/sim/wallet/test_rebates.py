@@ -100,6 +100,8 @@ def test_affiliates_see_what_their_traders_do(
     assert detail["usdtAmount"] == campaign["tradingAmount"] == referral["tradingAmount"] == detail["takerAmount"]
     assert (campaign["inviteCode"], campaign["signup"], campaign["traded"], campaign["deposited"]) == (code, 1, 1, 1)
     assert listed("commission", inviteCode="mexc-another") == []
+    assert listed("commission", uid=commission["uid"]) == [commission]
+    assert listed("commission", uid="1") == []
     assert listed("commission/detail", type=2) == []
     assert listed("subaffiliates") == []
     assert listed("referral", uid="1") == []

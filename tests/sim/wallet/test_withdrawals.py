@@ -62,6 +62,14 @@ def test_a_withdrawal_takes_its_steps(mexc_sim: BackgroundSimulator, client: Nai
     refused(client.call("DELETE", SEND, id=made), 10211)
 
 
+@pytest.mark.parametrize("include_fee", ["true", "false"])
+def test_include_fee_is_accepted_and_changes_nothing(client: NaiveClient, include_fee: str) -> None:
+    """No source describes its effect."""
+    client.call("POST", SEND, **usdt(client, includeFee=include_fee))
+    assert balance(client, "USDT") == ("99900", "100")
+    refused(client.call("POST", SEND, **usdt(client, includeFee="yes")), 700008)
+
+
 def test_a_withdrawal_is_cancelled_until_it_is_processed(mexc_sim: BackgroundSimulator, client: NaiveClient) -> None:
     first, second = (client.call("POST", SEND, **usdt(client)).body["id"] for _ in range(2))
     assert client.call("DELETE", SEND, id=first).body == {"id": first}

@@ -49,7 +49,10 @@ def affiliate_commission(call: Call) -> Json:
     span = read_span(call.parameters, call.now_ms, days=_HALF_YEAR)
     paid = paid_to(call, "referral", span)
     rows: list[Json] = []
+    uid = call.parameters.optional("uid")
     for trader in invitees(call) if _has_code(call) else ():
+        if uid not in (None, trader.uid):
+            continue
         earned = total(rebate.usdt for rebate in paid if rebate.trader == trader.uid)
         arrived = _arrived(call, trader)
         row: Json = {

@@ -128,8 +128,9 @@ def ticker_24hr(call: Call) -> Json:
 
 
 def ticker_price(call: Call) -> Json:
-    """Return the last price of one symbol or all."""
-    found = _one_or_all(call)
+    """Return the last price of one symbol, several or all."""
+    asked = call.parameters.symbols("symbols") or ()
+    found = [call.exchange.market(symbol) for symbol in asked] or _one_or_all(call)
     if isinstance(found, Market):
         return answers.ticker_price(found)
     return [answers.ticker_price(market) for market in found]

@@ -41,6 +41,7 @@ def _network_row(currency: Currency, network: Network) -> Json:
         "depositDesc": None,
         "depositEnable": network.deposits,
         "minConfirm": network.confirmations,
+        "depositPreConfirms": network.pre_confirmations,
         "name": currency.name,
         "network": network.label,
         "withdrawEnable": network.withdrawals,
@@ -133,7 +134,12 @@ def deposit_row(deposit: Deposit) -> dict[str, Json]:
 
 
 def withdraw(call: Call) -> Json:
-    """Withdraw to an address of the address book. The amount includes the fee."""
+    """Withdraw to an address of the address book. The amount includes the fee, whatever `includeFee` says.
+
+    No source describes the effect of `includeFee`; it must be true or false.
+    """
+    if call.parameters.optional("includeFee") is not None:
+        call.parameters.flag("includeFee")
     return {"id": _withdraw(call, "netWork", Currency.by_short)}
 
 
