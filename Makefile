@@ -99,6 +99,7 @@ PURE_TESTS := $(addprefix tests/,$(addsuffix .py,books/test_book \
 	schema/test_endpoint \
 	schema/test_protobuf \
 	schema/test_query \
+	spot/test_amounts \
 	spot/test_push \
 	spot/test_tolerance \
 	streams/test_session \

@@ -89,6 +89,7 @@ if TYPE_CHECKING:
     from mexc_async.runtime.clock import Clock
     from mexc_async.runtime.runner import run
     from mexc_async.schema.endpoint import Auth, Cost, Endpoint, Json, Priority, Request, Resource, Route, call
+    from mexc_async.schema.validation import Amount
     from mexc_async.sim.exchange.accounts import AccountSpec
     from mexc_async.sim.faults.faults import Fault
     from mexc_async.sim.rest.background import BackgroundSimulator
@@ -111,6 +112,7 @@ __all__ = [
     "AccountSpec",
     "Accounts",
     "AlarmSettings",
+    "Amount",
     "ApiError",
     "Auth",
     "BackgroundSimulator",
@@ -235,6 +237,7 @@ _HOME = {
     "rest.credentials": "Credentials",
     "rest.signature_report": "SignatureReport explain_signature",
     "schema.endpoint": "Auth Cost Endpoint Json Priority Request Resource Route call",
+    "schema.validation": "Amount",
     "risk.exposure": "ExposureReport SymbolExposure SymbolExposureReport",
     "risk.risk_limits": "GuardLimits",
     "native.fallback": "core_kind",

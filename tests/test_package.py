@@ -131,7 +131,7 @@ def test_endpoints_yields_every_declared_one_once() -> None:
 SNIPPET = """
 from decimal import Decimal
 
-from mexc_async import Json, Mexc, NewOrder, Side
+from mexc_async import Amount, Json, Mexc, NewOrder, Side
 
 
 async def right(mexc: Mexc) -> None:
@@ -141,6 +141,10 @@ async def right(mexc: Mexc) -> None:
     reveal_type(await mexc.spot.ticker_price(symbols="X,Y"))
     reveal_type(await mexc.spot.new_order(symbol="X", side="BUY", type="LIMIT", quantity=Decimal(1), price=Decimal(1)))
     reveal_type(await mexc.spot.new_order(symbol="X", side=Side.SELL, type="MARKET", quantity=Decimal(1)))
+    reveal_type(NewOrder(symbol="X", side="BUY", type="LIMIT", quantity="0.001", price=60000).price)
+    amount: Amount = "0.001"
+    await mexc.orders.limit_buy("X", price=60000, quantity=amount)
+    mexc.orders.limits(max_order_notional=500, max_daily_loss={"USDT": "20.5"}, collar="0.02")
     reveal_type(await mexc.spot.open_orders())
     reveal_type(await mexc.spot.trade_fee(symbol="X"))
     reveal_type(await mexc.send(NewOrder(symbol="X", side="BUY", type="MARKET", quantity=Decimal(1))))
@@ -165,6 +169,8 @@ async def wrong(mexc: Mexc) -> None:
     await mexc.spot.new_order(symbol="X", side="buy", type="LIMIT")
     await mexc.spot.new_order(symbol="X", side="BUY", type="LIMIT", quantity=1.5, price=Decimal(1))
     await mexc.spot.new_order(symbol="X", side="BUY", type="STOP_LIMIT_ORDER", price=Decimal(1))
+    await mexc.orders.limit_buy("X", price=1.5, quantity="1")
+    mexc.orders.limits(collar=0.02)
     await mexc.spot.nothing()
     await mexc.spot.ticker_price(symbol="X", symbols="X,Y")
     await mexc.spot.book_ticker(symbols="X,Y")
@@ -181,6 +187,7 @@ REVEALED = [
     "list[mexc_async.spot.models.PriceTicker]",
     "mexc_async.spot.models.OrderAck",
     "mexc_async.spot.models.OrderAck",
+    "decimal.Decimal | None",
     "list[mexc_async.spot.models.Order]",
     "mexc_async.spot.models.Wrapped[mexc_async.spot.account.TradeFee]",
     "mexc_async.spot.models.OrderAck",

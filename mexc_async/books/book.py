@@ -11,6 +11,7 @@ from typing import Generic, NamedTuple
 from mexc_async.books.side import MAX_TEXT, POWERS, BookLevel, BookSide, Levels, N, Numbers, PureBookSide
 from mexc_async.errors import InvalidRequest
 from mexc_async.native.loader import compiled
+from mexc_async.schema.validation import Amount, exact
 
 _EXACT = Context(prec=8 * MAX_TEXT)
 """Conversions and sums are exact, whatever precision the caller works with."""
@@ -69,31 +70,31 @@ class BookView(Generic[N]):
         touch = _touch(self._bids, self._asks)
         return None if touch is None else self._numbers.from_int(touch.ask - touch.bid, -touch.scale)
 
-    def vwap(self, side: str, quantity: N) -> Vwap[N]:
+    def vwap(self, side: str, quantity: N | Amount) -> Vwap[N]:
         """Return what a taker of `quantity` base pays (side "BUY") or gets ("SELL"), without fees.
 
         Raises InvalidRequest for another side or a quantity that is not above zero and finite.
         """
-        zero, quantity = self._numbers.from_int(0, 0), self._number("quantity", quantity)
-        if not (quantity == quantity and zero < quantity < inf):
-            raise InvalidRequest(f"quantity {quantity} is not above zero and finite")
-        missing, paid, worst = quantity, zero, None
+        zero, wanted = self._numbers.from_int(0, 0), self._number("quantity", quantity)
+        if not (wanted == wanted and zero < wanted < inf):
+            raise InvalidRequest(f"quantity {wanted} is not above zero and finite")
+        missing, paid, worst = wanted, zero, None
         with localcontext(_EXACT):
             for level in self._taken_by(side).read(self._numbers):
                 paid, missing = _take(level, paid, missing)
                 worst = level.price
                 if not missing:
                     break
-            filled = quantity - missing
+            filled = wanted - missing
         return Vwap(paid / filled if filled else None, filled, missing, worst)
 
-    def depth_within(self, side: str, price: N) -> N:
+    def depth_within(self, side: str, price: N | Amount) -> N:
         """Return the base that a taker (side "BUY" or "SELL") finds at `price` or better. Raises InvalidRequest."""
-        taken, price = self._taken_by(side), self._number("price", price)
+        taken, limit = self._taken_by(side), self._number("price", price)
         quantities: list[N] = []
         with localcontext(_EXACT):
             for level in taken.read(self._numbers):
-                if level.price > price if taken is self._asks else level.price < price:
+                if level.price > limit if taken is self._asks else level.price < limit:
                     break
                 quantities.append(level.quantity)
             return sum(quantities, self._numbers.from_int(0, 0))
@@ -105,14 +106,10 @@ class BookView(Generic[N]):
             return self._bids
         raise InvalidRequest(f"side {side!r} is neither BUY nor SELL")
 
-    def _number(self, name: str, value: N) -> N:
+    def _number(self, name: str, value: N | Amount) -> N:
         """Convert the value to this book's numbers; a book of Decimal refuses floats, which are not exact."""
         kind = type(self._numbers.from_int(0, 0))
-        if type(value) is kind:
-            return value
-        if type(value) in (int, Decimal):
-            return kind(value)
-        raise InvalidRequest(f"{name} {value!r} must be {kind.__name__}")
+        return value if isinstance(value, kind) else kind(exact(name, value))
 
 
 class OrderBook(BookView[Decimal]):

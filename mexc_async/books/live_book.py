@@ -18,6 +18,7 @@ from mexc_async.rest.call import Call, Options
 from mexc_async.rest.pipeline import Api
 from mexc_async.runtime.priority_semaphore import PrioritySemaphore, Rank
 from mexc_async.schema.endpoint import Priority
+from mexc_async.schema.validation import Amount
 from mexc_async.spot import channels
 from mexc_async.spot.market import DepthQuery
 from mexc_async.spot.models import Depth
@@ -178,7 +179,7 @@ class LiveBook(Generic[N]):
         """Best ask minus best bid."""
         return self.view.spread
 
-    def vwap(self, side: Literal["BUY", "SELL"], quantity: N) -> Vwap[N]:
+    def vwap(self, side: Literal["BUY", "SELL"], quantity: N | Amount) -> Vwap[N]:
         """Return what a taker of `quantity` base would pay or get, and the part that the book lacks."""
         return self.view.vwap(side, quantity)
 

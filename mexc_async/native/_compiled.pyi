@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeGuard
 
 faults: list[str]
 """Assumptions about the interpreter and its libraries that do not hold here; Python does what rests on them."""
@@ -13,7 +13,7 @@ has_sha256: bool
 def escape(text: str) -> str:
     """Percent-encode a text."""
 
-def is_amount(value: object) -> bool:
+def is_amount(value: object) -> TypeGuard[Decimal]:
     """Return True for a common amount, without a full check."""
 
 def order_text(name: str, price: Decimal, quantity: Decimal, middle: str, timestamp_ms: int, end: str) -> str | None:
@@ -35,7 +35,7 @@ class Filler:
     """Maker of orders from a pattern, a price and a quantity; None for an order that needs the full checks."""
 
     def __init__(self, pattern: Any, new_id: Callable[[], str | None]) -> None: ...
-    def __call__(self, price: Decimal | None, quantity: Decimal | None) -> Any: ...
+    def __call__(self, price: Decimal | int | str | None, quantity: Decimal | int | str | None) -> Any: ...
 
 class Hmac:
     """HMAC-SHA256 signer from a key's padded inner and outer block."""

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 from mexc_async.errors import MexcError, OrderNotFilled, WaitTimeout
 from mexc_async.orders.record import OrderFill, OrderRecord, OrderState
+from mexc_async.schema.validation import Amount
 
 
 class Actions(Protocol):
@@ -23,7 +24,7 @@ class Actions(Protocol):
         ...
 
     async def replace(
-        self, order: TrackedOrder, price: Decimal | None, quantity: Decimal | None, on_fail: Literal["keep", "cancel"]
+        self, order: TrackedOrder, price: Amount | None, quantity: Amount | None, on_fail: Literal["keep", "cancel"]
     ) -> TrackedOrder:
         """Replace an order by another."""
         ...
@@ -181,8 +182,8 @@ class TrackedOrder:
     async def replace(
         self,
         *,
-        price: Decimal | None = None,
-        quantity: Decimal | None = None,
+        price: Amount | None = None,
+        quantity: Amount | None = None,
         on_fail: Literal["keep", "cancel"] = "keep",
     ) -> TrackedOrder:
         """Replace the order: MEXC cannot amend, so it is cancelled and the rest is placed as a new order.

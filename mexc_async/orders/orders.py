@@ -29,7 +29,7 @@ from mexc_async.orders.shortcuts import Shortcuts
 from mexc_async.rest.call import Options
 from mexc_async.rest.pipeline import Api
 from mexc_async.runtime.log import logger
-from mexc_async.schema.validation import positive
+from mexc_async.schema.validation import Amount, amount
 from mexc_async.spot.trading import MAX_BATCH, CancelOrder, NewOrder, OpenOrdersQuery, OrderQuery
 
 T = TypeVar("T")
@@ -163,18 +163,17 @@ class TrackedOrders(Shortcuts):
                 raise result
 
     async def replace(
-        self, order: TrackedOrder, price: Decimal | None, quantity: Decimal | None, on_fail: Literal["keep", "cancel"]
+        self, order: TrackedOrder, price: Amount | None, quantity: Amount | None, on_fail: Literal["keep", "cancel"]
     ) -> TrackedOrder:
         """Replace an order; see `TrackedOrder.replace`."""
         record = order.record
         if on_fail not in ("keep", "cancel"):
             raise InvalidRequest(f"on_fail {on_fail!r} is not one of 'keep', 'cancel'")
-        for name, value in (("price", price), ("quantity", quantity)):
-            if value is not None:
-                positive(name, value)
         if price is None and quantity is None:
             raise InvalidRequest("price or quantity is needed; neither given")
-        if record.type not in _RESTING or record.quantity is None:
+        new_price = record.price if price is None else amount("price", price)
+        total = record.quantity if quantity is None else amount("quantity", quantity)
+        if record.type not in _RESTING or total is None:
             raise InvalidRequest(f"{record!r} is of type {record.type}: only {' and '.join(_RESTING)} can be replaced")
         if record.is_final:
             raise InvalidRequest(f"{record!r} has ended: there is nothing to replace")
@@ -182,7 +181,7 @@ class TrackedOrders(Shortcuts):
             raise InvalidRequest(f"{record!r} is being replaced already")
         self._replacing.add(record)
         try:
-            return await self._replace(order, price or record.price, quantity or record.quantity, on_fail == "keep")
+            return await self._replace(order, new_price, total, on_fail == "keep")
         finally:
             self._replacing.discard(record)
 

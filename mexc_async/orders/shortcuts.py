@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 
 from mexc_async.orders.handle import TrackedOrder
+from mexc_async.schema.validation import Amount
 from mexc_async.spot.enums import OrderTypeName, SideName, StpMode
 from mexc_async.spot.trading import NewOrder
 
@@ -34,8 +34,8 @@ class Shortcuts:
         side: SideName,
         kind: OrderTypeName,
         symbol: str,
-        quantity: Decimal,
-        price: Decimal,
+        quantity: Amount,
+        price: Amount,
         client_order_id: str | None,
         stp_mode: StpMode | None,
     ) -> TrackedOrder:
@@ -55,8 +55,8 @@ class Shortcuts:
         self,
         side: SideName,
         symbol: str,
-        quantity: Decimal | None,
-        quote: Decimal | None,
+        quantity: Amount | None,
+        quote: Amount | None,
         client_order_id: str | None,
         stp_mode: StpMode | None,
     ) -> TrackedOrder:
@@ -76,8 +76,8 @@ class Shortcuts:
         self,
         symbol: str,
         *,
-        quantity: Decimal,
-        price: Decimal,
+        quantity: Amount,
+        price: Amount,
         client_order_id: str | None = None,
         stp_mode: StpMode | None = None,
     ) -> TrackedOrder:
@@ -88,8 +88,8 @@ class Shortcuts:
         self,
         symbol: str,
         *,
-        quantity: Decimal,
-        price: Decimal,
+        quantity: Amount,
+        price: Amount,
         client_order_id: str | None = None,
         stp_mode: StpMode | None = None,
     ) -> TrackedOrder:
@@ -100,32 +100,32 @@ class Shortcuts:
         self,
         symbol: str,
         *,
-        quantity: Decimal,
-        price: Decimal,
+        quantity: Amount,
+        price: Amount,
         client_order_id: str | None = None,
         stp_mode: StpMode | None = None,
     ) -> TrackedOrder:
-        """Place a buy order in the book at `price`; refused if it would trade at once."""
+        """Place a buy order in the book at `price`; raises WouldTakeLiquidity if it would trade at once."""
         return await self._limit("BUY", "LIMIT_MAKER", symbol, quantity, price, client_order_id, stp_mode)
 
     async def maker_sell(
         self,
         symbol: str,
         *,
-        quantity: Decimal,
-        price: Decimal,
+        quantity: Amount,
+        price: Amount,
         client_order_id: str | None = None,
         stp_mode: StpMode | None = None,
     ) -> TrackedOrder:
-        """Place a sell order in the book at `price`; refused if it would trade at once."""
+        """Place a sell order in the book at `price`; raises WouldTakeLiquidity if it would trade at once."""
         return await self._limit("SELL", "LIMIT_MAKER", symbol, quantity, price, client_order_id, stp_mode)
 
     async def ioc_buy(
         self,
         symbol: str,
         *,
-        quantity: Decimal,
-        price: Decimal,
+        quantity: Amount,
+        price: Amount,
         client_order_id: str | None = None,
         stp_mode: StpMode | None = None,
     ) -> TrackedOrder:
@@ -136,8 +136,8 @@ class Shortcuts:
         self,
         symbol: str,
         *,
-        quantity: Decimal,
-        price: Decimal,
+        quantity: Amount,
+        price: Amount,
         client_order_id: str | None = None,
         stp_mode: StpMode | None = None,
     ) -> TrackedOrder:
@@ -148,8 +148,8 @@ class Shortcuts:
         self,
         symbol: str,
         *,
-        quantity: Decimal,
-        price: Decimal,
+        quantity: Amount,
+        price: Amount,
         client_order_id: str | None = None,
         stp_mode: StpMode | None = None,
     ) -> TrackedOrder:
@@ -160,8 +160,8 @@ class Shortcuts:
         self,
         symbol: str,
         *,
-        quantity: Decimal,
-        price: Decimal,
+        quantity: Amount,
+        price: Amount,
         client_order_id: str | None = None,
         stp_mode: StpMode | None = None,
     ) -> TrackedOrder:
@@ -172,8 +172,8 @@ class Shortcuts:
         self,
         symbol: str,
         *,
-        quantity: Decimal | None = None,
-        quote: Decimal | None = None,
+        quantity: Amount | None = None,
+        quote: Amount | None = None,
         client_order_id: str | None = None,
         stp_mode: StpMode | None = None,
     ) -> TrackedOrder:
@@ -184,8 +184,8 @@ class Shortcuts:
         self,
         symbol: str,
         *,
-        quantity: Decimal | None = None,
-        quote: Decimal | None = None,
+        quantity: Amount | None = None,
+        quote: Amount | None = None,
         client_order_id: str | None = None,
         stp_mode: StpMode | None = None,
     ) -> TrackedOrder:

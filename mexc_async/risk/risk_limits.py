@@ -10,30 +10,30 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mexc_async.errors import ConfigError, InvalidRequest
-from mexc_async.schema.validation import kind_of, one_of, positive, symbol, whole
+from mexc_async.schema.validation import Amount, amount, kind_of, one_of, symbol, whole
 
 MONEY = "USDT"
 """Quote asset of a plain amount."""
 MOST_A_SECOND = 10_000
 """Greatest `max_orders_per_s`: as many times are remembered."""
 
-Amount: TypeAlias = Decimal | Mapping[str, Decimal]
-"""Amount in USDT, or one for each quote asset: `{"USDT": Decimal(1000), "BTC": Decimal("0.02")}`."""
+QuoteAmount: TypeAlias = Amount | Mapping[str, Amount]
+"""Amount in USDT, or one for each quote asset: `{"USDT": 1000, "BTC": "0.02"}`."""
 
 
 class GuardSettings(TypedDict, total=False):
     """Arguments of `mexc.orders.limits`; see `GuardLimits` for each. None removes a limit."""
 
     round: Literal["down", "refuse"] | None
-    collar: Decimal | None
+    collar: Amount | None
     collar_side: Literal["both", "worse"]
     without_book: Literal["refuse", "admit"]
-    max_order_notional: Amount | None
-    max_symbol_notional: Amount | None
-    max_total_notional: Amount | None
+    max_order_notional: QuoteAmount | None
+    max_symbol_notional: QuoteAmount | None
+    max_total_notional: QuoteAmount | None
     max_open_orders: int | None
     max_orders_per_s: int | None
-    max_daily_loss: Amount | None
+    max_daily_loss: QuoteAmount | None
     symbols: str | Iterable[str] | None
 
 
@@ -96,21 +96,21 @@ def _choice(*allowed: str) -> Callable[[str, object], object]:
 
 
 def _fraction(name: str, value: object) -> Decimal:
-    positive(name, value)
-    assert isinstance(value, Decimal)
-    if value >= 1:
-        raise ConfigError(f"{name} {value:f} is a fraction: it must be below 1, as in Decimal('0.02') for 2 %")
-    return value
+    fraction = amount(name, value)
+    if fraction >= 1:
+        raise ConfigError(f"{name} {fraction:f} is a fraction: it must be below 1, as in Decimal('0.02') for 2 %")
+    return fraction
 
 
 def _amounts(name: str, value: object) -> dict[str, Decimal]:
     given = value if isinstance(value, Mapping) else {MONEY: value}
     if not given:
         raise ConfigError(f"{name} names no quote asset")
-    for asset, amount in given.items():
+    amounts: dict[str, Decimal] = {}
+    for asset, one in given.items():
         symbol(f"{name}'s quote asset", asset)
-        positive(name if given is not value else f"{name}[{asset!r}]", amount)
-    return dict(given)
+        amounts[asset] = amount(name if given is not value else f"{name}[{asset!r}]", one)
+    return amounts
 
 
 def _count(most: int | None) -> Callable[[str, object], object]:

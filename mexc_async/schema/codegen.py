@@ -17,7 +17,7 @@ import msgspec
 
 from mexc_async.native.loader import compiled
 from mexc_async.schema.query import escape
-from mexc_async.schema.validation import checks_of
+from mexc_async.schema.validation import CONVERTING, checks_of, is_exact
 
 Query: TypeAlias = Callable[[Any, int | None, int | None], str]
 """(request, recvWindow, timestamp) -> the query's text."""
@@ -25,13 +25,15 @@ Query: TypeAlias = Callable[[Any, int | None, int | None], str]
 
 @cache
 def checker(cls: type[msgspec.Struct]) -> Callable[[Any], None]:
-    """Make the function that checks an instance's fields. Raises InvalidRequest when called."""
-    names: dict[str, Any] = {}
+    """Make the function that checks an instance's fields and makes its amounts Decimal. It raises InvalidRequest."""
+    names: dict[str, Any] = {"keep": msgspec.structs.force_setattr}
     lines = ["def check(request):"]
     for number, (field, is_optional, check) in enumerate(checks_of(cls)):
         names[f"check_{number}"] = check
-        lines += [f" value = request.{field}"]
-        lines += [f" {'if value is not None: ' if is_optional else ''}check_{number}({field!r}, value)"]
+        call = f"check_{number}({field!r}, value)"
+        if check in CONVERTING:
+            call = f"keep(request, {field!r}, {call})"
+        lines += [f" value = request.{field}", f" {'if value is not None: ' if is_optional else ''}{call}"]
     checks: Callable[[Any], None] = _function([*lines, " pass"], names)
     return checks
 
@@ -66,6 +68,8 @@ def _text_of(hint: Any) -> str:
     """Return the expression that writes a value of this type."""
     if get_origin(hint) is Annotated:
         return _text_of(get_args(hint)[0])
+    if is_exact(hint):
+        return _WRITTEN[Decimal]
     if get_origin(hint) in (Union, UnionType):
         ways = {_text_of(arm) for arm in get_args(hint) if arm is not NoneType}
         return ways.pop() if len(ways) == 1 else _OTHERWISE

@@ -8,15 +8,51 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from enum import Enum
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Final,
+    Literal,
+    TypeAlias,
+    TypeGuard,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import msgspec
 
 from mexc_async.errors import InvalidRequest
 from mexc_async.native.loader import compiled
 
-Check: TypeAlias = Callable[[str, object], None]
-"""Function of a field's name and value that raises InvalidRequest."""
+Check: TypeAlias = Callable[[str, object], object]
+"""Function of a field's name and value that raises InvalidRequest; one in `CONVERTING` returns the value to store."""
+
+
+Amount: TypeAlias = Decimal | int | str
+"""An exact amount, price or quantity: `Decimal("0.001")`, `60000`, or text in plain notation such as `"0.001"`."""
+
+if TYPE_CHECKING:
+
+    class GivenAmount:
+        """Field of a request that takes an `Amount` and stores a Decimal."""
+
+        def __get__(self, request: object, owner: type | None = None) -> Decimal: ...
+        def __set__(self, request: object, value: Amount) -> None: ...
+
+    class MaybeAmount:
+        """Field of a request that takes an `Amount` or None, and stores a Decimal or None."""
+
+        def __get__(self, request: object, owner: type | None = None) -> Decimal | None: ...
+        def __set__(self, request: object, value: Amount | None) -> None: ...
+else:
+    GivenAmount, MaybeAmount = Amount, Amount | None
+
+NOT_GIVEN: Final[Any] = None
+"""Default of a `MaybeAmount`."""
+_PLAIN_NUMBER = re.compile(r"-?[0-9]{1,100}(\.[0-9]{1,100})?").fullmatch
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -33,8 +69,17 @@ def kind_of(value: object) -> str:
     return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 
-def is_amount_pure(value: object) -> bool:
-    """Return True for a common amount, without a full check; `positive` also accepts longer and smaller ones."""
+def shown(value: object) -> str:
+    """Return a value's `repr` for a message: one line of at most 80 characters, whatever the value is."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # of a foreign class, or a whole number of thousands of digits
+        return f"<{type(value).__name__}>"
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def is_amount_pure(value: object) -> TypeGuard[Decimal]:
+    """Return True for a common amount, without a full check; `amount` also accepts longer and smaller ones."""
     return (
         type(value) is Decimal
         and bool(value)
@@ -47,14 +92,35 @@ def is_amount_pure(value: object) -> bool:
 is_amount = compiled.is_amount if compiled else is_amount_pure
 
 
-def positive(name: str, value: object) -> None:
-    """Check money: a finite `Decimal` above zero."""
+def amount(name: str, value: object) -> Decimal:
+    """Return money as an exact `Decimal`: a Decimal, a whole number or exact text, finite and above zero."""
     if is_amount(value):
-        return  # nearly all
-    if not isinstance(value, Decimal):
+        return value  # nearly all
+    number = exact(name, value)
+    _check_range(name, number)
+    return number
+
+
+def exact(name: str, value: object) -> Decimal:
+    """Convert a whole number or text in plain notation without rounding."""
+    if isinstance(value, Decimal):
+        return value
+    if isinstance(value, float):
         raise InvalidRequest(
-            f"{name} {value!r} is {kind_of(value)}: amounts are Decimal, as in Decimal('0.1'), never rounded"
+            f"{name} {value!r} is a float, rounded already: amounts are Decimal('0.1'), a whole number or text as '0.1'"
         )
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Decimal(value)
+    if not isinstance(value, str):
+        raise InvalidRequest(f"{name} {shown(value)} is {kind_of(value)}: amounts are Decimal, a whole number or text")
+    if not _PLAIN_NUMBER(value):
+        raise InvalidRequest(
+            f"{name} {shown(value)} is not an exact amount: text is digits, with a point before decimals, as in '0.001'"
+        )
+    return Decimal(value)
+
+
+def _check_range(name: str, value: Decimal) -> None:
     if not value.is_finite():
         raise InvalidRequest(f"{name} {value} is not a number that an order can carry")
     if not -20 <= value.adjusted() <= 20 or (len(str(value)) > 40 and len(value.as_tuple().digits) > 40):
@@ -178,11 +244,19 @@ def _check_of(hint: Any) -> tuple[Check | None, bool]:
         return (own[0], False) if own else _check_of(base)
     if get_origin(hint) in (Union, UnionType):
         arms = [arm for arm in get_args(hint) if arm is not NoneType]
+        if is_exact(hint):
+            return amount, NoneType in get_args(hint)
         check, _ = _check_of(arms[0]) if len(arms) == 1 else (one_of(choices(hint)), False)
         return check, NoneType in get_args(hint)
     if allowed := choices(hint):
         return one_of(allowed), False
     return _BY_TYPE.get(hint), False
+
+
+def is_exact(hint: Any) -> bool:
+    """Return True for the type of an amount, which may be None."""
+    arms = set(get_args(hint)) if get_origin(hint) in (Union, UnionType) else {hint}
+    return arms - {NoneType} in ({Decimal}, set(get_args(Amount)))
 
 
 def choices(hint: Any) -> list[str | int]:
@@ -200,4 +274,6 @@ def choices(hint: Any) -> list[str | int]:
     return []
 
 
-_BY_TYPE: dict[object, Check] = {Decimal: positive, str: text, bool: boolean, int: whole}
+CONVERTING: Final = frozenset({amount})
+"""Checks that return the value to store."""
+_BY_TYPE: dict[object, Check] = {Decimal: amount, str: text, bool: boolean, int: whole}

@@ -13,7 +13,7 @@ from typing import Annotated, TypeAlias
 from mexc_async.errors import InvalidRequest
 from mexc_async.schema.endpoint import Auth, Cost, Money, Priority, Request, Resource, Route, call
 from mexc_async.schema.fields import Coded, Hiding, MaybeText, MaybeTimeMs, Text
-from mexc_async.schema.validation import Rule, ip_address, listed, one_of
+from mexc_async.schema.validation import GivenAmount, Rule, ip_address, listed, one_of
 from mexc_async.spot.enums import AccountTypeName, SubAccountStatus
 from mexc_async.spot.models import Answer, Page, Wrapped
 from mexc_async.spot.parameters import Count, Limit200, Limit500, Period
@@ -205,7 +205,7 @@ class BrokerWithdraw(Hiding, Request[WithdrawalId], frozen=True, kw_only=True):
     coin: str
     network: str
     address: str
-    amount: Decimal
+    amount: GivenAmount
     password: PasswordMd5 | None = None
     remark: str | None = None
 

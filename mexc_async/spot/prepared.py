@@ -11,7 +11,7 @@ from msgspec.structs import force_setattr
 from mexc_async.errors import InvalidRequest
 from mexc_async.native.loader import compiled
 from mexc_async.schema.endpoint import Resource
-from mexc_async.schema.validation import is_amount
+from mexc_async.schema.validation import Amount, is_amount
 from mexc_async.spot.enums import OrderTypeName, SideName, StpMode
 from mexc_async.spot.trading import NewOrder
 
@@ -19,13 +19,13 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 _copy: Callable[[NewOrder], NewOrder] = NewOrder.__copy__  # type: ignore[attr-defined]  # `copy.copy` calls it
 _ONE = Decimal(1)
-_Filler: TypeAlias = Callable[[Decimal | None, Decimal | None], NewOrder | None]
+_Filler: TypeAlias = Callable[[Amount | None, Amount | None], NewOrder | None]
 
 
 def _pure_filler(pattern: NewOrder, new_id: Callable[[], str | None]) -> _Filler:
     """Return a function that copies the pattern with a price and a quantity; None if they need the full check."""
 
-    def filled(price: Decimal | None, quantity: Decimal | None) -> NewOrder | None:
+    def filled(price: Amount | None, quantity: Amount | None) -> NewOrder | None:
         if not (is_amount(price) and is_amount(quantity)):
             return None
         order = _copy(pattern)
@@ -37,7 +37,7 @@ def _pure_filler(pattern: NewOrder, new_id: Callable[[], str | None]) -> _Filler
     return filled
 
 
-def _nothing(price: Decimal | None, quantity: Decimal | None) -> None:
+def _nothing(price: Amount | None, quantity: Amount | None) -> None:
     """Return None: a market order always takes the full check."""
 
 
@@ -125,9 +125,9 @@ class PreparedOrder(Generic[T]):
     def order(
         self,
         *,
-        price: Decimal | None = None,
-        quantity: Decimal | None = None,
-        quote_order_qty: Decimal | None = None,
+        price: Amount | None = None,
+        quantity: Amount | None = None,
+        quote_order_qty: Amount | None = None,
         new_client_order_id: str | None = None,
     ) -> NewOrder:
         """Create an order with these amounts for `mexc.orders.place` or `mexc.spot.presign`. Raises InvalidRequest."""
@@ -146,9 +146,9 @@ class PreparedOrder(Generic[T]):
     def send(
         self,
         *,
-        price: Decimal | None = None,
-        quantity: Decimal | None = None,
-        quote_order_qty: Decimal | None = None,
+        price: Amount | None = None,
+        quantity: Amount | None = None,
+        quote_order_qty: Amount | None = None,
         new_client_order_id: str | None = None,
     ) -> Coroutine[Any, Any, T]:
         """Place an order with these amounts. Raises what `new_order` raises."""
@@ -168,9 +168,9 @@ class PreparedOrder(Generic[T]):
     def start(
         self,
         *,
-        price: Decimal | None = None,
-        quantity: Decimal | None = None,
-        quote_order_qty: Decimal | None = None,
+        price: Amount | None = None,
+        quantity: Amount | None = None,
+        quote_order_qty: Amount | None = None,
         new_client_order_id: str | None = None,
     ) -> Outcome[T]:
         """Send an order from a callback, the fastest way: it is on the wire before this returns, without a task.

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 from msgspec.structs import force_setattr
 
 from mexc_async.errors import InvalidRequest
-from mexc_async.schema.validation import positive
+from mexc_async.schema.validation import Amount, amount
 from mexc_async.spot.models import SymbolInfo
 from mexc_async.spot.trading import OrderParameters
 
@@ -35,16 +35,16 @@ class SymbolRules:
         self._surely_allowed = (_NO_GREATEST if info.max_notional is None else info.max_notional) / 2
         self._has_decimal_step = self.step.as_tuple().digits == (1,)
 
-    def price(self, value: Decimal, round: Rounding = "down") -> Decimal:
+    def price(self, value: Amount, round: Rounding = "down") -> Decimal:
         """Round a price to the symbol's tick. Raises InvalidRequest if the result is zero."""
         return self._rounded("price", value, self.tick, round)
 
-    def quantity(self, value: Decimal, round: Rounding = "down") -> Decimal:
+    def quantity(self, value: Amount, round: Rounding = "down") -> Decimal:
         """Round a quantity to the symbol's step. Raises InvalidRequest if the result is zero."""
         return self._rounded("quantity", value, self.step, round)
 
-    def _rounded(self, name: str, value: Decimal, step: Decimal, mode: Rounding) -> Decimal:
-        positive(name, value)
+    def _rounded(self, name: str, given: Amount, step: Decimal, mode: Rounding) -> Decimal:
+        value = amount(name, given)
         if mode not in _MODES:
             raise InvalidRequest(f"round {mode!r} is not one of 'down', 'up', 'nearest'")
         rounded = _WIDE.multiply(_WIDE.divide(value, step).to_integral_value(rounding=_MODES[mode]), step)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Annotated, ClassVar, Generic, TypeAlias, TypeVar
 
 from mexc_async.errors import InvalidRequest
 from mexc_async.schema.endpoint import Auth, Cost, Money, Priority, Request, Resource, Route, call
 from mexc_async.schema.fields import Hiding, MaybeText, MaybeTimeMs, same_under
-from mexc_async.schema.validation import Rule, listed, one_of
+from mexc_async.schema.validation import GivenAmount, Rule, listed, one_of
 from mexc_async.spot.enums import AccountTypeName
 from mexc_async.spot.models import Answer, Balance, Wrapped
 from mexc_async.spot.parameters import Count, IpList, Limit200, Limit500, NewSubAccount, Period
@@ -169,7 +168,7 @@ class BetweenAccounts(Request[T_co], Generic[T_co], frozen=True, kw_only=True):
     from_account_type: AccountTypeName
     to_account_type: AccountTypeName
     asset: str
-    amount: Decimal
+    amount: GivenAmount
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -8,14 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Annotated, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Generic, TypeVar
 
 from msgspec import field
 
 from mexc_async.errors import InvalidRequest
 from mexc_async.native.loader import compiled
 from mexc_async.schema.endpoint import Auth, Cost, Priority, Request, Resource, Route, call
-from mexc_async.schema.validation import Rule, is_amount, text
+from mexc_async.schema.validation import NOT_GIVEN, MaybeAmount, Rule, is_amount, text
 from mexc_async.spot.enums import OrderTypeName, SideName, StpMode
 from mexc_async.spot.models import BatchResult, CancelledOrder, Done, Empty, Order, OrderAck, StpGroup, Wrapped
 from mexc_async.spot.parameters import ClientOrderId, PageLimit, Period, Symbol, SymbolList
@@ -70,9 +70,9 @@ class OrderParameters(Request[T_co], Generic[T_co], frozen=True, kw_only=True):
     symbol: Symbol
     side: SideName
     type: OrderTypeName
-    quantity: Decimal | None = None
-    quote_order_qty: Decimal | None = None
-    price: Decimal | None = None
+    quantity: MaybeAmount = NOT_GIVEN
+    quote_order_qty: MaybeAmount = NOT_GIVEN
+    price: MaybeAmount = NOT_GIVEN
     new_client_order_id: ClientOrderId | None = None
     stp_mode: StpMode | None = None
 
@@ -136,10 +136,16 @@ _is_known = compiled.KnownForms(OrderParameters, FORMS) if compiled else is_know
 class NewOrder(OrderParameters[OrderAck], frozen=True, kw_only=True):
     """Place an order. The answer only confirms its receipt.
 
-    Raises InsufficientBalance, OrderRejected, InvalidSymbol, TooManyOrders, RateLimited, OutcomeUnknown.
+    Raises InsufficientBalance, OrderRejected, WouldTakeLiquidity, InvalidSymbol, TooManyOrders, RateLimited,
+    OutcomeUnknown.
     """
 
     route = _write("POST", "/api/v3/order", Priority.ORDER)
+
+    if TYPE_CHECKING:  # mypy takes an inherited field's type to be what may be given, not what is stored
+        quantity: MaybeAmount = NOT_GIVEN
+        quote_order_qty: MaybeAmount = NOT_GIVEN
+        price: MaybeAmount = NOT_GIVEN
 
 
 class TestOrder(OrderParameters[Empty], frozen=True, kw_only=True):

@@ -5,13 +5,13 @@ MEXC has no client id for transfers. A withdrawal has `withdraw_order_id`; the c
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import ClassVar
 
 from msgspec import field
 
 from mexc_async.errors import InvalidRequest
 from mexc_async.schema.endpoint import Auth, Cost, Money, Priority, Request, Resource, Route, call
+from mexc_async.schema.validation import GivenAmount
 from mexc_async.spot.enums import AccountTypeName, DepositStatusCode, RecipientTypeName, WithdrawStatusCode
 from mexc_async.spot.models import Page, Wrapped
 from mexc_async.spot.parameters import AssetList, Count, Limit100, PageLimit, Period
@@ -63,7 +63,7 @@ class Withdraw(Request[WithdrawalId], frozen=True, kw_only=True):
     contract_address: str | None = None
     address: str
     memo: str | None = None
-    amount: Decimal
+    amount: GivenAmount
     remark: str | None = None
     include_fee: bool | None = None
     """Sent by other clients since October 2026; no source describes its effect, so make a small withdrawal first."""
@@ -78,7 +78,7 @@ class WithdrawApply(Request[WithdrawalId], frozen=True, kw_only=True):
     network: str | None = None
     address: str
     memo: str | None = None
-    amount: Decimal
+    amount: GivenAmount
     remark: str | None = None
 
 
@@ -145,7 +145,7 @@ class UniversalTransfer(Request[TransferId], frozen=True, kw_only=True):
     from_account_type: AccountTypeName
     to_account_type: AccountTypeName
     asset: str
-    amount: Decimal
+    amount: GivenAmount
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -183,7 +183,7 @@ class InternalTransferRequest(Request[TransferId], frozen=True, kw_only=True):
     to_account: str
     area_code: str | None = None
     asset: str
-    amount: Decimal
+    amount: GivenAmount
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -14,6 +14,7 @@ from mexc_async.client.mexc import Mexc
 from mexc_async.errors import (
     ApiError,
     ConfigError,
+    GuardRefused,
     InsufficientBalance,
     InvalidRequest,
     MissingCredentials,
@@ -90,6 +91,21 @@ async def test_an_order_that_trades_knows_its_fills_and_fees(mexc: Mexc, sim: Si
     assert sum((fill.quantity for fill in order.fills), D(0)) == order.filled_quantity == 20
     assert order.fees == {"USDT": sum((fill.fee for fill in fills), D(0))}
     assert order.average_price == order.filled_quote_quantity / 20
+
+
+@pytest.mark.parametrize("kind", [D, str])
+async def test_exact_amounts_of_any_kind_reach_the_exchange_as_they_are(mexc: Mexc, sim: Simulator, kind: Any) -> None:
+    mexc.orders.limits(max_order_notional=kind("50"), max_total_notional={"USDT": 500}, collar=kind("0.9"))
+    tick, (bid, _) = mexc.rules(XRP).tick, await best(mexc)
+    price = mexc.rules(XRP).price(kind(f"{bid / 2:f}"))
+    order = await mexc.orders.limit_buy(XRP, quantity=20, price=kind(f"{price:f}"))
+    order = await order.replace(price=kind(f"{price - tick:f}"), quantity=kind("25.0"))
+    (line,) = [one for one in sim.statement().orders if one.client_id == order.client_order_id]
+    assert (line.price, line.quantity) == (price - tick, 25)
+    with pytest.raises(GuardRefused, match="max_order_notional"):
+        await mexc.orders.market_buy(XRP, quote=kind("50.5"))
+    with pytest.raises(InvalidRequest, match="is a float, rounded already"):
+        await order.replace(price=0.5)  # type: ignore[arg-type]  # a float is refused
 
 
 async def test_a_market_order_may_be_sized_in_quote(mexc: Mexc, sim: Simulator) -> None:

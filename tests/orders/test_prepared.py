@@ -98,8 +98,8 @@ def test_what_is_kept_of_forms_is_bounded(monkeypatch: pytest.MonkeyPatch) -> No
     [
         {"symbol": "btcusdt"}, {"symbol": ["BTCUSDT"]}, {"symbol": True}, {"side": "buy"}, {"side": None},
         {"type": "LIMITED"}, {"type": []}, {"stp_mode": "x"}, {"price": 1.5}, {"price": Decimal(0)},
-        {"price": Decimal("NaN")}, {"price": Decimal("-0.1")}, {"price": "1"}, {"price": None}, {"quantity": None},
-        {"quantity": Decimal("Infinity")}, {"quantity": 1}, {"quantity": Decimal("1e21")},
+        {"price": Decimal("NaN")}, {"price": Decimal("-0.1")}, {"price": "1e0"}, {"price": None}, {"quantity": None},
+        {"quantity": Decimal("Infinity")}, {"quantity": True}, {"quantity": Decimal("1e21")},
         {"new_client_order_id": ""}, {"new_client_order_id": "a b"}, {"new_client_order_id": "a" * 33},
         {"new_client_order_id": 7}, {"quote_order_qty": Decimal(1)},
     ],

@@ -96,12 +96,11 @@ def refusal(request: type[Request[Any]], **params: Any) -> str:
         ),
         ({"type": "LIMIT_ORDER"}, "type 'LIMIT_ORDER' is not one of"),
         ({"type": OrderType.STOP_LIMIT_ORDER}, "is not one of 'LIMIT'"),
-        ({"quantity": 1}, "quantity 1 is an int: amounts are Decimal, as in Decimal('0.1')"),
         ({"quantity": True}, "quantity True is a bool: amounts are Decimal"),
-        ({"quantity": 0.1}, "quantity 0.1 is a float: amounts are Decimal"),
+        ({"quantity": 0.1}, "quantity 0.1 is a float, rounded already: amounts are Decimal('0.1'), a whole"),
         ({"price": float("nan")}, "price nan is a float"),
-        ({"price": "1E-7"}, "price '1E-7' is a str: amounts are Decimal"),
-        ({"price": "11"}, "price '11' is a str"),
+        ({"price": "1E-7"}, "price '1E-7' is not an exact amount: text is digits, with a point before decimals, as in"),
+        ({"price": [1]}, "price [1] is a list: amounts are Decimal, a whole number or text"),
         ({"quantity": Decimal("NaN")}, "quantity NaN is not a number that an order can carry"),
         ({"quantity": Decimal("sNaN")}, "quantity sNaN is not a number"),
         ({"price": Decimal("Infinity")}, "price Infinity is not a number"),
@@ -142,7 +141,7 @@ def test_limit_order_is_refused(request_type: type[Request[Any]], change: dict[s
         ({"quote_order_qty": ONE}, "type MARKET takes quantity or quote_order_qty, one of them; both given"),
         ({"price": Decimal("1E+1")}, "type MARKET takes no price, got 10"),
         ({"quantity": None, "quote_order_qty": Decimal(0)}, "quote_order_qty 0 must be above zero"),
-        ({"quantity": None, "quote_order_qty": 5}, "quote_order_qty 5 is an int: amounts are Decimal"),
+        ({"quantity": None, "quote_order_qty": 5.0}, "quote_order_qty 5.0 is a float, rounded already"),
     ],
 )
 def test_market_order_is_refused(change: dict[str, Any], message: str) -> None:
@@ -247,14 +246,14 @@ DAY = 86_400_000
 @pytest.mark.parametrize(
     ("request_type", "params", "message"),
     [
-        (Withdraw, WITHDRAWAL | {"amount": 5}, "amount 5 is an int: amounts are Decimal"),
+        (Withdraw, WITHDRAWAL | {"amount": 5.0}, "amount 5.0 is a float, rounded already"),
         (Withdraw, WITHDRAWAL | {"amount": Decimal(0)}, "amount 0 must be above zero"),
         (Withdraw, WITHDRAWAL | {"address": ""}, "address '' is empty"),
         (Withdraw, WITHDRAWAL | {"memo": ""}, "memo '' is empty"),
         (Withdraw, WITHDRAWAL | {"withdraw_order_id": "a\n"}, "withdraw_order_id 'a\\n' is not printable"),
         (WithdrawApply, WITHDRAWAL | {"coin": None}, "coin None is a NoneType"),
         (BrokerWithdraw, WITHDRAWAL | {"network": "TRC20", "amount": Decimal("-1")}, "amount -1 must be above zero"),
-        (UniversalTransfer, TRANSFER | {"amount": 1.5}, "amount 1.5 is a float: amounts are Decimal"),
+        (UniversalTransfer, TRANSFER | {"amount": 1.5}, "amount 1.5 is a float, rounded already: amounts are Decimal"),
         (UniversalTransfer, TRANSFER | {"from_account_type": "spot"}, "'spot' is not one of 'SPOT', 'FUTURES'"),
         (UniversalTransfer, TRANSFER | {"to_account_type": "SPOT"}, "to_account_type are both SPOT"),
         (

@@ -77,9 +77,9 @@ def test_price_of_which_nothing_is_left_is_refused(value: str) -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (1.5, "price 1.5 is a float: amounts are Decimal"),
-        (1, "price 1 is an int"),
-        ("1", "price '1' is a str"),
+        (1.5, "price 1.5 is a float, rounded already: amounts are Decimal"),
+        (True, "price True is a bool"),
+        ("1e3", "price '1e3' is not an exact amount"),
         (Decimal("NaN"), "price NaN is not a number"),
         (Decimal("Infinity"), "price Infinity is not a number"),
         (Decimal(-1), "price -1 must be above zero"),
