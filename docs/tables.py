@@ -138,6 +138,12 @@ def codes() -> str:
     return table(("code", "error", "meaning"), rows)
 
 
+def advice() -> str:
+    """Return the advice of each class of errors."""
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.MexcError)]
+    return table(("error", "advice"), [(f"`{kind.__name__}`", kind("").advice.replace("|", "\\|")) for kind in kinds])
+
+
 def tree() -> str:
     """Return the tree of errors in `errors.py`."""
     doc = inspect.cleandoc(errors.__doc__ or "")
@@ -225,6 +231,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "codes": codes,
     "tree": tree,
     "settings": settings,
+    "advice": advice,
 }
 
 

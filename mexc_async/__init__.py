@@ -67,6 +67,7 @@ if TYPE_CHECKING:
         TransportError,
         WaitTimeout,
         WithdrawalsOff,
+        WouldTakeLiquidity,
     )
     from mexc_async.keys.events import KeyAged, KeyNotReplaced, KeyReplaced
     from mexc_async.keys.key_file import KeyFile
@@ -221,6 +222,7 @@ __all__ = [
     "WaitTimeout",
     "WalletRules",
     "WithdrawalsOff",
+    "WouldTakeLiquidity",
     "__version__",
     "call",
     "core_kind",
@@ -253,7 +255,7 @@ _HOME = {
         "OrderNotFound OrderNotPlaced OrderRejected OrdersLeftOpen OutcomeUnknown PermissionDenied "
         "ProtocolError RateLimited ReadOnlyError RequestTimeout SignatureRejected StreamOverflow "
         "SubscriptionRefused TimestampRejected TooManyOrders TooManyRequests TradingSuspended "
-        "TransferNotMade TransferRejected TransportError WaitTimeout WithdrawalsOff"
+        "TransferNotMade TransferRejected TransportError WaitTimeout WithdrawalsOff WouldTakeLiquidity"
     ),
     "keys.key_file": "KeyFile",
     "keys.os_keyring": "OsKeyring",

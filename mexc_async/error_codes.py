@@ -17,6 +17,7 @@ from mexc_async.errors import (
     InvalidSymbol,
     IpNotAllowed,
     ListenKeyInvalid,
+    MexcError,
     OrderNotFound,
     OrderRejected,
     PermissionDenied,
@@ -26,6 +27,7 @@ from mexc_async.errors import (
     TooManyRequests,
     TradingSuspended,
     TransferRejected,
+    WouldTakeLiquidity,
 )
 
 
@@ -158,6 +160,19 @@ _SPOT: list[tuple[int, type[ApiError], str]] = [
     (730707, InvalidParameter, "accessKey missing"),
     (730708, ListenKeyInvalid, "listen key invalid or expired"),
 ]
+
+POST_ONLY_CODE: Final = 30041
+"""Code of a LIMIT_MAKER that would trade at once: no document names one, and this one's meaning comes closest."""
+
+
+def of_order(error: MexcError, order_type: str | None) -> MexcError:
+    """Return the refusal of an order: for a LIMIT_MAKER, "cannot be placed now" means that it would trade at once."""
+    if error.code != POST_ONLY_CODE or order_type != "LIMIT_MAKER":
+        return error
+    return WouldTakeLiquidity(
+        error.message, code=error.code, status=error.status, client_order_id=error.client_order_id
+    )
+
 
 SPOT_CODES: Final = _table(_SPOT)
 """The spot API's codes (documents of 2025-08 and 2026-04, and codes seen by client authors)."""

@@ -30,7 +30,8 @@
         ├── InvalidKey  SignatureRejected  TimestampRejected
         ├── PermissionDenied ── IpNotAllowed
         ├── InvalidParameter ── InvalidSymbol
-        ├── InsufficientBalance  OrderRejected  TradingSuspended  TooManyOrders  OrderNotFound
+        ├── TradingSuspended ── WouldTakeLiquidity
+        ├── InsufficientBalance  OrderRejected  TooManyOrders  OrderNotFound
         ├── AccountRestricted  TransferRejected  ListenKeyInvalid
         └── ExchangeUnavailable        5xx and their codes: reads may be retried
 
@@ -38,6 +39,8 @@
 """
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 ADVICE_PERMISSION = (
     "Give the key the permission that this call needs (API management on MEXC, edit the key), and no other; "
@@ -105,6 +108,11 @@ ADVICE_CALL_LOG = (
 )
 
 
+_LOOK_FIRST = (
+    "Do not send it again: look it up first, in what it would have changed, because the exchange may have accepted it."
+)
+
+
 class MexcError(Exception):
     """Base of all errors of the SDK; the text is one line and never holds a secret."""
 
@@ -112,8 +120,9 @@ class MexcError(Exception):
     """True if the same call can succeed later."""
     outcome_known: bool = True
     """False when a call that changes something may or may not have happened."""
-    advice: str | None = None
-    """Advice to the user, in one sentence."""
+    shows_advice: ClassVar[bool] = True
+    """False if the message itself says what to correct, so that the text does not repeat it."""
+    _advice: ClassVar[str] = "Correct what the message names."
 
     def __init__(
         self,
@@ -139,6 +148,16 @@ class MexcError(Exception):
         self.retry_after_s = retry_after_s
         """Seconds to wait before the next attempt; None if unknown."""
 
+    @property
+    def advice(self) -> str:
+        """Advice for this call, in plain words: what to do next."""
+        return self._advice
+
+    @property
+    def _may_have_acted(self) -> bool:
+        """True if the call changes something, and may have done so."""
+        return not self.outcome_known and self.method not in (None, "GET")
+
     def __str__(self) -> str:
         where = f"{self.method} {self.path}: " if self.path else ""
         code = f"{self.code} " if self.code is not None else ""
@@ -148,7 +167,7 @@ class MexcError(Exception):
         if self.client_order_id is not None:
             notes.append(f"client order id {self.client_order_id}")
         tail = f" ({', '.join(notes)})" if notes else ""
-        advice = f" {self.advice}" if self.advice else ""
+        advice = f" {self.advice}" if self.shows_advice else ""
         return f"{where}{code}{self.message}{tail}{'.' if advice else ''}{advice}"
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -169,33 +188,50 @@ def _rebuild(cls: type[MexcError], message: str, state: dict[str, object]) -> Me
 class ConfigError(MexcError, ValueError):
     """The client is set up wrongly; nothing was sent."""
 
+    shows_advice = False
+    _advice = "Correct the setting that the message names; nothing was sent."
+
 
 class MissingCredentials(ConfigError):
     """A call needs an API key and its secret, and the client has none."""
 
-    advice = f"{ADVICE_CREDENTIALS} If the secret is lost: {ADVICE_LOST_SECRET}"
+    shows_advice = True
+    _advice = f"{ADVICE_CREDENTIALS} If the secret is lost: {ADVICE_LOST_SECRET}"
 
 
 class InvalidRequest(MexcError, ValueError):
     """A parameter breaks a rule that the SDK checks; nothing was sent."""
 
+    shows_advice = False
+    _advice = "Correct the parameter that the message names; nothing was sent."
+
 
 class ReadOnlyError(MexcError):
     """A call changes something and the client was opened with `read_only=True`; nothing was sent."""
+
+    shows_advice = False
+    _advice = "Make calls that change something with a client that is not read_only; nothing was sent."
 
 
 class WithdrawalsOff(MexcError):
     """A call pays out money and the client was opened without `allow_withdraw=True`; nothing was sent."""
 
+    shows_advice = False
+    _advice = "Open a client with allow_withdraw=True for this call alone, and a key of its own; nothing was sent."
+
 
 class ClientClosed(MexcError):
     """The client is closed; nothing was sent."""
+
+    shows_advice = False
+    _advice = "Make the call inside the client's `async with`, or open a new client or book; nothing was sent."
 
 
 class TransportError(MexcError):
     """There is no answer."""
 
     retryable = True
+    _advice = ADVICE_REACH
 
 
 class ConnectFailed(TransportError):
@@ -206,22 +242,50 @@ class ConnectionLost(TransportError):
     """The connection ended before the answer was complete; the request may have been sent."""
 
     outcome_known = False
+    _advice = "Try again: nothing was changed, and streams and books connect again by themselves."
+
+    @property
+    def advice(self) -> str:
+        """Advice for this call: a read may be repeated, any other call is looked up first."""
+        return _LOOK_FIRST if self._may_have_acted else self._advice
 
 
 class RequestTimeout(TransportError):
     """No complete answer in time."""
 
     outcome_known = False
+    _advice = (
+        "Read again: nothing was changed; a longer time is mexc.using(timeout_s=...) or NetworkSettings(timeouts=...)."
+    )
+
+    @property
+    def advice(self) -> str:
+        """Advice for this call: a read may be repeated, any other call is looked up first."""
+        return _LOOK_FIRST if self._may_have_acted else self._advice
 
 
 class ProtocolError(MexcError):
     """The answer cannot be decoded; the text holds its first bytes."""
 
     outcome_known = False
+    _advice = (
+        "Read again; if it persists, see if a proxy, a firewall or a maintenance page answers in the exchange's "
+        "place, and report the bytes in the message."
+    )
+
+    @property
+    def advice(self) -> str:
+        """Advice for this call: a read may be repeated, any other call is looked up first."""
+        return _LOOK_FIRST if self._may_have_acted else self._advice
 
 
 class SubscriptionRefused(MexcError):
     """The exchange refused channels: unknown symbol, interval or level, or no permission."""
+
+    _advice = (
+        "Check symbol, interval and levels of the channels that the message names; private channels need a key that "
+        "may read the account."
+    )
 
     channels: tuple[str, ...] = ()
     """MEXC's names of the refused channels."""
@@ -238,17 +302,23 @@ class BookNotSynced(MexcError):
     """A live book is out of sync with the exchange at present."""
 
     retryable = True
+    _advice = "Wait until it is in sync again: await book.synced()."
 
 
 class StreamOverflow(MexcError):
     """The queue of a consumer with `overflow="raise"` is full: the consumer is too slow."""
+
+    _advice = (
+        "Read pushes faster, ask for a longer queue (queue=...), or choose overflow='drop_oldest' or 'latest' where a"
+        " lost push does no harm."
+    )
 
 
 class OutcomeUnknown(MexcError):
     """A call that changes something ended without a valid answer; `__cause__` has the reason."""
 
     outcome_known = False
-    advice = ADVICE_UNKNOWN
+    _advice = _LOOK_FIRST
     accepted_until_ms: int | None = None
     """The last moment, by the exchange's clock, at which it can still be accepted; None if unknown."""
 
@@ -268,21 +338,40 @@ class OutcomeUnknown(MexcError):
         unknown.accepted_until_ms = accepted_until_ms
         return unknown
 
+    @property
+    def advice(self) -> str:
+        """Advice for this call: the look-up that shows the outcome of an order, a transfer or any other call."""
+        path = self.path or ""
+        if "withdraw" in path:
+            return (
+                "Do not send it again: look for it in mexc.spot.withdraw_history() first, because it may be on its way."
+            )
+        if "ransfer" in path:
+            return (
+                "Do not send it again: look for it in the history of transfers first, because the money may have moved."
+            )
+        return self._advice if self.client_order_id is None else ADVICE_UNKNOWN
+
 
 class OrderNotPlaced(MexcError):
     """No answer came to an order, the exchange does not have it and can no longer accept it."""
 
     retryable = True
+    _advice = "Place the order again if you still want it: it does not exist and can no longer be accepted."
 
 
 class TransferNotMade(MexcError):
     """No answer came to a transfer or withdrawal, the exchange does not have it and can no longer accept it."""
 
     retryable = True
+    _advice = "Send it again if you still want it: it does not exist and can no longer be accepted."
 
 
 class GuardRefused(MexcError, ValueError):
     """An order breaks a limit that the user set (`mexc.orders.limits(...)`), or trading is halted; nothing was sent."""
+
+    shows_advice = False
+    _advice = "Change the order, or your limit by mexc.orders.limits(...); mexc.orders.resume() ends a halt."
 
     rule: str = ""
     """The limit, as `limits` names it; `halt` for the kill switch."""
@@ -298,15 +387,19 @@ class GuardRefused(MexcError, ValueError):
 class CallLogFailed(MexcError):
     """The call log cannot be written, and the client is set to refuse changes then; nothing was sent."""
 
-    advice = ADVICE_CALL_LOG
+    _advice = ADVICE_CALL_LOG
 
 
 class OrderNotFilled(MexcError):
     """The order ended before it was completely filled."""
 
+    _advice = "See status and filled_quantity: what is filled counts, and the rest can be placed as a new order."
+
 
 class OrdersLeftOpen(MexcError):
     """Orders could not be cancelled and may still be open."""
+
+    _advice = "Cancel them by their client order ids (`orders` of this error) or on MEXC's page until none is open."
 
     orders: tuple[str, ...] = ()
     """Their client order ids."""
@@ -322,16 +415,20 @@ class OrdersLeftOpen(MexcError):
 class WaitTimeout(MexcError, TimeoutError):
     """A wait for an order or event ran out of time; this changed nothing about the order."""
 
+    _advice = "Wait again, or cancel an order that is no longer wanted: the wait changed nothing."
+
 
 class RateLimited(MexcError):
     """A rate limit is used up and the caller did not want to wait. Unless it is a subclass, nothing was sent."""
 
     retryable = True
-    advice = ADVICE_RATE_LIMIT
+    _advice = ADVICE_RATE_LIMIT
 
 
 class ApiError(MexcError):
     """The exchange refused the call. Codes without a class of their own raise `ApiError`."""
+
+    _advice = "Look the code up in docs/errors.md; the exchange refused the call, so it did nothing."
 
 
 class TooManyRequests(RateLimited, ApiError):
@@ -345,72 +442,118 @@ class IpBanned(RateLimited, ApiError):
 class InvalidKey(ApiError):
     """The API key is unknown, malformed or expired."""
 
-    advice = "Check MEXC_API_KEY; " + ADVICE_LOST_SECRET
+    _advice = "Check MEXC_API_KEY; " + ADVICE_LOST_SECRET
 
 
 class SignatureRejected(ApiError):
     """The signature does not fit the key's secret."""
 
-    advice = ADVICE_SIGNATURE
+    _advice = ADVICE_SIGNATURE
 
 
 class TimestampRejected(ApiError):
     """The time stamp is outside recvWindow; this proves that the call was not accepted."""
 
     retryable = True
-    advice = ADVICE_TIMESTAMP
+    _advice = ADVICE_TIMESTAMP
 
 
 class PermissionDenied(ApiError):
     """The key may not do this."""
 
-    advice = ADVICE_PERMISSION
+    _advice = ADVICE_PERMISSION
 
 
 class IpNotAllowed(PermissionDenied):
     """This machine's address is not on the key's IP list."""
 
-    advice = ADVICE_IP
+    _advice = ADVICE_IP
 
 
 class InvalidParameter(ApiError):
     """The exchange refused a parameter."""
 
+    _advice = (
+        "Compare the parameters with the endpoint's entry in docs/endpoints.md and the page of MEXC's that it "
+        "implements: spelling, period, number of decimals."
+    )
+
 
 class InvalidSymbol(InvalidParameter):
     """No such symbol, or it is closed to trading by API."""
+
+    _advice = "Spell it as mexc.spot.exchange_info() lists it: upper case, no separator, as in BTCUSDT."
+
+    @property
+    def advice(self) -> str:
+        """Advice for this call: spelling for reads, symbols that trade by API for orders."""
+        return self._advice if self.method in (None, "GET") else ADVICE_SYMBOL
 
 
 class InsufficientBalance(ApiError):
     """Not enough of the asset."""
 
+    _advice = "Ask for less, or cancel open orders, which hold a part: mexc.spot.account() shows what is free."
+
 
 class OrderRejected(ApiError):
     """The order breaks one of the symbol's rules."""
+
+    _advice = (
+        "Change price, quantity or value to fit the symbol: mexc.rules(symbol) rounds them, mexc.spot.exchange_info()"
+        " shows the limits."
+    )
 
 
 class TradingSuspended(ApiError):
     """Trading of this symbol, side or order type is suspended."""
 
+    _advice = "Wait, or use another symbol, side or order type: mexc.spot.exchange_info() shows what may trade now."
+
+
+class WouldTakeLiquidity(TradingSuspended):
+    """A LIMIT_MAKER order would trade at once, so it was not placed. MEXC's 30041, "this type cannot be placed now"."""
+
+    _advice = (
+        "Place it away from the other side of the book, a buy below the best ask and a sell above the best bid, or as"
+        " LIMIT if it may trade at once."
+    )
+
 
 class TooManyOrders(ApiError):
     """The account has the greatest allowed number of open orders (500)."""
+
+    _advice = "Cancel some orders first: an account may have 500 open."
 
 
 class OrderNotFound(ApiError):
     """The exchange knows no such order."""
 
+    _advice = (
+        "Check symbol and id: the order may be another account's, or so new that it is not visible yet; one that has "
+        "ended can be read, but not cancelled."
+    )
+
 
 class AccountRestricted(ApiError):
     """The account needs an identity check, or risk control restricts it."""
+
+    _advice = ADVICE_UNVERIFIED
 
 
 class TransferRejected(ApiError):
     """A transfer or withdrawal was refused."""
 
+    _advice = (
+        "Check that currency and network are open (mexc.spot.currencies()), that these wallets may exchange it, and "
+        "for a withdrawal that MEXC's address book has the address."
+    )
+
 
 class ListenKeyInvalid(ApiError):
     """The listen key is unknown or expired."""
+
+    _advice = "Make a new listen key; mexc.streams does so by itself."
 
 
 class ExchangeUnavailable(ApiError):
@@ -418,3 +561,9 @@ class ExchangeUnavailable(ApiError):
 
     retryable = True
     outcome_known = False
+    _advice = "Read again after a pause: the fault is the exchange's; `mexc-async doctor` shows if it answers at all."
+
+    @property
+    def advice(self) -> str:
+        """Advice for this call: a read may be repeated, any other call is looked up first."""
+        return _LOOK_FIRST if self._may_have_acted else self._advice

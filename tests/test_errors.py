@@ -112,6 +112,7 @@ def test_every_class_is_in_the_printed_tree_and_documented(kind: type[MexcError]
         (errors.IpBanned, (errors.RateLimited, ApiError)),
         (errors.IpNotAllowed, (errors.PermissionDenied, ApiError)),
         (errors.InvalidSymbol, (errors.InvalidParameter, ApiError)),
+        (errors.WouldTakeLiquidity, (errors.TradingSuspended, ApiError)),
     ],
 )
 def test_class_is_caught_by_its_parents(kind: type[MexcError], parents: tuple[type[Exception], ...]) -> None:
@@ -154,6 +155,65 @@ def test_advice_for_what_users_ask_most(kind: type[MexcError], words: str) -> No
     assert error.advice is not None
     assert words in error.advice
     assert str(error).endswith(error.advice)
+
+
+def tree(kind: type[MexcError]) -> list[type[MexcError]]:
+    return [kind, *(below for child in kind.__subclasses__() for below in tree(child))]
+
+
+READ, CHANGE = ("GET", "/api/v3/depth"), ("POST", "/api/v3/order")
+
+
+@pytest.mark.parametrize("kind", list(dict.fromkeys(tree(MexcError))), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("call", [None, READ, CHANGE, ("POST", "/api/v3/capital/withdraw")], ids=str)
+def test_every_error_has_advice_that_fits_its_call(kind: type[MexcError], call: tuple[str, str] | None) -> None:
+    error = kind("no") if call is None else kind("no").at(*call)
+    assert len(error.advice) > 20
+    assert error.advice.isprintable(), "one line"
+    assert error.advice.endswith(".")
+    assert "client order id" not in error.advice.lower() or kind is errors.OrdersLeftOpen, "this call has none"
+    text = str(error)
+    assert text.endswith(f"no. {error.advice}" if kind.shows_advice else "no")
+    if call == READ and not kind.outcome_known and kind is not errors.OutcomeUnknown:
+        assert "Read again" in error.advice or "Try again" in error.advice
+        assert "Do not send it again" not in error.advice
+    if call == CHANGE and not kind.outcome_known:
+        assert error.advice.startswith("Do not send it again")
+
+
+def test_advice_after_a_missing_answer_names_the_look_up_of_this_call() -> None:
+    order = errors.OutcomeUnknown("no", client_order_id="m-1").at("POST", "/api/v3/order")
+    assert order.advice == errors.ADVICE_UNKNOWN
+    assert "withdraw_history" in errors.OutcomeUnknown("no").at("POST", "/api/v3/capital/withdraw").advice
+    assert "history of transfers" in errors.OutcomeUnknown("no").at("POST", "/api/v3/capital/transfer").advice
+    cancel = errors.OutcomeUnknown("no").at("DELETE", "/api/v3/openOrders")
+    assert "query_order" not in cancel.advice
+    safe = errors.RequestTimeout("no").at("POST", "/api/v3/order/test")
+    safe.outcome_known = True  # as the pipeline says of a call that changes nothing
+    assert safe.advice.startswith("Read again")
+
+
+def test_advice_on_a_symbol_is_about_spelling_for_reads_and_about_trading_for_orders() -> None:
+    assert "exchange_info" in errors.InvalidSymbol("no").at(*READ).advice
+    assert errors.InvalidSymbol("no").at(*CHANGE).advice == errors.ADVICE_SYMBOL
+
+
+@pytest.mark.parametrize(
+    ("code", "order_type", "kind"),
+    [
+        (30041, "LIMIT_MAKER", errors.WouldTakeLiquidity),
+        (30041, "MARKET", errors.TradingSuspended),
+        (30041, None, errors.TradingSuspended),
+        (30000, "LIMIT_MAKER", errors.TradingSuspended),
+    ],
+)
+def test_30041_says_of_a_maker_order_that_it_would_take_liquidity(
+    code: int, order_type: str | None, kind: type[MexcError]
+) -> None:
+    error = error_codes.of_order(errors.TradingSuspended("no", code=code, status=400), order_type)
+    assert type(error) is kind
+    assert (error.code, error.status, error.message) == (code, 400, "no")
+    assert isinstance(error, errors.TradingSuspended)
 
 
 def full(kind: type[MexcError]) -> MexcError:

@@ -15,6 +15,7 @@ from mexc_async.errors import InvalidRequest, MexcError, OutcomeUnknown
 from mexc_async.limits.limiter import RateLimiter
 from mexc_async.runtime.hooks import Hooks
 from mexc_async.schema.endpoint import Request
+from mexc_async.schema.validation import kind_of, shown
 from mexc_async.spot.api import Spot
 from mexc_async.spot.models import Account, Done
 from mexc_async.spot.subaccounts import SubUniversalTransfer
@@ -110,6 +111,8 @@ class Accounts(Generic[C]):
 
         `operation` is its name in the progress events.
         """
+        if names is not None and (isinstance(names, str) or not isinstance(names, Sequence)):
+            raise InvalidRequest(f"names must be a list of accounts, not {kind_of(names)}")
         chosen = list(self._clients) if names is None else [self._known(name) for name in names]
         results: dict[str, T | MexcError] = {}
 
@@ -127,8 +130,8 @@ class Accounts(Generic[C]):
         return {name: results[name] for name in chosen}
 
     def _known(self, name: str) -> str:
-        if name not in self._clients:
-            raise InvalidRequest(f"account {name!r} is none of {', '.join(self._clients)}")
+        if not isinstance(name, str) or name not in self._clients:
+            raise InvalidRequest(f"account {shown(name)} is none of {', '.join(self._clients)}")
         return name
 
     async def balances(self, names: Sequence[str] | None = None) -> dict[str, Account | MexcError]:
@@ -146,6 +149,8 @@ class Accounts(Generic[C]):
         after an unknown outcome the rest of that pair is skipped, because the balances are unknown.
         """
         mexc = self._clients[self._known(via)]
+        if not isinstance(transfers, list | tuple) or not all(isinstance(one, AnyTransfer) for one in transfers):
+            raise InvalidRequest("transfers must be a list of UniversalTransfer or SubUniversalTransfer")
         pairs: dict[object, list[int]] = defaultdict(list)
         for index, transfer in enumerate(transfers):
             pairs[_pair(transfer)].append(index)

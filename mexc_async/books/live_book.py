@@ -18,7 +18,8 @@ from mexc_async.rest.call import Call, Options
 from mexc_async.rest.pipeline import Api
 from mexc_async.runtime.priority_semaphore import PrioritySemaphore, Rank
 from mexc_async.schema.endpoint import Priority
-from mexc_async.schema.validation import Amount
+from mexc_async.schema.validation import Amount, shown
+from mexc_async.schema.validation import symbol as check_symbol
 from mexc_async.spot import channels
 from mexc_async.spot.market import DepthQuery
 from mexc_async.spot.models import Depth
@@ -393,13 +394,16 @@ class Books:
         Raises InvalidRequest.
         """
         if numbers not in ("decimal", "float"):
-            raise InvalidRequest(f"numbers {numbers!r} is not one of 'decimal', 'float'")
+            raise InvalidRequest(f"numbers {shown(numbers)} is not one of 'decimal', 'float'")
         if type(priority) is not int:
-            raise InvalidRequest(f"priority {priority!r} must be a whole number")
-        if not symbols or not isinstance(symbols, Iterable):
-            raise InvalidRequest(f"symbols {symbols!r} is neither a symbol nor a list of them")
+            raise InvalidRequest(f"priority {shown(priority)} must be a whole number")
+        names = [symbols] if isinstance(symbols, str) else list(symbols) if isinstance(symbols, Iterable) else []
+        if not names:
+            raise InvalidRequest(f"symbols {shown(symbols)} is neither a symbol nor a list of them")
+        for name in names:
+            check_symbol("symbol", name)
 
         def make(symbol: str) -> LiveBook[Any]:
             return LiveBook(self, symbol, interval, levels, priority, as_float=numbers == "float")
 
-        return make(symbols) if isinstance(symbols, str) else LiveBooks(self.router, map(make, dict.fromkeys(symbols)))
+        return make(symbols) if isinstance(symbols, str) else LiveBooks(self.router, map(make, dict.fromkeys(names)))

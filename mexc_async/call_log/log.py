@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from math import inf
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -19,6 +18,8 @@ from mexc_async.call_log.files import LogWriter
 from mexc_async.errors import CallLogFailed, ConfigError
 from mexc_async.runtime.clock import SYSTEM, Clock
 from mexc_async.runtime.log import logger
+from mexc_async.schema.settings import check_path, check_setting
+from mexc_async.schema.validation import boolean, instance_of, number, one_of, shown
 
 GATHER_S = 0.005
 """Longest wait of a line for others that are written with it."""
@@ -76,14 +77,15 @@ class CallLog:
 
         Raises ConfigError.
         """
+        check_path("call_log", path)
         self.path = Path(path).absolute()
-        if on_failure not in ("refuse", "warn"):
-            raise ConfigError(f"on_failure {on_failure!r} is not one of 'refuse', 'warn'")
+        check_setting("on_failure", on_failure, one_of(("refuse", "warn")))
         for name, value, least in (("max_bytes", max_bytes, 1024), ("keep", keep, 1)):
-            if type(value) is not int or value < least:
-                raise ConfigError(f"{name} {value!r} must be a whole number of at least {least}")
-        if not (isinstance(max_age_s, int | float) and 0 < max_age_s < inf):
-            raise ConfigError(f"max_age_s {max_age_s!r} must be a number of seconds above 0")
+            if type(value) is not int or not least <= value < 1 << 62:
+                raise ConfigError(f"{name} {shown(value)} must be a whole number of at least {least}")
+        check_setting("max_age_s", max_age_s, number("must be a number of seconds above 0", lambda age: 0 < age < 1e9))
+        check_setting("fsync", fsync, boolean)
+        check_setting("clock", clock, instance_of(Clock))
         self.on_failure = on_failure
         self._max_bytes = max_bytes
         self._max_age_s = max_age_s

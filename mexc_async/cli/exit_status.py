@@ -41,7 +41,7 @@ def carry_out(mexc: Mexc, work: Work) -> None:
     except (ConfigError, InvalidRequest, GuardRefused) as error:
         fail(error)
     except MexcError as error:
-        fail("; ".join([str(error), *_meaning(error), *getattr(error, "__notes__", ())]), REFUSED)
+        fail("; ".join([f"{error}{_meaning(error)}", *getattr(error, "__notes__", ())]), REFUSED)
     except SystemExit as ended:
         if ended.code == REFUSED:  # the reader closed the pipe
             raise
@@ -49,9 +49,9 @@ def carry_out(mexc: Mexc, work: Work) -> None:
         fail("interrupted", int(ended.code or 0))
 
 
-def _meaning(error: MexcError) -> list[str]:
-    """Return the documented meaning of a code without advice: the exchange's own message may be in Chinese."""
+def _meaning(error: MexcError) -> str:
+    """Return the documented meaning of a code: the exchange's own message may be in Chinese."""
     from mexc_async.error_codes import SPOT_CODES
 
-    row = None if error.advice or error.code is None else SPOT_CODES.get(error.code)
-    return [] if row is None else [f"{row.error.__name__}: {row.meaning}"]
+    row = None if error.code is None else SPOT_CODES.get(error.code)
+    return "" if row is None else f" ({type(error).__name__}: {row.meaning})"

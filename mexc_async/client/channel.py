@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, TypeAlias, TypeVar
 
+from mexc_async.errors import InvalidRequest
 from mexc_async.rest.call import Options
 from mexc_async.rest.pipeline import Api
-from mexc_async.schema.endpoint import Request
+from mexc_async.schema.endpoint import Request, Route
 from mexc_async.spot.trading import NewOrder
 
 T = TypeVar("T")
@@ -26,6 +27,10 @@ class Handlers(dict[type, Handler]):
         self._deliver = deliver
 
     def __missing__(self, kind: type) -> Handler:
+        if not (issubclass(kind, Request) and isinstance(getattr(kind, "route", None), Route)):
+            raise InvalidRequest(
+                f"a request is a value such as DepthQuery(symbol=...), with a route, not {kind.__name__}"
+            )
         found = next((self._own[base] for base in kind.__mro__ if base in self._own), self._deliver)
         self[kind] = found
         return found

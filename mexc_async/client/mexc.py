@@ -31,6 +31,8 @@ from mexc_async.rest.server_clock import ServerClock
 from mexc_async.risk.alarms import AlarmSettings
 from mexc_async.runtime.clock import SYSTEM, Clock
 from mexc_async.runtime.hooks import Hooks
+from mexc_async.schema.settings import check_path, check_setting
+from mexc_async.schema.validation import between, boolean, instance_of, kind_of, number, one_of, text, whole
 from mexc_async.spot.rules import SymbolRules
 from mexc_async.streams.router import StreamSettings
 from mexc_async.streams.streams import Streams
@@ -94,15 +96,11 @@ class Mexc(View):
 
         Raises ConfigError.
         """
-        groups = {
-            "network": (network, NetworkSettings),
-            "orders": (orders, OrderSettings),
-            "streams": (streams, StreamSettings),
-            "alarms": (alarms, AlarmSettings),
-            "clock": (clock, Clock),
-        }
-        check_settings(credentials, groups, read_only=read_only, allow_withdraw=allow_withdraw)
         prepared = Prepared() if prepared is None else prepared
+        groups = {"network": network, "orders": orders, "streams": streams, "alarms": alarms}
+        others = {"clock": clock, "prepared": prepared, "read_only": read_only, "allow_withdraw": allow_withdraw}
+        check_settings(credentials, rest, ws, proxy, call_log, groups | others)
+        own_limits = limits_of(limits)
         self._simulator, self._watched = prepared.simulator, prepared.watched
         self._urls = urls = prepared.simulator or ExchangeUrls(rest, ws)
         config = PoolConfig(
@@ -121,7 +119,7 @@ class Mexc(View):
         self.hooks = Hooks()
         """Events: `mexc.hooks.add(listener)`."""
         self._is_alone = prepared.limiter is None
-        self.limits = prepared.limiter or RateLimiter(limits_of(limits), clock)
+        self.limits = prepared.limiter or RateLimiter(own_limits, clock)
         """Rate limiter: `mexc.limits.report()`."""
         self._pool = prepared.pool or Pool(config)
         uses_lane = network.order_transport == "lane" and proxy_for(urls.rest, proxy, network.trust_env) is None
@@ -173,12 +171,15 @@ class Mexc(View):
 
         The settings are those of `Mexc`, for all of them. Raises ConfigError.
         """
+        if not isinstance(credentials, Mapping):
+            raise ConfigError(f"accounts must be a mapping of names to Credentials, not {kind_of(credentials)}")
         names = list(credentials)
         if not names or not all(
             isinstance(name, str) and name.isprintable() and name and "@" not in name for name in names
         ):
             raise ConfigError(f"accounts {names!r}: give at least one, each named by printable text without '@'")
         clock, log = settings.get("clock", SYSTEM), settings.get("call_log")
+        check_setting("clock", clock, instance_of(Clock))
         if log is not None and not isinstance(log, CallLog):  # one for all: a log has one writer
             settings = {**settings, "call_log": CallLog(log, clock=clock)}
         limiter = RateLimiter(limits_of(settings.get("limits", "default")).for_accounts(names), clock)
@@ -208,8 +209,11 @@ class Mexc(View):
 
         Raises ConfigError: no such key, a wrong password, a damaged file or one that others may read.
         """
-        if not isinstance(watch_s, int | float) or not 0 < watch_s < 1e9:
-            raise ConfigError(f"watch_s {watch_s!r} must be a number of seconds above 0")
+        check_setting("watch_s", watch_s, number("must be a number of seconds above 0", lambda value: 0 < value < 1e9))
+        if name is not None:
+            check_setting("name", name, text)
+        if store is not None and not callable(getattr(store, "read", None)):
+            raise ConfigError(f"store must be a KeyFile, an OsKeyring or one of your own, not {kind_of(store)}")
         store = open_store() if store is None else store
         watched = Watched(NamedKey(store, name or store.read().in_use), watch_s)
         return cls(watched.credentials, **settings, prepared=Prepared(watched=watched))
@@ -233,6 +237,11 @@ class Mexc(View):
             tape: file of a recorded market to play beside the generated ones, see `docs/simulator.md`.
             settings: those of `Mexc`.
         """
+        check_setting("seed", seed, whole)
+        check_setting("sim_limits", sim_limits, one_of(("default", "guide", "none")))
+        check_setting("sim_faults", sim_faults, boolean)
+        if tape is not None:
+            check_path("tape", tape)
         arguments = ["--seed", str(seed), "--limits", sim_limits]
         arguments += [*(["--tape", tape] if tape else []), *(["--faults"] if sim_faults else [])]
         simulator = SimulatorProcess(*arguments)
@@ -281,6 +290,8 @@ class Mexc(View):
         Raises ConfigError when they belong to different accounts (unsettled orders would be looked up in the wrong
         one), ApiError when the exchange refuses the new key, TransportError. The old key then stays.
         """
+        check_setting("credentials", credentials, instance_of(Credentials, "Credentials(key, secret)"))
+        check_setting("same_account", same_account, boolean)
         old = await change_key(self._api, credentials, same_account)
         if self._log is not None:
             self._log.rename(credentials)
@@ -309,6 +320,8 @@ class Mexc(View):
         A cold TLS connection costs an order about forty times as much as a warm one. Each connection is opened by a
         ping, which the limits count.
         """
+        if connections is not None:
+            between(1, 100)("connections", connections)
         self._start()
         count = connections or self._connections
         await self._api.open_connections(count)

@@ -18,6 +18,7 @@ from mexc_async.rest.pipeline import Api
 from mexc_async.risk.exposure import ExposureReport
 from mexc_async.risk.guard import OrderGuard
 from mexc_async.risk.risk_limits import GuardLimits, GuardSettings
+from mexc_async.schema.settings import check_path
 
 
 class Orders(TrackedOrders):
@@ -91,6 +92,8 @@ class Orders(TrackedOrders):
 
         Raises ConfigError without a readable log, and the errors of the exchange's answers.
         """
+        if path is not None:
+            check_path("path", path)
         self._reconciler.start()
         await self._api.clock_sync.ensure()  # conclusions from an order's absence depend on it
         tracker, client_log, credentials = self.execution.tracker, self._log, self._api.credentials

@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Mapping
-from typing import Literal, NamedTuple, TypedDict
-
-from msgspec import Struct
+from typing import Annotated, Literal, NamedTuple, TypedDict
 
 from mexc_async.call_log.log import CallLog
 from mexc_async.client.sim_process import SimulatorProcess
-from mexc_async.errors import ConfigError
+from mexc_async.errors import ConfigError, InvalidRequest
 from mexc_async.keys.watch import Watched
 from mexc_async.limits.account_limiter import AccountLimiter
 from mexc_async.limits.profiles import Limits
@@ -20,15 +18,22 @@ from mexc_async.rest.credentials import Credentials
 from mexc_async.rest.retry import RetryPolicy
 from mexc_async.risk.alarms import AlarmSettings
 from mexc_async.runtime.clock import Clock
-from mexc_async.schema.validation import kind_of
+from mexc_async.schema.settings import CheckedSettings, check_path, check_setting
+from mexc_async.schema.validation import Check, Rule, between, boolean, instance_of, kind_of, shown
 from mexc_async.streams.router import StreamSettings
 from mexc_async.transport.pool import Pool, Timeouts
+from mexc_async.transport.urls import check_text
 
 
-class NetworkSettings(Struct, frozen=True, kw_only=True):
+def _local_address(name: str, value: object) -> None:
+    if not isinstance(value, str) or not value or not value.isprintable() or " " in value:
+        raise InvalidRequest(f"{name} {shown(value)} is not an address of this machine, as in 192.0.2.7")
+
+
+class NetworkSettings(CheckedSettings, frozen=True, kw_only=True):
     """Settings of the connections to the exchange: number, transport, time-outs and retries."""
 
-    connections: int = 8
+    connections: Annotated[int, Rule(between(1, 100))] = 8
     """Connections that `warm_up` opens and the order lane holds once it needed them, 1 to 100."""
     order_transport: Literal["lane", "pool"] = "lane"
     """Transport of orders and cancels: `lane` or `pool`.
@@ -44,29 +49,12 @@ class NetworkSettings(Struct, frozen=True, kw_only=True):
     """Rules for repeated attempts, and their total time."""
     trust_env: bool = True
     """True to let HTTPS_PROXY, ALL_PROXY and NO_PROXY choose a proxy if `proxy` names none."""
-    local_address: str | None = None
+    local_address: Annotated[str, Rule(_local_address)] | None = None
     """Address of this machine to send from."""
-    tls: ssl.SSLContext | None = None
+    tls: Annotated[ssl.SSLContext, Rule(instance_of(ssl.SSLContext, "an ssl.SSLContext"))] | None = None
     """Your own certificate authorities; verification stays on."""
-    max_response_bytes: int = 32 << 20
+    max_response_bytes: Annotated[int, Rule(between(1024, 1 << 31))] = 32 << 20
     """A larger answer raises ProtocolError."""
-
-    def __post_init__(self) -> None:
-        if type(self.connections) is not int or not 1 <= self.connections <= 100:
-            raise ConfigError(f"connections {self.connections!r} must be from 1 to 100")
-        if self.paths not in ("default", "guide"):
-            raise ConfigError(f"paths {self.paths!r} is not one of 'default', 'guide'")
-        if self.order_transport not in ("lane", "pool"):
-            raise ConfigError(f"order_transport {self.order_transport!r} is not one of 'lane', 'pool'")
-        check_switches(trust_env=self.trust_env)
-        for name, kind in (("timeouts", Timeouts), ("retry", RetryPolicy)):
-            if not isinstance(getattr(self, name), kind):
-                raise ConfigError(f"{name} must be {kind.__name__}(...), not {kind_of(getattr(self, name))}")
-        if self.tls is not None and not isinstance(self.tls, ssl.SSLContext):
-            raise ConfigError(f"tls must be an ssl.SSLContext, not {kind_of(self.tls)}")
-        address = self.local_address
-        if address is not None and not (isinstance(address, str) and address.isprintable() and address):
-            raise ConfigError(f"local_address {address!r} is not an address")
 
 
 class Settings(TypedDict, total=False):
@@ -102,21 +90,36 @@ class Prepared(NamedTuple):
 
 def limits_of(limits: str | Limits) -> Limits:
     """Return limits as given or by their profile's name. Raises ConfigError."""
-    return Limits.named(limits) if isinstance(limits, str) else limits
+    if isinstance(limits, str):
+        return Limits.named(limits)
+    if not isinstance(limits, Limits):
+        raise ConfigError(f"limits must be a profile's name or Limits(...), not {kind_of(limits)}")
+    return limits
 
 
-def check_settings(credentials: object, groups: Mapping[str, tuple[object, type]], **switches: object) -> None:
-    """Raise ConfigError for a setting of a wrong type: the key, the groups by name, and switches."""
-    if credentials is not None and not isinstance(credentials, Credentials):  # may be a secret: it is not shown
+def check_settings(
+    credentials: object, rest: object, ws: object, proxy: object, call_log: object, groups: Mapping[str, object]
+) -> None:
+    """Raise ConfigError for a setting of a wrong type; secrets are not shown."""
+    if credentials is not None and not isinstance(credentials, Credentials):  # may be a secret
         raise ConfigError(f"credentials must be Credentials(key, secret), not {kind_of(credentials)}")
-    for name, (value, kind) in groups.items():
-        if not isinstance(value, kind):
-            raise ConfigError(f"{name} must be {kind.__name__}(...), not {kind_of(value)}")
-    check_switches(**switches)
+    for name, value, is_optional in (("rest", rest, False), ("ws", ws, True), ("proxy", proxy, True)):
+        if not (is_optional and value is None):
+            check_text(name, value)
+    if call_log is not None and not isinstance(call_log, CallLog):
+        check_path("call_log", call_log)
+    for name, value in groups.items():
+        check_setting(name, value, _GROUPS[name])
 
 
-def check_switches(**switches: object) -> None:
-    """Raise ConfigError for a switch that is not True or False: any text, such as "no" from a file, would be true."""
-    for name, value in switches.items():
-        if not isinstance(value, bool):
-            raise ConfigError(f"{name} {value!r} is not True or False")
+_GROUPS: dict[str, Check] = {
+    "network": instance_of(NetworkSettings),
+    "orders": instance_of(OrderSettings),
+    "streams": instance_of(StreamSettings),
+    "alarms": instance_of(AlarmSettings),
+    "read_only": boolean,
+    "allow_withdraw": boolean,
+    "clock": instance_of(Clock),
+    "prepared": instance_of(Prepared),
+}
+"""Checks of the arguments of `Mexc` by name."""

@@ -16,6 +16,7 @@ from mexc_async.rest.call import Call, Options
 from mexc_async.rest.pipeline import GUIDE_PATHS
 from mexc_async.schema.endpoint import Auth, Cost, Json, Priority, Request, Route
 from mexc_async.schema.query import Scalar, render
+from mexc_async.schema.validation import boolean, kind_of, shown, text
 from mexc_async.spot.api import RawSpot, Spot
 
 T = TypeVar("T")
@@ -28,10 +29,28 @@ def _exact(path: str) -> str:
     """Return the path in the one spelling that the switches and the guard know. Raises InvalidRequest."""
     if not isinstance(path, str) or not _PLAIN_PATH.fullmatch(path):
         raise InvalidRequest(
-            f"path {path!r} must be a plain path such as /api/v3/time: letters, digits and -._~ between single "
+            f"path {shown(path)} must be a plain path such as /api/v3/time: letters, digits and -._~ between single "
             "slashes, no dot segment, no slash at its end; parameters go in params"
         )
     return _known_paths().get(path.lower(), path)
+
+
+def _pairs(params: Mapping[str, Scalar]) -> list[tuple[str, str]]:
+    """Return parameters as text, without those that are None. Raises InvalidRequest for what cannot be sent."""
+    if not isinstance(params, Mapping):
+        raise InvalidRequest(f"params must be a mapping of names to values, not {kind_of(params)}")
+    pairs = []
+    for name, value in params.items():
+        text("a parameter's name", name)
+        try:
+            if value is not None:
+                pairs.append((name, render(value)))
+                pairs[-1][1].encode()
+        except TypeError as error:
+            raise InvalidRequest(f"parameter {name}: {error}") from None
+        except ValueError:  # half of a pair of surrogates, or a whole number of thousands of digits
+            raise InvalidRequest(f"parameter {name} {shown(value)} cannot be sent as UTF-8 text") from None
+    return pairs
 
 
 @cache
@@ -105,10 +124,11 @@ class View:
         `-._~`, each after one `/`. A declared path in other letter case is sent as declared.
         """
         if method not in METHODS:
-            raise InvalidRequest(f"method {method!r} is not one of {', '.join(METHODS)}")
+            raise InvalidRequest(f"method {shown(method)} is not one of {', '.join(METHODS)}")
         path = _exact(path)
-        if type(weight) is not int or weight < 0:
-            raise InvalidRequest(f"weight {weight!r} must be a whole number that is not negative")
+        boolean("signed", signed)
+        if type(weight) is not int or not 0 <= weight < 1 << 31:
+            raise InvalidRequest(f"weight {shown(weight)} must be a whole number that is not negative")
         route = Route(
             method,
             path,
@@ -123,12 +143,10 @@ class View:
                 f"{method} {path} would bypass the guard: while limits are set or trading is halted, place orders by "
                 "mexc.orders or mexc.spot"
             )
-        for name in STAMPED.intersection(params or ()) if signed else ():
-            raise InvalidRequest(f"parameter {name!r} is set by the client itself when a call is signed")
-        try:
-            pairs = [(name, render(value)) for name, value in (params or {}).items() if value is not None]
-        except TypeError as error:
-            raise InvalidRequest(f"parameter {error}") from None
+        pairs = _pairs({} if params is None else params)
+        for name, _ in pairs:
+            if signed and name in STAMPED:
+                raise InvalidRequest(f"parameter {name!r} is set by the client itself when a call is signed")
         answer: Json = await self._calls.api.run(Call(route, pairs, None), self._options)
         return answer
 

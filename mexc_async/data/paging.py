@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coro
 from typing import Any, Final, TypeVar
 
 from mexc_async.errors import InvalidRequest, ProtocolError
-from mexc_async.schema.validation import between, whole
+from mexc_async.schema.validation import between, kind_of, whole
 from mexc_async.spot.api import Spot
 from mexc_async.spot.enums import AccountTypeName, DepositStatusCode, Interval, WithdrawStatusCode
 from mexc_async.spot.market import KlinesQuery
@@ -162,7 +162,7 @@ async def my_trades(
     async def fetch(low: int, high: int) -> list[Fill]:
         return await spot.my_trades(symbol=symbol, start_time=low, end_time=high, limit=ROWS)
 
-    end_ms = await _end(spot, start_time, end_time, days=30)
+    end_ms = await _end(spot, start_time, end_time, days=30, seen=seen)
     async for fill in _spans(
         fetch, start_time, end_ms, DAY, lambda fill: fill.time, lambda fill: fill.id, full=(_FILLS,)
     ):
@@ -186,7 +186,7 @@ async def all_orders(
     async def fetch(low: int, high: int) -> list[Order]:
         return await spot.all_orders(symbol=symbol, start_time=low, end_time=high, limit=ROWS)
 
-    end_ms = await _end(spot, start_time, end_time, days=7)
+    end_ms = await _end(spot, start_time, end_time, days=7, seen=seen)
     async for order in _spans(fetch, start_time, end_ms, DAY, lambda order: order.time, lambda order: order.order_id):
         if order.order_id not in seen:
             yield order
@@ -230,7 +230,7 @@ async def withdrawals(
     async def fetch(low: int, high: int) -> list[Withdrawal]:
         return await spot.withdraw_history(coin=coin, status=status, start_time=low, end_time=high, limit=ROWS)
 
-    end_ms = await _end(spot, start_time, end_time, days=90)
+    end_ms = await _end(spot, start_time, end_time, days=90, seen=seen)
     async for row in _spans(fetch, start_time, end_ms, _SPAN, lambda row: row.apply_time or 0, lambda row: row.id):
         if row.id not in seen:
             yield row
@@ -255,7 +255,7 @@ async def transfers(
         found = await spot.universal_transfer_history(**types, start_time=low, end_time=high, page=page, size=100)
         return found.rows, found.total
 
-    end_ms = await _end(spot, start_time, end_time, days=180)
+    end_ms = await _end(spot, start_time, end_time, days=180, seen=seen)
     async for row in _pages(fetch, start_time, end_ms, 100, lambda row: row.timestamp, lambda row: row.tran_id):
         if row.tran_id not in seen:
             yield row
@@ -287,7 +287,7 @@ async def sub_transfers(
         )
         return found.result, found.total_count
 
-    end_ms = await _end(spot, start_time, end_time, days=180)
+    end_ms = await _end(spot, start_time, end_time, days=180, seen=seen)
     async for row in _pages(fetch, start_time, end_ms, 500, lambda row: row.timestamp, lambda row: row.tran_id):
         if row.tran_id not in seen:
             yield row
@@ -302,7 +302,7 @@ async def internal_transfers(
         found = await spot.internal_transfer_history(start_time=low, end_time=high, page=page, limit=100)
         return found.data, found.total_records
 
-    end_ms = await _end(spot, start_time, end_time, days=180)
+    end_ms = await _end(spot, start_time, end_time, days=180, seen=seen)
     async for row in _pages(
         fetch, start_time, end_ms, 100, lambda row: row.timestamp, lambda row: row.tran_id or row
     ):  # some have no id
@@ -310,8 +310,18 @@ async def internal_transfers(
             yield row
 
 
-async def _end(spot: Spot, start_ms: int, end_ms: int | None, *, days: int | None = None, margin_ms: int = 0) -> int:
+async def _end(
+    spot: Spot,
+    start_ms: int,
+    end_ms: int | None,
+    *,
+    days: int | None = None,
+    margin_ms: int = 0,
+    seen: Collection[str] = (),
+) -> int:
     """Return the end of a history: `end_ms`, at most now by the exchange's clock. Raises InvalidRequest."""
+    if isinstance(seen, str) or not isinstance(seen, Collection):
+        raise InvalidRequest(f"seen must be a list or set of ids, not {kind_of(seen)}")
     for name, value in (("start_time", start_ms), ("end_time", start_ms if end_ms is None else end_ms)):
         whole(name, value)
         if value < start_ms:

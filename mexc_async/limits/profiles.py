@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Annotated
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from mexc_async.errors import ConfigError
 from mexc_async.schema.endpoint import Cost
+from mexc_async.schema.settings import CheckedSettings, check_setting
+from mexc_async.schema.validation import Rule, between, each, instance_of, number, shown, text
 
 MAX_IN_FLIGHT = 256
 """Requests in flight at the same time; each has its own connection."""
@@ -33,12 +36,14 @@ class Limit(Struct, frozen=True):
     """Page or rule of MEXC that states it."""
 
     def __post_init__(self) -> None:
+        for field in ("name", "scope", "source"):
+            check_setting(field, getattr(self, field), text)
         whole = type(self.budget) is int and type(self.window_s) in (int, float)
         if not whole or self.budget < 1 or not 0 < self.window_s <= 86400:
-            window = f"{self.window_s:g}" if whole else repr(self.window_s)
+            window = f"{self.window_s:g}" if whole else shown(self.window_s)
             raise ConfigError(
-                f"limit {self.name}: {self.budget!r} per {window} s: the budget must be a whole number of at least 1, "
-                "the window above 0 and at most 86400 s"
+                f"limit {self.name}: {shown(self.budget)} per {window} s: the budget must be a whole number of at "
+                "least 1, the window above 0 and at most 86400 s"
             )
 
 
@@ -53,29 +58,21 @@ ANNOUNCEMENTS = Limit("announcements", 5, 2.0, "ip", "other SDKs of 2026: GET /a
 TABLE = (CLIENT, IP, UID, ORDERS, ACCOUNT, BATCH_ORDERS, ANNOUNCEMENTS)
 
 
-class Limits(Struct, frozen=True):
+class Limits(CheckedSettings, frozen=True):
     """Rate limits of a client: a profile by its name, or `Limits.custom(...)`."""
 
     profile: str
     """Name for reports."""
-    table: tuple[Limit, ...]
+    table: Annotated[tuple[Limit, ...], Rule(each(Limit, "must be a tuple of Limit(...)"))]
     """The limits, in the order of their reports."""
-    margin_s: float = 0.020
+    margin_s: Annotated[float, Rule(number("must be from 0 to 10", lambda value: 0 <= value <= 10))] = 0.020
     """Seconds added to every window, for variations of the time between sending and the exchange's count."""
-    max_in_flight: int = MAX_IN_FLIGHT
+    max_in_flight: Annotated[int, Rule(between(1, 1_000_000))] = MAX_IN_FLIGHT
     """Greatest number of requests that are sent and not yet answered."""
-    max_waiting: int = 10_000
+    max_waiting: Annotated[int, Rule(between(0, 1_000_000_000))] = 10_000
     """Greatest length of the queue; one request more is refused with RateLimited."""
-    longest_way_s: float = 10.0
+    longest_way_s: Annotated[float, Rule(number("must be from 0 to 600", lambda value: 0 <= value <= 600))] = 10.0
     """Seconds after sending within which a request without an answer may still arrive."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.margin_s <= 10:
-            raise ConfigError(f"margin_s {self.margin_s!r} must be from 0 to 10")
-        if not 0 <= self.longest_way_s <= 600:
-            raise ConfigError(f"longest_way_s {self.longest_way_s!r} must be from 0 to 600")
-        if self.max_in_flight < 1 or self.max_waiting < 0:
-            raise ConfigError("max_in_flight must be at least 1 and max_waiting at least 0")
 
     def __getitem__(self, name: str) -> Limit:
         return {limit.name: limit for limit in self.table}[name]
@@ -106,13 +103,14 @@ class Limits(Struct, frozen=True):
     @classmethod
     def named(cls, profile: str) -> Limits:
         """Return a profile by its name: default, conservative, guide, unlimited, or market_maker(N)."""
-        if maker := re.fullmatch(r"market_maker\((\d+)\)", profile):
+        check_setting("limits", profile, instance_of(str, "a profile's name"))
+        if maker := re.fullmatch(r"market_maker\(([0-9]{1,9})\)", profile):
             return cls.market_maker(int(maker.group(1)))
         try:
             return PROFILES[profile]
         except KeyError:
             known = ", ".join([*PROFILES, "market_maker(N)"])
-            raise ConfigError(f"unknown limit profile {profile!r}; there are {known}") from None
+            raise ConfigError(f"limits: unknown limit profile {shown(profile)}; there are {known}") from None
 
     @classmethod
     def market_maker(cls, requests_per_s: int) -> Limits:
@@ -120,6 +118,7 @@ class Limits(Struct, frozen=True):
 
         The source gives one figure; the profile applies it to the client, IP, UID and order budgets.
         """
+        check_setting("limits: requests_per_s of a market maker", requests_per_s, between(1, 1_000_000))
         lifted = [
             replace(limit, budget=int(requests_per_s * limit.window_s), source="market-maker tier (June 2026)")
             for limit in (CLIENT, IP, UID, ORDERS)
@@ -147,7 +146,7 @@ class Limits(Struct, frozen=True):
                 continue
             row = table.get(name, rows[name])
             if isinstance(budget, tuple) and len(budget) != 2:
-                raise ConfigError(f"limit {name}: {budget!r} must be a budget or (budget, seconds)")
+                raise ConfigError(f"limit {name}: {shown(budget)} must be a budget or (budget, seconds)")
             amount, window_s = budget if isinstance(budget, tuple) else (budget, row.window_s)
             table[name] = Limit(name, amount, window_s, row.scope, "set by the user")
         return cls(

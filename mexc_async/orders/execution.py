@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec.structs import replace
 
-from mexc_async.error_codes import CODES
+from mexc_async.error_codes import CODES, of_order
 from mexc_async.errors import (
     ApiError,
     CallLogFailed,
@@ -294,7 +294,7 @@ class OrderExecution:
                 self.tracker.mark_unknown(record, until_ms)
             elif result.is_accepted:
                 self.tracker.apply(record, record.place(result.order_id), by=call)
-            elif (refusal := _refusal(result)).outcome_known and refusal.code not in NEVER_OF_AN_ORDER:
+            elif (refusal := _refusal(result, record.type)).outcome_known and refusal.code not in NEVER_OF_AN_ORDER:
                 self._refused(record, refusal)
             else:
                 self.tracker.mark_unknown(record, until_ms)
@@ -511,11 +511,12 @@ def _never_sent(error: BaseException) -> MexcError:
     return error if isinstance(error, MexcError) else OrderNotPlaced("the call was cancelled before it was sent")
 
 
-def _refusal(result: BatchResult) -> MexcError:
+def _refusal(result: BatchResult, order_type: str) -> MexcError:
     known = CODES["spot"].get(result.code) if result.code is not None else None
-    return (known.error if known else ApiError)(
+    error = (known.error if known else ApiError)(
         result.msg or "refused without a reason", code=result.code, client_order_id=result.client_order_id
     )
+    return of_order(error, order_type)
 
 
 def _shaped(value: Any, options: Options) -> Any:

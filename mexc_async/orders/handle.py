@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 
 from mexc_async.errors import MexcError, OrderNotFilled, WaitTimeout
 from mexc_async.orders.record import OrderFill, OrderRecord, OrderState
-from mexc_async.schema.validation import Amount
+from mexc_async.schema.validation import Amount, wait_s
 
 
 class Actions(Protocol):
@@ -157,11 +157,13 @@ class TrackedOrder:
 
     async def changed(self, timeout_s: float | None = None) -> TrackedOrder:
         """Wait for the next news of the order. Raises WaitTimeout."""
+        wait_s("timeout_s", timeout_s)
         if not await self._orders.changed(self.record, timeout_s):
             raise WaitTimeout(f"{self!r}: no change within {timeout_s:g} s", client_order_id=self.client_order_id)
         return self
 
     async def _until(self, is_so: Callable[[], bool], timeout_s: float | None) -> None:
+        wait_s("timeout_s", timeout_s)
         try:
             async with asyncio.timeout(timeout_s):
                 while not is_so():

@@ -10,6 +10,8 @@ from typing import Any, Self
 
 from mexc_async.errors import ConfigError
 from mexc_async.runtime.log import logger
+from mexc_async.schema.settings import check_path
+from mexc_async.schema.validation import shown
 
 Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 
@@ -18,10 +20,9 @@ class Heartbeat:
     """Task that touches a file at an interval, inside an `async with`."""
 
     def __init__(self, path: str | os.PathLike[str], every_s: float, spawn: Spawn) -> None:
-        if not isinstance(path, str | os.PathLike) or not os.fspath(path):
-            raise ConfigError(f"heartbeat {path!r} is not the path of a file")
+        check_path("heartbeat", path)
         if not (isinstance(every_s, int | float) and 0.01 <= every_s <= 3600):
-            raise ConfigError(f"every_s {every_s!r} must be a number of seconds from 0.01 to 3600")
+            raise ConfigError(f"every_s {shown(every_s)} must be a number of seconds from 0.01 to 3600")
         self.path = os.fspath(path)
         self._every_s = every_s
         self._spawn = spawn

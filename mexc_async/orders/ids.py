@@ -8,8 +8,9 @@ from itertools import count
 
 from msgspec.structs import force_setattr
 
-from mexc_async.errors import ConfigError
 from mexc_async.runtime.clock import Clock
+from mexc_async.schema.settings import check_setting
+from mexc_async.schema.validation import matching
 from mexc_async.spot.trading import NewOrder
 
 _copy: Callable[[NewOrder], NewOrder] = NewOrder.__copy__  # type: ignore[attr-defined]  # what `copy.copy` calls
@@ -19,12 +20,17 @@ STEM = 12
 """Number of characters that nine random bytes become."""
 
 
+prefix_check = matching(
+    f"(?=.*[A-Za-z0-9])[A-Za-z0-9-]{{1,{MAX_PREFIX}}}", f"1 to {MAX_PREFIX} ASCII letters, digits and '-'"
+)
+"""Check of the beginning of a client's order ids."""
+
+
 class OrderIds:
     """Generator of ids `<prefix><72 random bits of this client>-<counter>`, unique over processes and restarts."""
 
     def __init__(self, prefix: str, clock: Clock) -> None:
-        if not prefix.isascii() or not prefix.replace("-", "").isalnum() or len(prefix) > MAX_PREFIX:
-            raise ConfigError(f"order id prefix {prefix!r} must be 1 to {MAX_PREFIX} ASCII letters, digits and '-'")
+        check_setting("id_prefix", prefix, prefix_check)
         self.prefix = prefix
         """Beginning of every id of this client, now and after a restart."""
         self._pattern = re.compile(rf"{re.escape(prefix)}[A-Za-z0-9.]{{{STEM}}}-[0-9]+")

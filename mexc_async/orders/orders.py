@@ -29,12 +29,25 @@ from mexc_async.orders.shortcuts import Shortcuts
 from mexc_async.rest.call import Options
 from mexc_async.rest.pipeline import Api
 from mexc_async.runtime.log import logger
-from mexc_async.schema.validation import Amount, amount
+from mexc_async.schema.validation import Amount, amount, boolean, kind_of, number, shown, text, wait_s
+from mexc_async.schema.validation import symbol as check_symbol
 from mexc_async.spot.trading import MAX_BATCH, CancelOrder, NewOrder, OpenOrdersQuery, OrderQuery
 
 T = TypeVar("T")
 
 _RESTING = ("LIMIT", "LIMIT_MAKER")
+_above_0 = number("must be a number of seconds above 0", lambda value: 0 < value < 1e9)
+
+
+def _check_order(order: object) -> None:
+    if not isinstance(order, NewOrder):
+        raise InvalidRequest(f"order must be a NewOrder(...), not {kind_of(order)}")
+
+
+def _check_symbol(name: object) -> None:
+    """Refuse what is no symbol: it would match no order, and look like success."""
+    if name is not None:
+        check_symbol("symbol", name)
 
 
 class TrackedOrders(Shortcuts):
@@ -71,6 +84,8 @@ class TrackedOrders(Shortcuts):
 
     def get(self, client_order_id: str | None) -> TrackedOrder | None:
         """Return an order of this client by its id; None if there is none, or it ended a while ago."""
+        if client_order_id is not None:
+            text("client_order_id", client_order_id)
         record = self.table.find(None, client_order_id)
         return None if record is None else TrackedOrder(self, record)
 
@@ -79,13 +94,15 @@ class TrackedOrders(Shortcuts):
         return [TrackedOrder(self, record) for record in self.execution.tracker.table]
 
     def live(self, symbol: str | None = None) -> list[TrackedOrder]:
-        """Return the orders that are not final, of one symbol or of all."""
+        """Return the orders that are not final, of one symbol or of all. Raises InvalidRequest."""
+        _check_symbol(symbol)
         return [TrackedOrder(self, r) for r in self.table.live() if symbol is None or r.symbol == symbol]
 
     # Placing
 
     async def place(self, order: NewOrder) -> TrackedOrder:
         """Place any order and return once the exchange has it."""
+        _check_order(order)
         self._reconciler.start()
         named = self.execution.ids.named(order)
         await self.execution.place(named, self._options)
@@ -100,8 +117,13 @@ class TrackedOrders(Shortcuts):
         One order's refusal is not raised: see that order's `error`. An order that could not be settled within
         `settle_s` is `UNKNOWN`, and the look-up goes on.
         """
+        if not isinstance(orders, Iterable):
+            raise InvalidRequest(f"orders must be a list of NewOrder, not {kind_of(orders)}")
+        given = list(orders)
+        for order in given:
+            _check_order(order)
         self._reconciler.start()
-        wanted = [self.execution.ids.named(order) for order in orders]
+        wanted = [self.execution.ids.named(order) for order in given]
         records: dict[str, OrderRecord] = {}
         by_symbol: dict[str, list[NewOrder]] = defaultdict(list)
         for order in wanted:
@@ -144,8 +166,9 @@ class TrackedOrders(Shortcuts):
     async def cancel_all(self, symbol: str | None = None) -> list[TrackedOrder]:
         """Cancel every live order of this client, of one symbol or of all; return them with their ends.
 
-        Raises OrdersLeftOpen naming those that may still be open.
+        Raises OrdersLeftOpen naming those that may still be open, InvalidRequest for a symbol that is none.
         """
+        _check_symbol(symbol)
         records = [record for record in self.table.live() if symbol is None or record.symbol == symbol]
         await self.cancel_each(records)
         left = tuple(record.client_order_id for record in records if not record.is_final)
@@ -168,7 +191,7 @@ class TrackedOrders(Shortcuts):
         """Replace an order; see `TrackedOrder.replace`."""
         record = order.record
         if on_fail not in ("keep", "cancel"):
-            raise InvalidRequest(f"on_fail {on_fail!r} is not one of 'keep', 'cancel'")
+            raise InvalidRequest(f"on_fail {shown(on_fail)} is not one of 'keep', 'cancel'")
         if price is None and quantity is None:
             raise InvalidRequest("price or quantity is needed; neither given")
         new_price = record.price if price is None else amount("price", price)
@@ -234,8 +257,8 @@ class TrackedOrders(Shortcuts):
         normal, an exception or a cancellation; cancelling is shielded from further cancellation, for `timeout_s`.
         Raises OrdersLeftOpen at a normal end if some may still be open; otherwise this is noted on the exception.
         """
-        if not (isinstance(timeout_s, int | float) and 0 < timeout_s < 1e9):
-            raise InvalidRequest(f"timeout_s {timeout_s!r} must be a number of seconds above 0")
+        boolean("cancel_on_exit", cancel_on_exit)
+        _above_0("timeout_s", timeout_s)
         return OrderSession(self, cancel_on_exit, timeout_s)
 
     def heartbeat(self, path: str | os.PathLike[str], every_s: float = 1.0) -> Heartbeat:
@@ -257,6 +280,7 @@ class TrackedOrders(Shortcuts):
 
         Without it the first order's progress may come from REST, which takes a little longer.
         """
+        wait_s("timeout_s", timeout_s)
         self._reconciler.start()
         await self._reconciler.wait_for_stream(timeout_s)
 
@@ -265,6 +289,8 @@ class TrackedOrders(Shortcuts):
 
         Without a prefix: those whose id has the form of this client's ids. Orders that are tracked already are updated.
         """
+        if prefix is not None:
+            text("prefix", prefix)
         self._reconciler.start()
         taken = []
         for order in await self.execution.tracker.read(OpenOrdersQuery(), self._options):
@@ -299,4 +325,5 @@ class TrackedOrders(Shortcuts):
 
         Raises InvalidRequest if nothing is left of it.
         """
+        _check_order(order)
         return await self.execution.as_sent(order)

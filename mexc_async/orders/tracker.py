@@ -6,13 +6,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from math import inf
-from typing import Any, Protocol
-
-from msgspec import Struct
+from typing import Annotated, Any, Protocol
 
 from mexc_async.errors import (
     ClientClosed,
-    ConfigError,
     ConnectionLost,
     MexcError,
     OrderNotFound,
@@ -22,11 +19,14 @@ from mexc_async.errors import (
 )
 from mexc_async.orders.events import OrderSettled
 from mexc_async.orders.from_spot import OrderNews, fill_of, ids_of, is_about, learn
+from mexc_async.orders.ids import prefix_check
 from mexc_async.orders.record import OrderFill, OrderRecord, OrderTable, may_conclude
 from mexc_async.rest.call import MAX_RECV_WINDOW_MS, Call, Options
 from mexc_async.rest.pipeline import Api
 from mexc_async.runtime.log import logger
 from mexc_async.schema.endpoint import Request
+from mexc_async.schema.settings import CheckedSettings, Seconds
+from mexc_async.schema.validation import Rule, between
 from mexc_async.spot.account import MyTradesQuery
 from mexc_async.spot.models import Fill, Order
 from mexc_async.spot.push import Push
@@ -43,33 +43,23 @@ IDLE_PAUSE_S = 15.0
 LOOK_UP = Options(timeout_s=2.0, repeat=False)
 
 
-class OrderSettings(Struct, frozen=True):
+class OrderSettings(CheckedSettings, frozen=True):
     """Settings for settling, tracking and remembering orders."""
 
-    settle_s: float = 10.0
+    settle_s: Seconds = 10.0
     """Longest look-up for a call whose answer is missing, before it raises OutcomeUnknown."""
-    lag_ms: int = 1000
+    lag_ms: Annotated[int, Rule(between(0, 60_000))] = 1000
     """Longest time for which an accepted order may stay invisible; added before "not placed" is concluded."""
-    keep_s: float = 300.0
+    keep_s: Seconds = 300.0
     """Time for which a finished order stays in the table."""
-    poll_s: float = 1.0
+    poll_s: Seconds = 1.0
     """Interval of polls of open orders while the private stream is down."""
-    watch_s: float = 15.0
+    watch_s: Seconds = 15.0
     """Interval while it is up: pushes come first, the poll is for a lost one."""
-    id_prefix: str = "m"
+    id_prefix: Annotated[str, Rule(prefix_check)] = "m"
     """First characters of every client order id that this client makes, 1 to 8 letters, digits and '-'."""
     check_rules: bool = True
     """True to check orders against the symbol's rules before they are sent; loads the rules on first need."""
-
-    def __post_init__(self) -> None:
-        for name in ("settle_s", "keep_s", "poll_s", "watch_s"):
-            value = getattr(self, name)
-            if not (isinstance(value, int | float) and 0 < value < inf):
-                raise ConfigError(f"{name} {value!r} must be a number of seconds above 0")
-        if type(self.lag_ms) is not int or not 0 <= self.lag_ms <= 60_000:
-            raise ConfigError(f"lag_ms {self.lag_ms!r} must be from 0 to 60000")
-        if not isinstance(self.check_rules, bool):
-            raise ConfigError(f"check_rules {self.check_rules!r} is not True or False")
 
 
 class OrderRecorder(Protocol):

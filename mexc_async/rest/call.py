@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from msgspec import Struct
 
-from mexc_async.errors import ConfigError, MexcError, OutcomeUnknown
+from mexc_async.errors import MexcError, OutcomeUnknown
 from mexc_async.native.loader import compiled
 from mexc_async.schema.endpoint import Request, Route, result_type
 from mexc_async.schema.query import encode
+from mexc_async.schema.settings import CheckedSettings, Seconds, SecondsOrZero
+from mexc_async.schema.validation import Rule, between
 from mexc_async.transport.pool import Carrier, Transport
 
 RECV_WINDOW_MS = 5_000
@@ -19,29 +21,20 @@ RECV_WINDOW_MS = 5_000
 MAX_RECV_WINDOW_MS = 60_000
 
 
-class Options(Struct, frozen=True):
+class Options(CheckedSettings, frozen=True):
     """Options of the calls through a view of the client (`mexc.using(...)`)."""
 
-    max_wait_s: float | None = None
+    max_wait_s: SecondsOrZero | None = None
     """Longest wait for the rate limits, in seconds; None waits as long as it takes, 0 not at all."""
-    timeout_s: float | None = None
+    timeout_s: Seconds | None = None
     """Seconds for one attempt; None uses the pool's time-out."""
-    recv_window_ms: int | None = None
+    recv_window_ms: Annotated[int, Rule(between(1, MAX_RECV_WINDOW_MS))] | None = None
     """Greatest age of a signed call on arrival at the exchange; None leaves MEXC's default of 5000."""
     raw: bool = False
     cached: bool = True
     """False asks the exchange again in spite of a cached answer."""
     repeat: bool = True
     """False allows one attempt only, for callers that retry themselves; a refused time stamp is still corrected."""
-
-    def __post_init__(self) -> None:
-        wait, timeout, window = self.max_wait_s, self.timeout_s, self.recv_window_ms
-        if wait is not None and not (isinstance(wait, int | float) and 0 <= wait < 1e9):
-            raise ConfigError(f"max_wait_s {wait!r} must be a number of seconds that is not negative")
-        if timeout is not None and not (isinstance(timeout, int | float) and 0 < timeout < 1e9):
-            raise ConfigError(f"timeout_s {timeout!r} must be a number of seconds above 0")
-        if window is not None and (type(window) is not int or not 1 <= window <= MAX_RECV_WINDOW_MS):
-            raise ConfigError(f"recv_window_ms {window!r} must be from 1 to {MAX_RECV_WINDOW_MS}")
 
 
 class PureCall(Struct):

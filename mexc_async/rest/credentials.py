@@ -6,6 +6,8 @@ from typing import Final
 
 from mexc_async.errors import ConfigError, MissingCredentials
 from mexc_async.rest.signing import Signer
+from mexc_async.schema.settings import check_setting
+from mexc_async.schema.validation import whole
 
 DAY_MS: Final = 86_400_000
 OLD_DAYS: Final = 75
@@ -27,6 +29,8 @@ class Credentials:
     def __init__(self, api_key: str, api_secret: str, *, created_ms: int | None = None) -> None:
         _check("API key", api_key)
         _check("API secret", api_secret)
+        if created_ms is not None:
+            check_setting("created_ms", created_ms, whole)
         self.api_key = api_key
         self.created_ms = created_ms
         self.signer = Signer(api_secret.encode())

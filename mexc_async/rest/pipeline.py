@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from msgspec.structs import replace
 
+from mexc_async.error_codes import of_order
 from mexc_async.errors import (
     ClientClosed,
     ConnectionLost,
@@ -437,7 +438,7 @@ class Api:
                 if self._on_rate_refused is not None:
                     self._on_rate_refused(route, reply.status)
                 self.limiter.penalise(route, reply.status, error.retry_after_s or 0.0)
-            raise error
+            raise of_order(error, getattr(call.given, "type", None))
         try:
             value, odd = (decode_json(reply.body), []) if call.kind is None else decode(call.kind, reply.body)
         except ProtocolError as failure:

@@ -6,27 +6,30 @@ retried after faults of the connection and of the exchange, with growing, jitter
 
 from __future__ import annotations
 
-from msgspec import Struct
+from typing import Annotated
 
 from mexc_async.errors import ConfigError, MexcError, RateLimited, TimestampRejected, TooManyRequests
 from mexc_async.schema.endpoint import Route
+from mexc_async.schema.settings import CheckedSettings, Seconds, SecondsOrZero
+from mexc_async.schema.validation import Rule, between
 
 
-class RetryPolicy(Struct, frozen=True):
+class RetryPolicy(CheckedSettings, frozen=True):
     """Bounds of retries: time, pauses, attempts."""
 
-    budget_s: float = 10.0
+    budget_s: SecondsOrZero = 10.0
     """Seconds after the first attempt within which a retry may start; 0 switches retries off."""
-    first_s: float = 0.1
+    first_s: Seconds = 0.1
     """Seconds of the first pause; each further one is twice as long, less a random part."""
-    longest_s: float = 2.0
-    """Longest pause in seconds."""
-    after_429: int = 3
+    longest_s: Seconds = 2.0
+    """Longest pause in seconds, at least `first_s`."""
+    after_429: Annotated[int, Rule(between(1, 1000))] = 3
     """Most attempts, the first included, of a call that is refused by a rate limit."""
 
     def __post_init__(self) -> None:
-        if not (self.budget_s >= 0 and 0 < self.first_s <= self.longest_s and self.after_429 >= 1):
-            raise ConfigError(f"{self!r}: budget_s >= 0, 0 < first_s <= longest_s and after_429 >= 1 are needed")
+        super().__post_init__()
+        if self.first_s > self.longest_s:
+            raise ConfigError(f"first_s {self.first_s!r} must not be above longest_s {self.longest_s!r}")
 
     def delay(
         self, route: Route, error: MexcError, attempt: int, elapsed_s: float, jitter: float, restamped: bool = False

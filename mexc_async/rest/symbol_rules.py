@@ -10,6 +10,7 @@ from mexc_async.errors import ConfigError, InvalidRequest, MexcError
 from mexc_async.runtime.clock import Clock
 from mexc_async.runtime.log import logger
 from mexc_async.runtime.tasks import Tasks
+from mexc_async.schema.validation import shown
 from mexc_async.spot.models import ExchangeInfo
 from mexc_async.spot.rules import SymbolRules
 
@@ -47,8 +48,8 @@ class SymbolRulesCache:
             raise ConfigError("the symbols' rules are not loaded yet: await mexc.load_rules() first")
         try:
             return self._rules[symbol]
-        except KeyError:
-            raise InvalidRequest(f"symbol {symbol!r} is not one of the exchange's {len(self._rules)}") from None
+        except (KeyError, TypeError):  # a list, say, has no hash
+            raise InvalidRequest(f"symbol {shown(symbol)} is not one of the exchange's {len(self._rules)}") from None
 
     async def load(self) -> None:
         """Load the rules of every symbol; concurrent callers share one request."""

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from math import inf
-from typing import Protocol
+from typing import Annotated, Protocol
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from mexc_async.call_log.anomalies import FACTOR, UNSPENT, CallCounts, ForeignOrders
-from mexc_async.errors import ConfigError
 from mexc_async.limits.account_limiter import AccountLimiter
 from mexc_async.limits.limiter import RateLimiter
 from mexc_async.orders.from_spot import OrderNews, ids_of
@@ -23,6 +21,8 @@ from mexc_async.runtime.hooks import Hooks
 from mexc_async.runtime.log import logger
 from mexc_async.runtime.tasks import Tasks
 from mexc_async.schema.endpoint import Route
+from mexc_async.schema.settings import CheckedSettings
+from mexc_async.schema.validation import Rule, each, number
 from mexc_async.spot.models import Order
 from mexc_async.spot.push_models import FillPush, OrderPush
 
@@ -34,22 +34,15 @@ QUIET_S = 60.0
 """Shortest time between reports of rate refusals, which seldom come alone."""
 
 
-class AlarmSettings(Struct, frozen=True):
+class AlarmSettings(CheckedSettings, frozen=True):
     """Settings for unusual activity and the reaction to it."""
 
-    known_prefixes: tuple[str, ...] = ()
+    known_prefixes: Annotated[tuple[str, ...], Rule(each(str, "must be a tuple of texts that are not empty"))] = ()
     """Prefixes of client order ids that this account's other clients use; their orders are not foreign."""
-    factor: float = FACTOR
+    factor: Annotated[float, Rule(number("must be a number of at least 1", lambda value: 1 <= value < 1e9))] = FACTOR
     """An hour with more than this many times the usual calls of an endpoint is reported."""
     halt: bool = False
     """True to halt trading after a report; cancels still pass."""
-
-    def __post_init__(self) -> None:
-        known = self.known_prefixes
-        if not isinstance(known, tuple) or not all(isinstance(prefix, str) and prefix for prefix in known):
-            raise ConfigError(f"known_prefixes {known!r} must be a tuple of texts that are not empty")
-        if not (isinstance(self.factor, int | float) and 1 <= self.factor < inf):
-            raise ConfigError(f"factor {self.factor!r} must be a number of at least 1")
 
 
 class AnomalyRecorder(Protocol):

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mexc_async.errors import ConfigError, InvalidRequest
-from mexc_async.schema.validation import Amount, amount, kind_of, one_of, symbol, whole
+from mexc_async.schema.validation import Amount, amount, kind_of, one_of, shown, symbol, whole
 
 MONEY = "USDT"
 """Quote asset of a plain amount."""
@@ -126,7 +126,7 @@ def _count(most: int | None) -> Callable[[str, object], object]:
 
 def _symbols(name: str, value: object) -> frozenset[str]:
     if not isinstance(value, Iterable):
-        raise ConfigError(f"{name} {value!r} is {kind_of(value)}, not a list of symbols")
+        raise ConfigError(f"{name} {shown(value)} is {kind_of(value)}, not a list of symbols")
     found = [value] if isinstance(value, str) else list(value)
     for one in found:
         symbol(name, one)

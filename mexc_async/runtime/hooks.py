@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mexc_async.errors import InvalidRequest
 from mexc_async.runtime.events import Event
 from mexc_async.runtime.log import logger
 
@@ -18,7 +19,9 @@ class Hooks:
         return bool(self.listeners)
 
     def add(self, listener: Callable[[Event], None]) -> Callable[[], None]:
-        """Call `listener` with every event from now on; return a function that removes it."""
+        """Call `listener` with every event from now on; return a function that removes it. Raises InvalidRequest."""
+        if not callable(listener):
+            raise InvalidRequest(f"listener must be a function of one event, not {type(listener).__name__}")
         self.listeners.append(listener)
 
         def remove() -> None:

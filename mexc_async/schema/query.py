@@ -14,6 +14,7 @@ from typing import TypeAlias
 from urllib.parse import quote
 
 from mexc_async.native.loader import compiled
+from mexc_async.schema.validation import shown
 
 Scalar: TypeAlias = str | int | bool | Decimal | None
 
@@ -40,7 +41,7 @@ def render(value: Scalar) -> str:
     if isinstance(value, int):
         return str(value)
     raise TypeError(
-        f"{value!r} is a {type(value).__name__}; a parameter is text, a whole number, a boolean or a Decimal"
+        f"{shown(value)} is a {type(value).__name__}; a parameter is text, a whole number, a boolean or a Decimal"
     )
 
 

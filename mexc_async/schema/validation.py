@@ -107,7 +107,8 @@ def exact(name: str, value: object) -> Decimal:
         return value
     if isinstance(value, float):
         raise InvalidRequest(
-            f"{name} {value!r} is a float, rounded already: amounts are Decimal('0.1'), a whole number or text as '0.1'"
+            f"{name} {value!r} is a float, rounded already: amounts are Decimal('0.1'), a whole number, or exact text "
+            "such as '0.1'"
         )
     if isinstance(value, int) and not isinstance(value, bool):
         return Decimal(value)
@@ -136,9 +137,9 @@ def symbol(name: str, value: object) -> None:
     text(name, value)
     bad = re.search(r"[a-z\s/_,-]", str(value))
     if bad:
-        hint = re.sub(r"[\s/_,-]", "", str(value)).upper() or "BTCUSDT"
+        hint = re.sub(r"[\s/_,-]", "", str(value)).upper()[:20] or "BTCUSDT"
         raise InvalidRequest(
-            f"{name} {value!r} has {bad.group()!r}: symbols are upper case without a separator, as in {hint}"
+            f"{name} {shown(value)} has {bad.group()!r}: symbols are upper case without a separator, as in {hint}"
         )
 
 
@@ -163,7 +164,7 @@ def matching(pattern: str, rule: str) -> Check:
     def check(name: str, value: object) -> None:
         text(name, value)
         if not matches(str(value)):
-            raise InvalidRequest(f"{name} {value!r} must be {rule}")
+            raise InvalidRequest(f"{name} {shown(value)} must be {rule}")
 
     return check
 
@@ -173,7 +174,7 @@ def ip_address(name: str, value: object) -> None:
     try:
         ipaddress.ip_address(str(value))
     except ValueError:
-        raise InvalidRequest(f"{name} {value!r} is not an IP address, as in 203.0.113.7") from None
+        raise InvalidRequest(f"{name} {shown(value)} is not an IP address, as in 203.0.113.7") from None
 
 
 client_id = matching(r"[!-~]{1,32}", "1 to 32 visible ASCII characters")
@@ -183,23 +184,67 @@ client_id = matching(r"[!-~]{1,32}", "1 to 32 visible ASCII characters")
 def text(name: str, value: object) -> None:
     """Check text: not empty, no control characters."""
     if not isinstance(value, str):
-        raise InvalidRequest(f"{name} {value!r} is {kind_of(value)}, not text")
+        raise InvalidRequest(f"{name} {shown(value)} is {kind_of(value)}, not text")
     if not value or not value.isprintable():
-        raise InvalidRequest(f"{name} {value!r} is {'empty' if not value else 'not printable'}")
+        raise InvalidRequest(f"{name} {shown(value)} is {'empty' if not value else 'not printable'}")
 
 
 def whole(name: str, value: object) -> None:
-    """Check a whole number that is not negative."""
+    """Check a whole number that is not negative and has 64 bits at most."""
     if not isinstance(value, int) or isinstance(value, bool):
-        raise InvalidRequest(f"{name} {value!r} is {kind_of(value)}, not a whole number")
+        raise InvalidRequest(f"{name} {shown(value)} is {kind_of(value)}, not a whole number")
     if value < 0:
-        raise InvalidRequest(f"{name} {value} must not be negative")
+        raise InvalidRequest(f"{name} {shown(value)} must not be negative")
+    if value >= 1 << 63:
+        raise InvalidRequest(f"{name} {shown(value)} must be below 2 to the power of 63")
 
 
 def boolean(name: str, value: object) -> None:
-    """Check for True or False."""
+    """Check for True or False: any text, such as "no" from a file, would be true."""
     if not isinstance(value, bool):
-        raise InvalidRequest(f"{name} {value!r} is {kind_of(value)}, not True or False")
+        raise InvalidRequest(f"{name} {shown(value)} is {kind_of(value)}, not True or False")
+
+
+def number(rule: str, holds: Callable[[float], bool]) -> Check:
+    """Make a check of a number that `holds` accepts; `rule` describes it in the error."""
+
+    def check(name: str, value: object) -> None:
+        if not isinstance(value, int | float) or isinstance(value, bool) or not holds(value):
+            raise InvalidRequest(f"{name} {shown(value)} {rule}")
+
+    return check
+
+
+def wait_s(name: str, value: object) -> None:
+    """Check the longest time of a wait: a number of seconds that is not negative, or None."""
+    if value is not None:
+        _wait_s(name, value)
+
+
+_wait_s = number("must be a number of seconds that is not negative, or None", lambda value: 0 <= value < 1e9)
+
+
+def instance_of(kind: type, wanted: str = "") -> Check:
+    """Make a check of a value's class; the error does not show the value."""
+
+    def check(name: str, value: object) -> None:
+        if not isinstance(value, kind):
+            raise InvalidRequest(f"{name} must be {wanted or f'{kind.__name__}(...)'}, not {kind_of(value)}")
+
+    return check
+
+
+def each(kind: type, rule: str) -> Check:
+    """Make a check of a tuple whose items are of this class, and not empty texts; `rule` describes it in the error."""
+
+    def check(name: str, value: object) -> None:
+        if not isinstance(value, tuple) or not all(
+            isinstance(item, kind) and (not isinstance(item, str) or (item != "" and item.isprintable()))
+            for item in value
+        ):
+            raise InvalidRequest(f"{name} {shown(value)} {rule}")
+
+    return check
 
 
 def between(low: int, high: int) -> Check:
@@ -208,7 +253,7 @@ def between(low: int, high: int) -> Check:
     def check(name: str, value: object) -> None:
         whole(name, value)
         if not low <= value <= high:  # type: ignore[operator]  # `whole` has seen that it is an int
-            raise InvalidRequest(f"{name} {value} must be from {low} to {high}")
+            raise InvalidRequest(f"{name} {shown(value)} must be from {low} to {high}")
 
     return check
 
@@ -221,7 +266,7 @@ def one_of(allowed: Sequence[str | int]) -> Check:
         if type(value) is str and value in known:
             return  # nearly all
         if not isinstance(value, str | int) or isinstance(value, bool) or value not in known:
-            raise InvalidRequest(f"{name} {value!r} is not one of {', '.join(repr(a) for a in allowed)}")
+            raise InvalidRequest(f"{name} {shown(value)} is not one of {', '.join(repr(a) for a in allowed)}")
 
     return check
 
@@ -250,7 +295,9 @@ def _check_of(hint: Any) -> tuple[Check | None, bool]:
         return check, NoneType in get_args(hint)
     if allowed := choices(hint):
         return one_of(allowed), False
-    return _BY_TYPE.get(hint), False
+    if hint in _BY_TYPE:
+        return _BY_TYPE[hint], False
+    return (instance_of(hint) if isinstance(hint, type) else None), False
 
 
 def is_exact(hint: Any) -> bool:

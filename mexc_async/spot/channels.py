@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 from mexc_async.errors import InvalidRequest
+from mexc_async.schema.validation import shown
 from mexc_async.schema.validation import symbol as check_symbol
 from mexc_async.spot.parameters import mexc_spelling
 
@@ -43,8 +45,8 @@ def depth(symbol: str, interval: str = "100ms") -> str:
 
 def partial_depth(symbol: str, levels: int = 20) -> str:
     """Name the channel of the best levels, a full snapshot per push. Raises InvalidRequest for other `levels`."""
-    if levels not in DEPTH_LEVELS:
-        raise InvalidRequest(f"levels {levels!r} is not one of {', '.join(map(str, DEPTH_LEVELS))}")
+    if type(levels) is not int or levels not in DEPTH_LEVELS:
+        raise InvalidRequest(f"levels {shown(levels)} is not one of {', '.join(map(str, DEPTH_LEVELS))}")
     return f"spot@public.limit.depth.v3.api.pb@{_symbol(symbol)}@{levels}"
 
 
@@ -61,7 +63,7 @@ def book_ticker_batch(symbol: str) -> str:
 def klines(symbol: str, interval: str = "1m") -> str:
     """Name the channel of the current kline, pushed about every second."""
     mexc_spelling("interval", interval)
-    return f"spot@public.kline.v3.api.pb@{_symbol(symbol)}@{KLINE_INTERVALS.get(interval, _part(interval))}"
+    return f"spot@public.kline.v3.api.pb@{_symbol(symbol)}@{_part(interval, KLINE_INTERVALS)}"
 
 
 def mini_ticker(symbol: str, timezone: str = "24H") -> str:
@@ -79,8 +81,9 @@ def _symbol(symbol: str) -> str:
     return symbol
 
 
-def _part(text: str) -> str:
+def _part(text: str, names: Mapping[str, str] | None = None) -> str:
     """Return a part of a channel's name. Raises InvalidRequest for characters that would split the name."""
-    if not text or not text.isascii() or not text.isprintable() or any(char in "@,[] " for char in text):
-        raise InvalidRequest(f"{text!r} cannot be part of a channel's name")
-    return text
+    is_text = isinstance(text, str) and text.isascii() and text.isprintable()
+    if not is_text or not text or any(char in "@,[] " for char in text):
+        raise InvalidRequest(f"{shown(text)} cannot be part of a channel's name")
+    return (names or {}).get(text, text)

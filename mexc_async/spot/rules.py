@@ -9,12 +9,13 @@ from typing import Any, Literal, TypeAlias, TypeVar
 from msgspec.structs import force_setattr
 
 from mexc_async.errors import InvalidRequest
-from mexc_async.schema.validation import Amount, amount
+from mexc_async.schema.validation import Amount, amount, one_of
 from mexc_async.spot.models import SymbolInfo
 from mexc_async.spot.trading import OrderParameters
 
 Terms = TypeVar("Terms", bound=OrderParameters[Any])
 Rounding: TypeAlias = Literal["down", "up", "nearest"]
+_check_round = one_of(("down", "up", "nearest"))
 _MODES = {"down": ROUND_FLOOR, "up": ROUND_CEILING, "nearest": ROUND_HALF_EVEN}
 _NO_LEAST, _NO_GREATEST = Decimal(0), Decimal("Infinity")
 _WIDE = Context(prec=100)  # amounts have up to 40 digits, steps up to 20
@@ -45,8 +46,7 @@ class SymbolRules:
 
     def _rounded(self, name: str, given: Amount, step: Decimal, mode: Rounding) -> Decimal:
         value = amount(name, given)
-        if mode not in _MODES:
-            raise InvalidRequest(f"round {mode!r} is not one of 'down', 'up', 'nearest'")
+        _check_round("round", mode)
         rounded = _WIDE.multiply(_WIDE.divide(value, step).to_integral_value(rounding=_MODES[mode]), step)
         if rounded <= 0:
             raise InvalidRequest(f"{name} {value:f} is less than one step of {step:f} on {self.symbol}")

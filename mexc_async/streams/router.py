@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
-from typing import Any, Protocol, cast
-
-from msgspec import Struct
+from typing import Annotated, Any, Protocol, cast
 
 from mexc_async.errors import (
     ClientClosed,
@@ -25,6 +23,8 @@ from mexc_async.rest.server_clock import ServerClock
 from mexc_async.runtime.hooks import Hooks
 from mexc_async.runtime.log import logger
 from mexc_async.runtime.tasks import Tasks
+from mexc_async.schema.settings import CheckedSettings
+from mexc_async.schema.validation import Rule, between
 from mexc_async.spot.channels import PRIVATE
 from mexc_async.spot.push import Push, decode_push, dispatcher
 from mexc_async.spot.push_models import Body, BookTickerBatch, BookTickerPush, MiniTicker, MiniTickers
@@ -39,23 +39,17 @@ MAX_PER_SOCKET = 30
 """Most subscriptions that MEXC serves on one socket."""
 
 
-class StreamSettings(Struct, frozen=True):
+class StreamSettings(CheckedSettings, frozen=True):
     """Settings for the sockets of streams."""
 
-    per_socket: int = 20
+    per_socket: Annotated[int, Rule(between(1, MAX_PER_SOCKET))] = 20
     """Channels on one socket; MEXC serves 30, and others have seen errors from 25 on."""
-    queue: int = 1024
+    queue: Annotated[int, Rule(between(1, 1_000_000_000))] = 1024
     """Most pushes that a consumer may lag behind."""
     timing: Timing = Timing()
     """Pings, time-outs and reconnects of each socket."""
     library: Library = "auto"
     """WebSocket library: `picows` or `aiohttp`; `auto` takes picows where it is installed."""
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.per_socket <= MAX_PER_SOCKET:
-            raise ConfigError(f"per_socket {self.per_socket!r} must be from 1 to {MAX_PER_SOCKET}")
-        if self.queue < 1:
-            raise ConfigError(f"queue {self.queue!r} must be at least 1")
 
 
 class PrivateStream(Protocol):

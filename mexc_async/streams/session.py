@@ -18,6 +18,7 @@ import msgspec
 
 from mexc_async.errors import ProtocolError
 from mexc_async.schema.answers import decode
+from mexc_async.schema.settings import CheckedSettings, Seconds
 
 MAX_REQUEST_BYTES = 1024
 """A longer request is split (the bound that other clients use; MEXC names none)."""
@@ -52,20 +53,20 @@ class Acknowledgement(NamedTuple):
     is_understood: bool = True
 
 
-class Timing(msgspec.Struct, frozen=True):
+class Timing(CheckedSettings, frozen=True):
     """Time-outs and intervals of a session, in seconds."""
 
-    ping_s: float = 20.0
+    ping_s: Seconds = 20.0
     """MEXC closes a socket after a minute of silence; it asks for a ping every 15 to 30 s."""
-    silence_s: float = 45.0
+    silence_s: Seconds = 45.0
     """No frame for so long means that two pings went unanswered: the socket is dead."""
-    ack_s: float = 10.0
+    ack_s: Seconds = 10.0
     """A request without an answer by then is treated as lost with its socket."""
-    lifetime_s: float = 23.5 * 3600
+    lifetime_s: Seconds = 23.5 * 3600
     """MEXC cuts every socket after 24 hours."""
-    retry_s: float = 0.2
+    retry_s: Seconds = 0.2
     """Pause before a lost socket is replaced; it doubles with each loss and is jittered."""
-    longest_retry_s: float = 30.0
+    longest_retry_s: Seconds = 30.0
     """Longest such pause; a socket that lives to its first ping resets the growth."""
 
 

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeAlias, TypeVar
 
 from mexc_async.errors import InvalidRequest
+from mexc_async.schema.validation import shown
 from mexc_async.spot import channels
 from mexc_async.spot.push import Push
 from mexc_async.spot.push_models import (
@@ -164,13 +165,13 @@ class Streams:
         self, names: Iterable[str], callback: Callable[[Any], None] | None, overflow: Overflow, queue: int | None
     ) -> Stream[Any]:
         if overflow not in ("latest", "drop_oldest", "raise"):
-            raise InvalidRequest(f"overflow {overflow!r} is not one of 'latest', 'drop_oldest', 'raise'")
+            raise InvalidRequest(f"overflow {shown(overflow)} is not one of 'latest', 'drop_oldest', 'raise'")
         if callback is not None and not callable(callback):
-            raise InvalidRequest(f"callback {callback!r} cannot be called")
+            raise InvalidRequest(f"callback {shown(callback)} cannot be called")
         if inspect.iscoroutinefunction(callback):
             raise InvalidRequest("callback is a coroutine function: it is called, not awaited; use `async for` instead")
         if queue is not None and (type(queue) is not int or queue < 1):
-            raise InvalidRequest(f"queue {queue!r} must be a whole number of at least 1")
+            raise InvalidRequest(f"queue {shown(queue)} must be a whole number of at least 1")
         wanted = tuple(dict.fromkeys(names))
         if not wanted:
             raise InvalidRequest("no symbol given")
@@ -306,5 +307,5 @@ def _list(symbols: Symbols) -> Sequence[str]:
     if isinstance(symbols, str):
         return [symbols]
     if not isinstance(symbols, Iterable):
-        raise InvalidRequest(f"symbols {symbols!r} is neither a symbol nor a list of them")
+        raise InvalidRequest(f"symbols {shown(symbols)} is neither a symbol nor a list of them")
     return symbols

@@ -10,7 +10,6 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
-from math import inf
 from typing import Any, Protocol, TypeAlias
 
 import aiohttp
@@ -29,6 +28,7 @@ from mexc_async.errors import (
     RequestTimeout,
 )
 from mexc_async.schema.answers import Reply, first_bytes, is_refusal
+from mexc_async.schema.settings import CheckedSettings, Seconds
 from mexc_async.transport.delivery import is_undelivered
 from mexc_async.transport.http1 import decompressed
 from mexc_async.transport.urls import ExchangeUrls, check_proxy, check_proxy_reaches, proxy_for
@@ -76,19 +76,15 @@ class Transport(Protocol):
         ...
 
 
-class Timeouts(Struct, frozen=True):
+class Timeouts(CheckedSettings, frozen=True):
     """Time-outs of the phases of one attempt, in seconds."""
 
-    connect_s: float = 5.0
+    connect_s: Seconds = 5.0
     """DNS, TCP and TLS."""
-    read_s: float = 10.0
+    read_s: Seconds = 10.0
     """Silence between two pieces of an answer."""
-    total_s: float = 10.0
+    total_s: Seconds = 10.0
     """The whole attempt."""
-
-    def __post_init__(self) -> None:
-        if not all(0 < seconds < inf for seconds in (self.connect_s, self.read_s, self.total_s)):
-            raise ConfigError(f"{self!r}: every time-out must be above 0")
 
 
 class PoolConfig(Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from mexc_async.errors import ConfigError
+from mexc_async.schema.validation import kind_of
 
 REST = "https://api.mexc.com"
 WS = "wss://wbs-api.mexc.com/ws"
@@ -32,6 +33,14 @@ class ExchangeUrls:
     def is_loopback(self) -> bool:
         """True if the exchange is on this machine."""
         return all(is_loopback(url) for url in (self.rest, self.ws) if url is not None)
+
+
+def check_text(name: str, text: object) -> None:
+    """Refuse what is no URL's text, without showing it: it may hold a password. Raises ConfigError."""
+    if not isinstance(text, str):
+        raise ConfigError(f"{name} must be a URL, as text, not {kind_of(text)}")
+    if not text.isprintable() or " " in text:
+        raise ConfigError(f"{name} is not a URL: it holds a space or a control character, such as a line break")
 
 
 def check_url(name: str, text: str, scheme: str) -> None:

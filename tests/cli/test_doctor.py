@@ -172,7 +172,7 @@ def test_without_a_key_it_says_so(sim: BackgroundSimulator, tmp_path: Path) -> N
     done = run("--json", "--rest", sim.rest, XDG_CONFIG_HOME=str(tmp_path))
     assert done.status == 1
     (key,) = [one for one in json.loads(done.out)["checks"] if one["check"] == "key"]
-    assert key["advice"] == errors.MissingCredentials.advice
+    assert key["advice"] == errors.MissingCredentials("").advice
     half = run("--rest", sim.rest, MEXC_API_KEY="sim-key-good")
     assert half.error() == "error: MEXC_API_SECRET not set in the environment"
 

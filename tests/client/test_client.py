@@ -44,6 +44,7 @@ from mexc_async.errors import (
     TimestampRejected,
     TradingSuspended,
     TransportError,
+    WouldTakeLiquidity,
 )
 from mexc_async.limits.profiles import Limits
 from mexc_async.rest.credentials import Credentials
@@ -286,7 +287,7 @@ async def test_guide_paths_do_the_same(sim: Simulator) -> None:
         (RESTING | {"quantity": D(200_000), "price": D("0.6200")}, InsufficientBalance, 30004),
         (RESTING | {"side": "SELL", "quantity": D(60_000), "price": D("0.6200")}, InsufficientBalance, 30005),
         (RESTING | {"price": D("0.9000")}, OrderRejected, 30087),
-        (RESTING | {"type": "LIMIT_MAKER", "price": D("0.6300")}, TradingSuspended, 30041),
+        (RESTING | {"type": "LIMIT_MAKER", "price": D("0.6300")}, WouldTakeLiquidity, 30041),
         (RESTING | {"symbol": "HEGICUSDT", "quantity": D(1000), "price": D("0.021")}, InvalidSymbol, 10007),
         (RESTING | {"symbol": "LOKAUSDT", "price": D("0.19")}, TradingSuspended, 30000),
         (RESTING | {"symbol": "LVNUSDT", "quantity": D(1000), "price": D("0.004")}, TradingSuspended, 30016),
@@ -439,11 +440,11 @@ def test_settings_are_the_keyword_arguments_of_the_client() -> None:
         ({"order_id_prefix": "too-long-for-one"}, "too-long-for-one"),
         ({"rest": "http://api.mexc.com"}, "not encrypted"),
         ({"max_response_bytes": 0}, "max_response_bytes 0"),
-        ({"allow_withdraw": "yes"}, "allow_withdraw 'yes' is not True or False"),
-        ({"read_only": "no"}, "read_only 'no' is not True or False"),
-        ({"trust_env": "no"}, "trust_env 'no' is not True or False"),
+        ({"allow_withdraw": "yes"}, "allow_withdraw 'yes' is a str, not True or False"),
+        ({"read_only": "no"}, "read_only 'no' is a str, not True or False"),
+        ({"trust_env": "no"}, "trust_env 'no' is a str, not True or False"),
         ({"credentials": "mx0vglAKEY"}, "credentials must be Credentials(key, secret), not a str"),
-        ({"check_rules": 1}, "check_rules 1 is not True or False"),
+        ({"check_rules": 1}, "check_rules 1 is an int, not True or False"),
         ({"proxy": "socks5://127.0.0.1:1"}, "socks5"),
     ],
 )
@@ -517,7 +518,7 @@ async def test_a_simulated_exchange_of_ones_own() -> None:
 
 
 async def test_a_simulated_exchange_that_does_not_start_says_why() -> None:
-    with pytest.raises(ConfigError, match="limits 'some' is none of"):
+    with pytest.raises(ConfigError, match="sim_limits 'some' is not one of"):
         async with Mexc.sim(sim_limits="some"):
             raise AssertionError
     with pytest.raises(ConfigError, match="exchange of its own"):

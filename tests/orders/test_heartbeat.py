@@ -77,8 +77,8 @@ async def test_it_ends_with_its_client(tmp_path: Path) -> None:
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
-    ({"path": ""}, "heartbeat '' is not the path of a file"),
-    ({"path": None}, "heartbeat None is not the path of a file"),
+    ({"path": ""}, "heartbeat '' is not a path"),
+    ({"path": None}, "heartbeat None is not a path"),
     ({"path": "x", "every_s": 0}, "every_s 0 must be a number of seconds from 0.01 to 3600"),
     ({"path": "x", "every_s": float("nan")}, "every_s nan must be"),
     ({"path": "x", "every_s": "1"}, "every_s '1' must be"),

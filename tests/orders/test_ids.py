@@ -34,7 +34,7 @@ def test_ids_begin_with_the_prefix_and_stay_short(prefix: str) -> None:
 
 @pytest.mark.parametrize("prefix", ["", "-", "ABCDEFGHI", "a b", "a_b", "ü", "a\n"])
 def test_a_prefix_that_cannot_be_one_is_refused(prefix: str) -> None:
-    with pytest.raises(ConfigError, match="order id prefix"):
+    with pytest.raises(ConfigError, match="id_prefix"):
         OrderIds(prefix, SYSTEM)
 
 

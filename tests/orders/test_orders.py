@@ -23,6 +23,7 @@ from mexc_async.errors import (
     OutcomeUnknown,
     ReadOnlyError,
     WaitTimeout,
+    WouldTakeLiquidity,
 )
 from mexc_async.orders.handle import TrackedOrder
 from mexc_async.orders.record import OrderState
@@ -101,11 +102,26 @@ async def test_exact_amounts_of_any_kind_reach_the_exchange_as_they_are(mexc: Me
     order = await mexc.orders.limit_buy(XRP, quantity=20, price=kind(f"{price:f}"))
     order = await order.replace(price=kind(f"{price - tick:f}"), quantity=kind("25.0"))
     (line,) = [one for one in sim.statement().orders if one.client_id == order.client_order_id]
-    assert (line.price, line.quantity) == (price - tick, 25)
+    assert (line.price, line.quantity) == (price - tick, D(25))
     with pytest.raises(GuardRefused, match="max_order_notional"):
         await mexc.orders.market_buy(XRP, quote=kind("50.5"))
     with pytest.raises(InvalidRequest, match="is a float, rounded already"):
         await order.replace(price=0.5)  # type: ignore[arg-type]  # a float is refused
+
+
+async def test_a_maker_order_that_would_trade_is_refused_as_such_by_every_way(mexc: Mexc) -> None:
+    _, ask = await best(mexc)
+    terms: dict[str, Any] = {"quantity": D(20), "price": ask}
+    crossing = NewOrder(symbol=XRP, side="BUY", type="LIMIT_MAKER", **terms)
+    with pytest.raises(WouldTakeLiquidity, match=r"30041 .* Place it away from the other side"):
+        await mexc.orders.maker_buy(XRP, **terms)
+    with pytest.raises(WouldTakeLiquidity):
+        await mexc.send(crossing)
+    with pytest.raises(WouldTakeLiquidity):
+        await mexc.start(crossing)
+    (placed,) = await mexc.orders.place_many([crossing])
+    assert isinstance(placed.error, WouldTakeLiquidity)
+    assert mexc.orders.live() == []
 
 
 async def test_a_market_order_may_be_sized_in_quote(mexc: Mexc, sim: Simulator) -> None:

@@ -119,7 +119,7 @@ async def _alive(mexc: Mexc) -> Finding:
             await mexc.spot.ping()
             taken.append(1000 * (SYSTEM.monotonic() - began))
     except MexcError as error:
-        return Finding("exchange", FAILED, _brief(error), error.advice or ADVICE_REACH)
+        return Finding("exchange", FAILED, _brief(error), error.advice)
     best, typical = min(taken[1:]), median(taken[1:])
     return Finding("exchange", OK, f"answers in {typical:.1f} ms (best {best:.1f}, first {taken[0]:.1f})")
 
@@ -128,7 +128,7 @@ async def _clock(mexc: Mexc) -> Finding:
     try:
         await mexc.sync_clock()
     except MexcError as error:
-        return Finding("clock", FAILED, _brief(error), error.advice or ADVICE_REACH)
+        return Finding("clock", FAILED, _brief(error), error.advice)
     offset, bound = mexc.clock.offset_ms, mexc.clock.error_ms or 0.0
     side = "ahead of" if offset < 0 else "behind"
     text = f"this machine's clock is {abs(offset):.0f} ms {side} the exchange's (within {bound:.0f} ms)"
@@ -182,7 +182,7 @@ async def _signature(mexc: Mexc) -> list[Finding]:
             Finding("permissions", FAILED, "the key may not read the account (SPOT_ACCOUNT_READ)", error.advice),
         ]
     except TransportError as error:
-        return [Finding("signature", FAILED, _brief(error), error.advice or ADVICE_REACH)]
+        return [Finding("signature", FAILED, _brief(error), error.advice)]
     except MexcError as error:
         return [Finding("signature", FAILED, _brief(error), error.advice)]
     return [Finding("signature", OK, "accepted")]
