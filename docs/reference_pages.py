@@ -166,10 +166,12 @@ MEANINGS = {
 """Meanings of names that have the same one everywhere, for fields without a docstring."""
 
 INTRODUCTION = (
-    "Parameters are given by name. Amounts are `Decimal`, times integer milliseconds UTC. A field that MEXC may leave "
-    "out is None then. The column *at MEXC* has MEXC's name where it is not simply ours in camel case. Each call can "
-    "be sent as a value too: `await mexc.send(...)`. [Endpoints](../endpoints.md) has all of them in one table and "
-    "says what is checked before sending. Each answer is an [`Answer`](declarations.md#answer). [All pages](README.md)."
+    'Parameters are given by name. An `Amount` is a `Decimal`, an int or exact text such as `"0.001"`; '
+    "answers have `Decimal`. Times are integer milliseconds UTC. A field that MEXC may leave out is None "
+    "then. The column *at MEXC* has MEXC's name where it is not simply ours in camel case. Each call can be "
+    "sent as a value too: `await mexc.send(...)`. [Endpoints](../endpoints.md) has all of them in one table "
+    "and says what is checked before sending. Each answer is an [`Answer`](declarations.md#answer). [All "
+    "pages](README.md)."
 )
 
 INDEX = """# Reference

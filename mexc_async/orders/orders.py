@@ -289,7 +289,7 @@ class TrackedOrders(Shortcuts):
 
         Without a prefix: those whose id has the form of this client's ids. Orders that are tracked already are updated.
         """
-        if prefix is not None:
+        if prefix is not None and prefix != "":  # empty: every open order
             text("prefix", prefix)
         self._reconciler.start()
         taken = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from mexc_async.orders.handle import TrackedOrder
 from mexc_async.schema.validation import Amount
 from mexc_async.spot.enums import OrderTypeName, SideName, StpMode

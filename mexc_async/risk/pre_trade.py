@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from decimal import Context, Decimal
-from typing import NoReturn, Protocol
+from typing import NoReturn
 
 from mexc_async.books.book import OrderBook
 from mexc_async.errors import GuardRefused
 from mexc_async.orders.record import ZERO, OrderRecord
 from mexc_async.risk.exposure import Exposure, ProjectedExposure, SymbolExposure
 from mexc_async.risk.risk_limits import GuardLimits
+from mexc_async.spot.trading import NewOrder
 
 STALE_S = 10.0
 """Greatest age of the price at which a position is valued."""
@@ -25,40 +26,6 @@ _EXACT = Context(prec=400)
 _RATIO = Context(prec=40)
 _SHORT = Context(prec=12)
 _ONE, _HUNDRED = Decimal(1), Decimal(100)
-
-
-class Terms(Protocol):
-    """Terms of an order."""
-
-    @property
-    def symbol(self) -> str:
-        """Such as BTCUSDT."""
-        ...
-
-    @property
-    def side(self) -> str:
-        """BUY or SELL."""
-        ...
-
-    @property
-    def type(self) -> str:
-        """MEXC's order type."""
-        ...
-
-    @property
-    def quantity(self) -> Decimal | None:
-        """In base; None for a market order sized in quote."""
-        ...
-
-    @property
-    def quote_order_qty(self) -> Decimal | None:
-        """In quote."""
-        ...
-
-    @property
-    def price(self) -> Decimal | None:
-        """None for a market order."""
-        ...
 
 
 class _Bounds:
@@ -125,7 +92,7 @@ class PreTradeGuard:
         self._counts = limits.max_open_orders is not None or limits.max_orders_per_s is not None
         self._bounds.clear()
 
-    def check_symbol(self, order: Terms) -> None:
+    def check_symbol(self, order: NewOrder) -> None:
         """Raise GuardRefused for a symbol that may not be traded."""
         symbols = self.limits.symbols
         if symbols is not None and order.symbol not in symbols:
@@ -147,7 +114,7 @@ class PreTradeGuard:
 
     def check(
         self,
-        order: Terms,
+        order: NewOrder,
         one: SymbolExposure,
         book: OrderBook | None,
         now_s: float,
@@ -213,7 +180,7 @@ class PreTradeGuard:
                 "max_orders_per_s", f"{most} orders were sent in the last second, the limit is {most}"
             )
 
-    def _market_price(self, order: Terms, is_buy: bool, book: OrderBook | None, bounds: _Bounds) -> Decimal | None:
+    def _market_price(self, order: NewOrder, is_buy: bool, book: OrderBook | None, bounds: _Bounds) -> Decimal | None:
         """Return the price that values a market order within the collar: its last ask, or the best bid."""
         limits = self.limits
         is_collared = limits.collar is not None and (book is not None or limits.without_book == "refuse")
@@ -236,11 +203,11 @@ class PreTradeGuard:
             self._hold(order, is_buy, worst, book, bounds)
         return worst if is_buy else best.price
 
-    def _lack(self, order: Terms, book: OrderBook | None) -> str:
+    def _lack(self, order: NewOrder, book: OrderBook | None) -> str:
         what = "lacks a side" if book is not None else self.lacking.get(order.symbol, "is out of sync")
         return f"the live book of {order.symbol} {what}"
 
-    def _hold(self, order: Terms, is_buy: bool, price: Decimal, book: OrderBook | None, bounds: _Bounds) -> None:
+    def _hold(self, order: NewOrder, is_buy: bool, price: Decimal, book: OrderBook | None, bounds: _Bounds) -> None:
         """Check a price against the collar."""
         limits, mid = self.limits, bounds.mid
         if book is None or mid is None:

@@ -19,6 +19,7 @@ MEANINGS = {
     "from_account": "Sub-account to take from; None is the main account.",
     "from_account_type": "Wallet to take from.",
     "id": "Id that MEXC gave the withdrawal.",
+    "include_fee": "Sent by other clients since October 2026; no source describes its effect: try it small first.",
     "interval": "Length of a bar; an hour is 60m, a week 1W, a month 1M.",
     "invite_code": "Invitation code to ask about; None asks about all.",
     "ip": "IP addresses that may use the key, separated by commas: up to 20 (10 by code 730703); None: 90 days.",

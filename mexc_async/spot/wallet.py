@@ -66,7 +66,6 @@ class Withdraw(Request[WithdrawalId], frozen=True, kw_only=True):
     amount: GivenAmount
     remark: str | None = None
     include_fee: bool | None = None
-    """Sent by other clients since October 2026; no source describes its effect, so make a small withdrawal first."""
 
 
 class WithdrawApply(Request[WithdrawalId], frozen=True, kw_only=True):

@@ -198,9 +198,9 @@ def test_any_amount_is_either_refused_or_rendered_exactly(amount: Decimal) -> No
         (
             KlinesQuery,
             {"symbol": "BTCUSDT", "interval": "1h"},
-            "interval '1h' is not one of '1m', '5m', '15m', '30m', ",
+            "interval '1h' is 60m at MEXC",
         ),
-        (KlinesQuery, {"symbol": "BTCUSDT", "interval": "1w"}, "interval '1w' is not one of"),
+        (KlinesQuery, {"symbol": "BTCUSDT", "interval": "1w"}, "interval '1w' is 1W at MEXC"),
         (KlinesQuery, {"symbol": "BTCUSDT", "interval": "1m", "start_time": -1}, "start_time -1 must not be negative"),
         (KlinesQuery, {"symbol": "BTCUSDT", "interval": "1m", "start_time": 1.5}, "start_time 1.5 is a float"),
         (AggTradesQuery, {"symbol": "BTCUSDT", "end_time": "now"}, "end_time 'now' is a str, not a whole number"),
