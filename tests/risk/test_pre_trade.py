@@ -16,6 +16,8 @@ from mexc_async.errors import GuardRefused
 from mexc_async.orders.record import OrderFill, OrderRecord
 from mexc_async.risk.exposure import Assets, ProjectedExposure
 from mexc_async.risk.pre_trade import STALE_S, PreTradeGuard
+from mexc_async.spot.enums import Side, SideName
+from mexc_async.spot.trading import NewOrder
 
 D = Decimal
 ASSETS = {
@@ -25,28 +27,33 @@ ASSETS = {
 }
 
 
-class Terms(NamedTuple):
-    side: str
-    quantity: Decimal | None
-    price: Decimal | None
-    quote_order_qty: Decimal | None = None
-    symbol: str = "BTCUSDT"
-
-    @property
-    def type(self) -> str:
-        return "MARKET" if self.price is None else "LIMIT"
-
-
-def buy(quantity: str, price: str | None = None, symbol: str = "BTCUSDT") -> Terms:
-    return Terms("BUY", D(quantity), D(price) if price else None, symbol=symbol)
-
-
-def sell(quantity: str, price: str | None = None, symbol: str = "BTCUSDT") -> Terms:
-    return Terms("SELL", D(quantity), D(price) if price else None, symbol=symbol)
+def terms(
+    side: SideName,
+    quantity: Decimal | None,
+    price: Decimal | None,
+    quote_order_qty: Decimal | None = None,
+    symbol: str = "BTCUSDT",
+) -> NewOrder:
+    return NewOrder(
+        symbol=symbol,
+        side=side,
+        type="MARKET" if price is None else "LIMIT",
+        quantity=quantity,
+        price=price,
+        quote_order_qty=quote_order_qty,
+    )
 
 
-def for_quote(side: str, amount: str) -> Terms:
-    return Terms(side, None, None, D(amount))
+def buy(quantity: str, price: str | None = None, symbol: str = "BTCUSDT") -> NewOrder:
+    return terms("BUY", D(quantity), D(price) if price else None, symbol=symbol)
+
+
+def sell(quantity: str, price: str | None = None, symbol: str = "BTCUSDT") -> NewOrder:
+    return terms("SELL", D(quantity), D(price) if price else None, symbol=symbol)
+
+
+def for_quote(side: SideName, amount: str) -> NewOrder:
+    return terms(side, None, None, D(amount))
 
 
 def book(bids: str = "99:1 98:5", asks: str = "101:1 102:5") -> OrderBook:
@@ -69,11 +76,11 @@ class GuardedOrders:
     def limit(self, **limits: Any) -> None:
         self.guard.set(self.guard.limits.changed(limits))
 
-    def check(self, order: Terms, instead_of: OrderRecord | None = None) -> ProjectedExposure:
+    def check(self, order: NewOrder, instead_of: OrderRecord | None = None) -> ProjectedExposure:
         one = self.guard.exposure.of(order.symbol, ASSETS[order.symbol])
         return self.guard.check(order, one, self.book, self.now_s, instead_of)
 
-    def place(self, order: Terms) -> OrderRecord:
+    def place(self, order: NewOrder) -> OrderRecord:
         projected = self.check(order)
         record = OrderRecord(
             f"m{len(self.sent)}",
@@ -104,13 +111,13 @@ class GuardedOrders:
     def apply(self, record: OrderRecord) -> None:
         self.guard.exposure.apply(record, self.now_s)
 
-    def filled(self, order: Terms, fee: str = "0") -> OrderRecord:
+    def filled(self, order: NewOrder, fee: str = "0") -> OrderRecord:
         record = self.place(order)
         self.fill(record, order.quantity or D(0), fee=fee)
         return record
 
 
-def refused(orders: GuardedOrders, order: Terms, instead_of: OrderRecord | None = None) -> str:
+def refused(orders: GuardedOrders, order: NewOrder, instead_of: OrderRecord | None = None) -> str:
     """Return the refusal's text, which begins with the rule."""
     with pytest.raises(GuardRefused) as caught:
         orders.check(order, instead_of)
@@ -152,7 +159,7 @@ def test_only_what_may_be_traded_is() -> None:
         (sell("1", "50"), "price 50 is 50.00 % below 100"),
     ],
 )
-def test_a_price_is_held_to_the_middle_of_the_book(order: Terms, words: str | None) -> None:
+def test_a_price_is_held_to_the_middle_of_the_book(order: NewOrder, words: str | None) -> None:
     orders = GuardedOrders(collar=D("0.02"))
     orders.book = book()
     if words is None:
@@ -180,7 +187,7 @@ def test_the_collar_follows_the_book() -> None:
 
 
 @pytest.mark.parametrize("order", [buy("1", "100"), sell("1", "100"), buy("1"), sell("1"), for_quote("BUY", "10")])
-def test_without_a_book_that_is_in_step_nothing_passes_unless_the_user_says_so(order: Terms) -> None:
+def test_without_a_book_that_is_in_step_nothing_passes_unless_the_user_says_so(order: NewOrder) -> None:
     orders = GuardedOrders(collar=D("0.02"))
     assert "the live book of BTCUSDT is out of sync" in refused(orders, order)
     orders.guard.lacking["BTCUSDT"] = "cannot be opened (blocked)"
@@ -191,7 +198,7 @@ def test_without_a_book_that_is_in_step_nothing_passes_unless_the_user_says_so(o
 
 @pytest.mark.parametrize("empty", [book(bids=""), book(asks=""), book("", "")])
 @pytest.mark.parametrize("order", [buy("1", "100"), sell("1", "100"), buy("1"), sell("1")])
-def test_a_book_that_lacks_a_side_has_no_middle(empty: OrderBook, order: Terms) -> None:
+def test_a_book_that_lacks_a_side_has_no_middle(empty: OrderBook, order: NewOrder) -> None:
     orders = GuardedOrders(collar=D("0.02"))
     orders.book = empty
     assert "lacks a side" in refused(orders, order)
@@ -211,7 +218,7 @@ def test_a_book_that_lacks_a_side_has_no_middle(empty: OrderBook, order: Terms) 
         (for_quote("SELL", "1000"), "is more than the 6"),
     ],
 )
-def test_a_market_order_is_held_to_the_last_level_that_it_would_reach(order: Terms, words: str | None) -> None:
+def test_a_market_order_is_held_to_the_last_level_that_it_would_reach(order: NewOrder, words: str | None) -> None:
     orders = GuardedOrders(collar=D("0.02"))
     orders.book = book()
     if words is None:
@@ -221,7 +228,7 @@ def test_a_market_order_is_held_to_the_last_level_that_it_would_reach(order: Ter
 
 
 @pytest.mark.parametrize("order", [buy("1.5"), sell("1.5"), for_quote("BUY", "140"), for_quote("SELL", "140")])
-def test_a_market_order_that_would_go_too_deep_is_refused(order: Terms) -> None:
+def test_a_market_order_that_would_go_too_deep_is_refused(order: NewOrder) -> None:
     orders = GuardedOrders(collar=D("0.015"))
     orders.book = book()
     text = refused(orders, order)
@@ -420,7 +427,7 @@ def test_a_market_order_of_unknown_size_does_not_pass_for_a_closing_one() -> Non
 class Move(NamedTuple):
     what: str
     symbol: str
-    side: str
+    side: SideName
     quantity: int
     price: int
     pick: int
@@ -466,7 +473,7 @@ class Oracle:
             held, cost = held + sign * (quantity - closed), cost + sign * (quantity - closed) * price
         return held, cost
 
-    def worst_case(self, symbol: str, extra: Terms | None = None, but: OrderRecord | None = None) -> Fraction:
+    def worst_case(self, symbol: str, extra: NewOrder | None = None, but: OrderRecord | None = None) -> Fraction:
         held, cost = self.position(symbol)
         sides = {}
         for side in ("BUY", "SELL"):
@@ -487,7 +494,7 @@ class Oracle:
 
         return max(side_worst_case(1, "BUY"), side_worst_case(-1, "SELL"))
 
-    def breaks(self, order: Terms, but: OrderRecord | None = None) -> set[str]:
+    def breaks(self, order: NewOrder, but: OrderRecord | None = None) -> set[str]:
         """Return the limits that the order breaks."""
         found = set()
         now_s = self.orders.now_s
@@ -520,7 +527,7 @@ def test_an_order_passes_if_and_only_if_it_breaks_no_limit(todo: list[Move]) -> 
     for move in todo:
         live = oracle.live()
         record = live[move.pick % len(live)] if live else None
-        order = Terms(move.side, D(move.quantity), D(move.price), symbol=move.symbol)
+        order = terms(move.side, D(move.quantity), D(move.price), symbol=move.symbol)
         if move.what == "wait":
             orders.now_s += move.quantity / 8
         elif move.what == "place":
@@ -535,7 +542,7 @@ def test_an_order_passes_if_and_only_if_it_breaks_no_limit(todo: list[Move]) -> 
         elif record is None:
             continue
         elif move.what == "replace":
-            order = Terms(record.side, D(move.quantity), D(move.price), symbol=record.symbol)
+            order = terms(Side(record.side), D(move.quantity), D(move.price), symbol=record.symbol)
             breaks = oracle.breaks(order, but=record)
             if breaks:
                 with pytest.raises(GuardRefused) as caught:
@@ -573,7 +580,7 @@ def test_by_buying_at_ones_price_or_better_nothing_ever_exceeds_the_limit(todo: 
         record = live[move.pick % len(live)] if live else None
         if move.what == "place":
             with suppress(GuardRefused):
-                orders.place(Terms("BUY", D(move.quantity), D(move.price)))
+                orders.place(terms("BUY", D(move.quantity), D(move.price)))
         elif record is not None and move.what == "fill":
             price = min(D(move.price), record.price or D(0))
             orders.fill(record, min(D(move.quantity), (record.quantity or D(0)) - record.filled_quantity), price)
