@@ -43,7 +43,7 @@ EDGE = frozenset(
         "accounts": "accounts transfers",
         "books": "live_book",
         "call_log": "client_log files log",
-        "client": "channel mexc orders settings sim_process view wiring",
+        "client": "channel life mexc orders settings sim_process view wiring",
         "keys": "allow_ip encryption environment key_file os_keyring replace rotation shielded stores watch",
         "limits": "account_limiter limiter",
         "native": "fallback",

@@ -20,7 +20,6 @@ from mexc_async.spot.api import Spot
 from mexc_async.spot.models import Account, Done
 from mexc_async.spot.subaccounts import SubUniversalTransfer
 from mexc_async.spot.wallet import UniversalTransfer
-from mexc_async.transport.pool import Pool
 
 T = TypeVar("T")
 C = TypeVar("C", bound="Client")
@@ -36,7 +35,9 @@ class Client(Protocol):
         """Send a request value and return its typed answer."""
         ...
 
-    async def __aenter__(self) -> Self: ...
+    async def open(self) -> Self:
+        """Open the client; idempotent."""
+        ...
 
     async def aclose(self) -> None:
         """Close the client; idempotent."""
@@ -67,9 +68,8 @@ class Accounts(Generic[C]):
     place, and the rest is done. `accounts.hooks` reports their progress.
     """
 
-    def __init__(self, clients: Mapping[str, C], pool: Pool, limits: RateLimiter) -> None:
+    def __init__(self, clients: Mapping[str, C], limits: RateLimiter) -> None:
         self._clients = dict(clients)
-        self._pool = pool
         self.limits = limits
         """Rate limiter of all accounts: `accounts.limits.report()`; an account's limits are named `orders@grid-1`."""
         self.hooks = Hooks()
@@ -84,14 +84,18 @@ class Accounts(Generic[C]):
     def __len__(self) -> int:
         return len(self._clients)
 
+    async def open(self) -> Self:
+        """Open every client; idempotent. A client's first call opens it by itself."""
+        for client in self._clients.values():
+            await client.open()
+        return self
+
     async def __aenter__(self) -> Self:
         try:
-            for client in self._clients.values():
-                await client.__aenter__()
+            return await self.open()
         except BaseException:
             await self.aclose()
             raise
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -102,7 +106,6 @@ class Accounts(Generic[C]):
         """Close every client; idempotent."""
         await asyncio.gather(*(client.aclose() for client in self._clients.values()))
         self.limits.close()
-        await self._pool.aclose()
 
     async def each(
         self, operation: str, act: Callable[[C], Coroutine[Any, Any, T]], names: Sequence[str] | None = None

@@ -65,14 +65,22 @@ class LiveBook(Generic[N]):
             on_end=self._on_gap,
         )
         self._clock = books.api.clock.local
+        self._is_open = False
         self._fetching: asyncio.Task[None] | None = None
         self._changes: set[asyncio.Future[None]] = set()
 
     # Life
 
-    async def __aenter__(self) -> Self:
+    async def open(self) -> Self:
+        """Open the book and return it; idempotent. Its waits do it by themselves.
+
+        Raises SubscriptionRefused, ClientClosed, ConnectFailed if the exchange was never reached.
+        """
         await _open(self._router, (self,))
         return self
+
+    async def __aenter__(self) -> Self:
+        return await self.open()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -87,12 +95,16 @@ class LiveBook(Generic[N]):
     # Waits
 
     async def synced(self) -> None:
-        """Wait until the book is in sync. Raises ClientClosed when it is closed, SubscriptionRefused."""
+        """Wait until the book is in sync.
+
+        Raises ClientClosed when it is closed, SubscriptionRefused, ConnectFailed if the exchange was never reached.
+        """
         while not self._sync.is_synced:
             await self.changed()
 
     async def changed(self) -> None:
         """Wait for the next change of the book or of its state. Raises ClientClosed when it is closed."""
+        await self.open()
         if self._subscriber.is_closed:
             raise self._subscriber.error or ClientClosed(f"the book of {self.symbol} was closed")
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -250,16 +262,18 @@ class LiveBook(Generic[N]):
 
 
 async def _open(router: Router, books: Collection[LiveBook[N]]) -> None:
-    """Subscribe books together; close them all if one cannot be."""
-    for book in books:
+    """Subscribe those books that are not open, together; close them all if one cannot be."""
+    fresh = [book for book in books if not book._is_open]
+    for book in fresh:
+        book._is_open = True
         book._books.opened(book)
     try:
-        await router.join(*(book._subscriber for book in books))
+        await router.join(*(book._subscriber for book in fresh))
     except BaseException:
         for book in books:
             await book.aclose()
         raise
-    for book in books:
+    for book in fresh:
         book._on_back()
 
 
@@ -282,9 +296,13 @@ class LiveBooks(Mapping[str, LiveBook[N]]):
     def __len__(self) -> int:
         return len(self._books)
 
-    async def __aenter__(self) -> Self:
+    async def open(self) -> Self:
+        """Open all books and return them; idempotent. Raises what `LiveBook.open` raises."""
         await _open(self._router, self.values())
         return self
+
+    async def __aenter__(self) -> Self:
+        return await self.open()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -298,6 +316,7 @@ class LiveBooks(Mapping[str, LiveBook[N]]):
 
     async def synced(self) -> None:
         """Wait until every book is in sync. Raises the error that ended one: ClientClosed, SubscriptionRefused."""
+        await self.open()
         while late := next((book for book in self.values() if not book.is_synced), None):
             await late.synced()
 
@@ -316,7 +335,7 @@ class BookOptions(TypedDict, total=False):
 class Books:
     """`mexc.books(symbol)`, or with a list of symbols."""
 
-    def __init__(self, api: Api, router: Router) -> None:
+    def __init__(self, api: Api, router: Router, held: object = None) -> None:
         self.api = api
         self.router = router
         self.first = PrioritySemaphore(FETCHES)
@@ -324,6 +343,7 @@ class Books:
         self.again = PrioritySemaphore(FETCHES)
         """For the snapshots of resyncs."""
         self._made = 0
+        self._held = held
         self._opened: dict[str, list[LiveBook[Any]]] = {}
         """Open books by symbol."""
 

@@ -46,12 +46,14 @@ class Calls:
         start_order: Callable[[NewOrder, Options], asyncio.Future[Any]],
         sign_ahead: Callable[[NewOrder, Options], Awaitable[NewOrder]],
         new_order_id: Callable[[], str],
+        held: object = None,
     ) -> None:
         self.api = api
         self.handlers = Handlers(handlers, api.deliver)
         self.start_order = start_order
         self.sign_ahead = sign_ahead
         self.new_order_id = new_order_id
+        self._held = held
 
     def send(self, request: Request[T], options: Options) -> Coroutine[Any, Any, T]:
         """Send one request and return its typed answer, by its handler if its kind has one."""

@@ -11,16 +11,15 @@ from urllib.parse import urlsplit
 import mexc_async.native.fallback  # noqa: F401 - warns where the compiled core is broken
 from mexc_async.accounts.accounts import Accounts
 from mexc_async.call_log.log import CallLog
+from mexc_async.client.life import Held, Life
 from mexc_async.client.settings import NetworkSettings, Prepared, Settings, check_settings, limits_of
 from mexc_async.client.sim_process import SimulatorProcess
 from mexc_async.client.view import RawView, View
 from mexc_async.client.wiring import Policy, wire
-from mexc_async.errors import ClientClosed, ConfigError
+from mexc_async.errors import ConfigError
 from mexc_async.keys.environment import from_environment
-from mexc_async.keys.events import KeyReplaced
-from mexc_async.keys.replace import change_key
 from mexc_async.keys.stores import KeyStore, NamedKey, open_store
-from mexc_async.keys.watch import Watched, follow, report_age
+from mexc_async.keys.watch import Watched
 from mexc_async.limits.account_limiter import AccountLimiter
 from mexc_async.limits.limiter import RateLimiter
 from mexc_async.limits.profiles import Limits
@@ -50,7 +49,8 @@ class Mexc(View):
         async with Mexc.from_env() as mexc:
             book = await mexc.spot.depth(symbol="BTCUSDT", limit=5)
 
-    Several clients may live in one loop; nothing is global. `aclose` may be called twice and from any task.
+    The first call opens it, or `await mexc.open()`; `aclose`, or leaving the `async with`, closes it. A client belongs
+    to the event loop in which it was opened, and ends with it. Several clients may live in one loop; nothing is global.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Mexc(View):
         others = {"clock": clock, "prepared": prepared, "read_only": read_only, "allow_withdraw": allow_withdraw}
         check_settings(credentials, rest, ws, proxy, call_log, groups | others)
         own_limits = limits_of(limits)
-        self._simulator, self._watched = prepared.simulator, prepared.watched
+        self._simulator = prepared.simulator
         self._urls = urls = prepared.simulator or ExchangeUrls(rest, ws)
         config = PoolConfig(
             urls=urls,
@@ -115,13 +115,11 @@ class Mexc(View):
         self._connections = network.connections
         self._read_only = read_only
         self._allow_withdraw = allow_withdraw
-        self._is_open = False
         self.hooks = Hooks()
         """Events: `mexc.hooks.add(listener)`."""
-        self._is_alone = prepared.limiter is None
         self.limits = prepared.limiter or RateLimiter(own_limits, clock)
         """Rate limiter: `mexc.limits.report()`."""
-        self._pool = prepared.pool or Pool(config)
+        self._pool = pool = prepared.pool or Pool(config)
         uses_lane = network.order_transport == "lane" and proxy_for(urls.rest, proxy, network.trust_env) is None
         self._lane = Lane(config, clock) if uses_lane else None
         policy = Policy(
@@ -137,9 +135,10 @@ class Mexc(View):
             connections=network.connections,
         )
         route = None if urls.ws is None else proxy_for(urls.ws, proxy, network.trust_env)
+        held = Held()
         parts = wire(
             policy,
-            self._pool,
+            pool,
             self.limits,
             order_transport=self._lane,
             urls=urls,
@@ -148,14 +147,17 @@ class Mexc(View):
             ),
             call_log=CallLog(call_log, clock=clock) if isinstance(call_log, str | os.PathLike) else call_log,
             hooks=self.hooks,
+            start=lambda: life.start(),
+            held=held,
         )
         super().__init__(parts.calls, policy.options, parts.orders)
         self._api, self._tasks, self._router = parts.api, parts.tasks, parts.router
-        self._tracker, self._log, self._alarms = parts.tracker, parts.log, parts.alarms
-        self.streams = Streams(self._router)
+        self._tracker = parts.tracker
+        self.streams = Streams(self._router, held)
         """Push streams: `async with mexc.streams.trades("BTCUSDT") as trades`."""
         self.books = parts.books
         """Live books: `async with mexc.books("BTCUSDT") as book`."""
+        self._life = life = Life(parts, urls, pool, self._lane, prepared, held)
 
     @classmethod
     def from_env(cls, **settings: Unpack[Settings]) -> Self:
@@ -188,7 +190,7 @@ class Mexc(View):
             pool = clients[names[0]]._pool if clients else None
             prepared = Prepared(pool, AccountLimiter(limiter, name))
             clients[name] = cls(credentials[name], **settings, prepared=prepared)
-        return Accounts(clients, clients[names[0]]._pool, limiter)
+        return Accounts(clients, limiter)
 
     @classmethod
     def from_keys(
@@ -292,12 +294,7 @@ class Mexc(View):
         """
         check_setting("credentials", credentials, instance_of(Credentials, "Credentials(key, secret)"))
         check_setting("same_account", same_account, boolean)
-        old = await change_key(self._api, credentials, same_account)
-        if self._log is not None:
-            self._log.rename(credentials)
-        if self._router.private is not None:
-            self._router.private.replace_key(self._api.with_credentials(old))
-        self.hooks.emit(KeyReplaced(old.masked_key, credentials.masked_key))
+        await self._life.replace_credentials(credentials, same_account=same_account)
 
     def rules(self, symbol: str) -> SymbolRules:
         """Return a symbol's rules: `.price(...)` and `.quantity(...)` round by them.
@@ -322,7 +319,7 @@ class Mexc(View):
         """
         if connections is not None:
             between(1, 100)("connections", connections)
-        self._start()
+        await self.open()
         count = connections or self._connections
         await self._api.open_connections(count)
         keep_warm = self._api.keep_warm
@@ -332,27 +329,17 @@ class Mexc(View):
             await self._api.clock_sync.ensure()
         await self._api.rules.load()
 
-    def _start(self) -> None:
-        if self._api.is_closed:
-            raise ClientClosed("the client is closed; open a new one")
-        if self._api.credentials is not None:
-            self._api.clock_sync.start()
-            self._alarms.start()
-        if self._log is not None:
-            self._log.log.open()
+    async def open(self) -> Self:
+        """Open the client and return it; idempotent. The first call does it by itself.
+
+        This starts the background work, and for `Mexc.sim()` the simulated exchange. A failed opening may be tried
+        again. Raises ClientClosed after `aclose`, CallLogFailed, ConfigError where the simulator does not start.
+        """
+        await self._api.open()
+        return self
 
     async def __aenter__(self) -> Self:
-        if self._api.is_closed:
-            raise ClientClosed("the client is closed; open a new one")
-        if self._simulator is not None and not self._is_open:
-            await self._simulator.start()
-        self._start()
-        if not self._is_open:
-            self._is_open = True
-            self._tasks.spawn(report_age(lambda: self.credentials, self.clock.local, self.hooks))
-            if (watched := self._watched) is not None:
-                self._tasks.spawn(follow(watched, lambda: self.credentials, self.replace_credentials, self.hooks))
-        return self
+        return await self.open()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -361,22 +348,7 @@ class Mexc(View):
 
     async def aclose(self) -> None:
         """Stop background work, fail pending calls, close connections; idempotent, from any task."""
-        await self._router.aclose()
-        if self._router.private is not None and not self._api.is_closed:
-            await self._router.private.aclose()
-        self._api.close()
-        self._tracker.close()
-        self._alarms.close()
-        self.limits.close()
-        await self._tasks.aclose()
-        if self._is_alone:
-            await self._pool.aclose()
-        if self._lane is not None:
-            await self._lane.aclose()
-        if self._log is not None:
-            self._log.close()
-        if self._simulator is not None:
-            await self._simulator.stop()
+        await self._life.close()
 
     def __repr__(self) -> str:
         label = "SIM" if self.is_sim else "LIVE"

@@ -36,10 +36,12 @@ class Orders(TrackedOrders):
         options: Options,
         guard: OrderGuard,
         log: ClientLog | None,
+        held: object = None,
     ) -> None:
         super().__init__(api, execution, reconciler, options)
         self._guard = guard
         self._log = log
+        self._held = held
 
     def is_guarded(self, method: str, path: str) -> bool:
         """Return True if a path places orders, and limits or a halt are in force that a plain request would evade."""

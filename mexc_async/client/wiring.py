@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -94,11 +94,14 @@ def wire(
     call_log: CallLog | None,
     hooks: Hooks,
     guard_books: Books | None = None,
+    start: Callable[[], Awaitable[None]] | None = None,
+    held: object = None,
 ) -> Parts:
     """Build the parts of one client. Raises ConfigError.
 
-    `guard_books` are the books that orders are checked against, if they are not the client's own. Time and random
-    numbers come from the limiter's clock, which the transports must share.
+    `guard_books` are the books that orders are checked against, if they are not the client's own. `start` opens the
+    client, before its first request. Whatever a user may hold of the client refers to `held`. Time and random numbers
+    come from the limiter's clock, which the transports must share.
     """
     credentials, local = policy.credentials, limiter.clock
     tasks, clock, halt, ids = Tasks(), ServerClock(local), TradingHalt(), OrderIds(policy.orders.id_prefix, local)
@@ -132,6 +135,7 @@ def wire(
         guide_paths=policy.guide_paths,
         read_only=policy.read_only,
         allow_withdraw=policy.allow_withdraw,
+        start=start,
     )
     exposure = ExposureCounter(api, table)
     tracker = OrderTracker(
@@ -146,6 +150,10 @@ def wire(
     def user_stream_of(router: Router) -> UserStream:
         return UserStream(api, router, read=tracker.read, ordered=lambda: {order.symbol for order in table})
 
+    async def use_streams() -> None:
+        await api.open()
+        api.clock_sync.start()  # a push's age is measured by the exchange's clock
+
     router = Router(
         urls,
         socket,
@@ -153,16 +161,17 @@ def wire(
         tasks=tasks,
         hooks=hooks,
         clock=clock,
-        on_use=api.clock_sync.start,  # a push's age is measured by the exchange's clock
+        on_use=use_streams,
         private=None if credentials is None else user_stream_of,
         on_private_push=tracker.on_push,
     )
-    books = Books(api, router)
+    books = Books(api, router, held)
     guard = OrderGuard(api, exposure, guard_books or books)
     reconciler = Reconciler(api, tracker, router)
     execution = OrderExecution(api, tracker, ids, halt, guard, reconciler, check_rules=policy.orders.check_rules)
     transfers = Transfers(api, ids, policy.orders)
-    calls = Calls(api, handlers_of(execution, tracker, transfers), execution.start, execution.sign_ahead, ids.next)
+    handlers = handlers_of(execution, tracker, transfers)
+    calls = Calls(api, handlers, execution.start, execution.sign_ahead, ids.next, held)
     return Parts(
         tasks=tasks,
         hooks=hooks,
@@ -172,7 +181,7 @@ def wire(
         tracker=tracker,
         router=router,
         books=books,
-        orders=Orders(api, execution, reconciler, policy.options, guard, log),
+        orders=Orders(api, execution, reconciler, policy.options, guard, log, held),
         calls=calls,
     )
 

@@ -218,7 +218,7 @@ class OrderTracker:
     async def changed(self, record: OrderRecord, timeout_s: float | None = None) -> bool:
         """Wait for news of an order; return False if none came in time. Raises ClientClosed."""
         if self._api.is_closed:
-            raise ClientClosed("the client is closed")
+            raise ClientClosed(self._api.tasks.end)
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         waiters = self._waiters.setdefault(record.client_order_id, [])
         waiters.append(waiter)

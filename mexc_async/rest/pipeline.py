@@ -131,7 +131,9 @@ class Api:
         guide_paths: bool = False,
         read_only: bool = False,
         allow_withdraw: bool = False,
+        start: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        """Set up the pipeline; `start` is awaited once, before the first request. The others are those of `Mexc`."""
         self.transport = transport
         self._order_transport = order_transport or transport
         """The transport of calls that place or cancel orders."""
@@ -142,6 +144,9 @@ class Api:
         self._monotonic = clock.local.monotonic
         self.clock_sync = ClockSync(clock, self._time_sample, hooks, tasks)
         self.rules = SymbolRulesCache(self._exchange_info, tasks, clock.local)
+        self._start = start
+        self.is_open = start is None
+        """True once the client is open; its first call opens it."""
         self.is_closed = False
         self.recorder = recorder
         self.keep_warm = keep_warm
@@ -200,6 +205,18 @@ class Api:
             read_only=self._read_only,
         )
 
+    async def open(self) -> None:
+        """Open the client unless it is open. Concurrent callers share one opening; a failed one may be tried again."""
+        if self.is_closed:
+            raise ClientClosed(self.tasks.end)
+        if not self.is_open:
+            await self.tasks.shared("open", self._open)
+
+    async def _open(self) -> None:
+        if self._start is not None:
+            await self._start()
+        self.is_open = True
+
     def begin(self, call: Call, options: Options) -> Started | None:
         """Pass the limits with a call that places an order; return None if it would have to wait."""
         return None if self._express is None else self._express.begin(call, options)
@@ -243,7 +260,7 @@ class Api:
     def admit(self, route: Route) -> RoutePlan:
         """Return the plan of a route. Raises if this client cannot or may not send such calls."""
         if self.is_closed:
-            raise ClientClosed("the client is closed").at(route.method, route.path)
+            raise ClientClosed(self.tasks.end).at(route.method, route.path)
         plan = self._plans.get(id(route))
         if plan is None or plan.route is not route:  # Python reuses the id of a deleted route
             plan = self._plan(route)
@@ -287,8 +304,11 @@ class Api:
     async def carry_out(self, call: Call, options: Options) -> Any:
         """Carry out a call with its retries. Raises OutcomeUnknown if a failed call may have changed something."""
         plan = self.admit(call.route)
-        if plan.is_private and not self.clock.is_synced:
-            await self.clock_sync.ensure()
+        if plan.is_private:
+            if not self.clock.is_synced:
+                await self.clock_sync.ensure()  # by a public call, which opens the client
+        elif not self.is_open:
+            await self.open()
         try:
             return await self._attempt(call, options, 1, plan)
         except MexcError as error:

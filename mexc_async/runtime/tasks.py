@@ -11,6 +11,7 @@ from mexc_async.errors import ClientClosed
 
 T = TypeVar("T")
 CLOSED = "the client was closed while this call was under way"
+OTHER_LOOP = "this client belongs to another event loop: make one Mexc(...) inside each asyncio.run"
 
 
 class Tasks:
@@ -21,13 +22,18 @@ class Tasks:
         self._cancelled: set[asyncio.Task[Any]] = set()
         self._shared: dict[Hashable, tuple[asyncio.Task[Any], list[None]]] = {}
         self._closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.end = "the client is closed"
+        """Text of ClientClosed once the owner is closed."""
 
     def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Run `work` as a task of this owner."""
-        if self._closed:
+        """Run `work` as a task of this owner. Raises ClientClosed once closed, and in another event loop."""
+        loop = asyncio.get_running_loop()
+        self._loop = self._loop or loop
+        if self._closed or loop is not self._loop:
             work.close()
-            raise ClientClosed("the client is closed")
-        task = asyncio.get_running_loop().create_task(work)
+            raise ClientClosed(self.end if self._closed else OTHER_LOOP)
+        task = loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task

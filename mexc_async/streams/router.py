@@ -159,7 +159,7 @@ class Router:
         tasks: Tasks,
         hooks: Hooks,
         clock: ServerClock,
-        on_use: Callable[[], None],
+        on_use: Callable[[], Awaitable[None]],
         private: Callable[[Router], PrivateStream] | None = None,
         on_private_push: Callable[[Push[Any]], None] | None = None,
     ) -> None:
@@ -172,7 +172,7 @@ class Router:
             tasks: owns the sockets' tasks.
             hooks: gets the streams' events.
             clock: the exchange's clock, which measures the age of pushes.
-            on_use: called when the first subscriber joins.
+            on_use: awaited before a subscriber joins; opens the client.
             private: makes the lease of the private socket's listen key and its gap recovery; None without credentials.
             on_private_push: called with every private push, whoever consumes it, and with every push from a REST
                 backfill.
@@ -227,7 +227,7 @@ class Router:
         An error that no retry can mend, such as a key without the permission, is raised as it came.
         """
         self.check()
-        self._on_use()
+        await self._on_use()
         self._loop = asyncio.get_running_loop()
         fresh: dict[_RoutedSocket, list[str]] = {}
         joined: list[_Topic] = []

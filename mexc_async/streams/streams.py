@@ -40,8 +40,9 @@ class Stream(Generic[B]):
     without `aclose` is cleaned up with a ResourceWarning. Every push has `.symbol`, `.send_time` and `.body`.
     """
 
-    def __init__(self, router: Router, subscriber: Subscriber) -> None:
+    def __init__(self, router: Router, subscriber: Subscriber, held: object = None) -> None:
         self._router = router
+        self._held = held
         self._subscriber = subscriber
         self._is_open = False
 
@@ -148,8 +149,9 @@ class Streams:
     Every method takes `callback` (called with each push instead of queueing it), `overflow` and `queue`.
     """
 
-    def __init__(self, router: Router) -> None:
+    def __init__(self, router: Router, held: object = None) -> None:
         self._router = router
+        self._held = held
 
     @property
     def bad_frames(self) -> int:
@@ -176,7 +178,8 @@ class Streams:
         if not wanted:
             raise InvalidRequest("no symbol given")
         size = self._router.settings.queue if queue is None else queue
-        return Stream(self._router, Subscriber(wanted, size, overflow, callback, self._router.clock.server_ms))
+        subscriber = Subscriber(wanted, size, overflow, callback, self._router.clock.server_ms)
+        return Stream(self._router, subscriber, self._held)
 
     def trades(
         self,

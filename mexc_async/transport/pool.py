@@ -27,6 +27,7 @@ from mexc_async.errors import (
     ProtocolError,
     RequestTimeout,
 )
+from mexc_async.runtime.tasks import OTHER_LOOP
 from mexc_async.schema.answers import Reply, first_bytes, is_refusal
 from mexc_async.schema.settings import CheckedSettings, Seconds
 from mexc_async.transport.delivery import is_undelivered
@@ -180,7 +181,10 @@ class Pool:
         self._proxy = proxy_for(config.urls.rest, config.proxy, config.trust_env)
         self._timeout = _client_timeout(config.timeouts, None)
         self._session: aiohttp.ClientSession | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
+        self.users = 0
+        """Open clients that use the pool; the last one closes it."""
 
     def _open(self) -> aiohttp.ClientSession:
         config = self._config
@@ -203,7 +207,7 @@ class Pool:
             headers={"User-Agent": "mexc_async", "Accept": "application/json", "Accept-Encoding": "gzip, deflate"},
         )
         session._retry_connection = False  # aiohttp resends idempotent requests, and has no public switch for it
-        self._session = session
+        self._session, self._loop = session, asyncio.get_running_loop()
         return session
 
     async def send(
@@ -220,6 +224,8 @@ class Pool:
         Raises ConnectFailed, ConnectionLost, RequestTimeout, ProtocolError, ClientClosed.
         """
         session = self._session or self._open()
+        if self._loop is not asyncio.get_running_loop():
+            raise ClientClosed(OTHER_LOOP)
         attempt, is_refused = _Attempt(on_connected), False
         token = _attempt.set(attempt)
         try:

@@ -67,6 +67,12 @@ def is_loopback(url: str) -> bool:
         return host == "localhost"
 
 
+def place_of(url: str) -> str:
+    """Return host and port of a URL, as errors name them."""
+    parts = urlsplit(url)
+    return parts.netloc if parts.port else f"{parts.netloc}:{443 if parts.scheme in ('https', 'wss') else 80}"
+
+
 def stream_url(rest: str, ws: str | None) -> str | None:
     """Return the stream URL of an exchange; None if it is unknown and has to be given.
 

@@ -32,8 +32,6 @@ from mexc_async.spot.models import Account
 from mexc_async.spot.trading import CancelOpenOrders
 from mexc_async.spot.wallet import UniversalTransfer
 from mexc_async.spot.wallet_models import TransferId
-from mexc_async.transport.pool import Pool, PoolConfig
-from mexc_async.transport.urls import ExchangeUrls
 from tests.support.settings import flat
 from tests.support.streams import nothing_left
 
@@ -132,7 +130,7 @@ class Teller:
             raise OutcomeUnknown("no answer")
         return TransferId(tran_id=f"T{request.amount}")
 
-    async def __aenter__(self) -> Teller:
+    async def open(self) -> Teller:
         return self
 
     async def aclose(self) -> None:
@@ -148,8 +146,7 @@ def transfer(amount: int, back: bool = False, to: str = "FUTURES") -> UniversalT
 
 async def test_many_transfers_give_each_its_result_and_stop_a_pair_that_is_in_doubt() -> None:
     teller = Teller()
-    pool = Pool(PoolConfig(urls=ExchangeUrls("http://127.0.0.1:1")))
-    accounts = Accounts({"master": teller}, pool, RateLimiter(Limits.named("unlimited"), SYSTEM))
+    accounts = Accounts({"master": teller}, RateLimiter(Limits.named("unlimited"), SYSTEM))
     async with accounts:
         told: list[Event] = []
         accounts.hooks.add(told.append)

@@ -25,6 +25,6 @@ def known_by(table: OrderTable) -> dict[str, tuple[object, ...]]:
 
 async def past(mexc: Mexc, log: Path) -> OrderTable:
     """Return the orders in a client's log."""
-    assert mexc._log is not None
-    mexc._log.log.flushed()
-    return await past_orders(log, mexc._log.client, 1e9)
+    assert mexc._life._log is not None
+    mexc._life._log.log.flushed()
+    return await past_orders(log, mexc._life._log.client, 1e9)
