@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from mexc_async.books.book import BookView, OrderBook, Vwap
 from mexc_async.books.side import BookLevel
 from mexc_async.books.sync import Action, BookSync, SyncCounts, SyncState
-from mexc_async.errors import ClientClosed, InvalidRequest, MexcError, ProtocolError
+from mexc_async.errors import ClientClosed, ConnectFailed, InvalidRequest, MexcError, ProtocolError, TransportError
 from mexc_async.rest.call import Call, Options
 from mexc_async.rest.pipeline import Api
 from mexc_async.runtime.priority_semaphore import PrioritySemaphore, Rank
@@ -242,6 +242,11 @@ class LiveBook(Generic[N]):
             except ClientClosed:
                 return
             except MexcError as error:
+                if isinstance(error, ConnectFailed) and not self._books.api.is_reached:
+                    self._end(error)
+                    return
+                if isinstance(error, TransportError):
+                    self._books.api.outages.warn(f"the book of {self.symbol} has no snapshot, trying again: {error}")
                 action = self._sync.snapshot_failed(error.message)
             else:
                 action = self._sync.snapshot(depth.last_update_id, depth.bids, depth.asks, self._clock.monotonic())
@@ -249,6 +254,12 @@ class LiveBook(Generic[N]):
                 pause_s = min(_FIRST_PAUSE_S * 2.0 ** (self._sync.attempts - 1), _LONGEST_PAUSE_S)
                 await asyncio.sleep(pause_s * (0.5 + self._clock.random.random() / 2))
         self._wake()
+
+    def _end(self, error: MexcError) -> None:
+        """End the book with an error, which its waits raise."""
+        self._subscriber.fail(error)
+        self._router.leave(self._subscriber)
+        self._books.closed(self)
 
     def _stop_fetching(self) -> None:
         task, self._fetching = self._fetching, None

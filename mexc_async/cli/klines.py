@@ -121,17 +121,15 @@ def _fill(mexc: Mexc, downloads: dict[Path, Download], end_ms: int | None) -> No
 
 
 def _client(rest: str | None, sim: bool, limits: str) -> Mexc:
+    from mexc_async.cli.connection_options import network
     from mexc_async.client.mexc import REST, Mexc
-    from mexc_async.client.settings import NetworkSettings
     from mexc_async.errors import ConfigError
-    from mexc_async.rest.retry import RetryPolicy
 
     if sim and rest is not None:
         raise ConfigError("--sim and --rest exclude each other")
-    retry = RetryPolicy(budget_s=BUDGET_S)
     if sim:
-        return Mexc.sim(limits=limits, network=NetworkSettings(retry=retry), read_only=True)
-    return Mexc(rest=rest or REST, limits=limits, network=NetworkSettings(retry=retry), read_only=True)
+        return Mexc.sim(limits=limits, network=network(BUDGET_S), read_only=True)
+    return Mexc(rest=rest or REST, limits=limits, network=network(BUDGET_S), read_only=True)
 
 
 async def _check_begin(mexc: Mexc, file: BarFile) -> None:

@@ -162,6 +162,7 @@ def wire(
         hooks=hooks,
         clock=clock,
         on_use=use_streams,
+        outages=api.outages,
         private=None if credentials is None else user_stream_of,
         on_private_push=tracker.on_push,
     )

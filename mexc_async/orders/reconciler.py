@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-from mexc_async.errors import ClientClosed, MexcError, OrderNotFound, WaitTimeout
+from mexc_async.errors import ClientClosed, MexcError, OrderNotFound, TransportError, WaitTimeout
 from mexc_async.orders.record import OrderRecord
 from mexc_async.orders.tracker import OrderTracker
 from mexc_async.rest.call import Options
@@ -21,6 +21,8 @@ LATE_FILLS_S = 1.0
 """Longest wait for a finished order's fills before REST is asked for them."""
 REJOIN_S = 60.0
 """Pause before the private stream is tried again after a refusal."""
+RECONNECT_S = 5.0
+"""The same where the exchange could not be reached."""
 
 
 class Reconciler:
@@ -72,6 +74,7 @@ class Reconciler:
     async def _follow(self) -> None:
         """Subscribe orders and fills; the tracker learns from every private push."""
         while True:
+            pause_s = REJOIN_S
             ended = asyncio.Event()
             subscriber = Subscriber(
                 (ORDERS, FILLS),
@@ -89,12 +92,15 @@ class Reconciler:
                 await ended.wait()
             except ClientClosed:
                 return
+            except TransportError as error:
+                self._api.outages.warn(f"orders are followed by REST alone: {error}")
+                pause_s = RECONNECT_S
             except MexcError as error:
                 logger.warning("orders are tracked by REST alone: %s", error)
             finally:
                 self._streaming.clear()
                 self._router.leave(subscriber)
-            await asyncio.sleep(REJOIN_S)
+            await asyncio.sleep(pause_s)
 
     def _set_followed(self, is_followed: bool) -> None:
         """Note that the stream is up or down, and look up at once what happened around that moment."""

@@ -11,17 +11,18 @@ from collections import Counter
 from math import inf
 from typing import Protocol
 
-from mexc_async.errors import ClientClosed, ConnectFailed, MexcError
+from mexc_async.errors import ClientClosed, MexcError
 from mexc_async.limits.account_limiter import AccountLimiter
 from mexc_async.limits.limiter import RateLimiter
 from mexc_async.rest.call import Options
 from mexc_async.runtime.log import logger
 from mexc_async.runtime.tasks import Tasks
 from mexc_async.spot.market import Ping
-from mexc_async.transport.addresses import Address
+from mexc_async.transport.addresses import Address, unreachable
 from mexc_async.transport.connection import Connection
 from mexc_async.transport.lane import Lane, PinnedConnection
 from mexc_async.transport.pool import Transport
+from mexc_async.transport.urls import place_of
 
 PING_S = 15.0
 """Seconds of idleness after which a connection is pinged; hosts close idle ones after about a minute."""
@@ -135,7 +136,7 @@ class KeepWarm:
         try:
             known = (await lane.addresses.ranked())[:MOST_ADDRESSES]
         except OSError as error:
-            raise ConnectFailed(f"no connection: {error}") from error
+            raise unreachable(place_of(lane.config.urls.rest), error) from error
         targets: list[Address | None] = []
         if len(known) > 1:
             targets += [address for address in known if address not in held and address.round_trip_s < inf]

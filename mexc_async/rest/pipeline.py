@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from mexc_async.error_codes import of_order
 from mexc_async.errors import (
     ClientClosed,
+    ConnectFailed,
     ConnectionLost,
     MexcError,
     MissingCredentials,
@@ -40,7 +41,7 @@ from mexc_async.rest.route_plan import RoutePlan, SignedAhead, signed
 from mexc_async.rest.server_clock import ClockSync, ServerClock
 from mexc_async.rest.symbol_rules import SymbolRulesCache
 from mexc_async.runtime.hooks import Hooks
-from mexc_async.runtime.log import logger
+from mexc_async.runtime.log import OutageLog, logger
 from mexc_async.runtime.tasks import Tasks
 from mexc_async.schema.answers import Reply, decode, decode_json, error_of, is_refusal
 from mexc_async.schema.endpoint import Auth, Money, Priority, Request, Route, result_type
@@ -142,11 +143,14 @@ class Api:
         self.hooks = hooks
         self.clock = clock
         self._monotonic = clock.local.monotonic
-        self.clock_sync = ClockSync(clock, self._time_sample, hooks, tasks)
+        self.outages = OutageLog(clock.local.monotonic)
+        self.clock_sync = ClockSync(clock, self._time_sample, hooks, tasks, self.outages)
         self.rules = SymbolRulesCache(self._exchange_info, tasks, clock.local)
         self._start = start
         self.is_open = start is None
         """True once the client is open; its first call opens it."""
+        self.is_reached = False
+        """True once there was a connection to the exchange; until then a failure to connect is final."""
         self.is_closed = False
         self.recorder = recorder
         self.keep_warm = keep_warm
@@ -190,7 +194,7 @@ class Api:
         """Return a pipeline for another key over the same connections, limits and events."""
         if self.recorder is not None:
             self.recorder.hide(credentials)
-        return Api(
+        api = Api(
             self.transport,
             self.limiter,
             order_transport=self._order_transport,
@@ -204,6 +208,8 @@ class Api:
             keep_warm=self.keep_warm,
             read_only=self._read_only,
         )
+        api.is_reached = self.is_reached
+        return api
 
     async def open(self) -> None:
         """Open the client unless it is open. Concurrent callers share one opening; a failed one may be tried again."""
@@ -331,7 +337,8 @@ class Api:
             jitter = self.clock.local.random.random()
             elapsed_s = self._monotonic() - started
             pause = self._retry.delay(route, failure, attempt, elapsed_s, jitter, restamped)
-            if pause is None or not (options.repeat or isinstance(failure, TimestampRejected)):
+            is_hopeless = isinstance(failure, ConnectFailed) and not self.is_reached
+            if pause is None or is_hopeless or not (options.repeat or isinstance(failure, TimestampRejected)):
                 raise failure
             logger.debug("%s %s: attempt %d failed: %s", route.method, route.path, attempt, type(failure).__name__)
             if isinstance(failure, TimestampRejected):
@@ -360,6 +367,7 @@ class Api:
         def on_connected(carrier: Carrier | None) -> None:
             call.carrier = carrier
             call.sent_s = gate.sent(taken_at)
+            self.is_reached = True
 
         try:
             try:

@@ -10,7 +10,7 @@ from mexc_async.rest.clock import ClockOffset, Sample
 from mexc_async.rest.events import ClockFailed, ClockSynced
 from mexc_async.runtime.clock import Clock
 from mexc_async.runtime.hooks import Hooks
-from mexc_async.runtime.log import logger
+from mexc_async.runtime.log import OutageLog
 from mexc_async.runtime.tasks import Tasks
 
 SAMPLES = 3
@@ -56,11 +56,19 @@ class ServerClock:
 class ClockSync:
     """Synchroniser of the clock: measures the exchange's time, at once and in the background."""
 
-    def __init__(self, clock: ServerClock, sample: Callable[[], Awaitable[Sample]], hooks: Hooks, tasks: Tasks) -> None:
+    def __init__(
+        self,
+        clock: ServerClock,
+        sample: Callable[[], Awaitable[Sample]],
+        hooks: Hooks,
+        tasks: Tasks,
+        outages: OutageLog | None = None,
+    ) -> None:
         self.clock = clock
         self._sample = sample
         self._hooks = hooks
         self._tasks = tasks
+        self._outages = outages or OutageLog(clock.local.monotonic)
         self._refreshing = False
 
     async def ensure(self) -> None:
@@ -100,7 +108,7 @@ class ClockSync:
             except ClientClosed:
                 return
             except MexcError as error:
-                logger.warning("the exchange's clock could not be measured: %s", error)
+                self._outages.warn(f"the exchange's clock could not be measured: {error}")
                 self._hooks.emit(ClockFailed(error))
                 await asyncio.sleep(RETRY_S)
             else:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Hashable, Iterable
+from math import inf
 from typing import Protocol
 
-from mexc_async.errors import ApiError, ConfigError, ConnectionLost, MexcError
+from msgspec.structs import replace
+
+from mexc_async.errors import ApiError, ConfigError, ConnectFailed, ConnectionLost, MexcError
 from mexc_async.runtime.clock import Clock
-from mexc_async.runtime.log import logger
 from mexc_async.spot.push import Dispatch, Push
 from mexc_async.spot.push_models import Body
 from mexc_async.streams.handover import Handover
@@ -25,6 +27,11 @@ class SocketOwner(Protocol):
 
     dispatch: Dispatch | None
     """Fast path for ordinary frames of the present socket; False for a frame that needs `decode` and `on_push`."""
+
+    @property
+    def was_connected(self) -> bool:
+        """True once there was a socket to this exchange: every later failure to connect is retried."""
+        ...
 
     def decode(self, frame: bytes) -> Push[Body] | None:
         """Decode a frame; return None for one that cannot be understood."""
@@ -47,7 +54,7 @@ class SocketOwner(Protocol):
         ...
 
     def on_failed(self, error: MexcError) -> None:
-        """Handle a final failure, such as a wrong key, a missing permission or wrong settings."""
+        """Handle a final failure: a wrong key or setting, a missing permission, an exchange that was never reached."""
         ...
 
     def on_state(self, state: str, reason: str) -> None:
@@ -161,6 +168,7 @@ class ReconnectingSocket:
         self._moving: frozenset[str] = frozenset()
         """Channels that were subscribed when the move to the next socket began."""
         self._moved_at = 0.0
+        self._started_at = 0.0
         self._backoff = Backoff(timing.retry_s, timing.longest_retry_s)
         self.connects = 0
 
@@ -193,6 +201,7 @@ class ReconnectingSocket:
 
     async def run(self) -> None:
         """Connect, serve, and reconnect, until cancelled."""
+        self._started_at, first = self.clock.monotonic(), None
         try:
             while True:
                 link = self.link = _Connected(self)
@@ -202,8 +211,10 @@ class ReconnectingSocket:
                     if _is_final(error):
                         self.owner.on_failed(error)
                         return
-                    pause_s = self._pause_s()
-                    logger.warning("WebSocket: %s; trying again in %.1f s", error, pause_s)
+                    pause_s, first = self._pause_s(), first or error
+                    if isinstance(first, ConnectFailed) and pause_s >= self._left_s():
+                        self.owner.on_failed(first)  # it had the whole time-out, and knows the reason
+                        return
                     self.owner.on_state("failed", error.message)
                 else:
                     self.connects += 1
@@ -219,8 +230,17 @@ class ReconnectingSocket:
             await self._drop()
 
     async def _open(self, link: _Connected) -> None:
-        link.socket = await connect(await self._url(), link, self._config)
+        url, config = await self._url(), self._config
+        if (left_s := self._left_s()) < config.connect_s:
+            config = replace(config, connect_s=max(left_s, 0.001))
+        link.socket = await connect(url, link, config)
         link.subscribe(self.channels)
+
+    def _left_s(self) -> float:
+        """Return the seconds left for the first connection; inf once there was one."""
+        if self.owner.was_connected:
+            return inf
+        return self._config.connect_s - (self.clock.monotonic() - self._started_at)
 
     def _pause_s(self) -> float:
         return self._backoff.pause(self.clock.random.random())

@@ -21,7 +21,7 @@ from mexc_async.errors import (
 from mexc_async.rest.pipeline import Api
 from mexc_async.rest.server_clock import ServerClock
 from mexc_async.runtime.hooks import Hooks
-from mexc_async.runtime.log import logger
+from mexc_async.runtime.log import OutageLog, logger
 from mexc_async.runtime.tasks import Tasks
 from mexc_async.schema.settings import CheckedSettings
 from mexc_async.schema.validation import Rule, between
@@ -124,6 +124,10 @@ class _RoutedSocket:
             failure.__cause__ = error
             self.router.failed(self, failure)
 
+    @property
+    def was_connected(self) -> bool:
+        return self.router.was_connected
+
     def on_bad_frame(self) -> None:
         if self.is_private and self.router.private is not None:
             self.router.private.on_bad_frame()
@@ -160,6 +164,7 @@ class Router:
         hooks: Hooks,
         clock: ServerClock,
         on_use: Callable[[], Awaitable[None]],
+        outages: OutageLog,
         private: Callable[[Router], PrivateStream] | None = None,
         on_private_push: Callable[[Push[Any]], None] | None = None,
     ) -> None:
@@ -173,16 +178,20 @@ class Router:
             hooks: gets the streams' events.
             clock: the exchange's clock, which measures the age of pushes.
             on_use: awaited before a subscriber joins; opens the client.
+            outages: gets the warnings that the exchange cannot be reached.
             private: makes the lease of the private socket's listen key and its gap recovery; None without credentials.
             on_private_push: called with every private push, whoever consumes it, and with every push from a REST
                 backfill.
         """
         self._urls = urls
         self._on_use = on_use
+        self._outages = outages
         self.config = config
         self.settings = settings
         self.tasks = tasks
         self.clock = clock
+        self.was_connected = False
+        """True once there was a socket to the exchange."""
         self.bad_frames = 0
         """Frames that could not be understood."""
         self.unknown_fields = 0
@@ -222,9 +231,10 @@ class Router:
     # Subscribers join and leave
 
     async def join(self, *subscribers: Subscriber) -> None:
-        """Subscribe the channels and wait until each is accepted. Raises SubscriptionRefused.
+        """Subscribe the channels and wait until each is accepted. Raises SubscriptionRefused, ConnectFailed.
 
-        An error that no retry can mend, such as a key without the permission, is raised as it came.
+        An error that no retry can mend, such as a key without the permission, is raised as it came. So is a failure to
+        connect within `Timeouts.connect_s`, if there was no connection before; later ones are retried for ever.
         """
         self.check()
         await self._on_use()
@@ -413,6 +423,10 @@ class Router:
     def changed(self, shard: _RoutedSocket, state: str, reason: str) -> None:
         """Handle a socket that was connected, lost, or could not be opened."""
         channels = tuple(shard.kept.channels)
+        if state in ("failed", "lost"):
+            self._outages.warn(f"streams: {reason}; trying again; down: {', '.join(channels[:3])} ({len(channels)})")
+        else:
+            self.was_connected = True
         if state == "lost":
             for subscriber in {
                 id(i): i for c in channels if (t := self._topics.get(c)) for i in t.subscribers
@@ -437,6 +451,12 @@ class Router:
             for subscriber in topic.subscribers:
                 subscriber.fail(error)
                 self.leave(subscriber)
+
+    def is_connected(self, channel: str) -> bool:
+        """Return True while the exchange serves a channel."""
+        topic = self._topics.get(channel)
+        link = None if topic is None else topic.shard.kept.link
+        return link is not None and channel in link.session.active
 
     def is_consumed(self, channel: str) -> bool:
         """Return True if the channel has a subscriber."""

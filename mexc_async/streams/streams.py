@@ -67,12 +67,20 @@ class Stream(Generic[B]):
         return self._subscriber.gaps
 
     @property
+    def is_connected(self) -> bool:
+        """True while the exchange serves every channel; a lost socket is replaced for as long as it takes."""
+        return all(map(self._router.is_connected, self.channels))
+
+    @property
     def lag_ms(self) -> float | None:
         """Age of the newest push when it arrived, by the exchange's clock; None before the first."""
         return self._subscriber.lag_ms
 
     async def open(self) -> Self:
-        """Subscribe. Raises SubscriptionRefused naming the channels, ClientClosed."""
+        """Subscribe. Raises SubscriptionRefused naming the channels, ClientClosed, ConnectFailed.
+
+        ConnectFailed means that there was no connection yet, and none within `Timeouts.connect_s`.
+        """
         if not self._is_open:
             self._is_open = True
             try:

@@ -1,11 +1,15 @@
-"""IP addresses of one host name, ranked by round trip."""
+"""IP addresses of one host name, ranked by round trip, and the error where none of them answers."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable
 from math import inf
+
+from mexc_async.errors import ConnectFailed
+from mexc_async.schema.answers import first_bytes
 
 
 class Address:
@@ -58,3 +62,14 @@ class Addresses:
     def knows(self, address: Address) -> bool:
         """Return True if the name still resolves to this address."""
         return self._known.get(address.host) is address
+
+
+def unreachable(place: str, error: BaseException) -> ConnectFailed:
+    """Return the error for a connection that could not be made: host, port and reason, and no URL."""
+    if isinstance(error, TimeoutError):
+        return ConnectFailed(f"no connection to {place} in time")
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        reason = os.strerror(error.errno)  # asyncio's own text names the address and omits the reason
+    else:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return ConnectFailed(f"no connection to {place}: {first_bytes(reason.encode())}")

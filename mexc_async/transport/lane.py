@@ -23,11 +23,12 @@ from mexc_async.errors import (
 from mexc_async.native.loader import compiled
 from mexc_async.runtime.clock import Clock
 from mexc_async.runtime.tasks import Tasks
-from mexc_async.schema.answers import Reply, first_bytes, is_refusal
-from mexc_async.transport.addresses import Address, Addresses
+from mexc_async.schema.answers import Reply, is_refusal
+from mexc_async.transport.addresses import Address, Addresses, unreachable
 from mexc_async.transport.connection import Connection, nearness_of
 from mexc_async.transport.http1 import KnownHeads
 from mexc_async.transport.pool import OnConnected, PoolConfig
+from mexc_async.transport.urls import place_of
 
 _HEAD_START_S = 0.25
 """Seconds for one address to connect before the next one is tried in parallel."""
@@ -164,13 +165,14 @@ class Lane:
                     await self._race(await self.addresses.ranked())
                 else:
                     await self._dial(address)
-        except TimeoutError:
-            raise ConnectFailed("no connection in time") from None
+        except TimeoutError as error:
+            raise unreachable(place_of(self.config.urls.rest), error) from None
         except ssl.SSLError as error:
-            text = f"TLS refused: {type(error).__name__}; the certificate of the host could not be verified"
+            host, kind = place_of(self.config.urls.rest), type(error).__name__
+            text = f"TLS refused by {host}: {kind}; the certificate of the host could not be verified"
             raise ConnectFailed(text) from error
         except OSError as error:
-            raise ConnectFailed(f"no connection: {first_bytes(str(error).encode())}") from error
+            raise unreachable(place_of(self.config.urls.rest), error) from error
 
     @property
     def addresses(self) -> Addresses:

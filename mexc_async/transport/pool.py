@@ -30,9 +30,10 @@ from mexc_async.errors import (
 from mexc_async.runtime.tasks import OTHER_LOOP
 from mexc_async.schema.answers import Reply, first_bytes, is_refusal
 from mexc_async.schema.settings import CheckedSettings, Seconds
+from mexc_async.transport.addresses import unreachable
 from mexc_async.transport.delivery import is_undelivered
 from mexc_async.transport.http1 import decompressed
-from mexc_async.transport.urls import ExchangeUrls, check_proxy, check_proxy_reaches, proxy_for
+from mexc_async.transport.urls import ExchangeUrls, check_proxy, check_proxy_reaches, place_of, proxy_for
 
 _READ_AT_ONCE = 1 << 16
 _UNASKED = 100
@@ -247,7 +248,7 @@ class Pool:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             # A traceback must show neither a signed URL nor the login of a proxy's.
             quotes_url = "?" in str(error) or "://" in str(error)
-            raise _translate(error, attempt.is_connected) from (None if quotes_url else error)
+            raise _translate(error, attempt.is_connected, self._place) from (None if quotes_url else error)
         except asyncio.CancelledError:
             # Closing, aiohttp cancels the lookup of a host; that must not look like a cancellation by the user.
             task = asyncio.current_task()
@@ -259,6 +260,10 @@ class Pool:
             _attempt.reset(token)
             if attempt.protocol is not None:
                 self._connector.finish(attempt.protocol, is_refused=is_refused)
+
+    @property
+    def _place(self) -> str:
+        return f"{place_of(self._urls.rest)}{' through the proxy' if self._proxy else ''}"
 
     def _is_foreign(self, attempt: _Attempt) -> bool:
         """Return True if a refusal may answer another request, because it came too soon."""
@@ -307,20 +312,19 @@ def _client_timeout(timeouts: Timeouts, timeout_s: float | None) -> aiohttp.Clie
     )
 
 
-def _translate(error: Exception, connected: bool) -> MexcError:
+def _translate(error: Exception, connected: bool, place: str) -> MexcError:
     """Translate aiohttp's errors into the SDK's, without their texts: these quote the signed URL."""
     kind = type(error).__name__
     if isinstance(error, TimeoutError):
-        return RequestTimeout("no complete answer in time") if connected else ConnectFailed("no connection in time")
+        return RequestTimeout("no complete answer in time") if connected else unreachable(place, error)
     if isinstance(error, aiohttp.InvalidURL):
         return ConfigError("the URL cannot be used")
     if not connected:
         if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
-            return ConnectFailed(f"TLS refused: {kind}; the certificate of the host could not be verified")
+            return ConnectFailed(f"TLS refused by {place}: {kind}; the certificate of the host could not be verified")
         if isinstance(error, aiohttp.ClientHttpProxyError):
             return ConnectFailed(f"the proxy refused, HTTP {error.status}")
-        reason = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-        return ConnectFailed(f"no connection: {first_bytes(str(reason).encode())}")
+        return unreachable(place, error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error)
     if isinstance(error, aiohttp.ClientResponseError):
         return ProtocolError(f"not HTTP: {kind}")
     return ConnectionLost(f"the connection ended before the answer was complete ({kind})")

@@ -317,6 +317,7 @@ FLEETING: list[Answer] = [
 async def test_reads_are_repeated_after_faults_that_pass(fault: Answer, request_: Any, shifted: ShiftedTime) -> None:
     async with fake_client(retry=RetryPolicy(), clock=shifted.clock) as d:
         path = request_.route.path
+        d.api.is_reached = True
         d.transport.on(path, fault, fault, fault, FUNDS if path == ACCOUNT else reply())
         await d.view.send(request_)
         assert len(d.transport.of(path)) == 4

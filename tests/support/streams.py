@@ -24,6 +24,7 @@ from mexc_async.spot.push_models import DepthSnapshot
 from mexc_async.streams.events import StreamState
 from mexc_async.streams.router import StreamSettings
 from mexc_async.streams.session import Timing
+from mexc_async.transport.pool import Timeouts
 from tests.support.settings import flat
 
 TLS = Path(__file__).with_name("tls")
@@ -31,6 +32,8 @@ CALM = Timing(ping_s=0.2, silence_s=5.0, ack_s=5.0, retry_s=0.02, longest_retry_
 """Timing that never takes a busy machine for a dead socket."""
 QUICK = Timing(ping_s=0.2, silence_s=0.8, ack_s=0.8, retry_s=0.02, longest_retry_s=0.1)
 """Timing for tests of dead sockets."""
+PATIENT = Timeouts(connect_s=60.0, total_s=60.0)
+"""Time-outs that a busy machine does not exceed: a first connection that takes longer is an error."""
 CONTINUATION, TEXT, BINARY, CLOSE, PING = 0, 1, 2, 8, 9
 
 
@@ -225,7 +228,8 @@ def client(ws: str, rest: str = "http://127.0.0.1:9", *, timing: Timing = CALM, 
     """Make a client without credentials that detects a dead socket quickly."""
     per_socket, queue = settings.pop("per_socket", 20), settings.pop("queue", 1024)
     streams = StreamSettings(per_socket=per_socket, queue=queue, timing=timing)
-    return Mexc(**flat(rest=rest, ws=ws, streams=streams, **{"limits": "unlimited", **settings}))
+    usual = {"limits": "unlimited", "timeouts": PATIENT}
+    return Mexc(**flat(rest=rest, ws=ws, streams=streams, **usual | settings))
 
 
 def sim_client(sim: Simulator, *, timing: Timing = CALM, **settings: Any) -> Mexc:

@@ -384,7 +384,7 @@ def deaf() -> Iterator[int]:
 @pytest.mark.parametrize("timeouts", [Timeouts(0.1, 5, 5), Timeouts(5, 5, 0.1)], ids=["connect", "total"])
 async def test_no_tls_in_time_is_a_failed_connection(deaf: int, timeouts: Timeouts) -> None:
     async with pool_to(f"https://localhost:{deaf}", timeouts=timeouts) as pool:
-        with pytest.raises(ConnectFailed, match="no connection in time") as caught:
+        with pytest.raises(ConnectFailed, match=rf"no connection to localhost:{deaf} in time") as caught:
             await send(pool, target=SIGNED)
         assert caught.value.outcome_known
         assert "5161" not in "".join(traceback.format_exception(caught.value))
@@ -586,7 +586,7 @@ async def test_an_order_is_cancelled_by_the_id_that_stood_on_the_wire(order_id: 
 async def test_public_targets_are_not_quoted_again() -> None:
     async with RawServer(on("/x", server.answer())) as raw, client_of(raw.url) as mexc:
         await mexc.request("GET", "/x", {"b": "BEP20(BSC)", "a": "1,2 3"})
-    assert raw.arrivals[-1].target == "/x?a=1%2C2%203&b=BEP20%28BSC%29"
+    assert "/x?a=1%2C2%203&b=BEP20%28BSC%29" in [arrival.target for arrival in raw.arrivals]
 
 
 async def test_the_key_goes_with_signed_calls_only() -> None:

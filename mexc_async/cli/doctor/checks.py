@@ -35,7 +35,8 @@ from mexc_async.spot.account import ApiKeyInfo
 from mexc_async.spot.enums import KeyStatus, KycStatus
 from mexc_async.transport.urls import proxy_for
 
-CONNECT_S = 5.0
+CONNECT_S = 4.0
+"""Seconds for a connection, and for a name: the whole of `doctor` without a network takes less than 5 s."""
 PINGS = 5
 SLOW_CLOCK_MS = 1000.0
 """MEXC refuses time stamps this far ahead, so clients that do not correct their clock fail."""
@@ -59,9 +60,10 @@ class Finding(msgspec.Struct, frozen=True):
 
 async def findings(mexc: Mexc, credentials: Credentials | None) -> AsyncIterator[Finding]:
     """Run every check in turn; `mexc` is open and uses these credentials."""
-    for finding in await _reach(mexc.rest):
+    reached, alive = await asyncio.gather(_reach(mexc.rest), _alive(mexc))  # together, since each may time out
+    for finding in reached:
         yield finding
-    if (alive := await _alive(mexc)).status == FAILED:
+    if alive.status == FAILED:
         yield alive
         yield Finding("key", SKIPPED, "the key cannot be checked while the exchange is unreachable")
     else:
@@ -88,9 +90,14 @@ async def _reach(rest: str) -> list[Finding]:
         ]
     try:
         port = url.port or (443 if is_tls else 80)
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        async with asyncio.timeout(CONNECT_S):
+            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
-        return [Finding("addresses", FAILED, f"{host} cannot be resolved: {error.strerror or error}", ADVICE_REACH)]
+        return [
+            Finding(
+                "addresses", FAILED, f"{host} cannot be resolved: {error.strerror or 'no answer in time'}", ADVICE_REACH
+            )
+        ]
     unique = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     return list(await asyncio.gather(*(_connect(address, port, host if is_tls else None) for address in unique)))
 

@@ -60,16 +60,14 @@ def _client(
     key: str | None, rest: str | None, sim: bool, store: str | None, password_fd: int | None
 ) -> tuple[Mexc, Credentials | None]:
     """Return a read-only client and its key, if one is found. Raises ConfigError."""
+    from mexc_async.cli.connection_options import network
     from mexc_async.client.mexc import REST, Mexc
-    from mexc_async.client.settings import NetworkSettings
-    from mexc_async.rest.retry import RetryPolicy
 
     if sim:
         mexc = Mexc.sim(read_only=True)
         return mexc, mexc.credentials
     credentials = found_credentials(key, store, password_fd)
-    retry = RetryPolicy(budget_s=PATIENCE_S)
-    return Mexc(credentials, rest=rest or REST, read_only=True, network=NetworkSettings(retry=retry)), credentials
+    return Mexc(credentials, rest=rest or REST, read_only=True, network=network(PATIENCE_S)), credentials
 
 
 async def _look(mexc: Mexc, credentials: Credentials | None) -> tuple[list[Finding], dict[str, Any]]:
