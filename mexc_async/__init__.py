@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from mexc_async.client.catalogue import endpoints
     from mexc_async.client.mexc import Mexc
     from mexc_async.client.settings import NetworkSettings
+    from mexc_async.client.sync import SyncMexc
+    from mexc_async.client.sync_parts import SyncBook, SyncOrder, SyncStream
     from mexc_async.client.view import RawView, View
     from mexc_async.data import paging
     from mexc_async.errors import (
@@ -206,6 +208,10 @@ __all__ = [
     "SubscriptionRefused",
     "SymbolExposure",
     "SymbolExposureReport",
+    "SyncBook",
+    "SyncMexc",
+    "SyncOrder",
+    "SyncStream",
     "Timeouts",
     "TimestampRejected",
     "Timing",
@@ -235,6 +241,8 @@ __all__ = [
 _HOME = {
     "client.catalogue": "endpoints",
     "client.mexc": "Mexc",
+    "client.sync": "SyncMexc",
+    "client.sync_parts": "SyncBook SyncOrder SyncStream",
     "client.settings": "NetworkSettings",
     "rest.credentials": "Credentials",
     "rest.signature_report": "SignatureReport explain_signature",

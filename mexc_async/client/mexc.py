@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Self, Unpack
+from typing import ClassVar, Self, Unpack
 from urllib.parse import urlsplit
 
 import mexc_async.native.fallback  # noqa: F401 - warns where the compiled core is broken
 from mexc_async.accounts.accounts import Accounts
 from mexc_async.call_log.log import CallLog
+from mexc_async.client.blocking import makes
 from mexc_async.client.life import Held, Life
 from mexc_async.client.settings import NetworkSettings, Prepared, Settings, check_settings, limits_of
 from mexc_async.client.sim_process import SimulatorProcess
+from mexc_async.client.sync import SyncMexc
 from mexc_async.client.view import RawView, View
 from mexc_async.client.wiring import Policy, wire
 from mexc_async.errors import ConfigError
@@ -52,6 +54,9 @@ class Mexc(View):
     The first call opens it, or `await mexc.open()`; `aclose`, or leaving the `async with`, closes it. A client belongs
     to the event loop in which it was opened, and ends with it. Several clients may live in one loop; nothing is global.
     """
+
+    sync: ClassVar[SyncClients]
+    """The client without `await`, for scripts: `with Mexc.sync.from_env() as mexc`."""
 
     def __init__(
         self,
@@ -360,3 +365,22 @@ class Mexc(View):
         elif self._allow_withdraw:
             parts.append("may-withdraw")
         return f"<Mexc {' '.join(parts)}>"
+
+
+def _sync(mexc: Mexc) -> SyncMexc:
+    return SyncMexc(mexc, mexc)
+
+
+class SyncClients:
+    """`Mexc.sync`: makes synchronous clients, by the constructors of `Mexc`."""
+
+    def __call__(self, credentials: Credentials | None = None, **settings: Unpack[Settings]) -> SyncMexc:
+        """Create a client; see `Mexc`. Raises ConfigError."""
+        return _sync(Mexc(credentials, **settings))
+
+    from_env = staticmethod(makes(Mexc.from_env, _sync))
+    from_keys = staticmethod(makes(Mexc.from_keys, _sync))
+    sim = staticmethod(makes(Mexc.sim, _sync))
+
+
+Mexc.sync = SyncClients()

@@ -30,18 +30,14 @@ class Actions(Protocol):
         ...
 
 
-class TrackedOrder:
-    """One order and its present state. Two handles of the same order are equal."""
+class OrderReads:
+    """Present state of one order. Two handles of the same order are equal."""
 
-    __slots__ = ("_orders", "record", "replaced_by", "replaces")
+    __slots__ = ("record",)
 
-    def __init__(self, orders: Actions, record: OrderRecord) -> None:
-        self._orders = orders
+    def __init__(self, record: OrderRecord) -> None:
         self.record = record
         """Everything known about the order."""
-        self.replaces: TrackedOrder | None = None
-        """The order that this one replaced."""
-        self.replaced_by: TrackedOrder | None = None
 
     @property
     def client_order_id(self) -> str:
@@ -123,6 +119,28 @@ class TrackedOrder:
         """Refusal, or the reason why it was never placed; None otherwise."""
         return None if self.record.is_placed else self.record.error
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, OrderReads) and other.record is self.record
+
+    def __hash__(self) -> int:
+        return id(self.record)
+
+    def __repr__(self) -> str:
+        return repr(self.record)
+
+
+class TrackedOrder(OrderReads):
+    """One order: its present state, waits for its progress, and its end."""
+
+    __slots__ = ("_orders", "replaced_by", "replaces")
+
+    def __init__(self, orders: Actions, record: OrderRecord) -> None:
+        super().__init__(record)
+        self._orders = orders
+        self.replaces: TrackedOrder | None = None
+        """The order that this one replaced."""
+        self.replaced_by: TrackedOrder | None = None
+
     async def accepted(self, timeout_s: float | None = None) -> TrackedOrder:
         """Wait until the exchange has the order.
 
@@ -201,12 +219,3 @@ class TrackedOrder:
         ended or is no resting order, the new order's refusal, OutcomeUnknown.
         """
         return await self._orders.replace(self, price, quantity, on_fail)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, TrackedOrder) and other.record is self.record
-
-    def __hash__(self) -> int:
-        return id(self.record)
-
-    def __repr__(self) -> str:
-        return repr(self.record)

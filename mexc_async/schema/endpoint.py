@@ -172,6 +172,10 @@ class RawAnswers:
     """Marker of a resource whose calls return undecoded answers (`using(raw=True)`)."""
 
 
+class BlockingAnswers:
+    """Marker of a resource whose calls wait and return answers, for programs without an event loop."""
+
+
 class Entry:
     """An endpoint in a resource; `help()` and `inspect.signature` describe it, on the class as well."""
 
@@ -195,7 +199,7 @@ class Entry:
         """Return the method of a resource, or this entry for its class."""
         if not isinstance(resource, Resource):
             return self
-        method = _method(self.request, resource._sender)
+        method = _method(self.request, resource._sender, waits=isinstance(resource, BlockingAnswers))
         method.__name__, method.__qualname__, method.__module__ = self.name, self.__qualname__, self.__module__
         method.__doc__ = self.__doc__
         shown = self.__signature__
@@ -204,12 +208,12 @@ class Entry:
         return method
 
 
-def _method(request: Callable[..., Request[Any]], sender: Sender) -> Any:
+def _method(request: Callable[..., Request[Any]], sender: Sender, *, waits: bool) -> Any:
     def method(**params: Any) -> Coroutine[Any, Any, Any]:
         return sender.send(request(**params))
 
     mark = getattr(inspect, "markcoroutinefunction", None)  # since Python 3.12
-    return method if mark is None else mark(method)
+    return method if mark is None or waits else mark(method)
 
 
 class call(Entry, Generic[P, T]):
@@ -223,6 +227,8 @@ class call(Entry, Generic[P, T]):
     def __get__(self, resource: None, owner: type) -> Self: ...
     @overload
     def __get__(self, resource: RawAnswers, owner: type) -> Callable[P, Coroutine[Any, Any, Json]]: ...
+    @overload
+    def __get__(self, resource: BlockingAnswers, owner: type) -> Callable[P, T]: ...
     @overload
     def __get__(self, resource: Resource, owner: type) -> Callable[P, Coroutine[Any, Any, T]]: ...
     def __get__(self, resource: object, owner: type) -> object:
@@ -238,6 +244,15 @@ class OneOrAll(Protocol[T]):
     def __call__(self, *, symbol: None = None) -> Coroutine[Any, Any, list[T]]: ...
 
 
+class OneOrAllAtOnce(Protocol[T]):
+    """The same call for programs without an event loop."""
+
+    @overload
+    def __call__(self, *, symbol: str) -> T: ...
+    @overload
+    def __call__(self, *, symbol: None = None) -> list[T]: ...
+
+
 class call_one_or_all(Entry, Generic[T]):
     """An endpoint that answers with an object for a symbol, and with an array without one."""
 
@@ -249,6 +264,8 @@ class call_one_or_all(Entry, Generic[T]):
     def __get__(self, resource: None, owner: type) -> Self: ...
     @overload
     def __get__(self, resource: RawAnswers, owner: type) -> OneOrAll[Json]: ...
+    @overload
+    def __get__(self, resource: BlockingAnswers, owner: type) -> OneOrAllAtOnce[T]: ...
     @overload
     def __get__(self, resource: Resource, owner: type) -> OneOrAll[T]: ...
     def __get__(self, resource: object, owner: type) -> object:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mexc_async.schema.endpoint import Json, RawAnswers
+from mexc_async.schema.endpoint import BlockingAnswers, Json, RawAnswers
 from mexc_async.spot.account import Account
 from mexc_async.spot.announcements import Announcements
 from mexc_async.spot.broker import Broker
@@ -26,3 +26,7 @@ class Spot(Preparing[OrderAck], Endpoints):
 
 class RawSpot(RawAnswers, Preparing[Json], Endpoints):
     """All spot endpoints with answers as the exchange sends them, undecoded."""
+
+
+class BlockingSpot(BlockingAnswers, Endpoints):
+    """All spot endpoints for programs without an event loop: `mexc.spot.depth(symbol="BTCUSDT")`."""

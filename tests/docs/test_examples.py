@@ -31,7 +31,7 @@ from mexc_async.sim.rest.server import SimConfig
 from tests.support.documents import ROOT, Block, blocks
 
 PYTHON = blocks("python")
-_RUNS = re.compile(r"\b(asyncio|mexc_async)\.run\(")
+_RUNS = re.compile(r"\b(asyncio|mexc_async)\.run\(|\bMexc\.sync\b")
 PROGRAMS = [b for b in PYTHON if _RUNS.search(b.text) and "def test_" not in b.text and not b.compiled_only]
 TESTS = [b for b in PYTHON if "def test_" in b.text]
 FRAGMENTS = [b for b in PYTHON if b not in PROGRAMS and b not in TESTS and not b.compiled_only]
