@@ -71,6 +71,7 @@ QUICK_TESTS := $(addprefix tests/,schema spot rest \
 	risk/test_pre_trade \
 	risk/test_risk_limits \
 	runtime/test_events \
+	runtime/test_log \
 	runtime/test_priority_semaphore \
 	runtime/test_tasks \
 	streams/test_session \

@@ -43,8 +43,11 @@ class Part(Generic[R]):
 class OpenPart(Part[R]):
     """A part that a `with` opens and closes."""
 
+    _is_entered = False
+
     def __enter__(self) -> Self:
         self._thread.run(cast(Any, self.real).__aenter__)
+        self._is_entered = True
         return self
 
     def __exit__(

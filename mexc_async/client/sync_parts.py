@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from decimal import Decimal
 from typing import Generic, Literal, TypeVar
 
@@ -22,6 +23,7 @@ from mexc_async.client.blocking import (
     waits_for_all,
 )
 from mexc_async.client.orders import Orders
+from mexc_async.errors import MexcError
 from mexc_async.orders.handle import OrderReads, TrackedOrder
 from mexc_async.orders.session import OrderSession
 from mexc_async.orders.shortcuts import Shortcuts
@@ -35,7 +37,10 @@ R = TypeVar("R")
 
 
 class SyncStream(OpenPart[Stream[B]], Generic[B]):
-    """One consumer's pushes: `for push in mexc.streams.trades("BTCUSDT")`; a `with` unsubscribes at its end."""
+    """One consumer's pushes: `for push in mexc.streams.trades("BTCUSDT")`.
+
+    The stream ends with its `for`, or with the `with` around it: inside, a second `for` goes on where the first ended.
+    """
 
     close = waits(Stream.aclose)
 
@@ -46,7 +51,9 @@ class SyncStream(OpenPart[Stream[B]], Generic[B]):
         except StopAsyncIteration:
             return
         finally:
-            self.close()
+            if not self._is_entered:
+                with suppress(MexcError):  # the client may be closed by now
+                    self.close()
 
 
 class SyncStreams(Part[Streams]):

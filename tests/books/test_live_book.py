@@ -311,7 +311,7 @@ async def test_a_resync_goes_ahead_of_other_market_data() -> None:
 async def test_a_snapshot_that_cannot_be_had_is_asked_for_again(sim: Simulator) -> None:
     async with client(sim.spot_ws, sim.rest, retry=RetryPolicy(budget_s=0)) as mexc:
         await mexc.spot.ping()
-        mexc._pool.base = "http://127.0.0.1:9"
+        mexc._urls.rest = "http://127.0.0.1:9"
         book = await mexc.books("BTCUSDT").open()
         await until(lambda: book.counts.snapshots >= 3)
         assert book.state is SyncState.SYNCING

@@ -81,9 +81,14 @@ def test_a_stream_is_an_iterator(mexc: SyncMexc) -> None:
         if len(seen) == 3:
             break
     assert seen == ["BTCUSDT"] * 3
+    bare = mexc.streams.trades("BTCUSDT")
+    for _ in bare:
+        break
+    assert list(bare) == []
     with mexc.streams.trades(["BTCUSDT", "ETHUSDT"]) as trades:
-        assert next(iter(trades)).symbol in ("BTCUSDT", "ETHUSDT")
-    assert list(trades) == []
+        for _ in range(2):
+            assert next(iter(trades)).symbol in ("BTCUSDT", "ETHUSDT")
+    assert not trades.real.is_connected
 
 
 def test_a_callback_runs_and_an_ended_stream_raises_its_error(mexc: SyncMexc) -> None:
