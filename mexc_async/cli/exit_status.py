@@ -33,15 +33,16 @@ def carry_out(mexc: Mexc, work: Work) -> None:
     from mexc_async.errors import ConfigError, GuardRefused, InvalidRequest, MexcError
 
     async def opened() -> None:
-        async with mexc:
-            await work(mexc)
+        try:
+            async with mexc:
+                await work(mexc)
+        except (ConfigError, InvalidRequest, GuardRefused) as error:
+            fail(error)
+        except MexcError as error:  # printed here: the loop's end may wait for a name server
+            fail("; ".join([f"{error}{_meaning(error)}", *getattr(error, "__notes__", ())]), REFUSED)
 
     try:
         run(opened())
-    except (ConfigError, InvalidRequest, GuardRefused) as error:
-        fail(error)
-    except MexcError as error:
-        fail("; ".join([f"{error}{_meaning(error)}", *getattr(error, "__notes__", ())]), REFUSED)
     except SystemExit as ended:
         if ended.code == REFUSED:  # the reader closed the pipe
             raise

@@ -99,11 +99,18 @@ def _fill(mexc: Mexc, downloads: dict[Path, Download], end_ms: int | None) -> No
     files: list[BarFile] = []
 
     async def download() -> None:
-        async with mexc:
-            for file in files:
-                await _check_begin(mexc, file)
-                await _download(mexc, file, end_ms)
-                file.finish()
+        try:
+            async with mexc:
+                for file in files:
+                    await _check_begin(mexc, file)
+                    await _download(mexc, file, end_ms)
+                    file.finish()
+        except (ConfigError, InvalidRequest):
+            raise
+        except MexcError as error:  # printed here: the loop's end may wait for a name server
+            kept = [file for file in files if not file.discarded()]
+            so_far = "the file holds the bars so far" if len(kept) == 1 else "the files hold the bars so far"
+            fail(f"{error}; {so_far}: the same command resumes" if kept else error, REFUSED)
 
     with ExitStack() as stack:
         try:
@@ -112,12 +119,10 @@ def _fill(mexc: Mexc, downloads: dict[Path, Download], end_ms: int | None) -> No
             run(download())
         except OSError as error:
             raise ConfigError(f"--out: {error.strerror or error}") from None
-        except MexcError as error:
-            kept = [file for file in files if not file.discarded()]
-            if isinstance(error, ConfigError | InvalidRequest):
-                raise
-            so_far = "the file holds the bars so far" if len(kept) == 1 else "the files hold the bars so far"
-            fail(f"{error}; {so_far}: the same command resumes" if kept else error, REFUSED)
+        except (ConfigError, InvalidRequest):
+            for file in files:
+                file.discarded()
+            raise
 
 
 def _client(rest: str | None, sim: bool, limits: str) -> Mexc:

@@ -42,17 +42,11 @@ def doctor(
         if sim and (rest is not None or key is not None):
             raise ConfigError("--sim brings an exchange and a key of its own; it excludes --rest and --key")
         mexc, credentials = _client(key, rest, sim, store, password_fd)
-        found, label = run(_look(mexc, credentials))
+        is_ok = run(_look(mexc, credentials, json))
     except ConfigError as error:
         fail(error.message)
     except MexcError as error:
         fail(error, 1)
-    is_ok = all(finding.status != "failed" for finding in found)
-    if json:
-        answer = {**label, "ok": is_ok, "checks": found}
-        print(msgspec.json.format(msgspec.json.encode(answer), indent=2).decode())
-    else:
-        _print(found, label, is_ok)
     raise typer.Exit(0 if is_ok else 1)
 
 
@@ -70,7 +64,8 @@ def _client(
     return Mexc(credentials, rest=rest or REST, read_only=True, network=network(PATIENCE_S)), credentials
 
 
-async def _look(mexc: Mexc, credentials: Credentials | None) -> tuple[list[Finding], dict[str, Any]]:
+async def _look(mexc: Mexc, credentials: Credentials | None, json: bool) -> bool:
+    """Print the findings, before the loop's end waits for a name server; return True if no check failed."""
     from mexc_async.cli.doctor.checks import findings
 
     async with mexc:
@@ -80,7 +75,13 @@ async def _look(mexc: Mexc, credentials: Credentials | None) -> tuple[list[Findi
             "url": mexc.rest,
             "key": credentials.masked_key if credentials else None,
         }
-    return found, label
+    is_ok = all(finding.status != "failed" for finding in found)
+    if json:
+        answer = {**label, "ok": is_ok, "checks": found}
+        print(msgspec.json.format(msgspec.json.encode(answer), indent=2).decode())
+    else:
+        _print(found, label, is_ok)
+    return is_ok
 
 
 def _print(found: list[Finding], label: dict[str, Any], is_ok: bool) -> None:
