@@ -12,7 +12,15 @@ from msgspec import Struct
 
 from mexc_async.client.mexc import Mexc
 from mexc_async.contrib.keyed_orders import EARLIER_S, KeyedOrders
-from mexc_async.errors import ClientClosed, ConfigError, MexcError, MissingCredentials, ReadOnlyError, TransportError
+from mexc_async.errors import (
+    ClientClosed,
+    ConfigError,
+    ConnectFailed,
+    MexcError,
+    MissingCredentials,
+    ReadOnlyError,
+    TransportError,
+)
 from mexc_async.rest.events import RequestDone
 from mexc_async.runtime.clock import Clock
 from mexc_async.runtime.events import Event
@@ -151,3 +159,5 @@ class MexcService:
             self._follows = False
         except ConfigError as error:  # the address of the streams is unknown: not ready, and the log has the reason
             logger.error("orders cannot be tracked: %s", error.message)
+        except ConnectFailed as error:  # the client goes on trying; until then not ready
+            logger.warning("orders are tracked by REST alone: %s", error)

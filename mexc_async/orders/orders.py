@@ -276,9 +276,10 @@ class TrackedOrders(Shortcuts):
     # Tracking
 
     async def follow(self, timeout_s: float | None = None) -> None:
-        """Subscribe to the private stream now, rather than with the first order. Raises WaitTimeout.
+        """Subscribe to the private stream now, rather than with the first order.
 
-        Without it the first order's progress may come from REST, which takes a little longer.
+        Without it the first order's progress may come from REST, which takes a little longer. Raises WaitTimeout, and
+        ConnectFailed if there was no connection yet and none can be made; the client goes on trying.
         """
         wait_s("timeout_s", timeout_s)
         self._reconciler.start()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-from mexc_async.errors import ClientClosed, MexcError, OrderNotFound, TransportError, WaitTimeout
+from mexc_async.errors import ClientClosed, ConnectFailed, MexcError, OrderNotFound, TransportError, WaitTimeout
 from mexc_async.orders.record import OrderRecord
 from mexc_async.orders.tracker import OrderTracker
 from mexc_async.rest.call import Options
@@ -38,6 +38,10 @@ class Reconciler:
         self._woken = asyncio.Event()
         self._streaming = asyncio.Event()
         """Set while the private stream reports orders."""
+        self._news = asyncio.Event()
+        """Set when the private stream opened, ended or could not be opened."""
+        self._unreached: ConnectFailed | None = None
+        """Failure of the latest attempt to open it, where the exchange was never reached."""
 
     @property
     def is_streaming(self) -> bool:
@@ -45,10 +49,14 @@ class Reconciler:
         return self._streaming.is_set()
 
     async def wait_for_stream(self, timeout_s: float | None) -> None:
-        """Wait until the private stream reports orders. Raises WaitTimeout."""
+        """Wait until the private stream reports orders. Raises WaitTimeout, ConnectFailed."""
         try:
             async with asyncio.timeout(timeout_s):
-                await self._streaming.wait()
+                while not self.is_streaming:
+                    self._news.clear()
+                    await self._news.wait()
+                    if self._unreached is not None:
+                        raise self._unreached
         except TimeoutError:
             raise WaitTimeout(f"the private stream did not open within {timeout_s:g} s") from None
 
@@ -74,7 +82,7 @@ class Reconciler:
     async def _follow(self) -> None:
         """Subscribe orders and fills; the tracker learns from every private push."""
         while True:
-            pause_s = REJOIN_S
+            pause_s, self._unreached = REJOIN_S, None
             ended = asyncio.Event()
             subscriber = Subscriber(
                 (ORDERS, FILLS),
@@ -93,8 +101,11 @@ class Reconciler:
             except ClientClosed:
                 return
             except TransportError as error:
-                self._api.outages.warn(f"orders are followed by REST alone: {error}")
+                self._api.outages.warn(f"orders are tracked by REST alone: {error}")
                 pause_s = RECONNECT_S
+                if isinstance(error, ConnectFailed):
+                    self._unreached = error
+                    self._news.set()
             except MexcError as error:
                 logger.warning("orders are tracked by REST alone: %s", error)
             finally:
@@ -105,6 +116,7 @@ class Reconciler:
     def _set_followed(self, is_followed: bool) -> None:
         """Note that the stream is up or down, and look up at once what happened around that moment."""
         (self._streaming.set if is_followed else self._streaming.clear)()
+        self._news.set()
         self._swept_at = 0.0
         self._woken.set()
 

@@ -70,6 +70,7 @@ USES: dict[str, Callable[[Mexc], Awaitable[object]]] = {
     "a stream": a_stream,
     "a callback": a_callback,
     "the private stream": lambda mexc: mexc.streams.fills().open(),
+    "orders": lambda mexc: mexc.orders.follow(),
     "a book": a_book,
     "books": books,
 }
