@@ -145,6 +145,8 @@ class SyncOrders(SyncShortcuts[Orders]):
     restore = waits_for_all(Orders.restore, SyncOrder)
     cancel_all = waits_for_all(Orders.cancel_all, SyncOrder)
     live = runs_for_all(Orders.live, SyncOrder)
+    all = runs_for_all(Orders.all, SyncOrder)
+    get = runs_for(Orders.get, lambda thread, order: None if order is None else SyncOrder(thread, order))
     follow = waits(Orders.follow)
     limits = runs(Orders.limits)
     halt = runs(Orders.halt)

@@ -122,7 +122,10 @@ def test_orders_are_placed_followed_and_cancelled(mexc: SyncMexc) -> None:
     higher = order.replace(price=PRICE + 1)
     assert (order.status, higher.price) == (OrderState.CANCELED, PRICE + 1)
     assert [each.client_order_id for each in mexc.orders.live()] == [higher.client_order_id]
+    assert mexc.orders.get(higher.client_order_id) == higher
+    assert mexc.orders.get("nobody's") is None
     assert mexc.orders.cancel_all() == [higher]
+    assert mexc.orders.all()[-2:] == [order, higher]
     with pytest.raises(OrderNotFilled):
         higher.filled()
     bought = mexc.orders.market_buy("BTCUSDT", quote=Decimal(20))
@@ -236,6 +239,7 @@ with Mexc.sync.sim(seed=3) as mexc:
     reveal_type(mexc.send(NewOrder(symbol="X", side="BUY", type="MARKET", quantity=Decimal(1))))
     reveal_type(mexc.orders.limit_buy("X", price=Decimal(1), quantity=Decimal(1)))
     reveal_type(mexc.orders.live())
+    reveal_type(mexc.orders.get("m1"))
     reveal_type(mexc.books("X").best_bid)
     reveal_type(mexc.books("X", numbers="float").bids(3))
     for push in mexc.streams.trades("X"):
@@ -252,7 +256,7 @@ WRONG = 7
 """Lines at the end of the snippet that are errors."""
 REVEALED = [
     "SyncMexc", "Depth", "PriceTicker", "list[PriceTicker]", "OrderAck", "OrderAck", "SyncOrder", "list[SyncOrder]",
-    "BookLevel[Decimal] | None", "list[BookLevel[float]]", "Push[TradesPush]",
+    "SyncOrder | None", "BookLevel[Decimal] | None", "list[BookLevel[float]]", "Push[TradesPush]",
 ]  # fmt: skip
 
 
