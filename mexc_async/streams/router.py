@@ -441,13 +441,12 @@ class Router:
         """End the streams of a socket that cannot be opened at all, with the reason."""
         channels = tuple(shard.kept.channels)
         self._hooks.emit(StreamState("refused", channels, error.message))
-        for channel in channels:
-            topic = self._topics.get(channel)
-            if topic is None:
-                continue
+        topics = [topic for channel in channels if (topic := self._topics.get(channel)) is not None]
+        for topic in topics:  # all of them, before the first subscriber leaves its other channels too
             if not topic.ready.done():
                 topic.ready.set_exception(error)
                 topic.ready.exception()  # whoever joins awaits it; nobody may be left to
+        for topic in topics:
             for subscriber in topic.subscribers:
                 subscriber.fail(error)
                 self.leave(subscriber)

@@ -260,6 +260,11 @@ REVEALED = [
 ]  # fmt: skip
 
 
+def members(text: str) -> str:
+    """Return a type with the members of its unions in order: versions of the checkers differ in it."""
+    return " | ".join(sorted(text.split(" | ")))
+
+
 def of_mypy(file: Path) -> tuple[list[str], set[int]]:
     """Return the revealed types, and the lines with errors."""
     command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--no-pretty", str(file)]
@@ -285,6 +290,6 @@ def test_type_checkers_see_exact_results(checker: Callable[[Path], tuple[list[st
     snippet = tmp_path / "snippet.py"
     snippet.write_text(SNIPPET, encoding="utf-8")
     shown, wrong = checker(snippet)
-    assert shown == REVEALED
+    assert list(map(members, shown)) == list(map(members, REVEALED))
     last = SNIPPET.count("\n")
     assert wrong == set(range(last - WRONG + 1, last + 1))
