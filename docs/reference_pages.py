@@ -227,6 +227,7 @@ _PAGES = (
             mexc_async.Mexc, mexc_async.View, mexc_async.RawView, Accounts, Moved, SymbolRules, ServerClock,
             mexc_async.run, mexc_async.Credentials, mexc_async.KeyFile, mexc_async.OsKeyring, mexc_async.Signer,
             mexc_async.explain_signature, mexc_async.SignatureReport,
+            mexc_async.SyncMexc, mexc_async.SyncStream, mexc_async.SyncBook, mexc_async.SyncOrder,
         ),
     ),
     Page(

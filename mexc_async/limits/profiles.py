@@ -67,7 +67,7 @@ class Limits(CheckedSettings, frozen=True):
     """The limits, in the order of their reports."""
     margin_s: Annotated[float, Rule(number("must be from 0 to 10", lambda value: 0 <= value <= 10))] = 0.020
     """Seconds added to every window, for variations of the time between sending and the exchange's count."""
-    max_in_flight: Annotated[int, Rule(between(1, 1_000_000))] = MAX_IN_FLIGHT
+    max_in_flight: Annotated[int, Rule(between(1, 1_000_000_000))] = MAX_IN_FLIGHT
     """Greatest number of requests that are sent and not yet answered."""
     max_waiting: Annotated[int, Rule(between(0, 1_000_000_000))] = 10_000
     """Greatest length of the queue; one request more is refused with RateLimited."""

@@ -28,7 +28,7 @@ from mexc_async.errors import (
     RequestTimeout,
 )
 from mexc_async.runtime.tasks import OTHER_LOOP
-from mexc_async.schema.answers import Reply, first_bytes, is_refusal
+from mexc_async.schema.answers import Reply, is_refusal
 from mexc_async.schema.settings import CheckedSettings, Seconds
 from mexc_async.transport.addresses import unreachable
 from mexc_async.transport.delivery import is_undelivered

@@ -215,9 +215,9 @@ CALLS: dict[str, Callable[[Any, Any], Any]] = {
     "using_timeout": lambda mexc, wrong: mexc.using(timeout_s=wrong),
     "using_raw": lambda mexc, wrong: mexc.using(raw=wrong),
     "using_cached": lambda mexc, wrong: mexc.using(cached=wrong),
-    "accounts": lambda mexc, wrong: Accounts({"a": mexc}, mexc._pool, mexc.limits).balances(wrong),
-    "accounts_name": lambda mexc, wrong: Accounts({"a": mexc}, mexc._pool, mexc.limits).balances([wrong]),
-    "transfer_many": lambda mexc, wrong: Accounts({"a": mexc}, mexc._pool, mexc.limits).transfer_many(wrong, via="a"),
+    "accounts": lambda mexc, wrong: Accounts({"a": mexc}, mexc.limits).balances(wrong),
+    "accounts_name": lambda mexc, wrong: Accounts({"a": mexc}, mexc.limits).balances([wrong]),
+    "transfer_many": lambda mexc, wrong: Accounts({"a": mexc}, mexc.limits).transfer_many(wrong, via="a"),
     "klines_history": lambda mexc, wrong: anext(
         paging.klines(mexc.spot, symbol=wrong, interval="1m", start_time=0, end_time=1)
     ),
