@@ -51,7 +51,7 @@ EDGE = frozenset(
         "rest": "call keep_warm pipeline route_plan server_clock symbol_rules",
         "risk": "alarms exposure_counter guard",
         "runtime": "clock hooks log loop_thread priority_semaphore runner tasks",
-        "sim.exchange": "accounts events exchange history ids keys market_state order_checks settlement",
+        "sim.exchange": "accounts events exchange history ids keys market_state order_checks past settlement",
         "sim.faults": "faults port request_faults",
         "sim.market": "arbitrage liquidity tape",
         "sim.rest": "answers auth background endpoint held_requests paging parameters responses routes server",

@@ -164,13 +164,14 @@ async def _download(mexc: Mexc, file: BarFile, end_ms: int | None) -> None:
     from mexc_async.errors import ConfigError
 
     download, began, start_ms, had_ms = file.download, SYSTEM.monotonic(), file.next_ms, file.end_ms
-    what = f"{download.symbol} {download.interval}"
+    what, first_ms = f"{download.symbol} {download.interval}", None
     last_ms, waited = end_ms or SYSTEM.wall_ms(), _Waited(mexc)
     if start_ms < last_ms:
         with _Shown(what, start_ms, last_ms, waited) as shown:
             fresh: list[Kline] = []
             try:
                 async for bar in _bars(mexc, download, start_ms, end_ms):
+                    first_ms = first_ms or bar.open_time
                     fresh.append(bar)
                     if len(fresh) == AT_ONCE:
                         file.write(fresh)
@@ -179,6 +180,8 @@ async def _download(mexc: Mexc, file: BarFile, end_ms: int | None) -> None:
             finally:
                 file.write(fresh)
             shown.update(last_ms, file.count)
+    if had_ms is None and (late := _lateness(what, download.interval, start_ms, first_ms)):
+        print(f"warning: {late}", file=sys.stderr)
     if file.unproven is not None and last_ms >= (had_ms or 0):
         raise ConfigError(f"--out {file.path}: the exchange has no bar of {what} where the file ends")
     after = "" if had_ms is None else f", after those before {_text(had_ms)}"
@@ -187,6 +190,19 @@ async def _download(mexc: Mexc, file: BarFile, end_ms: int | None) -> None:
         f"{file.path}: {file.count} bars of {what} up to {up_to}{after}; "
         f"{SYSTEM.monotonic() - began:.1f} s, {waited} of waiting for limits"
     )
+
+
+def _lateness(what: str, interval: str, since_ms: int, first_ms: int | None) -> str:
+    """Return how much later than asked for the first bar opened; an empty text if it did not."""
+    from mexc_async.data.paging import DAY, STEP_MS
+
+    length_ms = 31 * DAY if interval == "1M" else STEP_MS[interval]
+    asked = f"{what}: no bar opened from --since {_text(since_ms)} on"
+    if first_ms is None:
+        return f"{asked} and has closed; the file is empty"
+    if first_ms - since_ms < length_ms:
+        return ""
+    return f"{asked} until {_text(first_ms)}, where the exchange's history begins or resumes"
 
 
 def _text(time_ms: int) -> str:

@@ -18,10 +18,12 @@ from aiohttp import web
 
 from mexc_async.cli.bar_file import COLUMNS, BarFile, Download
 from mexc_async.errors import ConfigError
+from mexc_async.runtime.clock import SYSTEM
 from mexc_async.spot.models import Kline
 from tests.support.command import COMMAND, Ended, invoke
 
 MINUTE = 60_000
+DAY = 24 * 60 * MINUTE
 SINCE = 1_735_689_600_000
 """2025-01-01, milliseconds UTC."""
 COUNT = 12_000
@@ -215,6 +217,26 @@ def test_until_now_ends_with_the_last_bar_that_has_closed(tmp_path: Path) -> Non
     assert last.split(",")[6] == str(UNTIL + 3600_000)
 
 
+@pytest.mark.parametrize(
+    ("since", "until", "warning"),
+    [
+        ("2024-12-01", UNTIL, "no bar opened from --since 2024-12-01 00:00 on until 2025-01-01 00:00, where"),
+        ("2024-12-31T23:59", UNTIL, "no bar opened from --since 2024-12-31 23:59 on until 2025-01-01 00:00, where"),
+        ("2024-12-31T23:59:01", UNTIL, ""),
+        ("2024-12-01", SINCE, "no bar opened from --since 2024-12-01 00:00 on and has closed; the file is empty"),
+    ],
+)
+def test_a_history_that_begins_later_than_asked_is_a_warning(
+    tmp_path: Path, since: str, until: int, warning: str
+) -> None:
+    with serving() as exchange:
+        done = download(exchange, tmp_path / "a.csv", "--since", since, "--until", str(until))
+    assert done.status == 0
+    assert warning in done.err
+    assert done.err.startswith("warning: BTCUSDT 1m: ") == bool(warning)
+    assert len(done.err.splitlines()) == bool(warning)
+
+
 def test_another_download_is_not_mixed_in(tmp_path: Path) -> None:
     with serving() as exchange:
         exchange.hold = 14
@@ -309,11 +331,14 @@ def test_several_symbols_get_a_file_each(tmp_path: Path) -> None:
 
 
 def test_bars_of_a_simulated_exchange(tmp_path: Path) -> None:
+    since_ms = (SYSTEM.wall_ms() // DAY - 365) * DAY
     result = invoke(
-        "klines", "BTCUSDT", "--sim", "--since", "2026-01-01", "--interval", "1d", "--out", str(tmp_path / "a.csv")
+        "klines", "BTCUSDT", "--sim", "--since", str(since_ms), "--interval", "4h", "--out", str(tmp_path / "a.csv")
     )
     assert (result.status, result.err) == (0, "")
-    assert len((tmp_path / "a.csv").read_text().splitlines()) > 100
+    _, first, *others = (tmp_path / "a.csv").read_text().splitlines()
+    assert first.startswith(f"{since_ms},")
+    assert len(others) >= 365 * 6 - 1
 
 
 @pytest.mark.parametrize(

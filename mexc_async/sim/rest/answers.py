@@ -10,8 +10,9 @@ from typing import TypeAlias
 import orjson
 
 from mexc_async.sim.exchange.balances import Balances
+from mexc_async.sim.exchange.bars import Bar, bar_close
 from mexc_async.sim.exchange.decimals import short, text
-from mexc_async.sim.exchange.history import Bar, Trade, bar_close
+from mexc_async.sim.exchange.history import Trade
 from mexc_async.sim.exchange.keys import ApiKey
 from mexc_async.sim.exchange.market_state import Market
 from mexc_async.sim.exchange.orders import AccountTrade, Order

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
-from mexc_async.sim.exchange.history import DAY
+from mexc_async.sim.exchange.bars import DAY
 from mexc_async.sim.exchange.refusals import Refusal, bad_combination, illegal
 from mexc_async.sim.rest.parameters import Parameters
 

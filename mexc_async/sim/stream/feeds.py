@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 
 from mexc_async.sim.exchange import assumptions
+from mexc_async.sim.exchange.bars import bar_open
 from mexc_async.sim.exchange.events import BookEvent, Event, TradeEvent
-from mexc_async.sim.exchange.history import Trade, bar_open
+from mexc_async.sim.exchange.history import Trade
 from mexc_async.sim.exchange.market_state import Market
 from mexc_async.sim.exchange.symbols import ONLINE
 from mexc_async.sim.stream import pushes

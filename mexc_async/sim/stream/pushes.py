@@ -11,9 +11,10 @@ from functools import cache
 from hashlib import md5
 from typing import TypeAlias
 
+from mexc_async.sim.exchange.bars import DAY, MINUTE, bar_close
 from mexc_async.sim.exchange.decimals import short, text
 from mexc_async.sim.exchange.events import BalanceEvent, BookEvent, DealEvent, OrderEvent
-from mexc_async.sim.exchange.history import DAY, MINUTE, Trade, bar_close
+from mexc_async.sim.exchange.history import Trade
 from mexc_async.sim.exchange.market_state import Market
 from mexc_async.sim.exchange.orders import FILLED
 from mexc_async.sim.stream.topics import Topic

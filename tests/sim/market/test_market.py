@@ -9,11 +9,12 @@ from itertools import pairwise
 import pytest
 
 from mexc_async.sim.exchange.accounts import AccountSpec
+from mexc_async.sim.exchange.bars import DAY, INTERVALS, MINUTE, Bar, bar_close, bar_open
 from mexc_async.sim.exchange.events import BookEvent, Event, OrderEvent, TradeEvent
 from mexc_async.sim.exchange.exchange import Exchange
-from mexc_async.sim.exchange.history import DAY, INTERVALS, MINUTE, History, Trade, bar_close, bar_open
+from mexc_async.sim.exchange.history import History, Trade
 from mexc_async.sim.exchange.orders import OrderRequest
-from mexc_async.sim.exchange.symbols import ONLINE, SEEDED
+from mexc_async.sim.exchange.symbols import ONLINE, SEEDED, SymbolFilters
 from mexc_async.sim.market.liquidity import LEVELS, Liquidity
 from mexc_async.sim.rest.background import BackgroundSimulator
 from mexc_async.sim.rest.server import SimConfig
@@ -124,7 +125,7 @@ def test_klines_are_continuous_and_end_now(interval: str) -> None:
     for earlier, later in pairwise(bars):
         assert bar_close(interval, earlier.open_ms) == later.open_ms
         assert earlier.low <= min(earlier.open, earlier.close) <= max(earlier.open, earlier.close) <= earlier.high
-    assert len(bars) == {"1W": 151, "1M": 37}.get(interval, 500)
+    assert len(bars) == min(500, len(history.bars(interval, now_ms, 0, None, 10**6)))
     start = bars[10].open_ms
     assert [bar.open_ms for bar in history.bars(interval, now_ms, start, None, 3)] == [
         bar.open_ms for bar in bars[10:13]
@@ -132,13 +133,64 @@ def test_klines_are_continuous_and_end_now(interval: str) -> None:
     assert history.bars(interval, now_ms, None, start, 2)[-1].open_ms == start
 
 
-def test_long_bars_are_made_of_the_short_ones() -> None:
+def bars_since(history: History, interval: str, start_ms: int, end_ms: int) -> list[Bar]:
+    """Read bars page by page."""
+    bars: list[Bar] = []
+    while page := history.bars(interval, NOW, start_ms, end_ms, 500):
+        bars += page
+        start_ms = page[-1].open_ms + 1
+    return bars
+
+
+@pytest.mark.parametrize("interval", INTERVALS)
+def test_history_reaches_back_a_year(interval: str) -> None:
+    bars = History(PEPE, "1", NOW).bars(interval, NOW, NOW - 365 * DAY, None, 3)
+    assert bars[0].open_ms <= NOW - 365 * DAY + bar_close(interval, 0)
+    assert all(bar.volume > 0 for bar in bars)
+
+
+@pytest.mark.parametrize("rules", [BTC, PEPE], ids=["BTC", "PEPE"])
+@pytest.mark.parametrize(("first_ms", "days"), [(NOW - 300 * DAY, 2), (NOW - 2 * DAY, 3)], ids=["old", "new"])
+def test_long_bars_are_made_of_the_short_ones(rules: SymbolFilters, first_ms: int, days: int) -> None:
+    history = History(rules, "1", NOW)
+    first_ms = bar_open("1d", first_ms)
+    history.record(Trade(1, rules.start_price * 2, Decimal(3), NOW, True))
+    minutes = bars_since(history, "1m", first_ms, first_ms + days * DAY - 1)
+    for interval in ("5m", "15m", "30m", "60m", "4h", "8h", "1d"):
+        made: dict[int, list[Bar]] = {}
+        for bar in minutes:
+            made.setdefault(bar_open(interval, bar.open_ms), []).append(bar)
+        bars = bars_since(history, interval, first_ms, first_ms + days * DAY - 1)
+        assert [bar.open_ms for bar in bars] == list(made)
+        for bar, parts in zip(bars, made.values(), strict=True):
+            assert (bar.open, bar.close) == (parts[0].open, parts[-1].close)
+            assert (bar.high, bar.low) == (max(part.high for part in parts), min(part.low for part in parts))
+            assert (bar.volume, bar.value) == (sum(part.volume for part in parts), sum(part.value for part in parts))
+            assert bar.low <= bar.value / bar.volume <= bar.high
+
+
+def test_months_are_made_of_days() -> None:
     history = History(BTC, "1", NOW)
-    minutes = history.bars("1m", NOW, None, None, 600)
-    for five in history.bars("5m", NOW, None, None, 100)[1:]:
-        parts = [bar for bar in minutes if five.open_ms <= bar.open_ms < five.open_ms + 5 * MINUTE]
-        assert five.volume == sum(bar.volume for bar in parts)
-        assert (five.high, five.low) == (max(bar.high for bar in parts), min(bar.low for bar in parts))
+    days = history.bars("1d", NOW, None, None, 500)
+    for month in history.bars("1M", NOW, None, None, 20):
+        parts = [day for day in days if bar_open("1M", day.open_ms) == month.open_ms]
+        assert month.volume == sum(day.volume for day in parts)
+        assert (month.open, month.close) == (parts[0].open, parts[-1].close)
+
+
+def test_the_same_seed_gives_the_same_history_in_whatever_order_it_is_read() -> None:
+    def read(history: History, intervals: list[str]) -> dict[str, list[tuple[Decimal, ...]]]:
+        return {
+            interval: [
+                (bar.open, bar.high, bar.low, bar.close, bar.volume, bar.value)
+                for bar in history.bars(interval, NOW, NOW - 200 * DAY, None, 50)
+            ]
+            for interval in intervals
+        }
+
+    first = read(History(BTC, "1", NOW), ["1m", "60m", "1d"])
+    assert read(History(BTC, "1", NOW), ["1d", "1m", "60m"]) == first
+    assert read(History(BTC, "2", NOW), ["1m", "60m", "1d"]) != first
 
 
 def test_past_trades_make_up_the_past_bars() -> None:
@@ -155,6 +207,9 @@ def test_past_trades_make_up_the_past_bars() -> None:
 def test_the_day_counts_the_running_minute() -> None:
     history = History(BTC, "1", NOW)
     before = history.day(NOW)
+    minutes = bars_since(history, "1m", bar_open("1m", NOW) - DAY + MINUTE, NOW)
+    assert before.volume == sum(bar.volume for bar in minutes)
+    assert (before.open, before.high) == (minutes[0].open, max(bar.high for bar in minutes))
     history.record(Trade(1, before.high * 2, Decimal(1), NOW + 1, False))
     after = history.day(NOW + 2)
     assert (after.high, after.volume) == (before.high * 2, before.volume + 1)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mexc_async.sim.exchange.history import DAY
+from mexc_async.sim.exchange.bars import DAY
 from mexc_async.sim.exchange.market_state import Market
 from mexc_async.sim.exchange.matching import Side
 from mexc_async.sim.exchange.orders import Order, OrderRequest

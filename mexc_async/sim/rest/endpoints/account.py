@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 
 from mexc_async.sim.exchange import assumptions
-from mexc_async.sim.exchange.history import DAY
+from mexc_async.sim.exchange.bars import DAY
 from mexc_async.sim.exchange.keys import ApiKey, read_ips
 from mexc_async.sim.exchange.orders import AccountTrade
 from mexc_async.sim.exchange.refusals import Refusal, bad_combination

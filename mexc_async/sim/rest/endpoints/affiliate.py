@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from mexc_async.sim.exchange.accounts import Account
 from mexc_async.sim.exchange.assumptions import NOT_AN_AFFILIATE
+from mexc_async.sim.exchange.bars import DAY
 from mexc_async.sim.exchange.decimals import short
-from mexc_async.sim.exchange.history import DAY
 from mexc_async.sim.exchange.refusals import Refusal
 from mexc_async.sim.rest.answers import Json
 from mexc_async.sim.rest.endpoint import Call, ServedEndpoint

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from mexc_async.sim.exchange.history import DAY
+from mexc_async.sim.exchange.bars import DAY
 from mexc_async.sim.exchange.refusals import Refusal
 from mexc_async.sim.exchange.symbols import SEEDED
 from mexc_async.sim.rest.answers import Json

@@ -5,8 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 from mexc_async.sim.exchange import assumptions
+from mexc_async.sim.exchange.bars import DAY, INTERVALS, STREAM_ONLY
 from mexc_async.sim.exchange.decimals import text
-from mexc_async.sim.exchange.history import DAY, INTERVALS, STREAM_ONLY
 from mexc_async.sim.exchange.market_state import Market
 from mexc_async.sim.exchange.refusals import Refusal, bad_combination, invalid_symbol
 from mexc_async.sim.exchange.symbols import ONLINE, PAUSED

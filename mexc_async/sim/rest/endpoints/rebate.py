@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from mexc_async.sim.exchange.accounts import Account
+from mexc_async.sim.exchange.bars import DAY
 from mexc_async.sim.exchange.decimals import short
-from mexc_async.sim.exchange.history import DAY
 from mexc_async.sim.rest import answers
 from mexc_async.sim.rest.answers import Json
 from mexc_async.sim.rest.endpoint import Call, ServedEndpoint

@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 
 from mexc_async.sim.exchange import assumptions
-from mexc_async.sim.exchange.history import DAY
+from mexc_async.sim.exchange.bars import DAY
 from mexc_async.sim.exchange.matching import Side
 from mexc_async.sim.exchange.orders import ORDER_TYPES, STP_MODES, Order, OrderRequest
 from mexc_async.sim.exchange.refusals import Refusal, bad_combination, illegal, missing, unknown_order
