@@ -14,14 +14,15 @@ from msgspec import Struct, field
 
 from mexc_async.errors import ProtocolError
 from mexc_async.schema.fields import MaybeDecimal, MaybeText, Text, same_under
+from mexc_async.schema.json_values import ToDict
 from mexc_async.schema.lazy_numbers import Lazy, LazyOrNone, amount
 from mexc_async.spot.enums import OrderStatus, OrderType, Side, SymbolStatus
 
 T = TypeVar("T")
 
 
-class Answer(Struct, frozen=True, kw_only=True, rename="camel"):
-    """Base of all answers. Decoding ignores unknown fields (`using(raw=True)` shows them)."""
+class Answer(ToDict, Struct, frozen=True, kw_only=True, rename="camel"):
+    """Base of all answers: `to_dict()`. Decoding ignores unknown fields (`using(raw=True)` shows them)."""
 
 
 class Empty(Answer, frozen=True, kw_only=True):
@@ -135,7 +136,7 @@ class ExchangeInfo(Answer, frozen=True, kw_only=True):
     symbols: list[SymbolInfo]
 
 
-class Level(Struct, frozen=True, array_like=True, gc=False):
+class Level(ToDict, Struct, frozen=True, array_like=True, gc=False):
     """Price and quantity of one level of an order book; unpacks as `price, quantity`.
 
     Stores the text as received and converts it at each read, since most levels of a deep book are never read.
@@ -199,7 +200,7 @@ class AggTrade(Answer, frozen=True, kw_only=True):
     is_best_match: bool | None = field(name="M", default=None)
 
 
-class Kline(Struct, frozen=True, array_like=True, gc=False):
+class Kline(ToDict, Struct, frozen=True, array_like=True, gc=False):
     """One kline (bar).
 
     Stores amounts as text and converts them at each read. Reading raises ProtocolError if the text is not a number.

@@ -17,6 +17,7 @@ from mexc_async.errors import ProtocolError
 from mexc_async.schema.answers import decode
 from mexc_async.schema.endpoint import result_type
 from mexc_async.schema.fields import Unspecified
+from mexc_async.schema.json_values import ToDict
 from mexc_async.schema.lenient import item_of, struct_of
 from mexc_async.spot.account import AccountQuery
 from mexc_async.spot.market import DepthQuery, ExchangeInfoQuery
@@ -343,6 +344,11 @@ def every_answer() -> list[Any]:
     for endpoint in DECLARED.values():
         answers(endpoint.result, found)
     return list(found.values())
+
+
+def test_every_answer_converts_to_a_dict() -> None:
+    for answer in every_answer():
+        assert issubclass(getattr(answer, "__origin__", answer), ToDict), answer
 
 
 def test_little_has_to_come() -> None:
