@@ -21,11 +21,12 @@ import uvicorn
 from fastapi import FastAPI, Header, Response
 from pydantic import BaseModel
 
-from mexc_async import Mexc, NewOrder
-from mexc_async.contrib.fastapi import Client, Orders, answer, use_mexc
+from mexc_async import Balance, Mexc, NewOrder
+from mexc_async.contrib.fastapi import FAILURES, Client, Orders, answer, use_mexc
 from mexc_async.contrib.keyed_orders import OrderAnswer
+from mexc_async.contrib.response_models import model_of
 
-app = FastAPI(title="Orders on MEXC")
+app = FastAPI(title="Orders on MEXC", responses=FAILURES)
 
 
 class OrderRequest(BaseModel):
@@ -37,13 +38,13 @@ class OrderRequest(BaseModel):
     price: Decimal | None = None
 
 
-@app.get("/balances")
+@app.get("/balances", response_model=model_of(dict[str, Balance]))
 async def balances(mexc: Client) -> Response:
-    """Return the account's balances."""
-    return answer([one for one in (await mexc.spot.account()).balances if one.free or one.locked])
+    """Return the account's balances by asset: the live view needs no call to the exchange."""
+    return answer(await mexc.balances.current())
 
 
-@app.post("/orders")
+@app.post("/orders", status_code=201, response_model=model_of(OrderAnswer))
 async def place(wanted: OrderRequest, orders: Orders, idempotency_key: Annotated[str, Header()]) -> Response:
     """Place an order; the same key again returns the same order."""
     order = NewOrder(
@@ -56,13 +57,13 @@ async def place(wanted: OrderRequest, orders: Orders, idempotency_key: Annotated
     return answer(OrderAnswer.of(await orders.place(idempotency_key, order)), 201)
 
 
-@app.get("/orders/{symbol}/{key}")
+@app.get("/orders/{symbol}/{key}", response_model=model_of(OrderAnswer))
 async def look(symbol: str, key: str, orders: Orders) -> Response:
     """Return an order's state."""
     return answer(OrderAnswer.of(await orders.find(key, symbol)))
 
 
-@app.delete("/orders/{symbol}/{key}")
+@app.delete("/orders/{symbol}/{key}", response_model=model_of(OrderAnswer))
 async def cancel(symbol: str, key: str, orders: Orders) -> Response:
     """Cancel an order; if it has ended already, return its final state."""
     return answer(OrderAnswer.of(await (await orders.find(key, symbol)).cancel()))

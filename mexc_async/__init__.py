@@ -100,6 +100,7 @@ if TYPE_CHECKING:
     from mexc_async.sim.wallet.back_office import DepositOrder
     from mexc_async.sim.wallet.wallet import WalletRules
     from mexc_async.spot.enums import OrderStatus, OrderType, Side
+    from mexc_async.spot.models import Balance
     from mexc_async.spot.prepared import PreparedOrder, PresignedOrder
     from mexc_async.spot.subaccounts import SubUniversalTransfer
     from mexc_async.spot.trading import NewOrder
@@ -120,6 +121,7 @@ __all__ = [
     "Auth",
     "BackgroundSimulator",
     "BadFrame",
+    "Balance",
     "BookNotSynced",
     "BulkProgress",
     "CallLog",
@@ -283,6 +285,7 @@ _HOME = {
     "transport.pool": "Timeouts",
     "orders.handle": "TrackedOrder",
     "spot.enums": "OrderStatus OrderType Side",
+    "spot.models": "Balance",
     "spot.prepared": "PreparedOrder PresignedOrder",
     "spot.trading": "NewOrder",
     "client.view": "RawView View",

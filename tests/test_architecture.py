@@ -63,7 +63,7 @@ EDGE = frozenset(
         "sim.wallet": (
             "account_audit addresses back_office deposits dust rebates subaccounts transfers wallet withdrawals"
         ),
-        "streams": "reconnecting router streams subscriber user_stream websocket",
+        "streams": "live_balances reconnecting router streams subscriber user_stream websocket",
         "transport": "addresses connection delivery lane pool",
     }.items()
     for module in modules.split()

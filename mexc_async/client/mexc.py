@@ -162,6 +162,8 @@ class Mexc(View):
         """Push streams: `async with mexc.streams.trades("BTCUSDT") as trades`."""
         self.books = parts.books
         """Live books: `async with mexc.books("BTCUSDT") as book`."""
+        self.balances = parts.balances
+        """Live balances: `await mexc.balances.current()`."""
         self._life = life = Life(parts, urls, pool, self._lane, prepared, held)
 
     @classmethod

@@ -46,6 +46,7 @@ from mexc_async.spot.trading import (
     TestOrder,
 )
 from mexc_async.spot.wallet import InternalTransferRequest, UniversalTransfer, Withdraw, WithdrawApply
+from mexc_async.streams.live_balances import LiveBalances
 from mexc_async.streams.router import Router, StreamSettings
 from mexc_async.streams.user_stream import UserStream
 from mexc_async.streams.websocket import SocketConfig
@@ -79,6 +80,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     tracker: OrderTracker
     router: Router
     books: Books
+    balances: LiveBalances
     orders: Orders
     calls: Calls
 
@@ -182,6 +184,7 @@ def wire(
         tracker=tracker,
         router=router,
         books=books,
+        balances=LiveBalances(api, router),
         orders=Orders(api, execution, reconciler, policy.options, guard, log, held),
         calls=calls,
     )

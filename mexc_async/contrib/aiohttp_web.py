@@ -4,7 +4,7 @@ app = web.Application()
 use_mexc(app, Mexc.from_env)
 
 async def balances(request: web.Request) -> web.Response:
-    return answer((await mexc_of(request).spot.account()).balances)
+    return answer(await mexc_of(request).balances.current())
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ from aiohttp.typedefs import Handler
 from mexc_async.client.mexc import Mexc
 from mexc_async.contrib.http_answers import JSON, HttpAnswer, answer_of, failure_of, health_of, readiness_of
 from mexc_async.contrib.keyed_orders import EARLIER_S, KeyedOrders
-from mexc_async.contrib.service import CLOSING_S, MexcService
+from mexc_async.contrib.service import CLOSING_S, Maker, MexcService, ServedAccount
 from mexc_async.errors import MexcError
 
 SERVICE = web.AppKey("mexc_service", MexcService)
+_ACCOUNT: web.AppKey[Callable[[web.Request], str] | None] = web.AppKey("mexc_account")
 
 
 def use_mexc(
     app: web.Application,
-    make: Callable[[], Mexc],
+    make: Maker,
     *,
+    account: Callable[[web.Request], str] | None = None,
     health: str | None = "/health",
     ready: str | None = "/ready",
     closing_s: float = CLOSING_S,
@@ -36,13 +38,17 @@ def use_mexc(
 
     Args:
         app: the application.
-        make: makes the client, in each process that serves, such as `Mexc.from_env`.
+        make: makes the client, in each process that serves, such as `Mexc.from_env`; or those of several accounts, by
+            `Mexc.accounts(...)`.
+        account: names the account of a request, of several; have it derive the name from the caller's authentication.
+            An unknown name is answered with 404.
         health: path that answers 200 as long as the client is open; None for no such path.
         ready: path that answers 200 when requests can be served, otherwise 503 with the reasons; None for no such path.
         closing_s: longest wait of a shutdown for orders whose answer is missing.
         earlier_s: time after the start for which an earlier run may still have used an unknown idempotency key.
     """
     service = app[SERVICE] = MexcService(make, closing_s=closing_s, earlier_s=earlier_s)
+    app[_ACCOUNT] = account
 
     async def life(_: web.Application) -> AsyncIterator[None]:
         async with service.opened():
@@ -64,13 +70,18 @@ def service_of(request: web.Request) -> MexcService:
 
 
 def mexc_of(request: web.Request) -> Mexc:
-    """Return the client. Raises ClientClosed."""
-    return service_of(request).mexc
+    """Return the client of the request's account. Raises ClientClosed, UnknownAccount."""
+    return _account_of(request).mexc
 
 
 def orders_of(request: web.Request) -> KeyedOrders:
-    """Return the orders under idempotency keys. Raises ClientClosed."""
-    return service_of(request).orders
+    """Return the orders under idempotency keys of the request's account. Raises ClientClosed, UnknownAccount."""
+    return _account_of(request).orders
+
+
+def _account_of(request: web.Request) -> ServedAccount:
+    account = request.config_dict[_ACCOUNT]
+    return service_of(request).account(None if account is None else account(request))
 
 
 def answer(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:

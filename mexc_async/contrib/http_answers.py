@@ -10,7 +10,7 @@ from typing import NamedTuple
 import orjson
 from msgspec import Struct
 
-from mexc_async.contrib.service import MexcService
+from mexc_async.contrib.service import MexcService, UnknownAccount
 from mexc_async.errors import (
     AccountRestricted,
     ApiError,
@@ -69,6 +69,7 @@ STATUSES: dict[type[MexcError], int] = {
     OrderRejected: 422,
     TransferRejected: 422,
     OrderNotFound: 404,
+    UnknownAccount: 404,
     InsufficientBalance: 409,
     TradingSuspended: 409,
     TooManyOrders: 409,

@@ -58,7 +58,7 @@ async def test_200_users_trade_at_once_and_none_waits_for_another(
         assert await get(user, f"{url}/orders/BTCUSDT/{key}") == (200, placed)
         status, balances = await get(user, f"{url}/balances")
         assert status == 200
-        assert "USDT" in {balance["asset"] for balance in balances}
+        assert "USDT" in balances
         async with user.delete(f"{url}/orders/BTCUSDT/{key}") as answer:
             assert (answer.status, (await answer.json())["status"]) == (200, "CANCELED")
         order_id: str = placed["order_id"]
@@ -264,6 +264,6 @@ async def test_an_example_runs_as_it_is(kind: str, user: aiohttp.ClientSession) 
             while not await is_ready():
                 assert process.returncode is None
                 await asyncio.sleep(0.05)
-        assert "USDT" in {balance["asset"] for balance in (await get(user, f"{url}/balances"))[1]}
+        assert "USDT" in (await get(user, f"{url}/balances"))[1]
         process.send_signal(signal.SIGTERM)
         await ended_well(process)

@@ -63,8 +63,15 @@ def maker(simulator: BackgroundSimulator, **settings: Any) -> Callable[[], Mexc]
 
 @asynccontextmanager
 async def serving(kind: str, make: Callable[[], Mexc], **options: Any) -> AsyncIterator[tuple[str, MexcService]]:
-    """Serve during the block; yield the URL and the service."""
+    """Serve the example during the block; yield the URL and the service."""
     app, service = application(kind, make, **{"earlier_s": SOON_S} | options)
+    async with served(kind, app) as url:
+        yield url, service
+
+
+@asynccontextmanager
+async def served(kind: str, app: Any) -> AsyncIterator[str]:
+    """Serve an application during the block; yield its URL."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(512)
@@ -77,7 +84,7 @@ async def serving(kind: str, make: Callable[[], Mexc], **options: Any) -> AsyncI
                 await asyncio.wait([task], timeout=0.01)
                 assert not task.done(), task
             try:
-                yield url, service
+                yield url
             finally:
                 server.should_exit = True
                 await task
@@ -86,7 +93,7 @@ async def serving(kind: str, make: Callable[[], Mexc], **options: Any) -> AsyncI
             await runner.setup()
             await web.SockSite(runner, listener, backlog=512).start()
             try:
-                yield url, service
+                yield url
             finally:
                 await runner.cleanup()
 
