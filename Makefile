@@ -89,6 +89,7 @@ PURE_TESTS := $(addprefix tests/,$(addsuffix .py,books/test_book \
 	books/test_live_book \
 	books/test_sync \
 	chaos/test_hostile_proxy \
+	client/test_tracebacks \
 	limits/test_gate \
 	limits/test_limiter \
 	limits/test_queue \

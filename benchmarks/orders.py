@@ -9,7 +9,7 @@ live book; `guard_us_per_op` is the difference between the two.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from decimal import Decimal
 from functools import partial
 from itertools import count
@@ -40,6 +40,7 @@ from mexc_async.spot.push_models import FillPush, OrderPush
 from mexc_async.spot.trading import NewOrder
 from mexc_async.streams.websocket import SocketConfig
 from mexc_async.transport.pool import OnConnected
+from mexc_async.transport.request_fields import Fields
 from mexc_async.transport.urls import ExchangeUrls
 
 UNTRACKED = "untracked"
@@ -80,7 +81,7 @@ class Instant:
         self,
         method: str,
         target: str,
-        headers: Mapping[str, str],
+        headers: Fields,
         timeout_s: float | None,
         on_connected: OnConnected,
         body: bytes = b"",

@@ -15,7 +15,7 @@ from pydantic import Field, WithJsonSchema, create_model
 
 from mexc_async.schema import fields as markers
 from mexc_async.schema.json_values import field_names
-from mexc_async.schema.lazy_numbers import Exact, ExactOrNone
+from mexc_async.schema.lazy_numbers import Lazy, LazyOrNone
 
 Amount = Annotated[str, WithJsonSchema({"type": "string", "format": "decimal", "examples": ["0.001"]})]
 """A decimal as text."""
@@ -68,8 +68,8 @@ def _model(kind: Any, cls: type[Struct]) -> Any:
     types: dict[str, Any] = {}
     for field, name in zip(fields(kind), field_names(cls), strict=True):
         number = vars(cls).get(name)
-        if isinstance(number, Exact | ExactOrNone):
-            types[name] = (Amount if isinstance(number, Exact) else Amount | None, ...)
+        if isinstance(number, Lazy | LazyOrNone):
+            types[name] = (Amount if isinstance(number, Lazy) else Amount | None, ...)
         else:
             types[name] = (model_of(field.type), ...)
     title = cls.__name__ + "".join(getattr(argument, "__name__", "") for argument in get_args(kind))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import TypeAlias
 
@@ -23,6 +23,7 @@ from mexc_async.errors import (
     MissingCredentials,
     ReadOnlyError,
     TransportError,
+    WaitTimeout,
 )
 from mexc_async.rest.events import RequestDone
 from mexc_async.runtime.clock import Clock
@@ -35,6 +36,8 @@ Maker: TypeAlias = Callable[[], "Mexc | Accounts[Mexc]"]
 CLOSING_S = 15.0
 """Longest wait of a close for orders whose answer is missing; the look-up of an order takes up to 10 s."""
 WARM_UP_AGAIN_S = 2.0
+BALANCES_S = 5.0
+"""Longest wait for live balances at the start."""
 
 
 class Readiness(Struct, frozen=True):
@@ -115,6 +118,8 @@ class ServedAccount:
                 await asyncio.sleep(WARM_UP_AGAIN_S)
         try:
             self.follows = True
+            with suppress(WaitTimeout):  # so that the first users find the balances live
+                await self.mexc.balances.follow(BALANCES_S)
             await self.mexc.orders.follow()
         except (MissingCredentials, ReadOnlyError):
             self.follows = False

@@ -34,11 +34,15 @@ Password = Callable[[bool], str]
 
 def encrypt(data: bytes, password: str, cost: int = COST) -> bytes:
     """Encrypt data. Raises ConfigError when the password is too short, or `cryptography` is not installed."""
-    if len(password) < MIN_PASSWORD:
-        raise ConfigError(f"the password must have at least {MIN_PASSWORD} characters")
-    head = _MAGIC + bytes([cost]) + os.urandom(_HEAD - _SALT)
-    encrypted = head + _encrypted(head, password, data)
-    return encrypted + sha256(encrypted).digest()
+    try:
+        if len(password) < MIN_PASSWORD:
+            raise ConfigError(f"the password must have at least {MIN_PASSWORD} characters")
+        head = _MAGIC + bytes([cost]) + os.urandom(_HEAD - _SALT)
+        cipher, _ = _cipher(head, password)
+        encrypted = head + cipher.encrypt(head[_NONCE:], data, head)
+        return encrypted + sha256(encrypted).digest()
+    finally:
+        del data, password  # a traceback may show all variables
 
 
 def decrypt(encrypted: bytes, password: Callable[[], str]) -> bytes:
@@ -56,17 +60,15 @@ def decrypt(encrypted: bytes, password: Callable[[], str]) -> bytes:
     return _decrypted(body[:_HEAD], password(), body[_HEAD:])
 
 
-def _encrypted(head: bytes, password: str, data: bytes) -> bytes:
-    cipher, _ = _cipher(head, password)
-    return cipher.encrypt(head[_NONCE:], data, head)
-
-
 def _decrypted(head: bytes, password: str, data: bytes) -> bytes:
-    cipher, wrong = _cipher(head, password)
     try:
-        return cipher.decrypt(head[_NONCE:], data, head)
-    except wrong:
-        raise ConfigError("wrong password") from None
+        cipher, wrong = _cipher(head, password)
+        try:
+            return cipher.decrypt(head[_NONCE:], data, head)
+        except wrong:
+            raise ConfigError("wrong password") from None
+    finally:
+        del password
 
 
 def check_library() -> None:
@@ -81,7 +83,11 @@ def check_library() -> None:
 
 def _cipher(head: bytes, password: str) -> tuple[AESGCM, type[Exception]]:
     """Return AES-GCM with the key derived from the password and the head's salt, and its error for a wrong key."""
-    check_library()
+    try:
+        check_library()
+    except ConfigError:
+        del password
+        raise
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
     from cryptography.hazmat.primitives.kdf.scrypt import Scrypt

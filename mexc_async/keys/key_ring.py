@@ -95,6 +95,8 @@ class KeyBook(msgspec.Struct, frozen=True):
             return msgspec.json.decode(data, type=cls)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             raise ConfigError("this release cannot read the format of the stored keys") from None
+        finally:
+            del data  # a traceback may show all variables
 
 
 def renewed(old: StoredKey, **changes: Any) -> StoredKey:

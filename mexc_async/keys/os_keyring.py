@@ -39,7 +39,10 @@ class OsKeyring:
     def read(self) -> KeyBook:
         """Read the keys. Raises ConfigError."""
         text = self._text()
-        return KeyBook() if text is None else KeyBook.decode(text)
+        try:
+            return KeyBook() if text is None else KeyBook.decode(text)
+        finally:
+            del text  # a traceback may show all variables
 
     def change(self, edit: Callable[[KeyBook], KeyBook]) -> KeyBook:
         """Read, edit and write, without a lock: of two processes at once the later write wins. Raises ConfigError."""
@@ -47,8 +50,10 @@ class OsKeyring:
         try:
             self._backend.set_password(SERVICE, ENTRY, book.encode().decode())
         except self._error as error:
-            raise _refused(error) from None
-        return book
+            refusal = _refused(error)
+        else:
+            return book
+        raise refusal  # without the frames of the keyring, whose variables hold the secrets
 
     def stamp(self) -> Hashable:
         """Return a value that differs after every change of the entry."""

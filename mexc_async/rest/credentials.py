@@ -27,10 +27,11 @@ class Credentials:
     __slots__ = ("api_key", "created_ms", "signer")
 
     def __init__(self, api_key: str, api_secret: str, *, created_ms: int | None = None) -> None:
-        _check("API key", api_key)
-        _check("API secret", api_secret)
-        if created_ms is not None:
-            check_setting("created_ms", created_ms, whole)
+        self.api_key = ""  # a traceback may show this object unfinished
+        refusal = _refusal("API key", api_key) or _refusal("API secret", api_secret) or _time_refusal(created_ms)
+        if refusal is not None:
+            del api_key, api_secret  # a traceback may show all variables
+            raise refusal
         self.api_key = api_key
         self.created_ms = created_ms
         self.signer = Signer(api_secret.encode())
@@ -70,15 +71,25 @@ def age_advice(days: int) -> str | None:
     return None
 
 
-def _check(name: str, text: str) -> None:
-    """Refuse a malformed key or secret; the message never repeats it."""
+def _refusal(name: str, text: object) -> ConfigError | None:
+    """Return the error about a malformed key or secret, which never repeats it; None for a sound one."""
     if not isinstance(text, str):
-        raise ConfigError(f"the {name} must be text, not {type(text).__name__}")
+        return ConfigError(f"the {name} must be text, not {type(text).__name__}")
     if not text:
-        raise MissingCredentials(f"the {name} is empty")
+        return MissingCredentials(f"the {name} is empty")
     if text != text.strip():
-        raise ConfigError(f"the {name} begins or ends with white space, as happens when it is pasted: remove it")
+        return ConfigError(f"the {name} begins or ends with white space, as happens when it is pasted: remove it")
     if any(char.isspace() for char in text):
-        raise ConfigError(f"the {name} has white space inside: copy it again in one piece")
+        return ConfigError(f"the {name} has white space inside: copy it again in one piece")
     if not text.isascii() or not text.isprintable():
-        raise ConfigError(f"the {name} holds characters that MEXC's keys never have: copy it again")
+        return ConfigError(f"the {name} holds characters that MEXC's keys never have: copy it again")
+    return None
+
+
+def _time_refusal(created_ms: object) -> ConfigError | None:
+    try:
+        if created_ms is not None:
+            check_setting("created_ms", created_ms, whole)
+    except ConfigError as error:
+        return error.with_traceback(None)
+    return None

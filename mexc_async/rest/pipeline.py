@@ -51,6 +51,7 @@ from mexc_async.spot.models import ExchangeInfo
 from mexc_async.spot.trading import FORMS, BatchOrders, CancelOrder, NewOrder
 from mexc_async.transport.lane import Lane
 from mexc_async.transport.pool import Carrier, Transport
+from mexc_async.transport.request_fields import RequestFields, bare
 
 T = TypeVar("T")
 
@@ -168,7 +169,7 @@ class Api:
         self._distrusted_at = -inf
         """Time of the latest answer that belonged to another request, by the limiter's clock."""
         self._answers: dict[Hashable, tuple[float, object]] = {}
-        self._public_headers: dict[str, str] = {}
+        self._public_headers = RequestFields({})
         self.sign_with(credentials)
 
     def close(self) -> None:
@@ -179,9 +180,8 @@ class Api:
         """Sign every request from now on with this key; requests already sent are not affected."""
         self.credentials = credentials
         self._plans: dict[int, RoutePlan] = {}  # route plans hold the headers
-        self._signed_headers = {"Content-Type": "application/json"}
-        if credentials is not None:
-            self._signed_headers["X-MEXC-APIKEY"] = credentials.api_key
+        key = {} if credentials is None else {"X-MEXC-APIKEY": credentials.api_key}
+        self._signed_headers = RequestFields({"Content-Type": "application/json", **key})
         lane = self._order_transport
         self._express = None
         if compiled and credentials is not None and isinstance(lane, Lane):
@@ -373,9 +373,16 @@ class Api:
             try:
                 if has_waited:
                     plan = self.admit(route)  # the key may have been replaced meanwhile
-                target = self.target(call, options, attempt, plan)
                 send, body = (call.via or plan.transport).send, body_of(call) if route.json_body else b""
-                reply = await send(plan.method, target, plan.headers, options.timeout_s, on_connected, body)
+                # The target is no variable: a traceback may show all of them, and none with a signature.
+                reply = await send(
+                    plan.method,
+                    self.target(call, options, attempt, plan),
+                    plan.headers,
+                    options.timeout_s,
+                    on_connected,
+                    body,
+                )
             except BaseException:
                 self.unanswered(call, gate)
                 raise
@@ -445,9 +452,9 @@ class Api:
         await self.clock_sync.ensure()
         name, credentials, stamped_ms = order.new_client_order_id, self.credentials, self.clock.now_ms()
         assert credentials is not None
-        target = signed(call_of(order, options), options, credentials, plan, stamped_ms)
         while len(self.ahead) >= MOST_AHEAD:
             del self.ahead[next(iter(self.ahead))]
+        target = signed(call_of(order, options), options, credentials, plan, stamped_ms)
         self.ahead[name] = SignedAhead(order, options.recv_window_ms, credentials, stamped_ms, target)
         return order
 
@@ -460,23 +467,25 @@ class Api:
         route = call.route
         if call.sent_s <= self._distrusted_at and not route.safe and is_refusal(reply):
             raise ConnectionLost("a refusal came that may be the answer to another request")
-        error = error_of(route, reply)
-        if error is not None:
-            if isinstance(error, RateLimited):
+        refusal = error_of(route, reply)
+        if refusal is not None:
+            if isinstance(refusal, RateLimited):
                 if self._on_rate_refused is not None:
                     self._on_rate_refused(route, reply.status)
-                self.limiter.penalise(route, reply.status, error.retry_after_s or 0.0)
-            raise of_order(error, getattr(call.given, "type", None))
+                self.limiter.penalise(route, reply.status, refusal.retry_after_s or 0.0)
+            raise of_order(refusal, getattr(call.given, "type", None))
         try:
             value, odd = (decode_json(reply.body), []) if call.kind is None else decode(call.kind, reply.body)
-        except ProtocolError as failure:
-            self.distrust()  # it may be another request's, whose own answer is still to come
-            failure.status = reply.status
-            raise
-        if odd:
-            logger.warning("%s %s: left out %d odd items, first: %s", route.method, route.path, len(odd), odd[0])
-            self.hooks.emit(OddItems(route.method, route.path, odd))
-        return value
+        except ProtocolError as error:
+            failure = error
+        else:
+            if odd:
+                logger.warning("%s %s: left out %d odd items, first: %s", route.method, route.path, len(odd), odd[0])
+                self.hooks.emit(OddItems(route.method, route.path, odd))
+            return value
+        self.distrust()  # it may be another request's, whose own answer is still to come
+        failure.status = reply.status
+        raise bare(failure)  # the variables of the decoder hold the answer, which may be a new key
 
     async def _exchange_info(self) -> ExchangeInfo:
         """Return the rules of all symbols: at first a cached answer may do, later calls ask the exchange."""

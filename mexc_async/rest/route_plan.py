@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from msgspec import Struct
 
 from mexc_async.limits.gate import Gate
@@ -12,6 +10,7 @@ from mexc_async.rest.credentials import Credentials
 from mexc_async.schema.endpoint import Route
 from mexc_async.spot.trading import NewOrder
 from mexc_async.transport.pool import Transport
+from mexc_async.transport.request_fields import Fields
 
 
 class RoutePlan(Struct, frozen=True):
@@ -21,7 +20,7 @@ class RoutePlan(Struct, frozen=True):
     is_private: bool
     method: str
     path: str
-    headers: Mapping[str, str]
+    headers: Fields
     is_signed: bool
     transport: Transport
     gate: Gate

@@ -52,6 +52,12 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
         """The header fields; names ignore case."""
         return Headers(self.head) if isinstance(self.head, bytes) else self.head
 
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [("status", self.status), ("bytes", len(self.body))]  # the body may hold a new key
+
+    def __repr__(self) -> str:
+        return f"Reply(status={self.status}, bytes={len(self.body)})"
+
 
 class Headers(Mapping[str, str]):
     """Header fields, read from the bytes of an answer with its first line. Of equal names the first counts."""

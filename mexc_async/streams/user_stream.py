@@ -96,13 +96,12 @@ class UserStream:
         if self._is_closed:
             raise ClientClosed("the client is closed")
         if self._key is None or self._is_stale:
-            old = self._key
             while True:
                 signer = self._api.credentials
                 answer: ListenKey = await self._api.deliver(CreateListenKey(), Options())
                 if signer is self._api.credentials:  # or else the API key was replaced meanwhile
                     break
-            self._key, self._is_stale = answer.listen_key, False
+            old, self._key, self._is_stale = self._key, answer.listen_key, False
             if old is not None and old != self._key:  # it would count against the account's limit for an hour
                 self._tasks.spawn(self._close(old))
             if self._renewing is None or self._renewing.done():
@@ -116,16 +115,16 @@ class UserStream:
         while True:
             await asyncio.sleep(pause_s)
             pause_s = random.uniform(*KEEPALIVE_S)
-            key = self._key
-            if key is None:
+            if self._key is None:
                 continue
+            renewal = KeepAliveListenKey(listen_key=self._key)  # which hides the key in its `repr`
             try:
-                await self._api.deliver(KeepAliveListenKey(listen_key=key), Options())
+                await self._api.deliver(renewal, Options())
             except ClientClosed:
                 return
             except ListenKeyInvalid as error:
                 self._report(error)
-                if self._key == key:
+                if self._key == renewal.listen_key:
                     self.forget_key()
             except MexcError as error:
                 self._report(error)

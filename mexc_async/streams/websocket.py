@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from mexc_async.errors import ConfigError, ConnectFailed, ConnectionLost
 from mexc_async.runtime.log import logger
+from mexc_async.transport.request_fields import bare
 
 if TYPE_CHECKING:
     import aiohttp
@@ -86,7 +87,12 @@ async def connect(url: str, listener: Listener, config: SocketConfig) -> Socket:
                         raise ConfigError(f"library 'picows' cannot be used: {error}") from None
             return await _connect_aiohttp(url, listener, config)
     except TimeoutError as error:
-        raise _failed(url, config, error) from None
+        failure: BaseException = _failed(url, config, error)
+    except BaseException as error:
+        failure = bare(error)  # the variables of the libraries hold the URL
+    finally:
+        del url
+    raise failure
 
 
 def _failed(url: str, config: SocketConfig, error: BaseException, reason: str = "") -> ConnectFailed:

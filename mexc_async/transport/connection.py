@@ -114,7 +114,10 @@ class PureWire:
         self.timeout_s = timeout_s
         if self.timer is None or timeout_s < self.patience_s:
             self.watch(min(timeout_s, self.patience_s))
-        self.transport.write(data)
+        try:
+            self.transport.write(data)
+        finally:
+            data = b""  # a traceback may show all variables, and none with a signature or a key
         return answer
 
     def read(self, data: bytes) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable
 from math import inf
 from operator import attrgetter
 from urllib.parse import SplitResult, urlsplit
@@ -28,6 +28,7 @@ from mexc_async.transport.addresses import Address, Addresses, unreachable
 from mexc_async.transport.connection import Connection, nearness_of
 from mexc_async.transport.http1 import KnownHeads
 from mexc_async.transport.pool import OnConnected, PoolConfig
+from mexc_async.transport.request_fields import Fields
 from mexc_async.transport.urls import place_of
 
 _HEAD_START_S = 0.25
@@ -58,7 +59,7 @@ class Lane:
         self._tasks = Tasks()
         self._tls = config.tls
         self._addresses: Addresses | None = None
-        self._headers: Mapping[str, str] = {}
+        self._headers: Fields = {}
         self._frames: dict[str, tuple[str, str]] = {}
         self._emptied = asyncio.Event()
 
@@ -66,7 +67,7 @@ class Lane:
         self,
         method: str,
         target: str,
-        headers: Mapping[str, str],
+        headers: Fields,
         timeout_s: float | None,
         on_connected: OnConnected,
         body: bytes = b"",
@@ -75,39 +76,48 @@ class Lane:
 
         Raises ConnectFailed, ConnectionLost, RequestTimeout, ProtocolError, ClientClosed.
         """
-        data = self.written(method, target, headers, body)
-        if timeout_s is None:
-            timeout_s = self.timeout_s
-        now = self.monotonic()
-        connection = self._take(now)
-        if connection is None:
-            return self._send_cold(data, timeout_s, on_connected)
-        on_connected(connection)
-        return connection.request(data, timeout_s, now)
+        try:
+            data = self.written(method, target, headers, body)
+            if timeout_s is None:
+                timeout_s = self.timeout_s
+            now = self.monotonic()
+            connection = self._take(now)
+            if connection is None:
+                return self._send_cold(data, timeout_s, on_connected)
+            on_connected(connection)
+            return connection.request(data, timeout_s, now)
+        finally:
+            data, target = b"", ""  # a traceback may show all variables, and none with a signature or a key
 
-    def written(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> bytes:
+    def written(self, method: str, target: str, headers: Fields, body: bytes) -> bytes:
         """Return a request's bytes."""
-        start, end = self.framed(method, headers)
-        if body:
-            end = end.replace(_NO_BODY, f"\r\nContent-Length: {len(body)}\r\n")
-        return f"{start}{target}{end}".encode("ascii") + body
+        try:
+            start, end = self.framed(method, headers)
+            if body:
+                end = end.replace(_NO_BODY, f"\r\nContent-Length: {len(body)}\r\n")
+            return f"{start}{target}{end}".encode("ascii") + body
+        finally:
+            target = end = ""
 
-    def framed(self, method: str, headers: Mapping[str, str]) -> tuple[str, str]:
+    def framed(self, method: str, headers: Fields) -> tuple[str, str]:
         """Return the text before and behind the target; callers reuse it while the headers stay the same."""
         if headers is not self._headers:
             self._headers, self._frames = headers, {}
         return self._frames.get(method) or self._frame(method)
 
     async def _send_cold(self, data: bytes, timeout_s: float, on_connected: OnConnected) -> Reply:
-        now = self.monotonic()
-        deadline = now + timeout_s
-        self.wanted = max(self.wanted, len(self.connections) + 1)
-        self.attention.set()
-        while (connection := self._take(now)) is None:
-            await self.open(deadline - now)
+        try:
             now = self.monotonic()
-        on_connected(connection)
-        return await connection.request(data, max(deadline - now, 0.001), now)
+            deadline = now + timeout_s
+            self.wanted = max(self.wanted, len(self.connections) + 1)
+            self.attention.set()
+            while (connection := self._take(now)) is None:
+                await self.open(deadline - now)
+                now = self.monotonic()
+            on_connected(connection)
+            return await connection.request(data, max(deadline - now, 0.001), now)
+        finally:
+            data = b""
 
     def _take(self, now: float) -> Connection | None:
         """Take a free connection that is fit for use; None without one."""
@@ -121,10 +131,11 @@ class Lane:
 
     def _frame(self, method: str) -> tuple[str, str]:
         url = self._url()
-        fields = {"Host": url.netloc, **_FIELDS, **self._headers}
-        for name, value in fields.items():
-            if not f"{name}{value}".isprintable():
-                raise ConfigError(f"header {name!r} holds a line break or another control character")
+        fields = {"Host": url.netloc, **_FIELDS, **dict(self._headers.items())}
+        bad = [name for name, value in fields.items() if not f"{name}{value}".isprintable()]
+        if bad:
+            del fields
+            raise ConfigError(f"header {bad[0]!r} holds a line break or another control character")
         lines = "".join([f"\r\n{name}: {value}" for name, value in fields.items()])
         end = f" HTTP/1.1{lines}{'' if method == 'GET' else _NO_BODY[:-2]}\r\n\r\n"
         self._frames[method] = frame = f"{method} {url.path}", end
@@ -306,7 +317,7 @@ class PinnedConnection:
         self,
         method: str,
         target: str,
-        headers: Mapping[str, str],
+        headers: Fields,
         timeout_s: float | None,
         on_connected: OnConnected,
         body: bytes = b"",
@@ -323,6 +334,8 @@ class PinnedConnection:
         except BaseException:
             connection.close()
             raise
+        finally:
+            data = b""
         if is_fit(reply) and not connection.transport.is_closing():
             lane.measured(connection, lane.monotonic() - sent_at)
             connection.release()

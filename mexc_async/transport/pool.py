@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any, Protocol, TypeAlias
 
@@ -33,6 +33,7 @@ from mexc_async.schema.settings import CheckedSettings, Seconds
 from mexc_async.transport.addresses import unreachable
 from mexc_async.transport.delivery import is_undelivered
 from mexc_async.transport.http1 import decompressed
+from mexc_async.transport.request_fields import Fields, bare
 from mexc_async.transport.urls import ExchangeUrls, check_proxy, check_proxy_reaches, place_of, proxy_for
 
 _READ_AT_ONCE = 1 << 16
@@ -61,7 +62,7 @@ class Transport(Protocol):
         self,
         method: str,
         target: str,
-        headers: Mapping[str, str],
+        headers: Fields,
         timeout_s: float | None,
         on_connected: OnConnected,
         body: bytes = b"",
@@ -122,11 +123,12 @@ class PoolConfig(Struct, frozen=True, kw_only=True):
 class _Attempt:
     """Connection of one request."""
 
-    __slots__ = ("is_connected", "on_connected", "protocol")
+    __slots__ = ("is_connected", "is_refused", "on_connected", "protocol")
 
     def __init__(self, on_connected: OnConnected) -> None:
         self.on_connected = on_connected
         self.is_connected = False
+        self.is_refused = False
         self.protocol: ResponseHandler | None = None
 
     def connected(self, protocol: ResponseHandler | None) -> None:
@@ -215,7 +217,7 @@ class Pool:
         self,
         method: str,
         target: str,
-        headers: Mapping[str, str],
+        headers: Fields,
         timeout_s: float | None,
         on_connected: OnConnected,
         body: bytes = b"",
@@ -224,42 +226,53 @@ class Pool:
 
         Raises ConnectFailed, ConnectionLost, RequestTimeout, ProtocolError, ClientClosed.
         """
+        attempt = _Attempt(on_connected)
+        token = _attempt.set(attempt)
+        try:
+            return await self._exchanged(attempt, method, target, headers, timeout_s, body)
+        except BaseException as error:
+            failure = self._failure(error, attempt)
+        finally:
+            del target, headers  # a traceback may show all variables, and none with a signature or a key
+            _attempt.reset(token)
+            if attempt.protocol is not None:
+                self._connector.finish(attempt.protocol, is_refused=attempt.is_refused)
+        raise failure
+
+    async def _exchanged(
+        self, attempt: _Attempt, method: str, target: str, headers: Fields, timeout_s: float | None, body: bytes
+    ) -> Reply:
+        """Send a request by aiohttp and return its answer. Raises aiohttp's errors."""
         session = self._session or self._open()
         if self._loop is not asyncio.get_running_loop():
             raise ClientClosed(OTHER_LOOP)
-        attempt, is_refused = _Attempt(on_connected), False
-        token = _attempt.set(attempt)
-        try:
-            async with session.request(
-                method,
-                URL(self._urls.rest + target, encoded=True),
-                headers=headers,
-                data=body or None,
-                allow_redirects=False,
-                proxy=self._proxy,
-                # None would mean no time-out at all.
-                timeout=self._timeout if timeout_s is None else _client_timeout(self._config.timeouts, timeout_s),
-            ) as response:
-                reply = Reply(response.status, response.headers, await self._read(response))
-                is_refused = is_refusal(reply)
-                if is_refused and self._is_foreign(attempt):
-                    raise ConnectionLost("a refusal came that may be the answer to another request")
-                return reply
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            # A traceback must show neither a signed URL nor the login of a proxy's.
-            quotes_url = "?" in str(error) or "://" in str(error)
-            raise _translate(error, attempt.is_connected, self._place) from (None if quotes_url else error)
-        except asyncio.CancelledError:
+        async with session.request(
+            method,
+            URL(self._urls.rest + target, encoded=True),
+            headers=headers.items(),
+            data=body or None,
+            allow_redirects=False,
+            proxy=self._proxy,
+            # None would mean no time-out at all.
+            timeout=self._timeout if timeout_s is None else _client_timeout(self._config.timeouts, timeout_s),
+        ) as response:
+            reply = Reply(response.status, response.headers, await self._read(response))
+            attempt.is_refused = is_refusal(reply)
+            if attempt.is_refused and self._is_foreign(attempt):
+                raise ConnectionLost("a refusal came that may be the answer to another request")
+            return reply
+
+    def _failure(self, error: BaseException, attempt: _Attempt) -> BaseException:
+        """Return the error to raise, without aiohttp's frames: their variables hold the signed URL and the key."""
+        if isinstance(error, aiohttp.ClientError | TimeoutError | OSError):
+            return _translate(error, attempt.is_connected, self._place)
+        if isinstance(error, asyncio.CancelledError):
             # Closing, aiohttp cancels the lookup of a host; that must not look like a cancellation by the user.
             task = asyncio.current_task()
-            if not self._closed or task is None or task.cancelling():
-                raise
-            text = "the client was closed while this call was under way"
-            raise (ConnectionLost(text) if attempt.is_connected else ClientClosed(text)) from None
-        finally:
-            _attempt.reset(token)
-            if attempt.protocol is not None:
-                self._connector.finish(attempt.protocol, is_refused=is_refused)
+            if self._closed and task is not None and not task.cancelling():
+                text = "the client was closed while this call was under way"
+                return ConnectionLost(text) if attempt.is_connected else ClientClosed(text)
+        return bare(error)
 
     @property
     def _place(self) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import selectors
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from urllib.parse import parse_qsl, urlsplit
 
@@ -25,6 +25,7 @@ from mexc_async.streams.router import StreamSettings
 from mexc_async.streams.session import Timing
 from mexc_async.streams.websocket import Listener, Socket, SocketConfig
 from mexc_async.transport.pool import OnConnected
+from mexc_async.transport.request_fields import Fields
 from tests.support.fake_transport import reply
 
 SYMBOLS = [f"COIN{number:03}USDT" for number in range(500)]
@@ -74,7 +75,7 @@ class Exchange:
         self,
         method: str,
         target: str,
-        headers: Mapping[str, str],
+        headers: Fields,
         timeout_s: float | None,
         on_connected: OnConnected,
         body: bytes = b"",

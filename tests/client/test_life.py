@@ -90,6 +90,7 @@ FIRST_USES: dict[str, Callable[[Mexc], Awaitable[object]]] = {
     "a book": synced,
     "rules": lambda mexc: mexc.load_rules(),
     "the clock": lambda mexc: mexc.sync_clock(),
+    "balances": lambda mexc: mexc.balances.current(),
     "warm-up": lambda mexc: mexc.warm_up(1),
 }
 

@@ -33,6 +33,7 @@ from mexc_async.runtime.hooks import Hooks
 from mexc_async.schema.answers import Reply
 from mexc_async.streams.websocket import SocketConfig
 from mexc_async.transport.pool import OnConnected
+from mexc_async.transport.request_fields import Fields
 from mexc_async.transport.urls import ExchangeUrls
 
 KEY = "mx0vglTESTkey12345"
@@ -142,12 +143,12 @@ class FakeTransport:
         self,
         method: str,
         target: str,
-        headers: Mapping[str, str],
+        headers: Fields,
         timeout_s: float | None,
         on_connected: OnConnected,
         body: bytes = b"",
     ) -> Reply:
-        sent = Sent(method, target, dict(headers), timeout_s, time.monotonic(), body)
+        sent = Sent(method, target, dict(headers.items()), timeout_s, time.monotonic(), body)
         self.sent.append(sent)
         script = self.scripts.get(f"{method} {sent.path}") or self.scripts.get(sent.path)
         if script is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import traceback
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from mexc_async.errors import (
 )
 from mexc_async.schema.answers import Reply
 from mexc_async.transport.pool import OnConnected, Pool, PoolConfig, Timeouts
+from mexc_async.transport.request_fields import Fields
 from mexc_async.transport.urls import ExchangeUrls, proxy_for
 from tests.support import raw_server as server
 from tests.support.mocked import Mocked
@@ -48,7 +49,7 @@ async def send(
     method: str = "GET",
     target: str = "/api/v3/ping",
     *,
-    headers: Mapping[str, str] | None = None,
+    headers: Fields | None = None,
     timeout_s: float | None = None,
     on_connected: OnConnected = lambda carrier: None,
 ) -> Reply:

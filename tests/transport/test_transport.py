@@ -10,7 +10,7 @@ import socket
 import ssl
 import traceback
 import zlib
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from hashlib import sha256
@@ -37,6 +37,7 @@ from mexc_async.runtime.clock import SYSTEM
 from mexc_async.schema.answers import Reply
 from mexc_async.transport.lane import Lane
 from mexc_async.transport.pool import OnConnected, Pool, PoolConfig, Timeouts
+from mexc_async.transport.request_fields import Fields
 from mexc_async.transport.urls import ExchangeUrls
 from tests.support import raw_server as server
 from tests.support.fake_transport import KEY, SECRET
@@ -75,7 +76,7 @@ async def send(
     method: str = "GET",
     target: str = "/api/v3/ping",
     *,
-    headers: Mapping[str, str] | None = None,
+    headers: Fields | None = None,
     timeout_s: float | None = None,
     on_connected: OnConnected = lambda carrier: None,
 ) -> Reply:

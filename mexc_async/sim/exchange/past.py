@@ -16,7 +16,7 @@ from math import ceil, exp, floor
 from random import Random
 from typing import NamedTuple
 
-from mexc_async.sim.exchange.bars import DAY, HOUR, INTERVALS, MINUTE, Bar, bar_open
+from mexc_async.sim.exchange.bars import DAY, HOUR, INTERVALS, MINUTE, Bar, bar_close, bar_open
 from mexc_async.sim.exchange.symbols import SymbolFilters
 
 VOLATILITY_A_MINUTE = 0.0006
@@ -130,18 +130,20 @@ class Past:
         self._hours: list[_Hour] = []
         """The hours drawn so far, newest first."""
         self._drawing = self._drawn(Random(f"{seed}:past"), int(end_price.scaleb(rules.price_decimals)))
-        self._whole: list[_Span] = []
-        """Every hour's bar, once a longer one was asked for."""
-        self._long: dict[str, list[Bar]] = {}
+        self._long: dict[tuple[str, int], Bar] = {}
+        """Bars longer than an hour, by interval and open time."""
 
     def bars(self, interval: str, first_ms: int, last_ms: int) -> list[Bar]:
         """Return the bars that open from `first_ms` to `last_ms`, oldest first; the last of all may be incomplete."""
         if INTERVALS[interval] <= HOUR:
             spans = self._spans(first_ms, last_ms + 1, INTERVALS[interval])
             return [self._bar(span) for span in spans if first_ms <= span.open_ms <= last_ms]
-        if interval not in self._long:
-            self._long[interval] = self._summed_up(interval)
-        return [bar for bar in self._long[interval] if first_ms <= bar.open_ms <= last_ms]
+        bars, open_ms = [], bar_open(interval, max(first_ms, self.first_ms))
+        while open_ms <= last_ms and open_ms < self.end_ms:
+            if open_ms >= first_ms:
+                bars.append(self._long_bar(interval, open_ms))
+            open_ms = bar_close(interval, open_ms)
+        return bars
 
     def between(self, first_ms: int, end_ms: int) -> Bar | None:
         """Return one bar of the minutes from `first_ms` to before `end_ms`; None if there are none."""
@@ -193,13 +195,14 @@ class Past:
                     part.value * hour.scale * price,
                 )
 
-    def _summed_up(self, interval: str) -> list[Bar]:
-        """Return every bar of an interval longer than an hour."""
-        groups: dict[int, list[_Span]] = {}
-        self._whole = self._whole or list(self._spans(self.first_ms, self.end_ms, HOUR))
-        for span in self._whole:
-            groups.setdefault(bar_open(interval, span.open_ms), []).append(span)
-        return [self._bar(_joined(group)._replace(open_ms=open_ms)) for open_ms, group in groups.items()]
+    def _long_bar(self, interval: str, open_ms: int) -> Bar:
+        """Return a bar longer than an hour; the first of all may begin later than its interval."""
+        bar = self._long.get((interval, open_ms))
+        if bar is None:
+            hours = self._spans(max(open_ms, self.first_ms), min(bar_close(interval, open_ms), self.end_ms), HOUR)
+            bar = self._bar(_joined(list(hours))._replace(open_ms=open_ms))
+            self._long[interval, open_ms] = bar
+        return bar
 
     def _bar(self, span: _Span) -> Bar:
         tick, step = -self._rules.price_decimals, -self._rules.quantity_decimals
