@@ -17,12 +17,12 @@ from mexc_async.schema import fields as markers
 from mexc_async.schema.json_values import field_names
 from mexc_async.schema.lazy_numbers import Lazy, LazyOrNone
 
-Amount = Annotated[str, WithJsonSchema({"type": "string", "format": "decimal", "examples": ["0.001"]})]
+AMOUNT: Any = Annotated[str, WithJsonSchema({"type": "string", "format": "decimal", "examples": ["0.001"]})]
 """A decimal as text."""
 
 _LEAVES: dict[object, Any] = {
-    Decimal: Amount,
-    markers.MaybeDecimal: Amount | None,
+    Decimal: AMOUNT,
+    markers.MaybeDecimal: AMOUNT | None,
     markers.Text: str,
     markers.MaybeText: str | None,
     markers.TimeMs: int,
@@ -51,7 +51,7 @@ def model_of(kind: Any) -> Any:
     if isinstance(origin or kind, type):
         cls = origin or kind
         if issubclass(cls, Struct):
-            return list[Amount] if issubclass(cls, Iterable) else _model(kind, cls)  # a level of a book
+            return list[AMOUNT] if issubclass(cls, Iterable) else _model(kind, cls)  # a level of a book
         if issubclass(cls, Mapping):
             return dict[str, model_of(arguments[-1])]  # type: ignore[misc]  # built at run time
         if issubclass(cls, Iterable) and arguments:
@@ -69,7 +69,7 @@ def _model(kind: Any, cls: type[Struct]) -> Any:
     for field, name in zip(fields(kind), field_names(cls), strict=True):
         number = vars(cls).get(name)
         if isinstance(number, Lazy | LazyOrNone):
-            types[name] = (Amount if isinstance(number, Lazy) else Amount | None, ...)
+            types[name] = (AMOUNT if isinstance(number, Lazy) else AMOUNT | None, ...)
         else:
             types[name] = (model_of(field.type), ...)
     title = cls.__name__ + "".join(getattr(argument, "__name__", "") for argument in get_args(kind))
