@@ -86,7 +86,7 @@ async def test_a_stream_of_the_same_channel_gets_levels_as_structs(sim: Simulato
         async with mexc.streams.depth("BTCUSDT", interval="10ms") as stream:
             assert not mexc._router._packed
             for _ in range(5):
-                update = (await asyncio.wait_for(anext(stream), 5)).body
+                update = (await asyncio.wait_for(anext(stream), 30)).body
                 assert (type(update.asks), type(update.bids)) == (tuple, tuple)
                 assert {type(level) for level in (*update.asks, *update.bids)} == {Level}
         assert mexc._router._packed

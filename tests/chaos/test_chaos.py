@@ -158,9 +158,9 @@ async def test_nothing_is_wrong_after_chaos(seed: int, monkeypatch: pytest.Monke
                 await asyncio.gather(trader, return_exceptions=True)
                 sim.inject(Fault(kind="drop", now=True))  # half-open sockets, and pushes held back for ever
                 sim._movers.clear()
-                await until(lambda: all(reader.is_same(sim) for reader in readers), 20)
+                await until(lambda: all(reader.is_same(sim) for reader in readers), 60)
                 trades = [trade.trade_id for trade in account.trades]
-                await until(lambda: len(fills) >= len(trades), 20)
+                await until(lambda: len(fills) >= len(trades), 60)
                 assert Counter(push.body.trade_id for push in fills) == Counter(trades)
                 assert len(trades) > 3 * SECONDS
                 for order_id in {push.body.order_id for push in orders}:

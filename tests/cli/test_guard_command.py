@@ -81,7 +81,7 @@ def client(
     ) as it:
         assert it.stdout is not None
         if it.stdout.readline() != "placed\n":
-            raise AssertionError(it.communicate(timeout=10))
+            raise AssertionError(it.communicate(timeout=60))
         yield it
 
 
@@ -96,7 +96,7 @@ def guarding(sim: BackgroundSimulator, *arguments: str) -> Iterator[subprocess.P
         assert process.stdout is not None
         line = process.stdout.readline()
         if "watching" not in line:
-            raise AssertionError((line, process.communicate(timeout=10)))
+            raise AssertionError((line, process.communicate(timeout=60)))
         yield process
 
 

@@ -198,7 +198,7 @@ async def test_every_request_ends_once_however_it_ends(way: str) -> None:
             for task in tasks:
                 if not task.cancelled():
                     task.exception()
-        await until(lambda: in_flight(mexc) == 0, 10)
+        await until(lambda: in_flight(mexc) == 0)
         assert mexc.limits.report().waiting == 0
 
 

@@ -334,7 +334,7 @@ async def test_without_a_book_in_step_orders_are_refused_at_once_unless_the_user
     await resting(mexc, below="0.99")
     mexc.orders.limits(without_book="refuse")
     sim.clear_faults()
-    await until(lambda: mexc.orders._guard._books.in_step(XRP) is not None, 10)
+    await until(lambda: mexc.orders._guard._books.in_step(XRP) is not None)
     await resting(mexc, below="0.99")
 
 
@@ -397,7 +397,7 @@ async def test_orders_placed_by_endpoint_are_followed_while_limits_are_set(mexc:
     _, ask = await best(mexc)
     for _ in range(3):  # each fills, and the private stream reports it
         await mexc.spot.new_order(symbol=XRP, side="BUY", type="LIMIT", quantity=D(20), price=ask)
-        await until(lambda: mexc.orders.exposure().open_orders == 0, 5)
+        await until(lambda: mexc.orders.exposure().open_orders == 0)
     assert mexc.orders.exposure().symbols[XRP].position == 60
 
 
@@ -407,7 +407,7 @@ async def test_an_order_in_doubt_counts_until_it_is_known_what_became_of_it(hurr
     sim.inject(Fault(kind="mute", on="new_order", at="read", times=1))
     lost = asyncio.create_task(an_order_placed(mexc))
     await until(lambda: mexc.orders.exposure().open_orders == 1)
-    await until(lambda: [order.status for order in mexc.orders.all()] == [OrderState.UNKNOWN], 5)
+    await until(lambda: [order.status for order in mexc.orders.all()] == [OrderState.UNKNOWN])
     await refusal(resting(mexc))
     with pytest.raises(MexcError):
         await lost  # never accepted, which a look-up proves in the end

@@ -205,7 +205,7 @@ def child(sim: BackgroundSimulator, mode: str = "") -> Iterator[subprocess.Popen
         assert process.stdout is not None
         try:
             if process.stdout.readline() != "open\n":
-                raise AssertionError(process.communicate(timeout=10))
+                raise AssertionError(process.communicate(timeout=60))
             yield process
         finally:
             process.kill()

@@ -66,7 +66,7 @@ async def test_every_channel_yields_its_pushes(
     async with sim_client(sim) as mexc:
         stream: Stream[Any]
         async with getattr(mexc.streams, method)(**kwargs) as stream:
-            push = await asyncio.wait_for(anext(stream), 5)
+            push = await asyncio.wait_for(anext(stream), 30)
             assert type(push.body) is body
             assert push.channel == stream.channels[0]
             assert push.send_time or push.create_time
@@ -303,7 +303,7 @@ async def test_a_refusal_after_a_drop_ends_the_stream(script: Script) -> None:
         script.refused = {BTC}
         script.last.drop()
         with pytest.raises(SubscriptionRefused, match="BTCUSDT"):
-            await asyncio.wait_for(anext(stream), 5)
+            await asyncio.wait_for(anext(stream), 30)
         await until(lambda: script.subscribed() == list(other.channels))
 
 
@@ -355,7 +355,7 @@ async def test_a_socket_that_breaks_is_told(script: Script, monkeypatch: pytest.
             monkeypatch.setattr(reconnecting, "connect", fail)
             script.last.drop()
             with pytest.raises(ConnectionLost, match="RuntimeError"):
-                await asyncio.wait_for(anext(stream), 5)
+                await asyncio.wait_for(anext(stream), 30)
             assert told.states()[-2:] == ["refused", "closed"]
         with pytest.raises(ConnectionLost):
             await mexc.streams.partial_depth("BTCUSDT").open()

@@ -382,7 +382,7 @@ async def test_a_stream_of_orders_alone_does_not_miss_fills(sim: Simulator) -> N
         told = Told(mexc)
         async with mexc.streams.orders() as orders:
             place(sim, "BUY", None)
-            await asyncio.wait_for(anext(orders), 5)
+            await asyncio.wait_for(anext(orders), 30)
             sim.inject(Fault(kind="drop", now=True))
             hidden = place(sim, "BUY", low(sim))
             await until(lambda: told.count("filled"))

@@ -28,7 +28,7 @@ from mexc_async.transport.pool import Timeouts
 from tests.support.settings import flat
 
 TLS = Path(__file__).with_name("tls")
-CALM = Timing(ping_s=0.2, silence_s=5.0, ack_s=5.0, retry_s=0.02, longest_retry_s=0.1)
+CALM = Timing(ping_s=0.2, silence_s=60.0, ack_s=60.0, retry_s=0.02, longest_retry_s=0.1)
 """Timing that never takes a busy machine for a dead socket."""
 QUICK = Timing(ping_s=0.2, silence_s=0.8, ack_s=0.8, retry_s=0.02, longest_retry_s=0.1)
 """Timing for tests of dead sockets."""
@@ -37,7 +37,7 @@ PATIENT = Timeouts(connect_s=60.0, total_s=60.0)
 CONTINUATION, TEXT, BINARY, CLOSE, PING = 0, 1, 2, 8, 9
 
 
-async def until(condition: Callable[[], object], timeout_s: float = 10.0) -> None:
+async def until(condition: Callable[[], object], timeout_s: float = 30.0) -> None:
     """Wait until a condition holds. Raises TimeoutError."""
     async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110 - what is waited for has no event
@@ -252,6 +252,6 @@ async def nothing_left() -> AsyncIterator[None]:
         return not left
 
     try:
-        await until(gone, 3.0)
+        await until(gone)
     except TimeoutError:
         raise AssertionError(f"tasks are left: {left}") from None

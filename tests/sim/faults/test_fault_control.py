@@ -332,5 +332,5 @@ def test_faults_to_orders_from_a_running_command() -> None:
     assert same == order
     patient.close()
     process.terminate()
-    assert process.communicate(timeout=10) == ("", "")
+    assert process.communicate(timeout=60) == ("", "")
     assert process.returncode == 0

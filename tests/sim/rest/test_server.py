@@ -200,7 +200,7 @@ def test_the_command_prints_one_line_and_stops_cleanly(tmp_path: Path, number: s
         assert usdt["free"] == amount
         client.close()
     process.send_signal(number)
-    out, err = process.communicate(timeout=10)
+    out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (0, "", "")
 
 
@@ -229,7 +229,7 @@ def test_faults_can_be_ordered_from_a_running_command() -> None:
     assert client.send("POST", "/sim/faults", '{"kind":"drop","now":true}').body == {"struck": 0}
     client.close()
     process.terminate()
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
     assert process.returncode == 0
 
 
