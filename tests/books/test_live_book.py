@@ -55,7 +55,7 @@ def is_same(sim: Simulator, book: LiveBook[Decimal]) -> bool:
 
 async def test_a_synced_book_is_that_of_rest(sim: Simulator) -> None:
     async with sim_client(sim) as mexc, mexc.books("BTCUSDT", interval="10ms") as book:
-        await asyncio.wait_for(book.synced(), 5)
+        await asyncio.wait_for(book.synced(), 30)
         first = book.version
         while book.version < first + 20:
             await asyncio.wait_for(book.changed(), 5)
@@ -81,7 +81,7 @@ async def test_a_synced_book_is_that_of_rest(sim: Simulator) -> None:
 async def test_a_stream_of_the_same_channel_gets_levels_as_structs(sim: Simulator) -> None:
     """A book alone may take levels as sent; other consumers of its channel get them decoded."""
     async with sim_client(sim) as mexc, mexc.books("BTCUSDT", interval="10ms") as book:
-        await asyncio.wait_for(book.synced(), 5)
+        await asyncio.wait_for(book.synced(), 30)
         assert mexc._router._packed == {channels.depth("BTCUSDT", "10ms").encode()}
         async with mexc.streams.depth("BTCUSDT", interval="10ms") as stream:
             assert not mexc._router._packed
@@ -110,7 +110,7 @@ def test_a_frame_tells_its_channel() -> None:
 )
 async def test_a_faulty_push_never_makes_a_wrong_book(sim: Simulator, kind: Kind, resyncs: bool) -> None:
     async with sim_client(sim) as mexc, mexc.books("BTCUSDT", interval="10ms") as book:
-        await asyncio.wait_for(book.synced(), 5)
+        await asyncio.wait_for(book.synced(), 30)
         refused: list[str] = []
 
         async def read() -> None:
@@ -130,7 +130,7 @@ async def test_a_faulty_push_never_makes_a_wrong_book(sim: Simulator, kind: Kind
                 await until(lambda before=before: book.counts.resyncs > before)  # type: ignore[misc]  # the loop's own
                 sim.clear_faults()
             sim.clear_faults()
-            await asyncio.wait_for(book.synced(), 5)
+            await asyncio.wait_for(book.synced(), 30)
         version = sim.exchange.markets[book.symbol].version
         await until(lambda: book.is_synced and book.version > version + 2)  # a push held back goes out behind the next
         freeze(sim)
@@ -146,13 +146,13 @@ async def test_a_faulty_push_never_makes_a_wrong_book(sim: Simulator, kind: Kind
 async def test_a_lost_socket_is_never_read_over(sim: Simulator, kind: Kind) -> None:
     async with sim_client(sim, timing=QUICK) as mexc, mexc.books("BTCUSDT") as book:
         told = Told(mexc)
-        await asyncio.wait_for(book.synced(), 5)
+        await asyncio.wait_for(book.synced(), 30)
         assert sim.inject(Fault(kind=kind, now=True)) == 1
         while book.is_synced:
             await asyncio.wait_for(book.changed(), 5)
         with pytest.raises(BookNotSynced, match="BTCUSDT is connecting: disconnected"):
             book.bids(1)
-        await asyncio.wait_for(book.synced(), 5)
+        await asyncio.wait_for(book.synced(), 30)
         freeze(sim)
         await until(lambda: is_same(sim, book))
         assert told.states()[-3:] == ["gap", "connected", "resubscribed"]
@@ -162,7 +162,7 @@ async def test_a_book_outlives_the_move_to_a_new_socket(sim: Simulator) -> None:
     timing = Timing(ping_s=5.0, silence_s=5.0, ack_s=5.0, lifetime_s=0.4, retry_s=0.02)
     async with sim_client(sim, timing=timing) as mexc, mexc.books("BTCUSDT", interval="10ms") as book:
         told = Told(mexc)
-        await asyncio.wait_for(book.synced(), 5)
+        await asyncio.wait_for(book.synced(), 30)
         await until(lambda: told.count("moved") >= 3)
         freeze(sim)
         await until(lambda: is_same(sim, book))
@@ -174,14 +174,14 @@ async def test_a_book_lives_on_when_the_old_socket_dies_in_the_move(sim: Simulat
     """Reads meanwhile are refused, and the book resyncs without another loss."""
     timing = Timing(ping_s=5.0, silence_s=5.0, ack_s=5.0, lifetime_s=0.4, retry_s=0.02)
     async with sim_client(sim, timing=timing) as mexc, mexc.books("BTCUSDT") as book:
-        await asyncio.wait_for(book.synced(), 5)
+        await asyncio.wait_for(book.synced(), 30)
         snapshots: list[str] = []
         mexc.hooks.add(lambda event: snapshots.append(event.path) if isinstance(event, RequestDone) else None)
         kept = mexc._router._shards[0].kept
         await until(lambda: kept._next is not None)
         kept.reconnect()
         await until(lambda: not book.is_synced or snapshots)  # it may be back sooner than one could look
-        await asyncio.wait_for(book.synced(), 5)
+        await asyncio.wait_for(book.synced(), 30)
         freeze(sim)
         await until(lambda: is_same(sim, book))
 
@@ -215,8 +215,9 @@ async def test_waiting_ends_with_the_book(sim: Simulator) -> None:
         with pytest.raises(BookNotSynced, match="connecting"):
             _ = book.mid
         async with book:
-            await asyncio.wait_for(book.synced(), 5)
+            await asyncio.wait_for(book.synced(), 30)
             freeze(sim)
+            await until(lambda: is_same(sim, book))  # the last change has arrived, and no other comes
             waiting = asyncio.create_task(book.changed())
             cancelled = asyncio.create_task(book.changed())
             await until(lambda: len(book._changes) == 2)
@@ -237,7 +238,7 @@ async def test_a_closed_client_ends_its_books(sim: Simulator) -> None:
     async with mexc:
         book = await mexc.books("BTCUSDT").__aenter__()
         waiting = asyncio.create_task(book.changed())
-        await asyncio.wait_for(book.synced(), 5)
+        await asyncio.wait_for(book.synced(), 30)
     freeze(sim)
     with pytest.raises(ClientClosed):
         await asyncio.wait_for(asyncio.gather(waiting, book.changed()), 5)
@@ -295,12 +296,12 @@ async def test_a_resync_goes_ahead_of_other_market_data() -> None:
     async with nothing_left(), Simulator(SimConfig(limits="none", flow=20)) as sim:
         symbols = [name for name, market in sim.exchange.markets.items() if market.rules.status == "1"]
         async with sim_client(sim, limits="conservative") as mexc, mexc.books(symbols[0], interval="10ms") as book:
-            await asyncio.wait_for(book.synced(), 5)
+            await asyncio.wait_for(book.synced(), 30)
             crowd = [asyncio.create_task(mexc.spot.depth(symbol=symbols[1], limit=5 + n)) for n in range(60)]
             await asyncio.sleep(0)
             sim.inject(Fault(kind="skip", on=DEPTH, times=1))
             await until(lambda: book.counts.resyncs == 1)
-            await asyncio.wait_for(book.synced(), 5)
+            await asyncio.wait_for(book.synced(), 30)
             waiting = sum(not task.done() for task in crowd)
             for task in crowd:
                 task.cancel()
