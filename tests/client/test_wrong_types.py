@@ -32,7 +32,7 @@ from mexc_async.spot.trading import NewOrder
 from mexc_async.transport.pool import Timeouts
 
 NOBODY = "http://127.0.0.1:1"
-"""Nothing listens there: a call that is not refused before ends in ConnectFailed."""
+"""Address that refuses every connection: only a call refused before sending ends otherwise than in ConnectFailed."""
 
 
 class Strange:

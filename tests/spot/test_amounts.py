@@ -27,7 +27,7 @@ EXACT = [
     ("12345678901234567890.12345678901234567890", "12345678901234567890.12345678901234567890"),
     (10**20, "100000000000000000000"),
 ]
-"""What is given, and its text on the wire."""
+"""Amounts as given, with their text on the wire."""
 INEXACT: list[tuple[Any, str]] = [
     (0.1, "is a float, rounded already"),
     (1.0, "is a float, rounded already"),
