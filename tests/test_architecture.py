@@ -50,7 +50,7 @@ EDGE = frozenset(
         "orders": "execution halt handle heartbeat ids orders reconciler session shortcuts started tracker",
         "rest": "call keep_warm pipeline route_plan server_clock symbol_rules",
         "risk": "alarms exposure_counter guard",
-        "runtime": "clock hooks log loop_thread priority_semaphore runner tasks",
+        "runtime": "clock hooks log loop_thread priority_semaphore runner tasks virtual_loop virtual_run",
         "sim.exchange": "accounts events exchange history ids keys market_state order_checks past settlement",
         "sim.faults": "faults port request_faults",
         "sim.market": "arbitrage liquidity tape",

@@ -67,14 +67,15 @@ def run(
             factory = loop_factory(loop)
             undo.enter_context(_pinned(pin_cpu))
             undo.enter_context(_collected(gc))
-            return _run(main, factory, spin)
+            return run_on(main, factory, spin)
     except ConfigError:
         if asyncio.iscoroutine(main):
             main.close()  # a coroutine that never ran would warn
         raise
 
 
-def _run(main: Coroutine[Any, Any, T], factory: Factory, spin: bool) -> T:
+def run_on(main: Coroutine[Any, Any, T], factory: Factory, spin: bool = False) -> T:
+    """Run `main` on the loop that `factory` makes, as `run` does: SIGTERM and Ctrl-C cancel it."""
     was_reported = False
 
     async def supervised() -> T:
