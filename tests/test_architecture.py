@@ -64,7 +64,7 @@ EDGE = frozenset(
             "account_audit addresses back_office deposits dust rebates subaccounts transfers wallet withdrawals"
         ),
         "streams": "live_balances reconnecting router streams subscriber user_stream websocket",
-        "transport": "addresses connection delivery lane pool",
+        "transport": "addresses connection delivery dial lane pool",
     }.items()
     for module in modules.split()
 )

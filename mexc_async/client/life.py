@@ -13,7 +13,7 @@ from mexc_async.keys.replace import change_key
 from mexc_async.keys.watch import follow, report_age
 from mexc_async.rest.credentials import Credentials
 from mexc_async.transport.lane import Lane
-from mexc_async.transport.pool import Pool
+from mexc_async.transport.pool import SharedTransport
 from mexc_async.transport.urls import ExchangeUrls, place_of
 
 ENDED = "the client was closed with its event loop: make one Mexc(...) inside each asyncio.run"
@@ -24,7 +24,7 @@ class Life:
     """Opening and closing of a client's parts. Background tasks refer to it, and it to nothing that a user holds."""
 
     def __init__(
-        self, parts: Parts, urls: ExchangeUrls, pool: Pool, lane: Lane | None, prepared: Prepared, held: Held
+        self, parts: Parts, urls: ExchangeUrls, pool: SharedTransport, lane: Lane | None, prepared: Prepared, held: Held
     ) -> None:
         self._api, self._router, self._tracker = parts.api, parts.router, parts.tracker
         self._alarms, self._log = parts.alarms, parts.log

@@ -38,8 +38,7 @@ from mexc_async.spot.rules import SymbolRules
 from mexc_async.streams.router import StreamSettings
 from mexc_async.streams.streams import Streams
 from mexc_async.streams.websocket import SocketConfig
-from mexc_async.transport.lane import Lane
-from mexc_async.transport.pool import Pool, PoolConfig
+from mexc_async.transport.pool import PoolConfig
 from mexc_async.transport.urls import REST, WS, ExchangeUrls, proxy_for
 
 __all__ = ["REST", "WS", "Mexc", "RawView", "Settings", "View"]
@@ -124,9 +123,10 @@ class Mexc(View):
         """Events: `mexc.hooks.add(listener)`."""
         self.limits = prepared.limiter or RateLimiter(own_limits, clock)
         """Rate limiter: `mexc.limits.report()`."""
-        self._pool = pool = prepared.pool or Pool(config)
+        joined = prepared.network
+        self._pool = pool = prepared.pool or joined.pool(config)
         uses_lane = network.order_transport == "lane" and proxy_for(urls.rest, proxy, network.trust_env) is None
-        self._lane = Lane(config, clock) if uses_lane else None
+        self._lane = joined.lane(config, clock) if joined.lane is not None and uses_lane else None
         policy = Policy(
             credentials=credentials,
             options=Options(recv_window_ms=recv_window_ms),
@@ -150,6 +150,7 @@ class Mexc(View):
             socket=SocketConfig(
                 proxy=route, tls=network.tls, library=streams.library, connect_s=network.timeouts.connect_s
             ),
+            connect=joined.connect,
             call_log=CallLog(call_log, clock=clock) if isinstance(call_log, str | os.PathLike) else call_log,
             hooks=self.hooks,
             start=lambda: life.start(),
@@ -172,13 +173,16 @@ class Mexc(View):
         return cls(from_environment(), **settings)
 
     @classmethod
-    def accounts(cls, credentials: Mapping[str, Credentials], **settings: Unpack[Settings]) -> Accounts[Self]:
+    def accounts(
+        cls, credentials: Mapping[str, Credentials], *, prepared: Prepared | None = None, **settings: Unpack[Settings]
+    ) -> Accounts[Self]:
         """Create clients of several accounts behind this address: one pool, one IP budget, account budgets for each.
 
             async with Mexc.accounts({"master": master, "grid-1": grid}) as accounts:
                 await accounts["grid-1"].spot.account()
 
-        The settings are those of `Mexc`, for all of them. Raises ConfigError.
+        The settings are those of `Mexc`, for all of them. `prepared` holds parts that were built before. Raises
+        ConfigError.
         """
         if not isinstance(credentials, Mapping):
             raise ConfigError(f"accounts must be a mapping of names to Credentials, not {kind_of(credentials)}")
@@ -195,8 +199,8 @@ class Mexc(View):
         clients: dict[str, Self] = {}
         for name in names:
             pool = clients[names[0]]._pool if clients else None
-            prepared = Prepared(pool, AccountLimiter(limiter, name))
-            clients[name] = cls(credentials[name], **settings, prepared=prepared)
+            own = (prepared or Prepared())._replace(pool=pool, limiter=AccountLimiter(limiter, name))
+            clients[name] = cls(credentials[name], **settings, prepared=own)
         return Accounts(clients, limiter)
 
     @classmethod

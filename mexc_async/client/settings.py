@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Literal, NamedTuple, TypedDict
 
 from mexc_async.call_log.log import CallLog
@@ -21,7 +21,9 @@ from mexc_async.runtime.clock import Clock
 from mexc_async.schema.settings import CheckedSettings, check_path, check_setting
 from mexc_async.schema.validation import Check, Rule, between, boolean, instance_of, kind_of, shown
 from mexc_async.streams.router import StreamSettings
-from mexc_async.transport.pool import Pool, Timeouts
+from mexc_async.streams.websocket import Connect, connect
+from mexc_async.transport.lane import Lane
+from mexc_async.transport.pool import Pool, PoolConfig, SharedTransport, Timeouts
 from mexc_async.transport.urls import check_text
 
 
@@ -75,10 +77,21 @@ class Settings(TypedDict, total=False):
     clock: Clock
 
 
-class Prepared(NamedTuple):
-    """Parts that `Mexc.accounts`, `from_keys` and `sim` build before a client; it makes those that are None."""
+class Network(NamedTuple):
+    """Makers of a client's connections: by default to the network, in a back-test to an exchange in this process."""
 
-    pool: Pool | None = None
+    pool: Callable[[PoolConfig], SharedTransport] = Pool
+    """Makes the transport of every call, or of every call but orders."""
+    lane: Callable[[PoolConfig, Clock], Lane] | None = Lane
+    """Makes the transport of orders and cancels; None sends them over `pool`."""
+    connect: Connect = connect
+    """Opens the sockets of the push streams."""
+
+
+class Prepared(NamedTuple):
+    """Parts that `Mexc.accounts`, `from_keys`, `sim` and a back-test build before a client; it makes those left out."""
+
+    pool: SharedTransport | None = None
     """Pool of the first of several accounts, for the others."""
     limiter: AccountLimiter | None = None
     """One account's view of the limits of several."""
@@ -86,6 +99,7 @@ class Prepared(NamedTuple):
     """Source of the key, to be followed."""
     simulator: SimulatorProcess | None = None
     """Exchange that starts and stops with the client."""
+    network: Network = Network()
 
 
 def limits_of(limits: str | Limits) -> Limits:

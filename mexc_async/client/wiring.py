@@ -49,7 +49,7 @@ from mexc_async.spot.wallet import InternalTransferRequest, UniversalTransfer, W
 from mexc_async.streams.live_balances import LiveBalances
 from mexc_async.streams.router import Router, StreamSettings
 from mexc_async.streams.user_stream import UserStream
-from mexc_async.streams.websocket import SocketConfig
+from mexc_async.streams.websocket import Connect, SocketConfig, connect
 from mexc_async.transport.pool import Transport
 from mexc_async.transport.urls import ExchangeUrls
 
@@ -95,6 +95,7 @@ def wire(
     socket: SocketConfig,
     call_log: CallLog | None,
     hooks: Hooks,
+    connect: Connect = connect,
     guard_books: Books | None = None,
     start: Callable[[], Awaitable[None]] | None = None,
     held: object = None,
@@ -167,6 +168,7 @@ def wire(
         outages=api.outages,
         private=None if credentials is None else user_stream_of,
         on_private_push=tracker.on_push,
+        connect=connect,
     )
     books = Books(api, router, held)
     guard = OrderGuard(api, exposure, guard_books or books)

@@ -16,7 +16,7 @@ from mexc_async.spot.push import Dispatch, Push
 from mexc_async.spot.push_models import Body
 from mexc_async.streams.handover import Handover
 from mexc_async.streams.session import Acknowledgement, Backoff, Session, Timing, Verdict
-from mexc_async.streams.websocket import Socket, SocketConfig, connect
+from mexc_async.streams.websocket import Connect, Socket, SocketConfig
 
 HANDOVER_S = 10.0
 """Longest time for a move to a new socket; after that the move is abandoned and retried later."""
@@ -151,8 +151,10 @@ class ReconnectingSocket:
         config: SocketConfig,
         timing: Timing,
         clock: Clock,
+        connect: Connect,
     ) -> None:
         self._url = url
+        self._connect = connect
         self.owner = owner
         self.decode = owner.decode
         self.on_push = owner.on_push
@@ -233,7 +235,7 @@ class ReconnectingSocket:
         url, config = await self._url(), self._config
         if (left_s := self._left_s()) < config.connect_s:
             config = replace(config, connect_s=max(left_s, 0.001))
-        link.socket = await connect(url, link, config)
+        link.socket = await self._connect(url, link, config)
         link.subscribe(self.channels)
 
     def _left_s(self) -> float:

@@ -32,7 +32,7 @@ from mexc_async.streams.events import BadFrame, StreamState, UnknownFields
 from mexc_async.streams.reconnecting import ReconnectingSocket
 from mexc_async.streams.session import Acknowledgement, Timing
 from mexc_async.streams.subscriber import Subscriber
-from mexc_async.streams.websocket import Library, SocketConfig
+from mexc_async.streams.websocket import Connect, Library, SocketConfig, connect
 from mexc_async.transport.urls import ExchangeUrls
 
 MAX_PER_SOCKET = 30
@@ -113,7 +113,8 @@ class _RoutedSocket:
         self.decode = router.decode
         self.on_push = router.deliver
         self.dispatch = router.dispatch
-        self.kept = ReconnectingSocket(url, self, router.config, router.settings.timing, router.clock.local)
+        timing, clock = router.settings.timing, router.clock.local
+        self.kept = ReconnectingSocket(url, self, router.config, timing, clock, router.connect)
         self.task = router.tasks.spawn(self.kept.run())
         self.task.add_done_callback(self._ended)
 
@@ -167,6 +168,7 @@ class Router:
         outages: OutageLog,
         private: Callable[[Router], PrivateStream] | None = None,
         on_private_push: Callable[[Push[Any]], None] | None = None,
+        connect: Connect = connect,
     ) -> None:
         """Set up the streams; nothing connects before the first subscriber.
 
@@ -182,7 +184,9 @@ class Router:
             private: makes the lease of the private socket's listen key and its gap recovery; None without credentials.
             on_private_push: called with every private push, whoever consumes it, and with every push from a REST
                 backfill.
+            connect: opens sockets.
         """
+        self.connect = connect
         self._urls = urls
         self._on_use = on_use
         self._outages = outages

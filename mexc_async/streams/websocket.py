@@ -11,6 +11,7 @@ import contextlib
 import inspect
 import logging
 import ssl
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
@@ -23,6 +24,8 @@ from mexc_async.transport.request_fields import bare
 if TYPE_CHECKING:
     import aiohttp
     import picows
+
+    from mexc_async.transport.dial import Dial
 
 Library: TypeAlias = Literal["auto", "picows", "aiohttp"]
 
@@ -75,17 +78,24 @@ class SocketConfig(Struct, frozen=True, kw_only=True):
         return f"SocketConfig({self.library})"  # a proxy's URL may hold a password
 
 
-async def connect(url: str, listener: Listener, config: SocketConfig) -> Socket:
-    """Open a socket. Raises ConnectFailed; errors never contain the URL, which may hold a listen key."""
+Connect: TypeAlias = Callable[[str, Listener, SocketConfig], Awaitable[Socket]]
+"""A function that opens a socket, as `connect` does."""
+
+
+async def connect(url: str, listener: Listener, config: SocketConfig, dial: Dial | None = None) -> Socket:
+    """Open a socket. Raises ConnectFailed; errors never contain the URL, which may hold a listen key.
+
+    `dial` makes the connection, by default the operating system; the library is then aiohttp.
+    """
     try:
         async with asyncio.timeout(config.connect_s):
-            if config.library != "aiohttp":
+            if config.library != "aiohttp" and dial is None:
                 try:
                     return await _connect_picows(url, listener, config)
                 except ModuleNotFoundError as error:
                     if config.library == "picows":
                         raise ConfigError(f"library 'picows' cannot be used: {error}") from None
-            return await _connect_aiohttp(url, listener, config)
+            return await _connect_aiohttp(url, listener, config, dial)
     except TimeoutError as error:
         failure: BaseException = _failed(url, config, error)
     except BaseException as error:
@@ -203,15 +213,19 @@ class _PicowsSocket:
             await self._transport.wait_disconnected()
 
 
-async def _connect_aiohttp(url: str, listener: Listener, config: SocketConfig) -> Socket:
+async def _connect_aiohttp(url: str, listener: Listener, config: SocketConfig, dial: Dial | None) -> Socket:
     import aiohttp
+
+    from mexc_async.transport.dial import DialingConnector
 
     async def refuse(*_: object) -> None:
         raise ConnectFailed(f"no WebSocket connection to {urlsplit(url).netloc}: the answer is a redirect")
 
     trace = aiohttp.TraceConfig()
     trace.on_request_redirect.append(refuse)
-    session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, trace_configs=[trace])
+    session = aiohttp.ClientSession(
+        connector=DialingConnector(dial), cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, trace_configs=[trace]
+    )
     try:
         socket = await session.ws_connect(
             url,

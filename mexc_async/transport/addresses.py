@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable
+from ipaddress import ip_address
 from math import inf
 
 from mexc_async.errors import ConnectFailed
@@ -45,19 +46,25 @@ class Addresses:
         return sorted(self._known.values(), key=lambda address: address.round_trip_s)
 
     async def _resolve(self) -> None:
-        loop = asyncio.get_running_loop()
         try:
-            found = await loop.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+            hosts = await self._look_up()
         except OSError:
             if not self._known:
                 raise
             return  # the addresses known so far may still work
         self._resolved_at = self._monotonic()
-        hosts = dict.fromkeys(str(address[0]) for *_, address in found)
         self._known = {host: self._known.get(host) or Address(host, self.port) for host in hosts}
         for address in self._known.values():
             if address.round_trip_s == inf:
                 address.round_trip_s = 0.0  # it may be back
+
+    async def _look_up(self) -> dict[str, None]:
+        """Return the host's IP addresses. Raises OSError."""
+        try:
+            return {str(ip_address(self.host)): None}
+        except ValueError:
+            found = await asyncio.get_running_loop().getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+            return dict.fromkeys(str(address[0]) for *_, address in found)
 
     def knows(self, address: Address) -> bool:
         """Return True if the name still resolves to this address."""

@@ -234,10 +234,11 @@ class Connection(Wire, asyncio.Protocol):
 
     def _is_readable(self) -> bool:
         """Return True if the socket holds unread bytes: on an idle connection these are its end or garbage."""
-        if not hasattr(select, "poll"):
+        own = self.transport.get_extra_info("socket")
+        if own is None or not hasattr(select, "poll"):
             return False
         look = select.poll()
-        look.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
+        look.register(own.fileno(), select.POLLIN)
         return bool(look.poll(0))
 
     def hold(self) -> None:
@@ -262,8 +263,9 @@ class Connection(Wire, asyncio.Protocol):
 
     def _drop_unsent(self) -> None:
         """Make the kernel drop unsent bytes: it would resend them for minutes after the connection's end."""
-        if not self.transport.is_closing():
-            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+        own = None if self.transport.is_closing() else self.transport.get_extra_info("socket")
+        if own is not None:
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
 
     def when_ended(self, on_end: Callable[[bool], object]) -> None:
         """Call `on_end(is_answered)` once, at the end of the request in flight, or now if it has ended."""

@@ -26,6 +26,7 @@ from mexc_async.runtime.tasks import Tasks
 from mexc_async.schema.answers import Reply, is_refusal
 from mexc_async.transport.addresses import Address, Addresses, unreachable
 from mexc_async.transport.connection import Connection, nearness_of
+from mexc_async.transport.dial import Dial
 from mexc_async.transport.http1 import KnownHeads
 from mexc_async.transport.pool import OnConnected, PoolConfig
 from mexc_async.transport.request_fields import Fields
@@ -40,8 +41,10 @@ _NO_BODY = "\r\nContent-Length: 0\r\n"
 class Lane:
     """Pool of warm connections, opened on demand; the nearest free one is used first."""
 
-    def __init__(self, config: PoolConfig, clock: Clock) -> None:
+    def __init__(self, config: PoolConfig, clock: Clock, dial: Dial | None = None) -> None:
+        """Set up a lane. `dial` makes its connections, by default the operating system."""
         self.config = config
+        self._connect_by = dial
         self.monotonic = clock.monotonic
         self.connections: set[Connection] = set()
         self.attention = asyncio.Event()
@@ -222,14 +225,17 @@ class Lane:
         connection = Connection(self, self.ready, address)
         started = self.monotonic()
         try:
-            await asyncio.get_running_loop().create_connection(
-                lambda: connection,
-                address.host,
-                address.port,
-                ssl=self._tls if is_tls else None,
-                server_hostname=self.addresses.host if is_tls else None,
-                local_addr=(config.local_address, 0) if config.local_address else None,
-            )
+            if self._connect_by is not None:
+                await self._connect_by(lambda: connection, address.host, address.port)
+            else:
+                await asyncio.get_running_loop().create_connection(
+                    lambda: connection,
+                    address.host,
+                    address.port,
+                    ssl=self._tls if is_tls else None,
+                    server_hostname=self.addresses.host if is_tls else None,
+                    local_addr=(config.local_address, 0) if config.local_address else None,
+                )
         except BaseException as error:
             # Cancelled: another address was quicker.
             address.round_trip_s = (

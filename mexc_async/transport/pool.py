@@ -32,6 +32,7 @@ from mexc_async.schema.answers import Reply, is_refusal
 from mexc_async.schema.settings import CheckedSettings, Seconds
 from mexc_async.transport.addresses import unreachable
 from mexc_async.transport.delivery import is_undelivered
+from mexc_async.transport.dial import Dial, DialingConnector
 from mexc_async.transport.http1 import decompressed
 from mexc_async.transport.request_fields import Fields, bare
 from mexc_async.transport.urls import ExchangeUrls, check_proxy, check_proxy_reaches, place_of, proxy_for
@@ -77,6 +78,13 @@ class Transport(Protocol):
     async def aclose(self) -> None:
         """Close every connection; idempotent."""
         ...
+
+
+class SharedTransport(Transport, Protocol):
+    """A transport that several clients may share."""
+
+    users: int
+    """Open clients that use it; the last one closes it."""
 
 
 class Timeouts(CheckedSettings, frozen=True):
@@ -137,15 +145,15 @@ class _Attempt:
         self.on_connected(None)  # aiohttp closes a cancelled request's connection
 
 
-class _Connector(aiohttp.TCPConnector):
+class _Connector(DialingConnector):
     """Connector that reuses no connection with unasked bytes on it, and none after a refusal.
 
     aiohttp releases a connection at the last byte of an answer, before the answer is read. This connector releases it
     once the answer is known not to be a refusal, behind which a second answer might follow.
     """
 
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
+    def __init__(self, dial: Dial | None, **settings: Any) -> None:
+        super().__init__(dial, **settings)
         self._unread: dict[ResponseHandler, ConnectionKey | None] = {}
         """Connections in use, with aiohttp's key once it has released them."""
 
@@ -178,8 +186,10 @@ class _Connector(aiohttp.TCPConnector):
 class Pool:
     """Pool of keep-alive connections to the exchange, opened on demand."""
 
-    def __init__(self, config: PoolConfig) -> None:
+    def __init__(self, config: PoolConfig, dial: Dial | None = None) -> None:
+        """Set up a pool. `dial` makes its connections, by default the operating system."""
         self._config = config
+        self._dial = dial
         self._urls = config.urls
         self._proxy = proxy_for(config.urls.rest, config.proxy, config.trust_env)
         self._timeout = _client_timeout(config.timeouts, None)
@@ -194,6 +204,7 @@ class Pool:
         if self._closed:
             raise ClientClosed("the client is closed")
         self._connector = connector = _Connector(
+            self._dial,
             limit=0,  # the limiter bounds what is in flight, by priority
             ttl_dns_cache=config.dns_cache_s,
             keepalive_timeout=config.keepalive_s,

@@ -10,17 +10,15 @@ from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from urllib.parse import parse_qsl, urlsplit
 
-import pytest
-
 from mexc_async.books.live_book import FETCHES, LiveBook
 from mexc_async.client.mexc import Mexc
+from mexc_async.client.settings import Network, Prepared
 from mexc_async.runtime.clock import Clock
 from mexc_async.schema.answers import Reply
 from mexc_async.sim.rest.limits import LIMITS, SlidingWindow
 from mexc_async.spot.channels import depth
 from mexc_async.spot.push import Push, encode_push
 from mexc_async.spot.push_models import DepthUpdate
-from mexc_async.streams import reconnecting
 from mexc_async.streams.router import StreamSettings
 from mexc_async.streams.session import Timing
 from mexc_async.streams.websocket import Listener, Socket, SocketConfig
@@ -140,13 +138,12 @@ class Accepting:
         pass
 
 
-def run(monkeypatch: pytest.MonkeyPatch, scenario: Callable[[Mexc, Exchange], Awaitable[None]]) -> None:
+def run(scenario: Callable[[Mexc, Exchange], Awaitable[None]]) -> None:
     """Run a scenario with a client of the default limits; no request may be refused."""
     with asyncio.Runner(loop_factory=SkippingLoop) as runner:
         loop = runner.get_loop()
         assert isinstance(loop, SkippingLoop)
         exchange = Exchange(loop)
-        monkeypatch.setattr(reconnecting, "connect", exchange.connect)
 
         async def main() -> None:
             timing = Timing(silence_s=3600.0)
@@ -155,6 +152,7 @@ def run(monkeypatch: pytest.MonkeyPatch, scenario: Callable[[Mexc, Exchange], Aw
                 ws="wss://here/ws",
                 streams=StreamSettings(timing=timing),
                 clock=Clock(monotonic=loop.time),
+                prepared=Prepared(network=Network(connect=exchange.connect)),
             ) as mexc:
                 mexc._api.transport = exchange
                 await scenario(mexc, exchange)
@@ -163,7 +161,7 @@ def run(monkeypatch: pytest.MonkeyPatch, scenario: Callable[[Mexc, Exchange], Aw
         runner.run(main())
 
 
-def test_five_hundred_books_come_up_in_order_at_the_pace_of_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_five_hundred_books_come_up_in_order_at_the_pace_of_the_budget() -> None:
     async def scenario(mexc: Mexc, exchange: Exchange) -> None:
         began = exchange.loop.time()
         async with mexc.books(SYMBOLS) as books:
@@ -176,10 +174,10 @@ def test_five_hundred_books_come_up_in_order_at_the_pace_of_the_budget(monkeypat
             assert books["COIN499USDT"].best_bid == (Decimal(1), Decimal(5))
             assert repr(books) == "<LiveBooks 500 of 500 synced>"
 
-    run(monkeypatch, scenario)
+    run(scenario)
 
 
-def test_a_lower_priority_passes_those_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lower_priority_passes_those_who_wait() -> None:
     async def scenario(mexc: Mexc, exchange: Exchange) -> None:
         many = mexc.books(SYMBOLS[:200])
         later = [mexc.books("LATEUSDT", priority=5), mexc.books("SOONUSDT", priority=-1), mexc.books("NEXTUSDT")]
@@ -193,10 +191,10 @@ def test_a_lower_priority_passes_those_who_wait(monkeypatch: pytest.MonkeyPatch)
             assert at["SOONUSDT"] < under_way
             assert (at["NEXTUSDT"], at["LATEUSDT"]) == (201, 202)
 
-    run(monkeypatch, scenario)
+    run(scenario)
 
 
-def test_a_gap_goes_ahead_of_books_that_are_still_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gap_goes_ahead_of_books_that_are_still_to_come() -> None:
     async def scenario(mexc: Mexc, exchange: Exchange) -> None:
         async with mexc.books(SYMBOLS) as books:
             lost = books[SYMBOLS[7]]
@@ -209,10 +207,10 @@ def test_a_gap_goes_ahead_of_books_that_are_still_to_come(monkeypatch: pytest.Mo
             assert exchange.fetched[before] == lost.symbol
             assert lost.asks(1)[0].quantity == 11
 
-    run(monkeypatch, scenario)
+    run(scenario)
 
 
-def test_all_lost_at_once_come_back_by_priority_and_leave_room_for_the_account(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_lost_at_once_come_back_by_priority_and_leave_room_for_the_account() -> None:
     async def scenario(mexc: Mexc, exchange: Exchange) -> None:
         low, high = mexc.books(SYMBOLS[:100], priority=2), mexc.books(SYMBOLS[100:120], priority=1)
         async with low, high:
@@ -230,10 +228,10 @@ def test_all_lost_at_once_come_back_by_priority_and_leave_room_for_the_account(m
             assert sorted(again) == SYMBOLS[:120]
             assert set(again[: 20 + FETCHES]) >= set(SYMBOLS[100:120])
 
-    run(monkeypatch, scenario)
+    run(scenario)
 
 
-def test_leaving_gives_all_of_them_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leaving_gives_all_of_them_up() -> None:
     async def scenario(mexc: Mexc, exchange: Exchange) -> None:
         async with mexc.books(SYMBOLS[:300]) as books:
             await books[SYMBOLS[0]].synced()
@@ -246,4 +244,4 @@ def test_leaving_gives_all_of_them_up(monkeypatch: pytest.MonkeyPatch) -> None:
             await one.synced()
             assert type(one.mid) is float
 
-    run(monkeypatch, scenario)
+    run(scenario)

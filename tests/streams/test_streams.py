@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from mexc_async.client.mexc import Mexc
+from mexc_async.client.settings import Network, Prepared
 from mexc_async.errors import ClientClosed, ConnectionLost, InvalidRequest, StreamOverflow, SubscriptionRefused
 from mexc_async.sim.rest.server import SimConfig, Simulator
 from mexc_async.sim.stream.socket_lifetime import SocketRules
@@ -25,9 +26,9 @@ from mexc_async.spot.push_models import (
     MiniTickers,
     TradesPush,
 )
-from mexc_async.streams import reconnecting
 from mexc_async.streams.events import BadFrame
 from mexc_async.streams.streams import Stream
+from mexc_async.streams.websocket import Listener, Socket, SocketConfig, connect
 from tests.support.streams import Script, Told, acknowledgement, client, nothing_left, sim_client, until
 
 BTC = "spot@public.limit.depth.v3.api.pb@BTCUSDT@20"
@@ -344,15 +345,18 @@ async def test_streams_that_come_and_go_quickly_keep_their_socket() -> None:
             assert (kept.gaps, told.count("gap"), told.count("connected")) == (0, 0, 1)
 
 
-async def test_a_socket_that_breaks_is_told(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with client(script.url) as mexc:
+async def test_a_socket_that_breaks_is_told(script: Script) -> None:
+    is_broken = False
+
+    async def connect_or_break(url: str, listener: Listener, config: SocketConfig) -> Socket:
+        if is_broken:
+            raise RuntimeError("none should")
+        return await connect(url, listener, config)
+
+    async with client(script.url, prepared=Prepared(network=Network(connect=connect_or_break))) as mexc:
         told = Told(mexc)
         async with mexc.streams.partial_depth("BTCUSDT") as stream:
-
-            async def fail(*_: object) -> None:
-                raise RuntimeError("none should")
-
-            monkeypatch.setattr(reconnecting, "connect", fail)
+            is_broken = True
             script.last.drop()
             with pytest.raises(ConnectionLost, match="RuntimeError"):
                 await asyncio.wait_for(anext(stream), 30)
