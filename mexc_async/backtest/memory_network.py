@@ -1,0 +1,236 @@
+"""Connections inside one process: pairs of transports that hand bytes to each other, without sockets.
+
+A connection behaves as TCP does over a line without delay: bytes arrive in order, in a later turn of the event loop;
+a reader that pauses holds its writer back; what was written before a close arrives, what was not read at a reset is
+lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+from collections.abc import Callable, Iterable
+from typing import TypeAlias, cast
+
+HOST = "127.0.0.1"
+"""Address of every port: loopback, so that a client knows its exchange for a simulated one."""
+_FIRST_PORT = 1024
+_MOST_PORTS = 60_000
+_HIGH_WATER = 64 << 10
+"""Bytes on their way at which a writer is told to pause; it may go on below a quarter of them."""
+
+MakeProtocol: TypeAlias = Callable[[], asyncio.BaseProtocol]
+
+
+class MemoryTransport(asyncio.Transport):
+    """One end of a connection."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, own: tuple[str, int], peer: tuple[str, int]) -> None:
+        super().__init__({"sockname": own, "peername": peer})
+        self._loop = loop
+        self._protocol: asyncio.BaseProtocol
+        self._peer: MemoryTransport
+        self._arrived: list[bytes] = []
+        """Bytes for this end's protocol."""
+        self._size = 0
+        """Their number."""
+        self._is_ended = False
+        """True once the peer writes nothing more."""
+        self._is_paused = False
+        self._is_closing = False
+        self._is_lost = False
+        self._is_due = False
+        """True while a delivery is scheduled."""
+        self._is_held_back = False
+        """True while the protocol was told to pause writing."""
+        self._high, self._low = _HIGH_WATER, _HIGH_WATER // 4
+
+    def join(self, peer: MemoryTransport, protocol: asyncio.BaseProtocol) -> None:
+        """Connect this end with the other one, and with its protocol."""
+        self._peer, self._protocol = peer, protocol
+
+    # Reading
+
+    def is_reading(self) -> bool:
+        """Return True while arriving bytes go to the protocol."""
+        return not self._is_paused and not self._is_closing
+
+    def pause_reading(self) -> None:
+        """Keep arriving bytes back."""
+        self._is_paused = True
+
+    def resume_reading(self) -> None:
+        """Give arriving bytes to the protocol again."""
+        self._is_paused = False
+        self._schedule()
+
+    def _arrive(self, data: bytes) -> None:
+        self._arrived.append(data)
+        self._size += len(data)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._is_due and (self._arrived or self._is_ended):
+            self._is_due = True
+            self._loop.call_soon(self._deliver)
+
+    def _deliver(self) -> None:
+        self._is_due = False
+        if self._is_closing or self._is_paused:
+            return
+        if self._arrived:
+            parts, self._arrived, self._size = self._arrived, [], 0
+            self._peer._relieve()
+            self._hand_over(parts[0] if len(parts) == 1 else b"".join(parts))
+            self._schedule()
+        elif self._is_ended:
+            self._is_ended = False
+            if not cast(asyncio.Protocol, self._protocol).eof_received():
+                self.close()
+
+    def _hand_over(self, data: bytes) -> None:
+        """Give bytes to the protocol; one that raises loses its connection."""
+        protocol = self._protocol
+        try:
+            if isinstance(protocol, asyncio.BufferedProtocol):
+                while data:
+                    buffer = memoryview(protocol.get_buffer(len(data)))
+                    size = min(len(buffer), len(data))
+                    buffer[:size] = data[:size]
+                    protocol.buffer_updated(size)
+                    data = data[size:]
+            else:
+                cast(asyncio.Protocol, protocol).data_received(data)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            words = {"message": "a protocol failed", "exception": error, "transport": self, "protocol": protocol}
+            self._loop.call_exception_handler(words)
+            self._reset(error if isinstance(error, Exception) else None)
+
+    # Writing
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send bytes."""
+        if self._is_closing or not data:
+            return
+        peer = self._peer
+        if not peer._is_closing:
+            peer._arrive(bytes(data))
+            if peer._size > self._high and not self._is_held_back:
+                self._is_held_back = True
+                self._protocol.pause_writing()
+
+    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
+        """Send several pieces at once."""
+        self.write(b"".join(list_of_data))
+
+    def can_write_eof(self) -> bool:
+        """Return False: a connection ends in both directions."""
+        return False
+
+    def get_write_buffer_size(self) -> int:
+        """Return the number of bytes that the other end has not read."""
+        return self._peer._size
+
+    def get_write_buffer_limits(self) -> tuple[int, int]:
+        """Return the sizes at which the protocol may write again, and must pause."""
+        return self._low, self._high
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Set the sizes at which the protocol must pause writing, and may go on."""
+        if high is None:
+            high = _HIGH_WATER if low is None else 4 * low
+        self._high, self._low = high, high // 4 if low is None else low
+
+    def _relieve(self) -> None:
+        """Let the protocol write again."""
+        if self._is_held_back and self._peer._size <= self._low:
+            self._is_held_back = False
+            if not self._is_lost:
+                self._protocol.resume_writing()
+
+    # Ends
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        """Return the protocol."""
+        return self._protocol
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Replace the protocol."""
+        self._protocol = protocol
+
+    def is_closing(self) -> bool:
+        """Return True if the connection is closing or closed."""
+        return self._is_closing
+
+    def close(self) -> None:
+        """Close the connection. The other end still gets what was written before."""
+        if self._is_closing:
+            return
+        self._is_closing = True
+        self._peer._is_ended = True
+        self._peer._schedule()
+        self._loop.call_soon(self._lose, None)
+
+    def abort(self) -> None:
+        """Reset the connection: the other end loses what it has not read."""
+        self._reset(None)
+
+    def _reset(self, reason: Exception | None) -> None:
+        if self._is_lost:
+            return
+        self._is_closing = True
+        self._loop.call_soon(self._lose, reason)
+        self._loop.call_soon(self._peer._lose, ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)))
+
+    def _lose(self, error: Exception | None) -> None:
+        """Tell the protocol that its connection has ended, once."""
+        if self._is_lost:
+            return
+        self._is_lost = self._is_closing = True
+        self._arrived.clear()
+        self._size = 0
+        self._protocol.connection_lost(error)
+
+
+class MemoryNetwork:
+    """Ports of one process, and the connections to them."""
+
+    def __init__(self) -> None:
+        self._ports: dict[int, MakeProtocol] = {}
+        self._listened = 0
+        self._dialled = 0
+
+    def free_port(self) -> int:
+        """Return the number of a port that was never in use."""
+        self._listened += 1
+        return _FIRST_PORT + self._listened
+
+    def listen(self, port: int, make: MakeProtocol) -> None:
+        """Accept connections at a port. Raises OSError if it is in use."""
+        if port in self._ports:
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+        self._ports[port] = make
+
+    def close(self, port: int) -> None:
+        """Refuse connections at a port; those that are open stay."""
+        self._ports.pop(port, None)
+
+    async def dial(self, make: Callable[[], asyncio.Protocol], host: str, port: int) -> asyncio.Protocol:
+        """Connect a protocol with a port. Raises ConnectionRefusedError where nobody listens."""
+        await asyncio.sleep(0)
+        accept = self._ports.get(port) if host == HOST else None
+        if accept is None:
+            raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
+        self._dialled += 1
+        near, far = (HOST, 1024 + self._dialled % _MOST_PORTS), (HOST, port)
+        loop = asyncio.get_running_loop()
+        client, server = MemoryTransport(loop, near, far), MemoryTransport(loop, far, near)
+        protocol, accepted = make(), accept()
+        client.join(server, protocol)
+        server.join(client, accepted)
+        accepted.connection_made(server)
+        protocol.connection_made(client)
+        return protocol
