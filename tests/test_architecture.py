@@ -52,9 +52,11 @@ EDGE = frozenset(
         "risk": "alarms exposure_counter guard",
         "runtime": "clock hooks log loop_thread priority_semaphore runner tasks virtual_loop virtual_run",
         "sim.exchange": "accounts events exchange history ids keys market_state order_checks past settlement",
-        "sim.faults": "faults port request_faults",
+        "sim.faults": "faults request_faults",
         "sim.market": "arbitrage liquidity tape",
-        "sim.rest": "answers auth background endpoint held_requests paging parameters responses routes server",
+        "sim.rest": (
+            "answers auth background endpoint held_requests http_server paging parameters port responses routes server"
+        ),
         "sim.rest.endpoints": (
             "account affiliate announcement broker control futures market rebate subaccount trade transfer user_stream "
             "wallet"
@@ -207,6 +209,14 @@ def test_no_modules_import_each_other() -> None:
     imports = {module: {holder(name) for _, name in imported(module, source)} for module, source in MODULES.items()}
     imports = {module: {name for name in names if name in MODULES} for module, names in imports.items()}
     assert circles(imports) == []
+
+
+def test_the_simulator_knows_aiohttp_only_where_it_listens() -> None:
+    users = {m for m, source in MODULES.items() if any(name.startswith("aiohttp") for _, name in imported(m, source))}
+    assert {m for m in users if room(m).startswith("sim.")} == {
+        "mexc_async.sim.rest.http_server",
+        "mexc_async.sim.rest.port",
+    }
 
 
 def test_no_benchmarks_import_each_other() -> None:

@@ -10,12 +10,12 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeAlias
 
-from aiohttp import web
+from msgspec.structs import replace
 
 from mexc_async.sim.faults.faults import Fault
-from mexc_async.sim.faults.port import drop
 from mexc_async.sim.faults.request_faults import RequestFaults
-from mexc_async.sim.rest import responses
+from mexc_async.sim.rest.http import Delivery, NoResponse, Outcome, Peer, Response
+from mexc_async.sim.rest.responses import page
 
 _LOOK_S = 0.02
 """Interval at which a request that is never answered is checked for a disconnected sender."""
@@ -53,32 +53,28 @@ class HeldRequests:
             if not waiter.done():
                 waiter.set_result(False)
 
-    async def answer(self, request: web.BaseRequest, faults: RequestFaults, answer: web.Response) -> web.Response:
-        """Apply the faults of the answer to a request that was carried out, and return what to send."""
+    async def answer(self, peer: Peer, faults: RequestFaults, answer: Response) -> Outcome:
+        """Apply the faults of the answer to a request that was carried out, and return what becomes of it."""
         if faults.answer_ms and not await self._wait(faults.answer_ms):
-            return drop(request)
+            return NoResponse.DROPPED
         loss = faults.loss_at("processed")
         if loss is not None:
-            return await self.lose(request, loss, answer)
-        if faults.is_answered_twice and request.transport is not None:
-            request.transport.write(responses.on_the_wire(answer))
-        return answer
+            return await self.lose(peer, loss, answer)
+        return replace(answer, delivery=Delivery.TWICE) if faults.is_answered_twice else answer
 
-    async def lose(self, request: web.BaseRequest, loss: Fault, answer: web.Response | None = None) -> web.Response:
+    async def lose(self, peer: Peer, loss: Fault, answer: Response | None = None) -> Outcome:
         """Lose the answer of a request, or the request itself if it has no answer yet."""
         match loss.kind:
             case "error":
-                return responses.page(loss.status)
-            case "truncate" if answer is not None and request.transport is not None:
-                request.transport.write(responses.broken_off(answer))
-                request.transport.close()
-                return answer
+                return page(loss.status)
+            case "truncate" if answer is not None:
+                return replace(answer, delivery=Delivery.BROKEN_OFF)
             case "restart":
                 self._restart(loss.delay_ms)
             case "mute":
-                while not _is_gone(request) and await self._wait(_LOOK_S * 1000):
+                while not peer.is_closing and await self._wait(_LOOK_S * 1000):
                     pass
-        return drop(request)
+        return NoResponse.DROPPED
 
     async def _wait(self, ms: float, names: Names = NAMELESS) -> bool:
         """Wait until `ms` have passed or a cancel overtakes. Return False if the exchange shuts down."""
@@ -93,7 +89,3 @@ class HeldRequests:
             return True
         finally:
             del self._waiting[waiter]
-
-
-def _is_gone(request: web.BaseRequest) -> bool:
-    return request.transport is None or request.transport.is_closing()

@@ -14,10 +14,8 @@ from decimal import Decimal
 from email.utils import formatdate
 from pathlib import Path
 from types import TracebackType
-from urllib.parse import urlsplit
 
 import msgspec
-from aiohttp import web
 
 from mexc_async.runtime.clock import SYSTEM, Clock
 from mexc_async.sim.exchange.accounts import DEMO_KEY, DEMO_SECRET, AccountSpec, check_accounts
@@ -25,7 +23,6 @@ from mexc_async.sim.exchange.exchange import Exchange
 from mexc_async.sim.exchange.refusals import Refusal
 from mexc_async.sim.exchange.symbols import SEEDED
 from mexc_async.sim.faults.faults import Fault, FaultCount, Faults
-from mexc_async.sim.faults.port import Port, drop
 from mexc_async.sim.faults.request_faults import CANCELS, RequestFaults, check_target, request_faults_of
 from mexc_async.sim.market.arbitrage import Gap, GapRequest, open_gap
 from mexc_async.sim.market.liquidity import Liquidity
@@ -34,8 +31,10 @@ from mexc_async.sim.rest import auth
 from mexc_async.sim.rest.endpoint import Call, ServedEndpoint
 from mexc_async.sim.rest.endpoints import control, trade
 from mexc_async.sim.rest.held_requests import NAMELESS, HeldRequests, Names
+from mexc_async.sim.rest.http import Delivery, Listen, NoResponse, Outcome, Peer, Request, Response
 from mexc_async.sim.rest.limits import PROFILES, WINDOWS, Profile, RateCounters, Windows
 from mexc_async.sim.rest.parameters import Received, receive
+from mexc_async.sim.rest.port import Port
 from mexc_async.sim.rest.responses import refused, reply
 from mexc_async.sim.rest.routes import ENDPOINTS, find_endpoint
 from mexc_async.sim.stream.listen_keys import ListenKeys
@@ -110,8 +109,11 @@ class Simulator:
             ...  # point a client at sim.rest
     """
 
-    def __init__(self, config: SimConfig | None = None, clock: Clock = SYSTEM) -> None:
-        """Build the exchange. `start` makes it serve. Raises ValueError for a bad tape or account."""
+    def __init__(self, config: SimConfig | None = None, clock: Clock = SYSTEM, listen: Listen = Port) -> None:
+        """Build the exchange. `start` makes it serve, with the listener that `listen` builds.
+
+        Raises ValueError for a bad tape or account.
+        """
         self.config = config or SimConfig()
         self.clock = clock
         now_ms = self._now_ms()
@@ -140,8 +142,8 @@ class Simulator:
         self._faults = Faults(self.config.faults, seed=self.config.seed)
         self.sockets = Sockets(self.exchange, self._listen_keys, self._faults, rules, clock)
         self._gate = HeldRequests(self.restart)
-        self._listener = Port(self._serve, self.config.host, self.config.port)
-        self._controllers: set[asyncio.Transport] = set()
+        self._listener = listen(self.answer, self.config.host, self.config.port)
+        self._controllers: list[Peer] = []
         """Connections whose control request is being carried out."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._rest = ""
@@ -282,87 +284,95 @@ class Simulator:
         for mover in self._movers:
             mover.advance(now_ms)
 
-    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request, dated by the exchange's clock."""
-        answer = await self._answer(request)
-        if not answer.prepared:
-            answer.headers["Date"] = formatdate(self.clock.wall_ms() / 1000, usegmt=True)
-        return answer
+    async def answer(self, request: Request) -> Outcome:
+        """Answer one request, dated by the exchange's clock, or serve a WebSocket connection until its end."""
+        outcome = await self._answer(request)
+        if isinstance(outcome, Response):
+            outcome.headers.update(self._dated())
+        return outcome
 
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+    def _dated(self) -> dict[str, str]:
+        return {"Date": formatdate(self.clock.wall_ms() / 1000, usegmt=True)}
+
+    async def _answer(self, request: Request) -> Outcome:
         try:
             if not self._gate.is_open:
-                return drop(request)
+                return NoResponse.DROPPED
             if request.method == "GET" and request.path == STREAM:
-                return await self.sockets.serve(request)
-            if self.config.control and request.raw_path.startswith(control.PREFIX) and _is_local(request):
+                return await self._stream(request)
+            if self.config.control and request.target.startswith(control.PREFIX) and _is_local(request):
                 return await self._control(request)
             return await self._handle(request)
         except Refusal as refusal:
             return refused(refusal)
-        except web.HTTPException as error:
-            return refused(Refusal(error.status, error.reason, error.status))
         except ConnectionError:  # the sender disconnected before its request was complete
-            return drop(request)
+            return NoResponse.DROPPED
         except Exception:
-            log.exception("%s %s failed", request.method, urlsplit(request.raw_path).path)
+            log.exception("%s %s failed", request.method, request.target.partition("?")[0])
             return refused(Refusal(500, "Internal error", 500))
 
-    async def _control(self, request: web.BaseRequest) -> web.Response:
-        """Carry out a control request to the simulator itself."""
-        body = await request.read() if request.can_read_body else b""
-        transport = request.transport
-        if transport is None:
-            return drop(request)
-        self._controllers.add(transport)
-        try:
-            found = control.answer(self, request.method, request.raw_path, body)
-        finally:
-            self._controllers.discard(transport)
-        answer = web.Response(body=msgspec.json.encode(found), content_type="application/json")
-        if not self._gate.is_open:
-            answer.force_close()
-        return answer
+    async def _stream(self, request: Request) -> Outcome:
+        """Accept a WebSocket connection and serve it until its end."""
+        if self.sockets.refuses():
+            return NoResponse.DROPPED
+        if request.upgrade is None:
+            return Response(b"", 426, {"Upgrade": "websocket"})
+        channel = await request.upgrade(self._dated())
+        await self.sockets.serve(channel, request.query.get("listenKey"))
+        return NoResponse.STREAMED
 
-    async def _handle(self, request: web.BaseRequest) -> web.Response:
+    async def _control(self, request: Request) -> Outcome:
+        """Carry out a control request to the simulator itself."""
+        body = await request.read()
+        if request.peer.is_closing:
+            return NoResponse.DROPPED
+        self._controllers.append(request.peer)
+        try:
+            found = control.answer(self, request.method, request.target, body)
+        finally:
+            self._controllers.remove(request.peer)
+        delivery = Delivery.WHOLE if self._gate.is_open else Delivery.LAST
+        return Response(msgspec.json.encode(found), 200, {"Content-Type": "application/json"}, delivery)
+
+    async def _handle(self, request: Request) -> Outcome:
         """Route, read, count, check, carry out and answer a request, with its faults at each step."""
-        path, _, query = request.raw_path.partition("?")
+        path, _, query = request.target.partition("?")
         endpoint = find_endpoint(request.method, path)
         faults = request_faults_of(self._faults, endpoint)
         if loss := faults.loss_at("unread"):
-            return await self._gate.lose(request, loss)
-        body = await request.read() if request.can_read_body else b""
+            return await self._gate.lose(request.peer, loss)
+        body = await request.read()
         self._count(request, endpoint)
         if loss := faults.loss_at("read"):
-            return await self._gate.lose(request, loss)
+            return await self._gate.lose(request.peer, loss)
         received = receive(query, body, request.headers.get("Content-Type", ""))
         names = _names(request, endpoint, received) if faults.overtake_ms else NAMELESS
         if not await self._gate.hold(faults, names):
-            return drop(request)
+            return NoResponse.DROPPED
         answer = self._carry_out(request, endpoint, received, faults)
         if endpoint.name in CANCELS:
             self._gate.overtaken(_names(request, endpoint, received))
-        return await self._gate.answer(request, faults, answer)
+        return await self._gate.answer(request.peer, faults, answer)
 
-    def _count(self, request: web.BaseRequest, endpoint: ServedEndpoint) -> None:
+    def _count(self, request: Request, endpoint: ServedEndpoint) -> None:
         """Count a request against the rate limits. Raises Refusal 429 or 418."""
         known = self.exchange.keys.find(_api_key(request))
         uid = known.account if known else None
-        rejection = self._limits.arrive(request.remote or "", uid, endpoint.costs, self.clock.monotonic())
+        rejection = self._limits.arrive(request.remote, uid, endpoint.costs, self.clock.monotonic())
         if rejection is not None:
             text = "Too many requests." if rejection.status == 429 else "Too many requests: this address is banned."
             raise Refusal(rejection.status, text, rejection.status, rejection.retry_after_s)
 
     def _carry_out(
-        self, request: web.BaseRequest, endpoint: ServedEndpoint, received: Received, faults: RequestFaults
-    ) -> web.Response:
+        self, request: Request, endpoint: ServedEndpoint, received: Received, faults: RequestFaults
+    ) -> Response:
         """Check a request, carry it out at the current time and return the answer."""
         now_ms = self._now_ms()
         try:
             sender = None
             if endpoint.is_signed:
                 sent = _api_key(request)
-                sender = auth.check_key(self.exchange.keys.find(sent), sent, request.remote or "")
+                sender = auth.check_key(self.exchange.keys.find(sent), sent, request.remote)
                 auth.check_time(received, now_ms)
                 auth.check_signature(received, sender, now_ms)
                 auth.check_permission(sender, endpoint.permission)
@@ -374,15 +384,15 @@ class Simulator:
             return refused(refusal)
 
 
-def _api_key(request: web.BaseRequest) -> str:
+def _api_key(request: Request) -> str:
     return request.headers.get("X-MEXC-APIKEY", "")
 
 
-def _names(request: web.BaseRequest, endpoint: ServedEndpoint, received: Received) -> Names:
+def _names(request: Request, endpoint: ServedEndpoint, received: Received) -> Names:
     """Return the names of the orders that a request places or cancels."""
     ids = trade.client_ids(endpoint.name, received.parameters)
     return frozenset((_api_key(request), each) for each in ids)
 
 
-def _is_local(request: web.BaseRequest) -> bool:
+def _is_local(request: Request) -> bool:
     return request.remote in control.LOOPBACK

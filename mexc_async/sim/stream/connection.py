@@ -8,11 +8,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from aiohttp import WSCloseCode, web
-
 from mexc_async.runtime.clock import Clock
 from mexc_async.sim.faults.faults import Faults, Wire
-from mexc_async.sim.faults.port import reset
+from mexc_async.sim.stream.channel import NORMAL, Channel
 from mexc_async.sim.stream.socket_lifetime import Life, SocketRules
 from mexc_async.sim.stream.subscriptions import Subscriptions
 from mexc_async.sim.stream.topics import Topic
@@ -23,8 +21,7 @@ class ClientSocket:
 
     def __init__(
         self,
-        request: web.BaseRequest,
-        socket: web.WebSocketResponse,
+        channel: Channel,
         subscriptions: Subscriptions,
         rules: SocketRules,
         faults: Faults,
@@ -33,8 +30,8 @@ class ClientSocket:
         uid: str | None = None,
         listen_key: str | None = None,
     ) -> None:
-        """Attach to an accepted socket. `uid` is the account of the listen key; None without a listen key."""
-        self.socket = socket
+        """Attach to an accepted connection. `uid` is the account of the listen key; None without a listen key."""
+        self.channel = channel
         self.subscriptions = subscriptions
         self.uid = uid
         self.listen_key = listen_key
@@ -43,7 +40,6 @@ class ClientSocket:
         """Event that is set once the client can send nothing more."""
         self.is_silent = False
         """True for a half-open connection: it sends nothing more, and the client gets no close frame."""
-        self._request = request
         self._clock = clock
         self._most = rules.queue
         self._faults = faults
@@ -55,8 +51,7 @@ class ClientSocket:
     @property
     def is_lost(self) -> bool:
         """True once the client has disconnected."""
-        transport = self._request.transport
-        return transport is None or transport.is_closing()
+        return self.channel.is_closing
 
     def reply(self, text: str) -> None:
         """Send a text frame."""
@@ -75,7 +70,7 @@ class ClientSocket:
             self._put(each, due_s)
         return passage.broken
 
-    def end(self, reason: str, code: int = WSCloseCode.OK) -> None:
+    def end(self, reason: str, code: int = NORMAL) -> None:
         """Close the socket once the queued messages are sent."""
         if self._close is None:
             self._close = (code, reason)
@@ -85,7 +80,7 @@ class ClientSocket:
         """Reset the connection without a close frame."""
         self._queue.clear()
         self.gone.set()
-        reset(self._request.transport)
+        self.channel.reset()
 
     def silence(self) -> None:
         """Send nothing from now on, but leave the socket open."""
@@ -110,16 +105,13 @@ class ClientSocket:
         """Close the socket with the code and reason given to `end`, if it is still open."""
         if self._close is not None and not self.is_silent:
             code, reason = self._close
-            await self.socket.close(code=code, message=reason.encode())
+            await self.channel.close(code, reason)
 
     async def _send(self, data: bytes | str) -> bool:
         if self.is_silent:
             return True
         try:
-            if isinstance(data, str):
-                await self.socket.send_str(data)
-            else:
-                await self.socket.send_bytes(data)
+            await self.channel.send(data)
         except ConnectionError:
             return False
         return True

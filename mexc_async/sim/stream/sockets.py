@@ -6,17 +6,14 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
-from email.utils import formatdate
-
-from aiohttp import WSCloseCode, WSMsgType, web
 
 from mexc_async.runtime.clock import Clock
 from mexc_async.sim.exchange.events import BalanceEvent, BookEvent, DealEvent, Event, TradeEvent
 from mexc_async.sim.exchange.exchange import Exchange
 from mexc_async.sim.exchange.symbols import OFFLINE
 from mexc_async.sim.faults.faults import Fault, Faults, matcher
-from mexc_async.sim.faults.port import drop
 from mexc_async.sim.stream import pushes
+from mexc_async.sim.stream.channel import GOING_AWAY, POLICY_VIOLATION, Channel, End, Ping
 from mexc_async.sim.stream.connection import ClientSocket
 from mexc_async.sim.stream.feeds import Feeds
 from mexc_async.sim.stream.listen_keys import ListenKeys
@@ -29,8 +26,8 @@ log = logging.getLogger("mexc_async.sim")
 PATH = "/ws"
 INVALID_KEY = "Invalid listen key"
 KEY_ENDED = "listen key ended"
-_LARGEST_MESSAGE = 1 << 16
 _CLOSE_S = 1.0
+"""Longest wait for the client's end of a connection that is closed."""
 
 
 class Sockets:
@@ -65,34 +62,27 @@ class Sockets:
 
     # Connections
 
-    async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Accept a WebSocket connection and serve it until its end."""
-        if self._is_closed or self._faults.strikes("refuse", PATH):
-            return drop(request)
-        socket = web.WebSocketResponse(
-            autoping=False, autoclose=False, timeout=_CLOSE_S, compress=False, max_msg_size=_LARGEST_MESSAGE
-        )
-        if not socket.can_prepare(request):
-            return web.Response(status=426, headers={"Upgrade": "websocket"})
-        socket.headers["Date"] = formatdate(self._clock.wall_ms() / 1000, usegmt=True)
-        await socket.prepare(request)
-        key = request.query.get("listenKey")
+    def refuses(self) -> bool:
+        """Return True if a new connection has to be reset."""
+        return self._is_closed or self._faults.strikes("refuse", PATH) is not None
+
+    async def serve(self, channel: Channel, key: str | None) -> None:
+        """Serve an accepted connection until its end. `key` is its listen key; None for public pushes only."""
         uid = None if key is None else self._admit(key)
         if key is not None and uid is None:
             with contextlib.suppress(ConnectionError):
-                await socket.send_str(INVALID_KEY)
-                await socket.close(code=WSCloseCode.POLICY_VIOLATION)
-            return socket
+                await channel.send(INVALID_KEY)
+                await channel.close(POLICY_VIOLATION)
+            return
         subscriptions = Subscriptions(lambda name: self._open(name, uid), self._rules.most_topics)
         connection = ClientSocket(
-            request, socket, subscriptions, self._rules, self._faults, self._clock, uid=uid, listen_key=key
+            channel, subscriptions, self._rules, self._faults, self._clock, uid=uid, listen_key=key
         )
         self._connections[connection] = asyncio.current_task()
         try:
             await self._run(connection)
         finally:
             self._forget(connection)
-        return socket
 
     async def _run(self, connection: ClientSocket) -> None:
         """Receive and send until either ends, then close the connection."""
@@ -122,22 +112,20 @@ class Sockets:
         return topic
 
     async def _receive(self, connection: ClientSocket) -> None:
-        while True:
-            message = await connection.socket.receive()
-            if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-                if not connection.life.hear(self._clock.monotonic()):
-                    connection.abort()
-                    return
-                self._control(connection, message.data)
-            elif message.type is WSMsgType.PING:
+        channel = connection.channel
+        while not isinstance(message := await channel.receive(), End):
+            if isinstance(message, Ping):
                 if not connection.is_silent:
-                    await connection.socket.pong(message.data)
-            elif message.type is not WSMsgType.PONG:
-                break
+                    await channel.pong(message.data)
+            elif connection.life.hear(self._clock.monotonic()):
+                self._control(connection, message)
+            else:
+                connection.abort()
+                return
         if connection.is_silent:
             await connection.gone.wait()
-        elif message.type is WSMsgType.CLOSE:
-            await connection.socket.close()
+        elif message is End.CLOSE:
+            await channel.close()
 
     def _control(self, connection: ClientSocket, message: str | bytes) -> None:
         outcome = connection.subscriptions.receive(message)
@@ -248,7 +236,7 @@ class Sockets:
             if connection.is_silent:
                 connection.abort()
             else:
-                connection.end("the simulator stops", WSCloseCode.GOING_AWAY)
+                connection.end("the simulator stops", GOING_AWAY)
         if tasks:
             await asyncio.wait(tasks, timeout=2 * _CLOSE_S)
         for connection in tuple(self._connections):

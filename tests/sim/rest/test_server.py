@@ -17,6 +17,7 @@ import pytest
 
 from mexc_async.sim.exchange.accounts import BadAccounts, parse_balance, read_accounts
 from mexc_async.sim.rest.background import BackgroundSimulator
+from mexc_async.sim.rest.port import Port
 from mexc_async.sim.rest.server import SimConfig, Simulator, StartFailed, main_account
 from tests.support.command import invoke
 from tests.support.faulty import until
@@ -77,7 +78,9 @@ async def test_a_sender_that_leaves_halfway_is_no_failure(caplog: pytest.LogCapt
         host, port = simulator.rest.removeprefix("http://").split(":")
         _, writer = await asyncio.open_connection(host, port)
         writer.write(b"POST /api/v3/order HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf")
-        runner = simulator._listener._runner
+        listener = simulator._listener
+        assert isinstance(listener, Port)
+        runner = listener._runner
         assert runner is not None
         server = runner.server
         assert server is not None

@@ -7,13 +7,13 @@ import socket
 from urllib.parse import urlsplit
 
 import pytest
-from aiohttp import web
 
-from mexc_async.sim.faults.port import Port
+from mexc_async.sim.rest.http import Outcome, Request, Response
+from mexc_async.sim.rest.port import Port
 
 
-async def answer(request: web.BaseRequest) -> web.StreamResponse:
-    return web.Response(text="here")
+async def answer(request: Request) -> Outcome:
+    return Response(b"here")
 
 
 @pytest.mark.parametrize("rounds", range(6))

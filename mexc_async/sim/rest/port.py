@@ -5,29 +5,17 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-import struct
-from collections.abc import Awaitable, Callable, Container
+from collections.abc import Container
 
 from aiohttp import web
 
+from mexc_async.sim.rest.http import Handler, Peer
+from mexc_async.sim.rest.http_server import reset_all, server_of
+
 _CLOSE_S = 2.0
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _RETRY_S = 0.01
 _ACCEPTING_ROUNDS = 3
 """Rounds of the event loop between accepting a socket and passing it to the server."""
-
-
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-
-
-def reset(transport: asyncio.Transport | None) -> None:
-    """Reset a connection. Data that waits to be sent is lost, and the peer sees no orderly close."""
-    if transport is None or transport.is_closing():
-        return
-    own: socket.socket | None = transport.get_extra_info("socket")
-    if own is not None:
-        own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-    transport.abort()
 
 
 class Port:
@@ -47,7 +35,7 @@ class Port:
         found = await asyncio.get_running_loop().getaddrinfo(
             self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
-        runner = web.ServerRunner(web.Server(self._handler, access_log=None), shutdown_timeout=_CLOSE_S)
+        runner = web.ServerRunner(server_of(self._handler), shutdown_timeout=_CLOSE_S)
         await runner.setup()
         try:
             for host, port in dict.fromkeys((str(address[0]), int(address[1])) for *_, address in found):
@@ -77,14 +65,10 @@ class Port:
             await site.stop()
         self._sockets.clear()
 
-    def reset_all(self, spared: Container[asyncio.Transport]) -> int:
+    def reset_all(self, spared: Container[Peer]) -> int:
         """Reset every connection except the spared ones, and return their number."""
         server = None if self._runner is None else self._runner.server
-        transports = [] if server is None else [handler.transport for handler in server.connections]
-        struck = [transport for transport in transports if transport is not None and transport not in spared]
-        for transport in struck:
-            reset(transport)
-        return len(struck)
+        return 0 if server is None else reset_all(server, spared)
 
     async def pause(self, seconds: float) -> None:
         """Refuse connections for `seconds`. The port stays taken meanwhile."""
@@ -136,9 +120,3 @@ async def _take(address: tuple[str, int]) -> socket.socket:
             if error.errno != errno.EADDRINUSE:
                 raise
             await asyncio.sleep(_RETRY_S)  # the event loop has not released it yet
-
-
-def drop(request: web.BaseRequest) -> web.Response:
-    """Reset the connection. The returned response satisfies the server; nobody receives it."""
-    reset(request.transport)
-    return web.Response(status=503)
