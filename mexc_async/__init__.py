@@ -67,6 +67,7 @@ if TYPE_CHECKING:
         TransferNotMade,
         TransferRejected,
         TransportError,
+        VirtualTimeError,
         WaitTimeout,
         WithdrawalsOff,
         WouldTakeLiquidity,
@@ -227,6 +228,7 @@ __all__ = [
     "UnknownFields",
     "UnusualActivity",
     "View",
+    "VirtualTimeError",
     "WaitTimeout",
     "WalletRules",
     "WithdrawalsOff",
@@ -265,7 +267,7 @@ _HOME = {
         "OrderNotFound OrderNotPlaced OrderRejected OrdersLeftOpen OutcomeUnknown PermissionDenied "
         "ProtocolError RateLimited ReadOnlyError RequestTimeout SignatureRejected StreamOverflow "
         "SubscriptionRefused TimestampRejected TooManyOrders TooManyRequests TradingSuspended "
-        "TransferNotMade TransferRejected TransportError WaitTimeout WithdrawalsOff WouldTakeLiquidity"
+        "TransferNotMade TransferRejected TransportError VirtualTimeError WaitTimeout WithdrawalsOff WouldTakeLiquidity"
     ),
     "keys.key_file": "KeyFile",
     "keys.os_keyring": "OsKeyring",

@@ -23,6 +23,7 @@
     ├── OrderNotFilled         an order ended without being filled
     ├── OrdersLeftOpen         orders that a session could not cancel
     ├── WaitTimeout            a wait for an order or event ran out of time                      (a TimeoutError)
+    ├── VirtualTimeError       a program in virtual time does what only real time allows, or never ends
     ├── RateLimited            a limit is used up
     │   ├── TooManyRequests    HTTP 429: refused by the exchange, not accepted                     (an ApiError)
     │   └── IpBanned           HTTP 418: this address is banned for a while                        (an ApiError)
@@ -416,6 +417,13 @@ class WaitTimeout(MexcError, TimeoutError):
     """A wait for an order or event ran out of time; this changed nothing about the order."""
 
     _advice = "Wait again, or cancel an order that is no longer wanted: the wait changed nothing."
+
+
+class VirtualTimeError(MexcError):
+    """A program in virtual time does what only real time allows, or waits or repeats for ever."""
+
+    shows_advice = False
+    _advice = "Change the line that the message names: in a back-test, wait by asyncio and open nothing from outside."
 
 
 class RateLimited(MexcError):

@@ -50,7 +50,10 @@ EDGE = frozenset(
         "orders": "execution halt handle heartbeat ids orders reconciler session shortcuts started tracker",
         "rest": "call keep_warm pipeline route_plan server_clock symbol_rules",
         "risk": "alarms exposure_counter guard",
-        "runtime": "clock hooks log loop_thread priority_semaphore runner tasks virtual_loop virtual_run",
+        "runtime": (
+            "clock hooks log loop_thread priority_semaphore program_lines real_world runner tasks virtual_loop "
+            "virtual_run virtual_world"
+        ),
         "sim.exchange": "accounts events exchange history ids keys market_state order_checks past settlement",
         "sim.faults": "faults request_faults",
         "sim.market": "arbitrage liquidity tape",

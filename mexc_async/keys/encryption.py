@@ -7,10 +7,10 @@ The digest separates damage from a wrong password. The tag proves that nobody ta
 
 from __future__ import annotations
 
-import os
 import unicodedata
 from collections.abc import Callable
 from hashlib import sha256
+from os import urandom
 from typing import TYPE_CHECKING
 
 from mexc_async.errors import ConfigError
@@ -37,7 +37,7 @@ def encrypt(data: bytes, password: str, cost: int = COST) -> bytes:
     try:
         if len(password) < MIN_PASSWORD:
             raise ConfigError(f"the password must have at least {MIN_PASSWORD} characters")
-        head = _MAGIC + bytes([cost]) + os.urandom(_HEAD - _SALT)
+        head = _MAGIC + bytes([cost]) + urandom(_HEAD - _SALT)
         cipher, _ = _cipher(head, password)
         encrypted = head + cipher.encrypt(head[_NONCE:], data, head)
         return encrypted + sha256(encrypted).digest()

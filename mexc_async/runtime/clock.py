@@ -4,9 +4,9 @@ No other module reads `time`, `datetime.now`, `loop.time()`, `random` or `secret
 used everywhere:
 
 - `asyncio.sleep`, `asyncio.timeout`, `asyncio.wait(timeout=)`, `asyncio.wait_for` and `loop.call_later`. They follow
-  the time of the event loop. To run a program on virtual time, use a loop of virtual time and a clock that reads it:
-  `Clock(monotonic=loop.time, wall_ns=...)`.
+  the time of the event loop. A program on virtual time uses a `VirtualLoop` and its clock, `loop.clock`.
 - `Random(seed)`: a seeded generator draws nothing from the world.
+- `runtime/virtual_world.py` replaces Python's functions of time and randomness during a run in virtual time.
 - `os.urandom` for salts of encrypted files: these must never repeat, whatever the clock.
 """
 

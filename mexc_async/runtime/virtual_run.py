@@ -3,36 +3,85 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Coroutine
+from contextlib import ExitStack, suppress
 from typing import Any, TypeVar
 
+from mexc_async.errors import ConfigError
+from mexc_async.runtime.real_world import refused_world, watchdog
 from mexc_async.runtime.runner import run_on
-from mexc_async.runtime.virtual_loop import VirtualLoop, VirtualTask
+from mexc_async.runtime.virtual_loop import VirtualLoop
+from mexc_async.runtime.virtual_world import virtual_world
 
 T = TypeVar("T")
+_one_run = threading.Lock()
+"""Held during a run: the time of Python's functions belongs to the process."""
 
 
-def run_virtual(main: Coroutine[Any, Any, T], loop: VirtualLoop) -> T:
+def run_virtual(main: Coroutine[Any, Any, T], loop: VirtualLoop, *, watchdog_s: float | None = 60.0) -> T:
     """Run `main` on `loop` until it ends, close the loop, and return what `main` returns.
 
     The first SIGTERM or Ctrl-C cancels `main`, as in `mexc_async.run`: SystemExit 143 or 130 follows unless `main`
     caught the cancellation and returned.
+
+    Args:
+        main: the coroutine. Python's time and random functions give it the loop's time and the seed's randomness
+            (`runtime/virtual_world.py` says which).
+        loop: a new loop. It is closed at the end.
+        watchdog_s: most real time in which `main` may keep the loop from turning, seconds; None sets no limit.
+
+    Raises ConfigError inside another run or event loop, VirtualTimeError for what only real time allows (also if `main`
+    catches it), and what `main` raises.
     """
+    try:
+        with ExitStack() as undo:
+            _enter(undo, loop, watchdog_s)
+            result = run_on(_supervised(main, loop), lambda: loop)
+        if loop.failure is not None:
+            raise loop.failure
+        return result
+    except BaseException:
+        main.close()
+        if loop.failure is not None:
+            raise loop.failure from None
+        raise
+    finally:
+        loop.close()
+        _abandon(loop)
 
-    async def supervised() -> T:
-        try:
-            return await main
-        finally:
-            await _cancel_others(loop)
 
-    return run_on(supervised(), lambda: loop)
+def _enter(undo: ExitStack, loop: VirtualLoop, watchdog_s: float | None) -> None:
+    """Set up the world of the run. Raises ConfigError."""
+    if asyncio._get_running_loop() is not None or not _one_run.acquire(blocking=False):
+        raise ConfigError("a run in virtual time needs the process for itself: start it outside event loops and runs")
+    undo.callback(_one_run.release)
+    undo.enter_context(virtual_world(loop))
+    undo.enter_context(refused_world(loop))
+    undo.enter_context(watchdog(loop, watchdog_s))
 
 
-async def _cancel_others(loop: VirtualLoop) -> None:
-    """Cancel the tasks that are left, in order of creation, and wait for their end."""
+async def _supervised(main: Coroutine[Any, Any, T], loop: VirtualLoop) -> T:
     own = asyncio.current_task()
-    left = [task for task in asyncio.all_tasks(loop) if isinstance(task, VirtualTask) and task is not own]
-    left.sort(key=lambda task: task.number)
+    assert own is not None
+    loop.supervise(own)
+    try:
+        return await main
+    finally:
+        await _cancel_others(loop, own)
+
+
+async def _cancel_others(loop: VirtualLoop, own: asyncio.Task[Any]) -> None:
+    """Cancel the tasks that are left, in order of creation, and wait for their end."""
+    left = [task for task in loop.tasks() if task is not own]
     for task in left:
         task.cancel()
     await asyncio.gather(*left, return_exceptions=True)
+
+
+def _abandon(loop: VirtualLoop) -> None:
+    """Drop the tasks that would not end, without a word: the failure of the run says why."""
+    for task in loop.tasks():
+        task._log_destroy_pending = False
+        with suppress(BaseException):
+            task.get_coro().close()

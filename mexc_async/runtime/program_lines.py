@@ -1,0 +1,56 @@
+"""Lines of the user's program: the innermost line on a stack, or in a chain of awaits, that is not a library's."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from functools import cache
+from pathlib import Path
+from types import CodeType, FrameType
+
+_PACKAGE = str(Path(__file__).parents[1]) + os.sep
+_STANDARD = str(Path(os.__file__).parent) + os.sep
+_INSTALLED = tuple(f"{os.sep}{folder}{os.sep}" for folder in ("site-packages", "dist-packages"))
+
+
+@cache
+def is_program(filename: str) -> bool:
+    """Return True if a source file is the user's: neither Python's, nor an installed library's, nor the SDK's."""
+    return not (filename.startswith((_STANDARD, _PACKAGE, "<frozen ")) or any(part in filename for part in _INSTALLED))
+
+
+def line_on_stack(frame: FrameType | None, outermost: CodeType) -> str | None:
+    """Return `file:line` of the innermost frame of the user's program, None without one.
+
+    The frames outside the call of `outermost` do not count.
+    """
+    while frame is not None and frame.f_code is not outermost:
+        if is_program(frame.f_code.co_filename):
+            return _text(frame.f_code.co_filename, frame.f_lineno)
+        frame = frame.f_back
+    return None
+
+
+def line_of_call(frame: FrameType | None) -> str:
+    """Return `file:line` of the innermost frame outside Python's own library."""
+    while frame is not None and frame.f_code.co_filename.startswith((_STANDARD, "<frozen ")) and frame.f_back:
+        frame = frame.f_back
+    return "" if frame is None else _text(frame.f_code.co_filename, frame.f_lineno)
+
+
+def line_of_task(task: asyncio.Task[object]) -> str | None:
+    """Return `file:line` of the innermost await in the user's program that a task waits in, None without one."""
+    found = None
+    work: object = task.get_coro()
+    while work is not None:
+        frame = getattr(work, "cr_frame", None) or getattr(work, "gi_frame", None) or getattr(work, "ag_frame", None)
+        if frame is not None and is_program(frame.f_code.co_filename):
+            found = _text(frame.f_code.co_filename, frame.f_lineno)
+        work = getattr(work, "cr_await", None) or getattr(work, "gi_yieldfrom", None) or getattr(work, "ag_await", None)
+    return found
+
+
+def _text(filename: str, line: int) -> str:
+    """Return the place; the file by its path from the working directory if it is inside."""
+    path = Path(filename)
+    return f"{path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}:{line}"
