@@ -58,7 +58,8 @@ EDGE = frozenset(
         "sim.faults": "faults request_faults",
         "sim.market": "arbitrage liquidity tape",
         "sim.rest": (
-            "answers auth background endpoint held_requests http_server paging parameters port responses routes server"
+            "answers auth background endpoint held_requests http_server paging parameters port responses routes server "
+            "steps"
         ),
         "sim.rest.endpoints": (
             "account affiliate announcement broker control futures market rebate subaccount trade transfer user_stream "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from functools import lru_cache
-from math import exp
+from math import exp, inf
 from random import Random
 from typing import Any, NamedTuple
 
@@ -53,7 +53,7 @@ class Liquidity:
         self._exchange = exchange
         self._gap_ms = GAP_MS / flow if flow > 0 else 0.0
         self._flows: list[_Flow] = []
-        self._due_ms = float("inf")
+        self._due_ms = inf
         for symbol in symbols:
             market = exchange.market(symbol)
             if market.rules.status == OFFLINE:
@@ -66,6 +66,11 @@ class Liquidity:
                 self._schedule(state)
                 self._flows.append(state)
         self._find_due()
+
+    @property
+    def due_ms(self) -> float:
+        """Time of the next event; infinity without one."""
+        return self._due_ms
 
     def advance(self, now_ms: int) -> None:
         """Make every event that is due by `now_ms`, in order of time."""
@@ -98,7 +103,7 @@ class Liquidity:
         state.next_ms += state.random.expovariate(1.0) * self._gap_ms
 
     def _find_due(self) -> None:
-        self._due_ms = min((state.next_ms for state in self._flows), default=float("inf"))
+        self._due_ms = min((state.next_ms // 1 for state in self._flows), default=inf)
 
     def _step(self, state: _Flow, now_ms: int) -> None:
         chance = state.random.random()

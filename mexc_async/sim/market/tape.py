@@ -9,6 +9,7 @@ import gzip
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import ROUND_DOWN, Decimal
+from math import inf
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -180,6 +181,11 @@ class TapePlayer:
     def is_finished(self) -> bool:
         """True if the tape has ended and does not loop."""
         return self._index >= len(self._messages)
+
+    @property
+    def due_ms(self) -> float:
+        """Time of the next message; infinity after the last one."""
+        return inf if self.is_finished else self._messages[self._index].ts_ms + self._shift_ms
 
     def advance(self, now_ms: int) -> None:
         """Play the messages that are due by `now_ms`. After a pause longer than the tape, play one round at most."""

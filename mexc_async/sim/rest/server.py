@@ -26,6 +26,7 @@ from mexc_async.sim.faults.faults import Fault, FaultCount, Faults
 from mexc_async.sim.faults.request_faults import CANCELS, RequestFaults, check_target, request_faults_of
 from mexc_async.sim.market.arbitrage import Gap, GapRequest, open_gap
 from mexc_async.sim.market.liquidity import Liquidity
+from mexc_async.sim.market.mover import Mover
 from mexc_async.sim.market.tape import TapePlayer, read_tape
 from mexc_async.sim.rest import auth
 from mexc_async.sim.rest.endpoint import Call, ServedEndpoint
@@ -37,6 +38,7 @@ from mexc_async.sim.rest.parameters import Received, receive
 from mexc_async.sim.rest.port import Port
 from mexc_async.sim.rest.responses import refused, reply
 from mexc_async.sim.rest.routes import ENDPOINTS, find_endpoint
+from mexc_async.sim.rest.steps import Steps
 from mexc_async.sim.stream.listen_keys import ListenKeys
 from mexc_async.sim.stream.socket_lifetime import SocketRules
 from mexc_async.sim.stream.sockets import PATH as STREAM
@@ -47,8 +49,7 @@ from mexc_async.sim.wallet.wallet import Wallet, WalletRules
 
 log = logging.getLogger("mexc_async.sim")
 
-ADVANCE_MS = 50
-"""Longest time between two steps of the market, in ms, without requests."""
+_MOST_STEP_MS = 60_000
 
 
 class StartFailed(ValueError):
@@ -78,6 +79,9 @@ class SimConfig(msgspec.Struct, frozen=True, kw_only=True):
     loop_tape: bool = True
     flow: float = 1.0
     """Factor of the background market's events, from 0 to 1000. With 0 the books stand still."""
+    step_ms: int = 50
+    """Time between two steps of the market without requests, up to 60,000 ms; a shorter window of a subscribed stream
+    shortens it. With 0, for virtual time, a step is made when something is due and each event happens at its time."""
     sockets: SocketRules = SocketRules()
     wallet: WalletRules = WalletRules()
     faults: tuple[Fault, ...] = ()
@@ -94,6 +98,8 @@ class SimConfig(msgspec.Struct, frozen=True, kw_only=True):
             raise StartFailed(f"port {self.port} is not between 0 and 65535")
         if not 0 <= self.flow <= 1000:
             raise StartFailed(f"flow {self.flow} is not between 0 and 1000")
+        if not 0 <= self.step_ms <= _MOST_STEP_MS:
+            raise StartFailed(f"step_ms {self.step_ms} is not between 0 and {_MOST_STEP_MS}")
         if not self.accounts:
             raise StartFailed("at least one account is needed")
         check_accounts(self.accounts)
@@ -127,7 +133,7 @@ class Simulator:
         played = {rules.symbol for rules in tape.rules} if tape else set()
         seeded = [symbol for symbol in listed if symbol not in played]
         self._liquidity = Liquidity(self.exchange, seeded, seed=self.config.seed, now_ms=now_ms, flow=self.config.flow)
-        self._movers: list[Liquidity | TapePlayer | Wallet] = [self._liquidity]
+        self._movers: list[Mover] = [self._liquidity]
         if tape is not None:
             loop = self.config.loop_tape
             self._movers.append(TapePlayer(self.exchange, tape, now_ms=now_ms, loop=loop))
@@ -140,7 +146,8 @@ class Simulator:
         for fault in self.config.faults:
             check_target(fault, ENDPOINTS)
         self._faults = Faults(self.config.faults, seed=self.config.seed)
-        self.sockets = Sockets(self.exchange, self._listen_keys, self._faults, rules, clock)
+        self._steps = Steps(clock, self._step, width_ms=self._width_ms, due_ms=self._due_ms)
+        self.sockets = Sockets(self.exchange, self._listen_keys, self._faults, rules, clock, self._steps.hasten)
         self._gate = HeldRequests(self.restart)
         self._listener = listen(self.answer, self.config.host, self.config.port)
         self._controllers: list[Peer] = []
@@ -167,7 +174,9 @@ class Simulator:
         """
         for fault in faults:
             check_target(fault, ENDPOINTS)
-        return sum(map(self._inject, faults))
+        hit = sum(map(self._inject, faults))
+        self._steps.hasten()
+        return hit
 
     def _inject(self, fault: Fault) -> int:
         if not fault.now:
@@ -197,6 +206,7 @@ class Simulator:
         for mover in self._movers:
             mover.pause(self._now_ms() - gone_ms)
         self._gate.is_open = True
+        self._steps.hasten()
 
     def clear_faults(self) -> None:
         """Remove all faults. Broken connections stay broken."""
@@ -218,13 +228,17 @@ class Simulator:
         """Move prices so that a round of three orders is profitable. Raises ValueError if that is not possible."""
         now_ms = self._now_ms()
         self._advance(now_ms)
-        return open_gap(self.exchange, gap or GapRequest(), self._liquidity.move, now_ms)
+        found = open_gap(self.exchange, gap or GapRequest(), self._liquidity.move, now_ms)
+        self._steps.hasten()
+        return found
 
     def order(self, order: Order) -> dict[str, object]:
         """Carry out a back-office command and return its result. Raises ValueError or Refusal."""
         now_ms = self._now_ms()
         self._advance(now_ms)
-        return carry_out(self.exchange, self.wallet, order, now_ms)
+        done = carry_out(self.exchange, self.wallet, order, now_ms)
+        self._steps.hasten()
+        return done
 
     async def start(self) -> None:
         """Start to serve. Raises StartFailed if host or port is not available, RuntimeError at a second call."""
@@ -235,10 +249,11 @@ class Simulator:
         except OSError as error:
             reason = "is in use" if error.errno == errno.EADDRINUSE else f"is not available: {error.strerror or error}"
             raise StartFailed(f"{self.config.host} port {self.config.port} {reason}") from None
-        self._own(self._keep_moving(), "mexc-sim-clock")
+        self._steps.start()
 
     async def aclose(self) -> None:
         """Stop serving. Safe to call again, and before `start`."""
+        self._steps.stop()
         tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()
@@ -267,18 +282,22 @@ class Simulator:
     def _now_ms(self) -> int:
         return self.clock.wall_ms()
 
-    async def _keep_moving(self) -> None:
-        """Move the market without requests, and send the stream's pushes."""
-        while True:
-            try:
-                now_ms = self._now_ms()
-                if self._gate.is_open:
-                    self._advance(now_ms)
-                self.sockets.tick(now_ms)
-            except Exception:
-                log.exception("a step of the background market failed; the market continues")
-            step_ms = min(ADVANCE_MS, self.sockets.shortest_ms or ADVANCE_MS)
-            await asyncio.sleep((step_ms - self.clock.wall_ns() / 1e6 % step_ms) / 1000)
+    def _step(self, now_ms: int) -> None:
+        """Move the market without a request, and send the stream's pushes."""
+        if self._gate.is_open:
+            self._advance(now_ms)
+        self.sockets.tick(now_ms)
+
+    def _width_ms(self) -> int:
+        return min(self.config.step_ms, self.sockets.shortest_ms or self.config.step_ms)
+
+    def _due_ms(self) -> float:
+        """Return the time of the next event, 0 for soon; infinity without one."""
+        due_ms = self.sockets.due_ms
+        if self._gate.is_open:
+            for mover in self._movers:
+                due_ms = min(due_ms, mover.due_ms)
+        return due_ms
 
     def _advance(self, now_ms: int) -> None:
         for mover in self._movers:
@@ -382,6 +401,8 @@ class Simulator:
             return reply(endpoint.handler(call))
         except Refusal as refusal:
             return refused(refusal)
+        finally:
+            self._steps.hasten()
 
 
 def _api_key(request: Request) -> str:

@@ -53,6 +53,11 @@ class ClientSocket:
         """True once the client has disconnected."""
         return self.channel.is_closing
 
+    @property
+    def is_ending(self) -> bool:
+        """True once `end` was called."""
+        return self._close is not None
+
     def reply(self, text: str) -> None:
         """Send a text frame."""
         self._put(text)

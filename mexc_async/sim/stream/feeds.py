@@ -1,15 +1,17 @@
 """Public channels: each feed collects the exchange's events and builds one push at the end of each window.
 
-All sockets with the same subscription share a feed, so that each push is encoded once.
+All sockets with the same subscription share a feed, so that each push is encoded once. Windows in which nothing
+happened are not due.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from math import inf
 
 from mexc_async.sim.exchange import assumptions
-from mexc_async.sim.exchange.bars import bar_open
+from mexc_async.sim.exchange.bars import bar_close, bar_open
 from mexc_async.sim.exchange.events import BookEvent, Event, TradeEvent
 from mexc_async.sim.exchange.history import Trade
 from mexc_async.sim.exchange.market_state import Market
@@ -25,12 +27,11 @@ class Feed:
     def __init__(self, topic: Topic, window_ms: int) -> None:
         self.topic = topic
         self.window_ms = window_ms
-        self.window = -1
-        """Number of the window that was flushed last."""
+        self.due_ms = inf
+        """Time of the next push; infinity until something happens, 0 for soon."""
 
     def restart(self) -> None:
         """Prepare for a new subscriber: a feed of states pushes its state again soon."""
-        self.window = -1
 
     def on_book(self, event: BookEvent) -> None:
         """Apply a change of the symbol's book."""
@@ -39,8 +40,12 @@ class Feed:
         """Apply a trade of the symbol."""
 
     def flush(self, now_ms: int) -> bytes | None:
-        """Return the push at the end of a window, or None."""
+        """Return the push at the end of a window, or None. Only the time can make a further one due."""
         raise NotImplementedError
+
+    def end_window(self, time_ms: int) -> None:
+        """Make a push due at the end of the window of `time_ms`, if none is due before."""
+        self.due_ms = min(self.due_ms, (time_ms // self.window_ms + 1) * self.window_ms)
 
 
 class DealsFeed(Feed):
@@ -52,6 +57,8 @@ class DealsFeed(Feed):
 
     def on_trade(self, trade: Trade) -> None:
         """Collect a trade for the end of the window."""
+        if not self._trades:
+            self.end_window(trade.time_ms)
         self._trades.append(trade)
 
     def flush(self, now_ms: int) -> bytes | None:
@@ -79,6 +86,7 @@ class DepthFeed(Feed):
         self._asks.update(event.asks)
         if self._first is None:
             self._first = event.version
+            self.end_window(event.time_ms)
         self._last = event
 
     def flush(self, now_ms: int) -> bytes | None:
@@ -101,6 +109,8 @@ class IncreaseBatchFeed(Feed):
 
     def on_book(self, event: BookEvent) -> None:
         """Collect a change of the book for the end of the window."""
+        if not self._events:
+            self.end_window(event.time_ms)
         self._events.append(event)
 
     def flush(self, now_ms: int) -> bytes | None:
@@ -112,34 +122,75 @@ class IncreaseBatchFeed(Feed):
 
 
 class StateFeed(Feed):
-    """Feed of a state at the end of a window. After the first push it is sent only if `mark` has changed."""
+    """Feed of a state at the end of every window."""
+
+    def __init__(self, topic: Topic, window_ms: int, show: Callable[[Topic, int], bytes]) -> None:
+        """Build pushes with `show`."""
+        super().__init__(topic, window_ms)
+        self._show = show
+        self.due_ms = 0.0
+
+    def restart(self) -> None:
+        """Push the state again soon."""
+        self.due_ms = 0.0
+
+    def flush(self, now_ms: int) -> bytes | None:
+        """Return the state as a push."""
+        self.end_window(now_ms)
+        return self._show(self.topic, now_ms)
+
+
+class TopFeed(Feed):
+    """Feed of the top of the book at the end of a window, if `mark` has changed since the last push."""
 
     def __init__(
-        self,
-        topic: Topic,
-        window_ms: int,
-        show: Callable[[Topic, int], bytes],
-        mark: Callable[[int], object] | None = None,
+        self, topic: Topic, window_ms: int, show: Callable[[Topic, int], bytes], mark: Callable[[], object]
     ) -> None:
-        """Build pushes with `show`. Without `mark` every window ends with a push."""
+        """Build pushes with `show`."""
         super().__init__(topic, window_ms)
         self._show = show
         self._mark = mark
-        self._shown: object = self
+        self.restart()
 
     def restart(self) -> None:
         """Push the state again soon, changed or not."""
-        super().restart()
-        self._shown = self
+        self._shown: object = self
+        self.due_ms = 0.0
+
+    def on_book(self, event: BookEvent) -> None:
+        """Look at the book at the end of the window."""
+        self.end_window(event.time_ms)
 
     def flush(self, now_ms: int) -> bytes | None:
         """Return the state as a push, or None if its mark has not changed."""
-        if self._mark is not None:
-            mark = self._mark(now_ms)
-            if mark == self._shown:
-                return None
-            self._shown = mark
+        mark = self._mark()
+        if mark == self._shown:
+            return None
+        self._shown = mark
         return self._show(self.topic, now_ms)
+
+
+class KlineFeed(Feed):
+    """Feed of the running bar, at the end of a window with a trade or with the opening of a bar."""
+
+    def __init__(self, topic: Topic, window_ms: int, market: Market) -> None:
+        super().__init__(topic, window_ms)
+        self._market = market
+        self._interval = KLINE_INTERVALS[topic.choice]
+        self.due_ms = 0.0
+
+    def restart(self) -> None:
+        """Push the running bar again soon."""
+        self.due_ms = 0.0
+
+    def on_trade(self, trade: Trade) -> None:
+        """Push the bar at the end of the window."""
+        self.end_window(trade.time_ms)
+
+    def flush(self, now_ms: int) -> bytes | None:
+        """Return the running bar as a push."""
+        self.end_window(bar_close(self._interval, bar_open(self._interval, now_ms)) - 1)
+        return pushes.kline(self.topic, self._market, self._interval, now_ms)
 
 
 class BatchFeed(Feed):
@@ -150,19 +201,21 @@ class BatchFeed(Feed):
         self._market = market
         self._last = self._top()
         self._tops = [self._last]
+        self.due_ms = 0.0
 
     def _top(self) -> pushes.Top:
         return self._market.top("BUY"), self._market.top("SELL")
 
     def restart(self) -> None:
         """Push the current best bid and ask again soon."""
-        super().restart()
         self._tops = self._tops or [self._last]
+        self.due_ms = 0.0
 
     def on_book(self, event: BookEvent) -> None:
         """Collect the best bid and ask if they changed."""
         top = self._top()
         if top != self._last:
+            self.end_window(event.time_ms)
             self._last = top
             self._tops.append(top)
 
@@ -192,31 +245,25 @@ def _aggre_book_ticker(topic: Topic, market: Market, rules: SocketRules) -> Feed
 
 
 def _book_ticker(topic: Topic, market: Market, rules: SocketRules) -> Feed:
-    return StateFeed(
+    return TopFeed(
         topic,
         assumptions.LEGACY_MS,
         lambda topic, now_ms: pushes.book_ticker(topic, market, now_ms),
-        lambda now_ms: (market.top("BUY"), market.top("SELL")),
+        lambda: (market.top("BUY"), market.top("SELL")),
     )
 
 
 def _limit_depth(topic: Topic, market: Market, rules: SocketRules) -> Feed:
-    return StateFeed(
+    return TopFeed(
         topic,
         assumptions.LIMIT_DEPTH_MS,
         lambda topic, now_ms: pushes.limit_depth(topic, market, now_ms),
-        lambda now_ms: market.version,
+        lambda: market.version,
     )
 
 
 def _kline(topic: Topic, market: Market, rules: SocketRules) -> Feed:
-    interval = KLINE_INTERVALS[topic.choice]
-    return StateFeed(
-        topic,
-        rules.kline_ms,
-        lambda topic, now_ms: pushes.kline(topic, market, interval, now_ms),
-        lambda now_ms: (bar_open(interval, now_ms), market.history.count),
-    )
+    return KlineFeed(topic, rules.kline_ms, market)
 
 
 def _mini_ticker(topic: Topic, market: Market, rules: SocketRules) -> Feed:
@@ -253,15 +300,17 @@ class Feeds:
         self._by_symbol: dict[str, list[Feed]] = {}
         self.shortest_ms: int | None = None
         """Length of the shortest window; None without feeds."""
+        self.due_ms = inf
+        """Time of the next push, 0 for soon; infinity without one."""
 
     def open(self, topic: Topic) -> None:
         """Add a subscription to a topic, and its feed if it is the first."""
         feed = self._feeds.get(topic.name)
         if feed is not None:
             feed.restart()
-            return
-        feed = self._feeds[topic.name] = make_feed(topic, self._markets, self._rules)
-        self._by_symbol.setdefault(topic.symbol, []).append(feed)
+        else:
+            feed = self._feeds[topic.name] = make_feed(topic, self._markets, self._rules)
+            self._by_symbol.setdefault(topic.symbol, []).append(feed)
         self._measure()
 
     def close(self, topic: Topic) -> None:
@@ -275,20 +324,27 @@ class Feeds:
         if isinstance(event, BookEvent):
             for feed in self._by_symbol.get(event.symbol, ()):
                 feed.on_book(event)
+                self.due_ms = min(self.due_ms, feed.due_ms)
         elif isinstance(event, TradeEvent):
             for feed in self._by_symbol.get(event.symbol, ()):
                 feed.on_trade(event.trade)
+                self.due_ms = min(self.due_ms, feed.due_ms)
 
-    def due(self, now_ms: int) -> Iterator[tuple[Topic, bytes]]:
-        """Yield the pushes of every window that has ended."""
+    def due(self, now_ms: int) -> list[tuple[Topic, bytes]]:
+        """Return the pushes of every window that has ended."""
+        if now_ms < self.due_ms:
+            return []
+        found = []
         for feed in self._feeds.values():
-            window = now_ms // feed.window_ms
-            if window == feed.window:
-                continue
-            feed.window = window
-            frame = feed.flush(now_ms)
-            if frame is not None:
-                yield feed.topic, frame
+            if feed.due_ms <= now_ms:
+                feed.due_ms = inf
+                frame = feed.flush(now_ms)
+                if frame is not None:
+                    found.append((feed.topic, frame))
+        self._measure()
+        return found
 
     def _measure(self) -> None:
-        self.shortest_ms = min((feed.window_ms for feed in self._feeds.values()), default=None)
+        feeds = self._feeds.values()
+        self.shortest_ms = min((feed.window_ms for feed in feeds), default=None)
+        self.due_ms = min((feed.due_ms for feed in feeds), default=inf)

@@ -57,6 +57,11 @@ class ListenKeys:
         key = self._keys.get(name)
         return key.uid if key is not None and now_ms < key.ends_ms else None
 
+    def ends_ms(self, name: str) -> int:
+        """Return the time at which a key ends; 0 for one that has ended."""
+        key = self._keys.get(name)
+        return 0 if key is None else key.ends_ms
+
     def _own(self, uid: str, name: str, now_ms: int) -> _Key:
         self._forget_ended(now_ms)
         key = self._keys.get(name)

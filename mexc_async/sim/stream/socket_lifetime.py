@@ -61,6 +61,13 @@ class Life:
         elif self._unused_since_s is None:
             self._unused_since_s = now_s
 
+    @property
+    def ends_s(self) -> float:
+        """Time at which the socket is closed if nothing happens before."""
+        rules = self._rules
+        ends_s = min(self._born_s + rules.lifetime_s, self._heard_s + rules.idle_s)
+        return ends_s if self._unused_since_s is None else min(ends_s, self._unused_since_s + rules.unused_s)
+
     def end(self, now_s: float) -> str | None:
         """Return the reason to close the socket now, or None."""
         rules = self._rules

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
+from math import inf
 
 from mexc_async.runtime.clock import Clock
 from mexc_async.sim.exchange.events import BalanceEvent, BookEvent, DealEvent, Event, TradeEvent
@@ -28,17 +29,29 @@ INVALID_KEY = "Invalid listen key"
 KEY_ENDED = "listen key ended"
 _CLOSE_S = 1.0
 """Longest wait for the client's end of a connection that is closed."""
+_LOOK_MS = 50
+"""Time between two looks at a half-open connection, which does not say that its client has left."""
 
 
 class Sockets:
     """The stream's connections. `tick` sends what is due and closes what has ended."""
 
-    def __init__(self, exchange: Exchange, keys: ListenKeys, faults: Faults, rules: SocketRules, clock: Clock) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        keys: ListenKeys,
+        faults: Faults,
+        rules: SocketRules,
+        clock: Clock,
+        on_due: Callable[[], None],
+    ) -> None:
+        """Start without connections. `on_due` is called when a message or an event may bring `due_ms` forward."""
         self._exchange = exchange
         self._keys = keys
         self._faults = faults
         self._rules = rules
         self._clock = clock
+        self._on_due = on_due
         self._symbols = {symbol for symbol, market in exchange.markets.items() if market.rules.status != OFFLINE}
         self._feeds = Feeds(exchange.markets, rules)
         self._connections: dict[ClientSocket, asyncio.Task[object] | None] = {}
@@ -79,6 +92,7 @@ class Sockets:
             channel, subscriptions, self._rules, self._faults, self._clock, uid=uid, listen_key=key
         )
         self._connections[connection] = asyncio.current_task()
+        self._on_due()
         try:
             await self._run(connection)
         finally:
@@ -135,6 +149,7 @@ class Sockets:
             self._read(connection, topic)
         connection.life.use(bool(connection.subscriptions.topics), self._clock.monotonic())
         connection.reply(outcome.reply)
+        self._on_due()
 
     # Subscriptions
 
@@ -168,7 +183,10 @@ class Sockets:
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, TradeEvent | BookEvent):
+            due_ms = self._feeds.due_ms
             self._feeds.on_event(event)
+            if self._feeds.due_ms < due_ms:
+                self._on_due()
             return
         now_ms = self._clock.wall_ms()
         if isinstance(event, BalanceEvent):
@@ -191,6 +209,20 @@ class Sockets:
             self._break(broken, connection)
 
     # Time
+
+    @property
+    def due_ms(self) -> float:
+        """Time of the next push or end of a socket, 0 for soon; infinity without one."""
+        now_ms, now_s = self._clock.wall_ms(), self._clock.monotonic()
+        due_ms = self._feeds.due_ms
+        for connection in self._connections:
+            if connection.is_silent:
+                due_ms = min(due_ms, now_ms + _LOOK_MS)
+            elif not connection.is_ending:
+                key = connection.listen_key
+                key_ms = inf if key is None else self._keys.ends_ms(key)
+                due_ms = min(due_ms, key_ms, now_ms + (connection.life.ends_s - now_s) * 1000)
+        return due_ms
 
     def tick(self, now_ms: int) -> None:
         """Send the pushes that are due, and close the sockets whose time is over."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from decimal import Decimal
+from math import inf
 
 from mexc_async.sim.exchange.accounts import Account
 from mexc_async.sim.exchange.exchange import Exchange
@@ -93,6 +94,11 @@ class Deposits:
         self._pending.append(deposit)
         self.advance(now_ms)
         return deposit
+
+    @property
+    def due_ms(self) -> float:
+        """Time of the next credit; infinity without one."""
+        return min((deposit.created_ms for deposit in self._pending), default=inf) + self._deposit_ms
 
     def advance(self, now_ms: int) -> None:
         """Count confirmations, and credit the deposits that have enough."""

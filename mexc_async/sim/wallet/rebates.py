@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from decimal import Decimal
+from math import inf
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -50,6 +51,12 @@ class Rebates:
         self._counted: dict[str, int] = {}
         """Number of fills processed, by uid."""
         self._paid: deque[Rebate] = deque(maxlen=_REMEMBERED)
+
+    @property
+    def due_ms(self) -> float:
+        """0 after a fill, for rebates at once; infinity without one."""
+        accounts = self._exchange.accounts.values()
+        return 0.0 if any(each.trade_count != self._counted.get(each.uid, 0) for each in accounts) else inf
 
     def advance(self, now_ms: int) -> None:
         """Pay the rebates of every fill since the last call."""

@@ -60,6 +60,11 @@ class Wallet:
         usual = usual_addresses(self.currencies, self._seed, account)
         self.withdrawals.allow(account, usual if addresses is None else addresses)
 
+    @property
+    def due_ms(self) -> float:
+        """Time of the next credit, step of a withdrawal or rebate; infinity without one, 0 for at once."""
+        return min(self.deposits.due_ms, self.withdrawals.due_ms, self.rebates.due_ms)
+
     def advance(self, now_ms: int) -> None:
         """Carry out the deposits, withdrawals and rebates that are due."""
         self.deposits.advance(now_ms)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 from enum import IntEnum
+from math import inf
 
 import msgspec
 
@@ -142,6 +143,12 @@ class Withdrawals:
             raise ValueError(f"withdrawal {withdrawal_id!r} is final: {withdrawal.status.name}")
         self._set(withdrawal, status, now_ms)
         return withdrawal
+
+    @property
+    def due_ms(self) -> float:
+        """Time of the next step; infinity without one."""
+        moving = (each.updated_ms for each in self._moving if each.status in _MOVES_ON)
+        return min(moving, default=inf) + self._step_ms
 
     def advance(self, now_ms: int) -> None:
         """Make every step that is due."""
