@@ -56,7 +56,7 @@ EDGE = frozenset(
         ),
         "sim.exchange": "accounts events exchange history ids keys market_state order_checks past settlement",
         "sim.faults": "faults request_faults",
-        "sim.market": "arbitrage liquidity tape",
+        "sim.market": "arbitrage liquidity recorded_book recording tape",
         "sim.rest": (
             "answers auth background endpoint held_requests http_server paging parameters port responses routes server "
             "steps"

@@ -45,6 +45,10 @@ class Clock:
         """Return milliseconds since 1970, UTC."""
         return self.wall_ns() // 1_000_000
 
+    def ahead(self, ms: int) -> Clock:
+        """Return a clock whose wall time is `ms` ahead of this one's; the rest is shared."""
+        return Clock(monotonic=self.monotonic, wall_ns=lambda: self.wall_ns() + ms * 1_000_000, random=self.random)
+
     def token(self, nbytes: int) -> str:
         """Return random bytes as URL-safe text: a name that no other process draws."""
         return base64.urlsafe_b64encode(self.random.randbytes(nbytes)).rstrip(b"=").decode()

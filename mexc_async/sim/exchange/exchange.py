@@ -5,7 +5,7 @@ Nothing here reads a clock or waits: the time is an argument, and each command s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from decimal import ROUND_DOWN, Decimal
 
 from mexc_async.sim.exchange import assumptions, order_checks
@@ -41,8 +41,13 @@ _NO_REASONS: Mapping[str, str] = {}
 class Exchange:
     """A spot exchange in memory."""
 
-    def __init__(self, symbols: Iterable[SymbolFilters], *, seed: int, now_ms: int) -> None:
-        self.markets = {rules.symbol: Market(rules, str(seed), now_ms) for rules in symbols}
+    def __init__(
+        self, symbols: Iterable[SymbolFilters], *, seed: int, now_ms: int, recorded: Collection[str] = ()
+    ) -> None:
+        """List `symbols`, of which `recorded` follow a recording."""
+        self.markets = {
+            rules.symbol: Market(rules, str(seed), now_ms, is_recorded=rules.symbol in recorded) for rules in symbols
+        }
         self.balances = Balances()
         self.balances.open(HOUSE, {}, unbounded=True)
         self.balances.open(FEES, {})
@@ -127,7 +132,7 @@ class Exchange:
             request.quote_quantity,
             self._prevention(account, request.stp_mode),
         )
-        asset, amount = self._hold_for(account, market, request, plan)
+        asset, amount = self._settlement.hold_for(account, market, request, plan)
         try:
             self.balances.hold(account.uid, asset, amount)
         except BalanceTooLow:
@@ -138,9 +143,9 @@ class Exchange:
         order.hold_asset, order.held = asset, amount
         if request.type == "FILL_OR_KILL" and plan.left:
             plan = Match([], [], False, plan.left)
-        self._trade(market, order, account, plan, now_ms)
+        self.execute(market, order, account, plan, now_ms)
         self._finish(market, order, account, plan, now_ms)
-        self._publish(market, now_ms)
+        self.publish(market, now_ms)
         return order
 
     def cancel(self, orders: Iterable[Order], now_ms: int) -> list[Order]:
@@ -149,7 +154,7 @@ class Exchange:
         for order in cancelled:
             self._close(self.markets[order.symbol], order, now_ms)
         for symbol in dict.fromkeys(order.symbol for order in cancelled):
-            self._publish(self.markets[symbol], now_ms)
+            self.publish(self.markets[symbol], now_ms)
         return cancelled
 
     # The background market
@@ -164,7 +169,7 @@ class Exchange:
         if own is not None and 0 < quantity <= own.quantity:
             if quantity < own.quantity:
                 market.book.half(side).reduce(own, own.quantity - quantity)
-                self._publish(market, now_ms)
+                self.publish(market, now_ms)
             return
         if own is not None:
             del market.house(side)[price]
@@ -172,13 +177,13 @@ class Exchange:
         if quantity and market.book.crosses(side, price):
             self._withdraw_crossed(market, side, price)
             plan = market.book.plan(side, price, quantity)
-            self._trade(market, None, None, plan, now_ms, side)
+            self.execute(market, None, None, plan, now_ms, side)
             quantity = plan.left
         if quantity:
             entry = RestingOrder(HOUSE, "", side, price, quantity)
             market.house(side)[price] = entry
             market.book.rest(entry)
-        self._publish(market, now_ms)
+        self.publish(market, now_ms)
 
     def open_book(self, market: Market, levels: Mapping[Side, Mapping[Decimal, Decimal]], now_ms: int) -> None:
         """Fill an empty book with levels of the background market, all in one change."""
@@ -187,7 +192,7 @@ class Exchange:
             for price, quantity in quantities.items():
                 entry = house[price] = RestingOrder(HOUSE, "", side, price, quantity)
                 half.add(entry)
-        self._publish(market, now_ms)
+        self.publish(market, now_ms)
 
     def take(
         self, market: Market, side: Side, limit: Decimal, quantity: Decimal, now_ms: int, *, must: bool = False
@@ -197,10 +202,10 @@ class Exchange:
         With `must`, the remainder is still published as a trade at `limit`, because a recorded trade took place.
         """
         plan = market.book.plan(side, limit, quantity)
-        self._trade(market, None, None, plan, now_ms, side)
+        self.execute(market, None, None, plan, now_ms, side)
         if must and plan.left:
-            self._print(market, limit, plan.left, side, now_ms)
-        self._publish(market, now_ms)
+            self.print_trade(market, limit, plan.left, side, now_ms)
+        self.publish(market, now_ms)
 
     def meet(self, order: Order, part: float, now_ms: int) -> None:
         """Fill `part` of an order's remainder at its own price, at least one step, out of turn.
@@ -212,8 +217,8 @@ class Exchange:
             return
         share = (order.remaining * Decimal(str(part))).quantize(market.step, rounding=ROUND_DOWN)
         plan = Match([Fill(order.entry, order.price, max(share, market.step))], [], False, ZERO)
-        self._trade(market, None, None, plan, now_ms, opposite(order.side))
-        self._publish(market, now_ms)
+        self.execute(market, None, None, plan, now_ms, opposite(order.side))
+        self.publish(market, now_ms)
 
     def _withdraw_crossed(self, market: Market, side: Side, price: Decimal) -> None:
         against = market.book.half(opposite(side))
@@ -233,16 +238,6 @@ class Exchange:
         mates = self.stp_groups.mates(account.uid)
         return Prevention(mode, mates.__contains__) if mates else None
 
-    def _hold_for(self, account: Account, market: Market, request: OrderRequest, plan: Match) -> tuple[str, Decimal]:
-        """Return the asset and amount to hold. A limit buy holds value and fee, a market buy its exact cost."""
-        if request.side == "SELL":
-            by_value = request.quantity is None
-            return market.rules.base, plan.quantity if by_value else request.quantity or ZERO
-        rate = self._settlement.cost_rate(account, market)
-        if request.type == "MARKET":
-            return market.rules.quote, plan.value * rate
-        return market.rules.quote, (request.price or ZERO) * (request.quantity or ZERO) * rate
-
     def _accept(self, account: Account, market: Market, request: OrderRequest, now_ms: int) -> Order:
         self._order_count += 1
         price = market.last_price if request.price is None else request.price
@@ -253,7 +248,7 @@ class Exchange:
         self._report_order(order, now_ms)
         return order
 
-    def _trade(
+    def execute(
         self,
         market: Market,
         taker: Order | None,
@@ -283,7 +278,7 @@ class Exchange:
         maker = self._orders.get(fill.maker.order_id)
         buyer, seller = (taker, maker) if taker_side == "BUY" else (maker, taker)
         self._settlement.exchange(market, buyer, seller, fill.price, fill.quantity)
-        trade = self._print(market, fill.price, fill.quantity, taker_side, now_ms)
+        trade = self.print_trade(market, fill.price, fill.quantity, taker_side, now_ms)
         is_self = taker is not None and maker is not None and taker.account == maker.account
         if taker is not None and taker_account is not None:
             self._credit(market, taker, taker_account, trade, is_maker=False, is_self=is_self)
@@ -293,10 +288,10 @@ class Exchange:
             if not maker.is_open:
                 self._forget(maker, account)
             self._settlement.trim_hold(market, maker, account)
-        elif not fill.maker.quantity:
-            market.house(fill.maker.side).pop(fill.price, None)
+        else:
+            market.house_traded(fill.maker, fill.quantity, now_ms, with_user=taker is not None)
 
-    def _print(self, market: Market, price: Decimal, quantity: Decimal, taker_side: Side, now_ms: int) -> Trade:
+    def print_trade(self, market: Market, price: Decimal, quantity: Decimal, taker_side: Side, now_ms: int) -> Trade:
         """Record and publish a trade, and return it."""
         self._trade_count += 1
         trade = Trade(_FIRST_TRADE + self._trade_count, price, quantity, now_ms, taker_side == "SELL")
@@ -370,7 +365,7 @@ class Exchange:
         if self._subscribers:
             self._events.append(order_event(order, now_ms, fill))
 
-    def _publish(self, market: Market, now_ms: int) -> None:
+    def publish(self, market: Market, now_ms: int) -> None:
         """End a command: increment the book's version if the book changed, and report the events."""
         bids = market.book.bids.take_changes()
         asks = market.book.asks.take_changes()

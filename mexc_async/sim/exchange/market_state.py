@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import NamedTuple
 
 from mexc_async.sim.exchange.history import History
 from mexc_async.sim.exchange.matching import Book, RestingOrder, Side
@@ -12,10 +13,18 @@ from mexc_async.sim.exchange.symbols import SymbolFilters
 FIRST_VERSION = 1_112_416
 
 
+class Taken(NamedTuple):
+    """Part of a recorded level that users took, and the time at which they took the last of it, in ms."""
+
+    quantity: Decimal
+    time_ms: int
+
+
 class Market:
     """One symbol's market."""
 
-    def __init__(self, rules: SymbolFilters, seed: str, start_ms: int) -> None:
+    def __init__(self, rules: SymbolFilters, seed: str, start_ms: int, *, is_recorded: bool = False) -> None:
+        """Build the market. A recorded one remembers what users take from the background market."""
         self.rules = rules
         self.tick = rules.tick
         self.step = rules.step
@@ -28,10 +37,26 @@ class Market:
         """Time of the last change of the book, in ms."""
         self.house_bids: dict[Decimal, RestingOrder] = {}
         self.house_asks: dict[Decimal, RestingOrder] = {}
+        self.taken: dict[tuple[Side, Decimal], Taken] | None = {} if is_recorded else None
+        """Quantities that users took from recorded levels; None unless the market is recorded."""
 
     def house(self, side: Side) -> dict[Decimal, RestingOrder]:
-        """Return the background market's resting orders on one side, at most one per price."""
+        """Return the background market's resting orders on one side, at each price the last in the queue."""
         return self.house_bids if side == "BUY" else self.house_asks
+
+    def house_traded(self, entry: RestingOrder, quantity: Decimal, now_ms: int, *, with_user: bool) -> None:
+        """Account for a fill of the background market's resting order `entry`."""
+        house = self.house(entry.side)
+        if not entry.quantity and house.get(entry.price) is entry:
+            del house[entry.price]
+        if with_user:
+            self.take_away(entry.side, entry.price, quantity, now_ms)
+
+    def take_away(self, side: Side, price: Decimal, quantity: Decimal, now_ms: int) -> None:
+        """Remember that users took `quantity` from a recorded level."""
+        if self.taken is not None:
+            before = self.taken.get((side, price))
+            self.taken[side, price] = Taken(quantity if before is None else before.quantity + quantity, now_ms)
 
     def levels(self, side: Side, limit: int) -> list[tuple[Decimal, Decimal]]:
         """Return (price, quantity) of the best `limit` levels, best first."""

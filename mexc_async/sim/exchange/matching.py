@@ -87,7 +87,7 @@ class PriceLevel:
 class Half:
     """One side of the book. `keys` ascend towards the best price, which is the last."""
 
-    __slots__ = ("_sign", "keys", "levels", "touched")
+    __slots__ = ("_sign", "keys", "levels", "touched", "users")
 
     def __init__(self, side: Side) -> None:
         self._sign = 1 if side == "BUY" else -1
@@ -95,6 +95,8 @@ class Half:
         self.levels: dict[Decimal, PriceLevel] = {}
         self.touched: dict[Decimal, None] = {}
         """Prices whose quantity changed since `take_changes`."""
+        self.users: dict[RestingOrder, None] = {}
+        """Users' orders, oldest first."""
 
     def best(self) -> Decimal | None:
         """Return the best price, or None for an empty side."""
@@ -118,15 +120,19 @@ class Half:
         level.entries[entry] = None
         level.quantity += entry.quantity
         self.touched[entry.price] = None
+        if entry.order_id:
+            self.users[entry] = None
 
     def reduce(self, entry: RestingOrder, quantity: Decimal) -> None:
-        """Reduce `entry` by `quantity`. An entry without a remainder leaves the book."""
+        """Reduce `entry` by `quantity`; a negative one adds to it. An entry without a remainder leaves the book."""
         level = self.levels[entry.price]
         entry.quantity -= quantity
         level.quantity -= quantity
         self.touched[entry.price] = None
         if entry.quantity:
             return
+        if entry.order_id:
+            del self.users[entry]
         del level.entries[entry]
         if not level.entries:
             del self.levels[entry.price]

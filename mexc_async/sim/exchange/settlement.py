@@ -9,7 +9,8 @@ from mexc_async.sim.exchange.accounts import Account
 from mexc_async.sim.exchange.assumptions import MX_DISCOUNT
 from mexc_async.sim.exchange.balances import Balances
 from mexc_async.sim.exchange.market_state import Market
-from mexc_async.sim.exchange.orders import Order
+from mexc_async.sim.exchange.matching import Match
+from mexc_async.sim.exchange.orders import Order, OrderRequest
 
 HOUSE = "house"
 """Balances of the background market and the tape; unbounded."""
@@ -41,6 +42,16 @@ class Settlement:
         """Return the quote to hold per quote of a buy's value: 1 plus the higher of the two fee ratios."""
         maker = self.fee_rate(account, market, is_maker=True)
         return 1 + max(maker, self.fee_rate(account, market, is_maker=False))
+
+    def hold_for(self, account: Account, market: Market, request: OrderRequest, plan: Match) -> tuple[str, Decimal]:
+        """Return the asset and amount to hold. A limit buy holds value and fee, a market buy its exact cost."""
+        if request.side == "SELL":
+            by_value = request.quantity is None
+            return market.rules.base, plan.quantity if by_value else request.quantity or ZERO
+        rate = self.cost_rate(account, market)
+        if request.type == "MARKET":
+            return market.rules.quote, plan.value * rate
+        return market.rules.quote, (request.price or ZERO) * (request.quantity or ZERO) * rate
 
     def exchange(
         self, market: Market, buyer: Order | None, seller: Order | None, price: Decimal, quantity: Decimal

@@ -1,27 +1,36 @@
 """Playback of a recorded market: its levels become background orders, its trades fill users' resting orders.
 
-A tape is JSON lines, gzipped or plain: snapshots, depth messages with absolute quantities, and trades.
+A tape is JSON lines, gzipped or plain: snapshots, depth messages with absolute quantities, and trades, in order of
+time. Its first line may hold the trading rules, the fees and the clock offset of the time.
 """
 
 from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import ROUND_DOWN, Decimal
+from itertools import islice
 from math import inf
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 import msgspec
 
+from mexc_async.schema.lenient import decoder
 from mexc_async.sim.exchange.exchange import Exchange
 from mexc_async.sim.exchange.market_state import Market
 from mexc_async.sim.exchange.matching import Side, opposite
 from mexc_async.sim.exchange.symbols import SymbolFilters, rules_of
+from mexc_async.sim.market.listing import INFERRED, MarketData, decimals_of
+from mexc_async.sim.market.models import USUAL, MarketModels
+from mexc_async.sim.market.recorded_book import RecordedBook
+from mexc_async.spot.models import SymbolInfo
 
 PAUSE_MS = 1000
 """Pause between the end of the tape and its next start."""
+_REPORTED_MS = 50
+"""Longest time between a level that shrank and the report of the trade that shrank it."""
 
 TapeLevel: TypeAlias = tuple[Decimal, Decimal]
 
@@ -59,15 +68,45 @@ class TapeTrade(_TapeMessage, frozen=True, kw_only=True, tag="trade"):
 
 TapeMessage: TypeAlias = TapeDepth | Snapshot | TapeTrade
 
+
+class TapeInfo(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="info"):
+    """First line of a tape, which is optional: facts about the market as it was. See `MarketData`."""
+
+    exchange_info: tuple[SymbolInfo, ...] = ()
+    """Rows of MEXC's exchangeInfo, unchanged."""
+    maker_fee: Decimal | None = None
+    taker_fee: Decimal | None = None
+    clock_offset_ms: int | None = None
+
+
 _DECODER: msgspec.json.Decoder[TapeMessage] = msgspec.json.Decoder(TapeDepth | Snapshot | TapeTrade)
 
 
 class Tape:
     """A tape's messages in order, and the rules of its symbols."""
 
-    def __init__(self, messages: Sequence[TapeMessage]) -> None:
+    def __init__(self, messages: Sequence[TapeMessage], data: MarketData = INFERRED) -> None:
         self.messages = messages
-        self.rules = tuple(_rules_of_symbol(name, messages) for name in dict.fromkeys(m.symbol for m in messages))
+        self.data = data
+        names = dict.fromkeys(message.symbol for message in messages)
+        self.rules = tuple(data.rules(_rules_of_symbol(name, messages)) for name in names)
+        self.start_ms = messages[0].ts_ms
+        self.end_ms = messages[-1].ts_ms
+        """Times of the first and of the last message, milliseconds UTC."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What this tape cannot show, one line each."""
+        traded = {message.symbol for message in self.messages if isinstance(message, TapeTrade)}
+        silent = [
+            rules.symbol for rules in self.rules if rules.symbol not in {each.replace("-", "") for each in traded}
+        ]
+        if not silent:
+            return ()
+        return (
+            f"the tape has no trades of {', '.join(silent)}: "
+            "a resting order there is filled only where a recorded order crosses it",
+        )
 
     def balances(self) -> dict[str, Decimal]:
         """Return starting balances for the tape's markets: the same value of every base, and 100,000 of every quote."""
@@ -80,34 +119,59 @@ class Tape:
         return amounts
 
 
-def read_tape(path: Path) -> Tape:
-    """Read a tape. Raises BadTape."""
+def read_tape(path: Path, data: MarketData = INFERRED) -> Tape:
+    """Read a tape; `data` replaces what it holds about the market. Raises BadTape."""
+    return tape_of(path, read_bytes(path), data)
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a recording, gzipped or plain. Raises BadTape."""
     try:
         content = path.read_bytes()
-        if content[:2] == b"\x1f\x8b":
-            content = gzip.decompress(content)
+        return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
     except (OSError, EOFError, zlib.error) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise BadTape(f"tape {path}: {reason}") from None
+
+
+def tape_of(path: Path, content: bytes, data: MarketData = INFERRED) -> Tape:
+    """Build a tape of the content of the file `path`. Raises BadTape."""
     messages: list[TapeMessage] = []
+    last_ms = 0
     for number, line in enumerate(content.splitlines(), 1):
         if not line.strip():
             continue
         try:
+            if not messages and b'"info"' in line:
+                data = data.over(_facts(line))
+                continue
             message = _DECODER.decode(line)
-            _check(message)
+            _check(message, last_ms)
         except (msgspec.DecodeError, ValueError) as error:
             raise BadTape(f"tape {path}, line {number}: {error}") from None
+        last_ms = message.ts_ms
         messages.append(message)
     if not messages:
         raise BadTape(f"tape {path}: has no messages")
     try:
-        return Tape(messages)
+        return Tape(messages, data)
     except ValueError as error:
         raise BadTape(f"tape {path}: {error}") from None
 
 
-def _check(message: TapeMessage) -> None:
+def _facts(line: bytes) -> MarketData:
+    info: TapeInfo = decoder(TapeInfo).decode(line)
+    return MarketData(
+        exchange_info=info.exchange_info,
+        maker_fee=info.maker_fee,
+        taker_fee=info.taker_fee,
+        clock_offset_ms=info.clock_offset_ms,
+    )
+
+
+def _check(message: TapeMessage, last_ms: int) -> None:
+    if message.ts_ms < last_ms:
+        raise ValueError(f"ts_ms {message.ts_ms} is before the message above, {last_ms}; sort the tape by time")
     base, _, quote = message.symbol.partition("-")
     if not (base.isalnum() and quote.isalnum()):
         raise ValueError(f"symbol {message.symbol!r} is not BASE-QUOTE")
@@ -126,8 +190,8 @@ def _rules_of_symbol(name: str, messages: Sequence[TapeMessage]) -> SymbolFilter
     """Infer trading rules from the tape: decimals as recorded, MEXC's usual minimum values. Raises ValueError."""
     own = [message for message in messages if message.symbol == name]
     levels = [level for message in own for level in _levels(message)]
-    price_decimals = max(_decimals(price) for price, _ in levels) if levels else 0
-    quantity_decimals = max(_decimals(quantity) for _, quantity in levels) if levels else 0
+    price_decimals = decimals_of(price for price, _ in levels)
+    quantity_decimals = decimals_of(quantity for _, quantity in levels)
     start_price = next((_middle(message) for message in own if _middle(message)), None)
     if start_price is None:
         raise ValueError(f"{name} has no two-sided snapshot and no trade")
@@ -145,11 +209,6 @@ def _rules_of_symbol(name: str, messages: Sequence[TapeMessage]) -> SymbolFilter
     )
 
 
-def _decimals(number: Decimal) -> int:
-    exponent = number.normalize().as_tuple().exponent
-    return max(0, -exponent) if isinstance(exponent, int) else 0
-
-
 def _middle(message: TapeMessage) -> Decimal | None:
     if isinstance(message, TapeTrade):
         return message.price
@@ -161,16 +220,27 @@ def _middle(message: TapeMessage) -> Decimal | None:
 class TapePlayer:
     """Player of a tape into an exchange that lists the tape's symbols."""
 
-    def __init__(self, exchange: Exchange, tape: Tape, *, now_ms: int, loop: bool = True) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        tape: Tape,
+        *,
+        now_ms: int,
+        loop: bool = True,
+        models: MarketModels = USUAL,
+        seed: int = 7,
+    ) -> None:
         """Set the first snapshot of every symbol. `advance` plays the rest. With `loop` the tape repeats for ever."""
         self._exchange = exchange
         self._messages = tape.messages
-        self._markets: Mapping[str, Market] = {
-            message.symbol: exchange.market(message.symbol.replace("-", "")) for message in tape.messages
-        }
+        self._books: dict[str, RecordedBook] = {}
+        self._markets: dict[str, Market] = {}
+        for name in dict.fromkeys(message.symbol for message in tape.messages):
+            market = self._markets[name] = exchange.market(name.replace("-", ""))
+            self._books[name] = RecordedBook(exchange, market, models, seed=seed)
         self._loop = loop
         self._index = 0
-        self._shift_ms = now_ms - tape.messages[0].ts_ms
+        self._shift_ms = now_ms - tape.start_ms
         shown: set[str] = set()
         for message in tape.messages:
             if isinstance(message, Snapshot) and message.symbol not in shown:
@@ -189,49 +259,61 @@ class TapePlayer:
 
     def advance(self, now_ms: int) -> None:
         """Play the messages that are due by `now_ms`. After a pause longer than the tape, play one round at most."""
-        for _ in self._messages:
-            if self.is_finished:
+        messages = self._messages
+        for _ in messages:
+            if self._index == len(messages):
                 return
-            message = self._messages[self._index]
+            message = messages[self._index]
             due_ms = message.ts_ms + self._shift_ms
             if due_ms > now_ms:
                 return
             self._play(message, due_ms)
             self._index += 1
-            self._rewind(max(due_ms, now_ms - PAUSE_MS) + PAUSE_MS)
+            if self._index == len(messages) and self._loop:
+                self._rewind(max(due_ms, now_ms - PAUSE_MS) + PAUSE_MS)
 
     def pause(self, ms: int) -> None:
         """Delay all coming messages by `ms`."""
         self._shift_ms += ms
 
     def _rewind(self, start_ms: int) -> None:
-        """Restart the tape at `start_ms` if it has ended and loops."""
-        if self._loop and self.is_finished:
-            self._index = 0
-            self._shift_ms = start_ms - self._messages[0].ts_ms
+        """Restart the tape at `start_ms`."""
+        self._index = 0
+        self._shift_ms = start_ms - self._messages[0].ts_ms
+        for book in self._books.values():
+            book.forget()
 
     def _play(self, message: TapeMessage, now_ms: int) -> None:
-        market = self._markets[message.symbol]
+        market, book = self._markets[message.symbol], self._books[message.symbol]
         if isinstance(message, TapeTrade):
             maker: Side = "BUY" if message.maker_side == "buy" else "SELL"
-            price, quantity = self._fit(market, (message.price, message.quantity))
+            price, quantity = _fit(market, (message.price, message.quantity))
             if quantity:
-                self._exchange.take(market, opposite(maker), price, quantity, now_ms, must=True)
-            return
-        for side, levels in (("BUY", message.bids), ("SELL", message.asks)):
-            self._set_levels(market, "BUY" if side == "BUY" else "SELL", levels, message, now_ms)
+                book.trade(opposite(maker), price, quantity, now_ms)
+        else:
+            if isinstance(message, Snapshot):
+                book.clear("BUY", {_fit(market, level)[0] for level in message.bids}, now_ms)
+                book.clear("SELL", {_fit(market, level)[0] for level in message.asks}, now_ms)
+            for level in message.bids:
+                book.set_level("BUY", *_fit(market, level), now_ms, self._coming)
+            for level in message.asks:
+                book.set_level("SELL", *_fit(market, level), now_ms, self._coming)
+        self._exchange.publish(market, now_ms)
 
-    def _set_levels(
-        self, market: Market, side: Side, levels: Iterable[TapeLevel], message: TapeMessage, now_ms: int
-    ) -> None:
-        fitted = [self._fit(market, level) for level in levels]
-        if isinstance(message, Snapshot):
-            for price in market.house(side).keys() - {price for price, _ in fitted}:
-                self._exchange.quote(market, side, price, Decimal(0), now_ms)
-        for price, quantity in fitted:
-            self._exchange.quote(market, side, price, quantity, now_ms)
+    def _coming(self, symbol: str, side: Side, price: Decimal) -> Decimal:
+        """Return how much the trades just after now take from a level. Many feeds report the level first."""
+        maker, total = "buy" if side == "BUY" else "sell", Decimal(0)
+        last_ms = self._messages[self._index].ts_ms + _REPORTED_MS
+        for later in islice(self._messages, self._index + 1, None):
+            if later.ts_ms > last_ms:
+                break
+            if isinstance(later, TapeTrade) and later.maker_side == maker:
+                market = self._markets[later.symbol]
+                at, quantity = _fit(market, (later.price, later.quantity))
+                total += quantity if at == price and market.rules.symbol == symbol else 0
+        return total
 
-    @staticmethod
-    def _fit(market: Market, level: TapeLevel) -> TapeLevel:
-        """Round a price and a quantity to the symbol's decimals."""
-        return level[0].quantize(market.tick), level[1].quantize(market.step)
+
+def _fit(market: Market, level: TapeLevel) -> TapeLevel:
+    """Round a price and a quantity to the symbol's decimals."""
+    return level[0].quantize(market.tick), level[1].quantize(market.step)

@@ -26,8 +26,10 @@ from mexc_async.sim.faults.faults import Fault, FaultCount, Faults
 from mexc_async.sim.faults.request_faults import CANCELS, RequestFaults, check_target, request_faults_of
 from mexc_async.sim.market.arbitrage import Gap, GapRequest, open_gap
 from mexc_async.sim.market.liquidity import Liquidity
+from mexc_async.sim.market.listing import INFERRED, MarketData
+from mexc_async.sim.market.models import USUAL, MarketModels
 from mexc_async.sim.market.mover import Mover
-from mexc_async.sim.market.tape import TapePlayer, read_tape
+from mexc_async.sim.market.recording import Recording, player_of, read_recording
 from mexc_async.sim.rest import auth
 from mexc_async.sim.rest.endpoint import Call, ServedEndpoint
 from mexc_async.sim.rest.endpoints import control, trade
@@ -77,6 +79,12 @@ class SimConfig(msgspec.Struct, frozen=True, kw_only=True):
     tape: Path | None = None
     """Recorded market to play in addition to the generated ones."""
     loop_tape: bool = True
+    market_data: MarketData = INFERRED
+    """Rules, fees and clock offset of the recorded market."""
+    models: MarketModels = USUAL
+    """Queue position, impact and other models of the recorded market."""
+    generated: bool = True
+    """False to list only the symbols of the recorded market."""
     flow: float = 1.0
     """Factor of the background market's events, from 0 to 1000. With 0 the books stand still."""
     step_ms: int = 50
@@ -100,6 +108,8 @@ class SimConfig(msgspec.Struct, frozen=True, kw_only=True):
             raise StartFailed(f"flow {self.flow} is not between 0 and 1000")
         if not 0 <= self.step_ms <= _MOST_STEP_MS:
             raise StartFailed(f"step_ms {self.step_ms} is not between 0 and {_MOST_STEP_MS}")
+        if not self.generated and self.tape is None:
+            raise StartFailed("generated=False leaves the symbols of the recorded market only: name one with tape")
         if not self.accounts:
             raise StartFailed("at least one account is needed")
         check_accounts(self.accounts)
@@ -121,22 +131,29 @@ class Simulator:
         Raises ValueError for a bad tape or account.
         """
         self.config = config or SimConfig()
+        seed, path = self.config.seed, self.config.tape
+        self.recording: Recording | None = None if path is None else read_recording(path, self.config.market_data)
+        """The recorded market, with its times and its warnings."""
+        if self.recording and self.recording.data.clock_offset_ms:
+            clock = clock.ahead(self.recording.data.clock_offset_ms)
         self.clock = clock
         now_ms = self._now_ms()
-        tape = None if self.config.tape is None else read_tape(self.config.tape)
-        listed = {rules.symbol: rules for rules in (*SEEDED, *(tape.rules if tape else ()))}
-        self.exchange = Exchange(listed.values(), seed=self.config.seed, now_ms=now_ms)
-        self.wallet = Wallet(self.exchange, seed=self.config.seed, rules=self.config.wallet)
-        extra = tape.balances() if tape else {}
+        recorded = self.recording.rules if self.recording else ()
+        played = [rules.symbol for rules in recorded]
+        listed = {rules.symbol: rules for rules in (*(SEEDED if self.config.generated else ()), *recorded)}
+        remembered = () if self.config.models.impact == "none" else played
+        self.exchange = Exchange(listed.values(), seed=seed, now_ms=now_ms, recorded=remembered)
+        self.wallet = Wallet(self.exchange, seed=seed, rules=self.config.wallet)
+        extra = self.recording.balances() if self.recording else {}
         for spec in self.config.accounts:
             self.wallet.open(self.exchange.open_account(spec, now_ms, extra), spec.withdraw_addresses)
-        played = {rules.symbol for rules in tape.rules} if tape else set()
-        seeded = [symbol for symbol in listed if symbol not in played]
-        self._liquidity = Liquidity(self.exchange, seeded, seed=self.config.seed, now_ms=now_ms, flow=self.config.flow)
+        generated = [symbol for symbol in listed if symbol not in played]
+        self._liquidity = Liquidity(self.exchange, generated, seed=seed, now_ms=now_ms, flow=self.config.flow)
         self._movers: list[Mover] = [self._liquidity]
-        if tape is not None:
-            loop = self.config.loop_tape
-            self._movers.append(TapePlayer(self.exchange, tape, now_ms=now_ms, loop=loop))
+        if self.recording is not None:
+            loop, models = self.config.loop_tape, self.config.models
+            player = player_of(self.exchange, self.recording, now_ms=now_ms, loop=loop, models=models, seed=seed)
+            self._movers.append(player)
         self._movers.append(self.wallet)
         self._limits = RateCounters(self.config.limits, self.config.windows)
         rules = self.config.sockets

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import gzip
+from collections import defaultdict
 from decimal import Decimal
+from math import inf
 from pathlib import Path
 
 import pytest
 
+from mexc_async.runtime.clock import Clock
 from mexc_async.sim.exchange.accounts import Account, AccountSpec
 from mexc_async.sim.exchange.exchange import Exchange
 from mexc_async.sim.exchange.matching import Side
 from mexc_async.sim.exchange.orders import Order, OrderRequest
-from mexc_async.sim.market.tape import PAUSE_MS, BadTape, TapePlayer, read_tape
+from mexc_async.sim.market.listing import MarketData
+from mexc_async.sim.market.tape import PAUSE_MS, BadTape, Snapshot, TapePlayer, TapeTrade, read_tape
 from mexc_async.sim.rest.server import SimConfig, Simulator
 
 D = Decimal
@@ -112,6 +116,9 @@ def test_it_loops(tmp_path: Path) -> None:
         ("", "has no messages"),
         (LINES + "oops\n", "line 5"),
         (LINES + '{"ts_ms":1,"symbol":"AB-GBP","kind":"other"}', "line 5"),
+        (LINES + LINES, "line 5: ts_ms 1000 is before the message above, 1300; sort the tape by time"),
+        ('{"kind":"info","exchange_info":[{"symbol":"ABGBP"}]}', "line 1: Object missing required field"),
+        ('{"kind":"info","taker_fee":"5"}', "line 1: taker_fee 5 is not a ratio from 0 to 0.1"),
         ('{"ts_ms":1,"symbol":"ABGBP","kind":"depth"}', "line 1: symbol 'ABGBP' is not BASE-QUOTE"),
         ('{"ts_ms":1,"symbol":"A-B","kind":"depth","bids":[["-1","1"]]}', "line 1: level -1 x 1"),
         ('{"ts_ms":1,"symbol":"A-B","kind":"depth","bids":[["x","1"]]}', "line 1"),
@@ -135,6 +142,49 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         read_tape(tmp_path / "cut.gz")
 
 
+INFO = (
+    '{"kind":"info","maker_fee":"0.0001","clock_offset_ms":-250,"exchange_info":[{"symbol":"ABGBP","baseAsset":"AB",'
+    '"baseAssetPrecision":2,"quoteAsset":"GBP","quotePrecision":2,"quoteAmountPrecision":"5","baseSizePrecision":"0.5",'
+    '"maxQuoteAmount":"1000","takerCommission":"0.0002","orderTypes":["LIMIT","LIMIT_MAKER"]}]}\n'
+)
+
+
+def test_a_tape_carries_rules_fees_and_clock(tmp_path: Path) -> None:
+    path = write(tmp_path, INFO + LINES)
+    (rules,) = read_tape(path).rules
+    assert (rules.tick, rules.step, rules.min_value, rules.max_value) == (D("0.01"), D("0.1"), D(5), D(1000))
+    assert (rules.maker_fee, rules.taker_fee) == (D("0.0001"), D("0.0002"))
+    assert rules.order_types == ("LIMIT", "LIMIT_MAKER")
+    simulator = Simulator(SimConfig(tape=path), Clock(wall_ns=lambda: NOW * 1_000_000))
+    assert simulator.clock.wall_ms() == NOW - 250
+    given = read_tape(path, MarketData(maker_fee=D("0.003"), clock_offset_ms=40))
+    assert (given.rules[0].maker_fee, given.rules[0].taker_fee) == (D("0.003"), D("0.0002"))
+    assert given.data.clock_offset_ms == 40
+
+
+def test_a_tape_says_what_it_lacks(tmp_path: Path) -> None:
+    assert read_tape(write(tmp_path, LINES)).warnings == ()
+    (warning,) = read_tape(write(tmp_path, LINES.replace('"trade"', '"depth"'))).warnings
+    assert "no trades of ABGBP" in warning
+
+
+def test_only_the_recorded_symbols_are_listed_if_wished(tmp_path: Path) -> None:
+    simulator = Simulator(SimConfig(tape=write(tmp_path, LINES), generated=False))
+    assert list(simulator.exchange.markets) == ["ABGBP"]
+    with pytest.raises(ValueError, match="generated=False"):
+        SimConfig(generated=False)
+
+
+def test_it_is_due_at_its_next_message(tmp_path: Path) -> None:
+    _, player, _ = play(write(tmp_path, LINES))
+    seen = []
+    while player.due_ms < inf:
+        seen.append(player.due_ms - NOW)
+        player.advance(int(player.due_ms))
+    assert seen == [0, 100, 200, 300]
+    assert player.is_finished
+
+
 @pytest.mark.skipif(not RECORDED.is_file(), reason="the recorded tape is not beside the repository")
 def test_the_recorded_tape_plays_to_its_end_and_again() -> None:
     simulator = Simulator(SimConfig(tape=RECORDED))
@@ -154,3 +204,26 @@ def test_the_recorded_tape_plays_to_its_end_and_again() -> None:
     for rules in tape.rules:
         assert balances[rules.base].free > 0
         assert balances[rules.quote].free > 0
+
+
+@pytest.mark.skipif(not RECORDED.is_file(), reason="the recorded tape is not beside the repository")
+def test_the_recorded_tape_leaves_the_books_that_its_messages_add_up_to() -> None:
+    tape = read_tape(RECORDED)
+    books: dict[tuple[str, str], dict[Decimal, Decimal]] = defaultdict(dict)
+    for message in tape.messages:
+        if isinstance(message, TapeTrade):
+            continue
+        for side, levels in (("BUY", message.bids), ("SELL", message.asks)):
+            book = books[message.symbol.replace("-", ""), side]
+            if isinstance(message, Snapshot):
+                book.clear()
+            for price, quantity in levels:
+                book[price] = quantity
+                if not quantity:
+                    del book[price]
+    exchange = Exchange(tape.rules, seed=1, now_ms=NOW)
+    player = TapePlayer(exchange, tape, now_ms=NOW, loop=False)
+    player.advance(NOW + tape.end_ms - tape.start_ms)
+    assert player.is_finished
+    for (symbol, side), book in books.items():
+        assert dict(exchange.market(symbol).levels("BUY" if side == "BUY" else "SELL", 10**6)) == book
