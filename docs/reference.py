@@ -296,9 +296,11 @@ class Writer:
 
 
 def _title(item: Any) -> str:
-    if isinstance(item, type) or item.__module__ != "mexc_async.data.paging":
-        return str(item.__name__)
-    return f"paging.{item.__name__}"
+    if not isinstance(item, type):
+        for home, room in (("mexc_async.data.paging", "paging"), ("mexc_async.backtest", "backtest")):
+            if item.__module__.startswith(home):
+                return f"{room}.{item.__name__}"
+    return str(item.__name__)
 
 
 def _heading(cls: type, name: str, method: Any) -> str:

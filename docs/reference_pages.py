@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import mexc_async
-from mexc_async import errors, paging
+from mexc_async import backtest, errors, paging
 from mexc_async.accounts.accounts import Accounts, Moved
 from mexc_async.books.book import BookView, OrderBook, Vwap
 from mexc_async.books.live_book import Books, LiveBook, LiveBooks
@@ -291,6 +291,13 @@ _PAGES = (
         "`paging`: complete histories, page by page",
         "`from mexc_async import paging`. How they work: [histories](../history.md).",
         _histories(),
+    ),
+    Page(
+        "backtest",
+        "Back-tests",
+        "`backtest`: a strategy on recorded data or on paper, and its result",
+        "`from mexc_async import backtest`. A strategy is a function `async def main(mexc, **parameters)`.",
+        tuple(getattr(backtest, name) for name in sorted(backtest.__all__, key=lambda name: (name[0].isupper(), name))),
     ),
     Page(
         "simulator",

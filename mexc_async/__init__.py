@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 TYPE_CHECKING = False  # type checkers read it as True; importing it from typing would take most of the import time
 
 if TYPE_CHECKING:
+    from mexc_async import backtest
     from mexc_async.accounts.accounts import Accounts, Moved
     from mexc_async.accounts.events import BulkProgress
     from mexc_async.books.book import OrderBook
@@ -234,6 +235,7 @@ __all__ = [
     "WithdrawalsOff",
     "WouldTakeLiquidity",
     "__version__",
+    "backtest",
     "call",
     "core_kind",
     "endpoints",
@@ -243,6 +245,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "mexc_async": "backtest",
     "client.catalogue": "endpoints",
     "client.mexc": "Mexc",
     "client.sync": "SyncMexc",
@@ -306,14 +309,16 @@ _HOME = {
     "streams.streams": "Stream",
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names.split()}
+_PACKAGES = ("mexc_async", "data")
+"""Homes of names that are modules themselves."""
 
 
 def __getattr__(name: str) -> object:
     module = _MODULE_OF.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    place = f"{__name__}.{module}"
-    value: object = import_module(f"{place}.{name}") if module == "data" else getattr(import_module(place), name)
+    place = __name__ if module == __name__ else f"{__name__}.{module}"
+    value: object = import_module(f"{place}.{name}") if module in _PACKAGES else getattr(import_module(place), name)
     globals()[name] = value
     return value
 

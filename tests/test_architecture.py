@@ -35,6 +35,9 @@ SIM_MAY_IMPORT = {"errors", "error_codes", "native", "runtime", "schema", "spot"
 """Modules that the simulator shares with the client: declarations, and none that decides or sends."""
 MAY_IMPORT_SIM = {"data", "backtest", "pytest_plugin", "cli"}
 
+PUBLIC_ROOMS = {f"{PACKAGE}.backtest"}
+"""Rooms that users import whole, so that the package's `__init__` names them."""
+
 EDGE_ROOMS = {"__main__", "cli", "contrib", "data", "backtest", "monitor", "pytest_plugin"}
 """Programs and integrations: none has to be pure."""
 EDGE = frozenset(
@@ -56,7 +59,7 @@ EDGE = frozenset(
         ),
         "sim.exchange": "accounts events exchange history ids keys market_state order_checks past settlement",
         "sim.faults": "faults request_faults",
-        "sim.market": "arbitrage liquidity recorded_book recording tape",
+        "sim.market": "arbitrage liquidity recorded_book recording tape watcher",
         "sim.rest": (
             "answers auth background endpoint held_requests http_server paging parameters port responses routes server "
             "steps"
@@ -152,7 +155,7 @@ def problems(module: str, source: str) -> list[str]:
 def _inside(module: str, name: str) -> Iterator[str]:
     """Return the problems of importing a name of the package itself."""
     own, other = room(module), room(name)
-    if name == VERSION and own == "cli":
+    if (name == VERSION and own == "cli") or (module == PACKAGE and name in PUBLIC_ROOMS):
         return
     is_module = name in MODULES and name not in PACKAGES
     if not is_module and (name in PACKAGES or name.rsplit(".", 1)[0] in PACKAGES):

@@ -1,1 +1,11 @@
-"""Back-tests: a strategy and a simulated exchange in one process, on one virtual clock."""
+"""Back-tests: a strategy, `async def main(mexc, **parameters)`, on a recorded market in virtual time.
+
+from mexc_async import backtest
+
+result = backtest.run(main, tape="btc-1m.csv.gz", parameters={"levels": 5})
+"""
+
+from mexc_async.backtest.paper_run import paper
+from mexc_async.backtest.result import BoundLimit, Drawdown, Result, RunBalance, RunFill, RunOrder
+
+__all__ = ["BoundLimit", "Drawdown", "Result", "RunBalance", "RunFill", "RunOrder", "paper"]

@@ -88,7 +88,7 @@ def sim(
             seed=seed,
             limits=cast("Profile", limits),
             windows=cast("Windows", windows),
-            accounts=_accounts(api_key, api_secret, balance or [], accounts),
+            accounts=accounts_of(api_key, api_secret, balance or [], accounts),
             tape=tape,
             sockets=SocketRules(unused_s=unused_s, idle_s=idle_s, lifetime_s=lifetime_s, listen_key_s=listen_key_s),
             wallet=WalletRules(deposit_s=deposit_s, withdraw_step_s=withdraw_step_s),
@@ -105,9 +105,10 @@ def _fail(error: ValueError) -> NoReturn:
     raise typer.Exit(2)
 
 
-def _accounts(
+def accounts_of(
     api_key: str | None, api_secret: str | None, balance: list[str], further: Path | None
 ) -> tuple[AccountSpec, ...]:
+    """Return the main account and further ones from a file. Raises ValueError."""
     from mexc_async.sim.exchange.accounts import DEMO_KEY, DEMO_SECRET, parse_balance, read_accounts
     from mexc_async.sim.rest.server import main_account
 

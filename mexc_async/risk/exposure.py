@@ -66,6 +66,8 @@ class ExposureReport(Struct, frozen=True):
     result: dict[str, Decimal]
     """Result of the UTC day, realised and unrealised, after fees, by quote asset; negative for a loss."""
     symbols: dict[str, SymbolExposureReport]
+    refused: dict[str, int] = {}
+    """Orders that the guard refused, by rule, such as `max_order_notional`."""
 
 
 class QuoteSum:

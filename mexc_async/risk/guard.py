@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from decimal import Decimal
 from math import inf
+
+from msgspec.structs import replace
 
 from mexc_async.books.live_book import Books, LiveBook
 from mexc_async.errors import ClientClosed, ConfigError, GuardRefused, InvalidRequest, MexcError
@@ -47,6 +50,8 @@ class OrderGuard:
         self._values = False
         """True if market orders must be valued, by the book."""
         self._value_at = -inf
+        self._refused: Counter[str] = Counter()
+        """Number of refused orders by rule."""
 
     # Settings
 
@@ -72,8 +77,8 @@ class OrderGuard:
         return limits
 
     def report(self) -> ExposureReport:
-        """Return the exposure."""
-        return self._counter.report()
+        """Return the exposure, and the refusals so far."""
+        return replace(self._counter.report(), refused=dict(self._refused))
 
     # Before an order is sent
 
@@ -83,7 +88,11 @@ class OrderGuard:
         is_judged = self._values and order.type == "MARKET"
         if not (is_judged or self._has_books) or self._books.in_step(symbol) is not None:
             return None
-        self._guard.check_symbol(order)
+        try:
+            self._guard.check_symbol(order)
+        except GuardRefused as error:
+            self._refused[error.rule] += 1
+            raise
         opening = self._open_book(symbol)
         if opening is not None and (is_judged or (limits.collar is not None and limits.without_book == "refuse")):
             return opening
@@ -100,7 +109,11 @@ class OrderGuard:
             self._counter.turn_day(now_s)
             guard.value(self._mid, now_s)
         one = guard.exposure.symbols.get(order.symbol) or guard.exposure.of(order.symbol, assets_of(rules))
-        self._projected = guard.check(order, one, self._books.in_step(order.symbol), now_s, instead_of)
+        try:
+            self._projected = guard.check(order, one, self._books.in_step(order.symbol), now_s, instead_of)
+        except GuardRefused as error:
+            self._refused[error.rule] += 1
+            raise
         return order
 
     def _on_steps(self, order: NewOrder, rules: SymbolRules) -> NewOrder:
@@ -109,6 +122,7 @@ class OrderGuard:
                 return rules.rounded(order)
             rules.check_steps(order)
         except InvalidRequest as error:
+            self._refused["round"] += 1
             raise GuardRefused.of("round", error.message) from None
         return order
 

@@ -542,3 +542,11 @@ async def test_the_guard_ends_with_its_client(sim: Simulator) -> None:
             await resting(mexc, below="0.99")
         with pytest.raises(MexcError):
             await mexc.orders.limit_buy(XRP, quantity=FIFTY, price=D(1))
+
+
+async def test_refusals_are_counted_by_rule(mexc: Mexc) -> None:
+    mexc.orders.limits(max_order_notional=D(1), symbols={XRP})
+    order = await an_order(mexc)
+    for symbol in (XRP, XRP, "BTCUSDT"):
+        await refusal(mexc.send(replace(order, symbol=symbol)))
+    assert mexc.orders.exposure().refused == {"max_order_notional": 2, "symbols": 1}

@@ -141,6 +141,8 @@ class RateCounters:
         self._window = SlidingWindow if windows == "sliding" else FixedWindow
         self._counters: dict[tuple[str, str], Window] = {}
         self._offenders: dict[str, _Offender] = {}
+        self.rejected: dict[str, int] = {}
+        """Number of rejected requests by limit; `ban` for those of a banned address."""
 
     def arrive(self, ip: str, account: str | None, costs: Iterable[tuple[str, int]], now_s: float) -> Rejection | None:
         """Count a request, or count nothing and return its rejection.
@@ -152,6 +154,7 @@ class RateCounters:
             return None
         offender = self._offenders.get(ip)
         if offender is not None and now_s < offender.banned_until_s:
+            self.rejected["ban"] = self.rejected.get("ban", 0) + 1
             return Rejection(418, math.ceil(offender.banned_until_s - now_s), "ban")
         taken: list[tuple[Window, int]] = []
         longest, name = 0.0, ""
@@ -165,6 +168,7 @@ class RateCounters:
             if wait_s > longest:
                 longest, name = wait_s, limit
         if longest:
+            self.rejected[name] = self.rejected.get(name, 0) + 1
             return self._reject(ip, longest, name, now_s)
         for window, weight in taken:
             window.add(weight, now_s)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from decimal import Decimal
 from email.utils import formatdate
 from pathlib import Path
@@ -30,6 +30,7 @@ from mexc_async.sim.market.listing import INFERRED, MarketData
 from mexc_async.sim.market.models import USUAL, MarketModels
 from mexc_async.sim.market.mover import Mover
 from mexc_async.sim.market.recording import Recording, player_of, read_recording
+from mexc_async.sim.market.watcher import Watcher
 from mexc_async.sim.rest import auth
 from mexc_async.sim.rest.endpoint import Call, ServedEndpoint
 from mexc_async.sim.rest.endpoints import control, trade
@@ -125,8 +126,17 @@ class Simulator:
             ...  # point a client at sim.rest
     """
 
-    def __init__(self, config: SimConfig | None = None, clock: Clock = SYSTEM, listen: Listen = Port) -> None:
+    def __init__(
+        self,
+        config: SimConfig | None = None,
+        clock: Clock = SYSTEM,
+        listen: Listen = Port,
+        *,
+        watcher: Watcher | None = None,
+    ) -> None:
         """Build the exchange. `start` makes it serve, with the listener that `listen` builds.
+
+        `watcher` records it from its start on.
 
         Raises ValueError for a bad tape or account.
         """
@@ -171,6 +181,9 @@ class Simulator:
         """Connections whose control request is being carried out."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._rest = ""
+        if watcher is not None:
+            watcher.begin(self.exchange, now_ms)
+            self._movers.append(watcher)
 
     @property
     def rest(self) -> str:
@@ -183,6 +196,11 @@ class Simulator:
     def spot_ws(self) -> str:
         """URL of the spot stream. Raises RuntimeError before `start`."""
         return "ws" + self.rest.removeprefix("http") + STREAM
+
+    @property
+    def rejected(self) -> Mapping[str, int]:
+        """Number of requests rejected by each rate limit; `ban` for those of a banned address."""
+        return self._limits.rejected
 
     def inject(self, *faults: Fault) -> int:
         """Put faults in force. Those with `now` apply at once; return the number of connections they hit.

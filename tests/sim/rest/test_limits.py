@@ -112,3 +112,10 @@ def test_over_http() -> None:
 
 def test_every_limit_is_of_an_address_or_an_account() -> None:
     assert {limit.per for limit in LIMITS.values()} == {"ip", "account"}
+
+
+def test_rejections_are_counted_by_limit() -> None:
+    limits = RateCounters("default", "sliding")
+    for _ in range(14):
+        limits.arrive("ip", "a", ORDER, 50.0)
+    assert limits.rejected == {"orders": 2}
