@@ -59,10 +59,10 @@ EDGE = frozenset(
         ),
         "sim.exchange": "accounts events exchange history ids keys market_state order_checks past settlement",
         "sim.faults": "faults request_faults",
-        "sim.market": "arbitrage liquidity recorded_book recording tape watcher",
+        "sim.market": "arbitrage latency liquidity recorded_book recording tape watcher",
         "sim.rest": (
-            "answers auth background endpoint held_requests http_server paging parameters port responses routes server "
-            "steps"
+            "answers auth background endpoint gateway held_requests http_server paging parameters port responses "
+            "routes server steps"
         ),
         "sim.rest.endpoints": (
             "account affiliate announcement broker control futures market rebate subaccount trade transfer user_stream "

@@ -50,6 +50,10 @@ FaultList = Annotated[
     list[str] | None,
     typer.Option(help="A fault, KIND[,NAME=VALUE...], such as mute,on=new_order,chance=0.01; repeatable."),
 ]
+Latencies = Annotated[
+    list[str] | None,
+    typer.Option(help="Travel time in ms, NAME=MS or NAME=FILE of samples, of order, answer or feed; repeatable."),
+]
 Control = Annotated[bool, typer.Option("--faults", help="Serve /sim/... (docs/simulator.md) to callers on loopback.")]
 WithParent = Annotated[bool, typer.Option(help="Also stop when standard input closes.")]
 
@@ -71,12 +75,14 @@ def sim(
     listen_key_s: ListenKey = 3600.0,
     deposit_s: DepositTime = 2.0,
     withdraw_step_s: WithdrawStep = 0.5,
+    latency: Latencies = None,
     fault: FaultList = None,
     faults: Control = False,
     with_parent: WithParent = False,
 ) -> None:
     """Serve a simulated MEXC exchange; prints one JSON line with its URLs when it is ready."""
     from mexc_async.sim.faults.faults import parse_fault
+    from mexc_async.sim.market.latency import parse_latency
     from mexc_async.sim.rest.server import SimConfig
     from mexc_async.sim.stream.socket_lifetime import SocketRules
     from mexc_async.sim.wallet.wallet import WalletRules
@@ -92,6 +98,7 @@ def sim(
             tape=tape,
             sockets=SocketRules(unused_s=unused_s, idle_s=idle_s, lifetime_s=lifetime_s, listen_key_s=listen_key_s),
             wallet=WalletRules(deposit_s=deposit_s, withdraw_step_s=withdraw_step_s),
+            latency=parse_latency(latency or ()),
             faults=tuple(parse_fault(text) for text in fault or ()),
             control=faults,
         )

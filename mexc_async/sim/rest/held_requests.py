@@ -1,4 +1,4 @@
-"""Requests that faults hold back, lose or answer wrongly.
+"""Requests that faults hold back, lose or answer wrongly, and those on their way.
 
 A waiting request goes on after its sender has disconnected, as it would at MEXC. It is lost if the exchange stops or
 restarts.
@@ -25,7 +25,7 @@ NAMELESS: Names = frozenset()
 
 
 class HeldRequests:
-    """All requests that wait because of a fault."""
+    """All requests that wait because of a fault or of their travel time."""
 
     def __init__(self, restart: Callable[[int], object]) -> None:
         """Start with no waiting request. `restart` restarts the exchange and refuses connections for the given ms."""
@@ -36,15 +36,15 @@ class HeldRequests:
 
     async def hold(self, faults: RequestFaults, names: Names) -> bool:
         """Wait before a request is carried out. Return False if the request is lost. `names` are its orders' names."""
-        if faults.hold_ms and not await self._wait(faults.hold_ms):
+        if faults.hold_ms and not await self.wait(faults.hold_ms):
             return False
-        return not faults.overtake_ms or await self._wait(faults.overtake_ms, names)
+        return not faults.overtake_ms or await self.wait(faults.overtake_ms, names)
 
     def overtaken(self, names: Names) -> None:
         """Release the orders that waited for a cancel of one of these names."""
         for waiter, own in self._waiting.items():
-            if own & names and not waiter.done():
-                waiter.set_result(True)
+            if own & names:
+                _release(waiter)
 
     def shut(self) -> None:
         """Lose every waiting request, and accept none from now on."""
@@ -55,7 +55,7 @@ class HeldRequests:
 
     async def answer(self, peer: Peer, faults: RequestFaults, answer: Response) -> Outcome:
         """Apply the faults of the answer to a request that was carried out, and return what becomes of it."""
-        if faults.answer_ms and not await self._wait(faults.answer_ms):
+        if faults.answer_ms and not await self.wait(faults.answer_ms):
             return NoResponse.DROPPED
         loss = faults.loss_at("processed")
         if loss is not None:
@@ -72,20 +72,25 @@ class HeldRequests:
             case "restart":
                 self._restart(loss.delay_ms)
             case "mute":
-                while not peer.is_closing and await self._wait(_LOOK_S * 1000):
+                while not peer.is_closing and await self.wait(_LOOK_S * 1000):
                     pass
         return NoResponse.DROPPED
 
-    async def _wait(self, ms: float, names: Names = NAMELESS) -> bool:
+    async def wait(self, ms: float, names: Names = NAMELESS) -> bool:
         """Wait until `ms` have passed or a cancel overtakes. Return False if the exchange shuts down."""
         if not self.is_open:
             return False
-        waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[bool] = loop.create_future()
         self._waiting[waiter] = names
+        timer = loop.call_later(ms / 1000, _release, waiter)
         try:
-            async with asyncio.timeout(ms / 1000):
-                return await waiter
-        except TimeoutError:
-            return True
+            return await waiter
         finally:
+            timer.cancel()
             del self._waiting[waiter]
+
+
+def _release(waiter: asyncio.Future[bool]) -> None:
+    if not waiter.done():
+        waiter.set_result(True)

@@ -11,7 +11,6 @@ import errno
 import logging
 from collections.abc import Coroutine, Mapping
 from decimal import Decimal
-from email.utils import formatdate
 from pathlib import Path
 from types import TracebackType
 
@@ -25,6 +24,7 @@ from mexc_async.sim.exchange.symbols import SEEDED
 from mexc_async.sim.faults.faults import Fault, FaultCount, Faults
 from mexc_async.sim.faults.request_faults import CANCELS, RequestFaults, check_target, request_faults_of
 from mexc_async.sim.market.arbitrage import Gap, GapRequest, open_gap
+from mexc_async.sim.market.latency import Latency, Travel
 from mexc_async.sim.market.liquidity import Liquidity
 from mexc_async.sim.market.listing import INFERRED, MarketData
 from mexc_async.sim.market.models import USUAL, MarketModels
@@ -34,6 +34,7 @@ from mexc_async.sim.market.watcher import Watcher
 from mexc_async.sim.rest import auth
 from mexc_async.sim.rest.endpoint import Call, ServedEndpoint
 from mexc_async.sim.rest.endpoints import control, trade
+from mexc_async.sim.rest.gateway import Gateway
 from mexc_async.sim.rest.held_requests import NAMELESS, HeldRequests, Names
 from mexc_async.sim.rest.http import Delivery, Listen, NoResponse, Outcome, Peer, Request, Response
 from mexc_async.sim.rest.limits import PROFILES, WINDOWS, Profile, RateCounters, Windows
@@ -91,6 +92,8 @@ class SimConfig(msgspec.Struct, frozen=True, kw_only=True):
     step_ms: int = 50
     """Time between two steps of the market without requests, up to 60,000 ms; a shorter window of a subscribed stream
     shortens it. With 0, for virtual time, a step is made when something is due and each event happens at its time."""
+    latency: Latency = Latency()
+    """Travel times of requests, answers and pushes; by default none beside those of the network."""
     sockets: SocketRules = SocketRules()
     wallet: WalletRules = WalletRules()
     faults: tuple[Fault, ...] = ()
@@ -174,8 +177,10 @@ class Simulator:
             check_target(fault, ENDPOINTS)
         self._faults = Faults(self.config.faults, seed=self.config.seed)
         self._steps = Steps(clock, self._step, width_ms=self._width_ms, due_ms=self._due_ms)
-        self.sockets = Sockets(self.exchange, self._listen_keys, self._faults, rules, clock, self._steps.hasten)
+        feed = Travel(self.config.latency.feed, self.config.seed, "feed")
+        self.sockets = Sockets(self.exchange, self._listen_keys, self._faults, rules, clock, feed, self._steps.hasten)
         self._gate = HeldRequests(self.restart)
+        self._gateway = Gateway(self._route, self._gate, clock, self.config.latency, self.config.seed)
         self._listener = listen(self.answer, self.config.host, self.config.port)
         self._controllers: list[Peer] = []
         """Connections whose control request is being carried out."""
@@ -201,6 +206,10 @@ class Simulator:
     def rejected(self) -> Mapping[str, int]:
         """Number of requests rejected by each rate limit; `ban` for those of a banned address."""
         return self._limits.rejected
+
+    async def answer(self, request: Request) -> Outcome:
+        """Answer one request, dated by the exchange's clock, or serve a WebSocket connection until its end."""
+        return await self._gateway.answer(request)
 
     def inject(self, *faults: Fault) -> int:
         """Put faults in force. Those with `now` apply at once; return the number of connections they hit.
@@ -338,41 +347,21 @@ class Simulator:
         for mover in self._movers:
             mover.advance(now_ms)
 
-    async def answer(self, request: Request) -> Outcome:
-        """Answer one request, dated by the exchange's clock, or serve a WebSocket connection until its end."""
-        outcome = await self._answer(request)
-        if isinstance(outcome, Response):
-            outcome.headers.update(self._dated())
-        return outcome
-
-    def _dated(self) -> dict[str, str]:
-        return {"Date": formatdate(self.clock.wall_ms() / 1000, usegmt=True)}
-
-    async def _answer(self, request: Request) -> Outcome:
-        try:
-            if not self._gate.is_open:
-                return NoResponse.DROPPED
-            if request.method == "GET" and request.path == STREAM:
-                return await self._stream(request)
-            if self.config.control and request.target.startswith(control.PREFIX) and _is_local(request):
-                return await self._control(request)
-            return await self._handle(request)
-        except Refusal as refusal:
-            return refused(refusal)
-        except ConnectionError:  # the sender disconnected before its request was complete
-            return NoResponse.DROPPED
-        except Exception:
-            log.exception("%s %s failed", request.method, request.target.partition("?")[0])
-            return refused(Refusal(500, "Internal error", 500))
+    async def _route(self, request: Request) -> Outcome:
+        if request.method == "GET" and request.path == STREAM:
+            return await self._stream(request)
+        if self.config.control and request.target.startswith(control.PREFIX) and _is_local(request):
+            return await self._control(request)
+        return await self._handle(request)
 
     async def _stream(self, request: Request) -> Outcome:
         """Accept a WebSocket connection and serve it until its end."""
         if self.sockets.refuses():
             return NoResponse.DROPPED
-        if request.upgrade is None:
-            return Response(b"", 426, {"Upgrade": "websocket"})
-        channel = await request.upgrade(self._dated())
-        await self.sockets.serve(channel, request.query.get("listenKey"))
+        accepted = await self._gateway.accept(request)
+        if isinstance(accepted, Response | NoResponse):
+            return accepted
+        await self.sockets.serve(accepted, request.query.get("listenKey"))
         return NoResponse.STREAMED
 
     async def _control(self, request: Request) -> Outcome:

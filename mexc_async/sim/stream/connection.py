@@ -10,6 +10,7 @@ from collections import deque
 
 from mexc_async.runtime.clock import Clock
 from mexc_async.sim.faults.faults import Faults, Wire
+from mexc_async.sim.market.latency import Travel
 from mexc_async.sim.stream.channel import NORMAL, Channel
 from mexc_async.sim.stream.socket_lifetime import Life, SocketRules
 from mexc_async.sim.stream.subscriptions import Subscriptions
@@ -26,6 +27,7 @@ class ClientSocket:
         rules: SocketRules,
         faults: Faults,
         clock: Clock,
+        feed: Travel,
         *,
         uid: str | None = None,
         listen_key: str | None = None,
@@ -41,6 +43,7 @@ class ClientSocket:
         self.is_silent = False
         """True for a half-open connection: it sends nothing more, and the client gets no close frame."""
         self._clock = clock
+        self._feed = feed
         self._most = rules.queue
         self._faults = faults
         self._wire = Wire(faults)
@@ -70,9 +73,8 @@ class ClientSocket:
             self._put(frame)
             return None
         passage = self._wire.carry(topic.name, frame)
-        due_s = self._clock.monotonic() + passage.delay_ms / 1000 if passage.delay_ms else 0.0
         for each in passage.frames:
-            self._put(each, due_s)
+            self._put(each, passage.delay_ms)
         return passage.broken
 
     def end(self, reason: str, code: int = NORMAL) -> None:
@@ -121,11 +123,13 @@ class ClientSocket:
             return False
         return True
 
-    def _put(self, data: bytes | str, due_s: float = 0.0) -> None:
+    def _put(self, data: bytes | str, delay_ms: float = 0.0) -> None:
         if self.is_silent or self._close is not None:
             return
         if len(self._queue) >= self._most:
             self.abort()
             return
-        self._queue.append((due_s, data))
+        if not self._feed.is_instant:
+            delay_ms += self._feed.draw_ms()
+        self._queue.append((self._clock.monotonic() + delay_ms / 1000 if delay_ms else 0.0, data))
         self._wake.set()

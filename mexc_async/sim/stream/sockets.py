@@ -13,6 +13,7 @@ from mexc_async.sim.exchange.events import BalanceEvent, BookEvent, DealEvent, E
 from mexc_async.sim.exchange.exchange import Exchange
 from mexc_async.sim.exchange.symbols import OFFLINE
 from mexc_async.sim.faults.faults import Fault, Faults, matcher
+from mexc_async.sim.market.latency import Travel
 from mexc_async.sim.stream import pushes
 from mexc_async.sim.stream.channel import GOING_AWAY, POLICY_VIOLATION, Channel, End, Ping
 from mexc_async.sim.stream.connection import ClientSocket
@@ -43,6 +44,7 @@ class Sockets:
         faults: Faults,
         rules: SocketRules,
         clock: Clock,
+        feed: Travel,
         on_due: Callable[[], None],
     ) -> None:
         """Start without connections. `on_due` is called when a message or an event may bring `due_ms` forward."""
@@ -52,6 +54,7 @@ class Sockets:
         self._rules = rules
         self._clock = clock
         self._on_due = on_due
+        self._feed = feed
         self._symbols = {symbol for symbol, market in exchange.markets.items() if market.rules.status != OFFLINE}
         self._feeds = Feeds(exchange.markets, rules)
         self._connections: dict[ClientSocket, asyncio.Task[object] | None] = {}
@@ -89,7 +92,7 @@ class Sockets:
             return
         subscriptions = Subscriptions(lambda name: self._open(name, uid), self._rules.most_topics)
         connection = ClientSocket(
-            channel, subscriptions, self._rules, self._faults, self._clock, uid=uid, listen_key=key
+            channel, subscriptions, self._rules, self._faults, self._clock, self._feed, uid=uid, listen_key=key
         )
         self._connections[connection] = asyncio.current_task()
         self._on_due()

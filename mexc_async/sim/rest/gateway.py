@@ -1,0 +1,66 @@
+"""The exchange's edge: travel times, the date of answers, and answers to what was not foreseen."""
+
+from __future__ import annotations
+
+import logging
+from email.utils import formatdate
+
+from mexc_async.runtime.clock import Clock
+from mexc_async.sim.exchange.refusals import Refusal
+from mexc_async.sim.market.latency import Latency, Travel
+from mexc_async.sim.rest.held_requests import HeldRequests
+from mexc_async.sim.rest.http import Handler, NoResponse, Outcome, Request, Response
+from mexc_async.sim.rest.responses import refused
+from mexc_async.sim.stream.channel import Channel
+
+log = logging.getLogger("mexc_async.sim")
+
+
+class Gateway:
+    """Entry of every request, and exit of its outcome."""
+
+    def __init__(self, handler: Handler, gate: HeldRequests, clock: Clock, latency: Latency, seed: int) -> None:
+        self._handler = handler
+        self._gate = gate
+        self._clock = clock
+        self._there = Travel(latency.order, seed, "order")
+        self._back = Travel(latency.answer, seed, "answer")
+
+    async def answer(self, request: Request) -> Outcome:
+        """Answer one request, dated by the exchange's clock, or serve a WebSocket connection until its end."""
+        if not self._there.is_instant and not await self._travel(self._there):
+            return NoResponse.DROPPED
+        outcome = await self._handled(request)
+        if isinstance(outcome, Response):
+            outcome.headers.update(self._dated())
+        if outcome is NoResponse.STREAMED or self._back.is_instant or await self._travel(self._back):
+            return outcome
+        return NoResponse.DROPPED
+
+    async def accept(self, request: Request) -> Channel | Outcome:
+        """Accept the WebSocket connection that a request asks for, or return what happens to the request instead."""
+        if request.upgrade is None:
+            return Response(b"", 426, {"Upgrade": "websocket"})
+        if not await self._travel(self._back):
+            return NoResponse.DROPPED
+        return await request.upgrade(self._dated())
+
+    async def _travel(self, way: Travel) -> bool:
+        """Wait for a travel time. Return False if the exchange stops or restarts meanwhile."""
+        return way.is_instant or await self._gate.wait(way.draw_ms())
+
+    async def _handled(self, request: Request) -> Outcome:
+        try:
+            if not self._gate.is_open:
+                return NoResponse.DROPPED
+            return await self._handler(request)
+        except Refusal as refusal:
+            return refused(refusal)
+        except ConnectionError:  # the sender disconnected before its request was complete
+            return NoResponse.DROPPED
+        except Exception:
+            log.exception("%s %s failed", request.method, request.target.partition("?")[0])
+            return refused(Refusal(500, "Internal error", 500))
+
+    def _dated(self) -> dict[str, str]:
+        return {"Date": formatdate(self._clock.wall_ms() / 1000, usegmt=True)}
