@@ -61,8 +61,8 @@ EDGE = frozenset(
         "sim.faults": "faults request_faults",
         "sim.market": "arbitrage latency liquidity recorded_book recording tape watcher",
         "sim.rest": (
-            "answers auth background endpoint gateway held_requests http_server paging parameters port responses "
-            "routes server steps"
+            "answers auth background config endpoint gateway held_requests http_server paging parameters port "
+            "responses routes server steps"
         ),
         "sim.rest.endpoints": (
             "account affiliate announcement broker control futures market rebate subaccount trade transfer user_stream "
