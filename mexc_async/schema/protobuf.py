@@ -24,6 +24,7 @@ from mexc_async.native.loader import compiled
 from mexc_async.schema.protobuf_fast import usual_reader
 from mexc_async.schema.protobuf_fields import BYTES, FIXED64, VARINT, Field, Fields, Kind, Names, OneOf, Slot
 from mexc_async.schema.protobuf_read import read, small_varint, varint
+from mexc_async.schema.protobuf_write import Write, writer
 
 T = TypeVar("T")
 Buffer: TypeAlias = bytes | bytearray | memoryview
@@ -41,6 +42,7 @@ class Message(Fields[T]):
     def __init__(self, struct: type[T], fields: Mapping[str, Field] | None = None) -> None:
         super().__init__(struct, _slots(struct, fields))
         self.usual = usual_reader(self)
+        self._write: Write | None = None  # made at the first use: a client writes hardly any
         self.decode: Callable[[bytes], tuple[T, int]] = compiled.Reader(self).decode if compiled else self.decode_pure
         """Function from bytes to (message, count of unknown fields, nested ones included). Raises ProtocolError."""
 
@@ -54,17 +56,9 @@ class Message(Fields[T]):
 
     def encode(self, value: T) -> bytes:
         """Encode a message, fields in order of number. Raises ValueError for a number too large for its field."""
-        parts: list[bytes] = []
-        for slot in self.slots:
-            part = getattr(value, slot.attribute)
-            if slot.kind == Kind.MANY:
-                parts += [delimited(slot.field.number, slot.detail.encode(item)) for item in part]
-            elif slot.kind == Kind.ONE:
-                if type(part) is slot.detail.struct:
-                    parts.append(delimited(slot.field.number, slot.detail.encode(part)))
-            elif part is not None and part != slot.default:
-                parts.append(_scalar(slot, part))
-        return b"".join(parts)
+        if self._write is None:
+            self._write = writer(self)
+        return self._write(value)
 
 
 def message_of(struct: type[T]) -> Message[T]:
@@ -133,30 +127,3 @@ def unknown_bytes(message: Message[Any], data: bytes) -> Iterator[tuple[int, byt
             at = varint(data, at)[1]
         else:
             at += 8 if tag & 7 == FIXED64 else 4
-
-
-# --- writing ---
-
-
-def delimited(number: int, content: bytes) -> bytes:
-    """Encode one length-delimited field."""
-    return _varint_of(number << 3 | BYTES) + _varint_of(len(content)) + content
-
-
-def _scalar(slot: Slot, value: Any) -> bytes:
-    if slot.kind == Kind.TEXT:
-        return delimited(slot.field.number, value.encode())
-    number = slot.detail.number(value) if slot.kind == Kind.NAMED else int(value)
-    bits = 63 if slot.kind == Kind.INT64 else 31
-    if not -1 << bits <= number < 1 << bits:
-        raise ValueError(f"{slot.attribute} {number} does not fit into {bits + 1} bits")
-    return _varint_of(slot.field.number << 3 | VARINT) + _varint_of(number & 0xFFFFFFFFFFFFFFFF)
-
-
-def _varint_of(value: int) -> bytes:
-    parts = bytearray()
-    while value > 127:
-        parts.append(value & 127 | 128)
-        value >>= 7
-    parts.append(value)
-    return bytes(parts)

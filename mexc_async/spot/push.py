@@ -9,8 +9,9 @@ from msgspec import Struct, structs
 
 from mexc_async.errors import ProtocolError
 from mexc_async.native.loader import compiled
-from mexc_async.schema.protobuf import Message, delimited, message_of, unknown_bytes
+from mexc_async.schema.protobuf import Message, message_of, unknown_bytes
 from mexc_async.schema.protobuf_fields import Field, OneOf
+from mexc_async.schema.protobuf_write import delimited
 from mexc_async.spot.push_models import (
     BalanceChange,
     Body,

@@ -24,8 +24,9 @@ from mexc_async.errors import ProtocolError
 from mexc_async.native.loader import compiled, core_kind
 from mexc_async.rest.signing import blocks, hmac
 from mexc_async.schema.answers import names_code_pure
-from mexc_async.schema.protobuf import Message, delimited, message_of
+from mexc_async.schema.protobuf import Message, message_of
 from mexc_async.schema.protobuf_read import read
+from mexc_async.schema.protobuf_write import delimited
 from mexc_async.schema.query import escape_pure
 from mexc_async.schema.validation import is_amount_pure
 from mexc_async.spot.enums import Side as OrderSide

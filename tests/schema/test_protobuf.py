@@ -13,8 +13,9 @@ from msgspec import Struct
 
 from mexc_async.errors import ProtocolError
 from mexc_async.schema import protobuf_fast, protobuf_read
-from mexc_async.schema.protobuf import Message, delimited, unknown_bytes
+from mexc_async.schema.protobuf import Message, unknown_bytes
 from mexc_async.schema.protobuf_fields import Field
+from mexc_async.schema.protobuf_write import delimited
 from tests.support.messages import NEST, ROW, SIDES, Colour, Nest, Pair, Row, Sides, book, levels
 
 

@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mexc_async.errors import ProtocolError
-from mexc_async.schema.protobuf import Message, delimited, message_of
+from mexc_async.schema.protobuf import Message, message_of
 from mexc_async.schema.protobuf_fields import Kind
+from mexc_async.schema.protobuf_write import delimited
 from mexc_async.spot.enums import OrderStatus, OrderType, Side
 from mexc_async.spot.models import Level
 from mexc_async.spot.push import MAX_FRAME_BYTES, Push, decode_push, encode_push
