@@ -185,14 +185,17 @@ class Exchange:
             market.book.rest(entry)
         self.publish(market, now_ms)
 
-    def open_book(self, market: Market, levels: Mapping[Side, Mapping[Decimal, Decimal]], now_ms: int) -> None:
-        """Fill an empty book with levels of the background market, all in one change."""
-        for side, quantities in levels.items():
-            half, house = market.book.half(side), market.house(side)
-            for price, quantity in quantities.items():
-                entry = house[price] = RestingOrder(HOUSE, "", side, price, quantity)
-                half.add(entry)
-        self.publish(market, now_ms)
+    def open_book(self, market: Market, levels: Callable[[Side], Mapping[Decimal, Decimal]], now_ms: int) -> None:
+        """Fill an empty book with levels of the background market, in one change: drawn when somebody looks at it."""
+
+        def orders(side: Side) -> list[RestingOrder]:
+            return [RestingOrder(HOUSE, "", side, price, quantity) for price, quantity in levels(side).items()]
+
+        market.open(orders, now_ms)
+        if self._subscribers:
+            bids, asks = tuple(levels("BUY").items()), tuple(levels("SELL").items())
+            self._events.append(BookEvent(market.rules.symbol, market.version, now_ms, bids, asks))
+            self.report(now_ms)
 
     def take(
         self, market: Market, side: Side, limit: Decimal, quantity: Decimal, now_ms: int, *, must: bool = False

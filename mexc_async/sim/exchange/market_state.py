@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import cached_property
 from typing import NamedTuple
 
 from mexc_async.sim.exchange.history import History
@@ -28,21 +29,34 @@ class Market:
         self.rules = rules
         self.tick = rules.tick
         self.step = rules.step
-        self.book = Book(self.step)
         self.history = History(rules, seed, start_ms)
         self.last_price = rules.start_price.quantize(self.tick)
         self.version = FIRST_VERSION
         """lastUpdateId. Each command that changes the book adds one."""
         self.changed_ms = start_ms
         """Time of the last change of the book, in ms."""
-        self.house_bids: dict[Decimal, RestingOrder] = {}
-        self.house_asks: dict[Decimal, RestingOrder] = {}
+        self._first: Callable[[Side], list[RestingOrder]] | None = None
         self.taken: dict[tuple[Side, Decimal], Taken] | None = {} if is_recorded else None
         """Quantities that users took from recorded levels; None unless the market is recorded."""
 
+    def open(self, orders: Callable[[Side], list[RestingOrder]], now_ms: int) -> None:
+        """Open with orders of the background market, which are drawn when the book is first looked at."""
+        self._first = orders
+        self.version += 1
+        self.changed_ms = now_ms
+
+    @cached_property
+    def book(self) -> Book:
+        """The resting orders."""
+        book = Book(self.step)
+        if self._first is not None:
+            book.bids.fill(self._first("BUY"))
+            book.asks.fill(self._first("SELL"))
+        return book
+
     def house(self, side: Side) -> dict[Decimal, RestingOrder]:
         """Return the background market's resting orders on one side, at each price the last in the queue."""
-        return self.house_bids if side == "BUY" else self.house_asks
+        return self.book.half(side).house
 
     def house_traded(self, entry: RestingOrder, quantity: Decimal, now_ms: int, *, with_user: bool) -> None:
         """Account for a fill of the background market's resting order `entry`."""

@@ -7,7 +7,7 @@ book. Nothing else may change the book in between.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import ROUND_DOWN, Decimal
 from typing import Literal, NamedTuple
 
@@ -87,7 +87,7 @@ class PriceLevel:
 class Half:
     """One side of the book. `keys` ascend towards the best price, which is the last."""
 
-    __slots__ = ("_sign", "keys", "levels", "touched", "users")
+    __slots__ = ("_sign", "house", "keys", "levels", "touched", "users")
 
     def __init__(self, side: Side) -> None:
         self._sign = 1 if side == "BUY" else -1
@@ -95,6 +95,8 @@ class Half:
         self.levels: dict[Decimal, PriceLevel] = {}
         self.touched: dict[Decimal, None] = {}
         """Prices whose quantity changed since `take_changes`."""
+        self.house: dict[Decimal, RestingOrder] = {}
+        """The background market's orders, at each price the last in the queue."""
         self.users: dict[RestingOrder, None] = {}
         """Users' orders, oldest first."""
 
@@ -109,6 +111,15 @@ class Half:
     def worst(self) -> Decimal | None:
         """Return the price furthest from the other side, or None for an empty side."""
         return self.keys[0] * self._sign if self.keys else None
+
+    def fill(self, orders: Iterable[RestingOrder]) -> None:
+        """Add the background market's first orders, one a price, to an empty side. They are no change."""
+        for order in orders:
+            level = self.levels[order.price] = PriceLevel()
+            level.entries[order] = None
+            level.quantity = order.quantity
+            self.house[order.price] = order
+        self.keys = sorted(price * self._sign for price in self.levels)
 
     def add(self, entry: RestingOrder) -> None:
         """Queue `entry` behind the orders at its price."""

@@ -6,11 +6,12 @@ The same seed gives the same events at the same distances from the start, howeve
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import exp, inf
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 
 from mexc_async.sim.exchange.exchange import Exchange
 from mexc_async.sim.exchange.market_state import Market
@@ -23,6 +24,8 @@ GAP_MS = 120
 """Mean time between two events of one symbol."""
 _SPREAD = 0.00004
 _LEVEL_GAP = 0.00004
+_VARIETY = 0.8
+"""Spread of the levels' quantities, as the deviation of their logarithms."""
 _DRIFT = 0.00006
 _MOST_EVENTS = 5000
 """Most events that one `advance` makes. After a longer pause the rest is skipped."""
@@ -33,15 +36,14 @@ class _Flow:
 
     __slots__ = ("decimals", "fair", "market", "next_ms", "random", "size", "tick")
 
-    def __init__(self, market: Market, seed: int, start_ms: int) -> None:
+    def __init__(self, market: Market, random: Random, start_ms: int) -> None:
         rules = market.rules
         self.market = market
-        self.random = Random(f"{seed}:{rules.symbol}:flow")
+        self.random = random
         self.tick = float(rules.tick)
         self.decimals = rules.quantity_decimals
         self.fair = float(rules.start_price)
-        self.size = float(rules.min_value) * 300 / self.fair
-        """Typical base quantity of a trade."""
+        self.size = _size(rules)
         self.next_ms = float(start_ms)
 
 
@@ -58,11 +60,10 @@ class Liquidity:
             market = exchange.market(symbol)
             if market.rules.status == OFFLINE:
                 continue
-            state = _Flow(market, seed, now_ms)
             first = _first_levels(market.rules, seed)
             exchange.open_book(market, first.levels, now_ms)
-            state.random.setstate(first.random)
             if self._gap_ms and market.rules.status == ONLINE:
+                state = _Flow(market, first.random(), now_ms)
                 self._schedule(state)
                 self._flows.append(state)
         self._find_due()
@@ -153,26 +154,60 @@ class Liquidity:
                 self._exchange.quote(state.market, side, price, _quantity(state, 0), now_ms)
 
 
-class _FirstLevels(NamedTuple):
-    """Levels of one symbol at the start, and the state of its generator after them."""
+class _FirstLevels:
+    """Levels of one symbol at the start, drawn at their first use."""
 
-    levels: dict[Side, dict[Decimal, Decimal]]
-    random: tuple[Any, ...]
+    def __init__(self, rules: SymbolFilters, seed: int) -> None:
+        self._rules = rules
+        self._seed = seed
+
+    def levels(self, side: Side) -> Mapping[Decimal, Decimal]:
+        """Return the quantities by price, the best price first."""
+        return self._levels[side]
+
+    def random(self) -> Random:
+        """Return the symbol's generator, as it is after the levels."""
+        random = Random(0)
+        random.setstate(self._drawn[1])
+        return random
+
+    @cached_property
+    def _levels(self) -> dict[Side, dict[Decimal, Decimal]]:
+        price, quantity = -self._rules.price_decimals, -self._rules.quantity_decimals
+        return {
+            side: {Decimal(ticks).scaleb(price): Decimal(steps).scaleb(quantity) for ticks, steps in levels.items()}
+            for side, levels in self._drawn[0].items()
+        }
+
+    @cached_property
+    def _drawn(self) -> tuple[dict[Side, dict[int, int]], tuple[Any, ...]]:
+        """Quantities by price, in steps and ticks, and the state of the generator after them."""
+        rules, random = self._rules, _generator(self._rules, self._seed)
+        tick, fair, steps = float(rules.tick), float(rules.start_price), 10**rules.quantity_decimals
+        size = _size(rules)
+        drawn: dict[Side, dict[int, int]] = {"BUY": {}, "SELL": {}}
+        for side, levels in drawn.items():
+            sign, shift = (-1, 0) if side == "BUY" else (1, 1)
+            distance = max(tick * 0.5, fair * _SPREAD * (0.5 + random.random()))
+            for rank in range(LEVELS):
+                ticks = int((fair + sign * distance) / tick) + shift
+                if ticks > 0:
+                    levels[ticks] = max(1, round(size * (2 + rank / 10) * random.lognormvariate(0.0, _VARIETY) * steps))
+                distance += max(tick, fair * _LEVEL_GAP * random.expovariate(1.0))
+        return drawn, random.getstate()
 
 
-@lru_cache(maxsize=64)  # programs that start many simulators give most of them one seed
-def _first_levels(rules: SymbolFilters, seed: int) -> _FirstLevels:
-    """Draw the levels of one symbol."""
-    state = _Flow(Market(rules, str(seed), 0), seed, 0)
-    drawn: dict[Side, dict[Decimal, Decimal]] = {"BUY": {}, "SELL": {}}
-    for side, levels in drawn.items():
-        distance = _half_spread(state)
-        for rank in range(LEVELS):
-            price = _price(state, side, distance)
-            if price is not None:
-                levels[price] = _quantity(state, rank)
-            distance += _gap(state)
-    return _FirstLevels(drawn, state.random.getstate())
+_first_levels = lru_cache(maxsize=64)(_FirstLevels)
+"""Programs that start many simulators give most of them one seed."""
+
+
+def _generator(rules: SymbolFilters, seed: int) -> Random:
+    return Random(f"{seed}:{rules.symbol}:flow")
+
+
+def _size(rules: SymbolFilters) -> float:
+    """Return the typical base quantity of a trade."""
+    return float(rules.min_value) * 300 / float(rules.start_price)
 
 
 def _half_spread(state: _Flow) -> float:
@@ -192,7 +227,7 @@ def _price(state: _Flow, side: Side, distance: float) -> Decimal | None:
 
 def _quantity(state: _Flow, rank: int) -> Decimal:
     """Draw the quantity of a level. It grows with the distance from the best price."""
-    return _to_quantity(state, state.size * (2 + rank / 10) * state.random.lognormvariate(0.0, 0.8))
+    return _to_quantity(state, state.size * (2 + rank / 10) * state.random.lognormvariate(0.0, _VARIETY))
 
 
 def _to_quantity(state: _Flow, quantity: float) -> Decimal:

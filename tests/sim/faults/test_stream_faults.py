@@ -147,7 +147,7 @@ async def test_skip() -> None:
         book.set("5")
         version = book.market.version
         await until_struck(on)
-        on.exchange.quote(book.market, "SELL", max(book.market.house_asks), D(0), on.simulator._now_ms())
+        on.exchange.quote(book.market, "SELL", max(book.market.house("SELL")), D(0), on.simulator._now_ms())
         push = await book.stream.push()
         assert isinstance(push.body, DepthUpdate)
         assert push.body.from_version == version + 1

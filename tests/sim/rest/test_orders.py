@@ -169,7 +169,7 @@ def test_market_orders(client: NaiveClient) -> None:
 
 def test_a_market_order_for_more_than_the_book_holds(client: NaiveClient, simulator: BackgroundSimulator) -> None:
     market = simulator.exchange.market("MXUSDT")
-    for price in list(market.house_asks):
+    for price in list(market.house("SELL")):
         if price != market.book.asks.best():
             simulator.exchange.quote(market, "SELL", price, Decimal(0), 0)
     size = str(market.levels("SELL", 1)[0][1] + 1)

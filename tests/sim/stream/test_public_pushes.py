@@ -159,7 +159,7 @@ async def test_the_book_ticker_repeats_itself_and_follows_the_book() -> None:
 
 async def test_an_empty_side_is_blank() -> None:
     async with stage() as on:
-        for price in list(on.exchange.market(BTC).house_asks):
+        for price in list(on.exchange.market(BTC).house("SELL")):
             quote(on, "SELL", price, "0")
         stream = await on.connect()
         await stream.subscribe(channel("aggre.bookTicker", "10ms", BTC), channel("limit.depth", BTC, "5"))
@@ -181,7 +181,7 @@ async def test_a_batch_holds_every_best_price_of_the_window() -> None:
         asks = [best(market, "SELL") - market.tick * step for step in (1, 2, 3)]
         for ask in asks:
             quote(on, "SELL", ask, "1")
-        quote(on, "BUY", min(market.house_bids), "9")  # far from the top: no new best
+        quote(on, "BUY", min(market.house("BUY")), "9")  # far from the top: no new best
         batch = body(await stream.push(), bodies.BookTickerBatch)
         assert [item.ask_price for item in batch.items] == asks
         assert batch.version == market.version
