@@ -59,7 +59,7 @@ EDGE = frozenset(
         ),
         "sim.exchange": "accounts events exchange history ids keys market_state order_checks past settlement",
         "sim.faults": "faults request_faults",
-        "sim.market": "arbitrage latency liquidity recorded_book recording tape watcher",
+        "sim.market": "arbitrage bar_player bars latency liquidity recorded_book recording tape watcher",
         "sim.rest": (
             "answers auth background config endpoint gateway held_requests http_server paging parameters port "
             "responses routes server steps"

@@ -101,6 +101,12 @@ class History:
         self._roll(trade.time_ms)
         self._minutes[-1].add(trade.price, trade.quantity, trade.value)
 
+    def open_at(self, time_ms: int, price: Decimal) -> None:
+        """Let the minute of `time_ms` open at `price`, unless it has trades. By default it opens at the last close."""
+        self._roll(time_ms)
+        if not self._minutes[-1].volume:
+            self._minutes[-1] = Bar(self._minutes[-1].open_ms, price)
+
     def trades(self, limit: int) -> list[Trade]:
         """Return up to `limit` of the newest trades, newest first."""
         found = list(islice(reversed(self._trades), limit))

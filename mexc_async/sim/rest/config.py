@@ -42,7 +42,7 @@ class SimConfig(msgspec.Struct, frozen=True, kw_only=True):
     windows: Windows = "sliding"
     accounts: tuple[AccountSpec, ...] = (main_account(),)
     tape: Path | None = None
-    """Recorded market to play in addition to the generated ones."""
+    """Recorded market, a tape or bars, to play in addition to the generated ones."""
     loop_tape: bool = True
     market_data: MarketData = INFERRED
     """Rules, fees and clock offset of the recorded market."""
