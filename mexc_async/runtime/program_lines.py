@@ -13,10 +13,20 @@ _STANDARD = str(Path(os.__file__).parent) + os.sep
 _INSTALLED = tuple(f"{os.sep}{folder}{os.sep}" for folder in ("site-packages", "dist-packages"))
 
 
+def is_python(filename: str) -> bool:
+    """Return True if a source file is of Python's own library."""
+    return filename.startswith((_STANDARD, "<frozen ")) and not any(part in filename for part in _INSTALLED)
+
+
+def is_sdk(filename: str) -> bool:
+    """Return True if a source file is of this package."""
+    return filename.startswith(_PACKAGE)
+
+
 @cache
 def is_program(filename: str) -> bool:
     """Return True if a source file is the user's: neither Python's, nor an installed library's, nor the SDK's."""
-    return not (filename.startswith((_STANDARD, _PACKAGE, "<frozen ")) or any(part in filename for part in _INSTALLED))
+    return not (is_python(filename) or is_sdk(filename) or any(part in filename for part in _INSTALLED))
 
 
 def line_on_stack(frame: FrameType | None, outermost: CodeType) -> str | None:
@@ -33,9 +43,16 @@ def line_on_stack(frame: FrameType | None, outermost: CodeType) -> str | None:
 
 def line_of_call(frame: FrameType | None) -> str:
     """Return `file:line` of the innermost frame outside Python's own library."""
-    while frame is not None and frame.f_code.co_filename.startswith((_STANDARD, "<frozen ")) and frame.f_back:
+    while frame is not None and is_python(frame.f_code.co_filename) and frame.f_back:
         frame = frame.f_back
     return "" if frame is None else _text(frame.f_code.co_filename, frame.f_lineno)
+
+
+def is_call_of_program(frame: FrameType | None) -> bool:
+    """Return True if the innermost frame outside Python's own library is of the user's program."""
+    while frame is not None and is_python(frame.f_code.co_filename):
+        frame = frame.f_back
+    return frame is not None and is_program(frame.f_code.co_filename)
 
 
 def line_of_task(task: asyncio.Task[object]) -> str | None:

@@ -72,11 +72,14 @@ class VirtualTask(asyncio.Task[T]):
 class VirtualFuture(asyncio.Future[T]):
     """Future that hashes by its number, so that sets of futures iterate alike in every run."""
 
-    def __init__(self, *, number: int, loop: asyncio.AbstractEventLoop) -> None:
-        self.number = number
-        super().__init__(loop=loop)
+    number = 0
+    """Position in the order in which futures were hashed first; 0 before."""
 
     def __hash__(self) -> int:
+        if not self.number:
+            loop = self.get_loop()
+            assert isinstance(loop, VirtualLoop)
+            self.number = loop.next_number()
         return self.number
 
 
@@ -97,6 +100,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     _ready: deque[asyncio.Handle]
     _stopping: bool
+    _closed: bool
     _thread_id: int | None
     _check_closed: Callable[[], None]
 
@@ -110,7 +114,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._turns = 0
         """Turns at this instant; after a failure, turns since it."""
         self._next_timer = count().__next__
-        self._next_number = count(1).__next__
+        self.next_number = count(1).__next__
+        """Return the next number of a task or future."""
         self._main: asyncio.Task[Any] | None = None
         self.failure: VirtualTimeError | None = None
         """The first refusal."""
@@ -125,6 +130,16 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def _wall_ns(self) -> int:
         return (self._now_us + self._wall_offset_us) * 1000
+
+    def call_soon(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        """Call `callback` in the next turn."""
+        if self._closed:
+            self._check_closed()
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
 
     def call_later(
         self, delay: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
@@ -269,10 +284,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def create_future(self) -> asyncio.Future[Any]:
         """Return a future of this loop."""
-        return VirtualFuture(number=self._next_number(), loop=self)
+        return VirtualFuture(loop=self)
 
     def _make_task(self, loop: asyncio.AbstractEventLoop, work: Work[T], **how: Any) -> VirtualTask[T]:
-        return VirtualTask(work, number=self._next_number(), loop=loop, **how)
+        return VirtualTask(work, number=self.next_number(), loop=loop, **how)
 
     def _process_events(self, event_list: list[object]) -> None:
         """Do nothing: there is no file descriptor."""
@@ -286,7 +301,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Call `callback` soon, from the loop's own thread only. Raises VirtualTimeError."""
         if self._thread_id not in (None, threading.get_ident()):
             raise VirtualTimeError("another thread calls into virtual time, which has no moment for it: use one thread")
-        return super().call_soon(callback, *args, context=context)
+        return self.call_soon(callback, *args, context=context)
 
     def close(self) -> None:
         """Close the loop; drop its timers."""

@@ -10,9 +10,10 @@ During a run, in this process:
   `secrets`, `uuid.uuid4` and `random.SystemRandom` draw from the seed; all but the first and the third in the thread
   of the run only.
 
-Names that the program imported (`from time import monotonic`) are replaced in its modules, and in the modules that it
-imports during the run. Not covered are references kept elsewhere (`clock = time.monotonic` in a class, default
-arguments), names that installed libraries imported, times of files, `uuid.uuid1`'s node, and `hash` of text.
+Names that the program and installed libraries imported (`from time import monotonic`) are replaced in their modules,
+and in modules that are imported during the run. Libraries draw from a sequence of their own, so that what they draw
+does not change the program's. Not covered are references kept elsewhere (a class attribute, a default argument), names
+in Python's own library and in the SDK, times of files, the node of `uuid.uuid1`, and `hash` of text.
 """
 
 from __future__ import annotations
@@ -24,15 +25,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from types import ModuleType
 from typing import Any, NoReturn
+from weakref import WeakKeyDictionary
 
 from mexc_async.errors import ConfigError
-from mexc_async.runtime.program_lines import is_program
+from mexc_async.runtime.program_lines import is_call_of_program, is_program, is_python, is_sdk
 from mexc_async.runtime.real_world import NO_SLEEP
 from mexc_async.runtime.virtual_loop import VirtualLoop
 
 Function = Callable[..., Any]
+
+_imported: WeakKeyDictionary[ModuleType, tuple[str, ...]] = WeakKeyDictionary()
+"""Names of what was replaced in an installed library: to look at each of its names takes a while."""
 
 
 @contextmanager
@@ -89,15 +95,23 @@ def _substitutes(loop: VirtualLoop) -> list[tuple[object, str, Function]]:
     def sleep(_: float) -> NoReturn:
         raise loop.refusal(NO_SLEEP)
 
-    real_ctime, real_seed = time.ctime, random.Random.seed
-    system = random.Random(f"{loop.seed}:os.urandom")
-    unseeded = random.Random(f"{loop.seed}:Random")
+    real_ctime, real_seed, real_shared = time.ctime, random.Random.seed, random.seed
+    own, of_libraries = (random.Random(f"{loop.seed}:{whose}") for whose in ("program", "libraries"))
+
+    def source() -> random.Random:
+        return own if is_call_of_program(sys._getframe(3)) else of_libraries
+
+    def urandom(size: int) -> bytes:
+        return source().randbytes(size)
 
     def ctime(seconds: float | None = None) -> str:
         return real_ctime(time.time() if seconds is None else seconds)
 
     def seed(generator: random.Random, a: Any = None, version: int = 2) -> None:
-        real_seed(generator, unseeded.getrandbits(128) if a is None else a, version)
+        real_seed(generator, source().getrandbits(128) if a is None else a, version)
+
+    def seed_shared(a: Any = None, version: int = 2) -> None:
+        real_shared(source().getrandbits(128) if a is None else a, version)
 
     clocks = ("monotonic", "perf_counter", "process_time", "thread_time")
     return [
@@ -105,15 +119,16 @@ def _substitutes(loop: VirtualLoop) -> list[tuple[object, str, Function]]:
         *((time, f"{name}_ns", now_ns) for name in clocks if hasattr(time, name)),
         (time, "ctime", ctime),
         (time, "sleep", sleep),
-        (os, "urandom", system.randbytes),
-        (random, "_urandom", system.randbytes),
+        (os, "urandom", urandom),
+        (random, "_urandom", urandom),
+        (random, "seed", seed_shared),
         (random.Random, "seed", seed),
     ]
 
 
 @contextmanager
 def _substituted(substitutes: list[tuple[object, str, Function]]) -> Iterator[None]:
-    """Replace functions where they are defined and in the program's modules, for this thread."""
+    """Replace functions where they are defined and where they were imported, for this thread."""
     restored: dict[int, Function] = {}
     virtual: dict[int, Function] = {}
     made = []
@@ -145,16 +160,20 @@ def _here(virtual: Function, real: Function) -> Function:
 
 
 def _rename(others: dict[int, Function]) -> None:
-    """Give the names in the program's modules that hold one of these functions the other one, by its id."""
-    for module in list(sys.modules.values()):
+    """Replace functions, by their ids, in the modules of the program and of installed libraries."""
+    for key, module in list(sys.modules.items()):
         names = vars(module) if isinstance(module, ModuleType) else {}
-        if _is_program(names):
-            for name, value in list(names.items()):
-                if (other := others.get(id(value))) is not None:
+        file = names.get("__file__")
+        if _is_covered(file, key):
+            known = _imported.get(module)
+            if known is None or is_program(file or ""):
+                known = _imported[module] = tuple(name for name, value in list(names.items()) if id(value) in others)
+            for name in known:
+                if (other := others.get(id(names.get(name)))) is not None:
                     names[name] = other
 
 
-def _is_program(names: dict[str, Any]) -> bool:
-    """Return True for the names of a module of the user's program."""
-    file = names.get("__file__")
-    return names.get("__name__") == "__main__" or (file is not None and is_program(file))
+@cache
+def _is_covered(file: str | None, name: str) -> bool:
+    """Return True for a module whose names are replaced; the program in a notebook has no file."""
+    return name == "__main__" if file is None else not (is_python(file) or is_sdk(file))

@@ -12,7 +12,7 @@ import threading
 import time
 import types
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, date, datetime
 from os import urandom
 from pathlib import Path
@@ -113,6 +113,7 @@ DRAWS: dict[str, Callable[[], object]] = {
     "gauss imported": lambda: gauss(),
     "random.shuffle": lambda: random.sample(range(1000), 5),
     "Random()": lambda: random.Random().random(),
+    "random.seed()": lambda: (random.seed(), random.random()),
     "SystemRandom": lambda: SystemRandom().random(),
     "os.urandom": lambda: os.urandom(8),
     "urandom imported": lambda: urandom(8),
@@ -201,6 +202,33 @@ def test_module_imported_during_the_run_is_restored_after_it(tmp_path: Path, mon
     assert modules[0].monotonic is time.monotonic
     assert modules[0].urandom is os.urandom
     del sys.modules["imported_in_the_run"]
+
+
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[types.ModuleType]:
+    """Return an installed library that imports names and draws."""
+    folder = tmp_path / "site-packages"
+    folder.mkdir()
+    (folder / "installed_here.py").write_text(
+        "import os, random\nfrom time import monotonic\n"
+        "def draw():\n    return os.urandom(4), random.Random().random()\n"
+    )
+    monkeypatch.syspath_prepend(str(folder))
+    yield __import__("installed_here")
+    del sys.modules["installed_here"]
+
+
+def test_library_reads_virtual_time_and_draws_apart_from_the_program(library: types.ModuleType) -> None:
+    async def main(draws: int) -> tuple[float, list[object], bytes]:
+        await asyncio.sleep(DAY_S)
+        drawn = [library.draw() for _ in range(draws)]
+        return library.monotonic() - time.monotonic(), drawn, secrets.token_bytes(4)
+
+    apart_s, drawn, token = run(lambda: main(3))
+    assert apart_s == 0
+    assert run(lambda: main(3))[1] == drawn
+    assert run(lambda: main(0))[2] == token
+    assert library.monotonic is time.monotonic
 
 
 def test_functions_are_the_same_objects_after_a_run() -> None:
