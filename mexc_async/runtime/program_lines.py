@@ -9,6 +9,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 
 _PACKAGE = str(Path(__file__).parents[1]) + os.sep
+_ROOM = str(Path(__file__).parent) + os.sep
 _STANDARD = str(Path(os.__file__).parent) + os.sep
 _INSTALLED = tuple(f"{os.sep}{folder}{os.sep}" for folder in ("site-packages", "dist-packages"))
 
@@ -21,6 +22,10 @@ def is_python(filename: str) -> bool:
 def is_sdk(filename: str) -> bool:
     """Return True if a source file is of this package."""
     return filename.startswith(_PACKAGE)
+
+
+def _is_below(filename: str) -> bool:
+    return is_python(filename) or filename.startswith(_ROOM)
 
 
 @cache
@@ -42,8 +47,8 @@ def line_on_stack(frame: FrameType | None, outermost: CodeType) -> str | None:
 
 
 def line_of_call(frame: FrameType | None) -> str:
-    """Return `file:line` of the innermost frame outside Python's own library."""
-    while frame is not None and is_python(frame.f_code.co_filename) and frame.f_back:
+    """Return `file:line` of the innermost frame outside Python's own library and this room."""
+    while frame is not None and _is_below(frame.f_code.co_filename) and frame.f_back:
         frame = frame.f_back
     return "" if frame is None else _text(frame.f_code.co_filename, frame.f_lineno)
 

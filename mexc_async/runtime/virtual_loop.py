@@ -252,7 +252,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         A program that goes on nevertheless is cancelled after GRACE_S.
         """
         frame = frame or sys._getframe(2)
-        line = line_on_stack(frame, VirtualLoop._run_once.__code__) or line_of_call(frame)
+        line = line_on_stack(frame, VirtualLoop._run_once.__code__)
+        if line is None:  # a task of a library
+            line = f"{self._waiting_line()} (by {line_of_call(frame)})"
         error = VirtualTimeError(f"{line} {doing}")
         if self.failure is None:
             self.failure = error

@@ -210,8 +210,9 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[types.M
     folder = tmp_path / "site-packages"
     folder.mkdir()
     (folder / "installed_here.py").write_text(
-        "import os, random\nfrom time import monotonic\n"
+        "import os, random, time\nfrom time import monotonic\n"
         "def draw():\n    return os.urandom(4), random.Random().random()\n"
+        "async def block():\n    time.sleep(1)\n"
     )
     monkeypatch.syspath_prepend(str(folder))
     yield __import__("installed_here")
@@ -229,6 +230,14 @@ def test_library_reads_virtual_time_and_draws_apart_from_the_program(library: ty
     assert run(lambda: main(3))[1] == drawn
     assert run(lambda: main(0))[2] == token
     assert library.monotonic is time.monotonic
+
+
+def test_refusal_in_a_task_of_a_library_names_the_line_that_waits(library: types.ModuleType) -> None:
+    async def main() -> None:
+        await asyncio.create_task(library.block())
+
+    with pytest.raises(VirtualTimeError, match=r"test_virtual_world\.py:\d+ \(by .*installed_here\.py:6\) calls time"):
+        run(main)
 
 
 def test_functions_are_the_same_objects_after_a_run() -> None:
