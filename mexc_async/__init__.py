@@ -95,8 +95,10 @@ if TYPE_CHECKING:
     from mexc_async.runtime.runner import run
     from mexc_async.schema.endpoint import Auth, Cost, Endpoint, Json, Priority, Request, Resource, Route, call
     from mexc_async.schema.validation import Amount
-    from mexc_async.sim.exchange.accounts import AccountSpec
+    from mexc_async.sim.exchange.accounts import AccountSpec, FeeTier
     from mexc_async.sim.faults.faults import Fault
+    from mexc_async.sim.market.listing import MarketData
+    from mexc_async.sim.market.models import MarketModels
     from mexc_async.sim.rest.background import BackgroundSimulator
     from mexc_async.sim.rest.server import SimConfig, Simulator
     from mexc_async.sim.wallet.back_office import DepositOrder
@@ -143,6 +145,7 @@ __all__ = [
     "ExchangeUnavailable",
     "ExposureReport",
     "Fault",
+    "FeeTier",
     "GuardLimits",
     "GuardRefused",
     "InsufficientBalance",
@@ -162,6 +165,8 @@ __all__ = [
     "ListenKeyFailed",
     "ListenKeyInvalid",
     "LiveBook",
+    "MarketData",
+    "MarketModels",
     "Mexc",
     "MexcError",
     "MissingCredentials",
@@ -297,8 +302,10 @@ _HOME = {
     "books.book": "OrderBook",
     "books.live_book": "LiveBook",
     "runtime.clock": "Clock",
-    "sim.exchange.accounts": "AccountSpec",
+    "sim.exchange.accounts": "AccountSpec FeeTier",
     "sim.faults.faults": "Fault",
+    "sim.market.listing": "MarketData",
+    "sim.market.models": "MarketModels",
     "sim.rest.background": "BackgroundSimulator",
     "sim.rest.server": "SimConfig Simulator",
     "sim.wallet.back_office": "DepositOrder",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal, InvalidOperation
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 import msgspec
@@ -59,6 +59,16 @@ class WithdrawAddress(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     label: str = ""
 
 
+class FeeTier(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Fees of an account from a traded value on."""
+
+    volume: Decimal
+    """Least value traded so far, in USDT."""
+    maker_fee: Decimal
+    taker_fee: Decimal
+    """Fee ratios, 0.001 for 0.1 %."""
+
+
 class AccountSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Description of an account that the simulator opens at its start."""
 
@@ -72,7 +82,13 @@ class AccountSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """IP addresses that may use the key; empty for any."""
     maker_fee: Decimal | None = None
     taker_fee: Decimal | None = None
-    """Fee ratios, 0.001 for 0.1 %; None for each symbol's own."""
+    """Fee ratios, 0.001 for 0.1 %; None for those of `fee_tiers`, or else each symbol's own."""
+    fee_tiers: tuple[FeeTier, ...] = ()
+    """Fees by the value that the account has traded, lowest volume first."""
+    traded: Decimal = Decimal(0)
+    """Value traded before the start, in USDT, for `fee_tiers`."""
+    mx_deduct: bool = False
+    """True to pay fees in MX from the start, as after `set_mx_deduct`."""
     kyc: str = "2"
     """KYC level: 1 unverified, 2 primary, 3 advanced, 4 institutional."""
     key_age_days: float = 0
@@ -103,6 +119,9 @@ class Account:
         *,
         maker_fee: Decimal | None = None,
         taker_fee: Decimal | None = None,
+        fee_tiers: tuple[FeeTier, ...] = (),
+        traded: Decimal = Decimal(0),
+        mx_deduct: bool = False,
         kyc: str = "2",
         email: str = "",
         mobile: str = "",
@@ -116,6 +135,9 @@ class Account:
         self.created_ms = created_ms
         self.maker_fee = maker_fee
         self.taker_fee = taker_fee
+        self.fee_tiers = fee_tiers
+        self.traded = traded
+        """Value of all fills in USDT; counted for an account with fee tiers only."""
         self.kyc = kyc
         self.email = email or f"{name}@sim.example"
         self.mobile = mobile
@@ -126,7 +148,7 @@ class Account:
         """The main account of a sub-account; None for a main account."""
         self.note = note
         self.is_frozen = False
-        self.mx_deduct = False
+        self.mx_deduct = mx_deduct
         self.inviter: Account | None = None
         self.open_orders: dict[str, Order] = {}
         self.trades: deque[AccountTrade] = deque(maxlen=_REMEMBERED)
@@ -145,6 +167,9 @@ class Account:
             created_ms,
             maker_fee=spec.maker_fee,
             taker_fee=spec.taker_fee,
+            fee_tiers=spec.fee_tiers,
+            traded=spec.traded,
+            mx_deduct=spec.mx_deduct,
             kyc=spec.kyc,
             email=spec.email,
             mobile=spec.mobile,
@@ -156,6 +181,11 @@ class Account:
     def futures(self) -> str:
         """Name of the futures wallet in the balances. The spot wallet goes by the uid."""
         return f"{self.uid}/FUTURES"
+
+    @property
+    def tier(self) -> FeeTier | None:
+        """The account's fee tier; None before the first."""
+        return next((tier for tier in reversed(self.fee_tiers) if tier.volume <= self.traded), None)
 
     def add_trade(self, made: AccountTrade) -> None:
         """Store a fill."""
@@ -271,8 +301,23 @@ def check_accounts(specs: Iterable[AccountSpec]) -> None:
         for permission in spec.permissions:
             if permission not in ALL_PERMISSIONS:
                 raise BadAccounts(f"account {spec.name!r}: {permission!r} is not a permission")
-        for fee in (spec.maker_fee, spec.taker_fee):
+        if fault := _fault_of(spec.fee_tiers):
+            raise BadAccounts(f"account {spec.name!r}: fee_tiers: {fault}")
+        if not (spec.traded.is_finite() and spec.traded >= 0):
+            raise BadAccounts(f"account {spec.name!r}: traded {spec.traded} is not a value from 0")
+        tiers = (fee for tier in spec.fee_tiers for fee in (tier.maker_fee, tier.taker_fee))
+        for fee in (spec.maker_fee, spec.taker_fee, *tiers):
             if fee is not None and not (fee.is_finite() and 0 <= fee <= Decimal("0.1") and fee == round(fee, 6)):
                 raise BadAccounts(
                     f"account {spec.name!r}: fee {fee} is not a ratio from 0 to 0.1 with at most 6 decimals"
                 )
+
+
+def _fault_of(tiers: Sequence[FeeTier]) -> str | None:
+    """Return the first fault of a table of tiers, or None: volumes rise, and no fee does."""
+    for before, tier in pairwise(tiers):
+        if tier.volume <= before.volume:
+            return f"volume {tier.volume} does not exceed the one before, {before.volume}"
+        if tier.maker_fee > before.maker_fee or tier.taker_fee > before.taker_fee:
+            return f"the fees from volume {tier.volume} on exceed those before"
+    return None

@@ -42,9 +42,15 @@ class Exchange:
     """A spot exchange in memory."""
 
     def __init__(
-        self, symbols: Iterable[SymbolFilters], *, seed: int, now_ms: int, recorded: Collection[str] = ()
+        self,
+        symbols: Iterable[SymbolFilters],
+        *,
+        seed: int,
+        now_ms: int,
+        recorded: Collection[str] = (),
+        mx_price: Decimal | None = None,
     ) -> None:
-        """List `symbols`, of which `recorded` follow a recording."""
+        """List `symbols`, of which `recorded` follow a recording. Without MXUSDT, fees in MX go by `mx_price`."""
         self.markets = {
             rules.symbol: Market(rules, str(seed), now_ms, is_recorded=rules.symbol in recorded) for rules in symbols
         }
@@ -56,7 +62,7 @@ class Exchange:
         self.stp_groups = StpGroups()
         self.keys = KeyRing(seed)
         self._orders: dict[str, Order] = {}
-        self._settlement = Settlement(self.balances, self.markets)
+        self._settlement = Settlement(self.balances, self.markets, mx_price)
         self._subscribers: list[Subscriber] = []
         self._events: list[Event] = []
         self._order_count = 0
@@ -211,10 +217,7 @@ class Exchange:
         self.publish(market, now_ms)
 
     def meet(self, order: Order, part: float, now_ms: int) -> None:
-        """Fill `part` of an order's remainder at its own price, at least one step, out of turn.
-
-        The orders before it in the queue stay as they are. The background market is the other side.
-        """
+        """Fill `part` of an order's remainder, at least one step, out of turn, with the background market."""
         market = self.markets[order.symbol]
         if order.entry is None:
             return

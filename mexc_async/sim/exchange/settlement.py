@@ -8,7 +8,7 @@ from decimal import ROUND_UP, Decimal
 from mexc_async.sim.exchange.accounts import Account
 from mexc_async.sim.exchange.assumptions import MX_DISCOUNT
 from mexc_async.sim.exchange.balances import Balances
-from mexc_async.sim.exchange.market_state import Market
+from mexc_async.sim.exchange.market_state import Market, worth_in_usdt
 from mexc_async.sim.exchange.matching import Match
 from mexc_async.sim.exchange.orders import Order, OrderRequest
 
@@ -27,15 +27,19 @@ ZERO = Decimal(0)
 class Settlement:
     """Settlement of matches and adjustment of the orders' holds."""
 
-    def __init__(self, balances: Balances, markets: Mapping[str, Market]) -> None:
+    def __init__(self, balances: Balances, markets: Mapping[str, Market], mx_price: Decimal | None = None) -> None:
+        """Take the price of MX in USDT for an exchange that does not list MXUSDT."""
         self._balances = balances
         self._markets = markets
+        self._mx_price = mx_price
 
     def fee_rate(self, account: Account, market: Market, *, is_maker: bool) -> Decimal:
         """Return the account's fee ratio for this symbol."""
         own = account.maker_fee if is_maker else account.taker_fee
         if own is not None:
             return own
+        if tier := account.tier:
+            return tier.maker_fee if is_maker else tier.taker_fee
         return market.rules.maker_fee if is_maker else market.rules.taker_fee
 
     def cost_rate(self, account: Account, market: Market) -> Decimal:
@@ -74,6 +78,8 @@ class Settlement:
         """Charge the fee of one fill and return it with its asset: quote, or MX if the account pays in MX."""
         fee = value * self.fee_rate(account, market, is_maker=is_maker)
         quote = market.rules.quote
+        if account.fee_tiers:
+            account.traded += value * (worth_in_usdt(quote, self._markets) or ZERO)
         if not fee:
             return ZERO, quote
         if account.mx_deduct:
@@ -99,6 +105,7 @@ class Settlement:
 
     def _in_mx(self, fee: Decimal, quote: str) -> Decimal | None:
         market = self._markets.get("MX" + _MX_QUOTE)
-        if quote != _MX_QUOTE or market is None:
+        price = self._mx_price if market is None else market.last_price
+        if quote != _MX_QUOTE or price is None:
             return None
-        return (fee * MX_DISCOUNT / market.last_price).quantize(_MX_STEP, rounding=ROUND_UP)
+        return (fee * MX_DISCOUNT / price).quantize(_MX_STEP, rounding=ROUND_UP)

@@ -35,6 +35,9 @@ class MarketModels(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     `until_gone`: until the recording removes the level. A number: this many seconds, and then until the next message
     about the level. `none`: until the next message about the level.
     """
+    mx_price: Decimal | None = None
+    """Price of MX in USDT, for accounts that pay fees in MX, where no market of MXUSDT is listed. Without one, fees are
+    paid in quote there."""
     spread_ticks: int = 1
     """Bars: distance of the best ask from the best bid, in ticks, from 1."""
     volume_share: Decimal = Decimal("0.1")
@@ -52,6 +55,8 @@ class MarketModels(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
                 raise BadModels(f"impact {self.impact!r} is neither until_gone nor none, nor a number of seconds")
         elif not (isfinite(self.impact) and self.impact >= 0):
             raise BadModels(f"impact {self.impact} is not a number of seconds from 0")
+        if self.mx_price is not None and not (self.mx_price.is_finite() and self.mx_price > 0):
+            raise BadModels(f"mx_price {self.mx_price} is not above 0")
         if not 1 <= self.spread_ticks <= _MOST_TICKS:
             raise BadModels(f"spread_ticks {self.spread_ticks} is not between 1 and {_MOST_TICKS}")
         if not (self.volume_share.is_finite() and 0 < self.volume_share <= 1):

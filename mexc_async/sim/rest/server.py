@@ -86,8 +86,11 @@ class Simulator:
         recorded = self.recording.rules if self.recording else ()
         played = [rules.symbol for rules in recorded]
         listed = {rules.symbol: rules for rules in (*(SEEDED if self.config.generated else ()), *recorded)}
-        remembered = () if self.config.models.impact == "none" else played
-        self.exchange = Exchange(listed.values(), seed=seed, now_ms=now_ms, recorded=remembered)
+        models = self.config.models
+        remembered = () if models.impact == "none" else played
+        self.exchange = Exchange(
+            listed.values(), seed=seed, now_ms=now_ms, recorded=remembered, mx_price=models.mx_price
+        )
         self.wallet = Wallet(self.exchange, seed=seed, rules=self.config.wallet)
         extra = self.recording.balances() if self.recording else {}
         for spec in self.config.accounts:
@@ -96,7 +99,7 @@ class Simulator:
         self._liquidity = Liquidity(self.exchange, generated, seed=seed, now_ms=now_ms, flow=self.config.flow)
         self._movers: list[Mover] = [self._liquidity]
         if self.recording is not None:
-            loop, models = self.config.loop_tape, self.config.models
+            loop = self.config.loop_tape
             player = player_of(self.exchange, self.recording, now_ms=now_ms, loop=loop, models=models, seed=seed)
             self._movers.append(player)
         self._movers.append(self.wallet)
