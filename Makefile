@@ -150,9 +150,9 @@ $(PEERS)/.installed: pyproject.toml $(CORE)
 	@$(PEERS)/bin/python -m pip --disable-pip-version-check install --quiet --no-input --editable '.[dev,bench]'
 	@touch $@
 
-# Their programs against the simulator: those of docs/migration.md, and ccxt in detail.
+# Their programs against the simulator: those of docs/migration.md, ccxt in detail, and fills on bars against basana's.
 test-peers: $(PEERS)/.installed
-	@$(PEERS)/bin/python -m pytest -n 4 tests/sim/test_ccxt.py tests/docs/test_migration.py
+	@$(PEERS)/bin/python -m pytest -n 4 tests/sim/rest/test_ccxt.py tests/sim/market/test_basana.py tests/docs/test_migration.py
 
 bench-peers: $(PEERS)/.installed
 	@$(PEERS)/bin/python -m benchmarks all $(BENCH_ARGS)
