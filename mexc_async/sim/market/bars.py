@@ -25,7 +25,8 @@ _TIMES = ("timestamp", "open_time", "time", "datetime", "date", "ts_ms", "ts")
 _PRICES = ("open", "high", "low", "close")
 _MS_FROM, _US_FROM, _NS_FROM = 10**11, 10**14, 10**17
 """Least numbers that count as a time in ms, µs and ns; smaller ones are seconds."""
-_VALUE_DECIMALS = 8
+_MOST_VALUE = 10**10
+"""Average value of a bar, in quote, from which on its volume is probably no volume in base."""
 
 
 class BadBars(ValueError):
@@ -52,7 +53,10 @@ class Bars:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What these bars cannot show, one line each."""
-        return (*_NOT_SHOWN, *(gap for symbol, rows in self.bars.items() for gap in self._gaps(symbol, rows)))
+        by_symbol = (
+            found for name, rows in self.bars.items() for found in (*self._gaps(name, rows), *_unlikely(name, rows))
+        )
+        return (*_NOT_SHOWN, *by_symbol)
 
     def balances(self) -> dict[str, Decimal]:
         """Return starting balances: the same value of every base, and 100,000 times the least order of every quote."""
@@ -84,6 +88,15 @@ _NOT_SHOWN = (
     "nothing",
     "bars before the first are generated: indicators warm up on invented prices",
 )
+
+
+def _unlikely(symbol: str, rows: Sequence[Bar]) -> Iterator[str]:
+    value = sum(bar.volume * bar.close for bar in rows) / len(rows)
+    if value > _MOST_VALUE:
+        yield (
+            f"{symbol}: an average bar trades {value:.3g} of the quote asset; if the volume of the file is in quote, "
+            "say MarketData(volume_in='quote')"
+        )
 
 
 def bars_of(path: Path, content: bytes, data: MarketData = INFERRED) -> Bars:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 from random import Random
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from mexc_async.sim.exchange.exchange import Exchange
 from mexc_async.sim.exchange.market_state import Market, Taken
@@ -58,13 +58,13 @@ class RecordedBook:
                 if not quantity:
                     del market.house(side)[price]
             return
-        standing = _house_quantity(level)
-        drop = standing - quantity
-        held = (
-            min(drop, coming(market.rules.symbol, side, price)) if drop > 0 and coming and _has_users(level) else ZERO
-        )
-        self._await((side, price), quantity, held)
-        self._resize(half, level, side, price, quantity + held)
+        parts, held = _parts(level), ZERO
+        drop = parts.quantity - quantity
+        if drop > 0 and coming and len(parts.entries) < len(level.entries):
+            held = min(drop, coming(market.rules.symbol, side, price))
+        if held or self._awaiting:
+            self._await((side, price), quantity, held)
+        self._resize(half, parts, side, price, quantity + held)
 
     def clear(self, side: Side, kept: set[Decimal], now_ms: int) -> None:
         """Remove every level on one side but those at the prices in `kept`."""
@@ -107,8 +107,9 @@ class RecordedBook:
             return
         quantity, held = awaiting[0], max(ZERO, awaiting[1] - traded)
         self._await((side, price), quantity, held)
-        if _house_quantity(level) > quantity + held:
-            self._resize(half, level, side, price, quantity + held)
+        parts = _parts(level)
+        if parts.quantity > quantity + held:
+            self._resize(half, parts, side, price, quantity + held)
 
     def _left(
         self, taken: dict[tuple[Side, Decimal], Taken], side: Side, price: Decimal, quantity: Decimal, now_ms: int
@@ -153,20 +154,20 @@ class RecordedBook:
         entry = self._market.house(side)[price] = RestingOrder(HOUSE, "", side, price, quantity)
         half.add(entry)
 
-    def _resize(self, half: Half, level: PriceLevel, side: Side, price: Decimal, quantity: Decimal) -> None:
+    def _resize(self, half: Half, parts: _Parts, side: Side, price: Decimal, quantity: Decimal) -> None:
         """Set the recorded quantity of a level among users' orders: it grows at its end, and shrinks by cancels."""
-        parts = [entry for entry in level.entries if not entry.order_id]
-        standing = sum((part.quantity for part in parts), ZERO)
-        if quantity > standing:
-            last = next(reversed(level.entries))
-            if last.order_id:
-                self._join(half, side, price, quantity - standing)
-            else:
-                half.reduce(last, standing - quantity)
+        growth = quantity - parts.quantity
+        if not growth:
             return
-        self._cancel(half, parts, standing - quantity)
+        if growth > 0:
+            if parts.last.order_id:
+                self._join(half, side, price, growth)
+            else:
+                half.reduce(parts.last, -growth)
+            return
+        self._cancel(half, parts.entries, -growth)
         house = self._market.house(side)
-        remaining = [part for part in parts if part.quantity]
+        remaining = [part for part in parts.entries if part.quantity]
         if remaining:
             house[price] = remaining[-1]
         else:
@@ -190,12 +191,23 @@ class RecordedBook:
         return self._random.choices(parts, weights)[0]
 
 
-def _house_quantity(level: PriceLevel) -> Decimal:
-    return sum((entry.quantity for entry in level.entries if not entry.order_id), ZERO)
+class _Parts(NamedTuple):
+    """What the recording has in one level, divided by users' orders."""
+
+    entries: list[RestingOrder]
+    """The parts, front first."""
+    quantity: Decimal
+    last: RestingOrder
+    """The end of the queue: a part, or a user's order."""
 
 
-def _has_users(level: PriceLevel) -> bool:
-    return any(entry.order_id for entry in level.entries)
+def _parts(level: PriceLevel) -> _Parts:
+    entries, quantity = [], ZERO
+    for entry in level.entries:
+        if not entry.order_id:
+            entries.append(entry)
+            quantity += entry.quantity
+    return _Parts(entries, quantity, entry)
 
 
 def _reached(half: Half, side: Side, limit: Decimal, quantity: Decimal) -> Match:

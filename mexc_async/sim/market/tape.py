@@ -10,7 +10,6 @@ import gzip
 import zlib
 from collections.abc import Iterable, Sequence
 from decimal import ROUND_DOWN, Decimal
-from itertools import islice
 from math import inf
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -304,7 +303,8 @@ class TapePlayer:
         """Return how much the trades just after now take from a level. Many feeds report the level first."""
         maker, total = "buy" if side == "BUY" else "sell", Decimal(0)
         last_ms = self._messages[self._index].ts_ms + _REPORTED_MS
-        for later in islice(self._messages, self._index + 1, None):
+        for index in range(self._index + 1, len(self._messages)):
+            later = self._messages[index]
             if later.ts_ms > last_ms:
                 break
             if isinstance(later, TapeTrade) and later.maker_side == maker:

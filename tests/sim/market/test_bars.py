@@ -221,6 +221,11 @@ def test_what_bars_cannot_show_is_said() -> None:
     assert gaps.startswith("ABUSDT: 5 bars are missing in 2 gaps, the longest 4 bars after 2022-01-01 00:02:00")
 
 
+def test_a_volume_that_is_probably_in_quote_is_said() -> None:
+    *_, warning = On([bar(number, 60_000, 60_000, 60_000, 60_000, "3000000") for number in range(2)]).bars.warnings
+    assert warning.startswith("ABUSDT: an average bar trades 1.80e+11 of the quote asset; if the volume of the file")
+
+
 def write(path: Path, text: str, name: str = "bars.csv") -> Path:
     file = path / name
     file.write_text(text)
