@@ -81,7 +81,7 @@ class KeepWarm:
         attention = self._lane.attention
         while True:
             try:
-                async with asyncio.timeout(TURN_S):
+                async with asyncio.timeout(TURN_S if self._lane.grows_cold else None):
                     await attention.wait()
             except TimeoutError:
                 pass
@@ -97,7 +97,7 @@ class KeepWarm:
     async def _turn(self) -> None:
         self._shed()
         await self._fill()
-        if not self._may_ping():
+        if not self._lane.grows_cold or not self._may_ping():
             return  # a connection that the host closes meanwhile is replaced in the next round
         now = self._lane.monotonic()
         several = len({connection.address for connection in self._lane.connections}) > 1

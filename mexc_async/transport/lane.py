@@ -45,6 +45,8 @@ class Lane:
         """Set up a lane. `dial` makes its connections, by default the operating system."""
         self.config = config
         self._connect_by = dial
+        self.grows_cold = dial is None
+        """True if hosts close idle connections, and addresses change."""
         self.monotonic = clock.monotonic
         self.connections: set[Connection] = set()
         self.attention = asyncio.Event()

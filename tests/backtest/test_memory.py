@@ -15,6 +15,7 @@ from mexc_async.client.mexc import Mexc
 from mexc_async.client.settings import NetworkSettings, Prepared
 from mexc_async.errors import InsufficientBalance, RequestTimeout, SignatureRejected
 from mexc_async.rest.credentials import Credentials
+from mexc_async.rest.events import RequestDone
 from mexc_async.runtime.virtual_loop import VirtualLoop
 from mexc_async.runtime.virtual_run import run_virtual
 from mexc_async.sim.exchange.accounts import DEMO_KEY, DEMO_SECRET
@@ -127,6 +128,19 @@ def test_a_restart_is_survived_by_calls_and_books(play: Callable[[Scenario], obj
             await mexc.orders.limit_buy("BTCUSDT", quantity=Decimal("0.001"), price=LOW)
 
     play(scenario)
+
+
+def test_connections_in_memory_need_no_pings(play: Callable[[Scenario], object]) -> None:
+    async def scenario(mexc: Mexc, sim: Simulator) -> object:
+        paths = []
+        mexc.hooks.add(lambda event: paths.append(event.path) if isinstance(event, RequestDone) else None)
+        await mexc.orders.limit_buy("BTCUSDT", quantity=Decimal("0.001"), price=LOW)
+        await asyncio.sleep(600)
+        order = await mexc.orders.limit_buy("BTCUSDT", quantity=Decimal("0.001"), price=LOW)
+        await order.cancel()
+        return paths.count("/api/v3/ping")
+
+    assert play(scenario) == 0
 
 
 def test_a_call_that_gets_no_answer_ends_after_its_virtual_time(play: Callable[[Scenario], object]) -> None:

@@ -70,6 +70,20 @@ async def test_after_a_measurement_it_is_the_exchanges() -> None:
         assert server.asked == clock_module.SAMPLES
 
 
+async def test_a_measurement_without_a_round_trip_needs_no_second_one() -> None:
+    asked = 0
+
+    async def sample() -> Sample:
+        nonlocal asked
+        asked += 1
+        now_s = time.monotonic()
+        return Sample(now_s, round(time.time() * 1000), now_s)
+
+    async with clock_of(sample) as sync:
+        await sync.sync()
+        assert (asked, sync.clock.error_ms) == (1, 0)
+
+
 async def test_setting_the_wall_clock_does_not_move_it() -> None:
     ahead_s = 0
     local = Clock(wall_ns=lambda: time.time_ns() + ahead_s * 10**9)

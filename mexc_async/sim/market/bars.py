@@ -231,8 +231,9 @@ def _name(given: str, path: Path) -> str:
     """Return a symbol as BASE-QUOTE. Raises ValueError if it is not known."""
     if given.count("-") == 1 and all(part.isalnum() for part in given.split("-")):
         return given
+    file = path.name.upper().replace("-", "").replace("_", "")
     for rules in SEEDED:
-        if given == rules.symbol or (not given and rules.symbol in path.name.upper()):
+        if given == rules.symbol or (not given and rules.symbol in file):
             return f"{rules.base}-{rules.quote}"
     if given:
         raise ValueError(f"symbol {given!r} is not BASE-QUOTE, such as BTC-USDT")
