@@ -1,4 +1,4 @@
-"""A client and a simulated exchange joined in memory: everything works, faults included, and nothing is left behind."""
+"""A client and a simulated exchange joined in one process: all works, with faults too, and nothing is left behind."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from mexc_async.backtest.direct import DirectJoin
 from mexc_async.backtest.memory import MemoryJoin
 from mexc_async.client.mexc import Mexc
 from mexc_async.client.settings import NetworkSettings, Prepared
@@ -31,9 +32,8 @@ Scenario = Callable[[Mexc, Simulator], Coroutine[Any, Any, object]]
 
 @asynccontextmanager
 async def joined(
-    loop: VirtualLoop, secret: str = DEMO_SECRET, **settings: Any
+    loop: VirtualLoop, join: MemoryJoin | DirectJoin, secret: str = DEMO_SECRET, **settings: Any
 ) -> AsyncIterator[tuple[Mexc, Simulator]]:
-    join = MemoryJoin()
     usual = {"limits": "unlimited", "network": NetworkSettings(timeouts=Timeouts(2, 2, 2))}
     async with (
         Simulator(SimConfig(limits="none", flow=0), loop.clock, join.listen) as sim,
@@ -49,16 +49,19 @@ async def joined(
         yield mexc, sim
 
 
-@pytest.fixture(params=["lane", "pool"])
+@pytest.fixture(params=["lane", "pool", "direct"])
 def play(request: pytest.FixtureRequest) -> Callable[[Scenario], object]:
-    """Run a scenario in virtual time, with either transport of orders."""
+    """Run a scenario in virtual time: in memory with either transport of orders, or by direct calls."""
 
     def run(scenario: Scenario) -> object:
         loop = VirtualLoop(START_MS, 7)
 
         async def main() -> object:
-            network = NetworkSettings(order_transport=request.param, timeouts=Timeouts(2, 2, 2))
-            async with joined(loop, network=network) as (mexc, sim):
+            join = DirectJoin() if request.param == "direct" else MemoryJoin()
+            network = NetworkSettings(
+                order_transport="lane" if request.param == "lane" else "pool", timeouts=Timeouts(2, 2, 2)
+            )
+            async with joined(loop, join, network=network) as (mexc, sim):
                 result = await scenario(mexc, sim)
             left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
             assert left == []
@@ -95,7 +98,7 @@ def test_a_wrong_signature_and_a_refusal_are_what_they_are(play: Callable[[Scena
     loop = VirtualLoop(START_MS, 7)
 
     async def main() -> None:
-        async with joined(loop, secret="f" * 32) as (mexc, _):
+        async with joined(loop, MemoryJoin(), secret="f" * 32) as (mexc, _):
             with pytest.raises(SignatureRejected):
                 await mexc.spot.account()
 

@@ -40,18 +40,29 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Travel:
-    """Travel times of one direction, drawn from the seed."""
+    """Travel times of one direction, drawn from the seed.
 
-    def __init__(self, delay: Delay, seed: int, direction: str) -> None:
-        self._samples = delay if isinstance(delay, tuple) else (float(delay),)
-        self._random = Random(f"{seed}:latency:{direction}")
+    Each kind of message has draws of its own, so that more messages of one kind do not change those of another.
+    """
+
+    def __init__(self, delay: Delay, seed: int, direction: str, least_ms: float = 0.0) -> None:
+        """`least_ms` is the shortest travel."""
+        samples = delay if isinstance(delay, tuple) else (delay,)
+        self._samples = tuple(max(least_ms, each) for each in samples)
+        self._source = f"{seed}:latency:{direction}"
+        self._random: dict[str, Random] = {}
         self.is_instant = not any(self._samples)
         """True if nothing takes time."""
 
-    def draw_ms(self) -> float:
-        """Return the next travel time in ms."""
+    def draw_ms(self, kind: str = "") -> float:
+        """Return the next travel time of a kind of message in ms."""
         samples = self._samples
-        return samples[0] if len(samples) == 1 else samples[self._random.randrange(len(samples))]
+        if len(samples) == 1:
+            return samples[0]
+        random = self._random.get(kind)
+        if random is None:
+            random = self._random[kind] = Random(f"{self._source}:{kind}")
+        return samples[random.randrange(len(samples))]
 
 
 def parse_latency(texts: Iterable[str]) -> Latency:

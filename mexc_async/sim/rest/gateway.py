@@ -25,15 +25,27 @@ class Gateway:
         self._clock = clock
         self._there = Travel(latency.order, seed, "order")
         self._back = Travel(latency.answer, seed, "answer")
+        self._date = 0, ""
+        """The second of the last answer, and its text."""
 
     async def answer(self, request: Request) -> Outcome:
         """Answer one request, dated by the exchange's clock, or serve a WebSocket connection until its end."""
-        if not self._there.is_instant and not await self._travel(self._there):
+        if not self._there.is_instant and not await self._travel(self._there, request):
             return NoResponse.DROPPED
-        outcome = await self._handled(request)
+        outcome: Outcome = NoResponse.DROPPED
+        try:
+            if self._gate.is_open:
+                outcome = await self._handler(request)
+        except Refusal as refusal:
+            outcome = refused(refusal)
+        except ConnectionError:
+            pass  # the sender disconnected before its request was complete
+        except Exception:
+            log.exception("%s %s failed", request.method, request.target.partition("?")[0])
+            outcome = refused(Refusal(500, "Internal error", 500))
         if isinstance(outcome, Response):
-            outcome.headers.update(self._dated())
-        if outcome is NoResponse.STREAMED or self._back.is_instant or await self._travel(self._back):
+            outcome.headers["Date"] = self._now()
+        if outcome is NoResponse.STREAMED or self._back.is_instant or await self._travel(self._back, request):
             return outcome
         return NoResponse.DROPPED
 
@@ -41,26 +53,17 @@ class Gateway:
         """Accept the WebSocket connection that a request asks for, or return what happens to the request instead."""
         if request.upgrade is None:
             return Response(b"", 426, {"Upgrade": "websocket"})
-        if not await self._travel(self._back):
+        if not await self._travel(self._back, request):
             return NoResponse.DROPPED
-        return await request.upgrade(self._dated())
+        return await request.upgrade({"Date": self._now()})
 
-    async def _travel(self, way: Travel) -> bool:
+    async def _travel(self, way: Travel, request: Request) -> bool:
         """Wait for a travel time. Return False if the exchange stops or restarts meanwhile."""
-        return way.is_instant or await self._gate.wait(way.draw_ms())
+        return way.is_instant or await self._gate.wait(way.draw_ms(f"{request.method} {request.path}"))
 
-    async def _handled(self, request: Request) -> Outcome:
-        try:
-            if not self._gate.is_open:
-                return NoResponse.DROPPED
-            return await self._handler(request)
-        except Refusal as refusal:
-            return refused(refusal)
-        except ConnectionError:  # the sender disconnected before its request was complete
-            return NoResponse.DROPPED
-        except Exception:
-            log.exception("%s %s failed", request.method, request.target.partition("?")[0])
-            return refused(Refusal(500, "Internal error", 500))
-
-    def _dated(self) -> dict[str, str]:
-        return {"Date": formatdate(self._clock.wall_ms() / 1000, usegmt=True)}
+    def _now(self) -> str:
+        """Return the exchange's time as a header field has it."""
+        now_s = self._clock.wall_ms() // 1000
+        if self._date[0] != now_s:
+            self._date = now_s, formatdate(now_s, usegmt=True)
+        return self._date[1]
