@@ -97,6 +97,7 @@ if TYPE_CHECKING:
     from mexc_async.schema.validation import Amount
     from mexc_async.sim.exchange.accounts import AccountSpec, FeeTier
     from mexc_async.sim.faults.faults import Fault
+    from mexc_async.sim.market.latency import Latency
     from mexc_async.sim.market.listing import MarketData
     from mexc_async.sim.market.models import MarketModels
     from mexc_async.sim.rest.background import BackgroundSimulator
@@ -160,6 +161,7 @@ __all__ = [
     "KeyFile",
     "KeyNotReplaced",
     "KeyReplaced",
+    "Latency",
     "Limit",
     "Limits",
     "ListenKeyFailed",
@@ -304,6 +306,7 @@ _HOME = {
     "runtime.clock": "Clock",
     "sim.exchange.accounts": "AccountSpec FeeTier",
     "sim.faults.faults": "Fault",
+    "sim.market.latency": "Latency",
     "sim.market.listing": "MarketData",
     "sim.market.models": "MarketModels",
     "sim.rest.background": "BackgroundSimulator",

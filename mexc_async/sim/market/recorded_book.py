@@ -207,7 +207,7 @@ def _parts(level: PriceLevel) -> _Parts:
         if not entry.order_id:
             entries.append(entry)
             quantity += entry.quantity
-    return _Parts(entries, quantity, entry)
+    return _Parts(entries, quantity, next(reversed(level.entries)))
 
 
 def _reached(half: Half, side: Side, limit: Decimal, quantity: Decimal) -> Match:
