@@ -33,9 +33,9 @@ def _lines(slot: Slot, index: int, names: dict[str, Any]) -> Iterator[str]:
     number = slot.field.number
     names[f"default_{index}"] = slot.default
     is_sent = f" if part is not None and part != default_{index}:"
+    content = f"parts.append(short_{index}[len(part)] + part if len(part) < 128 else delimited({number}, part))"
     if slot.kind in (Kind.MANY, Kind.ONE, Kind.TEXT):
         names[f"short_{index}"] = [varint(slot.tag) + bytes((size,)) for size in range(128)]
-        content = f"parts.append(short_{index}[len(part)] + part if len(part) < 128 else delimited({number}, part))"
         names[f"encode_{index}"] = str.encode if slot.kind == Kind.TEXT else slot.detail.encode
     if slot.kind == Kind.MANY:
         yield f" for item in part: part = encode_{index}(item); {content}"
