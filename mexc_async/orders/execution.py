@@ -38,6 +38,7 @@ from mexc_async.orders.from_spot import (
     batch_result_of,
     cancelled,
     cancelled_of,
+    ids_of,
     is_about,
     record_of,
 )
@@ -285,8 +286,8 @@ class OrderExecution:
             result = named.get(record.client_order_id)
             if result is None and len(results) == len(records) and results[index].client_order_id is None:
                 result = results[index]  # refused items may lack their id; the answer has the order of the request
-            if result is not None and self.tracker.is_strict and not self._is_own(record, result.order_id, result):
-                self.api.distrust()
+            if self.tracker.is_strict and (result is None or not self._is_own(record, result.order_id, result)):
+                self.api.distrust()  # it may be another request's, whose own answer is still to come
                 result = None
             record.accepted_until_ms = until_ms
             found.append(result)
@@ -462,11 +463,21 @@ class OrderExecution:
         """
         by_name = request.orig_client_order_id is not None
         is_own = record is None or is_about(record, answer) if by_name else answer.order_id == request.order_id
-        if self.tracker.is_strict and not is_own:
+        if self.tracker.is_strict and (not is_own or (by_name and self._is_anothers(answer, record))):
             self.api.distrust()
             name = request.orig_client_order_id or request.order_id
             raise ConnectionLost(f"the cancel or look-up of {name} was answered with {answer.order_id}")
         return self.tracker.learn(answer, record if by_name or not self.tracker.is_strict else None)
+
+    def _is_anothers(self, answer: CancelledOrder | Order, record: OrderRecord | None) -> bool:
+        """Return True if an answer without the id that a cancel repeats has an id of another order than `record`.
+
+        The answer to a look-up of an equal order is one: it says `clientOrderId` only, which a cancel's answer may use
+        for the cancel's own id.
+        """
+        find, name = self.tracker.table.find, ids_of(answer)[1]
+        owners = (find(None, answer.client_order_id), find(answer.order_id, None))
+        return not name and any(owner not in (None, record) for owner in owners)
 
     def _learn_raw(self, answer: Any, record: OrderRecord | None) -> None:
         """Apply a cancel's undecoded answer that states the order's end; any other proves nothing."""

@@ -557,6 +557,19 @@ async def test_a_batch_answered_with_another_batchs_items_is_looked_up() -> None
         assert result.order_id == "C02__b"
 
 
+async def test_a_batchs_answer_without_its_orders_has_the_connections_proven() -> None:
+    async def known(sent: Sent) -> Reply:
+        return reply(reported(sent.params["origClientOrderId"]))
+
+    async with strict() as d:
+        others = [{"symbol": "BTCUSDT", "orderId": f"C02__{name}", "newClientOrderId": name} for name in "xy"]
+        d.transport.on(BATCH, reply(others))
+        d.transport.on(QUERY, known)
+        results = await batch(d, "a", "b")
+        assert [result.order_id for result in results] == ["C02__a", "C02__b"]
+        assert d.transport.distrusted
+
+
 async def test_a_canned_answer_is_taken_as_it_is_while_orders_are_not_followed() -> None:
     async with fake_client(orders=QUICK) as d:
         d.transport.on(PLACE, reply({"symbol": "MXUSDT", "orderId": "06a480", "price": "0.1", "origQty": "50"}))

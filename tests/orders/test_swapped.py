@@ -17,7 +17,7 @@ from mexc_async.call_log.entries import decode_entry
 from mexc_async.call_log.files import read_lines
 from mexc_async.call_log.log import CallLog
 from mexc_async.call_log.replay import OrderReplay
-from mexc_async.errors import MexcError
+from mexc_async.errors import ConnectionLost, MexcError
 from mexc_async.orders.record import OrderRecord, OrderState, OrderTable
 from mexc_async.orders.tracker import OrderSettings
 from mexc_async.schema.answers import Reply
@@ -315,6 +315,27 @@ async def test_a_cancel_by_order_id_ends_the_order_that_really_has_it(raw: bool,
         await world.settle()
         assert str(second.state) == "NEW"
         await world.check()
+
+
+@pytest.mark.parametrize("has_others_id", [True, False], ids=["with the other's order id", "without an order id"])
+async def test_a_cancel_answered_with_an_equal_orders_state_is_repeated(has_others_id: bool) -> None:
+    async with fake_client(orders=AT_ONCE) as d:
+        world = World(d, (OPEN, CANCELLED), (1, 0))
+        await world.place()
+        mine, other = world.orders
+        await world.happen("answer", 1)
+        if not has_others_id:
+            d.execution.tracker.learn(other.order_push())  # it claims its id, and the look-up of the first begins
+            d.transport.on(QUERY, ConnectionLost("gone"))
+        first = world.records[0]
+        assert first.order_id == (other.order_id if has_others_id else None)
+        d.transport.on(CANCEL, reply(other.answer()), world._cancel)
+        cancelled = await d.view.spot.cancel_order(symbol=BTC, orig_client_order_id=mine.name)
+        assert (cancelled.order_id, mine.status) == (mine.order_id, OrderStatus.CANCELED)
+        assert first.is_final
+        d.transport.on(QUERY, world._query)
+        await world.happen("answer", 0)
+        await end(world)
 
 
 def logged(record: OrderRecord) -> tuple[str, ...]:
