@@ -40,12 +40,11 @@ cdef class Wire:
             self.read(data)
             return
         body = ordinary_body(<bytes>data)
-        if body is None or names_code(<bytes>body):
+        if body is None or names_code(<bytes>body) or answer.done():  # done if its caller was cancelled
             self.read(data)
             return
         self.answer = None
-        if not answer.done():  # done if its caller was cancelled
-            answer.set_result(self.reply(<bytes>data, body))
+        answer.set_result(self.reply(<bytes>data, body))
         self.free()
         if self.on_end is not None:
             self.ended(True)

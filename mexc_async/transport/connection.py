@@ -41,7 +41,7 @@ class ConnectionOwner(Protocol):
     monotonic: Callable[[], float]
 
     def hold(self, connection: Connection) -> None:
-        """Have a ping test a connection after a refusal on it, and replace it if the ping fails."""
+        """Have a ping test a connection after an answer that may not be its last, and replace it if the ping fails."""
         ...
 
     def forget(self, connection: Connection) -> None:
@@ -146,7 +146,7 @@ class Connection(Wire, asyncio.Protocol):
         config = lane.config
         self.address = address
         self.is_held = False
-        """True while it may carry a ping only: its last answer was a refusal, or that ping is in flight."""
+        """True while it may carry a ping only: its last answer proves nothing yet, or that ping is in flight."""
         self._lane = lane
         self._loop = asyncio.get_running_loop()
         self._reader = ResponseReader(config.max_response_bytes, lane.heads)
@@ -183,12 +183,13 @@ class Connection(Wire, asyncio.Protocol):
             self.close(ConnectionLost("a refusal came that may be the answer to another request"))
             return
         self.answer = None
-        if not answer.done():  # done if its caller was cancelled
+        is_taken = not answer.done()
+        if is_taken:
             answer.set_result(reply)
         self.ended(True)
         if not self._reader.is_reusable:
             self.close()
-        elif is_refused and not self.is_held:
+        elif (is_refused or not is_taken) and not self.is_held:  # if its caller was cancelled, nobody checks the answer
             self._lane.hold(self)
         elif not self.is_held:
             self.free()

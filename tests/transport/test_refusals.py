@@ -395,6 +395,51 @@ async def test_a_refused_read_is_believed_while_answers_go_astray(transport: str
             await asking
 
 
+class Shifted(Exchange):
+    """Answers the second placing with the ack of the first, and its own answer, a refusal, to the third."""
+
+    def __init__(self) -> None:
+        super().__init__(twice=False)
+        self.go = asyncio.Event()
+        self.acks: list[bytes] = []
+        self.late: Way | None = None
+
+    async def behave(self, arrival: Arrival, way: Way) -> bool:
+        """Answer one request."""
+        if arrival.method != "POST":
+            return await super().behave(arrival, way)
+        status, body = self.answer(arrival)
+        self.acks.append(body)
+        if len(self.acks) == 2:
+            await self.go.wait()
+            self.late, status, body = way, 200, self.acks[0]
+        elif self.late is not None:
+            await self.late.write(whole(REFUSED, 400))
+            if self.late is way:
+                return True  # the caller has its answer, and it is another's
+        await way.write(whole(body, status))
+        return True
+
+
+@pytest.mark.parametrize("transport", ["lane", "pool"])
+async def test_the_answer_to_a_cancelled_order_leaves_its_connection_unproven(
+    transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keep_warm_module, "QUIET_S", 60.0)
+    exchange = Shifted()
+    async with client(exchange, order_transport=transport) as (mexc, raw):
+        await place(mexc, "first")
+        cancelled = asyncio.create_task(place(mexc, "cancelled", TOO_MUCH))
+        await raw.until(lambda: len([arrival for arrival in raw.arrivals if arrival.method == "POST"]) == 2)
+        cancelled.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await cancelled
+        exchange.go.set()
+        lane = mexc._lane
+        await until(lambda: lane is None or all(connection.answer is None for connection in lane.connections))
+        assert (await place(mexc, "mine")).order_id == exchange.orders["mine"]["orderId"]
+
+
 @BOTH
 async def test_once_an_answer_was_another_requests_no_idle_connection_is_used(kind: type[Lane | Pool]) -> None:
     async with RawServer() as raw, way_to(kind, raw) as way:
