@@ -135,10 +135,12 @@ CHAOS_SEEDS ?= 1,2,3,4,5
 CHAOS_S ?= 30
 CHAOS_PROXY_ORDERS ?= 2000
 CHAOS := CHAOS_SEEDS=$(CHAOS_SEEDS) CHAOS_S=$(CHAOS_S) CHAOS_PROXY_ORDERS=$(CHAOS_PROXY_ORDERS)
+# Each test has a deadline of its own; on a busy machine two thousand orders may take longer than an ordinary test.
+CHAOS_ENDS := -o faulthandler_timeout=1200
 
 chaos: $(VENV)/.dev
-	@$(CHAOS) $(BIN)/python -m pytest tests/chaos
-	@$(CHAOS) MEXC_ASYNC_PURE=1 $(BIN)/python -m pytest tests/chaos/test_hostile_proxy.py
+	@$(CHAOS) $(BIN)/python -m pytest $(CHAOS_ENDS) tests/chaos
+	@$(CHAOS) MEXC_ASYNC_PURE=1 $(BIN)/python -m pytest $(CHAOS_ENDS) tests/chaos/test_hostile_proxy.py
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks all $(BENCH_ARGS)
