@@ -194,6 +194,8 @@ class OrderExecution:
         if (self.tracker.is_strict or record.is_named) and not self._is_own(record, order_id, answer):
             self.api.distrust()
             return False
+        if self.api.is_in_doubt(call) and not (type(answer) is OrderAck and answer.client_order_id):
+            return False  # an order that is equal in all terms may have it
         record.accepted_until_ms = accepted_until_ms(call, options)  # in case the ack turns out to be another order's
         self.tracker.apply(record, record.place(order_id), by=call)
         return True

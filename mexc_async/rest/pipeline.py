@@ -465,7 +465,7 @@ class Api:
         is raised; `RetryPolicy.delay` decides if the call is sent again.
         """
         route = call.route
-        if call.sent_s <= self._distrusted_at and not route.safe and is_refusal(reply):
+        if self.is_in_doubt(call) and not route.safe and is_refusal(reply):
             raise ConnectionLost("a refusal came that may be the answer to another request")
         refusal = error_of(route, reply)
         if refusal is not None:
@@ -501,13 +501,17 @@ class Api:
     def distrust(self) -> None:
         """Test every connection before its next use: an answer belonged to another request.
 
-        Trust no refusal of a request in flight that changes something: it may answer another request too. Refused reads
-        are trusted, because the look-ups that settle orders have to end in spite of shifted answers.
+        Trust no refusal of a request in flight that changes something, and no ack: it may answer another request too.
+        Refused reads are trusted, because the look-ups that settle orders have to end in spite of shifted answers.
         """
         self._distrusted_at = self.limiter.now()
         self._order_transport.distrust()
         if self.transport is not self._order_transport:
             self.transport.distrust()
+
+    def is_in_doubt(self, call: Call) -> bool:
+        """Return True if another request's answer came while this call was in flight: its own may be another's too."""
+        return call.sent_s <= self._distrusted_at
 
     async def ping(self, via: Transport, options: Options) -> None:
         """Send one ping over this transport, as the rate limits allow."""

@@ -349,11 +349,12 @@ async def test_a_refusal_that_comes_before_the_request_can_have_arrived_is_not_b
 
 
 class Astray(Exchange):
-    """Answers the first placing, which it accepts, with a refusal; holds that and look-ups back until `go`."""
+    """Answers the first placing, which it accepts, with `first`; holds that and look-ups back until `go`."""
 
     def __init__(self) -> None:
         super().__init__(twice=False)
         self.go = asyncio.Event()
+        self.first = whole(REFUSED, 400)
 
     async def behave(self, arrival: Arrival, way: Way) -> bool:
         """Answer one request."""
@@ -362,7 +363,7 @@ class Astray(Exchange):
         is_first = arrival.method == "POST" and not self.orders
         status, body = self.answer(arrival)
         await self.go.wait()
-        await way.write(whole(REFUSED, 400) if is_first else whole(body, status))
+        await way.write(self.first if is_first else whole(body, status))
         return True
 
 
@@ -381,6 +382,19 @@ async def test_no_refusal_of_an_order_under_way_is_believed_once_answers_went_as
         assert (await placing).order_id == "C02__0"  # by a look-up
         with pytest.raises(InsufficientBalance):  # asked after that
             await place(mexc, "other", TOO_MUCH)
+
+
+@pytest.mark.parametrize("transport", ["lane", "pool"])
+async def test_no_ack_of_an_order_under_way_is_believed_once_answers_went_astray(transport: str) -> None:
+    exchange = Astray()
+    exchange.first = whole(b'{"symbol":"BTCUSDT","orderId":"C02__equal","price":"9","origQty":"1","side":"BUY"}')
+    async with client(exchange, order_transport=transport) as (mexc, raw):
+        placing = asyncio.create_task(place(mexc, "mine"))
+        await raw.until(lambda: sent(raw, "POST"))
+        mexc._api.distrust()
+        exchange.go.set()
+        assert (await placing).order_id == "C02__0"  # by a look-up
+        assert mexc.orders["mine"].order_id == "C02__0"
 
 
 @pytest.mark.parametrize("transport", ["lane", "pool"])
