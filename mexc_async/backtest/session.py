@@ -55,6 +55,7 @@ class Session(NamedTuple):
             async with self._clients(simulator) as clients:
                 ended_by, is_cancelled = await self._to_its_end(clients)
                 limits = tuple(_limits(clients, simulator))
+            simulator.catch_up()
             end_ms = self.clock.wall_ms()
             ledger.sample(end_ms)
         fills = ledger.fills()

@@ -16,7 +16,8 @@ def check_decimals(name: str, number: Decimal, decimals: int) -> None:
 
 def text(number: Decimal) -> str:
     """Format a decimal as MEXC does, without an exponent."""
-    return format(number, "f")
+    written = str(number)  # takes a quarter of the time of `format`
+    return format(number, "f") if "E" in written else written
 
 
 def short(number: Decimal) -> str:

@@ -65,8 +65,15 @@ class Exchange:
         self._settlement = Settlement(self.balances, self.markets, mx_price)
         self._subscribers: list[Subscriber] = []
         self._events: list[Event] = []
+        self.fill_count = 0
+        """Number of the accounts' fills so far."""
         self._order_count = 0
         self._trade_count = 0
+
+    @property
+    def has_orders(self) -> bool:
+        """True if an account has an open order."""
+        return bool(self._orders)
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Call `subscriber` with every event after each command, from now on. Return a function that ends this."""
@@ -331,6 +338,7 @@ class Exchange:
             is_self_trade=is_self,
         )
         account.add_trade(own)
+        self.fill_count += 1
         if self._subscribers:
             self._events.append(DealEvent(account.uid, own))
             self._report_order(order, trade.time_ms, own)
@@ -373,14 +381,13 @@ class Exchange:
 
     def publish(self, market: Market, now_ms: int) -> None:
         """End a command: increment the book's version if the book changed, and report the events."""
-        bids = market.book.bids.take_changes()
-        asks = market.book.asks.take_changes()
-        if bids or asks:
+        book = market.book
+        if book.bids.touched or book.asks.touched:
+            bids, asks = book.bids.take_changes(), book.asks.take_changes()
             market.version += 1
             market.changed_ms = now_ms
             if self._subscribers:
-                symbol = market.rules.symbol
-                self._events.append(BookEvent(symbol, market.version, now_ms, tuple(bids), tuple(asks)))
+                self._events.append(BookEvent(market.rules.symbol, market.version, now_ms, bids, asks))
         self.report(now_ms)
 
     def report(self, now_ms: int, reasons: Mapping[str, str] = _NO_REASONS) -> None:
@@ -389,10 +396,12 @@ class Exchange:
         Code that moves money outside the markets calls this afterwards. `reasons` maps accounts to MEXC's change types.
         """
         touched = self.balances.take_touched()
-        events, self._events = self._events, []
         if not self._subscribers:
             return
-        events += balance_events(self.balances, self.accounts, touched, events, now_ms, reasons)
+        events, self._events = self._events, []
+        if touched:
+            events += balance_events(self.balances, self.accounts, touched, events, now_ms, reasons)
+        subscribers = tuple(self._subscribers)
         for event in events:
-            for subscriber in tuple(self._subscribers):
+            for subscriber in subscribers:
                 subscriber(event)

@@ -59,16 +59,17 @@ class _Series:
 
     def extend(self, minutes: list[Bar]) -> None:
         """Add every complete minute: all but the last."""
-        for minute in islice(minutes, self.minutes_used, len(minutes) - 1):
-            self._add(self.bars, minute)
+        for index in range(self.minutes_used, len(minutes) - 1):
+            self._add(self.bars, minutes[index])
         self.minutes_used = len(minutes) - 1
 
-    def with_current(self, minute: Bar) -> list[Bar]:
-        """Return all bars, with the running minute included."""
+    def with_current(self, minute: Bar, most: int | None) -> list[Bar]:
+        """Return all bars, or the last `most`, with the running minute included."""
         last = [self.bars[-1].copy(self.bars[-1].open_ms)] if self.bars else []
-        head = self.bars[:-1]
         self._add(last, minute)
-        return head + last
+        if most is None:
+            return self.bars[:-1] + last
+        return (self.bars[-most - 1 : -1] + last)[-most:]
 
     def _add(self, bars: list[Bar], minute: Bar) -> None:
         open_ms = bar_open(self.interval, minute.open_ms)
@@ -127,8 +128,9 @@ class History:
         """Return bars that open within the span, oldest first: the first `limit` after a given start, else the last."""
         past = self._past()
         self._roll(now_ms)
-        recent = self._recent(interval)
-        if start_ms is None and end_ms is None and len(recent) > limit:  # the usual case of pushes
+        is_last = start_ms is None and end_ms is None
+        recent = self._recent(interval, limit + 1 if is_last else None)
+        if is_last and len(recent) > limit:  # the usual case of pushes
             return recent[-limit:]
         width_ms = (limit + 1) * INTERVALS[interval] * 31 // 30  # a month may have 31 days
         last_ms = now_ms if end_ms is None else min(end_ms, now_ms)
@@ -192,13 +194,13 @@ class History:
             current = Bar(current.open_ms + MINUTE, current.close)
             self._minutes.append(current)
 
-    def _recent(self, interval: str) -> list[Bar]:
-        """Return the bars of the minutes that consist of single trades."""
+    def _recent(self, interval: str, most: int | None) -> list[Bar]:
+        """Return the bars of the minutes that consist of single trades: all, or the last `most`."""
         series = self._series.get(interval)
         if series is None:
             series = self._series[interval] = _Series(interval)
         series.extend(self._minutes)
-        return series.with_current(self._minutes[-1])
+        return series.with_current(self._minutes[-1], most)
 
     def _past(self) -> Past:
         """Return the past before the minutes of single trades, which are generated first."""

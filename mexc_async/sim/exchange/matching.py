@@ -77,24 +77,29 @@ class Prevention(NamedTuple):
 class PriceLevel:
     """The orders at one price, oldest first."""
 
-    __slots__ = ("entries", "quantity")
+    __slots__ = ("entries", "is_touched", "price", "quantity")
 
-    def __init__(self) -> None:
+    def __init__(self, price: Decimal) -> None:
+        self.price = price
         self.entries: dict[RestingOrder, None] = {}
         self.quantity = ZERO
+        self.is_touched = False
+        """True if the quantity changed since `Half.take_changes`."""
 
 
 class Half:
     """One side of the book. `keys` ascend towards the best price, which is the last."""
 
-    __slots__ = ("_sign", "house", "keys", "levels", "touched", "users")
+    __slots__ = ("_gone", "_sign", "house", "keys", "levels", "touched", "users")
 
     def __init__(self, side: Side) -> None:
         self._sign = 1 if side == "BUY" else -1
         self.keys: list[Decimal] = []
         self.levels: dict[Decimal, PriceLevel] = {}
-        self.touched: dict[Decimal, None] = {}
-        """Prices whose quantity changed since `take_changes`."""
+        self.touched: list[PriceLevel] = []
+        """Levels whose quantity changed since `take_changes`."""
+        self._gone: dict[Decimal, PriceLevel] = {}
+        """Those of them that are empty."""
         self.house: dict[Decimal, RestingOrder] = {}
         """The background market's orders, at each price the last in the queue."""
         self.users: dict[RestingOrder, None] = {}
@@ -115,7 +120,7 @@ class Half:
     def fill(self, orders: Iterable[RestingOrder]) -> None:
         """Add the background market's first orders, one a price, to an empty side. They are no change."""
         for order in orders:
-            level = self.levels[order.price] = PriceLevel()
+            level = self.levels[order.price] = PriceLevel(order.price)
             level.entries[order] = None
             level.quantity = order.quantity
             self.house[order.price] = order
@@ -125,12 +130,13 @@ class Half:
         """Queue `entry` behind the orders at its price."""
         level = self.levels.get(entry.price)
         if level is None:
-            level = self.levels[entry.price] = PriceLevel()
+            gone = self._gone.pop(entry.price, None) if self._gone else None
+            level = self.levels[entry.price] = PriceLevel(entry.price) if gone is None else gone
             key = entry.price * self._sign
             self.keys.insert(bisect_left(self.keys, key), key)
         level.entries[entry] = None
-        level.quantity += entry.quantity
-        self.touched[entry.price] = None
+        level.quantity = level.quantity + entry.quantity if len(level.entries) > 1 else entry.quantity
+        self._touch(level)
         if entry.order_id:
             self.users[entry] = None
 
@@ -139,29 +145,49 @@ class Half:
         level = self.levels[entry.price]
         entry.quantity -= quantity
         level.quantity -= quantity
-        self.touched[entry.price] = None
-        if entry.quantity:
-            return
+        self._touch(level)
+        if not entry.quantity:
+            self._drop(level, entry)
+
+    def resize(self, level: PriceLevel, entry: RestingOrder, quantity: Decimal) -> None:
+        """Set the quantity of the only order of a level. With 0 it leaves the book."""
+        entry.quantity = level.quantity = quantity
+        self._touch(level)
+        if not quantity:
+            self._drop(level, entry)
+
+    def _touch(self, level: PriceLevel) -> None:
+        if not level.is_touched:
+            level.is_touched = True
+            self.touched.append(level)
+
+    def _drop(self, level: PriceLevel, entry: RestingOrder) -> None:
+        """Remove an order without a remainder, and the level if it was the last."""
         if entry.order_id:
             del self.users[entry]
         del level.entries[entry]
         if not level.entries:
-            del self.levels[entry.price]
-            key = entry.price * self._sign
+            level.quantity = ZERO
+            self._gone[level.price] = level
+            del self.levels[level.price]
+            key = level.price * self._sign
             del self.keys[bisect_left(self.keys, key)]
 
     def reaches(self, price: Decimal, limit: Decimal | None) -> bool:
         """Return True if an incoming order with this limit accepts a resting `price`."""
         return limit is None or price * self._sign >= limit * self._sign
 
-    def take_changes(self) -> list[tuple[Decimal, Decimal]]:
+    def take_changes(self) -> tuple[tuple[Decimal, Decimal], ...]:
         """Return (price, new quantity) of every level changed since the last call; quantity 0 means gone."""
         if not self.touched:
-            return []
-        levels = self.levels
-        changes = [(price, levels[price].quantity if price in levels else ZERO) for price in self.touched]
+            return ()
+        changes = []
+        for level in self.touched:
+            level.is_touched = False
+            changes.append((level.price, level.quantity))
         self.touched.clear()
-        return changes
+        self._gone.clear()
+        return tuple(changes)
 
 
 class Book:

@@ -55,7 +55,8 @@ class Liquidity:
         self._exchange = exchange
         self._gap_ms = GAP_MS / flow if flow > 0 else 0.0
         self._flows: list[_Flow] = []
-        self._due_ms = inf
+        self.due_ms = inf
+        """Time of the next event; infinity without one."""
         for symbol in symbols:
             market = exchange.market(symbol)
             if market.rules.status == OFFLINE:
@@ -68,15 +69,10 @@ class Liquidity:
                 self._flows.append(state)
         self._find_due()
 
-    @property
-    def due_ms(self) -> float:
-        """Time of the next event; infinity without one."""
-        return self._due_ms
-
     def advance(self, now_ms: int) -> None:
         """Make every event that is due by `now_ms`, in order of time."""
         for _ in range(_MOST_EVENTS):
-            if self._due_ms > now_ms:
+            if self.due_ms > now_ms:
                 return
             state = min(self._flows, key=lambda each: each.next_ms)
             self._step(state, int(state.next_ms))
@@ -104,7 +100,7 @@ class Liquidity:
         state.next_ms += state.random.expovariate(1.0) * self._gap_ms
 
     def _find_due(self) -> None:
-        self._due_ms = min((state.next_ms // 1 for state in self._flows), default=inf)
+        self.due_ms = min((state.next_ms // 1 for state in self._flows), default=inf)
 
     def _step(self, state: _Flow, now_ms: int) -> None:
         chance = state.random.random()

@@ -51,13 +51,14 @@ class RecordedBook:
             if quantity:
                 self._open(half, side, price, quantity, now_ms)
             return
-        own = market.house(side).get(price)
-        if own is not None and len(level.entries) == 1:  # no user's order rests here
-            if own.quantity != quantity:
-                half.reduce(own, own.quantity - quantity)
-                if not quantity:
-                    del market.house(side)[price]
-            return
+        if len(level.entries) == 1:
+            (own,) = level.entries
+            if not own.order_id:  # no user's order rests here
+                if own.quantity != quantity:
+                    half.resize(level, own, quantity)
+                    if not quantity:
+                        del half.house[price]
+                return
         parts, held = _parts(level), ZERO
         drop = parts.quantity - quantity
         if drop > 0 and coming and len(parts.entries) < len(level.entries):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
 from mexc_async.schema.lenient import decoder
 from mexc_async.sim.exchange.exchange import Exchange
@@ -231,7 +232,9 @@ class TapePlayer:
     ) -> None:
         """Set the first snapshot of every symbol. `advance` plays the rest. With `loop` the tape repeats for ever."""
         self._exchange = exchange
-        self._messages = tape.messages
+        self._messages = list(tape.messages)
+        self._is_fitted = bytearray(len(tape.messages))
+        """1 for each message that was played, and is in the symbol's decimals since then."""
         self._books: dict[str, RecordedBook] = {}
         self._markets: dict[str, Market] = {}
         for name in dict.fromkeys(message.symbol for message in tape.messages):
@@ -241,10 +244,10 @@ class TapePlayer:
         self._index = 0
         self._shift_ms = now_ms - tape.start_ms
         shown: set[str] = set()
-        for message in tape.messages:
+        for index, message in enumerate(tape.messages):
             if isinstance(message, Snapshot) and message.symbol not in shown:
                 shown.add(message.symbol)
-                self._play(message, now_ms)
+                self._play(index, now_ms)
 
     @property
     def is_finished(self) -> bool:
@@ -266,7 +269,7 @@ class TapePlayer:
             due_ms = message.ts_ms + self._shift_ms
             if due_ms > now_ms:
                 return
-            self._play(message, due_ms)
+            self._play(self._index, due_ms)
             self._index += 1
             if self._index == len(messages) and self._loop:
                 self._rewind(max(due_ms, now_ms - PAUSE_MS) + PAUSE_MS)
@@ -282,21 +285,25 @@ class TapePlayer:
         for book in self._books.values():
             book.forget()
 
-    def _play(self, message: TapeMessage, now_ms: int) -> None:
+    def _play(self, index: int, now_ms: int) -> None:
+        message = self._messages[index]
         market, book = self._markets[message.symbol], self._books[message.symbol]
+        if not self._is_fitted[index]:
+            message = self._messages[index] = _in_decimals(market, message)
+            self._is_fitted[index] = 1
         if isinstance(message, TapeTrade):
             maker: Side = "BUY" if message.maker_side == "buy" else "SELL"
-            price, quantity = _fit(market, (message.price, message.quantity))
-            if quantity:
-                book.trade(opposite(maker), price, quantity, now_ms)
+            if message.quantity:
+                book.trade(opposite(maker), message.price, message.quantity, now_ms)
         else:
             if isinstance(message, Snapshot):
-                book.clear("BUY", {_fit(market, level)[0] for level in message.bids}, now_ms)
-                book.clear("SELL", {_fit(market, level)[0] for level in message.asks}, now_ms)
-            for level in message.bids:
-                book.set_level("BUY", *_fit(market, level), now_ms, self._coming)
-            for level in message.asks:
-                book.set_level("SELL", *_fit(market, level), now_ms, self._coming)
+                book.clear("BUY", {price for price, _ in message.bids}, now_ms)
+                book.clear("SELL", {price for price, _ in message.asks}, now_ms)
+            coming = self._coming
+            for price, quantity in message.bids:
+                book.set_level("BUY", price, quantity, now_ms, coming)
+            for price, quantity in message.asks:
+                book.set_level("SELL", price, quantity, now_ms, coming)
         self._exchange.publish(market, now_ms)
 
     def _coming(self, symbol: str, side: Side, price: Decimal) -> Decimal:
@@ -312,6 +319,15 @@ class TapePlayer:
                 at, quantity = _fit(market, (later.price, later.quantity))
                 total += quantity if at == price and market.rules.symbol == symbol else 0
         return total
+
+
+def _in_decimals(market: Market, message: TapeMessage) -> TapeMessage:
+    """Return a message with its prices and quantities in the symbol's decimals."""
+    if isinstance(message, TapeTrade):
+        price, quantity = _fit(market, (message.price, message.quantity))
+        return replace(message, price=price, quantity=quantity)
+    bids, asks = (tuple(_fit(market, level) for level in levels) for levels in (message.bids, message.asks))
+    return replace(message, bids=bids, asks=asks)
 
 
 def _fit(market: Market, level: TapeLevel) -> TapeLevel:

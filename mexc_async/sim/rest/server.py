@@ -53,6 +53,9 @@ LEAST_FEED_MS = 0.001
 
 log = logging.getLogger("mexc_async.sim")
 
+_HIDDEN_MS = 1000
+"""Longest time in which a recorded market may stand still without anybody to see it."""
+
 
 class Simulator:
     """A simulated MEXC that serves until it is closed.
@@ -101,10 +104,11 @@ class Simulator:
         generated = [symbol for symbol in listed if symbol not in played]
         self._liquidity = Liquidity(self.exchange, generated, seed=seed, now_ms=now_ms, flow=self.config.flow)
         self._movers: list[Mover] = [self._liquidity]
+        self._player: Mover | None = None
         if self.recording is not None:
             loop = self.config.loop_tape
-            player = player_of(self.exchange, self.recording, now_ms=now_ms, loop=loop, models=models, seed=seed)
-            self._movers.append(player)
+            self._player = player_of(self.exchange, self.recording, now_ms=now_ms, loop=loop, models=models, seed=seed)
+            self._movers.append(self._player)
         self._movers.append(self.wallet)
         self._limits = RateCounters(self.config.limits, self.config.windows)
         rules = self.config.sockets
@@ -272,15 +276,28 @@ class Simulator:
         self.sockets.tick(now_ms)
 
     def _width_ms(self) -> int:
-        return min(self.config.step_ms, self.sockets.shortest_ms or self.config.step_ms)
+        step_ms = self.config.step_ms
+        return min(step_ms, self.sockets.shortest_ms or step_ms) if step_ms else 0
 
     def _due_ms(self) -> float:
-        """Return the time of the next event, 0 for soon; infinity without one."""
+        """Return the time of the next event that somebody can see, 0 for soon; infinity without one.
+
+        While no user's order rests, what happens in a recorded market is seen at the end of a stream's window: all of
+        it is played then, each event with its own time.
+        """
         due_ms = self.sockets.due_ms
         if self._gate.is_open:
             for mover in self._movers:
-                due_ms = min(due_ms, mover.due_ms)
+                mover_ms = mover.due_ms
+                if mover_ms < due_ms:
+                    is_hidden = mover is self._player and not self.exchange.has_orders
+                    due_ms = min(due_ms, self.sockets.window_end(mover_ms, _HIDDEN_MS) if is_hidden else mover_ms)
         return due_ms
+
+    def catch_up(self) -> None:
+        """Play what has happened up to now, as each request does before it is carried out."""
+        if self._gate.is_open:
+            self._advance(self._now_ms())
 
     def _advance(self, now_ms: int) -> None:
         for mover in self._movers:

@@ -38,7 +38,8 @@ class Steps:
             self._step(self._clock.wall_ms())
         except Exception:
             log.exception("a step of the background market failed; the market continues")
-        self._plan(self._next_ms())
+        now_ns = self._clock.wall_ns()
+        self._plan(self._next_ms(now_ns // 1_000_000), now_ns)
 
     def stop(self) -> None:
         """Make no more steps."""
@@ -50,22 +51,25 @@ class Steps:
         """Bring the next step forward if a change has made something due earlier."""
         if self._at_ms == -inf:
             return
-        at_ms = self._next_ms()
+        now_ns = self._clock.wall_ns()
+        at_ms = self._next_ms(now_ns // 1_000_000)
         if at_ms < self._at_ms:
             if self._timer is not None:
                 self._timer.cancel()
-            self._plan(at_ms)
+            self._plan(at_ms, now_ns)
 
-    def _next_ms(self) -> float:
-        now_ms, width_ms = self._clock.wall_ms(), self._width_ms()
+    def _next_ms(self, now_ms: int) -> float:
+        width_ms = self._width_ms()
         if width_ms:
             return (now_ms // width_ms + 1) * width_ms
         due_ms = self._due_ms()
-        return due_ms if due_ms == inf else max(ceil(due_ms), now_ms + 1)
+        if due_ms == inf:
+            return due_ms
+        return ceil(due_ms) if due_ms > now_ms else now_ms + 1
 
-    def _plan(self, at_ms: float) -> None:
+    def _plan(self, at_ms: float, now_ns: int) -> None:
         self._at_ms = at_ms
         self._timer = None
         if at_ms != inf:
-            delay_s = (at_ms * 1_000_000 - self._clock.wall_ns()) / 1e9
+            delay_s = (at_ms * 1_000_000 - now_ns) / 1e9
             self._timer = asyncio.get_running_loop().call_later(delay_s, self.start)

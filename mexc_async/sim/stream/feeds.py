@@ -300,6 +300,8 @@ class Feeds:
         self._by_symbol: dict[str, list[Feed]] = {}
         self.shortest_ms: int | None = None
         """Length of the shortest window; None without feeds."""
+        self._windows_ms: frozenset[int] = frozenset()
+        """Lengths of all windows."""
         self.due_ms = inf
         """Time of the next push, 0 for soon; infinity without one."""
 
@@ -324,11 +326,13 @@ class Feeds:
         if isinstance(event, BookEvent):
             for feed in self._by_symbol.get(event.symbol, ()):
                 feed.on_book(event)
-                self.due_ms = min(self.due_ms, feed.due_ms)
+                if feed.due_ms < self.due_ms:
+                    self.due_ms = feed.due_ms
         elif isinstance(event, TradeEvent):
             for feed in self._by_symbol.get(event.symbol, ()):
                 feed.on_trade(event.trade)
-                self.due_ms = min(self.due_ms, feed.due_ms)
+                if feed.due_ms < self.due_ms:
+                    self.due_ms = feed.due_ms
 
     def due(self, now_ms: int) -> list[tuple[Topic, bytes]]:
         """Return the pushes of every window that has ended."""
@@ -341,10 +345,22 @@ class Feeds:
                 frame = feed.flush(now_ms)
                 if frame is not None:
                     found.append((feed.topic, frame))
-        self._measure()
+        self._find_due()
         return found
 
+    def window_end(self, time_ms: float) -> float:
+        """Return the first end of a window after `time_ms`; infinity without feeds."""
+        return min(((time_ms // width_ms + 1) * width_ms for width_ms in self._windows_ms), default=inf)
+
     def _measure(self) -> None:
-        feeds = self._feeds.values()
-        self.shortest_ms = min((feed.window_ms for feed in feeds), default=None)
-        self.due_ms = min((feed.due_ms for feed in feeds), default=inf)
+        """Note the windows' lengths, after a change of the feeds."""
+        self._windows_ms = frozenset(feed.window_ms for feed in self._feeds.values())
+        self.shortest_ms = min(self._windows_ms, default=None)
+        self._find_due()
+
+    def _find_due(self) -> None:
+        due_ms = inf
+        for feed in self._feeds.values():
+            if feed.due_ms < due_ms:
+                due_ms = feed.due_ms
+        self.due_ms = due_ms

@@ -29,6 +29,8 @@ class ListenKeys:
         self._valid_ms = valid_ms
         self._random = Random(f"{seed}:listen keys")
         self._keys: dict[str, _Key] = {}
+        self.changes = 0
+        """Number of keys that were extended or closed so far."""
 
     def create(self, uid: str, now_ms: int) -> str:
         """Create a key. Raises Refusal 730003 if the account has too many."""
@@ -46,11 +48,13 @@ class ListenKeys:
     def extend(self, uid: str, name: str, now_ms: int) -> None:
         """Extend a key to the full time from now. Raises Refusal 730708."""
         self._own(uid, name, now_ms).ends_ms = now_ms + self._valid_ms
+        self.changes += 1
 
     def close(self, uid: str, name: str, now_ms: int) -> None:
         """Close a key. Raises Refusal 730708."""
         self._own(uid, name, now_ms)
         del self._keys[name]
+        self.changes += 1
 
     def owner(self, name: str, now_ms: int) -> str | None:
         """Return the uid of a valid key's owner, else None."""

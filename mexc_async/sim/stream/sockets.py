@@ -30,7 +30,7 @@ INVALID_KEY = "Invalid listen key"
 KEY_ENDED = "listen key ended"
 _CLOSE_S = 1.0
 """Longest wait for the client's end of a connection that is closed."""
-_LOOK_MS = 50
+_LOOK_S = 0.05
 """Time between two looks at a half-open connection, which does not say that its client has left."""
 
 
@@ -60,6 +60,10 @@ class Sockets:
         self._connections: dict[ClientSocket, asyncio.Task[object] | None] = {}
         self._readers: dict[tuple[str, str], dict[ClientSocket, Topic]] = {}
         """Subscribers by (uid, or empty for public topics; topic name)."""
+        self._ends_s = self._keys_ms = inf
+        """Times of the next end of a socket: by its life in monotonic seconds, by its listen key in ms."""
+        self._measured: int | None = None
+        """Number of changed listen keys when these were found; None if a socket has changed since."""
         self._leave: Callable[[], None] | None = None
         self._is_closed = False
 
@@ -95,7 +99,7 @@ class Sockets:
             channel, subscriptions, self._rules, self._faults, self._clock, self._feed, uid=uid, listen_key=key
         )
         self._connections[connection] = asyncio.current_task()
-        self._on_due()
+        self._changed()
         try:
             await self._run(connection)
         finally:
@@ -152,7 +156,7 @@ class Sockets:
             self._read(connection, topic)
         connection.life.use(bool(connection.subscriptions.topics), self._clock.monotonic())
         connection.reply(outcome.reply)
-        self._on_due()
+        self._changed()
 
     # Subscriptions
 
@@ -216,23 +220,48 @@ class Sockets:
     @property
     def due_ms(self) -> float:
         """Time of the next push or end of a socket, 0 for soon; infinity without one."""
-        now_ms, now_s = self._clock.wall_ms(), self._clock.monotonic()
-        due_ms = self._feeds.due_ms
+        if self._measured != self._keys.changes:
+            self._measure()
+        due_ms = min(self._feeds.due_ms, self._keys_ms)
+        if self._ends_s == inf:
+            return due_ms
+        return min(due_ms, self._clock.wall_ms() + (self._ends_s - self._clock.monotonic()) * 1000)
+
+    def _changed(self) -> None:
+        """Look at the sockets' ends anew: one has changed."""
+        self._measured = None
+        self._on_due()
+
+    def _measure(self) -> None:
+        """Find the next end of a socket."""
+        self._measured = self._keys.changes
+        self._ends_s = self._keys_ms = inf
         for connection in self._connections:
             if connection.is_silent:
-                due_ms = min(due_ms, now_ms + _LOOK_MS)
+                self._ends_s = min(self._ends_s, self._clock.monotonic() + _LOOK_S)
             elif not connection.is_ending:
-                key = connection.listen_key
-                key_ms = inf if key is None else self._keys.ends_ms(key)
-                due_ms = min(due_ms, key_ms, now_ms + (connection.life.ends_s - now_s) * 1000)
-        return due_ms
+                self._ends_s = min(self._ends_s, connection.life.ends_s)
+                if connection.listen_key is not None:
+                    self._keys_ms = min(self._keys_ms, self._keys.ends_ms(connection.listen_key))
+
+    def window_end(self, time_ms: float, most_ms: int) -> float:
+        """Return the end of the shortest public window that has `time_ms` in it, at most `most_ms` later."""
+        return min(time_ms + most_ms, self._feeds.window_end(time_ms))
 
     def tick(self, now_ms: int) -> None:
         """Send the pushes that are due, and close the sockets whose time is over."""
         for topic, frame in self._feeds.due(now_ms):
             for connection in tuple(self._readers[("", topic.name)]):
                 self._push(connection, topic, frame)
+        if self._measured != self._keys.changes:
+            self._measure()
         now_s = self._clock.monotonic()
+        if now_ms >= self._keys_ms or now_s >= self._ends_s:
+            self._end_old(now_ms, now_s)
+
+    def _end_old(self, now_ms: int, now_s: float) -> None:
+        """Close the sockets whose time is over."""
+        self._measured = None
         for connection in tuple(self._connections):
             if connection.is_lost:
                 connection.gone.set()
@@ -253,6 +282,7 @@ class Sockets:
         return len(struck)
 
     def _break(self, kind: str, connection: ClientSocket) -> None:
+        self._measured = None
         if kind == "drop":
             connection.abort()
         elif kind == "half_open":

@@ -98,7 +98,9 @@ class Deposits:
     @property
     def due_ms(self) -> float:
         """Time of the next credit; infinity without one."""
-        return min((deposit.created_ms for deposit in self._pending), default=inf) + self._deposit_ms
+        if not self._pending:
+            return inf
+        return min(deposit.created_ms for deposit in self._pending) + self._deposit_ms
 
     def advance(self, now_ms: int) -> None:
         """Count confirmations, and credit the deposits that have enough."""

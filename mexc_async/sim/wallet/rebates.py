@@ -50,16 +50,20 @@ class Rebates:
         self._exchange = exchange
         self._counted: dict[str, int] = {}
         """Number of fills processed, by uid."""
+        self._fills = 0
+        """Number of all accounts' fills processed."""
         self._paid: deque[Rebate] = deque(maxlen=_REMEMBERED)
 
     @property
     def due_ms(self) -> float:
         """0 after a fill, for rebates at once; infinity without one."""
-        accounts = self._exchange.accounts.values()
-        return 0.0 if any(each.trade_count != self._counted.get(each.uid, 0) for each in accounts) else inf
+        return inf if self._exchange.fill_count == self._fills else 0.0
 
     def advance(self, now_ms: int) -> None:
         """Pay the rebates of every fill since the last call."""
+        if self._fills == self._exchange.fill_count:
+            return
+        self._fills = self._exchange.fill_count
         for account in self._exchange.accounts.values():
             seen = self._counted.get(account.uid, 0)
             if account.trade_count == seen:

@@ -147,6 +147,8 @@ class Withdrawals:
     @property
     def due_ms(self) -> float:
         """Time of the next step; infinity without one."""
+        if not self._moving:
+            return inf
         moving = (each.updated_ms for each in self._moving if each.status in _MOVES_ON)
         return min(moving, default=inf) + self._step_ms
 

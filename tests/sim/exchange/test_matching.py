@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from mexc_async.sim.exchange.decimals import text
 from mexc_async.sim.exchange.matching import Book, Match, Prevention, RestingOrder, Side
 
 D = Decimal
@@ -71,10 +72,10 @@ def test_planning_changes_nothing_and_applying_does() -> None:
     book = book_of(*ASKS)
     book.asks.take_changes()
     plan = book.plan("BUY", D("10.2"), D(4))
-    assert book.asks.take_changes() == []
+    assert book.asks.take_changes() == ()
     book.apply(plan)
     assert book.asks.best() == D("10.2")
-    assert book.asks.take_changes() == [(D("10.1"), D(0)), (D("10.2"), D("4.00"))]
+    assert book.asks.take_changes() == ((D("10.1"), D(0)), (D("10.2"), D("4.00")))
 
 
 def test_bids_are_best_when_highest() -> None:
@@ -134,3 +135,24 @@ def test_removing_twice_is_harmless() -> None:
     book.remove(entry)
     book.remove(entry)
     assert book.bids.best() is None
+
+
+def test_a_level_that_goes_and_comes_back_is_one_change() -> None:
+    book = Book(D("0.01"))
+    for price in ("10.1", "10.2"):
+        book.rest(RestingOrder("house", "", "SELL", D(price), D("2.00")))
+    book.asks.take_changes()
+    first = next(iter(book.asks.levels[D("10.1")].entries))
+    for _ in range(2):
+        book.remove(first)
+        first = RestingOrder("house", "", "SELL", D("10.1"), D("3.00"))
+        book.rest(first)
+    assert book.asks.take_changes() == ((D("10.1"), D("3.00")),)
+    book.remove(first)
+    ((at, quantity),) = book.asks.take_changes()
+    assert (str(at), str(quantity), book.asks.best()) == ("10.1", "0", D("10.2"))
+
+
+@pytest.mark.parametrize("number", ["0", "0.00000000", "1E+3", "0.0000117284", "0.00000001", "12.50", "-0.0000001"])
+def test_amounts_are_written_without_an_exponent(number: str) -> None:
+    assert text(D(number)) == format(D(number), "f")

@@ -142,6 +142,20 @@ def bars_since(history: History, interval: str, start_ms: int, end_ms: int) -> l
     return bars
 
 
+@pytest.mark.parametrize("interval", ["1m", "5m", "1d"])
+@pytest.mark.parametrize("limit", [1, 2, 29, 30, 31, 60, 500])
+def test_the_last_bars_are_the_end_of_all(interval: str, limit: int) -> None:
+    history = History(BTC, "7", NOW)
+    for minute in range(45):
+        history.record(Trade(minute, BTC.start_price + minute % 7, Decimal("0.1"), NOW + minute * MINUTE, False))
+        end_ms = NOW + minute * MINUTE
+        found = history.bars(interval, end_ms, None, None, limit)
+        every = history.bars(interval, end_ms, None, end_ms, 500)
+        assert [(bar.open_ms, bar.close, bar.volume) for bar in found] == [
+            (bar.open_ms, bar.close, bar.volume) for bar in every[-limit:]
+        ]
+
+
 @pytest.mark.parametrize("interval", INTERVALS)
 def test_history_reaches_back_a_year(interval: str) -> None:
     bars = History(PEPE, "1", NOW).bars(interval, NOW, NOW - 365 * DAY, None, 3)

@@ -5,15 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from decimal import Decimal
 from math import inf
+from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from mexc_async.runtime.virtual_loop import VirtualLoop
 from mexc_async.runtime.virtual_run import run_virtual
+from mexc_async.sim.exchange.events import BookEvent, Event
+from mexc_async.sim.exchange.orders import OrderRequest
 from mexc_async.sim.rest.server import SimConfig, Simulator, StartFailed
 from mexc_async.sim.rest.steps import Steps
+from mexc_async.sim.stream.channel import NORMAL, Message
 from mexc_async.sim.stream.socket_lifetime import SocketRules
 from mexc_async.spot import push_models as bodies
 from tests.support.stream_client import stage
@@ -130,3 +136,117 @@ async def test_streams_and_the_ends_of_sockets_need_no_grid() -> None:
         updates = [(await stream.push()).body for _ in range(5)]
         assert all(isinstance(each, bodies.DepthUpdate) for each in updates)
         assert await unused.end() == 1000
+
+
+class Listener:
+    """A port that serves nobody."""
+
+    def __init__(self, handler: object, host: str, port: int) -> None: ...
+
+    async def open(self) -> str:
+        return "http://127.0.0.1:1"
+
+    def reset_all(self, spared: object) -> int:
+        return 0
+
+    async def pause(self, seconds: float) -> None: ...
+
+    async def aclose(self) -> None: ...
+
+
+class Reader:
+    """A stream that subscribes, and keeps the times and bytes of its pushes."""
+
+    is_closing = False
+
+    def __init__(self, loop: VirtualLoop, *names: str) -> None:
+        self.received: list[tuple[int, str | bytes]] = []
+        self._loop = loop
+        self._requests = [orjson.dumps({"method": "SUBSCRIPTION", "params": names})]
+
+    async def receive(self) -> Message:
+        if self._requests:
+            return self._requests.pop()
+        await asyncio.sleep(20)
+        return b'{"method":"PING"}'
+
+    async def send(self, data: str | bytes) -> None:
+        self.received.append((self._loop.clock.wall_ms() - START_MS, data))
+
+    async def pong(self, data: bytes) -> None: ...
+
+    async def close(self, code: int = NORMAL, reason: str = "") -> None:
+        self.is_closing = True
+
+    def reset(self) -> None:
+        self.is_closing = True
+
+
+TAPE = "".join(
+    orjson.dumps(row).decode() + "\n"
+    for row in (
+        {"ts_ms": 0, "symbol": "AB-GBP", "kind": "snapshot", "bids": [["9.9", "1"]], "asks": [["10.1", "1"]]},
+        *(
+            {"ts_ms": 37 * number, "symbol": "AB-GBP", "kind": "depth", "bids": [[f"9.{number % 9}", f"{number}"]]}
+            for number in range(1, 60)
+            if number % 7
+        ),
+        {"ts_ms": 2300, "symbol": "AB-GBP", "kind": "trade", "price": "9.9", "quantity": "1", "maker_side": "buy"},
+    )
+)
+NAMES = ("spot@public.aggre.depth.v3.api.pb@100ms@ABGBP", "spot@public.kline.v3.api.pb@ABGBP@Min1")
+
+
+def played(path: Path, *names: str, has_orders: bool, seconds: float = 8.35) -> tuple[Reader, list[Event], int]:
+    """Play the tape in virtual time; return what a stream received, the exchange's events and the number of steps."""
+
+    async def main() -> tuple[Reader, list[Event], int]:
+        config = SimConfig(tape=file, generated=False, step_ms=0, flow=0)
+        async with Simulator(config, loop.clock, Listener) as sim:
+            events: list[Event] = []
+            sim.exchange.subscribe(events.append)
+            if has_orders:
+                account = next(iter(sim.exchange.accounts.values()))
+                low = {"side": "BUY", "type": "LIMIT", "price": Decimal(5), "quantity": Decimal(1)}
+                sim.exchange.place(account, OrderRequest(symbol="ABGBP", **low), START_MS)  # type: ignore[arg-type]  # a dict
+                events.clear()
+            steps = 0
+            step = sim._steps._step
+
+            def count(now_ms: int) -> None:
+                nonlocal steps
+                steps += 1
+                step(now_ms)
+
+            sim._steps._step = count
+            reader = Reader(loop, *names)
+            serving = asyncio.create_task(sim.sockets.serve(reader, None))
+            await asyncio.sleep(seconds)
+            sim.catch_up()
+            serving.cancel()
+            return reader, events, steps
+
+    file = path / "tape.jsonl"
+    file.write_text(TAPE)
+    loop = VirtualLoop(START_MS, 7)
+    return run_virtual(main(), loop)
+
+
+def test_a_recorded_market_that_nobody_trades_in_is_played_when_a_window_ends(tmp_path: Path) -> None:
+    hidden, events, steps = played(tmp_path, *NAMES, has_orders=False)
+    exact, same_events, exact_steps = played(tmp_path, *NAMES, has_orders=True)
+    books = [event for event in events if isinstance(event, BookEvent)]
+    assert [(each.time_ms, each.bids, each.asks) for each in books] == [
+        (each.time_ms, each.bids, each.asks) for each in same_events if isinstance(each, BookEvent)
+    ]
+    assert len(books) > 100
+    assert [at for at, _ in hidden.received] == [at for at, _ in exact.received]
+    assert len(hidden.received) > 60
+    assert steps < 0.75 * exact_steps
+
+
+def test_a_recorded_market_that_nobody_sees_moves_every_second(tmp_path: Path) -> None:
+    _, events, steps = played(tmp_path, has_orders=False)
+    _, same_events, _ = played(tmp_path, has_orders=True)
+    assert len(events) == len(same_events) > 100
+    assert steps < 15
