@@ -34,6 +34,7 @@ MODULES = {
     "tick_to_trade": "tick_to_trade",
     "loop": "loop",
     "rest": "rest",
+    "virtual": "virtual_time",
 }
 LATENCY = "latency"
 """Benchmark of an exchange instead of this SDK, with a command line of its own."""
