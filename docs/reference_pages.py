@@ -307,7 +307,7 @@ _PAGES = (
         "that most programs need.",
         (
             BackgroundSimulator, Simulator, SimConfig, AccountSpec, Fault, SocketRules, WalletRules, DepositOrder,
-            WithdrawalOrder, AddressOrder, KeyOrder, FreezeOrder, Clock,
+            WithdrawalOrder, AddressOrder, KeyOrder, FreezeOrder, Clock, mexc_async.Latency,
         ),
     ),
     Page(

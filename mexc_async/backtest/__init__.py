@@ -6,6 +6,7 @@ result = backtest.run(main, tape="btc-1m.csv.gz", parameters={"levels": 5})
 """
 
 from mexc_async.backtest.paper_run import paper
+from mexc_async.backtest.recorded_run import Progress, run
 from mexc_async.backtest.result import BoundLimit, Drawdown, Result, RunBalance, RunFill, RunOrder
 
-__all__ = ["BoundLimit", "Drawdown", "Result", "RunBalance", "RunFill", "RunOrder", "paper"]
+__all__ = ["BoundLimit", "Drawdown", "Progress", "Result", "RunBalance", "RunFill", "RunOrder", "paper", "run"]

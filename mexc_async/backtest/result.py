@@ -179,7 +179,7 @@ def _rows(result: Result) -> Iterator[tuple[str, str]]:
         yield "", f"and {len(moved) - _MOST_ROWS} more"
     for limit, name in zip(result.limits, _first("limits"), strict=False):
         waited = f" {limit.waited_ms / 1000:,.3f} s" if limit.waited_ms else ""
-        yield name, f"{limit.limit}: {limit.times:,} calls {limit.kind}{waited}"
+        yield name, f"{limit.limit}: {limit.times:,} call{'' if limit.times == 1 else 's'} {limit.kind}{waited}"
     for warning, name in zip(result.warnings, _first("warnings"), strict=False):
         yield name, warning
 

@@ -5,22 +5,38 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from mexc_async.accounts.accounts import Accounts
 from mexc_async.backtest.ledger import Ledger
 from mexc_async.backtest.result import BoundLimit, End, Result, fees_of, normal
-from mexc_async.backtest.strategy import Strategy, waits_at
+from mexc_async.backtest.strategy import Strategy
 from mexc_async.client.mexc import Mexc
 from mexc_async.client.settings import Network, Prepared, Settings
 from mexc_async.errors import ConfigError
 from mexc_async.rest.credentials import Credentials
 from mexc_async.runtime.clock import Clock
+from mexc_async.sim.market.recording import Recording
+from mexc_async.sim.rest.http import Listen
 from mexc_async.sim.rest.server import SimConfig, Simulator
 
 END_S = 60.0
-"""Longest time that a strategy may take to end once it is cancelled, in seconds of the session's clock."""
+"""Longest virtual time in seconds that a strategy may take to end once it is cancelled."""
 Clients: TypeAlias = "Mexc | Accounts[Mexc]"
+
+
+class Join(Protocol):
+    """Connection of clients with a simulated exchange."""
+
+    @property
+    def listen(self) -> Listen:
+        """Builder of the exchange's port."""
+        ...
+
+    @property
+    def network(self) -> Network:
+        """Makers of a client's connections."""
+        ...
 
 
 class Session(NamedTuple):
@@ -35,13 +51,14 @@ class Session(NamedTuple):
     """Name of the market for the result."""
     sample_s: float
     settings: Settings
-    network: Network = Network()
-    """Makers of the client's connections."""
+    join: Join
+    """Connection of the clients with the exchange."""
+    recording: Recording | None = None
+    """Recorded market, read before."""
     on_interrupt: Callable[[Result], None] | None = None
     """Called with the result so far after Ctrl-C."""
-    end_ms: int | None = None
-    """Time at which the recorded market ends and the strategy is cancelled; None without an end."""
-    warnings: tuple[str, ...] = ()
+    length_ms: int | None = None
+    """Time until the market ends and the strategy is cancelled; None without an end."""
 
     async def run(self) -> Result:
         """Run the strategy to its end, and return the result. Raises what the strategy raises.
@@ -50,13 +67,15 @@ class Session(NamedTuple):
         and else raises CancelledError.
         """
         ledger = Ledger(self.quote, self.sample_s)
-        start_ms = self.clock.wall_ms()
-        async with Simulator(self.config, self.clock, watcher=ledger) as simulator:
+        join = self.join
+        simulator = Simulator(self.config, self.clock, join.listen, watcher=ledger, recording=self.recording)
+        start_ms = simulator.clock.wall_ms()
+        async with simulator:
             async with self._clients(simulator) as clients:
                 ended_by, is_cancelled = await self._to_its_end(clients)
                 limits = tuple(_limits(clients, simulator))
             simulator.catch_up()
-            end_ms = self.clock.wall_ms()
+            end_ms = simulator.clock.wall_ms()
             ledger.sample(end_ms)
         fills = ledger.fills()
         result = Result(
@@ -77,7 +96,7 @@ class Session(NamedTuple):
             fills=fills,
             balances=ledger.balances(),
             limits=limits,
-            warnings=(*self.warnings, *ledger.warnings()),
+            warnings=(*(self.recording.warnings if self.recording else ()), *ledger.warnings()),
         )
         if ended_by == "interrupted" and self.on_interrupt is not None:
             self.on_interrupt(result)
@@ -89,7 +108,7 @@ class Session(NamedTuple):
     async def _clients(self, simulator: Simulator) -> AsyncIterator[Clients]:
         keys = {one.name: Credentials(one.api_key, one.api_secret) for one in self.config.accounts}
         settings: Settings = {**self.settings, "rest": simulator.rest, "clock": self.clock}
-        prepared = Prepared(network=self.network)
+        prepared = Prepared(network=self.join.network)
         if len(keys) > 1:
             async with Mexc.accounts(keys, prepared=prepared, **settings) as accounts:
                 yield accounts
@@ -104,7 +123,8 @@ class Session(NamedTuple):
         The second value is True if the session was cancelled and the strategy did not catch it.
         """
         work = asyncio.create_task(self.strategy.start(clients), name=self.strategy.name)
-        left_s = None if self.end_ms is None else max(0.0, self.end_ms + 1 - self.clock.wall_ms()) / 1000
+        # A millisecond later, so that the last event reaches the strategy.
+        left_s = None if self.length_ms is None else (self.length_ms + 1) / 1000
         try:
             await asyncio.wait({work}, timeout=left_s)
         except asyncio.CancelledError:
@@ -120,16 +140,22 @@ class Session(NamedTuple):
         return "market ended", False
 
     async def _cancel(self, work: asyncio.Task[object]) -> None:
-        """Cancel the strategy and wait for its end. Raises what it raises then, ConfigError if it goes on."""
+        """Cancel the strategy and wait for its end. Raises what it raises then.
+
+        A strategy that goes on in a back-test is left to the end of the run, which names its line.
+        """
         work.cancel()
-        await asyncio.wait({work}, timeout=END_S)
-        if not work.done():
-            raise ConfigError(
-                f"{self.strategy.name} went on for {END_S:g} s after its cancellation, {waits_at(work)}: "
-                "let asyncio.CancelledError pass, and end loops at it"
-            )
-        if not work.cancelled():
+        await asyncio.wait({work}, timeout=None if self.length_ms is None else END_S)
+        if work.done() and not work.cancelled():
             work.result()
+
+
+def own_settings(settings: Settings) -> Settings:
+    """Return the settings of a session's client. Raises ConfigError for those that the session makes itself."""
+    for name in ("rest", "ws", "proxy", "clock"):
+        if name in settings:
+            raise ConfigError(f"{name} is set by the run, which has an exchange and a clock of its own")
+    return settings
 
 
 def _limits(clients: Clients, simulator: Simulator) -> Iterator[BoundLimit]:

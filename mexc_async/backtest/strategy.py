@@ -5,7 +5,6 @@ It is the same function on recorded data, on a simulated exchange and live.
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 import inspect
 import sys
@@ -239,17 +238,6 @@ def _hint(main: Main, parameter: inspect.Parameter) -> object:
         except Exception:  # a name that is imported for type checkers only
             return declared
     return None if declared in (Any, object) else declared
-
-
-def waits_at(work: asyncio.Task[object]) -> str:
-    """Return the line of its own file at which a strategy waits, such as `at grid.py:31`."""
-    awaited: object = work.get_coro()
-    file, place = getattr(getattr(awaited, "cr_code", None), "co_filename", ""), "at an unknown line"
-    while (frame := getattr(awaited, "cr_frame", None)) is not None:
-        if frame.f_code.co_filename == file:
-            place = f"at {Path(file).name}:{frame.f_lineno}"
-        awaited = getattr(awaited, "cr_await", None)
-    return place
 
 
 def as_text(value: object) -> str:

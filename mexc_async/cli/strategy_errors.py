@@ -11,6 +11,8 @@ from types import TracebackType
 
 from mexc_async.cli.exit_status import REFUSED, fail
 
+_PACKAGE = str(Path(__file__).parents[1])
+
 
 @contextmanager
 def ended_by_errors(place: str) -> Iterator[None]:
@@ -19,7 +21,7 @@ def ended_by_errors(place: str) -> Iterator[None]:
     `place` is the strategy, such as `grid.py:main`. Status 1 for the strategy's errors, 2 for wrong input, 130 or 143
     after Ctrl-C or SIGTERM.
     """
-    from mexc_async.errors import ConfigError
+    from mexc_async.errors import ConfigError, VirtualTimeError
 
     file = str(Path(place.partition(":")[0]).resolve())
     try:
@@ -28,6 +30,8 @@ def ended_by_errors(place: str) -> Iterator[None]:
         if ended.code is None or isinstance(ended.code, str) or ended.code < 128:
             raise
         fail("interrupted", ended.code)
+    except VirtualTimeError as error:  # names the line
+        fail(error, REFUSED)
     except Exception as error:
         own = _own(error.__traceback__, file)
         if own is None and isinstance(error, SyntaxError) and error.filename == file:
@@ -36,7 +40,12 @@ def ended_by_errors(place: str) -> Iterator[None]:
             fail(error)
         if own is None:
             raise
-        sys.stderr.write("".join(traceback.format_exception(error.with_traceback(own))))
+        shown = traceback.TracebackException.from_exception(error.with_traceback(own))
+        _leave_out_package(shown)
+        sys.stderr.writelines(shown.format())
+        while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
+            own = _own(error.__traceback__, file) or own
         fail(f"{_line(own, file)}: {type(error).__name__}: {_first_line(error)}", REFUSED)
 
 
@@ -55,6 +64,15 @@ def _line(trace: TracebackType | None, file: str) -> str:
             line = trace.tb_lineno
         trace = trace.tb_next
     return f"{Path(file).name}:{line}"
+
+
+def _leave_out_package(shown: traceback.TracebackException | None) -> None:
+    """Remove the SDK's own frames from a traceback, and from those of its causes."""
+    if shown is not None:
+        own = [frame for frame in shown.stack if not frame.filename.startswith(_PACKAGE)]
+        shown.stack = traceback.StackSummary.from_list(own)
+        for inner in (shown.__cause__, shown.__context__, *(shown.exceptions or ())):
+            _leave_out_package(inner)
 
 
 def _first_line(error: Exception) -> str:

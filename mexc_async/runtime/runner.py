@@ -65,8 +65,8 @@ def run(
         _refuse_running_loop()
         with ExitStack() as undo:
             factory = loop_factory(loop)
-            undo.enter_context(_pinned(pin_cpu))
-            undo.enter_context(_collected(gc))
+            undo.enter_context(pinned(pin_cpu))
+            undo.enter_context(collected(gc))
             return run_on(main, factory, spin)
     except ConfigError:
         if asyncio.iscoroutine(main):
@@ -168,7 +168,8 @@ def _awake(loop: asyncio.AbstractEventLoop, spin: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _pinned(cpu: int | None) -> Iterator[None]:
+def pinned(cpu: int | None) -> Iterator[None]:
+    """Run this thread on one CPU, if one is given. Raises ConfigError."""
     if cpu is None:
         yield
         return
@@ -185,7 +186,8 @@ def _pinned(cpu: int | None) -> Iterator[None]:
 
 
 @contextmanager
-def _collected(gc: Literal["freeze"] | None) -> Iterator[None]:
+def collected(gc: Literal["freeze"] | None) -> Iterator[None]:
+    """Shorten the pauses of the garbage collector as `run` describes. Raises ConfigError."""
     if gc not in ("freeze", None):
         raise ConfigError(f"gc {gc!r} is not one of 'freeze', None")
     if gc is None:

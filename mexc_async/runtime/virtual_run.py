@@ -8,13 +8,16 @@ from collections.abc import Coroutine
 from contextlib import ExitStack, suppress
 from typing import Any, TypeVar
 
-from mexc_async.errors import ConfigError
+from mexc_async.errors import ConfigError, VirtualTimeError
+from mexc_async.runtime.program_lines import line_of_task
 from mexc_async.runtime.real_world import refused_world, watchdog
 from mexc_async.runtime.runner import run_on
 from mexc_async.runtime.virtual_loop import VirtualLoop
 from mexc_async.runtime.virtual_world import virtual_world
 
 T = TypeVar("T")
+END_S = 60.0
+"""Virtual seconds in which a task has to end once it is cancelled at the end of the run."""
 _one_run = threading.Lock()
 """Held during a run: the time of Python's functions belongs to the process."""
 
@@ -72,10 +75,25 @@ async def _supervised(main: Coroutine[Any, Any, T], loop: VirtualLoop) -> T:
 
 
 async def _cancel_others(loop: VirtualLoop, own: asyncio.Task[Any]) -> None:
-    """Cancel the tasks that are left, in order of creation, and wait for their end."""
+    """Cancel the tasks that are left, in order of creation, and wait for their end.
+
+    Those that go on for END_S are closed, and the run fails with the line of the first.
+    """
     left = [task for task in loop.tasks() if task is not own]
     for task in left:
         task.cancel()
+    if left:
+        await asyncio.wait(left, timeout=END_S)
+    going_on = [task for task in left if not task.done()]
+    if going_on and loop.failure is None:
+        line = next(filter(None, map(line_of_task, going_on)), "a task")
+        loop.failure = VirtualTimeError(
+            f"{line} goes on {END_S:g} s after its cancellation: let asyncio.CancelledError end the task"
+        )
+    for task in going_on:
+        with suppress(BaseException):
+            task.get_coro().close()
+        task.cancel()  # it cannot catch this one
     await asyncio.gather(*left, return_exceptions=True)
 
 

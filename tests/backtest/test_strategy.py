@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, Literal
 
 import pytest
 
-from mexc_async.backtest.strategy import Main, Strategy, load, waits_at
+from mexc_async.backtest.strategy import Main, Strategy, load
 from mexc_async.errors import ConfigError
 from mexc_async.spot.enums import Side
 
@@ -190,22 +189,3 @@ def test_function_is_loaded_from_a_file_with_its_neighbours(write: Write, tmp_pa
         with pytest.raises(ConfigError) as caught:
             load(place)
         assert words in str(caught.value)
-
-
-async def test_line_at_which_a_strategy_waits_is_its_own() -> None:
-    async def inner() -> None:
-        await asyncio.sleep(60)
-
-    async def outer() -> None:
-        await inner()
-
-    def task(work: Coroutine[Any, Any, object]) -> asyncio.Task[object]:
-        return asyncio.get_running_loop().create_task(work)
-
-    work = task(outer())
-    await asyncio.sleep(0)
-    line = inner.__code__.co_firstlineno + 1
-    assert waits_at(work) == f"at test_strategy.py:{line}"
-    work.cancel()
-    await asyncio.wait({work})
-    assert waits_at(work) == "at an unknown line"

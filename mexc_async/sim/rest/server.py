@@ -74,16 +74,19 @@ class Simulator:
         listen: Listen = Port,
         *,
         watcher: Watcher | None = None,
+        recording: Recording | None = None,
     ) -> None:
         """Build the exchange. `start` makes it serve, with the listener that `listen` builds.
 
-        `watcher` records it from its start on.
+        `watcher` records it from its start on. `recording` is the recorded market of `config.tape`, read before.
 
         Raises ValueError for a bad tape or account.
         """
         self.config = config or SimConfig()
         seed, path = self.config.seed, self.config.tape
-        self.recording: Recording | None = None if path is None else read_recording(path, self.config.market_data)
+        if recording is None and path is not None:
+            recording = read_recording(path, self.config.market_data)
+        self.recording = recording
         """The recorded market, with its times and its warnings."""
         if self.recording and self.recording.data.clock_offset_ms:
             clock = clock.ahead(self.recording.data.clock_offset_ms)
