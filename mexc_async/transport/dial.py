@@ -17,6 +17,8 @@ class DialingConnector(aiohttp.TCPConnector):
     """Connector of aiohttp whose connections `dial` makes; without it, the operating system does."""
 
     def __init__(self, dial: Dial | None, **settings: Any) -> None:
+        if dial is not None:  # the other resolver, used where aiodns is installed, starts a thread at once
+            settings["resolver"] = aiohttp.ThreadedResolver()
         super().__init__(**settings)
         self._dial = dial
 

@@ -62,7 +62,7 @@ def test_orders_are_filled_when_the_recorded_market_reaches_their_price(tape: Pa
 
 def test_market_end_cancels_the_strategy_as_ctrl_c_does(tape: Path) -> None:
     result = backtest.run(dip, tape=tape, exchange=LOADED)
-    assert (result.ended_by, result.start_time, result.end_time) == ("market ended", at(0), at(SECONDS + 0.021))
+    assert (result.ended_by, result.start_time, result.end_time) == ("market ended", at(0), at(SECONDS + 1.021))
     assert result.orders[2].updated_time == result.end_time
 
 
@@ -108,7 +108,7 @@ def test_profit_and_drawdown_follow_the_market(tape: Path) -> None:
         (40_000, D("-2.10") - fee),
         (50_000, D("-1.10") - fee),
         (60_000, D("-0.10") - fee),
-        (60_021, -fee),
+        (61_021, -fee),
     ]
     assert result.drawdown.low_time == at(30)
     assert result.drawdown.amount == D("2.90") + fee
