@@ -45,10 +45,10 @@ class Travel:
     Each kind of message has draws of its own, so that more messages of one kind do not change those of another.
     """
 
-    def __init__(self, delay: Delay, seed: int, direction: str, least_ms: float = 0.0) -> None:
-        """`least_ms` is the shortest travel."""
+    def __init__(self, delay: Delay, seed: int, direction: str, extra_ms: float = 0.0) -> None:
+        """Add `extra_ms` to every travel."""
         samples = delay if isinstance(delay, tuple) else (delay,)
-        self._samples = tuple(max(least_ms, each) for each in samples)
+        self._samples = tuple(each + extra_ms for each in samples)
         self._source = f"{seed}:latency:{direction}"
         self._random: dict[str, Random] = {}
         self.is_instant = not any(self._samples)

@@ -45,9 +45,11 @@ class Gateway:
             outcome = refused(Refusal(500, "Internal error", 500))
         if isinstance(outcome, Response):
             outcome.headers["Date"] = self._now()
-        if outcome is NoResponse.STREAMED or self._back.is_instant or await self._travel(self._back, request):
+        if outcome is NoResponse.STREAMED or self._back.is_instant:
             return outcome
-        return NoResponse.DROPPED
+        if outcome is NoResponse.DROPPED and request.peer.is_closing:
+            return outcome  # nobody is left to hear of it
+        return outcome if await self._travel(self._back, request) else NoResponse.DROPPED
 
     async def accept(self, request: Request) -> Channel | Outcome:
         """Accept the WebSocket connection that a request asks for, or return what happens to the request instead."""

@@ -48,8 +48,8 @@ from mexc_async.sim.wallet.wallet import Wallet
 
 __all__ = ["SimConfig", "Simulator", "StartFailed", "main_account"]
 
-LEAST_FEED_MS = 0.001
-"""Shortest travel of a push in virtual time: all answers of an instant come first, over whatever connection."""
+FEED_AFTER_MS = 0.001
+"""Delay of a push in virtual time: the answers of its instant come first, over whatever connection."""
 
 log = logging.getLogger("mexc_async.sim")
 
@@ -122,8 +122,8 @@ class Simulator:
             check_target(fault, ENDPOINTS)
         self._faults = Faults(self.config.faults, seed=self.config.seed)
         self._steps = Steps(clock, self._step, width_ms=self._width_ms, due_ms=self._due_ms)
-        least_ms = 0.0 if self.config.step_ms else LEAST_FEED_MS
-        feed = Travel(self.config.latency.feed, self.config.seed, "feed", least_ms)
+        extra_ms = 0.0 if self.config.step_ms else FEED_AFTER_MS
+        feed = Travel(self.config.latency.feed, self.config.seed, "feed", extra_ms)
         self.sockets = Sockets(self.exchange, self._listen_keys, self._faults, rules, clock, feed, self._steps.hasten)
         self._gate = HeldRequests(self.restart)
         self._gateway = Gateway(self._route, self._gate, clock, self.config.latency, self.config.seed)

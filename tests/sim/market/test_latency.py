@@ -73,5 +73,5 @@ def test_the_seed_decides_which_samples_are_drawn() -> None:
     assert [(travel.draw_ms(), travel.draw_ms("other"))[0] for _ in range(1000)] == drawn(1)  # kinds are independent
     assert [Travel(5.0, 1, "order").draw_ms() for _ in range(3)] == [5.0] * 3
     assert Travel(0.0, 1, "order").is_instant
-    assert Travel((0.0, 2.0), 1, "feed", least_ms=0.5).draw_ms() in (0.5, 2.0)
+    assert Travel((0.0, 2.0), 1, "feed", extra_ms=0.5).draw_ms() in (0.5, 2.5)
     assert not Travel((0.0, 1.0), 1, "order").is_instant
