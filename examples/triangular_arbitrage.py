@@ -1,7 +1,8 @@
 """Triangular arbitrage: three live order books, three orders, back to the first asset.
 
-    python examples/triangular_arbitrage.py                  # on a simulated exchange, which opens a gap by itself
-    MEXC_API_KEY=... MEXC_API_SECRET=... python examples/triangular_arbitrage.py --live --seconds 3600
+    python examples/triangular_arbitrage.py                                # on a simulated exchange that opens a gap
+    mexc-async run examples/triangular_arbitrage.py --backtest tape.jsonl  # on a recorded market of the three symbols
+    mexc-async run examples/triangular_arbitrage.py --live --param seconds=3600
 
 It watches USDT -> BTC -> ETH -> USDT. When a round gains more than its fees, it sends an IMMEDIATE_OR_CANCEL order per
 leg, at the book's price and with the proceeds of the leg before.
@@ -63,8 +64,10 @@ async def trade(mexc: Mexc, legs: list[Leg], prices: list[Decimal], amount: Deci
     return amount, is_whole
 
 
-async def run(mexc: Mexc, seconds: float, stake: Decimal, least: Decimal) -> int:
-    """Trade for a number of seconds; return the number of rounds."""
+async def main(
+    mexc: Mexc, *, seconds: float | None = None, stake: Decimal = Decimal(200), least: Decimal = Decimal("0.001")
+) -> int:
+    """Invest `stake` USDT in each round that gains more than `least`, as a ratio after fees; return their number."""
     rounds = 0
     await mexc.warm_up()
     await mexc.orders.follow(10)
@@ -96,21 +99,15 @@ async def run(mexc: Mexc, seconds: float, stake: Decimal, least: Decimal) -> int
     return rounds
 
 
-async def main() -> None:
-    """Read the command line and trade."""
+async def on_simulator() -> None:
+    """Trade on a simulated exchange of our own."""
     parser = argparse.ArgumentParser(description="Triangular arbitrage over BTCUSDT, ETHBTC and ETHUSDT.")
-    parser.add_argument("--live", action="store_true", help="trade on MEXC with the key in the environment")
     parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--stake", type=Decimal, default=Decimal(200), help="USDT to invest in a round")
-    parser.add_argument("--least", type=Decimal, default=Decimal("0.001"), help="minimum gain of a round, as a ratio")
     options = parser.parse_args()
-    client = Mexc.from_env() if options.live else Mexc.sim(sim_faults=True)
-    async with client as mexc:
-        if not options.live:
-            await mexc.request("POST", "/sim/gap")  # the simulator moves a price
-        rounds = await run(mexc, options.seconds, options.stake, options.least)
-        print(f"{rounds} rounds")
+    async with Mexc.sim(sim_faults=True) as mexc:
+        await mexc.request("POST", "/sim/gap")  # the simulator moves a price
+        print(f"{await main(mexc, seconds=options.seconds)} rounds")
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(on_simulator())

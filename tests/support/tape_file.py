@@ -33,14 +33,14 @@ def _book(second: int, kind: str, bid: int, last: int | None) -> dict[str, objec
         "ts_ms": START_MS + second * 1000,
         "symbol": "BTC-USDT",
         "kind": kind,
-        "bids": [*([_price(price), "0"] for price in gone), [_price(bid), "5.000"]],
-        "asks": [*([_price(price + 2), "0"] for price in gone), [_price(bid + 2), "5.000"]],
+        "bids": [*([_price(price), "0"] for price in gone), [_price(bid), "5.001"]],
+        "asks": [*([_price(price + 2), "0"] for price in gone), [_price(bid + 2), "5.001"]],
     }
 
 
 def _trade(second: int, price: int, maker_side: str) -> dict[str, object]:
     time_ms = START_MS + second * 1000 + (10 if maker_side == "buy" else 20)
-    moved = {"price": _price(price), "quantity": "0.500", "maker_side": maker_side}
+    moved = {"price": _price(price), "quantity": "0.501", "maker_side": maker_side}
     return {"ts_ms": time_ms, "symbol": "BTC-USDT", "kind": "trade", **moved}
 
 
