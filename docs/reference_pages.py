@@ -295,7 +295,7 @@ _PAGES = (
     Page(
         "backtest",
         "Back-tests",
-        "`backtest`: a strategy on recorded data or on paper, and its result",
+        "`backtest`: a strategy on recorded data or on the simulator, and its result",
         "`from mexc_async import backtest`. A strategy is a function `async def main(mexc, **parameters)`.",
         tuple(getattr(backtest, name) for name in sorted(backtest.__all__, key=lambda name: (name[0].isupper(), name))),
     ),

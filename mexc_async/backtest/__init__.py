@@ -5,8 +5,8 @@ from mexc_async import backtest
 result = backtest.run(main, tape="btc-1m.csv.gz", parameters={"levels": 5})
 """
 
-from mexc_async.backtest.paper_run import paper
 from mexc_async.backtest.recorded_run import Progress, run
 from mexc_async.backtest.result import BoundLimit, Drawdown, Result, RunBalance, RunFill, RunOrder
+from mexc_async.backtest.simulated_run import simulate
 
-__all__ = ["BoundLimit", "Drawdown", "Progress", "Result", "RunBalance", "RunFill", "RunOrder", "paper", "run"]
+__all__ = ["BoundLimit", "Drawdown", "Progress", "Result", "RunBalance", "RunFill", "RunOrder", "run", "simulate"]

@@ -184,10 +184,10 @@ def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
 
 
 def _on_sim(strategy: Strategy, exchange: SimConfig, json: Path | None) -> Result:
-    from mexc_async.backtest.paper_run import paper
+    from mexc_async.backtest.simulated_run import simulate
 
     print(f"{strategy} runs on a simulated exchange; Ctrl-C ends it", file=sys.stderr)
-    session = paper(
+    session = simulate(
         strategy.main,
         parameters=strategy.parameters,
         exchange=exchange,

@@ -34,7 +34,8 @@ PYTHON = blocks("python")
 _RUNS = re.compile(r"\b(asyncio|mexc_async)\.run\(|\bMexc\.sync\b")
 PROGRAMS = [b for b in PYTHON if _RUNS.search(b.text) and "def test_" not in b.text and not b.compiled_only]
 TESTS = [b for b in PYTHON if "def test_" in b.text]
-FRAGMENTS = [b for b in PYTHON if b not in PROGRAMS and b not in TESTS and not b.compiled_only]
+BACKTESTS = [b for b in PYTHON if "backtest.run(" in b.text and b not in PROGRAMS]
+FRAGMENTS = [b for b in PYTHON if b not in [*PROGRAMS, *TESTS, *BACKTESTS] and not b.compiled_only]
 COMMANDS = [
     (block, words)
     for block in blocks("sh")
@@ -101,6 +102,18 @@ def test_program_for_the_simulator_runs_with_keys(block: Block, capsys: pytest.C
         pytest.skip("names settings of the simulator")
     exec(compile(block.text.replace("Mexc.sim()", "Mexc.from_env()"), block.name, "exec"), {"__name__": "__main__"})
     assert "SIM" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("block", BACKTESTS, ids=named)
+@pytest.mark.usefixtures("deadline")
+def test_back_test_runs(
+    block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    bars = [f"{1_700_000_000 + 60 * minute},100,101,99,100.5,50" for minute in range(30)]
+    Path("BTCUSDT-1m.csv").write_text("timestamp,open,high,low,close,volume\n" + "\n".join(bars), encoding="utf-8")
+    exec(compile(block.text, block.name, "exec"), {"__name__": "__main__"})
+    assert re.search(r"^orders +[1-9]", capsys.readouterr().out, re.MULTILINE)
 
 
 @pytest.mark.parametrize("block", FRAGMENTS, ids=named)

@@ -130,6 +130,8 @@ def test_only_what_users_build_falls_back_to_the_systems_clock() -> None:
         if re.search(r"\bSYSTEM\b", path.read_text(encoding="utf-8")) and "cli" not in path.parts
     }
     assert named == {
+        "backtest/recorded_run.py",  # the progress of a run, in real time
+        "backtest/simulated_run.py",
         "call_log/log.py",  # a log that several clients share
         "client/mexc.py",
         "client/sim_process.py",  # the login of a process

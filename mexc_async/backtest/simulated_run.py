@@ -1,28 +1,30 @@
-"""A strategy on a simulated exchange in real time: paper trading, with the result of a back-test."""
+"""A strategy on a simulated exchange in real time, with the result of a back-test."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, NamedTuple, Unpack
+from typing import Any, Unpack
 
 from mexc_async.backtest.result import Result
 from mexc_async.backtest.session import Session, own_settings
 from mexc_async.backtest.strategy import Main, Strategy
 from mexc_async.client.settings import Network, Settings
 from mexc_async.runtime.clock import SYSTEM
-from mexc_async.sim.rest.http import Listen
+from mexc_async.sim.rest.http import Handler
 from mexc_async.sim.rest.port import Port
 from mexc_async.sim.rest.server import SimConfig
 
 
-class _Loopback(NamedTuple):
+class _Loopback:
     """Connection of clients with an exchange over this machine's loopback."""
 
-    listen: Listen = Port
-    network: Network = Network()
+    network = Network()
+
+    def listen(self, handler: Handler, host: str, port: int) -> Port:
+        return Port(handler, host, port)
 
 
-def paper(
+def simulate(
     main: Main,
     *,
     parameters: Mapping[str, object] | None = None,
@@ -34,7 +36,7 @@ def paper(
 ) -> Coroutine[Any, Any, Result]:
     """Return the coroutine of a run in real time on a simulated exchange, for `mexc_async.run`.
 
-        result = mexc_async.run(backtest.paper(main, parameters={"levels": 5}))
+        result = mexc_async.run(backtest.simulate(main, parameters={"levels": 5}))
 
     Args:
         main: the strategy, `async def main(mexc, **parameters)`. It ends by returning, or by Ctrl-C.
