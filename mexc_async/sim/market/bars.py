@@ -237,7 +237,10 @@ def _name(given: str, path: Path) -> str:
             return f"{rules.base}-{rules.quote}"
     if given:
         raise ValueError(f"symbol {given!r} is not BASE-QUOTE, such as BTC-USDT")
-    raise ValueError("the symbol is not known: give MarketData(symbol='BASE-QUOTE'), or put it into the file's name")
+    raise ValueError(
+        "the symbol is not known: name the file after it, or give MarketData(symbol='BTC-USDT') "
+        "(--data symbol=BTC-USDT)"
+    )
 
 
 def _interval_of(bars: Mapping[str, Sequence[Bar]]) -> int:

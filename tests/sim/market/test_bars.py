@@ -319,7 +319,7 @@ def test_unusable_bars_are_named_with_their_line(tmp_path: Path, text: str, mess
 
 @pytest.mark.parametrize(
     ("symbol", "message"),
-    [("", "the symbol is not known: give MarketData"), ("ABUSDT", "symbol 'ABUSDT' is not BASE-QUOTE")],
+    [("", "the symbol is not known: name the file"), ("ABUSDT", "symbol 'ABUSDT' is not BASE-QUOTE")],
 )
 def test_a_symbol_that_is_not_known_is_asked_for(tmp_path: Path, symbol: str, message: str) -> None:
     with pytest.raises(BadBars, match=message):
