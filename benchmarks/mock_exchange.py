@@ -61,6 +61,7 @@ INFO = {"timezone": "CST", "serverTime": 0, "rateLimits": [], "exchangeFilters":
 ROUTES: dict[str, object] = {
     "POST /api/v3/order": ACK,
     "GET /api/v3/exchangeInfo": INFO,
+    "POST /api/v3/userDataStream": {"listenKey": "0" * 64},
     "GET /api/v3/capital/config/getall": [],
 }
 

@@ -48,6 +48,7 @@ from mexc_async.errors import (
     TransferNotMade,
     TransferRejected,
     TransportError,
+    VirtualTimeError,
     WaitTimeout,
     WithdrawalsOff,
 )
@@ -81,6 +82,7 @@ STATUSES: dict[type[MexcError], int] = {
     RateLimited: 429,
     ConfigError: OWN_FAULT,
     CallLogFailed: OWN_FAULT,
+    VirtualTimeError: OWN_FAULT,
     InvalidKey: OWN_FAULT,
     SignatureRejected: OWN_FAULT,
     TimestampRejected: OWN_FAULT,

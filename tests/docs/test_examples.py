@@ -165,7 +165,8 @@ def test_every_block_passes_pyright_as_pasted(tmp_path: Path) -> None:
 
 def test_no_example_is_forgotten() -> None:
     compiled_only = [block for block in PYTHON if block.compiled_only]
-    assert len(PROGRAMS) + len(TESTS) + len(FRAGMENTS) + len(compiled_only) == len(PYTHON)
+    groups = (PROGRAMS, TESTS, BACKTESTS, FRAGMENTS, compiled_only)
+    assert sum(map(len, groups)) == len(PYTHON)
     assert [block.name for block in compiled_only if block.needs not in block.text] == []
     tests = {(block.note or "").split()[0] for block in compiled_only if not block.needs}
     assert [test for test in tests if not (ROOT / test).is_file()] == []
