@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from contextvars import copy_context
+from decimal import getcontext, setcontext
 from typing import NamedTuple, Protocol, TypeAlias
 
 from mexc_async.accounts.accounts import Accounts
@@ -122,15 +124,18 @@ class Session(NamedTuple):
 
         The second value is True if the session was cancelled and the strategy did not catch it.
         """
-        work = asyncio.create_task(self.strategy.start(clients), name=self.strategy.name)
+        # A decimal context of its own: what the strategy sets in it must reach neither the exchange nor a later run.
+        own = copy_context()
+        own.run(setcontext, getcontext().copy())
+        work = asyncio.create_task(self.strategy.start(clients), name=self.strategy.name, context=own)
         # A millisecond later, so that the last event reaches the strategy.
         left_s = None if self.length_ms is None else (self.length_ms + 1) / 1000
         try:
             await asyncio.wait({work}, timeout=left_s)
         except asyncio.CancelledError:
-            own = asyncio.current_task()
-            if own is not None:
-                own.uncancel()  # raised again once the clients are closed
+            session = asyncio.current_task()
+            if session is not None:
+                session.uncancel()  # raised again once the clients are closed
             await self._cancel(work)
             return "interrupted", work.cancelled()
         if work.done():

@@ -12,7 +12,7 @@ import sys
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, getcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import pytest
 
 from mexc_async import backtest
 from mexc_async.accounts.accounts import Accounts
+from mexc_async.backtest.recorded_run import JoinName
 from mexc_async.backtest.result import Result
 from mexc_async.backtest.strategy import Main
 from mexc_async.client.mexc import Mexc
@@ -114,6 +115,21 @@ def test_profit_and_drawdown_follow_the_market(tape: Path) -> None:
     ]
     assert result.drawdown.low_time == at(30)
     assert result.drawdown.amount == D("2.90") + fee
+
+
+@pytest.mark.parametrize("join", ["direct", "memory"])
+def test_the_exchange_is_exact_whatever_precision_the_strategy_works_with(tape: Path, join: JoinName) -> None:
+    async def main(mexc: Mexc, *, digits: int) -> None:
+        getcontext().prec = digits
+        await mexc.orders.market_buy(BTC, quantity=D("0.123"))
+        await mexc.orders.limit_buy(BTC, quantity=D("0.777"), price=D("98.37"))
+        await asyncio.sleep(30)
+
+    exact, coarse = (backtest.run(main, tape=tape, parameters={"digits": digits}, join=join) for digits in (28, 4))
+    assert coarse.orders == exact.orders
+    assert coarse.fills == exact.fills
+    assert coarse.balances == exact.balances
+    assert getcontext().prec == 28
 
 
 def test_several_accounts_trade_with_each_other(tape: Path) -> None:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from collections.abc import Callable
+from decimal import Context, Decimal, localcontext
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 from mexc_async.sim.exchange.refusals import too_many_decimals
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def check_decimals(name: str, number: Decimal, decimals: int) -> None:
@@ -23,3 +29,17 @@ def text(number: Decimal) -> str:
 def short(number: Decimal) -> str:
     """Format a decimal without trailing zeros, as MEXC formats balances."""
     return format(number.normalize(), "f")
+
+
+_EXACT = Context(prec=28)
+
+
+def exactly(act: Callable[P, R]) -> Callable[P, R]:
+    """Let a function calculate with 28 digits, whatever precision a client in the same task works with."""
+
+    @wraps(act)
+    def exact(*args: P.args, **kwargs: P.kwargs) -> R:
+        with localcontext(_EXACT):
+            return act(*args, **kwargs)
+
+    return exact

@@ -15,6 +15,7 @@ from types import TracebackType
 import msgspec
 
 from mexc_async.runtime.clock import SYSTEM, Clock
+from mexc_async.sim.exchange.decimals import exactly
 from mexc_async.sim.exchange.exchange import Exchange
 from mexc_async.sim.exchange.refusals import Refusal
 from mexc_async.sim.exchange.symbols import SEEDED
@@ -224,8 +225,7 @@ class Simulator:
 
     def order(self, order: Order) -> dict[str, object]:
         """Carry out a back-office command and return its result. Raises ValueError or Refusal."""
-        now_ms = self._now_ms()
-        self._advance(now_ms)
+        self._advance(now_ms := self._now_ms())
         done = carry_out(self.exchange, self.wallet, order, now_ms)
         self._steps.hasten()
         return done
@@ -272,6 +272,7 @@ class Simulator:
     def _now_ms(self) -> int:
         return self.clock.wall_ms()
 
+    @exactly
     def _step(self, now_ms: int) -> None:
         """Move the market without a request, and send the stream's pushes."""
         if self._gate.is_open:
@@ -309,7 +310,7 @@ class Simulator:
     async def _route(self, request: Request) -> Outcome:
         if request.method == "GET" and request.path == STREAM:
             return await self._stream(request)
-        if self.config.control and request.target.startswith(control.PREFIX) and _is_local(request):
+        if self.config.control and request.target.startswith(control.PREFIX) and request.remote in control.LOOPBACK:
             return await self._control(request)
         return await self._handle(request)
 
@@ -365,6 +366,7 @@ class Simulator:
             text = "Too many requests." if rejection.status == 429 else "Too many requests: this address is banned."
             raise Refusal(rejection.status, text, rejection.status, rejection.retry_after_s)
 
+    @exactly
     def _carry_out(
         self, request: Request, endpoint: ServedEndpoint, received: Received, faults: RequestFaults
     ) -> Response:
@@ -396,7 +398,3 @@ def _names(request: Request, endpoint: ServedEndpoint, received: Received) -> Na
     """Return the names of the orders that a request places or cancels."""
     ids = trade.client_ids(endpoint.name, received.parameters)
     return frozenset((_api_key(request), each) for each in ids)
-
-
-def _is_local(request: Request) -> bool:
-    return request.remote in control.LOOPBACK
