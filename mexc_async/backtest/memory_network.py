@@ -18,7 +18,7 @@ HOST = "127.0.0.1"
 _FIRST_PORT = 1024
 _MOST_PORTS = 60_000
 _HIGH_WATER = 64 << 10
-"""Bytes on their way at which a writer is told to pause; it may go on below a quarter of them."""
+"""High-water mark of a write buffer, in bytes; the low-water mark is a quarter of it."""
 
 MakeProtocol: TypeAlias = Callable[[], asyncio.BaseProtocol]
 
@@ -43,7 +43,7 @@ class MemoryTransport(asyncio.Transport):
         self._is_due = False
         """True while a delivery is scheduled."""
         self._is_held_back = False
-        """True while the protocol was told to pause writing."""
+        """True between `pause_writing` and `resume_writing`."""
         self._high, self._low = _HIGH_WATER, _HIGH_WATER // 4
 
     def join(self, peer: MemoryTransport, protocol: asyncio.BaseProtocol) -> None:
@@ -135,11 +135,11 @@ class MemoryTransport(asyncio.Transport):
         return self._peer._size
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
-        """Return the sizes at which the protocol may write again, and must pause."""
+        """Return the low-water and the high-water mark of the write buffer, in bytes."""
         return self._low, self._high
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Set the sizes at which the protocol must pause writing, and may go on."""
+        """Set the high-water and the low-water mark of the write buffer, in bytes."""
         if high is None:
             high = _HIGH_WATER if low is None else 4 * low
         self._high, self._low = high, high // 4 if low is None else low

@@ -41,7 +41,7 @@ _check_sample = number("must be a number of seconds from 0.001", lambda value: 0
 
 
 class Progress(NamedTuple):
-    """How far a back-test has come."""
+    """Progress of a back-test."""
 
     time: int
     """Virtual time, milliseconds UTC."""

@@ -72,7 +72,7 @@ class Recorder:
         self._market = exchange.market(BTC)
         self._known: Levels = {}
         self._traded: Levels = {}
-        """What the market's own levels have traded in this command."""
+        """Quantity that the market's own levels have traded in this command."""
         self._filled: set[tuple[str, Decimal]] = set()
         self.is_faithful = True
         self.lines: list[dict[str, Any]] = []

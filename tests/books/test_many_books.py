@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import selectors
 import time
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
@@ -14,6 +13,7 @@ from mexc_async.books.live_book import FETCHES, LiveBook
 from mexc_async.client.mexc import Mexc
 from mexc_async.client.settings import Network, Prepared
 from mexc_async.runtime.clock import Clock
+from mexc_async.runtime.virtual_loop import VirtualLoop
 from mexc_async.schema.answers import Reply
 from mexc_async.sim.rest.limits import LIMITS, SlidingWindow
 from mexc_async.spot.channels import depth
@@ -32,34 +32,10 @@ WAY_S = 0.05
 """Delay from the client to the exchange, and back again."""
 
 
-class Skipping(selectors.DefaultSelector):
-    """Selector that skips time instead of waiting: nothing comes from outside."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = 1000.0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = super().select(0)
-        assert ready or timeout is not None, "everything waits for something that does not come"
-        if not ready:
-            self.now += timeout or 0.0
-        return ready
-
-
-class SkippingLoop(asyncio.SelectorEventLoop):
-    def __init__(self) -> None:
-        self.skipping = Skipping()
-        super().__init__(self.skipping)
-
-    def time(self) -> float:
-        return self.skipping.now
-
-
 class Exchange:
     """Exchange that counts as MEXC does, on arrival, and answers; its sockets accept everything."""
 
-    def __init__(self, loop: SkippingLoop) -> None:
+    def __init__(self, loop: VirtualLoop) -> None:
         self.loop = loop
         self.windows = [(SlidingWindow(LIMITS["ip"]), True), (SlidingWindow(LIMITS["requests"]), False)]
         self.fetched: list[str] = []
@@ -140,9 +116,9 @@ class Accepting:
 
 def run(scenario: Callable[[Mexc, Exchange], Awaitable[None]]) -> None:
     """Run a scenario with a client of the default limits; no request may be refused."""
-    with asyncio.Runner(loop_factory=SkippingLoop) as runner:
+    with asyncio.Runner(loop_factory=lambda: VirtualLoop(1_700_000_000_000, 7)) as runner:
         loop = runner.get_loop()
-        assert isinstance(loop, SkippingLoop)
+        assert isinstance(loop, VirtualLoop)
         exchange = Exchange(loop)
 
         async def main() -> None:

@@ -6,7 +6,7 @@ import csv
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import ROUND_DOWN, Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -52,21 +52,11 @@ class Bars:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What these bars cannot show, one line each."""
+        """Limits of these bars, one line each."""
         by_symbol = (
             found for name, rows in self.bars.items() for found in (*self._gaps(name, rows), *_unlikely(name, rows))
         )
         return (*_NOT_SHOWN, *by_symbol)
-
-    def balances(self) -> dict[str, Decimal]:
-        """Return starting balances: the same value of every base, and 100,000 times the least order of every quote."""
-        amounts: dict[str, Decimal] = {}
-        for rules in self.rules:
-            worth = rules.min_value * 20_000 / rules.start_price
-            amounts.setdefault(rules.base, worth.quantize(Decimal("0.01"), rounding=ROUND_DOWN))
-        for rules in self.rules:
-            amounts.setdefault(rules.quote, rules.min_value * 100_000)
-        return amounts
 
     def _gaps(self, symbol: str, rows: Sequence[Bar]) -> Iterator[str]:
         gaps = [(after.open_ms - bar.open_ms, bar.open_ms) for bar, after in pairwise(rows)]

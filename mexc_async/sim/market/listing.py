@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -109,3 +109,18 @@ def _rules_of(row: SymbolInfo, inferred: SymbolFilters) -> SymbolFilters:
         open_to_api=row.is_spot_trading_allowed is not False,
         trade_sides=row.trade_side_type or 1,
     )
+
+
+def starting_balances(listed: Iterable[SymbolFilters]) -> dict[str, Decimal]:
+    """Return balances to trade these symbols with.
+
+    Every base has the same value, and every quote 100,000 times the least value of an order.
+    """
+    amounts: dict[str, Decimal] = {}
+    symbols = tuple(listed)
+    for rules in symbols:
+        worth = rules.min_value * 20_000 / rules.start_price
+        amounts.setdefault(rules.base, worth.quantize(Decimal("0.01"), rounding=ROUND_DOWN))
+    for rules in symbols:
+        amounts.setdefault(rules.quote, rules.min_value * 100_000)
+    return amounts

@@ -193,7 +193,7 @@ class RecordedBook:
 
 
 class _Parts(NamedTuple):
-    """What the recording has in one level, divided by users' orders."""
+    """Recorded quantity of one level: the parts ahead of, between and behind the users' orders."""
 
     entries: list[RestingOrder]
     """The parts, front first."""

@@ -17,7 +17,7 @@ Player: TypeAlias = TapePlayer | BarPlayer
 
 
 def read_recording(path: Path, data: MarketData = INFERRED) -> Recording:
-    """Read a tape or bars, which are told apart by the content. `data` replaces what it holds about the market.
+    """Read a tape or bars; the content shows which. `data` replaces the facts that the file states about the market.
 
     Raises BadTape or BadBars.
     """

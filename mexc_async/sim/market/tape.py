@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Iterable, Sequence
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 from math import inf
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -96,7 +96,7 @@ class Tape:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What this tape cannot show, one line each."""
+        """Limits of this tape, one line each."""
         traded = {message.symbol for message in self.messages if isinstance(message, TapeTrade)}
         silent = [
             rules.symbol for rules in self.rules if rules.symbol not in {each.replace("-", "") for each in traded}
@@ -107,16 +107,6 @@ class Tape:
             f"the tape has no trades of {', '.join(silent)}: "
             "a resting order there is filled only where a recorded order crosses it",
         )
-
-    def balances(self) -> dict[str, Decimal]:
-        """Return starting balances for the tape's markets: the same value of every base, and 100,000 of every quote."""
-        amounts: dict[str, Decimal] = {}
-        for rules in self.rules:
-            worth = rules.min_value * 20_000 / rules.start_price
-            amounts.setdefault(rules.base, worth.quantize(Decimal("0.01"), rounding=ROUND_DOWN))
-        for rules in self.rules:
-            amounts.setdefault(rules.quote, rules.min_value * 100_000)
-        return amounts
 
 
 def read_tape(path: Path, data: MarketData = INFERRED) -> Tape:

@@ -63,7 +63,7 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Delivery(Enum):
-    """What the sender of a request gets of its response."""
+    """Delivery of a response: complete or not, and with or without the end of the connection."""
 
     WHOLE = "once and whole"
     TWICE = "two copies"
@@ -82,7 +82,7 @@ class Response(msgspec.Struct, frozen=True):
 
 
 class NoResponse(Enum):
-    """What happens to a connection instead of a response."""
+    """End of a request without a response."""
 
     DROPPED = "it is reset"
     STREAMED = "it was a WebSocket connection, which has ended"

@@ -24,6 +24,7 @@ from mexc_async.sim.faults.request_faults import CANCELS, RequestFaults, check_t
 from mexc_async.sim.market.arbitrage import Gap, GapRequest, open_gap
 from mexc_async.sim.market.latency import Travel
 from mexc_async.sim.market.liquidity import Liquidity
+from mexc_async.sim.market.listing import starting_balances
 from mexc_async.sim.market.mover import Mover
 from mexc_async.sim.market.recording import Recording, player_of, read_recording
 from mexc_async.sim.market.watcher import Watcher
@@ -102,7 +103,7 @@ class Simulator:
             listed.values(), seed=seed, now_ms=now_ms, recorded=remembered, mx_price=models.mx_price
         )
         self.wallet = Wallet(self.exchange, seed=seed, rules=self.config.wallet)
-        extra = self.recording.balances() if self.recording else {}
+        extra = starting_balances(self.recording.rules) if self.recording else {}
         for spec in self.config.accounts:
             self.wallet.open(self.exchange.open_account(spec, now_ms, extra), spec.withdraw_addresses)
         generated = [symbol for symbol in listed if symbol not in played]

@@ -228,7 +228,7 @@ class Sockets:
         return min(due_ms, self._clock.wall_ms() + (self._ends_s - self._clock.monotonic()) * 1000)
 
     def _changed(self) -> None:
-        """Look at the sockets' ends anew: one has changed."""
+        """Calculate again when the next socket must be closed."""
         self._measured = None
         self._on_due()
 

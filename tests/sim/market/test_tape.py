@@ -15,7 +15,7 @@ from mexc_async.sim.exchange.accounts import Account, AccountSpec
 from mexc_async.sim.exchange.exchange import Exchange
 from mexc_async.sim.exchange.matching import Side
 from mexc_async.sim.exchange.orders import Order, OrderRequest
-from mexc_async.sim.market.listing import MarketData
+from mexc_async.sim.market.listing import MarketData, starting_balances
 from mexc_async.sim.market.tape import PAUSE_MS, BadTape, Snapshot, TapePlayer, TapeTrade, read_tape
 from mexc_async.sim.rest.server import SimConfig, Simulator
 
@@ -40,7 +40,9 @@ def write(path: Path, text: str) -> Path:
 def play(path: Path, *, loop: bool = False) -> tuple[Exchange, TapePlayer, Account]:
     tape = read_tape(path)
     exchange = Exchange(tape.rules, seed=1, now_ms=NOW)
-    account = exchange.open_account(AccountSpec(name="a", api_key="k", api_secret="s"), NOW, tape.balances())
+    account = exchange.open_account(
+        AccountSpec(name="a", api_key="k", api_secret="s"), NOW, starting_balances(tape.rules)
+    )
     return exchange, TapePlayer(exchange, tape, now_ms=NOW, loop=loop), account
 
 
