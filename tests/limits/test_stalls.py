@@ -130,7 +130,7 @@ async def test_a_request_whose_caller_was_cancelled_keeps_its_token_until_it_is_
         assert in_flight(mexc) == 1
         exchange.may_answer.set()
         await asyncio.wait_for(cancel(mexc), 5)
-        assert in_flight(mexc) == 0
+        await until(lambda: not in_flight(mexc))  # a ping proves the connection whose answer nobody took
 
 
 @every_way
