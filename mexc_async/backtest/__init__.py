@@ -6,7 +6,23 @@ result = backtest.run(main, tape="btc-1m.csv.gz", parameters={"levels": 5})
 """
 
 from mexc_async.backtest.recorded_run import Progress, run
+from mexc_async.backtest.rehearsal.rehearse import RehearsalProgress, rehearse
+from mexc_async.backtest.rehearsal.report import Rehearsal, SeedFailure
 from mexc_async.backtest.result import BoundLimit, Drawdown, Result, RunBalance, RunFill, RunOrder
 from mexc_async.backtest.simulated_run import simulate
 
-__all__ = ["BoundLimit", "Drawdown", "Progress", "Result", "RunBalance", "RunFill", "RunOrder", "run", "simulate"]
+__all__ = [
+    "BoundLimit",
+    "Drawdown",
+    "Progress",
+    "Rehearsal",
+    "RehearsalProgress",
+    "Result",
+    "RunBalance",
+    "RunFill",
+    "RunOrder",
+    "SeedFailure",
+    "rehearse",
+    "run",
+    "simulate",
+]

@@ -74,7 +74,7 @@ def load(place: str) -> Main:
         raise ConfigError(f"strategy {place!r} names no Python file: give FILE.py:FUNCTION, as in grid.py:main")
     if not path.is_file():
         raise ConfigError(f"strategy {place!r}: there is no file {file}")
-    module = _run_file(path)
+    module = run_file(path)
     found: object = getattr(module, name, None)
     if found is None:
         here = [key for key, value in vars(module).items() if _is_own(value, module)]
@@ -88,7 +88,7 @@ def _is_own(value: object, module: ModuleType) -> bool:
     return inspect.iscoroutinefunction(value) and value.__module__ == module.__name__
 
 
-def _run_file(path: Path) -> ModuleType:
+def run_file(path: Path) -> ModuleType:
     """Import a file under a name that no other module has."""
     spec = importlib.util.spec_from_file_location(f"strategy_{path.stem}", path.resolve())
     assert spec is not None

@@ -76,3 +76,13 @@ def _text(filename: str, line: int) -> str:
     """Return the place; the file by its path from the working directory if it is inside."""
     path = Path(filename)
     return f"{path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}:{line}"
+
+
+def line_of_error(error: BaseException) -> str | None:
+    """Return `file:line` of the innermost frame of the user's program that an error passed, None without one."""
+    found, trace = None, error.__traceback__
+    while trace is not None:
+        if is_program(trace.tb_frame.f_code.co_filename):
+            found = _text(trace.tb_frame.f_code.co_filename, trace.tb_lineno)
+        trace = trace.tb_next
+    return found

@@ -131,6 +131,7 @@ def test_only_what_users_build_falls_back_to_the_systems_clock() -> None:
     }
     assert named == {
         "backtest/recorded_run.py",  # the progress of a run, in real time
+        "backtest/rehearsal/rehearse.py",  # likewise
         "backtest/simulated_run.py",
         "call_log/log.py",  # a log that several clients share
         "client/mexc.py",

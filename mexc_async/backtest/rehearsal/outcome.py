@@ -1,0 +1,65 @@
+"""Outcome of one seed of a rehearsal, as a value that a worker process can hand back."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+from mexc_async.sim.faults.faults import Fault
+
+Rule: TypeAlias = str
+"""Name of a rule: one of `RULES`, or of a user's function."""
+RULES: dict[str, str] = {
+    "raised": "the strategy and its tasks raise nothing",
+    "time": "the strategy ends in time, and waits for nothing that never comes",
+    "open": "no order is left open",
+    "known": "the client knows every order of the exchange, and none besides",
+    "doubled": "no order is placed twice",
+    "belief": "the client's orders and fills are those of the exchange",
+    "balances": "the balances are those that follow from the client's fills",
+    "guard": "the guard's limits hold at every moment, by the exchange's books",
+    "limits": "every rate limit holds when requests arrive",
+    "left": "no task and no connection is left",
+}
+"""Rules of every rehearsal, and what each demands."""
+Ended: TypeAlias = Literal["returned", "cancelled", "raised", "never"]
+
+
+class Breach(Struct, frozen=True):
+    """A rule that a seed broke, in one line."""
+
+    rule: Rule
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.text}"
+
+
+class Struck(Struct, frozen=True):
+    """A fault that struck."""
+
+    entry: Fault
+    """The fault as an entry that strikes at the same opportunity again."""
+    at_ms: int
+    """Virtual time since the start."""
+    orders: tuple[str, ...] = ()
+    """Client order ids of the orders that it concerned."""
+    states: tuple[str, ...] = ()
+    """States of orders at that moment, as the client knew them."""
+
+
+class SeedRun(Struct, frozen=True, kw_only=True):
+    """Outcome of one seed."""
+
+    seed: int
+    breaches: tuple[Breach, ...] = ()
+    """Rules that were broken; none if the seed held."""
+    struck: tuple[Struck, ...] = ()
+    ended: Ended = "never"
+    """The strategy's end: it returned, it was cancelled and ended by that, it raised, or it did not end."""
+    orders: int = 0
+    """Orders that the exchange accepted."""
+    fills: int = 0
+    virtual_ms: int = 0
+    """Length in virtual time."""
