@@ -55,7 +55,7 @@ EDGE = frozenset(
         "risk": "alarms exposure_counter guard",
         "runtime": (
             "clock hooks log loop_thread priority_semaphore program_lines real_world runner tasks virtual_loop "
-            "virtual_run virtual_world"
+            "virtual_process virtual_run virtual_tasks virtual_timeline virtual_world"
         ),
         "sim.exchange": "accounts events exchange history ids keys market_state order_checks past settlement",
         "sim.faults": "faults request_faults",

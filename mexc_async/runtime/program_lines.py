@@ -60,6 +60,13 @@ def is_call_of_program(frame: FrameType | None) -> bool:
     return frame is not None and is_program(frame.f_code.co_filename)
 
 
+def is_call_of_sdk(frame: FrameType | None) -> bool:
+    """Return True if the innermost frame outside Python's own library is of this package."""
+    while frame is not None and is_python(frame.f_code.co_filename):
+        frame = frame.f_back
+    return frame is not None and is_sdk(frame.f_code.co_filename)
+
+
 def line_of_task(task: asyncio.Task[object]) -> str | None:
     """Return `file:line` of the innermost await in the user's program that a task waits in, None without one."""
     found = None

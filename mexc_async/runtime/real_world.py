@@ -1,16 +1,21 @@
 """Refuses what needs the outside world or real time while a loop of virtual time runs in this thread.
 
-Python's audit events report sockets, processes and, from 3.13 on, threads. The one audit hook of the process is added
-at the first run, because Python has no way to remove it. It does nothing outside a run and in other threads.
+Python's audit events report sockets, processes, changes of files and, from 3.13 on, threads. The one audit hook of the
+process is added at the first run, because Python has no way to remove it. It does nothing outside a run and in other
+threads.
 """
 
 from __future__ import annotations
 
+import io
+import logging
+import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from types import FrameType
 
 from mexc_async.runtime.virtual_loop import NO_PROCESS, NO_SOCKET, NO_THREAD, VirtualLoop
@@ -43,23 +48,69 @@ REFUSED = {
 LOOKS = 4
 """Looks of the watchdog in its time."""
 
+CHANGES = frozenset({
+    "os.chmod", "os.chown", "os.link", "os.mkdir", "os.remove", "os.removexattr", "os.rename", "os.rmdir",
+    "os.setxattr", "os.symlink", "os.truncate", "os.utime", "sqlite3.connect",
+})  # fmt: skip
+"""Audit events of changes to files, beside the opening of one to write."""
+_WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+
 _guarded: dict[int, VirtualLoop] = {}
 """The loop that runs in a thread, by the thread's id."""
+_sealed: set[int] = set()
+"""Threads in which a program is dropped."""
 _is_hooked = False
 
 
-def _audit(event: str, _: object) -> None:
-    if event in REFUSED and (loop := _guarded.get(threading.get_ident())) is not None:
+def _audit(event: str, facts: tuple[object, ...]) -> None:
+    if _sealed and threading.get_ident() in _sealed:
+        flags = facts[2] if event == "open" else 0
+        if event in CHANGES or event in REFUSED or (isinstance(flags, int) and flags & _WRITES):
+            raise OSError("a program that is dropped has no effect")
+    elif event in REFUSED and (loop := _guarded.get(threading.get_ident())) is not None:
         raise loop.refusal(REFUSED[event])
+
+
+def _hook() -> None:
+    global _is_hooked
+    if not _is_hooked:
+        _is_hooked = True
+        sys.addaudithook(_audit)
+
+
+class _Nowhere(io.TextIOBase):
+    """Output that goes nowhere."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+
+@contextmanager
+def sealed() -> Iterator[None]:
+    """Let what runs in this thread have no output and no effect on files: a program is dropped, `finally` and all.
+
+    A file of Python's that is open already, and that holds text which it has not written, writes it when it is dropped.
+    """
+    _hook()
+    own, level, hook = threading.get_ident(), logging.root.manager.disable, sys.unraisablehook
+    with ExitStack() as undo:
+        undo.callback(logging.disable, level)
+        undo.callback(setattr, sys, "unraisablehook", hook)
+        undo.callback(_sealed.discard, own)
+        undo.enter_context(warnings.catch_warnings())
+        undo.enter_context(redirect_stdout(_Nowhere()))
+        undo.enter_context(redirect_stderr(_Nowhere()))
+        warnings.simplefilter("ignore")
+        logging.disable()
+        sys.unraisablehook = lambda _: None
+        _sealed.add(own)
+        yield
 
 
 @contextmanager
 def refused_world(loop: VirtualLoop) -> Iterator[None]:
     """Refuse sockets, processes and threads in this thread: each raises VirtualTimeError, which also ends the run."""
-    global _is_hooked
-    if not _is_hooked:
-        _is_hooked = True
-        sys.addaudithook(_audit)
+    _hook()
     own, start = threading.get_ident(), threading.Thread.start
 
     def start_thread(thread: threading.Thread) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc as collector
 import threading
 from collections.abc import Coroutine
 from contextlib import ExitStack, suppress
@@ -10,7 +11,7 @@ from typing import Any, TypeVar
 
 from mexc_async.errors import ConfigError, VirtualTimeError
 from mexc_async.runtime.program_lines import line_of_task
-from mexc_async.runtime.real_world import refused_world, watchdog
+from mexc_async.runtime.real_world import refused_world, sealed, watchdog
 from mexc_async.runtime.runner import run_on
 from mexc_async.runtime.virtual_loop import VirtualLoop
 from mexc_async.runtime.virtual_world import virtual_world
@@ -40,6 +41,7 @@ def run_virtual(main: Coroutine[Any, Any, T], loop: VirtualLoop, *, watchdog_s: 
     try:
         with ExitStack() as undo:
             _enter(undo, loop, watchdog_s)
+            undo.callback(_drop_siblings, loop)
             result = run_on(_supervised(main, loop), lambda: loop)
         if loop.failure is not None:
             raise loop.failure
@@ -71,10 +73,10 @@ async def _supervised(main: Coroutine[Any, Any, T], loop: VirtualLoop) -> T:
     try:
         return await main
     finally:
-        await _cancel_others(loop, own)
+        await cancel_others(loop, own)
 
 
-async def _cancel_others(loop: VirtualLoop, own: asyncio.Task[Any]) -> None:
+async def cancel_others(loop: VirtualLoop, own: asyncio.Task[Any]) -> None:
     """Cancel the tasks that are left, in order of creation, and wait for their end.
 
     Those that go on for END_S are closed, and the run fails with the line of the first.
@@ -103,3 +105,24 @@ def _abandon(loop: VirtualLoop) -> None:
         task._log_destroy_pending = False
         with suppress(BaseException):
             task.get_coro().close()
+
+
+def _drop_siblings(loop: VirtualLoop) -> None:
+    for each in loop.siblings:
+        drop(each)
+
+
+def drop(loop: VirtualLoop) -> None:
+    """Drop all tasks of a sibling, and close it, without output and without an effect on files."""
+    before = asyncio._get_running_loop()
+    loop.kill()
+    loop.set_exception_handler(lambda _, __: None)
+    with sealed():
+        asyncio._set_running_loop(loop)
+        try:
+            while [task for task in loop.tasks() if task._log_destroy_pending]:  # a `finally` may start others
+                _abandon(loop)
+        finally:
+            asyncio._set_running_loop(before)
+        loop.close()
+        collector.collect()

@@ -80,9 +80,9 @@ def test_cancelled_timers_do_not_run_and_are_dropped() -> None:
         for timer in timers[:-3]:
             timer.cancel()
             timer.cancel()
-        left = len(loop._timers)
+        left = len(loop._line.timers)
         await asyncio.sleep(2000)
-        return ran, left, loop._timers_cancelled
+        return ran, left, loop._line.cancelled
 
     ran, left, cancelled = run(main)
     assert ran == [998, 999, 1000]
