@@ -72,6 +72,14 @@ class MemoryJoin:
         """Build the port of a simulated exchange; host and port do not matter."""
         return MemoryPort(self._memory, handler)
 
+    def drop(self, loop: asyncio.AbstractEventLoop) -> None:
+        """End the connections of a client whose process is gone: `VirtualProcess(..., release=join.drop)`."""
+        self._memory.drop(loop)
+
+    def open_ends(self, loop: asyncio.AbstractEventLoop) -> int:
+        """Return the number of connections that the clients of a loop have, or the exchanges."""
+        return len(self._memory.open_ends(loop))
+
     def _pool(self, config: PoolConfig) -> Pool:
         return Pool(config, self._memory.dial)
 
