@@ -6,13 +6,14 @@ from collections import Counter
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from mexc_async import Mexc
 from mexc_async.errors import MexcError
 from mexc_async.orders.execution import OrderExecution
 from mexc_async.orders.from_spot import cancelled_of
 from mexc_async.orders.record import ZERO, OrderRecord
 from mexc_async.rest.call import Options
 from mexc_async.spot.trading import CancelOrder
-from tests.rehearsals.trader import main as main
+from tests.rehearsals.trader import main as trade
 
 _cancel_once = OrderExecution._cancel_once
 _missing: WeakKeyDictionary[OrderExecution, Counter[str]] = WeakKeyDictionary()
@@ -34,3 +35,8 @@ async def _believed(self: OrderExecution, request: CancelOrder, record: OrderRec
 
 
 OrderExecution._cancel_once = _believed  # type: ignore[method-assign]  # the planted fault
+
+
+async def main(mexc: Mexc) -> None:
+    """Trade."""
+    await trade(mexc)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Any
 
+from mexc_async import Mexc
 from mexc_async.errors import OutcomeUnknown
 from mexc_async.orders.execution import OrderExecution
 from mexc_async.orders.record import OrderRecord
 from mexc_async.rest.call import Call, Options
 from mexc_async.spot.trading import NewOrder
-from tests.rehearsals.trader import main as main
+from tests.rehearsals.trader import main as trade
 
 _conclude = OrderExecution.conclude
 
@@ -29,3 +30,8 @@ async def _blind(
 
 
 OrderExecution.conclude = _blind  # type: ignore[method-assign]  # the planted fault
+
+
+async def main(mexc: Mexc) -> None:
+    """Trade."""
+    await trade(mexc)
