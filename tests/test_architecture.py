@@ -58,11 +58,11 @@ EDGE = frozenset(
             "virtual_process virtual_run virtual_tasks virtual_timeline virtual_world"
         ),
         "sim.exchange": "accounts events exchange history ids keys market_state order_checks past settlement",
-        "sim.faults": "faults request_faults",
+        "sim.faults": "faults request_faults wire",
         "sim.market": "arbitrage bar_player bars latency liquidity recorded_book recording tape watcher",
         "sim.rest": (
-            "answers auth background config endpoint gateway held_requests http_server paging parameters port "
-            "responses routes server steps"
+            "answers auth background config endpoint gateway held_requests http_server order_names paging parameters "
+            "port responses routes server steps"
         ),
         "sim.rest.endpoints": (
             "account affiliate announcement broker control futures market rebate subaccount trade transfer user_stream "

@@ -84,6 +84,17 @@ Event: TypeAlias = TradeEvent | BookEvent | OrderEvent | DealEvent | BalanceEven
 Subscriber: TypeAlias = Callable[[Event], None]
 
 
+def order_of(event: Event | None) -> tuple[str, ...]:
+    """Return the client order id of the order that an event is about; nothing if it is about none that has one."""
+    if isinstance(event, OrderEvent):
+        client_id = event.client_id
+    elif isinstance(event, DealEvent):
+        client_id = event.trade.client_id
+    else:
+        return ()
+    return () if client_id is None else (client_id,)
+
+
 def order_event(order: Order, now_ms: int, fill: AccountTrade | None = None) -> OrderEvent:
     """Build the event for the current state of `order`. `fill` is the fill that caused it."""
     return OrderEvent(

@@ -13,6 +13,7 @@ from random import Random
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import msgspec
+from msgspec.structs import replace
 
 Kind: TypeAlias = Literal[
     "refuse",
@@ -65,7 +66,6 @@ LOSSES: tuple[Kind, ...] = ("restart", "reset", "mute", "error", "truncate")
 
 _STAGED: tuple[Kind, ...] = ("restart", "reset", "mute", "error")
 _STATUSES = (403, *range(500, 600))
-_LONGEST_CUT = 8
 
 
 class BadFault(ValueError):
@@ -136,6 +136,32 @@ def parse_fault(text: str) -> Fault:
         raise BadFault(f"fault {text!r}: {error}") from None
 
 
+class Strike(NamedTuple):
+    """A fault that is about to be carried out."""
+
+    fault: Fault
+    """Exact entry, which repeats the strike: `on` is its label, `after` the number of opportunities that passed
+    before, `times` is 1."""
+    at_ms: int
+    """Time of the exchange, milliseconds UTC."""
+    orders: tuple[str, ...]
+    """Client order ids that the request or the push names."""
+
+    @property
+    def label(self) -> str:
+        """Name of the endpoint, full name of the channel, or the path for `refuse`."""
+        return self.fault.on
+
+
+Report: TypeAlias = Callable[[Fault, Callable[[], tuple[str, ...]]], None]
+"""Takes the exact entry of a fault that is about to be carried out, and a function that finds the orders it names."""
+
+
+def no_orders() -> tuple[str, ...]:
+    """Return no orders."""
+    return ()
+
+
 class _Rule:
     __slots__ = ("fault", "matches", "random", "seen", "struck")
 
@@ -146,26 +172,29 @@ class _Rule:
         self.seen = 0
         self.struck = 0
 
-    def strikes(self) -> bool:
+    def applies(self) -> bool:
         """Count an opportunity and return True if the fault applies."""
         fault = self.fault
         self.seen += 1
-        if self.seen <= fault.after or (fault.times is not None and self.struck >= fault.times):
+        if self.seen <= fault.after:
             return False
-        if fault.chance < 1 and self.random.random() >= fault.chance:
-            return False
-        self.struck += 1
-        return True
+        applies = fault.chance == 1 or self.random.random() < fault.chance
+        return applies and (fault.times is None or self.struck < fault.times)
 
 
 class Faults:
     """The faults in force. Each has a random source of its own, so that no fault changes another's draws."""
 
-    def __init__(self, faults: Iterable[Fault] = (), *, seed: int = 0) -> None:
-        self.random = Random(f"{seed}:faults")
+    def __init__(
+        self, faults: Iterable[Fault] = (), *, seed: int = 0, report: Report = lambda fault, orders: None
+    ) -> None:
+        """Put faults in force. `report` is called for each one that is about to be carried out."""
+        self.report = report
         self._seed = seed
         self._added = 0
-        self._rules: dict[str, list[_Rule]] = {}
+        self._rules: dict[Kind, list[_Rule]] = {}
+        self._passed: dict[tuple[Kind, str], int] = {}
+        """Number of opportunities by kind and label, since the first fault of the kind."""
         for fault in faults:
             self.add(fault)
 
@@ -181,69 +210,45 @@ class Faults:
     def clear(self) -> None:
         """Remove all faults. Broken connections stay broken."""
         self._rules.clear()
+        self._passed.clear()
 
     def counts(self) -> list[FaultCount]:
         """Return every fault in force with its counts."""
         return [FaultCount(rule.fault, rule.seen, rule.struck) for rules in self._rules.values() for rule in rules]
 
+    def draw(self, kind: Kind, *names: str, may_strike: bool = True) -> Fault | None:
+        """Count an opportunity for each fault of this kind that matches a name; return the first one that applies.
+
+        It is returned as an exact entry, with the first name as label. With `may_strike=False` none is returned,
+        because another fault has taken the opportunity.
+        """
+        rules = self._rules.get(kind)
+        if rules is None:
+            return None
+        place = kind, names[0]
+        after = self._passed.get(place, 0)
+        self._passed[place] = after + 1
+        first: _Rule | None = None
+        for rule in rules:
+            if any(map(rule.matches, names)) and rule.applies() and first is None:
+                first = rule
+        if first is None or not may_strike:
+            return None
+        first.struck += 1
+        return replace(first.fault, on=names[0], after=after, chance=1.0, times=1)
+
     def strikes(self, kind: Kind, *names: str) -> Fault | None:
-        """Count an opportunity for each fault of this kind that matches a name; return the first fault that applies."""
-        for rule in self._rules.get(kind, ()):
-            if any(map(rule.matches, names)) and rule.strikes():
-                return rule.fault
-        return None
+        """Do what `draw` does, and report the fault."""
+        fault = self.draw(kind, *names)
+        if fault is not None:
+            self.report(fault, no_orders)
+        return fault
+
+    def random_of(self, fault: Fault) -> Random:
+        """Return the source of the details of a drawn fault: the same one for the same entry."""
+        return Random(f"{self._seed}:{fault.kind}:{fault.on}:{fault.after}")
 
 
 def matcher(patterns: str) -> Callable[[str], object]:
     """Compile the patterns of `Fault.on` into a function whose result is true for a matching name."""
     return re.compile("|".join(map(translate, patterns.split("|")))).match
-
-
-class Passage(NamedTuple):
-    """Result of the faults for one push on one socket."""
-
-    frames: tuple[bytes, ...]
-    delay_ms: int = 0
-    broken: Kind | None = None
-    """drop, half_open or expire_key if the connection is to break; None otherwise."""
-
-
-class Wire:
-    """The stream faults of one socket."""
-
-    def __init__(self, faults: Faults) -> None:
-        self._faults = faults
-        self._held: dict[str, bytes] = {}
-        """By channel, the push that is sent after the next one."""
-
-    @property
-    def is_holding(self) -> bool:
-        """True while a push waits for the next one."""
-        return bool(self._held)
-
-    def carry(self, channel: str, frame: bytes) -> Passage:
-        """Draw the faults of `frame` and return what to send."""
-        strikes = self._faults.strikes
-        for kind in BREAKING:
-            if (kind != "expire_key" or channel.startswith("spot@private.")) and strikes(kind, channel):
-                return Passage((), broken=kind)
-        if strikes("skip", channel):
-            return Passage(())
-        if strikes("corrupt", channel):
-            frame = corrupted(frame, self._faults.random)
-        frames = (frame, frame) if strikes("duplicate", channel) else (frame,)
-        earlier = self._held.pop(channel, None)
-        if earlier is not None:
-            frames = (*frames, earlier)
-        elif strikes("reorder", channel):
-            self._held[channel] = frame
-            return Passage(())
-        delay = strikes("delay", channel)
-        return Passage(frames, delay.delay_ms if delay else 0)
-
-
-def corrupted(frame: bytes, random: Random) -> bytes:
-    """Return bytes that no decoder accepts: `frame` without its end, or 0xFF throughout."""
-    if random.random() < 0.5:
-        return b"\xff" * len(frame)
-    return frame[: -random.randint(1, _LONGEST_CUT)]

@@ -6,14 +6,17 @@ repeat; the handlers of endpoints read the others (`lag_ms`, `fill_part`) from t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
-from typing import NamedTuple, Protocol, get_args
+from typing import Protocol, get_args
 
-from mexc_async.sim.faults.faults import LOSSES, BadFault, Fault, Faults, Kind, Stage, matcher
+from mexc_async.sim.faults.faults import LOSSES, BadFault, Fault, Faults, Kind, Stage, matcher, no_orders
 
 REQUEST_KINDS: tuple[Kind, ...] = get_args(Kind)[get_args(Kind).index("mute") :]
 """Kinds of faults that apply to requests."""
+
+_DRAWN: tuple[Kind, ...] = (*LOSSES, *(kind for kind in REQUEST_KINDS if kind not in LOSSES))
+"""The same in the order in which they are drawn."""
 
 CANCELS = ("cancel_order", "cancel_open_orders", "cancel_all_orders")
 _ONLY: dict[Kind, tuple[str, ...]] = {
@@ -56,55 +59,75 @@ class Named(Protocol):
         ...
 
 
-class RequestFaults(NamedTuple):
-    """Faults drawn for one request."""
+class RequestFaults:
+    """Faults drawn for one request, by kind. Each is reported once, when it is about to be carried out."""
 
-    loss: Fault | None = None
-    """Fault that makes the request or its answer get lost."""
-    hold_ms: int = 0
-    overtake_ms: int = 0
-    answer_ms: int = 0
-    is_answered_twice: bool = False
-    lag_ms: int = 0
-    """Age in ms below which orders, fills and transfers are hidden."""
-    fill_part: float = 0.0
-    """Share of an order's remainder that fills just before its cancel is carried out."""
+    __slots__ = ("_report", "_reported", "drawn")
 
-    def loss_at(self, stage: Stage) -> Fault | None:
-        """Return the fault that loses the request at this stage, if there is one."""
-        return self.loss if self.loss is not None and self.loss.at == stage else None
+    def __init__(self, drawn: Mapping[Kind, Fault], report: Callable[[Fault], None]) -> None:
+        self.drawn = drawn
+        self._report = report
+        self._reported: set[Kind] = set()
+
+    def take(self, kind: Kind) -> Fault | None:
+        """Return the fault of a kind, to be carried out; None without one."""
+        fault = self.drawn.get(kind)
+        if fault is not None and kind not in self._reported:
+            self._reported.add(kind)
+            self._report(fault)
+        return fault
+
+    def delay_ms(self, kind: Kind) -> int:
+        """Return the delay of the fault of a kind, to be carried out; 0 without one."""
+        fault = self.take(kind)
+        return fault.delay_ms if fault is not None else 0
+
+    @property
+    def loss(self) -> Fault | None:
+        """Fault that makes the request or its answer get lost."""
+        return next((self.drawn[kind] for kind in LOSSES if kind in self.drawn), None) if self.drawn else None
+
+    def take_loss(self, stage: Stage) -> Fault | None:
+        """Return the fault that loses the request at this stage, to be carried out; None without one."""
+        loss = self.loss
+        return self.take(loss.kind) if loss is not None and loss.at == stage else None
+
+    @property
+    def lag_ms(self) -> int:
+        """Age in ms below which orders, fills and transfers are hidden."""
+        return (self.delay_ms("lag") or self.delay_ms("cancel_lag")) if self.drawn else 0
+
+    @property
+    def fill_part(self) -> float:
+        """Share of an order's remainder that fills just before its cancel is carried out."""
+        fault = self.take("fill_first")
+        return fault.part if fault is not None else 0.0
 
     def carried_out(self, count: int) -> int:
         """Return the number of a batch's `count` orders that are placed before its answer is lost."""
-        return count if self.loss is None else max(1, int(count * self.loss.part))
+        loss = self.loss
+        return count if loss is None else max(1, int(count * loss.part))
 
 
-UNHARMED = RequestFaults()
+UNHARMED = RequestFaults({}, lambda fault: None)
 
 
-def request_faults_of(faults: Faults, endpoint: Named) -> RequestFaults:
-    """Draw the faults of a request to `endpoint`."""
+def request_faults_of(
+    faults: Faults, endpoint: Named, orders: Callable[[], tuple[str, ...]] = no_orders
+) -> RequestFaults:
+    """Draw the faults of a request to `endpoint`. `orders` finds the client order ids that it names."""
     if not faults:
         return UNHARMED
     name, label = endpoint.name, _label(endpoint)
-
-    def strike(kind: Kind) -> Fault | None:
-        return faults.strikes(kind, name, label) if name in _ONLY.get(kind, (name,)) else None
-
-    def delay_ms(kind: Kind) -> int:
-        fault = strike(kind)
-        return fault.delay_ms if fault else 0
-
-    fill = strike("fill_first")
-    return RequestFaults(
-        loss=next((fault for kind in LOSSES if (fault := strike(kind))), None),
-        hold_ms=delay_ms("hold"),
-        overtake_ms=delay_ms("overtake"),
-        answer_ms=delay_ms("late_answer"),
-        is_answered_twice=strike("answer_twice") is not None,
-        lag_ms=delay_ms("lag") or delay_ms("cancel_lag"),
-        fill_part=fill.part if fill else 0.0,
-    )
+    drawn: dict[Kind, Fault] = {}
+    is_lost = False
+    for kind in _DRAWN:
+        if name in _ONLY.get(kind, (name,)):
+            fault = faults.draw(kind, name, label, may_strike=not (is_lost and kind in LOSSES))
+            if fault is not None:
+                drawn[kind] = fault
+                is_lost = is_lost or kind in LOSSES
+    return RequestFaults(drawn, lambda fault: faults.report(fault, orders)) if drawn else UNHARMED
 
 
 def check_target(fault: Fault, endpoints: Iterable[Named]) -> None:

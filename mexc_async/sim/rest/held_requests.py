@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TypeAlias
 
 from msgspec.structs import replace
 
 from mexc_async.sim.faults.faults import Fault
 from mexc_async.sim.faults.request_faults import RequestFaults
 from mexc_async.sim.rest.http import Delivery, NoResponse, Outcome, Peer, Response
+from mexc_async.sim.rest.order_names import NAMELESS, Names
 from mexc_async.sim.rest.responses import page
 
 _LOOK_S = 0.02
 """Interval at which a request that is never answered is checked for a disconnected sender."""
-Names: TypeAlias = frozenset[tuple[str, str]]
-"""Names of orders: pairs of API key and client order id."""
-NAMELESS: Names = frozenset()
 
 
 class HeldRequests:
@@ -36,9 +33,10 @@ class HeldRequests:
 
     async def hold(self, faults: RequestFaults, names: Names) -> bool:
         """Wait before a request is carried out. Return False if the request is lost. `names` are its orders' names."""
-        if faults.hold_ms and not await self.wait(faults.hold_ms):
+        if (held := faults.take("hold")) and not await self.wait(held.delay_ms):
             return False
-        return not faults.overtake_ms or await self.wait(faults.overtake_ms, names)
+        overtaken = faults.take("overtake")
+        return overtaken is None or await self.wait(overtaken.delay_ms, names)
 
     def overtaken(self, names: Names) -> None:
         """Release the orders that waited for a cancel of one of these names."""
@@ -55,12 +53,12 @@ class HeldRequests:
 
     async def answer(self, peer: Peer, faults: RequestFaults, answer: Response) -> Outcome:
         """Apply the faults of the answer to a request that was carried out, and return what becomes of it."""
-        if faults.answer_ms and not await self.wait(faults.answer_ms):
+        if (late := faults.take("late_answer")) and not await self.wait(late.delay_ms):
             return NoResponse.DROPPED
-        loss = faults.loss_at("processed")
+        loss = faults.take_loss("processed")
         if loss is not None:
             return await self.lose(peer, loss, answer)
-        return replace(answer, delivery=Delivery.TWICE) if faults.is_answered_twice else answer
+        return replace(answer, delivery=Delivery.TWICE) if faults.take("answer_twice") else answer
 
     async def lose(self, peer: Peer, loss: Fault, answer: Response | None = None) -> Outcome:
         """Lose the answer of a request, or the request itself if it has no answer yet."""

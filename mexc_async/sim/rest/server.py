@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from types import TracebackType
 
 import msgspec
@@ -19,7 +19,7 @@ from mexc_async.sim.exchange.decimals import exactly
 from mexc_async.sim.exchange.exchange import Exchange
 from mexc_async.sim.exchange.refusals import Refusal
 from mexc_async.sim.exchange.symbols import SEEDED
-from mexc_async.sim.faults.faults import Fault, FaultCount, Faults
+from mexc_async.sim.faults.faults import Fault, FaultCount, Faults, Strike
 from mexc_async.sim.faults.request_faults import CANCELS, RequestFaults, check_target, request_faults_of
 from mexc_async.sim.market.arbitrage import Gap, GapRequest, open_gap
 from mexc_async.sim.market.latency import Travel
@@ -31,11 +31,12 @@ from mexc_async.sim.market.watcher import Watcher
 from mexc_async.sim.rest import auth
 from mexc_async.sim.rest.config import SimConfig, StartFailed, main_account
 from mexc_async.sim.rest.endpoint import Call, ServedEndpoint
-from mexc_async.sim.rest.endpoints import control, trade
+from mexc_async.sim.rest.endpoints import control
 from mexc_async.sim.rest.gateway import Gateway
-from mexc_async.sim.rest.held_requests import NAMELESS, HeldRequests, Names
+from mexc_async.sim.rest.held_requests import HeldRequests
 from mexc_async.sim.rest.http import Delivery, Listen, NoResponse, Outcome, Peer, Request, Response
 from mexc_async.sim.rest.limits import RateCounters
+from mexc_async.sim.rest.order_names import NAMELESS, api_key, client_ids_of, names_of
 from mexc_async.sim.rest.parameters import Received, receive
 from mexc_async.sim.rest.port import Port
 from mexc_async.sim.rest.responses import refused, reply
@@ -77,10 +78,12 @@ class Simulator:
         *,
         watcher: Watcher | None = None,
         recording: Recording | None = None,
+        on_strike: Callable[[Strike], None] | None = None,
     ) -> None:
         """Build the exchange. `start` makes it serve, with the listener that `listen` builds.
 
         `watcher` records it from its start on. `recording` is the recorded market of `config.tape`, read before.
+        `on_strike` is called for every fault that is about to be carried out.
 
         Raises ValueError for a bad tape or account.
         """
@@ -122,7 +125,8 @@ class Simulator:
         )
         for fault in self.config.faults:
             check_target(fault, ENDPOINTS)
-        self._faults = Faults(self.config.faults, seed=self.config.seed)
+        self._faults = Faults(self.config.faults, seed=self.config.seed, report=self._report)
+        self._on_strike = on_strike
         self._steps = Steps(clock, self._step, width_ms=self._width_ms, due_ms=self._due_ms)
         extra_ms = 0.0 if self.config.step_ms else FEED_AFTER_MS
         feed = Travel(self.config.latency.feed, self.config.seed, "feed", extra_ms)
@@ -199,6 +203,10 @@ class Simulator:
             mover.pause(self._now_ms() - gone_ms)
         self._gate.is_open = True
         self._steps.hasten()
+
+    def _report(self, fault: Fault, orders: Callable[[], tuple[str, ...]]) -> None:
+        if self._on_strike is not None:
+            self._on_strike(Strike(fault, self._now_ms(), orders()))
 
     def clear_faults(self) -> None:
         """Remove all faults. Broken connections stay broken."""
@@ -342,25 +350,25 @@ class Simulator:
         """Route, read, count, check, carry out and answer a request, with its faults at each step."""
         path, _, query = request.target.partition("?")
         endpoint = find_endpoint(request.method, path)
-        faults = request_faults_of(self._faults, endpoint)
-        if loss := faults.loss_at("unread"):
+        faults = request_faults_of(self._faults, endpoint, lambda: client_ids_of(self.exchange, request, endpoint))
+        if loss := faults.take_loss("unread"):
             return await self._gate.lose(request.peer, loss)
         body = await request.read()
         self._count(request, endpoint)
-        if loss := faults.loss_at("read"):
+        if loss := faults.take_loss("read"):
             return await self._gate.lose(request.peer, loss)
         received = receive(query, body, request.headers.get("Content-Type", ""))
-        names = _names(request, endpoint, received) if faults.overtake_ms else NAMELESS
+        names = names_of(request, endpoint, received) if "overtake" in faults.drawn else NAMELESS
         if not await self._gate.hold(faults, names):
             return NoResponse.DROPPED
         answer = self._carry_out(request, endpoint, received, faults)
         if endpoint.name in CANCELS:
-            self._gate.overtaken(_names(request, endpoint, received))
+            self._gate.overtaken(names_of(request, endpoint, received))
         return await self._gate.answer(request.peer, faults, answer)
 
     def _count(self, request: Request, endpoint: ServedEndpoint) -> None:
         """Count a request against the rate limits. Raises Refusal 429 or 418."""
-        known = self.exchange.keys.find(_api_key(request))
+        known = self.exchange.keys.find(api_key(request))
         uid = known.account if known else None
         rejection = self._limits.arrive(request.remote, uid, endpoint.costs, self.clock.monotonic())
         if rejection is not None:
@@ -376,7 +384,7 @@ class Simulator:
         try:
             sender = None
             if endpoint.is_signed:
-                sent = _api_key(request)
+                sent = api_key(request)
                 sender = auth.check_key(self.exchange.keys.find(sent), sent, request.remote)
                 auth.check_time(received, now_ms)
                 auth.check_signature(received, sender, now_ms)
@@ -389,13 +397,3 @@ class Simulator:
             return refused(refusal)
         finally:
             self._steps.hasten()
-
-
-def _api_key(request: Request) -> str:
-    return request.headers.get("X-MEXC-APIKEY", "")
-
-
-def _names(request: Request, endpoint: ServedEndpoint, received: Received) -> Names:
-    """Return the names of the orders that a request places or cancels."""
-    ids = trade.client_ids(endpoint.name, received.parameters)
-    return frozenset((_api_key(request), each) for each in ids)

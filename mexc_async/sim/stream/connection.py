@@ -9,7 +9,9 @@ import asyncio
 from collections import deque
 
 from mexc_async.runtime.clock import Clock
-from mexc_async.sim.faults.faults import Faults, Wire
+from mexc_async.sim.exchange.events import Event, order_of
+from mexc_async.sim.faults.faults import Faults
+from mexc_async.sim.faults.wire import Wire
 from mexc_async.sim.market.latency import Travel
 from mexc_async.sim.stream.channel import NORMAL, Channel
 from mexc_async.sim.stream.socket_lifetime import Life, SocketRules
@@ -65,14 +67,17 @@ class ClientSocket:
         """Send a text frame."""
         self._put(text)
 
-    def push(self, topic: Topic, frame: bytes) -> str | None:
-        """Send a push, subject to faults. Return the fault that must break the connection itself, or None."""
+    def push(self, topic: Topic, frame: bytes, event: Event | None = None) -> str | None:
+        """Send a push about a private event, if any, subject to faults.
+
+        Return the kind of the fault that must break the connection, or None.
+        """
         if self.is_silent or self._close is not None:
             return None
         if not (self._faults or self._wire.is_holding):
             self._put(frame)
             return None
-        passage = self._wire.carry(topic.name, frame)
+        passage = self._wire.carry(topic.name, frame, lambda: order_of(event))
         for each in passage.frames:
             self._put(each, passage.delay_ms)
         return passage.broken

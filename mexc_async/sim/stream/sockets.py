@@ -7,9 +7,10 @@ import contextlib
 import logging
 from collections.abc import Callable
 from math import inf
+from typing import TypeAlias
 
 from mexc_async.runtime.clock import Clock
-from mexc_async.sim.exchange.events import BalanceEvent, BookEvent, DealEvent, Event, TradeEvent
+from mexc_async.sim.exchange.events import BalanceEvent, BookEvent, DealEvent, Event, OrderEvent, TradeEvent
 from mexc_async.sim.exchange.exchange import Exchange
 from mexc_async.sim.exchange.symbols import OFFLINE
 from mexc_async.sim.faults.faults import Fault, Faults, matcher
@@ -32,6 +33,8 @@ _CLOSE_S = 1.0
 """Longest wait for the client's end of a connection that is closed."""
 _LOOK_S = 0.05
 """Time between two looks at a half-open connection, which does not say that its client has left."""
+
+_PrivateEvent: TypeAlias = OrderEvent | DealEvent | BalanceEvent
 
 
 class Sockets:
@@ -197,21 +200,21 @@ class Sockets:
             return
         now_ms = self._clock.wall_ms()
         if isinstance(event, BalanceEvent):
-            self._push_private(event.account, pushes.ACCOUNT, lambda: pushes.account(event, now_ms))
+            self._push_private(event, pushes.ACCOUNT, lambda: pushes.account(event, now_ms))
         elif isinstance(event, DealEvent):
-            self._push_private(event.account, pushes.DEALS, lambda: pushes.deal(event, now_ms))
+            self._push_private(event, pushes.DEALS, lambda: pushes.deal(event, now_ms))
         else:
-            self._push_private(event.account, pushes.ORDERS, lambda: pushes.order(event, now_ms))
+            self._push_private(event, pushes.ORDERS, lambda: pushes.order(event, now_ms))
 
-    def _push_private(self, uid: str, channel: str, build: Callable[[], bytes]) -> None:
-        readers = self._readers.get((uid, channel))
+    def _push_private(self, event: _PrivateEvent, channel: str, build: Callable[[], bytes]) -> None:
+        readers = self._readers.get((event.account, channel))
         if readers:
             frame = build()
             for connection, topic in tuple(readers.items()):
-                self._push(connection, topic, frame)
+                self._push(connection, topic, frame, event)
 
-    def _push(self, connection: ClientSocket, topic: Topic, frame: bytes) -> None:
-        broken = connection.push(topic, frame)
+    def _push(self, connection: ClientSocket, topic: Topic, frame: bytes, event: _PrivateEvent | None = None) -> None:
+        broken = connection.push(topic, frame, event)
         if broken is not None:
             self._break(broken, connection)
 

@@ -12,7 +12,8 @@ import aiohttp
 import pytest
 
 from mexc_async.errors import ProtocolError
-from mexc_async.sim.faults.faults import AT_ONCE, BadFault, Fault, Faults, Wire, corrupted, parse_fault
+from mexc_async.sim.faults.faults import AT_ONCE, BadFault, Fault, Faults, parse_fault
+from mexc_async.sim.faults.wire import Wire, corrupted
 from mexc_async.spot.push import decode_push
 from mexc_async.spot.push_models import DepthUpdate, FillPush, TradesPush
 from tests.support import reference
