@@ -20,6 +20,7 @@ from mexc_async.spot.market import DepthQuery
 from mexc_async.spot.models import Order
 from mexc_async.spot.trading import NewOrder
 from mexc_async.transport.pool import Pool
+from tests.support.streams import nothing_left
 
 RESTING: dict[str, Any] = {"price": Decimal("20000.00"), "quantity": Decimal("0.001")}
 ORDER = NewOrder(symbol="BTCUSDT", side="BUY", type="LIMIT", **RESTING)
@@ -135,6 +136,22 @@ async def test_a_cancelled_opening_can_be_tried_again(near: list[str]) -> None:
         await opening
     await mexc.spot.ping()
     await mexc.aclose()
+
+
+async def test_a_client_whose_opening_is_cancelled_on_entering_is_closed(near: list[str]) -> None:
+    async def enter() -> None:
+        async with mexc:
+            raise AssertionError("it was cancelled")
+
+    async with nothing_left():
+        mexc = Mexc.sim()
+        entering = asyncio.create_task(enter())
+        await asyncio.sleep(0)
+        entering.cancel()
+        await asyncio.wait([entering])
+        assert entering.cancelled()
+        with pytest.raises(ClientClosed):
+            await mexc.spot.ping()
 
 
 async def test_a_closed_client_is_not_opened_again(near: list[str]) -> None:
