@@ -81,6 +81,8 @@ async def cancel_others(loop: VirtualLoop, own: asyncio.Task[Any]) -> None:
 
     Those that go on for END_S are closed, and the run fails with the line of the first.
     """
+    while own.cancelling():  # a client's keeper waits for tasks that are cancelled
+        own.uncancel()
     left = [task for task in loop.tasks() if task is not own]
     for task in left:
         task.cancel()

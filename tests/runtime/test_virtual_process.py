@@ -376,6 +376,35 @@ def test_interrupted_process_cleans_up_and_ends() -> None:
     run(main)
 
 
+def test_task_that_waits_for_the_end_of_the_cancelled_ones_does_not_wait_for_the_program() -> None:
+    """As the keeper of a client does, which closes the client last."""
+    ended: list[str] = []
+
+    async def keep() -> None:
+        try:
+            await asyncio.sleep(1000)
+        finally:
+            own = asyncio.current_task()
+            while others := [task for task in asyncio.all_tasks() if task.cancelling() and task is not own]:
+                await asyncio.wait(others)
+            ended.append("kept")
+
+    async def main(loop: VirtualLoop) -> None:
+        async def work() -> None:
+            asyncio.create_task(keep())  # noqa: RUF006 - it is to be left
+            await asyncio.sleep(1000)
+
+        process = started(loop, work)
+        await asyncio.sleep(1)
+        process.interrupt()
+        await asyncio.wait([process.ended])
+        assert process.ended.cancelled()
+        assert ended == ["kept"]
+        assert loop.clock.wall_ms() == START_MS + 1000
+
+    run(main)
+
+
 def test_tasks_that_are_left_are_named_and_cancelled() -> None:
     ended: list[int] = []
 

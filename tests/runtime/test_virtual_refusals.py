@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from mexc_async.call_log.client_log import past_orders
 from mexc_async.errors import ConfigError, VirtualTimeError
 from mexc_async.runtime import virtual_loop
 from mexc_async.runtime.virtual_loop import VirtualLoop
@@ -136,6 +137,18 @@ def test_refusal_in_a_function_that_a_task_calls_names_that_function() -> None:
         await task
 
     assert refused(main)[0] == "time.sleep(5)"
+
+
+def test_work_that_the_sdk_would_do_in_a_thread_is_done_at_once(tmp_path: Path) -> None:
+    log = tmp_path / "calls.jsonl"
+
+    async def main() -> None:
+        with pytest.raises(ConfigError, match="cannot be read"):
+            await past_orders(log, "nobody", 1.0)
+        log.touch()
+        assert list(await past_orders(log, "nobody", 1.0)) == []
+
+    run(main)
 
 
 def test_refusal_reaches_the_result_even_if_the_program_catches_it() -> None:
