@@ -310,6 +310,10 @@ class LogWriter:
             self.mark()
         self._release()
 
+    def abandon(self) -> None:
+        """Release the log as the end of the process does: the head file stays as it is. Idempotent."""
+        self._release()
+
     def _release(self) -> None:
         for fd in (self._fd, self._head_fd):
             if fd >= 0:

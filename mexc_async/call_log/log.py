@@ -249,3 +249,15 @@ class CallLog:
 
     def __repr__(self) -> str:
         return f"<CallLog {self.path}{f', failing: {self.failure}' if self.failure else ''}>"
+
+
+def abandon(log: CallLog) -> None:
+    """Release the file of a log as the end of a killed process does: what is buffered is lost, no end is written.
+
+    For processes in virtual time. The clients that write into the log must be gone. Idempotent.
+    """
+    log._members.clear()
+    log._waiting.clear()
+    if log._writer is not None:
+        log._writer.abandon()
+        log._writer = None

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from mexc_async.errors import ConfigError
+from mexc_async.runtime.clock import Clock
 from mexc_async.runtime.log import logger
 from mexc_async.schema.settings import check_path
 from mexc_async.schema.validation import shown
@@ -17,15 +18,16 @@ Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 
 
 class Heartbeat:
-    """Task that touches a file at an interval, inside an `async with`."""
+    """Task that touches a file at an interval, inside an `async with`. The file has the time of the client's clock."""
 
-    def __init__(self, path: str | os.PathLike[str], every_s: float, spawn: Spawn) -> None:
+    def __init__(self, path: str | os.PathLike[str], every_s: float, spawn: Spawn, clock: Clock) -> None:
         check_path("heartbeat", path)
         if not (isinstance(every_s, int | float) and 0.01 <= every_s <= 3600):
             raise ConfigError(f"every_s {shown(every_s)} must be a number of seconds from 0.01 to 3600")
         self.path = os.fspath(path)
         self._every_s = every_s
         self._spawn = spawn
+        self._clock = clock
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -49,7 +51,8 @@ class Heartbeat:
     def _beat(self) -> None:
         with open(self.path, "ab"):  # recreates the file if it was deleted
             pass
-        os.utime(self.path)
+        now_ns = self._clock.wall_ns()
+        os.utime(self.path, ns=(now_ns, now_ns))
 
     async def _run(self) -> None:
         is_failing = False

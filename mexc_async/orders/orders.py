@@ -267,7 +267,7 @@ class TrackedOrders(Shortcuts):
         `mexc-async guard --heartbeat FILE` cancels the orders of a client that stops doing so. Raises ConfigError, on
         entering if the file cannot be written.
         """
-        return Heartbeat(path, every_s, self.spawn)
+        return Heartbeat(path, every_s, self.spawn, self._api.clock.local)
 
     def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run work that the client owns. Raises ClientClosed."""

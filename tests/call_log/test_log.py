@@ -25,7 +25,7 @@ from mexc_async.call_log.client_log import ClientLog
 from mexc_async.call_log.entries import Lost, Sending, chained, decode_entry, link_of
 from mexc_async.call_log.events import CallLogState
 from mexc_async.call_log.files import archived, head_of, is_archived, read_lines, verified
-from mexc_async.call_log.log import CallLog
+from mexc_async.call_log.log import CallLog, abandon
 from mexc_async.errors import (
     CallLogFailed,
     ConfigError,
@@ -333,6 +333,32 @@ async def test_chain_goes_on_when_the_end_was_a_rotation(path: Path) -> None:
     log.open()
     log.leave(member)
     assert verified(path).is_whole
+
+
+def contents(path: Path) -> tuple[bytes, bytes]:
+    return path.read_bytes(), head_of(path).read_bytes()
+
+
+async def test_abandoned_log_is_released_as_it_is(path: Path) -> None:
+    """As a killed process leaves it: what was buffered is lost, nothing says that it was closed."""
+    log = CallLog(path)
+    member = member_of(log)
+    log.write_ahead(sending(1), may_refuse=True)
+    before = contents(path)
+    log.add(sending(2))
+    assert verified(path).is_being_written
+    abandon(log)
+    abandon(log)
+    log.leave(member)
+    assert contents(path) == before
+    found = verified(path)
+    assert (found.is_whole, found.is_closed, found.is_being_written) == (True, False, False)
+    successor = CallLog(path)
+    other = member_of(successor)
+    successor.write_ahead(sending(3), may_refuse=True)
+    successor.leave(other)
+    assert verified(path).is_whole
+    assert [line["call"] for line in of_kind(path, "sending")] == [1, 3]
 
 
 def test_log_has_one_writer(path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from mexc_async.client.mexc import Mexc
 from mexc_async.errors import ClientClosed, ConfigError
+from mexc_async.runtime.clock import Clock
 from tests.support.streams import nothing_left, until
 
 
@@ -104,3 +105,12 @@ async def test_one_heartbeat_beats_once_at_a_time(tmp_path: Path) -> None:
     async with Mexc() as mexc, mexc.orders.heartbeat(tmp_path / "bot.beat") as heartbeat:
         with pytest.raises(ConfigError, match="is running already"):
             await heartbeat.__aenter__()
+
+
+async def test_the_file_has_the_time_of_the_clients_clock(tmp_path: Path) -> None:
+    beat = tmp_path / "bot.beat"
+    now_ns = 1_700_000_000_123_456_789
+    async with Mexc(clock=Clock(wall_ns=lambda: now_ns)) as mexc, mexc.orders.heartbeat(beat, every_s=0.01):
+        assert touched(beat) == now_ns
+        now_ns += 5
+        await until(lambda: touched(beat) == now_ns)
