@@ -46,7 +46,7 @@ EDGE = frozenset(
         "accounts": "accounts transfers",
         "books": "live_book",
         "call_log": "client_log files log",
-        "client": "blocking channel life mexc orders settings sim_process sync sync_parts view wiring",
+        "client": "blocking channel life mexc orders settings sim_process sweep sync sync_parts view wiring",
         "keys": "allow_ip encryption environment key_file os_keyring replace rotation shielded stores watch",
         "limits": "account_limiter limiter",
         "native": "fallback",

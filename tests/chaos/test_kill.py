@@ -7,8 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
-from decimal import Decimal
 from pathlib import Path
 from random import Random
 
@@ -16,37 +14,13 @@ import msgspec
 import pytest
 
 from mexc_async.call_log.files import archived, verified
-from mexc_async.sim.faults.faults import Fault
 from mexc_async.sim.rest.background import BackgroundSimulator
 from mexc_async.sim.rest.server import SimConfig
-from tests.support.killed_trader import LAG_MS, WINDOW_MS
+from tests.support.killed_trader import FAULTS, Restored, check_knowledge
 
 SEEDS = [int(seed) for seed in os.environ.get("CHAOS_SEEDS", "7").split(",")]
 ORDERS = 300
 ROOT = Path(__file__).parents[2]
-PLACING = "new_order|batch_orders"
-FAULTS = (
-    Fault(kind="mute", on=PLACING, chance=0.05),
-    Fault(kind="mute", on=PLACING, at="read", chance=0.03),
-    Fault(kind="error", on=PLACING, status=504, chance=0.05),
-    Fault(kind="reset", on=PLACING, chance=0.03),
-    Fault(kind="reset", on=PLACING, at="read", chance=0.03),
-    Fault(kind="hold", on=PLACING, chance=0.1, delay_ms=WINDOW_MS - 100),
-    Fault(kind="late_answer", on=PLACING, chance=0.1, delay_ms=200),
-    Fault(kind="mute", on="cancel_order", chance=0.05),
-    Fault(kind="fill_first", on="cancel_order", chance=0.2, part=0.5),
-    Fault(kind="lag", on="query_order|open_orders|all_orders|my_trades", chance=0.3, delay_ms=LAG_MS),
-    Fault(kind="error", on="query_order|open_orders|all_orders|my_trades", status=502, chance=0.05),
-)
-
-
-class Restored(msgspec.Struct, frozen=True):
-    name: str
-    order_id: str | None
-    state: str
-    filled: Decimal
-    quote: Decimal
-    fills: list[str]
 
 
 def child(what: str, sim: BackgroundSimulator, log: Path, seed: int) -> list[str]:
@@ -87,14 +61,5 @@ def test_successor_of_a_killed_trader_knows_every_order(seed: int, tmp_path: Pat
         truth = sim.call(lambda s: s.statement())
         assert verified(log).is_closed
         assert verified(log).is_whole
-    assert not [order for order in known if order.state in ("UNKNOWN", "SENDING")]
-    placed = {order.name: order for order in known if order.state not in ("NOT_PLACED", "REFUSED")}
-    # Nothing is placed twice, nothing is orphaned, nothing is invented.
-    assert Counter(line.client_id for line in truth.orders) == Counter(placed.keys())
-    fills = Counter(fill.order_id for fill in truth.fills)
-    for line in truth.orders:
-        order = placed[line.client_id or ""]
-        assert (order.order_id, order.state) == (line.order_id, line.status)
-        assert (order.filled, order.quote) == (line.executed, line.executed_value)
-        assert line.status == "NEW" or len(order.fills) == fills[line.order_id]
+    check_knowledge(known, truth)
     assert {"NEW", "CANCELED", "FILLED", "PARTIALLY_CANCELED"} <= {line.status for line in truth.orders}

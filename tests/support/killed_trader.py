@@ -1,4 +1,6 @@
-"""A trader in its own process, for tests that kill it: `place` orders until then, or `restore` and print them.
+"""A trader for tests that kill it: it places orders until then, or restores them and says what it knows.
+
+It runs in a process of its own, or in a virtual one:
 
 python -m tests.support.killed_trader place|restore REST WS LOG SEED
 """
@@ -7,7 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections import Counter
+from collections.abc import Sequence
 from decimal import Decimal
+from pathlib import Path
 from random import Random
 from typing import Literal
 
@@ -15,11 +20,15 @@ import msgspec
 
 from mexc_async.call_log.log import CallLog
 from mexc_async.client.mexc import Mexc
+from mexc_async.client.settings import Prepared
 from mexc_async.errors import MexcError
 from mexc_async.orders.tracker import OrderSettings
 from mexc_async.rest.credentials import Credentials
 from mexc_async.rest.retry import RetryPolicy
+from mexc_async.runtime.clock import SYSTEM, Clock
 from mexc_async.sim.exchange.accounts import DEMO_KEY, DEMO_SECRET
+from mexc_async.sim.faults.faults import Fault
+from mexc_async.sim.wallet.account_audit import AccountAudit
 from mexc_async.spot.trading import NewOrder
 from mexc_async.transport.pool import Timeouts
 from tests.support.settings import flat
@@ -29,15 +38,50 @@ TRADERS = 20
 WINDOW_MS, LAG_MS = 600, 300
 
 
-def client(rest: str, ws: str, log: str) -> Mexc:
+PREFIX = "crash"
+PLACING = "new_order|batch_orders"
+FAULTS = (
+    Fault(kind="mute", on=PLACING, chance=0.05),
+    Fault(kind="mute", on=PLACING, at="read", chance=0.03),
+    Fault(kind="error", on=PLACING, status=504, chance=0.05),
+    Fault(kind="reset", on=PLACING, chance=0.03),
+    Fault(kind="reset", on=PLACING, at="read", chance=0.03),
+    Fault(kind="hold", on=PLACING, chance=0.1, delay_ms=WINDOW_MS - 100),
+    Fault(kind="late_answer", on=PLACING, chance=0.1, delay_ms=200),
+    Fault(kind="mute", on="cancel_order", chance=0.05),
+    Fault(kind="fill_first", on="cancel_order", chance=0.2, part=0.5),
+    Fault(kind="lag", on="query_order|open_orders|all_orders|my_trades", chance=0.3, delay_ms=LAG_MS),
+    Fault(kind="error", on="query_order|open_orders|all_orders|my_trades", status=502, chance=0.05),
+)
+"""Faults of the exchange while the trader lives, and while its successor restores."""
+
+
+class Restored(msgspec.Struct, frozen=True):
+    """An order as its client knows it after a restore."""
+
+    name: str
+    order_id: str | None
+    state: str
+    filled: Decimal
+    quote: Decimal
+    fills: list[str]
+
+
+def call_log(path: str | Path, clock: Clock = SYSTEM) -> CallLog:
+    return CallLog(path, max_bytes=100_000, keep=1000, clock=clock)
+
+
+def client(rest: str, ws: str, log: CallLog, clock: Clock = SYSTEM, prepared: Prepared | None = None) -> Mexc:
     return Mexc(
         Credentials(DEMO_KEY, DEMO_SECRET),
+        clock=clock,
+        prepared=prepared,
         **flat(
             rest=rest,
             ws=ws,
-            call_log=CallLog(log, max_bytes=100_000, keep=1000),
+            call_log=log,
             limits="unlimited",
-            order_id_prefix="crash",
+            order_id_prefix=PREFIX,
             recv_window_ms=WINDOW_MS,
             orders=OrderSettings(settle_s=30.0, lag_ms=2 * LAG_MS, keep_s=1e6, poll_s=0.1, watch_s=0.5),
             timeouts=Timeouts(read_s=0.4),
@@ -98,27 +142,44 @@ async def place(mexc: Mexc, seed: int) -> None:
             group.create_task(Trader(mexc, Random(random.random()), prices).run())
 
 
-async def restore(mexc: Mexc) -> None:
-    """Print every order after a restore, a JSON line each."""
+async def restored(mexc: Mexc) -> list[Restored]:
+    """Return every order after a restore."""
     await mexc.orders.restore()
     for order in mexc.orders.all():
         if order.is_final and order.error is None:
             await order.settled(20)
-    for order in mexc.orders.all():
-        line = {
-            "name": order.client_order_id,
-            "order_id": order.order_id,
-            "state": str(order.status),
-            "filled": order.filled_quantity,
-            "quote": order.filled_quote_quantity,
-            "fills": sorted(fill.trade_id for fill in order.fills),
-        }
-        print(msgspec.json.encode(line).decode(), flush=True)
+    return [
+        Restored(
+            name=order.client_order_id,
+            order_id=order.order_id,
+            state=str(order.status),
+            filled=order.filled_quantity,
+            quote=order.filled_quote_quantity,
+            fills=sorted(fill.trade_id for fill in order.fills),
+        )
+        for order in mexc.orders.all()
+    ]
+
+
+def check_knowledge(known: Sequence[Restored], truth: AccountAudit) -> None:
+    """Check that nothing is placed twice, nothing is orphaned, and nothing is invented."""
+    assert not [order for order in known if order.state in ("UNKNOWN", "SENDING")]
+    placed = {order.name: order for order in known if order.state not in ("NOT_PLACED", "REFUSED")}
+    assert Counter(line.client_id for line in truth.orders) == Counter(placed.keys())
+    fills = Counter(fill.order_id for fill in truth.fills)
+    for line in truth.orders:
+        order = placed[line.client_id or ""]
+        assert (order.order_id, order.state) == (line.order_id, line.status)
+        assert (order.filled, order.quote) == (line.executed, line.executed_value)
+        assert line.status == "NEW" or len(order.fills) == fills[line.order_id]
 
 
 async def main(what: str, rest: str, ws: str, log: str, seed: str) -> None:
-    async with client(rest, ws, log) as mexc:
-        await (place(mexc, int(seed)) if what == "place" else restore(mexc))
+    async with client(rest, ws, call_log(log)) as mexc:
+        if what == "place":
+            await place(mexc, int(seed))
+        for order in await restored(mexc):
+            print(msgspec.json.encode(order).decode(), flush=True)
 
 
 if __name__ == "__main__":

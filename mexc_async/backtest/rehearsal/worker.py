@@ -16,13 +16,20 @@ from typing import IO, Any, NamedTuple
 import msgspec
 
 from mexc_async.backtest.rehearsal.outcome import SeedRun
-from mexc_async.backtest.rehearsal.plan import Plan, Task
+from mexc_async.backtest.rehearsal.plan import Plan
 from mexc_async.backtest.rehearsal.reference import Reference
-from mexc_async.backtest.rehearsal.world import recording_of, run_seed
+from mexc_async.backtest.rehearsal.world import run_seed
 from mexc_async.backtest.strategy import Strategy
-from mexc_async.runtime.runner import collected
+from mexc_async.sim.faults.faults import Fault
 
 _LENGTH = 4
+
+
+class Task(msgspec.Struct, frozen=True):
+    """A seed to run with its faults."""
+
+    seed: int
+    faults: tuple[Fault, ...]
 
 
 class Shipment(NamedTuple):
@@ -82,14 +89,12 @@ def _serve(source: IO[bytes], target: IO[bytes]) -> None:
     try:
         shipment: Shipment = pickle.loads(first)  # noqa: S301 - from the parent process
         plan = shipment.unpacked()
-        recording = recording_of(plan)
     except Exception as error:
         write(target, encode(f"{type(error).__name__}: {error}".partition("\n")[0]))
         return
-    with collected("freeze"):
-        while (message := read(source)) is not None:
-            task = decoder.decode(message)
-            write(target, encode(run_seed(plan, task, recording)))
+    while (message := read(source)) is not None:
+        task = decoder.decode(message)
+        write(target, encode(run_seed(plan, task.seed, task.faults)))
 
 
 def main() -> None:

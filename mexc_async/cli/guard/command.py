@@ -12,8 +12,7 @@ from mexc_async.cli.exit_status import REFUSED, fail
 from mexc_async.runtime.clock import SYSTEM
 
 if TYPE_CHECKING:
-    from mexc_async.cli.guard.run import Task
-    from mexc_async.cli.guard.watch import Watch
+    from mexc_async.client.sweep import SweepTask, Watch
 
 MAX_RECV_WINDOW_MS = 60_000
 
@@ -52,7 +51,8 @@ def guard(
     try:
         task = _task(prefix, every, recv_window_ms, give_up_s)
         watch = _watch(pid, heartbeat, max_age)
-        from mexc_async.cli.guard.run import Log, open_client, watch_and_cancel  # slow to import
+        from mexc_async.cli.guard.run import Log, open_client  # slow to import
+        from mexc_async.client.sweep import watch_and_cancel
         from mexc_async.runtime.runner import run
 
         is_done = run(watch_and_cancel(open_client(rest), watch, task, Log(json)))
@@ -77,8 +77,8 @@ def _watch(pid: int | None, heartbeat: Path | None, max_age_s: float) -> Watch:
     return HeartbeatWatch(heartbeat, max_age_s, SYSTEM.monotonic())
 
 
-def _task(prefix: str | None, every: bool, recv_window_ms: int, give_up_s: float) -> Task:
-    from mexc_async.cli.guard.run import MARGIN_MS, Task
+def _task(prefix: str | None, every: bool, recv_window_ms: int, give_up_s: float) -> SweepTask:
+    from mexc_async.client.sweep import MARGIN_MS, SweepTask
     from mexc_async.errors import ConfigError, InvalidRequest
     from mexc_async.schema.validation import client_id
 
@@ -96,4 +96,4 @@ def _task(prefix: str | None, every: bool, recv_window_ms: int, give_up_s: float
         raise ConfigError(
             f"--give-up-s {give_up_s:g} must be from {least_s:g}, when no order can be accepted any more, to 1e6"
         )
-    return Task(prefix, recv_window_ms, give_up_s)
+    return SweepTask(prefix, recv_window_ms, give_up_s)

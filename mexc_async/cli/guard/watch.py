@@ -7,24 +7,12 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 from mexc_async.errors import ConfigError
 
 _PROC = Path("/proc")
 _STATE, _STARTED = 0, 19
 """Positions in /proc/PID/stat after the name in parentheses (man 5 proc: fields 3 and 22)."""
-
-
-class Watch(Protocol):
-    """Liveness check of a client."""
-
-    subject: str
-    """The watched process or file, in words."""
-
-    def gone(self, now_s: float) -> str | None:
-        """Return the reason once the client is gone; None before. `now_s` is monotonic seconds."""
-        ...
 
 
 class ProcessWatch:
@@ -43,7 +31,7 @@ class ProcessWatch:
         self._first = first
 
     def gone(self, now_s: float) -> str | None:
-        """See `Watch`."""
+        """See `client/sweep.py` `Watch`."""
         started = self._started(self._pid)
         if started is None:
             return f"{self.subject} has ended"
@@ -91,7 +79,7 @@ class HeartbeatWatch:
             raise ConfigError(f"--heartbeat {path}: {error.strerror or error}") from None
 
     def gone(self, now_s: float) -> str | None:
-        """See `Watch`."""
+        """See `client/sweep.py` `Watch`."""
         was_held_up = now_s - self._asked_s > self._max_age_s / 2
         self._asked_s = now_s
         touched = self._read()
