@@ -10,8 +10,10 @@ from mexc_async.backtest.rehearsal.rehearse import RehearsalProgress, rehearse
 from mexc_async.backtest.rehearsal.report import Rehearsal, SeedFailure
 from mexc_async.backtest.result import BoundLimit, Drawdown, Result, RunBalance, RunFill, RunOrder
 from mexc_async.backtest.simulated_run import simulate
+from mexc_async.sim.wallet.account_audit import AccountAudit
 
 __all__ = [
+    "AccountAudit",
     "BoundLimit",
     "Drawdown",
     "Progress",

@@ -68,12 +68,7 @@ def load(place: str) -> Main:
     The file is run, as by `python grid.py`, with its folder first in the path of modules. Raises ConfigError, and what
     the file raises.
     """
-    file, _, name = place.partition(":") if place.count(":") < 2 else place.rpartition(":")
-    path, name = Path(file), name or "main"
-    if path.is_dir() or path.suffix != ".py":
-        raise ConfigError(f"strategy {place!r} names no Python file: give FILE.py:FUNCTION, as in grid.py:main")
-    if not path.is_file():
-        raise ConfigError(f"strategy {place!r}: there is no file {file}")
+    path, name = _place("strategy", place)
     module = run_file(path)
     found: object = getattr(module, name, None)
     if found is None:
@@ -84,13 +79,43 @@ def load(place: str) -> Main:
     return found  # type: ignore[return-value]  # a coroutine function
 
 
+def load_rule(place: str) -> Callable[..., Any]:
+    """Return the function at a place such as `grid.py:flat`, a rule of a rehearsal.
+
+    A strategy's file is not run again. Raises ConfigError, and what the file raises.
+    """
+    path, name = _place("invariant", place)
+    module = sys.modules.get(_module_name(path))
+    if module is None or getattr(module, "__file__", None) != str(path.resolve()):
+        module = run_file(path)
+    found: object = getattr(module, name, None)
+    if not callable(found):
+        raise ConfigError(f"invariant {place!r}: {path.name} has no function {name}")
+    return found
+
+
+def _place(what: str, place: str) -> tuple[Path, str]:
+    """Return file and name of a place. Raises ConfigError."""
+    file, _, name = place.partition(":") if place.count(":") < 2 else place.rpartition(":")
+    path = Path(file)
+    if path.is_dir() or path.suffix != ".py":
+        raise ConfigError(f"{what} {place!r} names no Python file: give FILE.py:FUNCTION, as in grid.py:main")
+    if not path.is_file():
+        raise ConfigError(f"{what} {place!r}: there is no file {file}")
+    return path, name or "main"
+
+
+def _module_name(path: Path) -> str:
+    return f"strategy_{path.stem}"
+
+
 def _is_own(value: object, module: ModuleType) -> bool:
     return inspect.iscoroutinefunction(value) and value.__module__ == module.__name__
 
 
 def run_file(path: Path) -> ModuleType:
     """Import a file under a name that no other module has."""
-    spec = importlib.util.spec_from_file_location(f"strategy_{path.stem}", path.resolve())
+    spec = importlib.util.spec_from_file_location(_module_name(path), path.resolve())
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -108,6 +133,15 @@ def name_of(main: object) -> str:
     code = getattr(inner, "__code__", None)
     name = getattr(inner, "__qualname__", None) or type(inner).__name__
     return f"{Path(code.co_filename).name}:{name}" if code is not None else name
+
+
+def place_of(function: object) -> str:
+    """Return the place of a function as `load` takes it: the file by its path from the working directory if inside."""
+    inner = function.func if isinstance(function, partial) else function
+    code = getattr(inner, "__code__", None)
+    path = Path(code.co_filename) if code is not None else Path()
+    here = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    return f"{here}:{getattr(inner, '__qualname__', type(inner).__name__)}"
 
 
 def _check_async(main: object, name: str) -> None:

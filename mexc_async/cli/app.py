@@ -22,6 +22,7 @@ from mexc_async.cli.keys.command import add, list_keys, remove, use
 from mexc_async.cli.klines import klines
 from mexc_async.cli.market import book, ticker, trades
 from mexc_async.cli.order import buy, sell
+from mexc_async.cli.rehearse import rehearse
 from mexc_async.cli.run import run
 from mexc_async.cli.sim import sim
 
@@ -47,6 +48,7 @@ app.command()(endpoints)
 app.command()(guard)
 app.command()(klines)
 app.command()(orders)
+app.command()(rehearse)
 app.command()(run)
 app.command("sell")(sell)
 app.command()(sim)

@@ -103,6 +103,13 @@ def _check(modes: Mapping[str, bool], json: Path | None, url: str | None, record
         raise ConfigError("--data and --model need --backtest: they describe a recorded market")
     if json is not None and modes["--live"]:
         raise ConfigError("--json needs --sim or --backtest: the result is what a simulated exchange has booked")
+    check_json(json)
+
+
+def check_json(json: Path | None) -> None:
+    """Raise ConfigError for a file of the result that cannot be written."""
+    from mexc_async.errors import ConfigError
+
     if json is not None and (json.is_dir() or not os.access(json if json.exists() else json.parent, os.W_OK)):
         raise ConfigError(f"--json {json}: cannot be written")
 
@@ -111,7 +118,7 @@ def _chosen(place: str, texts: Sequence[str]) -> Strategy:
     """Load the strategy and convert its parameters. Raises ConfigError."""
     from mexc_async.backtest.strategy import Strategy, load
 
-    given = _pairs("--param", texts)
+    given = pairs("--param", texts)
     return Strategy(load(place), given)
 
 
@@ -158,7 +165,7 @@ def _struct(kind: type[S], option: str, texts: Sequence[str]) -> S:
 
     from mexc_async.errors import ConfigError
 
-    given = _pairs(option, texts)
+    given = pairs(option, texts)
     for name in given:
         if name not in kind.__struct_fields__:
             raise ConfigError(f"{option} {name} is none of {', '.join(kind.__struct_fields__)}")
@@ -168,7 +175,7 @@ def _struct(kind: type[S], option: str, texts: Sequence[str]) -> S:
         raise ConfigError(f"{option}: {error}") from None
 
 
-def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
+def pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
     """Return the values of texts NAME=VALUE. Raises ConfigError."""
     from mexc_async.errors import ConfigError
 
@@ -215,7 +222,12 @@ def _show(result: Result, json: Path | None) -> None:
     """Print the result, and write it to the file if there is one."""
     print(result)
     if json is not None:
-        try:
-            json.write_bytes(result.to_json())
-        except OSError as error:
-            fail(f"--json {json}: {error.strerror or error}")
+        write_json(result.to_json(), json)
+
+
+def write_json(content: bytes, json: Path) -> None:
+    """Write the result to its file."""
+    try:
+        json.write_bytes(content)
+    except OSError as error:
+        fail(f"--json {json}: {error.strerror or error}")

@@ -44,6 +44,18 @@ async def leaves_one_open(mexc: Mexc) -> None:
     await rest_one(mexc)
 
 
+async def impatient(mexc: Mexc) -> None:
+    """Take an order for not placed that has no answer within a second."""
+    await mexc.load_rules()
+    for _ in range(5):
+        try:
+            async with asyncio.timeout(1):
+                order = await rest_one(mexc)
+        except TimeoutError:
+            continue
+        await order.cancel()
+
+
 async def ends_the_process(mexc: Mexc) -> None:
     """End the process without a word."""
     import os

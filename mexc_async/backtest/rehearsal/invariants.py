@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from decimal import Context, Decimal
+from typing import TypeAlias
 
 from mexc_async.backtest.rehearsal.outcome import Breach
 from mexc_async.client.mexc import Mexc
@@ -16,6 +17,8 @@ from mexc_async.sim.wallet.account_audit import AccountAudit, OrderLine
 _EXACT = Context(prec=100)
 _MOST = 3
 """Most orders that one breach names."""
+Case: TypeAlias = tuple[str, str]
+"""Client order id, or nothing, and the text."""
 _OPEN = (OrderState.NEW, OrderState.PARTIALLY_FILLED)
 
 
@@ -23,61 +26,65 @@ def breaches_of(mexc: Mexc, truth: AccountAudit, before: AccountAudit, leaves_or
     """Compare a client with the audit of its account; `before` is the audit at the start."""
     known = {order.client_order_id: order for order in mexc.orders.all()}
     found = [
-        *_named("known", [*_unknown(known, truth), *_invented(known, truth), *_unsettled(known.values())]),
+        *_breach("known", [*_unknown(known, truth), *_invented(known, truth), *_unsettled(known.values())]),
         *doubled(truth),
-        *_named("belief", _misbelieved(known, truth)),
+        *_breach("belief", _misbelieved(known, truth)),
     ]
     if not leaves_orders:
         found += left_open(truth)
     if not found:  # they follow from the fills, which are right
-        found += _named("balances", _wrong_balances(mexc, known.values(), truth, before))
+        found += _breach("balances", (("", text) for text in _wrong_balances(mexc, known.values(), truth, before)))
     return found
 
 
 def left_open(truth: AccountAudit) -> list[Breach]:
     """Return the breach of an account with open orders."""
-    return _named("open", [f"{_name(line)} is {line.status}" for line in truth.orders if line.status in _OPEN])
+    lines = (line for line in truth.orders if line.status in _OPEN)
+    return _breach("open", ((name_of(line), f"{name_of(line)} is {line.status}") for line in lines))
 
 
 def doubled(truth: AccountAudit) -> list[Breach]:
     """Return the breach of an account with two orders of one client order id."""
     times = Counter(line.client_id for line in truth.orders if line.client_id)
-    return _named("doubled", [f"{name} was placed {count} times" for name, count in times.items() if count > 1])
+    many = {name: count for name, count in times.items() if count > 1}
+    return _breach("doubled", ((name, f"{name} was placed {count} times") for name, count in many.items()))
 
 
-def _named(rule: str, texts: Iterable[str]) -> list[Breach]:
-    """Return one breach of a rule with the first texts; none without a text."""
-    lines = list(texts)
-    if not lines:
+def _breach(rule: str, cases: Iterable[Case]) -> list[Breach]:
+    """Return one breach of a rule with the first cases; none without a case."""
+    found = list(cases)
+    if not found:
         return []
-    more = f"; and {len(lines) - _MOST} more" if len(lines) > _MOST else ""
-    return [Breach(rule, "; ".join(lines[:_MOST]) + more)]
+    more = f"; and {len(found) - _MOST} more" if len(found) > _MOST else ""
+    text = "; ".join(text for _, text in found[:_MOST]) + more
+    return [Breach(rule, text, tuple(dict.fromkeys(name for name, _ in found[:_MOST] if name)))]
 
 
-def _unknown(known: dict[str, TrackedOrder], truth: AccountAudit) -> Iterator[str]:
+def _unknown(known: dict[str, TrackedOrder], truth: AccountAudit) -> Iterator[Case]:
     for line in truth.orders:
         order = known.get(line.client_id or "")
         if order is None:
-            yield f"the client does not know {_name(line)}, which is {line.status}"
+            yield name_of(line), f"the client does not know {name_of(line)}, which is {line.status}"
         elif order.error is not None:
             reason = f"{type(order.error).__name__}: {order.error}"
-            yield f"the client takes {_name(line)} for {order.status} ({reason}), and it is {line.status}"
+            text = f"the client takes {name_of(line)} for {order.status} ({reason}), and it is {line.status}"
+            yield name_of(line), text
 
 
-def _invented(known: dict[str, TrackedOrder], truth: AccountAudit) -> Iterator[str]:
+def _invented(known: dict[str, TrackedOrder], truth: AccountAudit) -> Iterator[Case]:
     placed = {line.client_id for line in truth.orders}
     for name, order in known.items():
         if order.record.is_placed and name not in placed:
-            yield f"the client takes {name} for {order.status}, and the exchange has no such order"
+            yield name, f"the client takes {name} for {order.status}, and the exchange has no such order"
 
 
-def _unsettled(known: Iterable[TrackedOrder]) -> Iterator[str]:
+def _unsettled(known: Iterable[TrackedOrder]) -> Iterator[Case]:
     for order in known:
         if order.status in (OrderState.SENDING, OrderState.UNKNOWN):
-            yield f"{order.client_order_id} stays {order.status}"
+            yield order.client_order_id, f"{order.client_order_id} stays {order.status}"
 
 
-def _misbelieved(known: dict[str, TrackedOrder], truth: AccountAudit) -> Iterator[str]:
+def _misbelieved(known: dict[str, TrackedOrder], truth: AccountAudit) -> Iterator[Case]:
     fills: dict[str, dict[str, tuple[Decimal, Decimal]]] = {}
     for fill in truth.fills:
         fills.setdefault(fill.order_id, {})[fill.trade_id] = (fill.price, fill.quantity)
@@ -89,11 +96,12 @@ def _misbelieved(known: dict[str, TrackedOrder], truth: AccountAudit) -> Iterato
         true = (line.order_id, line.status, line.executed, line.executed_value)
         if believed != true:
             differences = (f"{a} for {b}" for a, b in zip(believed, true, strict=True) if a != b)
-            yield f"of {_name(line)} the client believes {', '.join(differences)}"
+            yield name_of(line), f"of {name_of(line)} the client believes {', '.join(differences)}"
             continue
         made = {fill.trade_id: (fill.price, fill.quantity) for fill in order.fills}
-        if made != fills.get(line.order_id, {}):
-            yield f"{_name(line)} has {len(fills.get(line.order_id, {}))} fills, the client knows {len(made)}"
+        true_fills = fills.get(line.order_id, {})
+        if made != true_fills:
+            yield name_of(line), f"{name_of(line)} has {len(true_fills)} fills, the client knows {len(made)}"
 
 
 def _wrong_balances(
@@ -126,5 +134,6 @@ def _totals(audit: AccountAudit) -> dict[str, Decimal]:
     return {asset: _EXACT.add(line.free, line.locked) for asset, line in audit.balances.items()}
 
 
-def _name(line: OrderLine) -> str:
+def name_of(line: OrderLine) -> str:
+    """Return the client order id, or the exchange's id of an order without one."""
     return line.client_id or line.order_id

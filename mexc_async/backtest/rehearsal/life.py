@@ -34,6 +34,8 @@ LAST_REQUESTS_S = 10.0
 """Virtual time in which requests that a fault held back, such as a cancel, can still arrive, seconds."""
 _KEEP_S = 1e6
 """Time for which the client remembers orders that have ended: all of a seed."""
+_LINGER_S = 0.5
+"""Virtual time in which connections end after the client has closed, seconds."""
 _RETRY_S = 1.0
 """Pause before a restart of a client that could not restore its orders, seconds."""
 
@@ -49,16 +51,20 @@ class Life:
         before: Mapping[str, AccountAudit],
         call_log: Path,
         on_end: Callable[[], None],
+        open_ends: Callable[[asyncio.AbstractEventLoop], int],
         *,
         is_restart: bool = False,
     ) -> None:
-        """`before` has each account's audit at the start; `on_end` is called when the strategy has ended."""
+        """`before` has each account's audit at the start; `on_end` is called when the strategy has ended;
+        `open_ends` returns the number of a loop's open connections.
+        """
         self._plan = plan
         self._simulator = simulator
         self._network = network
         self._before = before
         self._call_log = call_log
         self._on_end = on_end
+        self._open_ends = open_ends
         self._is_restart = is_restart
         self.work: asyncio.Task[object] | None = None
         self._is_stopped = False
@@ -66,6 +72,11 @@ class Life:
         """The open clients, by account."""
         self.breaches: list[Breach] = []
         self.ended: Ended = "never"
+
+    @property
+    def has_ended(self) -> bool:
+        """True once the strategy has ended."""
+        return self.ended != "never"
 
     def stop(self) -> None:
         """Cancel the strategy, as by Ctrl-C."""
@@ -87,6 +98,9 @@ class Life:
             self._on_end()
             await self._settle()
             await self._check_own()
+        await asyncio.sleep(_LINGER_S)
+        if ends := self._open_ends(asyncio.get_running_loop()):
+            self.breaches.append(Breach("left", f"{ends} connections are open after the client has closed"))
 
     def _names(self) -> list[str]:
         return [account.name for account in self._plan.exchange.accounts]

@@ -9,6 +9,9 @@ from __future__ import annotations
 from random import Random
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
+from mexc_async.backtest.rehearsal.coverage import Aim, State
 from mexc_async.sim.faults.faults import Fault, Kind, Stage
 
 PLACE = "new_order|batch_orders"
@@ -74,6 +77,11 @@ HARMS: tuple[_Harm, ...] = (
     _Harm("corrupt", (PRIVATE, "*"), 0.2),
 )
 
+KINDS: tuple[Kind, ...] = tuple(dict.fromkeys(harm.kind for harm in HARMS))
+"""Kinds of faults that mixes draw from."""
+DELAYED = frozenset(harm.kind for harm in HARMS if harm.delay_ms)
+"""Kinds that take a time."""
+
 
 def mixed(seed: int) -> tuple[Fault, ...]:
     """Draw the faults of a seed: a tenth of the seeds has none."""
@@ -85,3 +93,25 @@ def mixed(seed: int) -> tuple[Fault, ...]:
     count = random.randint(1, 3) if few else random.randint(5, 14)
     share = 1.0 if few else 0.25
     return tuple(harm.drawn(random, share) for harm in random.sample(HARMS, count))
+
+
+def aimed(seed: int, aim: Aim) -> tuple[tuple[Fault, ...], tuple[Fault, ...]]:
+    """Return the faults of a seed that aims at a kind and a state, and those for the moment when the state is there."""
+    random = Random(f"{seed}:{aim.kind}:{aim.state}:{aim.skip}")
+    harm = random.choice([harm for harm in HARMS if harm.kind == aim.kind])
+    fault = replace(harm.drawn(random, 1.0), chance=1.0, times=1)
+    # The first one never strikes: opportunities are counted from the first fault of a kind on.
+    counting = Fault(kind=aim.kind, chance=0.0)
+    return (counting, *_LEADING.get(aim.state, ()), *mixed(seed)[:3]), (fault,)
+
+
+_LEADING: dict[State, tuple[Fault, ...]] = {
+    "partly filled": (
+        Fault(kind="fill_first", on=CANCEL, chance=0.7, part=0.4),
+        Fault(kind="error", on=CANCEL, chance=0.7, at="processed"),
+    ),
+    "settling": (Fault(kind="mute", on=PLACE, chance=0.4),),
+    "sent": (Fault(kind="hold", on=PLACE, chance=0.5, delay_ms=500),),
+    "cancelling": (Fault(kind="hold", on=CANCEL, chance=0.5, delay_ms=500),),
+}
+"""Faults that bring orders into a state."""

@@ -31,9 +31,23 @@ class Breach(Struct, frozen=True):
 
     rule: Rule
     text: str
+    orders: tuple[str, ...] = ()
+    """Client order ids that it is about."""
+
+    @property
+    def kind(self) -> str:
+        """The rule, and for an error also its place and class: breaches of one kind have one cause."""
+        return ": ".join([self.rule, *self.text.split(": ")[:2]]) if self.rule == "raised" else self.rule
 
     def __str__(self) -> str:
         return f"{self.rule}: {self.text}"
+
+
+def fault_text(fault: Fault) -> str:
+    """Return a fault as `parse_fault` reads it, without the settings that have their usual values."""
+    usual = Fault(kind=fault.kind)
+    names = (name for name in Fault.__struct_fields__[1:] if getattr(fault, name) != getattr(usual, name))
+    return ",".join([fault.kind, *(f"{name}={getattr(fault, name)}" for name in names)])
 
 
 class Struck(Struct, frozen=True):
@@ -63,3 +77,5 @@ class SeedRun(Struct, frozen=True, kw_only=True):
     fills: int = 0
     virtual_ms: int = 0
     """Length in virtual time."""
+    story: tuple[str, ...] = ()
+    """Time line, if one was wanted."""

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, TypeAlias
 
+from msgspec import Struct
+
+from mexc_async.backtest.rehearsal.coverage import Aim
 from mexc_async.backtest.strategy import Strategy
 from mexc_async.client.mexc import Mexc
 from mexc_async.client.settings import Settings
+from mexc_async.sim.faults.faults import Fault
 from mexc_async.sim.market.latency import Latency
 from mexc_async.sim.rest.config import SimConfig
 from mexc_async.sim.wallet.account_audit import AccountAudit
@@ -19,8 +23,23 @@ It returns the text of a breach, or raises AssertionError with it; None if the r
 """
 NEARBY = Latency(order=(1.0, 2.0, 2.5, 4.0, 9.0), answer=(1.0, 1.5, 2.0, 5.0), feed=(1.0, 2.0, 3.0, 8.0, 20.0))
 """Travel times of a rehearsal's exchange unless it is given another: a few milliseconds, so that messages cross."""
-USUAL = SimConfig(latency=NEARBY, flow=0.5)
+SECONDS = 20.0
+"""Virtual time of a seed unless it is given another, seconds."""
+USUAL = SimConfig(latency=NEARBY, flow=0.3)
 """Settings of the exchange unless it is given others."""
+
+
+class Task(Struct, frozen=True):
+    """A seed to run, and its faults."""
+
+    seed: int
+    faults: tuple[Fault, ...] = ()
+    aim: Aim | None = None
+    """Pair of kind and state that the seed aims at."""
+    aimed: tuple[Fault, ...] = ()
+    """Faults that come into force at the moment that it aims at."""
+    has_story: bool = False
+    """True to write a time line."""
 
 
 class Plan(NamedTuple):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import orjson
 from msgspec import Struct
 
-from mexc_async.backtest.rehearsal.outcome import SeedRun
+from mexc_async.backtest.rehearsal.coverage import STATES
+from mexc_async.backtest.rehearsal.outcome import SeedRun, fault_text
+from mexc_async.backtest.rehearsal.plan import SECONDS, Plan
+from mexc_async.backtest.rehearsal.shrink import Shrunk
+from mexc_async.backtest.strategy import as_text, place_of
 from mexc_async.schema.json_values import ToDict, plain
-from mexc_async.sim.faults.faults import Fault
 
 _MOST_FAILURES = 10
 """Most failures that the table shows."""
@@ -26,8 +30,16 @@ class SeedFailure(ToDict, Struct, frozen=True, kw_only=True):
     """One line that says how."""
     others: tuple[str, ...] = ()
     """Further breaches, one line each."""
-    faults: tuple[str, ...] = ()
-    """Faults in force, as `--fault` takes them."""
+    struck: int = 0
+    """Faults that struck."""
+    shortest: tuple[str, ...] | None = None
+    """Shortest list of faults found that breaks the rule, as `faults` and `--fault` take them; None if not searched."""
+    is_repeatable: bool = False
+    """True if they broke the rule again."""
+    command: str = ""
+    """Command that repeats it."""
+    story: tuple[str, ...] = ()
+    """Time line of that run: faults, what the exchange did, and what the client knew."""
 
 
 class Rehearsal(ToDict, Struct, frozen=True, kw_only=True):
@@ -45,8 +57,8 @@ class Rehearsal(ToDict, Struct, frozen=True, kw_only=True):
     orders: int
     """Orders that the exchange accepted, in all seeds."""
     fills: int
-    faults: dict[str, int]
-    """Seeds by kind of fault that was in force; `none` for calm ones."""
+    coverage: dict[str, dict[str, int]]
+    """Strikes by kind of fault and by the state of the orders that it concerned: see `State`."""
 
     @property
     def held(self) -> bool:
@@ -61,27 +73,43 @@ class Rehearsal(ToDict, Struct, frozen=True, kw_only=True):
         return "\n".join(_lines(self))
 
 
-def failure_of(run: SeedRun, faults: Iterable[Fault]) -> SeedFailure:
+def failure_of(plan: Plan, run: SeedRun, shrunk: Shrunk | None) -> SeedFailure:
     """Return the failure of a seed that broke a rule."""
     first, *others = run.breaches
+    shortest = None if shrunk is None else tuple(map(fault_text, shrunk.entries))
     return SeedFailure(
         seed=run.seed,
         rule=first.rule,
         text=first.text,
         others=tuple(map(str, others)),
-        faults=tuple(map(fault_text, faults)),
+        struck=len(run.struck),
+        shortest=shortest,
+        is_repeatable=shrunk is not None and any(breach.kind == first.kind for breach in shrunk.run.breaches),
+        command=command_of(plan, run.seed, shortest) if shortest is not None else "",
+        story=() if shrunk is None else shrunk.run.story,
     )
 
 
-def fault_text(fault: Fault) -> str:
-    """Return a fault as `parse_fault` reads it, without the settings that have their usual values."""
-    usual = Fault(kind=fault.kind)
-    given = [
-        f"{name}={getattr(fault, name)}"
-        for name in Fault.__struct_fields__[1:]
-        if getattr(fault, name) != getattr(usual, name)
-    ]
-    return ",".join([fault.kind, *given])
+def command_of(plan: Plan, seed: int, faults: Iterable[str]) -> str:
+    """Return the command that repeats a seed with these faults."""
+    strategy = plan.strategy
+    words = ["mexc-async", "rehearse", place_of(strategy.main), "--seed", str(seed)]
+    if plan.seconds != SECONDS:
+        words += ["--seconds", f"{plan.seconds:g}"]
+    for name, value in strategy.parameters.items():
+        words += ["--param", f"{name}={as_text(value)}"]
+    for check in plan.invariants:
+        words += ["--invariant", place_of(check)]
+    if plan.leaves_orders:
+        words.append("--leaves-orders")
+    for kind in plan.may_raise:
+        words += ["--may-raise", kind.__name__]
+    given = [*faults]
+    for fault in given:
+        words += ["--fault", fault]
+    if not given:
+        words.append("--calm")
+    return shlex.join(words)
 
 
 def _lines(result: Rehearsal) -> Iterator[str]:
@@ -89,6 +117,7 @@ def _lines(result: Rehearsal) -> Iterator[str]:
     yield f"{result.strategy}({given}), {_count(result.seeds, 'seed')} of {result.seconds:g} virtual seconds"
     ends = ", ".join(f"{count:,} {end}" for end, count in result.ended.items())
     yield f"{_count(result.orders, 'order')}, {_count(result.fills, 'fill')}; the strategy's end: {ends}"
+    yield from _coverage(result.coverage)
     if result.held:
         yield "every rule held in every seed"
         return
@@ -99,6 +128,31 @@ def _lines(result: Rehearsal) -> Iterator[str]:
         yield f"  seed {failure.seed}: {failure.rule}: {failure.text}"
     if len(result.failures) > _MOST_FAILURES:
         yield f"  and {len(result.failures) - _MOST_FAILURES} more"
+    for failure in result.failures:
+        if failure.shortest is not None:
+            yield ""
+            yield from _shortest(failure, failure.shortest)
+
+
+def _coverage(rows: dict[str, dict[str, int]]) -> Iterator[str]:
+    """Yield the table of strikes by kind and state."""
+    if any(any(row.values()) for row in rows.values()):
+        yield f"{'faults at orders that were':<26}" + "".join(f"{state:>14}" for state in STATES)
+        for kind, row in sorted(rows.items()):
+            yield f"  {kind:<24}" + "".join(f"{row[state] or '-':>14}" for state in STATES)
+
+
+def _shortest(failure: SeedFailure, shortest: tuple[str, ...]) -> Iterator[str]:
+    """Yield the shrunk faults of a failure, the command that repeats them and the time line."""
+    count = _count(len(shortest), "fault")
+    if not failure.is_repeatable:
+        yield f"seed {failure.seed} broke the rule {failure.rule} once, and not again with its {count}"
+    elif shortest:
+        yield f"seed {failure.seed} breaks the rule {failure.rule} with {count} of the {failure.struck:,} that struck:"
+    else:
+        yield f"seed {failure.seed} breaks the rule {failure.rule} without any fault:"
+    yield f"  {failure.command}"
+    yield from (f"  {line}" for line in failure.story)
 
 
 def _count(number: int, noun: str) -> str:

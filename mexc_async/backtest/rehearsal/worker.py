@@ -16,20 +16,13 @@ from typing import IO, Any, NamedTuple
 import msgspec
 
 from mexc_async.backtest.rehearsal.outcome import SeedRun
-from mexc_async.backtest.rehearsal.plan import Plan
+from mexc_async.backtest.rehearsal.plan import Plan, Task
 from mexc_async.backtest.rehearsal.reference import Reference
-from mexc_async.backtest.rehearsal.world import run_seed
+from mexc_async.backtest.rehearsal.world import recording_of, run_seed
 from mexc_async.backtest.strategy import Strategy
-from mexc_async.sim.faults.faults import Fault
+from mexc_async.runtime.runner import collected
 
 _LENGTH = 4
-
-
-class Task(msgspec.Struct, frozen=True):
-    """A seed to run with its faults."""
-
-    seed: int
-    faults: tuple[Fault, ...]
 
 
 class Shipment(NamedTuple):
@@ -89,12 +82,14 @@ def _serve(source: IO[bytes], target: IO[bytes]) -> None:
     try:
         shipment: Shipment = pickle.loads(first)  # noqa: S301 - from the parent process
         plan = shipment.unpacked()
+        recording = recording_of(plan)
     except Exception as error:
         write(target, encode(f"{type(error).__name__}: {error}".partition("\n")[0]))
         return
-    while (message := read(source)) is not None:
-        task = decoder.decode(message)
-        write(target, encode(run_seed(plan, task.seed, task.faults)))
+    with collected("freeze"):
+        while (message := read(source)) is not None:
+            task = decoder.decode(message)
+            write(target, encode(run_seed(plan, task, recording)))
 
 
 def main() -> None:

@@ -16,10 +16,11 @@ from typing import Protocol, Self
 import msgspec
 
 from mexc_async.backtest.rehearsal.outcome import Breach, SeedRun
-from mexc_async.backtest.rehearsal.plan import Plan
-from mexc_async.backtest.rehearsal.worker import Shipment, Task, answer_of, read, write
-from mexc_async.backtest.rehearsal.world import run_seed
+from mexc_async.backtest.rehearsal.plan import Plan, Task
+from mexc_async.backtest.rehearsal.worker import Shipment, answer_of, read, write
+from mexc_async.backtest.rehearsal.world import recording_of, run_seed
 from mexc_async.errors import ConfigError
+from mexc_async.runtime.runner import collected
 
 _START = "from mexc_async.backtest.rehearsal.worker import main; main()"
 OnDone = Callable[[SeedRun], None]
@@ -43,15 +44,18 @@ class Here:
     """Runner in this process."""
 
     def __init__(self, plan: Plan) -> None:
+        """Read the recorded market, if there is one. Raises ValueError."""
         self._plan = plan
+        self._recording = recording_of(plan)
 
     def run(self, tasks: Sequence[Task], on_done: OnDone) -> list[SeedRun]:
         """Run the tasks, one after the other."""
         found = []
-        for task in tasks:
-            outcome = run_seed(self._plan, task.seed, task.faults)
-            on_done(outcome)
-            found.append(outcome)
+        with collected("freeze"):
+            for task in tasks:
+                outcome = run_seed(self._plan, task, self._recording)
+                on_done(outcome)
+                found.append(outcome)
         return found
 
     def __enter__(self) -> Self:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,18 +14,24 @@ from typing import Any
 from msgspec.structs import replace
 
 from mexc_async.backtest.memory import MemoryJoin
+from mexc_async.backtest.rehearsal.coverage import state_of
 from mexc_async.backtest.rehearsal.invariants import doubled, left_open
 from mexc_async.backtest.rehearsal.life import END_S, SETTLE_S, Life, described
-from mexc_async.backtest.rehearsal.outcome import Breach, SeedRun
-from mexc_async.backtest.rehearsal.plan import Plan
+from mexc_async.backtest.rehearsal.outcome import Breach, SeedRun, Struck
+from mexc_async.backtest.rehearsal.plan import Plan, Task
+from mexc_async.backtest.rehearsal.story import Moment, bookings, knowledge, story_of, strikes
+from mexc_async.backtest.rehearsal.trader import Trader
+from mexc_async.backtest.rehearsal.traffic import Traffic
 from mexc_async.backtest.rehearsal.watch import Watch
+from mexc_async.client.mexc import Mexc
 from mexc_async.errors import VirtualTimeError
 from mexc_async.risk.risk_limits import GuardLimits
 from mexc_async.runtime.program_lines import line_of_task
 from mexc_async.runtime.runner import INTERRUPTED, TERMINATED
 from mexc_async.runtime.virtual_loop import VirtualLoop
 from mexc_async.runtime.virtual_run import run_virtual
-from mexc_async.sim.faults.faults import Fault
+from mexc_async.sim.faults.faults import Strike
+from mexc_async.sim.market.recording import Recording, read_recording
 from mexc_async.sim.rest.server import Simulator
 from mexc_async.sim.wallet.account_audit import AccountAudit
 
@@ -37,13 +43,15 @@ _MARKETS = 4
 """Seeds of generated markets in one rehearsal: a market's first levels take a while to draw, and are remembered."""
 _CLOSE_S = 30.0
 """Longest virtual time that a client may take to close, seconds."""
+_LIMITING = ("throttle", "clock")
+"""Kinds of faults by which requests break a rate limit without the client's fault."""
 
 
-def run_seed(plan: Plan, seed: int, faults: Sequence[Fault]) -> SeedRun:
+def run_seed(plan: Plan, task: Task, recording: Recording | None) -> SeedRun:
     """Run the strategy once, in the world of a seed with these faults, and return the outcome."""
-    loop = VirtualLoop(START_MS, seed)
+    loop = VirtualLoop(START_MS if recording is None else recording.start_ms, task.seed)
     with TemporaryDirectory(prefix="mexc-rehearsal-") as folder, _quiet(plan.is_quiet):
-        world = World(plan, seed, faults, loop, Path(folder))
+        world = World(plan, task, recording, loop, Path(folder))
         try:
             run_virtual(world.run(), loop)
         except VirtualTimeError as error:
@@ -55,6 +63,12 @@ def run_seed(plan: Plan, seed: int, faults: Sequence[Fault]) -> SeedRun:
                 raise
             world.breaches.append(Breach("raised", f"SystemExit: {ended.code}"))
         return world.outcome()
+
+
+def recording_of(plan: Plan) -> Recording | None:
+    """Read the recorded market of a plan; None without one. Raises ValueError for a file that cannot be used."""
+    exchange = plan.exchange
+    return None if exchange.tape is None else read_recording(exchange.tape, exchange.market_data)
 
 
 @contextmanager
@@ -75,100 +89,197 @@ def _quiet(is_quiet: bool) -> Iterator[None]:
 class World:
     """Exchange, client and faults of one seed."""
 
-    def __init__(self, plan: Plan, seed: int, faults: Sequence[Fault], loop: VirtualLoop, folder: Path) -> None:
+    def __init__(self, plan: Plan, task: Task, recording: Recording | None, loop: VirtualLoop, folder: Path) -> None:
         self._plan = plan
-        self._seed = seed
-        self._faults = faults
+        self._task = task
+        self._recording = recording
+        self._start_ms = loop.clock.wall_ms()
         self._loop = loop
-        self._folder = folder
-        self._life: Life | None = None
-        self._watch = Watch(self._limits_of)
+        self._call_log = folder / "calls.jsonl"
+        self._watch = Watch(loop.clock.wall_ms, self._limits_of)
+        self._traffic = Traffic(self._try_aim)
+        self._simulator: Simulator
+        self._trader: Trader
+        self._before: dict[str, AccountAudit] = {}
+        """Audits of the accounts at the start, by name."""
         self._audits: list[AccountAudit] = []
         self._names: dict[str, str] = {}
         """Names of accounts by uid."""
+        self._of_process: dict[str, Callable[[int], None]] = {}
+        """What faults of the process do, by kind; the exchange only reports them."""
+        self._aim = task.aim
+        self._skips = task.aim.skip if task.aim else 0
+        self._struck: list[Struck] = []
+        self._moments: list[Moment] = []
         self.breaches: list[Breach] = []
         loop.set_exception_handler(self._on_lost_error)
 
     def outcome(self) -> SeedRun:
         """Return the outcome of the run that has ended."""
-        seen = dict.fromkeys((*self.breaches, *(self._life.breaches if self._life else ()), *self._watch.breaches))
+        life = self._life
+        found = (*self.breaches, *self._watch.breaches, *(life.breaches if life else ()))
+        breaches = tuple(dict.fromkeys(found))
         return SeedRun(
-            seed=self._seed,
-            breaches=tuple(seen),
-            ended="never" if self._life is None else self._life.ended,
+            seed=self._task.seed,
+            breaches=breaches,
+            struck=tuple(self._struck),
+            ended=life.ended if life else "never",
             orders=sum(len(audit.orders) for audit in self._audits),
             fills=sum(len(audit.fills) for audit in self._audits),
-            virtual_ms=self._loop.clock.wall_ms() - START_MS,
+            virtual_ms=self._now_ms(),
+            story=self._story(breaches) if self._task.has_story else (),
         )
+
+    @property
+    def _life(self) -> Life | None:
+        return self._trader.life
+
+    def _now_ms(self) -> int:
+        return self._loop.clock.wall_ms() - self._start_ms
+
+    def _story(self, breaches: Iterable[Breach]) -> tuple[str, ...]:
+        concerned = {name for breach in breaches for name in breach.orders}
+        concerned = concerned or {name for struck in self._struck for name in struck.orders}
+        moments = [
+            *self._moments,
+            *strikes(self._struck),
+            *bookings(self._watch.events, self._start_ms),
+            *knowledge(self._call_log, self._start_ms),
+        ]
+        return story_of(moments, concerned)
+
+    # The run
 
     async def run(self) -> None:
         """Run the strategy under the faults, and check every rule."""
-        config = replace(self._plan.exchange, seed=self._plan.exchange.seed + self._seed % _MARKETS, step_ms=0)
+        seed, config = self._task.seed, self._plan.exchange
+        config = replace(config, seed=config.seed + seed % _MARKETS, step_ms=0)
+        if self._recording is not None:
+            config = replace(config, loop_tape=False, generated=False)
         join = MemoryJoin()
-        simulator = Simulator(config, self._loop.clock, join.listen, watcher=self._watch)
-        async with simulator:
-            before = {account.name: simulator.statement(account.name) for account in config.accounts}
-            self._names = {audit.account: name for name, audit in before.items()}
-            if self._faults:
-                simulator.inject(*self._faults)
-            log = self._folder / "calls.jsonl"
-            self._life = life = Life(self._plan, simulator, join.network, before, log, simulator.clear_faults)
-            await self._to_its_end(life, simulator)
-            await self._check(simulator, before)
+        self._simulator = simulator = Simulator(
+            config,
+            self._loop.clock,
+            self._traffic.listen(join.listen),
+            watcher=self._watch,
+            recording=self._recording,
+            on_strike=self._on_strike,
+        )
 
-    async def _to_its_end(self, life: Life, simulator: Simulator) -> None:
+        def life_of(is_restart: bool) -> Life:
+            return Life(
+                self._plan,
+                simulator,
+                join.network,
+                self._before,
+                self._call_log,
+                simulator.clear_faults,
+                join.open_ends,
+                is_restart=is_restart,
+            )
+
+        self._trader = trader = Trader(self._loop, join, seed, life_of, self._on_process)
+        self._of_process = {"kill": trader.kill, "freeze": trader.freeze}
+        async with simulator:
+            self._before = {account.name: simulator.statement(account.name) for account in config.accounts}
+            self._names = {audit.account: name for name, audit in self._before.items()}
+            if self._task.faults:
+                simulator.inject(*self._task.faults)
+            await self._to_its_end(simulator)
+            await self._check(simulator)
+        self._trader.bury()
+
+    async def _to_its_end(self, simulator: Simulator) -> None:
         """Let the client live, cancel its strategy when the time is over, and wait for its end."""
-        others = set(self._loop.tasks())
-        work = asyncio.create_task(life.run(), name="client")
-        others.add(work)  # type: ignore[arg-type]  # the loop makes only such tasks
+        trader = self._trader
+        work = asyncio.create_task(trader.run(), name="client")
         await asyncio.wait({work}, timeout=self._plan.seconds)
-        if life.ended == "never" and not work.done():
-            life.stop()
+        if not self._has_ended:
+            trader.stop()
             await asyncio.wait({work}, timeout=GRACE_S)
             simulator.clear_faults()
-            if life.ended == "never":
-                await asyncio.wait({work}, timeout=END_S - GRACE_S)
-        if life.ended == "never" and not work.done():
-            line = line_of_task(life.work) if life.work is not None else None
-            text = f"{line or 'the strategy'} goes on {END_S:g} s after its cancellation"
-            self.breaches.append(Breach("time", text))
-            work.cancel()
+        if not self._has_ended:
+            await asyncio.wait({work}, timeout=END_S)
+        if not self._has_ended and not work.done():
+            line = line_of_task(life.work) if (life := self._life) and life.work else None
+            self.breaches.append(Breach("time", f"{line or 'the strategy'} goes on {END_S:g} s after its cancellation"))
+            trader.abandon()
         await asyncio.wait({work}, timeout=SETTLE_S + _CLOSE_S)
         if not work.done():
-            line = line_of_task(work)
-            self.breaches.append(Breach("time", f"{line or 'the client'} does not close in {_CLOSE_S:g} s"))
-        elif not work.cancelled() and (error := work.exception()) is not None:
-            self.breaches.append(Breach("raised", described(error)))
+            self.breaches.append(Breach("time", f"the client does not close in {_CLOSE_S:g} s"))
+            trader.abandon()
+        work.cancel()
+        await asyncio.wait({work})
+        if not work.cancelled():
+            work.result()
 
-    async def _check(self, simulator: Simulator, before: Mapping[str, AccountAudit]) -> None:
+    @property
+    def _has_ended(self) -> bool:
+        return self._life is not None and self._life.has_ended
+
+    async def _check(self, simulator: Simulator) -> None:
         """Check the rules that the exchange alone can show."""
-        self._audits = [simulator.statement(name) for name in before]
+        self.breaches += self._trader.breaches
+        self._audits = [simulator.statement(name) for name in self._before]
         for audit in self._audits:
             self.breaches += doubled(audit)
             if not self._plan.leaves_orders:
                 self.breaches += left_open(audit)
-        if not self._strikes_limits():
+        if not any(one.entry.kind in _LIMITING for one in self._struck):
             for limit, times in sorted(simulator.rejected.items()):
                 self.breaches.append(Breach("limits", f"the exchange rejected {times} requests by its limit {limit}"))
         await asyncio.sleep(1.0)
         if streams := len(simulator.sockets):
             self.breaches.append(Breach("left", f"{streams} streams are open after the client has closed"))
 
-    def _strikes_limits(self) -> bool:
-        """Return True if a fault made the exchange refuse requests by its limits."""
-        return False
+    # What happens on the way
+
+    def _on_strike(self, strike: Strike) -> None:
+        """Record a fault with the states of the orders that it concerns, and carry out one of the process."""
+        states = {}
+        for record in (record for mexc in self._clients().values() for record in mexc.orders.table.live()):
+            states[record.client_order_id] = state_of(record, self._traffic.sent, self._traffic.cancelling)
+        named = {name: states[name] for name in strike.orders if name in states}
+        found = sorted(set((named or states).values())) or ["none"]
+        self._struck.append(Struck(strike.fault, self._now_ms(), strike.orders, tuple(found)))
+        if act := self._of_process.get(strike.fault.kind):
+            act(strike.fault.delay_ms)
+
+    def _try_aim(self) -> None:
+        """Put the fault that the seed aims with in force once an order is in the state that it aims at."""
+        aim = self._aim
+        if aim is None or not self._task.aimed:
+            return
+        sent, cancelling = self._traffic.sent, self._traffic.cancelling
+        live = [record for mexc in self._clients().values() for record in mexc.orders.table.live()]
+        states = {state_of(record, sent, cancelling) for record in live} or {"none"}
+        if aim.state not in states or not self._has_begun:
+            return
+        if self._skips:
+            self._skips -= 1
+            return
+        self._aim = None
+        self._simulator.inject(*self._task.aimed)
+
+    @property
+    def _has_begun(self) -> bool:
+        return self._life is not None and self._life.work is not None and not self._life.has_ended
+
+    def _clients(self) -> Mapping[str, Mexc]:
+        return self._life.clients if self._life is not None else {}
 
     def _limits_of(self, uid: str) -> GuardLimits | None:
         """Return the guard's limits of an account's client; None without a guard."""
-        clients = self._life.clients if self._life is not None else {}
-        mexc = clients.get(self._names.get(uid, ""))
+        mexc = self._clients().get(self._names.get(uid, ""))
         if mexc is None or not mexc.orders.execution.guard.is_on:
             return None
         return mexc.orders.limits()
 
+    def _on_process(self, text: str) -> None:
+        self._moments.append(Moment(self._now_ms(), "process", f"the client's process {text}"))
+
     def _on_lost_error(self, _: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
         """Record an error that nobody took, such as that of a task whose result nobody asked for."""
         error = context.get("exception")
-        with suppress(RuntimeError):
-            text = described(error) if isinstance(error, BaseException) else str(context.get("message"))
-            self.breaches.append(Breach("raised", f"nobody took {text}"))
+        text = described(error) if isinstance(error, BaseException) else str(context.get("message"))
+        self.breaches.append(Breach("raised", f"nobody took {text}"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import cached_property, lru_cache
+from heapq import heapify, heapreplace
 from math import exp, inf
 from random import Random
 from typing import Any
@@ -54,7 +55,8 @@ class Liquidity:
         """Fill the books of `symbols`. `flow` scales the number of events; with 0 the books stay as they are."""
         self._exchange = exchange
         self._gap_ms = GAP_MS / flow if flow > 0 else 0.0
-        self._flows: list[_Flow] = []
+        self._flows: list[tuple[float, int, _Flow]] = []
+        """(time of the next event, place in the list of symbols, state): a heap."""
         self.due_ms = inf
         """Time of the next event; infinity without one."""
         for symbol in symbols:
@@ -66,41 +68,44 @@ class Liquidity:
             if self._gap_ms and market.rules.status == ONLINE:
                 state = _Flow(market, first.random(), now_ms)
                 self._schedule(state)
-                self._flows.append(state)
-        self._find_due()
+                self._flows.append((state.next_ms, len(self._flows), state))
+        self._sort()
 
     def advance(self, now_ms: int) -> None:
         """Make every event that is due by `now_ms`, in order of time."""
         for _ in range(_MOST_EVENTS):
             if self.due_ms > now_ms:
                 return
-            state = min(self._flows, key=lambda each: each.next_ms)
+            _, place, state = self._flows[0]
             self._step(state, int(state.next_ms))
             self._schedule(state)
-            self._find_due()
-        for state in self._flows:
+            heapreplace(self._flows, (state.next_ms, place, state))
+            self.due_ms = self._flows[0][0] // 1
+        for _, _, state in self._flows:
             if state.next_ms <= now_ms:
                 state.next_ms = float(now_ms)
                 self._schedule(state)
-        self._find_due()
+        self._sort()
 
     def pause(self, ms: int) -> None:
         """Delay all coming events by `ms`."""
-        for state in self._flows:
+        for _, _, state in self._flows:
             state.next_ms += ms
-        self._find_due()
+        self._sort()
 
     def move(self, market: Market, price: Decimal) -> None:
         """Set a market's fair price. Its levels follow as they are quoted again."""
-        for state in self._flows:
+        for _, _, state in self._flows:
             if state.market is market:
                 state.fair = float(price)
 
     def _schedule(self, state: _Flow) -> None:
         state.next_ms += state.random.expovariate(1.0) * self._gap_ms
 
-    def _find_due(self) -> None:
-        self.due_ms = min((state.next_ms // 1 for state in self._flows), default=inf)
+    def _sort(self) -> None:
+        self._flows = [(state.next_ms, place, state) for _, place, state in self._flows]
+        heapify(self._flows)
+        self.due_ms = self._flows[0][0] // 1 if self._flows else inf
 
     def _step(self, state: _Flow, now_ms: int) -> None:
         chance = state.random.random()

@@ -16,13 +16,13 @@ from mexc_async import backtest
 from mexc_async.backtest.rehearsal import rehearse as rehearsing
 from mexc_async.backtest.rehearsal.world import World
 from mexc_async.client.mexc import Mexc
-from mexc_async.errors import ConfigError, OrderNotPlaced
+from mexc_async.errors import ConfigError, MexcError, OrderNotPlaced
 from mexc_async.orders.record import OrderRecord
 from mexc_async.risk.risk_limits import GuardLimits
 from mexc_async.sim.faults.faults import Fault
 from mexc_async.sim.rest.config import SimConfig, main_account
 from mexc_async.sim.wallet.account_audit import AccountAudit
-from tests.support.rehearsed import at_most_five, ends_the_process, leaves_one_open, rest_one, trades
+from tests.support.rehearsed import at_most_five, ends_the_process, impatient, leaves_one_open, rest_one, trades
 
 HERE = "tests/backtest/rehearsal/test_rehearse.py"
 calm: Callable[..., backtest.Rehearsal] = partial(backtest.rehearse, seeds=1, seconds=5, faults=(), cpus=1)
@@ -42,7 +42,7 @@ def test_sound_strategy_holds_in_every_seed() -> None:
     assert (result.seeds, result.strategy) == (12, "rehearsed.py:trades")
     assert result.orders > 100
     assert result.fills > 10
-    assert len(result.faults) > 5
+    assert sum(1 for row in result.coverage.values() if any(row.values())) > 5
     assert str(result).endswith("every rule held in every seed")
 
 
@@ -232,8 +232,30 @@ def test_faults_that_are_given_replace_those_of_the_seed() -> None:
 
     result = calm(main, seeds=2, seconds=30, faults=[Fault(kind="error", on="new_order", at="read")])
     assert [failed.rule for failed in result.failures] == ["raised", "raised"]
-    assert result.failures[0].faults == ("error,on=new_order,at=read",)
     assert "OrderNotPlaced" in result.failures[0].text
+    assert result.coverage["error"]["sent"] == 2
+    assert result.failures[0].shortest == ("error,on=new_order,times=1,at=read",)
+
+
+def test_failure_is_shrunk_to_the_fault_that_matters_and_repeats_itself() -> None:
+    result = backtest.rehearse(impatient, seeds=40, cpus=1, may_raise=[MexcError])
+    first = next(failed for failed in result.failures if failed.rule == "open" and failed.shortest)
+    assert first.struck > 1
+    assert first.is_repeatable
+    assert first.shortest is not None
+    assert len(first.shortest) == 1
+    assert first.command == (
+        f"mexc-async rehearse tests/support/rehearsed.py:impatient --seed {first.seed} --may-raise MexcError "
+        f"--fault {first.shortest[0]}"
+    )
+    assert [line for line in first.story if first.shortest[0] in line]
+    assert [line for line in first.story if "client    sends POST /api/v3/order" in line]
+    assert [line for line in first.story if "exchange" in line and "is NEW" in line]
+    again = backtest.rehearse(impatient, seeds=[first.seed], cpus=1, faults=first.shortest, may_raise=[MexcError])
+    assert (again.failures[0].rule, again.failures[0].text) == (first.rule, again.failures[0].text)
+    assert again.failures[0].story == first.story
+    lines = str(result).splitlines()
+    assert any(f"seed {first.seed} breaks the rule open with 1 fault of the" in line for line in lines)
 
 
 def test_several_accounts_are_checked_each() -> None:
