@@ -104,7 +104,7 @@ class MemoryTransport(asyncio.Transport):
         self._schedule()
 
     def _schedule(self) -> None:
-        if not self._is_due and (self._arrived or self._is_ended):
+        if not self._is_due and not self._is_lost and (self._arrived or self._is_ended):
             self._is_due = True
             self._place.call(self._deliver)
 
@@ -115,7 +115,7 @@ class MemoryTransport(asyncio.Transport):
         if self._arrived:
             parts, self._arrived, self._size = self._arrived, [], 0
             peer = self._peer
-            if peer._is_held_back:
+            if peer._is_held_back and not peer._is_lost:
                 peer._place.call(peer._relieve)
             self._hand_over(parts[0] if len(parts) == 1 else b"".join(parts))
             self._schedule()
@@ -218,9 +218,10 @@ class MemoryTransport(asyncio.Transport):
     def _reset(self, reason: Exception | None) -> None:
         if self._is_lost:
             return
-        self._is_closing = True
+        self._is_closing, peer = True, self._peer
         self._place.call(self._lose, reason)
-        self._place.call(self._peer._lose, _reset_error())
+        if not peer._is_lost:
+            peer._place.call(peer._lose, _reset_error())
 
     def _lose(self, error: Exception | None) -> None:
         """Tell the protocol that its connection has ended, once."""

@@ -312,8 +312,12 @@ class Between:
         await asyncio.sleep(1000)
 
 
-def between(scenario: Callable[[Between, VirtualLoop], Coroutine[Any, Any, None]]) -> None:
+def between(
+    scenario: Callable[[Between, VirtualLoop], Coroutine[Any, Any, None]],
+    on_error: Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object] | None = None,
+) -> None:
     loop = VirtualLoop(0, 7)
+    loop.set_exception_handler(on_error)
 
     async def main() -> None:
         world = Between(loop)
@@ -341,6 +345,44 @@ def test_each_end_runs_in_its_own_loop_and_context() -> None:
         assert world.network.open_ends(loop) == world.network.open_ends(world.process.loop) == []
 
     between(scenario)
+
+
+@pytest.mark.parametrize("by", ["client", "server"])
+def test_reset_is_told_to_each_end_in_its_own_loop(by: str) -> None:
+    async def scenario(world: Between, loop: VirtualLoop) -> None:
+        ends = {"client": world.clients[0], "server": world.servers[0]}
+        own = ends.pop(by)
+        (other,) = ends.values()
+        own.home[0].call_soon(own.transport.abort, context=own.context)
+        await asyncio.sleep(1)
+        assert own.told == ["made", "lost"]
+        assert other.told == ["made", "lost ConnectionResetError"]
+
+    between(scenario)
+
+
+@pytest.mark.parametrize("is_over", ["closed", "aborted", "written to"])
+def test_what_the_other_end_does_after_a_burial_harms_nobody(is_over: str) -> None:
+    async def scenario(world: Between, loop: VirtualLoop) -> None:
+        (client,), (server,) = world.clients, world.servers
+        client.write(b"order")
+        await asyncio.sleep(0)
+        world.process.kill()
+        world.process.bury()
+        assert not server.got
+        if is_over == "closed":
+            server.transport.close()
+        elif is_over == "aborted":
+            server.transport.abort()
+        else:
+            server.transport.write(b"x" * LARGE)
+        await asyncio.sleep(1)
+        assert server.told[-1].startswith("lost")
+        assert world.network.open_ends(loop) == []
+
+    failures: list[object] = []
+    between(scenario, lambda _, words: failures.append(words))
+    assert failures == []
 
 
 @pytest.mark.parametrize("is_read", [True, False], ids=["read", "unread"])
