@@ -62,7 +62,7 @@ EDGE = frozenset(
         "sim.market": "arbitrage bar_player bars latency liquidity recorded_book recording tape watcher",
         "sim.rest": (
             "answers auth background config endpoint gateway held_requests http_server order_names paging parameters "
-            "port responses routes server steps"
+            "pipeline port responses routes server steps swaps"
         ),
         "sim.rest.endpoints": (
             "account affiliate announcement broker control futures market rebate subaccount trade transfer user_stream "

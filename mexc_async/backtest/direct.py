@@ -200,19 +200,22 @@ class DirectPool:
         outcome = port.begin(Request(method, target, CIMultiDict(headers.items()), _HOST, sender, body))
         if isinstance(outcome, asyncio.Task):
             return self._later(outcome, sender, timeout_s)
+        if _is_stalled(outcome):
+            return self._later(None, sender, timeout_s)
         return self._soon(outcome)
 
     async def _soon(self, outcome: Outcome) -> Reply:
         await asyncio.sleep(0)
         return self._reply(outcome)
 
-    async def _later(self, task: asyncio.Task[Outcome], sender: _Sender, timeout_s: float | None) -> Reply:
-        """Wait for an answer. The exchange handles the request to its end, whatever ends the wait."""
+    async def _later(self, task: asyncio.Task[Outcome] | None, sender: _Sender, timeout_s: float | None) -> Reply:
+        """Wait for an answer; None never comes. The exchange handles the request to its end, whatever ends the wait."""
         loop = asyncio.get_running_loop()
         total_s = self._timeouts.total_s if timeout_s is None else timeout_s
         waiter: asyncio.Future[Outcome] = loop.create_future()
         self._waiting[waiter] = None
-        task.add_done_callback(lambda done: _settle(waiter, done))
+        if task is not None:
+            task.add_done_callback(lambda done: _settle(waiter, done))
         timer = loop.call_later(min(self._timeouts.read_s, total_s), _expire, waiter)
         try:
             return self._reply(await waiter)
@@ -241,8 +244,13 @@ class DirectPool:
 
 
 def _settle(waiter: asyncio.Future[Outcome], done: asyncio.Task[Outcome]) -> None:
-    if not waiter.done():
-        waiter.set_result(NoResponse.DROPPED if done.cancelled() else done.result())
+    outcome = NoResponse.DROPPED if done.cancelled() else done.result()
+    if not waiter.done() and not _is_stalled(outcome):
+        waiter.set_result(outcome)
+
+
+def _is_stalled(outcome: Outcome) -> bool:
+    return isinstance(outcome, Response) and outcome.delivery is Delivery.STALLED
 
 
 def _expire(waiter: asyncio.Future[Outcome]) -> None:
@@ -288,6 +296,10 @@ class DirectChannel:
         """Close the connection once what was sent has arrived."""
         if not self.is_closing:
             self._put(End.CLOSE)
+
+    async def cut(self, data: bytes, share: float) -> None:
+        """Close the connection once what was sent has arrived; a part of a message is none."""
+        await self.close()
 
     def reset(self) -> None:
         """Reset the connection: what is on its way is lost."""

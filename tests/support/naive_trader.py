@@ -46,7 +46,7 @@ class NaiveTrader:
             raise Lost(repr(error)) from error
         finally:
             client.close()
-        if reply.status >= 500:
+        if reply.status >= 500 or reply.body is None:
             raise Lost(str(reply.status))
         return reply
 

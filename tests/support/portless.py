@@ -60,6 +60,9 @@ class Talk:
     async def close(self, code: int = 1000, reason: str = "") -> None:
         self.closed = code, reason
 
+    async def cut(self, data: bytes, share: float) -> None:
+        self.is_closing = True
+
     def reset(self) -> None:
         self.is_closing = True
 

@@ -26,15 +26,29 @@ Kind: TypeAlias = Literal[
     "delay",
     "reorder",
     "corrupt",
+    "cut",
+    "hang_up",
+    "kill",
+    "freeze",
     "mute",
     "error",
     "reset",
     "truncate",
+    "clip",
+    "stall",
     "restart",
     "hold",
     "overtake",
     "late_answer",
     "answer_twice",
+    "repeat_answer",
+    "stale_answer",
+    "swap_requests",
+    "swap_answers",
+    "request_twice",
+    "throttle",
+    "ban",
+    "clock",
     "lag",
     "cancel_lag",
     "fill_first",
@@ -44,27 +58,39 @@ Kind: TypeAlias = Literal[
 On the stream. refuse: a connection is reset instead of accepted. block: a subscription is refused. drop: the connection
 is reset. half_open: the socket stays open and sends nothing more. expire_key: the listen key expires just before a
 private push. skip: a push is left out. duplicate: a push is sent twice. delay: a push and all later ones are delayed.
-reorder: a push is sent after the channel's next one. corrupt: a push cannot be decoded.
+reorder: a push is sent after the channel's next one. corrupt: a push cannot be decoded. cut: the beginning of a push
+arrives, then the connection ends.
+
+On the stream and on requests. hang_up: the connection is closed, without a close frame or an answer. kill, freeze: the
+client's process is killed, or stands still; a rehearsal carries them out.
 
 On requests. mute: the request is never answered. error: the answer is a gateway's error page. reset: the connection is
-reset. truncate: the answer breaks off. restart: the exchange restarts with the same book. hold: the request is
+reset. truncate: the answer breaks off. clip: the beginning of the answer's body arrives as if it were the whole. stall:
+the answer begins, and nothing follows. restart: the exchange restarts with the same book. hold: the request is
 processed late. overtake: an order waits until a cancel has overtaken it. late_answer: the request is processed now and
-answered late. answer_twice: the answer is sent twice. lag: lookups do not see what is new. cancel_lag: cancels do not
-see what is new. fill_first: an order fills just before its cancel."""
+answered late. answer_twice: the answer is sent twice. repeat_answer: the answer is sent again a while later, before any
+later answer. stale_answer: a copy of the answer comes a while later, maybe behind later answers. swap_requests: the
+request and one of another connection change places, and so do their answers. swap_answers: the answers of two
+connections change places. request_twice: the request is carried out twice. throttle, ban: requests get 429 or 418 for a
+while, as if another program of this address had reached a limit. clock: the exchange's clock jumps. lag: lookups do not
+see what is new. cancel_lag: cancels do not see what is new. fill_first: an order fills just before its cancel."""
 
 Stage: TypeAlias = Literal["unread", "read", "processed"]
 """Progress of a request: only its headers were read; it was read and counted; it was carried out."""
 
-BREAKING: tuple[Kind, ...] = ("drop", "half_open", "expire_key")
+PROCESS: tuple[Kind, ...] = ("kill", "freeze")
+"""Kinds that befall the client's process. The simulator only reports them."""
+
+BREAKING: tuple[Kind, ...] = ("drop", "half_open", "expire_key", "hang_up", "cut")
 """Kinds that end a stream connection."""
 
-AT_ONCE: tuple[Kind, ...] = (*BREAKING, "restart")
+AT_ONCE: tuple[Kind, ...] = ("drop", "half_open", "expire_key", "hang_up", "restart")
 """Kinds that can also apply at once instead of at the next opportunity."""
 
-LOSSES: tuple[Kind, ...] = ("restart", "reset", "mute", "error", "truncate")
+LOSSES: tuple[Kind, ...] = ("restart", "reset", "hang_up", "mute", "error", "truncate", "clip", "stall")
 """Kinds that lose the answer of a request."""
 
-_STAGED: tuple[Kind, ...] = ("restart", "reset", "mute", "error")
+_STAGED: tuple[Kind, ...] = ("restart", "reset", "hang_up", "mute", "error", *PROCESS)
 _STATUSES = (403, *range(500, 600))
 
 
@@ -86,9 +112,10 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     times: int | None = None
     """Largest number of times that the fault applies; None for no limit."""
     delay_ms: int = 1000
-    """Delay, longest wait, or age below which data is hidden, in ms; for `restart`, the time without connections."""
+    """Delay, longest wait, or age below which data is hidden, in ms; for `restart`, the time without connections; for
+    `clock`, the jump, which may be negative; for `throttle` and `ban`, the time in which requests are refused."""
     at: Stage = "processed"
-    """Stage of a request at which reset, mute, error and restart apply."""
+    """Stage of a request at which reset, hang_up, mute, error, restart, kill and freeze apply."""
     status: int = 504
     """HTTP status of `error`: 403 or 5xx."""
     part: float = 1.0
@@ -100,7 +127,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def __post_init__(self) -> None:
         if not 0 <= self.chance <= 1:
             raise BadFault(f"fault {self.kind}: chance {self.chance} is not between 0 and 1")
-        if self.after < 0 or self.delay_ms < 0 or (self.times is not None and self.times < 1):
+        is_backward = self.delay_ms < 0 and self.kind != "clock"
+        if self.after < 0 or is_backward or (self.times is not None and self.times < 1):
             raise BadFault(f"fault {self.kind}: after and delay_ms cannot be negative, times is at least 1")
         if self.now and self.kind not in AT_ONCE:
             raise BadFault(f"fault {self.kind}: only {', '.join(AT_ONCE)} can apply at once")
@@ -163,11 +191,10 @@ def no_orders() -> tuple[str, ...]:
 
 
 class _Rule:
-    __slots__ = ("fault", "matches", "random", "seen", "struck")
+    __slots__ = ("fault", "random", "seen", "struck")
 
     def __init__(self, fault: Fault, random: Random) -> None:
         self.fault = fault
-        self.matches = matcher(fault.on)
         self.random = random
         self.seen = 0
         self.struck = 0
@@ -195,6 +222,10 @@ class Faults:
         self._rules: dict[Kind, list[_Rule]] = {}
         self._passed: dict[tuple[Kind, str], int] = {}
         """Number of opportunities by kind and label, since the first fault of the kind."""
+        self._matching: dict[tuple[Kind, tuple[str, ...]], list[_Rule]] = {}
+        """Rules by kind and the names that they match."""
+        self._in_force: dict[tuple[Kind, ...], list[Kind]] = {}
+        """Results of `in_force`."""
         for fault in faults:
             self.add(fault)
 
@@ -206,15 +237,24 @@ class Faults:
         self._added += 1
         random = Random(f"{self._seed}:fault {self._added}:{fault.kind}")
         self._rules.setdefault(fault.kind, []).append(_Rule(fault, random))
+        self._matching.clear()
+        self._in_force.clear()
 
     def clear(self) -> None:
         """Remove all faults. Broken connections stay broken."""
-        self._rules.clear()
-        self._passed.clear()
+        for known in (self._rules, self._passed, self._matching, self._in_force):
+            known.clear()
 
     def counts(self) -> list[FaultCount]:
         """Return every fault in force with its counts."""
         return [FaultCount(rule.fault, rule.seen, rule.struck) for rules in self._rules.values() for rule in rules]
+
+    def in_force(self, kinds: tuple[Kind, ...]) -> list[Kind]:
+        """Return those of some kinds that have a fault in force, in their order."""
+        found = self._in_force.get(kinds)
+        if found is None:
+            found = self._in_force[kinds] = [kind for kind in kinds if kind in self._rules]
+        return found
 
     def draw(self, kind: Kind, *names: str, may_strike: bool = True) -> Fault | None:
         """Count an opportunity for each fault of this kind that matches a name; return the first one that applies.
@@ -222,15 +262,18 @@ class Faults:
         It is returned as an exact entry, with the first name as label. With `may_strike=False` none is returned,
         because another fault has taken the opportunity.
         """
-        rules = self._rules.get(kind)
-        if rules is None:
+        if kind not in self._rules:
             return None
         place = kind, names[0]
         after = self._passed.get(place, 0)
         self._passed[place] = after + 1
+        rules = self._matching.get((kind, names))
+        if rules is None:
+            rules = [rule for rule in self._rules[kind] if any(map(matcher(rule.fault.on), names))]
+            self._matching[kind, names] = rules
         first: _Rule | None = None
         for rule in rules:
-            if any(map(rule.matches, names)) and rule.applies() and first is None:
+            if rule.applies() and first is None:
                 first = rule
         if first is None or not may_strike:
             return None

@@ -1,26 +1,55 @@
 """Faults drawn for one request when its headers arrive.
 
-`Simulator._handle` passes them from step to step. `sim/rest/held_requests.py` carries out those that delay, lose or
+`sim/rest/pipeline.py` passes them from step to step. `sim/rest/held_requests.py` carries out those that delay, lose or
 repeat; the handlers of endpoints read the others (`lag_ms`, `fill_part`) from their `Call`.
+
+No fault is unfair: a client can detect each of them.
+
+- Answers change places, or arrive behind later ones, only where they name their orders. A refusal names none: one that
+  arrives alone in the place of another answer looks like a true one. So none changes places but "order does not exist",
+  after which a client looks the order up anyway, and a refused order gets no other's answer, which could fit it. A
+  refusal that comes again is fair: a ping over the connection detects it.
+- Whatever trades, carried out twice, trades twice: the exchange accepts a client order id again once its order has
+  ended. Of new orders, only a LIMIT_MAKER order with a client order id is carried out twice; the exchange refuses the
+  second while the first rests. The answer to the second is dropped.
+- Bytes are not changed at random: TLS detects that. A body that is clipped is no JSON.
+- A request of which only a beginning arrived is one that is lost unread: `reset`, `hang_up` or `mute` with `at=unread`.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Protocol, get_args
 
-from mexc_async.sim.faults.faults import LOSSES, BadFault, Fault, Faults, Kind, Stage, matcher, no_orders
+from mexc_async.sim.faults.faults import LOSSES, PROCESS, BadFault, Fault, Faults, Kind, Stage, matcher, no_orders
 
-REQUEST_KINDS: tuple[Kind, ...] = get_args(Kind)[get_args(Kind).index("mute") :]
-"""Kinds of faults that apply to requests."""
+_ALONE: tuple[tuple[Kind, ...], ...] = (PROCESS, LOSSES, ("ban", "throttle"), ("swap_requests", "swap_answers"))
+"""Groups of kinds of which only the first that applies strikes a request."""
 
-_DRAWN: tuple[Kind, ...] = (*LOSSES, *(kind for kind in REQUEST_KINDS if kind not in LOSSES))
-"""The same in the order in which they are drawn."""
+_GROUPS = {kind: group for group in _ALONE for kind in group}
 
+REQUEST_KINDS: tuple[Kind, ...] = tuple(
+    dict.fromkeys((*itertools.chain(*_ALONE), *get_args(Kind)[get_args(Kind).index("hang_up") :]))
+)
+"""Kinds of faults that apply to requests, in the order in which they are drawn."""
+
+_BOTH: tuple[Kind, ...] = ("hang_up", *PROCESS)
+"""Kinds that apply to requests and to pushes."""
+
+NAMING = ("new_order", "batch_orders", "cancel_order", "query_order")
+"""Endpoints whose answers name their orders."""
+NOT_FOUND = (-2011, -2013)
+"""Codes of "order does not exist"."""
 CANCELS = ("cancel_order", "cancel_open_orders", "cancel_all_orders")
 _ONLY: dict[Kind, tuple[str, ...]] = {
     "overtake": ("new_order", "batch_orders"),
+    "repeat_answer": NAMING,
+    "stale_answer": NAMING,
+    "swap_requests": NAMING,
+    "swap_answers": NAMING,
+    "request_twice": ("new_order", "query_order", *CANCELS),
     "lag": (
         "query_order",
         "open_orders",
@@ -92,6 +121,12 @@ class RequestFaults:
         loss = self.loss
         return self.take(loss.kind) if loss is not None and loss.at == stage else None
 
+    def reach(self, stage: Stage) -> None:
+        """Report what befalls the client's process at this stage."""
+        for kind in PROCESS if self.drawn else ():
+            if kind in self.drawn and self.drawn[kind].at == stage:
+                self.take(kind)
+
     @property
     def lag_ms(self) -> int:
         """Age in ms below which orders, fills and transfers are hidden."""
@@ -120,23 +155,31 @@ def request_faults_of(
         return UNHARMED
     name, label = endpoint.name, _label(endpoint)
     drawn: dict[Kind, Fault] = {}
-    is_lost = False
-    for kind in _DRAWN:
-        if name in _ONLY.get(kind, (name,)):
-            fault = faults.draw(kind, name, label, may_strike=not (is_lost and kind in LOSSES))
-            if fault is not None:
-                drawn[kind] = fault
-                is_lost = is_lost or kind in LOSSES
+    taken: set[tuple[Kind, ...]] = set()
+    for kind in faults.in_force(REQUEST_KINDS):
+        if kind in _ONLY and name not in _ONLY[kind]:
+            continue
+        group = _GROUPS.get(kind)
+        fault = faults.draw(kind, name, label, may_strike=group not in taken)
+        if fault is not None:
+            drawn[kind] = fault
+            if group is not None:
+                taken.add(group)
     return RequestFaults(drawn, lambda fault: faults.report(fault, orders)) if drawn else UNHARMED
 
 
 def check_target(fault: Fault, endpoints: Iterable[Named]) -> None:
-    """Check that each pattern in `on` of a request fault matches an endpoint it can apply to. Raises BadFault."""
+    """Check that each pattern in `on` of a request fault matches an endpoint it can apply to. Raises BadFault.
+
+    Of a fault that applies to pushes too, a pattern with `@` is for channels.
+    """
     if fault.kind not in REQUEST_KINDS or fault.now:
         return
     struck = [endpoint for endpoint in endpoints if endpoint.name in _ONLY.get(fault.kind, (endpoint.name,))]
     for pattern in fault.on.split("|"):
         matches = matcher(pattern)
+        if "@" in pattern and fault.kind in _BOTH:
+            continue
         if not any(matches(endpoint.name) or matches(_label(endpoint)) for endpoint in struck):
             names = dict.fromkeys(endpoint.name for endpoint in struck)
             nearest = ", ".join(get_close_matches(pattern, names, 3, 0))

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from random import Random
 from typing import NamedTuple
 
-from mexc_async.sim.faults.faults import BREAKING, Fault, Faults, Kind, no_orders
+from mexc_async.sim.faults.faults import BREAKING, PROCESS, Fault, Faults, Kind, no_orders
 
 _LONGEST_CUT = 8
 _LOSING: tuple[Kind, ...] = (*BREAKING, "skip")
-PUSH_KINDS: tuple[Kind, ...] = (*BREAKING, "skip", "corrupt", "duplicate", "reorder", "delay")
+PUSH_KINDS: tuple[Kind, ...] = (*PROCESS, *BREAKING, "skip", "corrupt", "duplicate", "reorder", "delay")
 """Kinds of faults that apply to pushes, in the order in which they are drawn."""
 
 
@@ -20,7 +20,9 @@ class Passage(NamedTuple):
     frames: tuple[bytes, ...]
     delay_ms: int = 0
     broken: Kind | None = None
-    """drop, half_open or expire_key if the connection is to break; None otherwise."""
+    """Kind that is to break the connection; None without one."""
+    share: float = 0.0
+    """Share of the frame that arrives before the connection breaks, from 0 to 1."""
 
 
 class Wire:
@@ -43,7 +45,8 @@ class Wire:
             self._faults.report(fault, orders)
         for kind in BREAKING:
             if kind in drawn:
-                return Passage((), broken=kind)
+                share = self._faults.random_of(drawn[kind]).random() if kind == "cut" else 0.0
+                return Passage((), broken=kind, share=share)
         if "skip" in drawn:
             return Passage(())
         if "corrupt" in drawn:
@@ -61,10 +64,11 @@ class Wire:
         """Draw the faults that befall a push. All kinds count it; one that another makes pointless does not strike."""
         drawn: dict[Kind, Fault] = {}
         is_lost = is_late = False
-        for kind in PUSH_KINDS:
+        for kind in self._faults.in_force(PUSH_KINDS):
             if kind == "expire_key" and not channel.startswith("spot@private."):
                 continue
             pointless = is_lost or (is_late and kind == "delay") or (kind == "reorder" and channel in self._held)
+            pointless = pointless or (kind == "freeze" and "kill" in drawn)
             fault = self._faults.draw(kind, channel, may_strike=not pointless)
             if fault is not None:
                 drawn[kind] = fault

@@ -15,7 +15,7 @@ from mexc_async.sim.faults.faults import Fault
 from mexc_async.sim.faults.request_faults import RequestFaults
 from mexc_async.sim.rest.http import Delivery, NoResponse, Outcome, Peer, Response
 from mexc_async.sim.rest.order_names import NAMELESS, Names
-from mexc_async.sim.rest.responses import page
+from mexc_async.sim.rest.responses import is_fair, page
 
 _LOOK_S = 0.02
 """Interval at which a request that is never answered is checked for a disconnected sender."""
@@ -24,11 +24,16 @@ _LOOK_S = 0.02
 class HeldRequests:
     """All requests that wait because of a fault or of their travel time."""
 
-    def __init__(self, restart: Callable[[int], object]) -> None:
-        """Start with no waiting request. `restart` restarts the exchange and refuses connections for the given ms."""
+    def __init__(self, restart: Callable[[int], object], share: Callable[[Fault], float]) -> None:
+        """Start with no waiting request.
+
+        `restart` restarts the exchange and refuses connections for the given ms. `share` draws the share of an answer
+        that a fault lets through, from 0 to 1.
+        """
         self.is_open = True
         """True while requests are accepted; False while the exchange is down."""
         self._restart = restart
+        self._share = share
         self._waiting: dict[asyncio.Future[bool], Names] = {}
 
     async def hold(self, faults: RequestFaults, names: Names) -> bool:
@@ -58,7 +63,13 @@ class HeldRequests:
         loss = faults.take_loss("processed")
         if loss is not None:
             return await self.lose(peer, loss, answer)
-        return replace(answer, delivery=Delivery.TWICE) if faults.take("answer_twice") else answer
+        if faults.take("answer_twice"):
+            return replace(answer, delivery=Delivery.TWICE)
+        if again := faults.take("repeat_answer"):
+            return replace(answer, delivery=Delivery.AGAIN, gap_ms=again.delay_ms)
+        if is_fair(answer) and (stale := faults.take("stale_answer")):
+            return replace(answer, delivery=Delivery.STALE, gap_ms=stale.delay_ms)
+        return answer
 
     async def lose(self, peer: Peer, loss: Fault, answer: Response | None = None) -> Outcome:
         """Lose the answer of a request, or the request itself if it has no answer yet."""
@@ -66,7 +77,13 @@ class HeldRequests:
             case "error":
                 return page(loss.status)
             case "truncate" if answer is not None:
-                return replace(answer, delivery=Delivery.BROKEN_OFF)
+                return replace(answer, delivery=Delivery.BROKEN_OFF, share=self._share(loss))
+            case "stall" if answer is not None:
+                return replace(answer, delivery=Delivery.STALLED, share=self._share(loss))
+            case "clip" if answer is not None:
+                return replace(answer, body=answer.body[: int(len(answer.body) * self._share(loss))])
+            case "hang_up":
+                return NoResponse.CLOSED
             case "restart":
                 self._restart(loss.delay_ms)
             case "mute":
@@ -76,12 +93,14 @@ class HeldRequests:
 
     async def wait(self, ms: float, names: Names = NAMELESS) -> bool:
         """Wait until `ms` have passed or a cancel overtakes. Return False if the exchange shuts down."""
+        return await self.wait_for(ms, asyncio.get_running_loop().create_future(), names)
+
+    async def wait_for(self, ms: float, waiter: asyncio.Future[bool], names: Names = NAMELESS) -> bool:
+        """Wait until `ms` have passed or the future is done. Return False if the exchange shuts down."""
         if not self.is_open:
             return False
-        loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[bool] = loop.create_future()
         self._waiting[waiter] = names
-        timer = loop.call_later(ms / 1000, _release, waiter)
+        timer = asyncio.get_running_loop().call_later(ms / 1000, _release, waiter)
         try:
             return await waiter
         finally:

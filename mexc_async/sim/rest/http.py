@@ -66,9 +66,12 @@ class Delivery(Enum):
     """Delivery of a response: complete or not, and with or without the end of the connection."""
 
     WHOLE = "once and whole"
-    TWICE = "two copies"
-    BROKEN_OFF = "a part of the body, and the end of the connection"
     LAST = "the whole, and the end of the connection"
+    TWICE = "two copies"
+    AGAIN = "two copies, the second after a gap and before any later response"
+    STALE = "the whole, and a copy after a gap, maybe behind later responses"
+    BROKEN_OFF = "a beginning, and the end of the connection"
+    STALLED = "a beginning, and nothing more"
 
 
 class Response(msgspec.Struct, frozen=True):
@@ -79,12 +82,17 @@ class Response(msgspec.Struct, frozen=True):
     headers: dict[str, str] = {}
     """Header fields, without Content-Length."""
     delivery: Delivery = Delivery.WHOLE
+    gap_ms: int = 0
+    """Gap of AGAIN and STALE."""
+    share: float = 0.5
+    """Share of the bytes that arrive, for BROKEN_OFF and STALLED: from 0 to 1."""
 
 
 class NoResponse(Enum):
     """End of a request without a response."""
 
-    DROPPED = "it is reset"
+    DROPPED = "the connection is reset"
+    CLOSED = "the connection is closed"
     STREAMED = "it was a WebSocket connection, which has ended"
 
 

@@ -18,6 +18,8 @@ from mexc_async.sim.stream.channel import NORMAL, Channel, End, Message, Ping
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _LARGEST_MESSAGE = 1 << 16
 _CLOSE_S = 1.0
+_LOOK_S = 0.02
+"""Interval at which a connection that got the beginning of a response is checked for its end."""
 
 
 class Connection(NamedTuple):
@@ -29,6 +31,11 @@ class Connection(NamedTuple):
     def is_closing(self) -> bool:
         """True once the client has disconnected or the connection was reset."""
         return self.transport is None or self.transport.is_closing()
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, if it is still open."""
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write(data)
 
     def reset(self) -> None:
         """Reset it. Data that waits to be sent is lost, and the peer sees no orderly close."""
@@ -80,6 +87,13 @@ class WebSocketChannel:
         """Send a close frame or answer the client's, and wait up to 1 s for the end."""
         await self._socket.close(code=code, message=reason.encode())
 
+    async def cut(self, data: bytes, share: float) -> None:
+        """Send this share of a message's frame and close the connection, without a close frame."""
+        frame = binary_frame(data)
+        self._connection.write(frame[: int(len(frame) * share)])
+        if self._connection.transport is not None:
+            self._connection.transport.close()
+
     def reset(self) -> None:
         """Reset the connection."""
         self._connection.reset()
@@ -121,10 +135,14 @@ class _Serving:
             )
         )
         if isinstance(outcome, Response):
-            return _sent(outcome, connection.transport)
+            await _send_ahead(outcome, connection)
+            return _sent(outcome)
         if outcome is NoResponse.STREAMED and socket is not None:
             return socket
-        connection.reset()
+        if outcome is NoResponse.CLOSED and connection.transport is not None:
+            connection.transport.close()
+        else:
+            connection.reset()
         return web.Response(status=503)  # satisfies the server; nobody receives it
 
 
@@ -157,14 +175,30 @@ def _reader(request: web.BaseRequest) -> Callable[[], Awaitable[bytes]]:
     return read
 
 
-def _sent(response: Response, transport: asyncio.Transport | None) -> web.Response:
-    """Return aiohttp's form of a response, which the server sends next; a copy or a part of it is sent here."""
+async def _send_ahead(response: Response, connection: Connection) -> None:
+    """Send a copy or a part of a response, and wait as its delivery demands. The server sends the response itself."""
+    transport = connection.transport
+    if transport is None:
+        return
     match response.delivery:
-        case Delivery.TWICE if transport is not None:
+        case Delivery.TWICE:
             transport.write(on_the_wire(response))
-        case Delivery.BROKEN_OFF if transport is not None:
-            transport.write(broken_off(response))
+        case Delivery.AGAIN:
+            transport.write(on_the_wire(response))
+            await asyncio.sleep(response.gap_ms / 1000)
+        case Delivery.STALE:
+            asyncio.get_running_loop().call_later(response.gap_ms / 1000, connection.write, on_the_wire(response))
+        case Delivery.BROKEN_OFF:
+            transport.write(beginning(response))
             transport.close()
+        case Delivery.STALLED:
+            transport.write(beginning(response))
+            while not connection.is_closing:  # noqa: ASYNC110 - aiohttp does not announce it
+                await asyncio.sleep(_LOOK_S)
+
+
+def _sent(response: Response) -> web.Response:
+    """Return aiohttp's form of a response, which the server sends next."""
     answer = web.Response(body=response.body or None, status=response.status, headers=response.headers)
     if response.delivery is Delivery.LAST:
         answer.force_close()
@@ -179,6 +213,17 @@ def on_the_wire(response: Response) -> bytes:
     return "\r\n".join([*head, f"Content-Length: {len(response.body)}", "", ""]).encode() + response.body
 
 
-def broken_off(response: Response) -> bytes:
-    """Encode a response without the second half of its body."""
-    return on_the_wire(response)[: -(len(response.body) // 2 + 1)]
+def beginning(response: Response) -> bytes:
+    """Encode the beginning of a response: at least one byte, and never the whole."""
+    raw = on_the_wire(response)
+    return raw[: max(1, min(len(raw) - 1, int(len(raw) * response.share)))]
+
+
+def binary_frame(data: bytes) -> bytes:
+    """Encode a binary message as one frame of a server (RFC 6455, section 5.2)."""
+    size = len(data)
+    if size < 126:
+        return bytes((0x82, size)) + data
+    if size < 1 << 16:
+        return struct.pack("!BBH", 0x82, 126, size) + data
+    return struct.pack("!BBQ", 0x82, 127, size) + data

@@ -55,7 +55,7 @@ class Rejection(NamedTuple):
     """HTTP status: 429, or 418 during a ban."""
     retry_after_s: int
     limit: str
-    """Name of the exceeded limit, or `ban`."""
+    """Name of the exceeded limit, `ban` or `throttle`."""
 
 
 class Window(Protocol):
@@ -141,8 +141,15 @@ class RateCounters:
         self._window = SlidingWindow if windows == "sliding" else FixedWindow
         self._counters: dict[tuple[str, str], Window] = {}
         self._offenders: dict[str, _Offender] = {}
+        self._closed: dict[str, tuple[int, float]] = {}
+        """Status and end of the rejections of an address, by its IP."""
         self.rejected: dict[str, int] = {}
-        """Number of rejected requests by limit; `ban` for those of a banned address."""
+        """Number of rejected requests by limit; `ban` for those of a banned address, `throttle` for those that a
+        fault rejected."""
+
+    def close(self, ip: str, status: int, until_s: float) -> None:
+        """Reject every request of an address with 429 or 418 until a monotonic time, whatever it has sent itself."""
+        self._closed[ip] = status, until_s
 
     def arrive(self, ip: str, account: str | None, costs: Iterable[tuple[str, int]], now_s: float) -> Rejection | None:
         """Count a request, or count nothing and return its rejection.
@@ -150,6 +157,8 @@ class RateCounters:
         `account` is None for an unknown or missing key; the limits per account then do not apply. `now_s` is monotonic
         seconds.
         """
+        if self._closed and (rejection := self._rejected(ip, now_s)) is not None:
+            return rejection
         if not self._enforced:
             return None
         offender = self._offenders.get(ip)
@@ -173,6 +182,16 @@ class RateCounters:
         for window, weight in taken:
             window.add(weight, now_s)
         return None
+
+    def _rejected(self, ip: str, now_s: float) -> Rejection | None:
+        """Return the rejection of a request of an address that `close` has closed."""
+        status, until_s = self._closed.get(ip, (0, -math.inf))
+        if now_s >= until_s:
+            self._closed.pop(ip, None)
+            return None
+        name = "ban" if status == 418 else "throttle"
+        self.rejected[name] = self.rejected.get(name, 0) + 1
+        return Rejection(status, max(1, math.ceil(until_s - now_s)), name)
 
     def _counter(self, limit: str, owner: str) -> Window:
         window = self._counters.get((limit, owner))

@@ -27,6 +27,16 @@ def names_of(request: Request, endpoint: ServedEndpoint, received: Received) -> 
     return frozenset((api_key(request), each) for each in ids)
 
 
+def is_repeatable(endpoint: ServedEndpoint, received: Received) -> bool:
+    """Return True if the exchange refuses or ignores a request that is carried out twice.
+
+    Of new orders it refuses the second only while the first rests under the same client order id.
+    """
+    parameters = received.parameters
+    is_resting = parameters.optional("type") == "LIMIT_MAKER" and parameters.optional("newClientOrderId") is not None
+    return endpoint.name != "new_order" or is_resting
+
+
 def client_ids_of(exchange: Exchange, request: Request, endpoint: ServedEndpoint) -> tuple[str, ...]:
     """Return the client order ids that a request names, also by order id, as far as its query and its body are there.
 

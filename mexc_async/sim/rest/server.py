@@ -1,8 +1,4 @@
-"""The simulated exchange as a server.
-
-Each request is checked, matched and answered in one step, in the order of arrival. Only reading its body and faults
-make it wait.
-"""
+"""The simulated exchange as a server."""
 
 from __future__ import annotations
 
@@ -17,10 +13,9 @@ import msgspec
 from mexc_async.runtime.clock import SYSTEM, Clock
 from mexc_async.sim.exchange.decimals import exactly
 from mexc_async.sim.exchange.exchange import Exchange
-from mexc_async.sim.exchange.refusals import Refusal
 from mexc_async.sim.exchange.symbols import SEEDED
-from mexc_async.sim.faults.faults import Fault, FaultCount, Faults, Strike
-from mexc_async.sim.faults.request_faults import CANCELS, RequestFaults, check_target, request_faults_of
+from mexc_async.sim.faults.faults import PROCESS, BadFault, Fault, FaultCount, Faults, Strike
+from mexc_async.sim.faults.request_faults import check_target
 from mexc_async.sim.market.arbitrage import Gap, GapRequest, open_gap
 from mexc_async.sim.market.latency import Travel
 from mexc_async.sim.market.liquidity import Liquidity
@@ -28,19 +23,15 @@ from mexc_async.sim.market.listing import starting_balances
 from mexc_async.sim.market.mover import Mover
 from mexc_async.sim.market.recording import Recording, player_of, read_recording
 from mexc_async.sim.market.watcher import Watcher
-from mexc_async.sim.rest import auth
 from mexc_async.sim.rest.config import SimConfig, StartFailed, main_account
-from mexc_async.sim.rest.endpoint import Call, ServedEndpoint
 from mexc_async.sim.rest.endpoints import control
 from mexc_async.sim.rest.gateway import Gateway
 from mexc_async.sim.rest.held_requests import HeldRequests
 from mexc_async.sim.rest.http import Delivery, Listen, NoResponse, Outcome, Peer, Request, Response
 from mexc_async.sim.rest.limits import RateCounters
-from mexc_async.sim.rest.order_names import NAMELESS, api_key, client_ids_of, names_of
-from mexc_async.sim.rest.parameters import Received, receive
+from mexc_async.sim.rest.pipeline import Pipeline
 from mexc_async.sim.rest.port import Port
-from mexc_async.sim.rest.responses import refused, reply
-from mexc_async.sim.rest.routes import ENDPOINTS, find_endpoint
+from mexc_async.sim.rest.routes import ENDPOINTS
 from mexc_async.sim.rest.steps import Steps
 from mexc_async.sim.stream.listen_keys import ListenKeys
 from mexc_async.sim.stream.sockets import PATH as STREAM
@@ -88,6 +79,7 @@ class Simulator:
         Raises ValueError for a bad tape or account.
         """
         self.config = config or SimConfig()
+        self._on_strike = on_strike
         seed, path = self.config.seed, self.config.tape
         if recording is None and path is not None:
             recording = read_recording(path, self.config.market_data)
@@ -95,6 +87,8 @@ class Simulator:
         """The recorded market, with its times and its warnings."""
         if self.recording and self.recording.data.clock_offset_ms:
             clock = clock.ahead(self.recording.data.clock_offset_ms)
+        self._wall_ns, self._jumps_ms = clock.wall_ns, 0
+        clock = Clock(monotonic=clock.monotonic, wall_ns=clock.wall_ns, random=clock.random)  # its own may jump
         self.clock = clock
         now_ms = self._now_ms()
         recorded = self.recording.rules if self.recording else ()
@@ -124,14 +118,25 @@ class Simulator:
             self.config.seed, valid_ms=int(rules.listen_key_s * 1000), most=rules.listen_keys
         )
         for fault in self.config.faults:
-            check_target(fault, ENDPOINTS)
+            self._check(fault)
         self._faults = Faults(self.config.faults, seed=self.config.seed, report=self._report)
-        self._on_strike = on_strike
         self._steps = Steps(clock, self._step, width_ms=self._width_ms, due_ms=self._due_ms)
         extra_ms = 0.0 if self.config.step_ms else FEED_AFTER_MS
         feed = Travel(self.config.latency.feed, self.config.seed, "feed", extra_ms)
         self.sockets = Sockets(self.exchange, self._listen_keys, self._faults, rules, clock, feed, self._steps.hasten)
-        self._gate = HeldRequests(self.restart)
+        self._gate = HeldRequests(self.restart, lambda fault: self._faults.random_of(fault).random())
+        self._pipeline = Pipeline(
+            self.exchange,
+            self.wallet,
+            self._listen_keys,
+            self._faults,
+            self._limits,
+            self._gate,
+            clock,
+            advance=self._advance,
+            on_due=self._steps.hasten,
+            shift_clock=self.shift_clock,
+        )
         self._gateway = Gateway(self._route, self._gate, clock, self.config.latency, self.config.seed)
         self._listener = listen(self._gateway.answer, self.config.host, self.config.port)
         self._controllers: list[Peer] = []
@@ -156,7 +161,7 @@ class Simulator:
 
     @property
     def rejected(self) -> Mapping[str, int]:
-        """Number of requests rejected by each rate limit; `ban` for those of a banned address."""
+        """Number of requests rejected by each rate limit; `ban` for a banned address, `throttle` for that fault."""
         return self._limits.rejected
 
     async def answer(self, request: Request) -> Outcome:
@@ -166,13 +171,18 @@ class Simulator:
     def inject(self, *faults: Fault) -> int:
         """Put faults in force. Those with `now` apply at once; return the number of connections they hit.
 
-        Raises BadFault if one matches no endpoint, and then does nothing.
+        Raises BadFault if one matches no endpoint or is one of the process without `on_strike`, and then does nothing.
         """
         for fault in faults:
-            check_target(fault, ENDPOINTS)
+            self._check(fault)
         hit = sum(map(self._inject, faults))
         self._steps.hasten()
         return hit
+
+    def _check(self, fault: Fault) -> None:
+        check_target(fault, ENDPOINTS)
+        if fault.kind in PROCESS and self._on_strike is None:
+            raise BadFault(f"fault {fault.kind}: only a rehearsal can carry it out")
 
     def _inject(self, fault: Fault) -> int:
         if not fault.now:
@@ -207,6 +217,16 @@ class Simulator:
     def _report(self, fault: Fault, orders: Callable[[], tuple[str, ...]]) -> None:
         if self._on_strike is not None:
             self._on_strike(Strike(fault, self._now_ms(), orders()))
+
+    def shift_clock(self, ms: int) -> None:
+        """Let the exchange's wall clock jump by `ms`, back if negative. What is due stays as far away as it was."""
+        self._jumps_ms += ms
+        ahead_ns = self._jumps_ms * 1_000_000
+        self.clock.wall_ns = lambda: self._wall_ns() + ahead_ns
+        for mover in self._movers:
+            mover.pause(ms)
+        self.sockets.shift(ms)
+        self._steps.plan()
 
     def clear_faults(self) -> None:
         """Remove all faults. Broken connections stay broken."""
@@ -321,7 +341,7 @@ class Simulator:
             return await self._stream(request)
         if self.config.control and request.target.startswith(control.PREFIX) and request.remote in control.LOOPBACK:
             return await self._control(request)
-        return await self._handle(request)
+        return await self._pipeline.answer(request)
 
     async def _stream(self, request: Request) -> Outcome:
         """Accept a WebSocket connection and serve it until its end."""
@@ -345,55 +365,3 @@ class Simulator:
             self._controllers.remove(request.peer)
         delivery = Delivery.WHOLE if self._gate.is_open else Delivery.LAST
         return Response(msgspec.json.encode(found), 200, {"Content-Type": "application/json"}, delivery)
-
-    async def _handle(self, request: Request) -> Outcome:
-        """Route, read, count, check, carry out and answer a request, with its faults at each step."""
-        path, _, query = request.target.partition("?")
-        endpoint = find_endpoint(request.method, path)
-        faults = request_faults_of(self._faults, endpoint, lambda: client_ids_of(self.exchange, request, endpoint))
-        if loss := faults.take_loss("unread"):
-            return await self._gate.lose(request.peer, loss)
-        body = await request.read()
-        self._count(request, endpoint)
-        if loss := faults.take_loss("read"):
-            return await self._gate.lose(request.peer, loss)
-        received = receive(query, body, request.headers.get("Content-Type", ""))
-        names = names_of(request, endpoint, received) if "overtake" in faults.drawn else NAMELESS
-        if not await self._gate.hold(faults, names):
-            return NoResponse.DROPPED
-        answer = self._carry_out(request, endpoint, received, faults)
-        if endpoint.name in CANCELS:
-            self._gate.overtaken(names_of(request, endpoint, received))
-        return await self._gate.answer(request.peer, faults, answer)
-
-    def _count(self, request: Request, endpoint: ServedEndpoint) -> None:
-        """Count a request against the rate limits. Raises Refusal 429 or 418."""
-        known = self.exchange.keys.find(api_key(request))
-        uid = known.account if known else None
-        rejection = self._limits.arrive(request.remote, uid, endpoint.costs, self.clock.monotonic())
-        if rejection is not None:
-            text = "Too many requests." if rejection.status == 429 else "Too many requests: this address is banned."
-            raise Refusal(rejection.status, text, rejection.status, rejection.retry_after_s)
-
-    @exactly
-    def _carry_out(
-        self, request: Request, endpoint: ServedEndpoint, received: Received, faults: RequestFaults
-    ) -> Response:
-        """Check a request, carry it out at the current time and return the answer."""
-        now_ms = self._now_ms()
-        try:
-            sender = None
-            if endpoint.is_signed:
-                sent = api_key(request)
-                sender = auth.check_key(self.exchange.keys.find(sent), sent, request.remote)
-                auth.check_time(received, now_ms)
-                auth.check_signature(received, sender, now_ms)
-                auth.check_permission(sender, endpoint.permission)
-                auth.check_account(self.exchange.accounts[sender.account])
-            self._advance(now_ms)
-            call = Call(self.exchange, received.parameters, now_ms, sender, self._listen_keys, self.wallet, faults)
-            return reply(endpoint.handler(call))
-        except Refusal as refusal:
-            return refused(refusal)
-        finally:
-            self._steps.hasten()

@@ -58,6 +58,15 @@ class Steps:
                 self._timer.cancel()
             self._plan(at_ms, now_ns)
 
+    def plan(self) -> None:
+        """Plan the next step again, after a jump of the clock."""
+        if self._at_ms == -inf:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        now_ns = self._clock.wall_ns()
+        self._plan(self._next_ms(now_ns // 1_000_000), now_ns)
+
     def _next_ms(self, now_ms: int) -> float:
         width_ms = self._width_ms()
         if width_ms:

@@ -51,6 +51,10 @@ class Channel(Protocol):
         """Send a close frame or answer the client's, and wait a moment for the end."""
         ...
 
+    async def cut(self, data: bytes, share: float) -> None:
+        """Send this share of a message's frame, from 0 to 1, and close the connection without a close frame."""
+        ...
+
     def reset(self) -> None:
         """Reset the connection: what waits to be sent is lost, and the client sees no close frame."""
         ...

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from mexc_async.runtime.clock import Clock
 from mexc_async.sim.exchange.events import Event, order_of
-from mexc_async.sim.faults.faults import Faults
+from mexc_async.sim.faults.faults import Faults, Kind
 from mexc_async.sim.faults.wire import Wire
 from mexc_async.sim.market.latency import Travel
 from mexc_async.sim.stream.channel import NORMAL, Channel
@@ -51,7 +53,7 @@ class ClientSocket:
         self._wire = Wire(faults)
         self._queue: deque[tuple[float, bytes | str]] = deque()
         self._wake = asyncio.Event()
-        self._close: tuple[int, str] | None = None
+        self._close: Callable[[], Awaitable[None]] | None = None
 
     @property
     def is_lost(self) -> bool:
@@ -60,14 +62,14 @@ class ClientSocket:
 
     @property
     def is_ending(self) -> bool:
-        """True once `end` was called."""
+        """True once `end` or `hang_up` was called."""
         return self._close is not None
 
     def reply(self, text: str) -> None:
         """Send a text frame."""
         self._put(text)
 
-    def push(self, topic: Topic, frame: bytes, event: Event | None = None) -> str | None:
+    def push(self, topic: Topic, frame: bytes, event: Event | None = None) -> Kind | None:
         """Send a push about a private event, if any, subject to faults.
 
         Return the kind of the fault that must break the connection, or None.
@@ -80,12 +82,20 @@ class ClientSocket:
         passage = self._wire.carry(topic.name, frame, lambda: order_of(event))
         for each in passage.frames:
             self._put(each, passage.delay_ms)
+        if passage.broken in ("cut", "hang_up"):
+            self.hang_up(frame, passage.share)
         return passage.broken
 
     def end(self, reason: str, code: int = NORMAL) -> None:
         """Close the socket once the queued messages are sent."""
         if self._close is None:
-            self._close = (code, reason)
+            self._close = partial(self.channel.close, code, reason)
+            self._wake.set()
+
+    def hang_up(self, frame: bytes = b"", share: float = 0.0) -> None:
+        """Close the connection once the queued messages and this share of a frame are sent, without a close frame."""
+        if self._close is None:
+            self._close = partial(self.channel.cut, frame, share)
             self._wake.set()
 
     def abort(self) -> None:
@@ -114,10 +124,9 @@ class ClientSocket:
             await self.gone.wait()
 
     async def part(self) -> None:
-        """Close the socket with the code and reason given to `end`, if it is still open."""
+        """Close the socket as `end` or `hang_up` demanded, if it is still open."""
         if self._close is not None and not self.is_silent:
-            code, reason = self._close
-            await self.channel.close(code, reason)
+            await self._close()
 
     async def _send(self, data: bytes | str) -> bool:
         if self.is_silent:

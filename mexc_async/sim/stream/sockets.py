@@ -13,7 +13,7 @@ from mexc_async.runtime.clock import Clock
 from mexc_async.sim.exchange.events import BalanceEvent, BookEvent, DealEvent, Event, OrderEvent, TradeEvent
 from mexc_async.sim.exchange.exchange import Exchange
 from mexc_async.sim.exchange.symbols import OFFLINE
-from mexc_async.sim.faults.faults import Fault, Faults, matcher
+from mexc_async.sim.faults.faults import Fault, Faults, Kind, matcher
 from mexc_async.sim.market.latency import Travel
 from mexc_async.sim.stream import pushes
 from mexc_async.sim.stream.channel import GOING_AWAY, POLICY_VIOLATION, Channel, End, Ping
@@ -284,17 +284,25 @@ class Sockets:
             self._break(fault.kind, connection)
         return len(struck)
 
-    def _break(self, kind: str, connection: ClientSocket) -> None:
+    def _break(self, kind: Kind, connection: ClientSocket) -> None:
         self._measured = None
-        if kind == "drop":
-            connection.abort()
-        elif kind == "half_open":
-            connection.silence()
-        elif connection.listen_key is not None and connection.uid is not None:
-            now_ms = self._clock.wall_ms()
-            if self._keys.owner(connection.listen_key, now_ms) is not None:
-                self._keys.close(connection.uid, connection.listen_key, now_ms)
-            connection.end(KEY_ENDED)
+        match kind:
+            case "drop":
+                connection.abort()
+            case "half_open":
+                connection.silence()
+            case "hang_up":
+                connection.hang_up()
+            case "expire_key" if connection.listen_key is not None and connection.uid is not None:
+                now_ms = self._clock.wall_ms()
+                if self._keys.owner(connection.listen_key, now_ms) is not None:
+                    self._keys.close(connection.uid, connection.listen_key, now_ms)
+                connection.end(KEY_ENDED)
+
+    def shift(self, ms: int) -> None:
+        """Take a jump of the clock: what is due stays as far away as it was."""
+        self._feeds.shift(ms)
+        self._measured = None
 
     async def aclose(self) -> None:
         """Close every socket and wait for its end."""

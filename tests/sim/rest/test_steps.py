@@ -178,6 +178,9 @@ class Reader:
     async def close(self, code: int = NORMAL, reason: str = "") -> None:
         self.is_closing = True
 
+    async def cut(self, data: bytes, share: float) -> None:
+        self.is_closing = True
+
     def reset(self) -> None:
         self.is_closing = True
 
