@@ -61,12 +61,12 @@ EDGE = frozenset(
         "sim.faults": "faults request_faults wire",
         "sim.market": "arbitrage bar_player bars latency liquidity recorded_book recording tape watcher",
         "sim.rest": (
-            "answers auth background config endpoint gateway held_requests http_server order_names paging parameters "
+            "answers auth background config endpoint gateway held_requests http_server paging parameters "
             "pipeline port responses routes server steps swaps"
         ),
         "sim.rest.endpoints": (
-            "account affiliate announcement broker control futures market rebate subaccount trade transfer user_stream "
-            "wallet"
+            "account affiliate announcement broker control futures market order_names rebate subaccount trade transfer "
+            "user_stream wallet"
         ),
         "sim.stream": "connection feeds listen_keys pushes sockets subscriptions",
         "sim.wallet": (

@@ -13,8 +13,8 @@ from msgspec.structs import replace
 
 from mexc_async.sim.faults.faults import Fault
 from mexc_async.sim.faults.request_faults import RequestFaults
+from mexc_async.sim.rest.endpoints.order_names import NAMELESS, Names
 from mexc_async.sim.rest.http import Delivery, NoResponse, Outcome, Peer, Response
-from mexc_async.sim.rest.order_names import NAMELESS, Names
 from mexc_async.sim.rest.responses import is_fair, page
 
 _LOOK_S = 0.02

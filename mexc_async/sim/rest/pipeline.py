@@ -16,10 +16,10 @@ from mexc_async.sim.faults.faults import Faults
 from mexc_async.sim.faults.request_faults import CANCELS, NAMING, RequestFaults, request_faults_of
 from mexc_async.sim.rest import auth
 from mexc_async.sim.rest.endpoint import Call, ServedEndpoint
+from mexc_async.sim.rest.endpoints.order_names import NAMELESS, api_key, client_ids_of, is_repeatable, names_of
 from mexc_async.sim.rest.held_requests import HeldRequests
 from mexc_async.sim.rest.http import NoResponse, Outcome, Request, Response
 from mexc_async.sim.rest.limits import RateCounters
-from mexc_async.sim.rest.order_names import NAMELESS, api_key, client_ids_of, is_repeatable, names_of
 from mexc_async.sim.rest.parameters import Received, receive
 from mexc_async.sim.rest.responses import refused, reply
 from mexc_async.sim.rest.routes import find_endpoint
