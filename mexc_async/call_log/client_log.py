@@ -26,8 +26,9 @@ from mexc_async.call_log.files import read_lines
 from mexc_async.call_log.log import CallLog
 from mexc_async.call_log.replay import OrderReplay
 from mexc_async.errors import ApiError, ConfigError, MexcError
-from mexc_async.orders.record import OrderFill, OrderRecord, OrderTable
+from mexc_async.orders.record import OrderFill, OrderRecord
 from mexc_async.orders.snapshot import RecordedError
+from mexc_async.orders.table import OrderTable
 from mexc_async.rest.call import Call, params_of
 from mexc_async.rest.credentials import Credentials
 from mexc_async.rest.server_clock import ServerClock

@@ -8,7 +8,8 @@ from decimal import Decimal
 import msgspec
 
 from mexc_async.call_log.entries import AnyEntry, Done, OrderChanged, Renamed, Sending
-from mexc_async.orders.record import OrderRecord, OrderTable
+from mexc_async.orders.record import OrderRecord
+from mexc_async.orders.table import OrderTable
 
 _batch = msgspec.json.Decoder(list[dict[str, str]])
 
@@ -46,9 +47,7 @@ class OrderReplay:
     def _rename(self, old: str, new: str) -> None:
         before, table = self._tables.pop(old, None), self.of(new)
         if before is not None:
-            for record in before:
-                table.add(record)
-            table.remember(before.remembered)
+            table.take_over(before)
 
 
 def _place(table: OrderTable, name: str, order_id: str | None) -> None:
@@ -74,6 +73,8 @@ def _apply(table: OrderTable, entry: OrderChanged) -> None:
     table.index(record)
     if record.is_final:
         table.finish(record, entry.at / 1000)
+    elif record.ended_s is not None:
+        table.reopen(record)
 
 
 def _send(table: OrderTable, entry: Sending) -> None:

@@ -19,7 +19,7 @@ from mexc_async.orders.execution import OrderExecution
 from mexc_async.orders.halt import TradingHalt
 from mexc_async.orders.ids import OrderIds
 from mexc_async.orders.reconciler import Reconciler
-from mexc_async.orders.record import OrderTable
+from mexc_async.orders.table import OrderTable
 from mexc_async.orders.tracker import OrderSettings, OrderTracker
 from mexc_async.rest.call import Options
 from mexc_async.rest.credentials import Credentials

@@ -131,7 +131,7 @@ class OrderExecution:
         self.api.admit(request.route)
         named = self.ids.named(request)
         order = self._admitted(named) or await self._admit(named)
-        record = self._open(order)
+        record = self._open(order, is_new_id=named is not request)
         call = self._call(order, options)
         return await self.conclude(record, call, options, self.api.run(call, options))
 
@@ -146,7 +146,7 @@ class OrderExecution:
             call = self._call(order or named, options)
             if order is None or (started := self.api.begin(call, options)) is None:
                 return self.api.tasks.begin(self._place_alone(named, options))
-            record = self._open(order)
+            record = self._open(order, is_new_id=named is not request)
         except MexcError as error:
             if started is not None:
                 started.give_up()
@@ -359,10 +359,11 @@ class OrderExecution:
             return order
         return self.guard.as_sent(order, self.api.rules.fresh(order.symbol) or await self.api.rules.find(order.symbol))
 
-    def _open(self, order: NewOrder) -> OrderRecord:
+    def _open(self, order: NewOrder, *, is_new_id: bool = False) -> OrderRecord:
+        """Record an order that is about to be sent. An id that this client has just made needs no check."""
         record, table = record_of(order), self.tracker.table
         name = record.client_order_id
-        if table.knows(name):
+        if not is_new_id and table.knows(name):
             known = table.find(None, name)
             if known is None or known.is_placed or not known.is_final:
                 raise InvalidRequest(

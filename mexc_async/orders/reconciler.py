@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from math import inf
 
 from mexc_async.errors import ClientClosed, ConnectFailed, MexcError, OrderNotFound, TransportError, WaitTimeout
 from mexc_async.orders.record import OrderRecord
@@ -23,6 +24,8 @@ REJOIN_S = 60.0
 """Pause before the private stream is tried again after a refusal."""
 RECONNECT_S = 5.0
 """The same where the exchange could not be reached."""
+SHORTEST_S = 0.001
+"""Shortest sleep: timers count whole milliseconds, and a shorter one would return at once, too early."""
 
 
 class Reconciler:
@@ -34,8 +37,12 @@ class Reconciler:
         self._tracker = tracker
         self._router = router
         self._is_started = False
-        self._swept_at = 0.0
-        self._woken = asyncio.Event()
+        self._swept_at = -inf
+        self._asked_at = -inf
+        """Time of the latest request for fills."""
+        self._woken = tracker.due
+        self._is_idle = False
+        """True while the poll of REST waits for the first order."""
         self._streaming = asyncio.Event()
         """Set while the private stream reports orders."""
         self._news = asyncio.Event()
@@ -76,7 +83,7 @@ class Reconciler:
 
     def opened(self) -> None:
         """Wake the poll of REST, if it runs: an order is about to be sent."""
-        if self._is_started:
+        if self._is_idle:
             self._woken.set()
 
     async def _follow(self) -> None:
@@ -117,28 +124,57 @@ class Reconciler:
         """Note that the stream is up or down, and look up at once what happened around that moment."""
         (self._streaming.set if is_followed else self._streaming.clear)()
         self._news.set()
-        self._swept_at = 0.0
+        self._swept_at = -inf
         self._woken.set()
 
     async def _watch(self) -> None:
         """Ask REST for what the stream did not report: rarely while it is up, often while it is down."""
-        settings = self._tracker.settings
         while True:
-            if not self._tracker.lacking and next(self._tracker.table.live(), None) is None:
-                self._woken.clear()
-                await self._woken.wait()
-            pause_s = settings.watch_s if self.is_streaming else settings.poll_s
-            is_due = self._monotonic() - self._swept_at >= pause_s
+            sweep_at, fills_at = self._sweep_at(), self._fills_at()
+            wait_s = min(sweep_at, fills_at) - self._monotonic()
+            if wait_s > 0:
+                await self._sleep(max(wait_s, SHORTEST_S))
+                continue
+            now = self._monotonic()
             try:
-                if is_due:
-                    self._swept_at = self._monotonic()
+                if sweep_at <= now:
+                    self._swept_at = now
                     await self.sweep()
-                await self._fetch_fills()
+                if fills_at <= now:
+                    self._asked_at = now
+                    await self._fetch_fills()
             except ClientClosed:
                 return
             except MexcError as error:
                 logger.info("open orders could not be read: %s", error)
-            await asyncio.sleep(min(settings.poll_s, settings.watch_s))
+
+    async def _sleep(self, wait_s: float) -> None:
+        """Sleep until something is due, or until it may be due sooner."""
+        self._woken.clear()
+        self._is_idle = wait_s == inf
+        try:
+            async with asyncio.timeout(None if self._is_idle else wait_s):
+                await self._woken.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self._is_idle = False
+
+    def _sweep_at(self) -> float:
+        """Return the time at which live orders are due to be compared; inf without any."""
+        if next(self._tracker.table.live(), None) is None:
+            return inf
+        settings = self._tracker.settings
+        return self._swept_at + (settings.watch_s if self.is_streaming else settings.poll_s)
+
+    def _fills_at(self) -> float:
+        """Return the time at which missing fills are due to be fetched; inf if none is missing."""
+        if not self._tracker.lacking:
+            return inf
+        _, since = next(iter(self._tracker.lacking.values()))  # the first one has waited longest
+        late_at = since + LATE_FILLS_S if self.is_streaming else since
+        settings = self._tracker.settings
+        return max(late_at, self._asked_at + min(settings.poll_s, settings.watch_s))
 
     async def sweep(self) -> None:
         """Compare the live orders with the exchange's; the tracker learns from every answer."""

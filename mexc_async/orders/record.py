@@ -7,8 +7,7 @@ state never reopens. Nothing here reads a clock; "now" comes in.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from decimal import Context, Decimal
 from enum import StrEnum
 from types import MappingProxyType
@@ -21,7 +20,6 @@ from mexc_async.orders.snapshot import OrderFacts, RecordedError
 from mexc_async.streams.user_state import fill_key
 
 ZERO = Decimal(0)
-MOST_UNCLAIMED = 1000
 _EXACT = Context(prec=100)  # whatever precision the caller works with
 
 
@@ -122,6 +120,10 @@ class OrderRecord(Struct, eq=False):
     _is_cancelled: bool = False
     _is_filled: bool = False
     _is_given_up: bool = False
+    number: int = 0
+    """Place in the order of arrival, as the table counts."""
+    ended_s: float | None = None
+    """Time at which the table learned of its end; None while it can change."""
 
     # Facts come in; each method returns True if it changed something
 
@@ -364,144 +366,3 @@ def may_conclude(asked_ms: float, accepted_until_ms: int, margin_ms: float) -> b
     "-2013 order does not exist", or a cancel's -2011, proves nothing.
     """
     return asked_ms > accepted_until_ms + margin_ms
-
-
-class OrderTable:
-    """Orders of one client by both ids. Finished ones leave after a while; their ids are remembered longer."""
-
-    def __init__(self, keep_s: float = 300.0, most_finished: int = 10_000, most_ids: int = 200_000) -> None:
-        self.keep_s = keep_s
-        self.most_finished = most_finished
-        self.most_ids = most_ids
-        self._by_client_id: dict[str, OrderRecord] = {}
-        self._by_order_id: dict[str, OrderRecord] = {}
-        self._finished: OrderedDict[str, float] = OrderedDict()
-        """Client ids and the times at which the orders were found finished, the oldest first."""
-        self._remembered: set[str] = set()
-        """Both ids of orders that left the table; with the queue, half the memory of an ordered dict."""
-        self._remembered_first: deque[str] = deque()
-        """The same ids, the oldest first."""
-        self._unclaimed: dict[str, Progress] = {}
-        """Reports under order ids that passed for those of other orders, until the right orders claim them."""
-
-    def add(self, record: OrderRecord) -> None:
-        """Add an order."""
-        self._by_client_id[record.client_order_id] = record
-        if record.order_id is not None:
-            self.index(record)
-        if len(self._by_client_id) > 2 * self.most_finished:
-            self._retire_stale()
-
-    def _retire_stale(self) -> None:
-        """Drop the oldest live orders: an account has 500 open orders at most, so these ended without a report."""
-        placed = [name for name, record in self._by_client_id.items() if record.is_placed]
-        for name in placed[: self.most_finished]:
-            self._finished.pop(name, None)
-            self._retire(name)
-
-    def index(self, record: OrderRecord) -> None:
-        """Index an order by the exchange's id, once that is known; one that passes for another's needs `claim`."""
-        if record.order_id is not None:
-            self._by_order_id.setdefault(record.order_id, record)
-
-    def claim(self, record: OrderRecord, order_id: str) -> OrderRecord | None:
-        """Record both ids of an order as proven: it gets the reports under its order id, whoever seemed to have it.
-
-        Return the order that seemed to have that id, if there was one: its outcome is unknown now.
-        """
-        if record.order_id is not None and record.order_id != order_id:
-            self.release(record)
-        loser = self._by_order_id.get(order_id)
-        if loser is record:
-            loser = None
-        elif loser is not None:
-            self.release(loser)
-        record.place(order_id)
-        record.is_named = True
-        self._by_order_id[order_id] = record
-        if (progress := self._unclaimed.pop(order_id, None)) is not None:
-            record.absorb(progress)
-        if not record.is_final:
-            self._finished.pop(record.client_order_id, None)
-        return loser
-
-    def release(self, record: OrderRecord) -> None:
-        """Remove an order's id, which is another's; the reports under that id wait for the other's claim."""
-        order_id = record.order_id
-        if order_id is not None and (older := self._unclaimed.pop(order_id, None)) is not None:
-            record.absorb(older)
-        progress = record.release()
-        self._finished.pop(record.client_order_id, None)
-        if order_id is None:
-            return
-        if self._by_order_id.get(order_id) is record:
-            del self._by_order_id[order_id]
-        self._unclaimed[order_id] = progress
-        if len(self._unclaimed) > MOST_UNCLAIMED:
-            del self._unclaimed[next(iter(self._unclaimed))]
-
-    def discard(self, client_order_id: str) -> None:
-        """Remove an order that was never placed: its id may be used again."""
-        self._by_client_id.pop(client_order_id, None)
-        self._finished.pop(client_order_id, None)
-
-    def find(self, order_id: str | None, client_order_id: str | None) -> OrderRecord | None:
-        """Return the order with either id; None if it is not this client's, or left the table.
-
-        The client order id decides: if it is unknown here, an order id that comes with it does not lead to an order
-        that has that id from an ack alone.
-        """
-        if client_order_id is not None and (record := self._by_client_id.get(client_order_id)) is not None:
-            return record
-        record = None if order_id is None else self._by_order_id.get(order_id)
-        return record if record is None or client_order_id is None or record.is_named else None
-
-    def knows(self, name: str) -> bool:
-        """Return True if an order with this id, of either kind, is or was this client's."""
-        return name in self._by_client_id or name in self._by_order_id or name in self._remembered
-
-    def finish(self, record: OrderRecord, now_s: float) -> None:
-        """Note that an order has ended; drop those that ended `keep_s` ago."""
-        if record.client_order_id in self._finished:
-            return
-        self._finished[record.client_order_id] = now_s
-        while self._finished:
-            name, ended_s = next(iter(self._finished.items()))
-            if now_s - ended_s < self.keep_s and len(self._finished) <= self.most_finished:
-                return
-            del self._finished[name]
-            self._retire(name)
-
-    def _retire(self, client_order_id: str) -> None:
-        record = self._by_client_id.pop(client_order_id, None)
-        if record is None or not record.is_placed:
-            return
-        self.remember((client_order_id,))
-        if record.order_id is not None:
-            if self._by_order_id.get(record.order_id) is record:
-                del self._by_order_id[record.order_id]
-            self.remember((record.order_id,))
-
-    def remember(self, names: Iterable[str]) -> None:
-        """Remember these ids, of either kind, without their orders."""
-        for name in names:
-            if name not in self._remembered:
-                self._remembered.add(name)
-                self._remembered_first.append(name)
-                if len(self._remembered) > self.most_ids:
-                    self._remembered.remove(self._remembered_first.popleft())
-
-    @property
-    def remembered(self) -> Iterable[str]:
-        """Return the ids, of either kind, of orders that left the table."""
-        return self._remembered_first
-
-    def live(self) -> Iterator[OrderRecord]:
-        """Yield the orders that are not final."""
-        return (record for record in self._by_client_id.values() if not record.is_final)
-
-    def __iter__(self) -> Iterator[OrderRecord]:
-        return iter(self._by_client_id.values())
-
-    def __len__(self) -> int:
-        return len(self._by_client_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Coroutine, Iterable
 from contextvars import ContextVar
 from types import TracebackType
@@ -10,13 +11,16 @@ from typing import Any, Protocol, Self
 
 from mexc_async.errors import ClientClosed, OrdersLeftOpen
 from mexc_async.orders.handle import Actions, TrackedOrder
-from mexc_async.orders.record import OrderRecord, OrderTable
+from mexc_async.orders.record import OrderRecord
 from mexc_async.orders.shortcuts import Shortcuts
+from mexc_async.orders.table import OrderTable
 from mexc_async.runtime.log import logger
 from mexc_async.spot.trading import NewOrder
 
 EXIT_S = 30.0
 """Longest time for a session's exit to cancel its orders."""
+MOST_ENDED = 1000
+"""Orders of a session from which on those that have ended are forgotten."""
 
 _current: ContextVar[OrderSession | None] = ContextVar("mexc_async_order_session", default=None)
 """The innermost session that the present task is in."""
@@ -61,8 +65,7 @@ class OrderSession(Shortcuts):
         self.outer: OrderSession | None = None
         self._cancel_on_exit = cancel_on_exit
         self._timeout_s = timeout_s
-        self._records: list[OrderRecord] = []
-        self._prune_at = 1000
+        self._records: deque[OrderRecord] = deque()
 
     async def place(self, order: NewOrder) -> TrackedOrder:
         """Place any order, as one of this session's."""
@@ -74,15 +77,17 @@ class OrderSession(Shortcuts):
 
     @property
     def opened(self) -> list[TrackedOrder]:
-        """Orders of this session; of very many, those that have ended are forgotten."""
+        """Orders of this session; of more than 1,000, those that have ended are forgotten."""
         return [TrackedOrder(self.orders, record) for record in self._records]
 
     def take(self, record: OrderRecord) -> None:
         """Add an order that was opened inside."""
         self._records.append(record)
-        if len(self._records) > self._prune_at:
-            self._records = [record for record in self._records if not record.is_final]
-            self._prune_at = 1000 + len(self._records)
+        if len(self._records) > MOST_ENDED:
+            for _ in range(2):  # one more than was added, so that those that have ended become fewer
+                oldest = self._records.popleft()
+                if not oldest.is_final:
+                    self._records.append(oldest)
 
     async def __aenter__(self) -> Self:
         self.outer = _current.get()

@@ -20,7 +20,8 @@ from mexc_async.errors import (
 from mexc_async.orders.events import OrderSettled
 from mexc_async.orders.from_spot import OrderNews, fill_of, ids_of, is_about, learn
 from mexc_async.orders.ids import prefix_check
-from mexc_async.orders.record import OrderFill, OrderRecord, OrderTable, may_conclude
+from mexc_async.orders.record import OrderFill, OrderRecord, may_conclude
+from mexc_async.orders.table import OrderTable
 from mexc_async.rest.call import MAX_RECV_WINDOW_MS, Call, Options
 from mexc_async.rest.pipeline import Api
 from mexc_async.runtime.log import logger
@@ -101,6 +102,8 @@ class OrderTracker:
         """True if answers that seem to be about another order are distrusted and verified."""
         self.lacking: dict[str, tuple[OrderRecord, float]] = {}
         """Finished orders that lack fills, and since when, by client order id."""
+        self.due = asyncio.Event()
+        """Set when REST may have to be asked for something sooner than was known."""
         self._recorder = recorder
         self._observers = tuple(observers)
         self._on_foreign = on_foreign
@@ -184,6 +187,8 @@ class OrderTracker:
         self.table.index(record)
         if record.is_final:
             self.table.finish(record, self._monotonic())
+        elif record.ended_s is not None:
+            self.table.reopen(record)
         if self._waiters:
             for waiter in self._waiters.pop(record.client_order_id, ()):
                 if not waiter.done():
@@ -192,7 +197,9 @@ class OrderTracker:
 
     def _observe(self, record: OrderRecord) -> None:
         if record.lacks and record.is_final:
-            self.lacking.setdefault(record.client_order_id, (record, self._monotonic()))
+            if record.client_order_id not in self.lacking:
+                self.lacking[record.client_order_id] = record, self._monotonic()
+                self.due.set()
         elif self.lacking:
             self.lacking.pop(record.client_order_id, None)
         for observe in self._observers:
@@ -204,7 +211,7 @@ class OrderTracker:
         for record in past:
             if self.table.knows(record.client_order_id):
                 continue
-            self.table.add(record)
+            self.table.restore(record)
             if record.is_final:
                 self.table.finish(record, self._monotonic())
             else:

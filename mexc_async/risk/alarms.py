@@ -14,7 +14,7 @@ from mexc_async.limits.account_limiter import AccountLimiter
 from mexc_async.limits.limiter import RateLimiter
 from mexc_async.orders.from_spot import OrderNews, ids_of
 from mexc_async.orders.halt import TradingHalt
-from mexc_async.orders.record import OrderTable
+from mexc_async.orders.table import OrderTable
 from mexc_async.rest.server_clock import ServerClock
 from mexc_async.risk.events import UnusualActivity
 from mexc_async.runtime.hooks import Hooks

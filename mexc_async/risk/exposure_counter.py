@@ -5,7 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 from mexc_async.errors import ConfigError, InvalidRequest
-from mexc_async.orders.record import ZERO, OrderRecord, OrderTable
+from mexc_async.orders.record import ZERO, OrderRecord
+from mexc_async.orders.table import OrderTable
 from mexc_async.rest.pipeline import Api
 from mexc_async.risk.exposure import Assets, ExposureReport, ProjectedExposure
 from mexc_async.risk.pre_trade import PreTradeGuard

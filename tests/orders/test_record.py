@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mexc_async.errors import InsufficientBalance, OrderNotPlaced
-from mexc_async.orders.record import OrderFill, OrderRecord, OrderState, OrderTable, may_conclude
+from mexc_async.orders.record import OrderFill, OrderRecord, OrderState, may_conclude
 from mexc_async.orders.snapshot import OrderFacts
 
 QUANTITY = 10
@@ -244,92 +244,3 @@ def test_absence_proves_something_only_after_the_window_and_the_lag(
     asked_ms: int, margin_ms: int, proves: bool
 ) -> None:
     assert may_conclude(asked_ms, 5000, margin_ms) is proves
-
-
-# --- the table ---
-
-
-def ended(number: int) -> OrderRecord:
-    it = OrderRecord(f"m-{number}", "BTCUSDT", "BUY", "LIMIT", Decimal(1), PRICE)
-    it.report(f"C{number}", Decimal(1), PRICE, is_cancelled=False, is_filled=True)
-    return it
-
-
-def test_an_order_is_found_by_either_id() -> None:
-    table, it = OrderTable(), record()
-    table.add(it)
-    assert table.find(None, "mine-1") is it
-    assert table.find("C1", None) is None
-    it.place("C1")
-    table.index(it)
-    assert table.find("C1", None) is it
-    assert table.find("C2", None) is None
-
-
-def test_the_client_order_id_counts_more_than_an_order_id() -> None:
-    table, it, other = OrderTable(), record(), OrderRecord("mine-2", "BTCUSDT", "BUY", "LIMIT", Decimal(10), PRICE)
-    it.place("C1")  # as an ack says, which may be another order's
-    table.add(it)
-    table.add(other)
-    assert table.find("C1", "mine-2") is other
-    assert table.find("C1", "a stranger's") is None
-    table.claim(it, "C1")
-    assert table.find("C1", "a stranger's") is it
-    assert table.find("C1", "mine-2") is other
-
-
-def test_finished_orders_leave_after_a_while_and_their_ids_are_remembered() -> None:
-    table = OrderTable(keep_s=10)
-    for number in range(3):
-        it = ended(number)
-        table.add(it)
-        table.finish(it, float(number))
-    assert len(table) == 3
-    late = ended(9)
-    table.add(late)
-    table.finish(late, 11.5)
-    assert table.find(None, "m-0") is None
-    assert table.find("C1", None) is None
-    assert table.find(None, "m-2") is not None
-    assert table.knows("m-0")
-    assert table.knows("C1")
-    assert not table.knows("m-77")
-
-
-def test_memory_is_bounded_however_many_orders_there_are() -> None:
-    table = OrderTable(keep_s=1e9, most_finished=50, most_ids=200)
-    for number in range(1000):
-        it = ended(number)
-        table.add(it)
-        table.finish(it, float(number))
-    assert len(table) == 50
-    assert not table.knows("m-0")
-    assert table.knows("m-949")
-    assert len(table._remembered) <= 200
-
-
-def test_an_id_under_which_nothing_was_placed_is_not_remembered() -> None:
-    table, it = OrderTable(keep_s=0), record()
-    table.add(it)
-    it.refuse(InsufficientBalance("no funds"))
-    table.finish(it, 1.0)
-    assert table.find(None, "mine-1") is None
-    assert not table.knows("mine-1")
-
-
-def test_live_orders_are_those_that_can_still_change() -> None:
-    table = OrderTable()
-    for it in (record(), ended(1)):
-        table.add(it)
-    assert [it.client_order_id for it in table.live()] == ["mine-1"]
-
-
-def test_orders_whose_end_nobody_tells_do_not_fill_the_memory() -> None:
-    table = OrderTable(most_finished=50)
-    for number in range(1000):
-        it = OrderRecord(f"m-{number}", "BTCUSDT", "BUY", "LIMIT", Decimal(1), PRICE)
-        it.place(f"C{number}")
-        table.add(it)
-        assert len(table) <= 101
-    assert table.knows("m-0")
-    assert table.find("C999", None) is not None

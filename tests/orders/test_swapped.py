@@ -18,7 +18,8 @@ from mexc_async.call_log.files import read_lines
 from mexc_async.call_log.log import CallLog
 from mexc_async.call_log.replay import OrderReplay
 from mexc_async.errors import ConnectionLost, MexcError
-from mexc_async.orders.record import OrderRecord, OrderState, OrderTable
+from mexc_async.orders.record import OrderRecord, OrderState
+from mexc_async.orders.table import OrderTable
 from mexc_async.orders.tracker import OrderSettings
 from mexc_async.schema.answers import Reply
 from mexc_async.spot.enums import OrderStatus, OrderType, Side
@@ -223,8 +224,8 @@ class World:
 
     @property
     def records(self) -> list[OrderRecord]:
-        table = self.d.execution.tracker.table
-        return [table._by_client_id[real.name] for real in self.orders]
+        by_name = {record.client_order_id: record for record in self.d.execution.tracker.table}
+        return [by_name[real.name] for real in self.orders]
 
     def is_true(self) -> bool:
         return [shown(record) for record in self.records] == [real.shown() for real in self.orders]

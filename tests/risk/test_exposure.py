@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mexc_async.errors import OrderNotPlaced
-from mexc_async.orders.record import OrderFill, OrderRecord, OrderTable
+from mexc_async.orders.record import OrderFill, OrderRecord
+from mexc_async.orders.table import OrderTable
 from mexc_async.risk.exposure import Assets, Exposure, SymbolExposure
 
 D = Decimal

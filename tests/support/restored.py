@@ -6,7 +6,8 @@ from pathlib import Path
 
 from mexc_async.call_log.client_log import past_orders
 from mexc_async.client.mexc import Mexc
-from mexc_async.orders.record import OrderRecord, OrderTable
+from mexc_async.orders.record import OrderRecord
+from mexc_async.orders.table import OrderTable
 
 
 def shown(of: OrderRecord) -> tuple[object, ...]:
