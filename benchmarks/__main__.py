@@ -27,6 +27,7 @@ MODULES = {
     "limiter": "limiter",
     "order": "order",
     "orders": "orders",
+    "tails": "tails",
     "book": "book",
     "decode": "decode",
     "stream": "stream",

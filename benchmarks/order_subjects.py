@@ -47,6 +47,7 @@ PATH = "/api/v3/order"
 HEADERS = {"X-MEXC-APIKEY": KEY, "Content-Type": "application/json"}
 QUANTITY, PRICE = "0.0005", "93387.28"
 LANE = f"{OWN} lane"
+LOGGED = f"{OWN} logged"
 FULL = f"{OWN} guarded and logged"
 
 
@@ -89,12 +90,23 @@ class Sdk:
         await self._mexc.aclose()
 
 
-class SdkFull(Sdk):
-    """The SDK with pre-trade limits on every order, and a call log."""
+class SdkLogged(Sdk):
+    """The SDK with a call log."""
 
     async def open(self, port: int, connections: int) -> None:
         self._folder = TemporaryDirectory()
         self.call_log = Path(self._folder.name) / "calls.jsonl"
+        await super().open(port, connections)
+
+    async def close(self) -> None:
+        await super().close()
+        self._folder.cleanup()
+
+
+class SdkFull(SdkLogged):
+    """The SDK with pre-trade limits on every order, and a call log."""
+
+    async def open(self, port: int, connections: int) -> None:
         await super().open(port, connections)
         most = Decimal(10**12)
         self._mexc.orders.limits(
@@ -105,10 +117,6 @@ class SdkFull(Sdk):
             max_open_orders=10**9,
             symbols="BTCUSDT",
         )
-
-    async def close(self) -> None:
-        await super().close()
-        self._folder.cleanup()
 
 
 class SdkByPool(Sdk):
@@ -403,6 +411,7 @@ SUBJECTS: dict[str, type[Subject]] = {
     "raw": Raw,
     OWN: Sdk,
     f"{OWN} prepared": SdkPrepared,
+    LOGGED: SdkLogged,
     FULL: SdkFull,
     LANE: SdkLane,
     OWN_PURE: SdkLane,

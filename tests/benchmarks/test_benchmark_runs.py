@@ -37,6 +37,7 @@ BASELINES = {
     "limiter": "aiolimiter",
     "order": "raw",
     "orders": "untracked",
+    "tails": "mexc_async_lane",
     "book": "sortedcontainers_float",
     "decode": "protobuf_+_Structs_text",
     "stream": "picows_bare",
