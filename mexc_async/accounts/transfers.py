@@ -8,7 +8,7 @@ appear, they cannot be distinguished, and the caller gets OutcomeUnknown.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from functools import partial
 from typing import Any, TypeAlias
@@ -30,6 +30,7 @@ from mexc_async.orders.tracker import FIRST_PAUSE_S, LONGEST_PAUSE_S, LOOK_UP, O
 from mexc_async.rest.call import Call, Options, accepted_until_ms, call_of
 from mexc_async.rest.pipeline import Api
 from mexc_async.runtime.log import logger
+from mexc_async.runtime.recent import RecentIds
 from mexc_async.spot.broker import BrokerUniversalTransfer, BrokerUniversalTransferHistoryQuery
 from mexc_async.spot.subaccounts import SubUniversalTransfer, SubUniversalTransferHistoryQuery
 from mexc_async.spot.wallet import (
@@ -65,7 +66,7 @@ class Transfers:
         self._ids = ids
         self._settings = settings
         self._turns: dict[Hashable, tuple[asyncio.Lock, list[None]]] = {}
-        self._made: OrderedDict[str, None] = OrderedDict()
+        self._made = RecentIds(MOST_REMEMBERED)
         """MEXC's ids of the last transfers that this client made."""
 
     # Withdrawals
@@ -137,9 +138,7 @@ class Transfers:
     def _remember(self, answer: Any) -> None:
         """Remember a transfer of this client: histories may show it late, as if it were a new one."""
         tran_id = answer.tran_id if isinstance(answer, TransferId) else _raw_id(answer)
-        self._made[tran_id] = None
-        if len(self._made) > MOST_REMEMBERED:
-            self._made.popitem(last=False)
+        self._made.add(tran_id)
 
     async def _new_one(self, request: AnyTransfer, call: Call, since: int, before: Counter[str]) -> TransferId | None:
         """Return the one equal transfer that is new. Raises OutcomeUnknown if there are several."""

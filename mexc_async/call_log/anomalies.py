@@ -5,11 +5,14 @@ Pure: counts, ids and "now" come in.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
+from math import ceil
 from statistics import median
 
 from msgspec import Struct
+
+from mexc_async.runtime.recent import RecentIds
 
 HOUR_MS = 3_600_000
 FACTOR = 5.0
@@ -19,6 +22,8 @@ HOURS_NEEDED = 3
 HOURS_KEPT = 24
 UNSPENT = 0.5
 """This client did not cause a rate refusal if no more than this share of any of its budgets was spent."""
+AT_ONCE = 20
+"""Most orders that one call of `judge` checks: each that is reported costs a line of the log."""
 GRACE_S = 5.0
 """Longest time for an order without a client order id to be recognised by the exchange's id."""
 
@@ -101,7 +106,7 @@ class ForeignOrders:
         """Prefixes of the ids of known other clients."""
         self._most = most
         self._seen: dict[str, Stranger] = {}
-        self._reported: OrderedDict[str, None] = OrderedDict()
+        self._reported = RecentIds(most)
 
     def see(self, order_id: str, client_order_id: str, symbol: str, now_s: float) -> bool:
         """Note an order that the tracker does not know; return True if it is to be checked after a moment."""
@@ -112,25 +117,23 @@ class ForeignOrders:
         return True
 
     def judge(self, now_s: float, knows: Callable[[str], bool], is_waiting: bool) -> list[Stranger]:
-        """Return the orders that are still unknown; each is reported once.
+        """Return those of the first `AT_ONCE` orders that are still unknown; each is reported once.
 
         `is_waiting` means that orders of this client do not have the exchange's id yet: until they do, one without a
         client order id can be theirs.
         """
         found = []
-        for one in list(self._seen.values()):
+        for one in list(islice(self._seen.values(), AT_ONCE)):
             name = one.client_order_id
-            if not name and (is_waiting or now_s - one.seen_s < GRACE_S):
-                continue
             del self._seen[one.order_id]
-            if not knows(one.order_id) and not (name and knows(name)):
+            if not name and (is_waiting or now_s - one.seen_s < GRACE_S):
+                self._seen[one.order_id] = one
+            elif not knows(one.order_id) and not (name and knows(name)):
                 found.append(one)
-                self._reported[one.order_id] = None
-                if len(self._reported) > self._most:
-                    self._reported.popitem(last=False)
+                self._reported.add(one.order_id)
         return found
 
     @property
-    def is_waiting(self) -> bool:
-        """True if there are orders to check."""
-        return bool(self._seen)
+    def calls_due(self) -> int:
+        """Number of calls of `judge` that check every order once."""
+        return ceil(len(self._seen) / AT_ONCE)

@@ -16,9 +16,9 @@ from mexc_async.orders.record import OrderRecord, Progress
 from mexc_async.runtime.recent import PARTS
 
 MOST_UNCLAIMED: Final = 1000
-MOST_LIVE: Final = 2_500
-"""Most orders held as live; MEXC allows 500 open orders an account, so that older ones ended without a report."""
-_AT_ONCE: Final = 16
+MOST_LIVE: Final = 1_500
+"""Most orders held as live; MEXC allows 500 open orders an account: older ones ended without a report."""
+_AT_ONCE: Final = 4
 """Live orders that one addition may drop: finding the oldest takes longer than dropping it."""
 _number_of = attrgetter("number")
 

@@ -119,8 +119,8 @@ class Alarms:
             known = f"client order id {name}" if name else "no client order id"
             text = f"order {one.order_id}{where} ({known}) was not placed by this client"
             self._raise(UnusualActivity("foreign_order", text, one.order_id, name, one.symbol or None))
-        if self._strangers.is_waiting and not self._is_closed:
-            self._timer = asyncio.get_running_loop().call_later(JUDGE_S, self._judge)
+        if (calls := self._strangers.calls_due) and not self._is_closed:
+            self._timer = asyncio.get_running_loop().call_later(JUDGE_S / calls, self._judge)
 
     # Calls
 

@@ -7,7 +7,7 @@ quote assets are never added. Nothing here reads a clock; "now" comes in.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Mapping
 from decimal import Context, Decimal
 from itertools import islice
@@ -16,6 +16,7 @@ from math import inf
 from msgspec import Struct
 
 from mexc_async.orders.record import NO_FILLS, ZERO, OrderFill, OrderRecord
+from mexc_async.runtime.recent import Parts
 
 MAX_FINISHED = 10_000
 """Finished orders whose late fills still count; as many as the order table holds."""
@@ -245,8 +246,10 @@ class Exposure:
         """Orders that are not final."""
         self.sums: dict[str, QuoteSum] = {}
         """Sums by quote asset."""
-        self._entries: dict[OrderRecord, _Entry] = {}
-        self._finished: OrderedDict[OrderRecord, None] = OrderedDict()
+        self._open: dict[OrderRecord, _Entry] = {}
+        self._ended: Parts[OrderRecord, _Entry] = Parts()
+        self._finished: deque[OrderRecord] = deque()
+        """Orders in the order of their ends, and some that turned out to be open."""
         self._max_finished = max_finished
 
     def of(self, symbol: str, assets: Assets) -> SymbolExposure:
@@ -270,7 +273,7 @@ class Exposure:
     def open(self, record: OrderRecord, one: SymbolExposure, projected: ProjectedExposure) -> None:
         """Count an order that is about to be sent; `projected` was computed in this very moment."""
         is_buy = record.side == "BUY"
-        self._entries[record] = _Entry(one, is_buy, projected.price, projected.notional, projected.quantity)
+        self._open[record] = _Entry(one, is_buy, projected.price, projected.notional, projected.quantity)
         one.open_orders += 1
         self.open_orders += 1
         if is_buy:
@@ -282,7 +285,7 @@ class Exposure:
 
     def take_in(self, record: OrderRecord, one: SymbolExposure, since_ms: int) -> None:
         """Count an order that is open already; its fills before `since_ms` do not count."""
-        entry = self._entries[record] = _Entry(one, record.side == "BUY", record.price)
+        entry = self._open[record] = _Entry(one, record.side == "BUY", record.price)
         entry.since_ms = since_ms
         entry.revision = record.revision
         entry.charged = record.fills_by_id
@@ -296,12 +299,17 @@ class Exposure:
 
     def revision_of(self, record: OrderRecord) -> int | None:
         """Return the revision of an order that was counted last; None if never, or if it ended long ago."""
-        entry = self._entries.get(record)
+        entry = self._entry(record)
         return None if entry is None else entry.revision
+
+    def _entry(self, record: OrderRecord) -> _Entry | None:
+        entry = self._open.get(record)
+        return self._ended.of(record).get(record) if entry is None else entry
 
     def apply(self, record: OrderRecord, now_s: float) -> None:
         """Count the news of an order that is counted already."""
-        entry = self._entries[record]
+        entry = self._entry(record)
+        assert entry is not None
         entry.revision = record.revision
         one = entry.of
         is_open = not record.is_final
@@ -347,12 +355,13 @@ class Exposure:
         entry.of.open_orders += step
         self.open_orders += step
         if is_open:  # an order taken for refused may turn out to be open
-            self._finished.pop(record, None)
+            self._open[record] = self._ended.of(record).pop(record)
             return
-        self._finished[record] = None
+        self._ended.of(record)[record] = self._open.pop(record)
+        self._finished.append(record)
         if len(self._finished) > self._max_finished:
-            oldest, _ = self._finished.popitem(last=False)
-            del self._entries[oldest]
+            oldest = self._finished.popleft()
+            self._ended.of(oldest).pop(oldest, None)
 
     def _set_rest(self, entry: _Entry, notional: Decimal, quantity: Decimal) -> None:
         one = entry.of
@@ -379,7 +388,7 @@ class Exposure:
 
     def rest(self, record: OrderRecord | None) -> tuple[Decimal, Decimal]:
         """Return notional and quantity that an order counts as open."""
-        entry = None if record is None else self._entries.get(record)
+        entry = None if record is None else self._entry(record)
         return (ZERO, ZERO) if entry is None else (entry.notional, entry.quantity)
 
     def value(self, one: SymbolExposure, mark: Decimal, now_s: float) -> None:

@@ -109,7 +109,7 @@ class OrderParameters(Request[T_co], Generic[T_co], frozen=True, kw_only=True):
         """Build the query of a form's first order, and cache the text that all orders of the form share."""
         text = Request.query(self, recv_window_ms, timestamp_ms)
         if len(FORMS) >= _MOST_FORMS:
-            FORMS.clear()
+            del FORMS[next(iter(FORMS))]
         form = FORMS.setdefault((self.symbol, self.side, self.type, self.stp_mode), {})
         if len(form) < _MOST_WINDOWS:
             start, stamp = text.index("&", text.index("&quantity=") + 1), text.index("&timestamp=") + len("&timestamp=")

@@ -5,16 +5,20 @@ Pure: pushes and answers come in; the result says if something is news, and whic
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Mapping
+from collections import deque
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
 from msgspec import Struct
 
+from mexc_async.runtime.recent import Parts, RecentIds
+
 ZERO = Decimal(0)
 MAX_FILLS = 20_000
 MAX_ORDERS = 10_000
+TURNS = 4
+"""Orders that are looked at when one is added to too many; each that ended has two turns."""
 
 
 def fill_key(trade_id: str) -> str:
@@ -40,6 +44,8 @@ class KnownOrder(Struct):
     """True if its state was reported; False if only a fill was."""
     content: Hashable = None
     """Content of the last push about it; None if REST reported more since."""
+    is_recent: bool = False
+    """True if it was reported since its last turn to be forgotten."""
 
     @property
     def lacks(self) -> Decimal:
@@ -53,8 +59,10 @@ class UserState:
     def __init__(self, since_ms: int) -> None:
         self.since_ms = since_ms
         """Start of the stream: an order created later was seen from its beginning."""
-        self.orders: OrderedDict[str, KnownOrder] = OrderedDict()
-        self._fills: OrderedDict[str, None] = OrderedDict()
+        self._orders: Parts[str, KnownOrder] = Parts()
+        self._turns: deque[str] = deque()
+        """Orders by their turns to be forgotten."""
+        self._fills = RecentIds(MAX_FILLS)
 
     def order(
         self,
@@ -69,14 +77,13 @@ class UserState:
 
         `content` is all that a push says: one that differs from the last push is news although it is no further.
         """
-        known = self.orders.get(order_id)
+        known = self.known(order_id)
         if known is None or not known.is_reported:
             filled = known.filled if known else ZERO  # the fill came before its order
             base = ZERO if create_time >= self.since_ms else max(executed - filled, ZERO)
-            self.orders[order_id] = KnownOrder(symbol, executed, is_open, base, filled, content=content)
-            self._forget()
+            self._add(order_id, KnownOrder(symbol, executed, is_open, base, filled, content=content), known is None)
             return True
-        self.orders.move_to_end(order_id)
+        known.is_recent = True
         if executed < known.executed or (not known.is_open and is_open):
             return False
         is_further = executed > known.executed or (known.is_open and not is_open)
@@ -88,38 +95,58 @@ class UserState:
 
     def fill(self, trade_id: str, order_id: str, symbol: str, quantity: Decimal) -> bool:
         """Apply a fill; return False if it was delivered before."""
-        key = fill_key(trade_id)
-        if key in self._fills:
+        if not self._fills.add(fill_key(trade_id)):
             return False
-        self._fills[key] = None
-        if len(self._fills) > MAX_FILLS:
-            self._fills.popitem(last=False)
-        known = self.orders.get(order_id)
+        known = self.known(order_id)
         if known is None:
-            known = self.orders[order_id] = KnownOrder(symbol, ZERO, True, ZERO, is_reported=False)
-            self._forget()
+            known = KnownOrder(symbol, ZERO, True, ZERO, is_reported=False)
+            self._add(order_id, known, True)
         known.filled += quantity
         return True
 
+    def known(self, order_id: str) -> KnownOrder | None:
+        """Return what is known of an order; None if it was not seen, or ended a while ago."""
+        return self._orders.of(order_id).get(order_id)
+
+    def __len__(self) -> int:
+        """Return the number of known orders."""
+        return len(self._turns)
+
+    def _all(self) -> Iterator[tuple[str, KnownOrder]]:
+        return ((order_id, self._orders.of(order_id)[order_id]) for order_id in self._turns)
+
     def symbols(self) -> set[str]:
         """Return the symbols in which this account was seen to trade."""
-        return {known.symbol for known in self.orders.values() if known.symbol}
+        return {known.symbol for _, known in self._all() if known.symbol}
 
     def believed_open(self) -> list[tuple[str, str]]:
         """Return (order id, symbol) of every order that was open at its last report."""
-        return [(order_id, known.symbol) for order_id, known in self.orders.items() if known.is_open and known.symbol]
+        return [(order_id, known.symbol) for order_id, known in self._all() if known.is_open and known.symbol]
 
     def lacking(self, orders: Iterable[str] | None = None) -> list[str]:
         """Return the orders that lack fills."""
-        names = self.orders if orders is None else orders
-        return [name for name in names if (known := self.orders.get(name)) is not None and known.lacks > 0]
+        names = self._turns if orders is None else orders
+        return [name for name in names if (known := self.known(name)) is not None and known.lacks > 0]
+
+    def _add(self, order_id: str, known: KnownOrder, is_new: bool) -> None:
+        """Add an order, and of too many forget one or two that ended and were not reported for long."""
+        self._orders.of(order_id)[order_id] = known
+        if not is_new:
+            return
+        self._turns.append(order_id)
+        if len(self._turns) > MAX_ORDERS:
+            self._forget()
 
     def _forget(self) -> None:
-        if len(self.orders) <= MAX_ORDERS:
-            return
-        finished = [name for name, known in self.orders.items() if not known.is_open][: MAX_ORDERS // 10]
-        for name in finished:
-            del self.orders[name]
+        for _ in range(TURNS):
+            order_id = self._turns.popleft()
+            part = self._orders.of(order_id)
+            known = part[order_id]
+            if known.is_open or known.is_recent:
+                known.is_recent = False
+                self._turns.append(order_id)
+            else:
+                del part[order_id]
 
 
 class Movement(NamedTuple):

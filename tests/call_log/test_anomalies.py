@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from mexc_async.call_log.anomalies import GRACE_S, HOUR_MS, CallCounts, Excess, ForeignOrders, excess, excesses
+from mexc_async.call_log.anomalies import (
+    AT_ONCE,
+    GRACE_S,
+    HOUR_MS,
+    CallCounts,
+    Excess,
+    ForeignOrders,
+    excess,
+    excesses,
+)
 
 ORDER = "POST /api/v3/order"
 
@@ -71,7 +80,7 @@ def test_order_of_somebody_else_is_told_once() -> None:
     assert not strangers.see("C1", "other-1", "BTCUSDT", 0.1)
     (found,) = strangers.judge(0.2, lambda name: False, is_waiting=False)
     assert (found.order_id, found.client_order_id, found.symbol) == ("C1", "other-1", "BTCUSDT")
-    assert not strangers.is_waiting
+    assert strangers.calls_due == 0
     assert not strangers.see("C1", "other-1", "BTCUSDT", 9.0)
 
 
@@ -86,7 +95,7 @@ def test_order_that_turns_out_to_be_ours_is_not_told(known: str) -> None:
     strangers = ForeignOrders(())
     strangers.see("C1", "m-1", "BTCUSDT", 0.0)
     assert strangers.judge(1.0, lambda name: name == known, is_waiting=False) == []
-    assert not strangers.is_waiting
+    assert strangers.calls_due == 0
 
 
 def test_order_without_a_name_may_be_one_whose_answer_is_still_to_come() -> None:
@@ -94,8 +103,18 @@ def test_order_without_a_name_may_be_one_whose_answer_is_still_to_come() -> None
     strangers.see("C1", "", "BTCUSDT", 0.0)
     assert strangers.judge(GRACE_S - 0.1, lambda name: False, is_waiting=False) == []
     assert strangers.judge(GRACE_S + 1, lambda name: False, is_waiting=True) == []
-    assert strangers.is_waiting
+    assert strangers.calls_due == 1
     assert [one.order_id for one in strangers.judge(GRACE_S + 2, lambda name: False, is_waiting=False)] == ["C1"]
+
+
+def test_very_many_orders_are_judged_a_few_at_a_time() -> None:
+    strangers = ForeignOrders(())
+    for number in range(5 * AT_ONCE):
+        strangers.see(f"C{number}", "" if number < AT_ONCE else "x", "BTCUSDT", 0.0)
+    assert strangers.calls_due == 5
+    found = [len(strangers.judge(1.0, lambda name: False, is_waiting=True)) for _ in range(5)]
+    assert found == [0, AT_ONCE, AT_ONCE, AT_ONCE, AT_ONCE]
+    assert strangers.calls_due == 1  # the unnamed ones wait
 
 
 def test_what_is_remembered_has_a_bound() -> None:

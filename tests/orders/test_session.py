@@ -19,8 +19,8 @@ def placed(number: int) -> OrderRecord:
 def test_of_very_many_orders_those_that_ended_are_forgotten_a_few_at_a_time() -> None:
     orders: Any = None
     session = OrderSession(orders, True, 30.0)
-    live = [placed(number) for number in range(0, 5000, 50)]
-    for number in range(5000):
+    live = [placed(number) for number in range(0, 3000, 50)]
+    for number in range(3000):
         it = live[number // 50] if not number % 50 else placed(number)
         assert steps_of(lambda it=it: session.take(it)) < 500  # type: ignore[misc]  # bound now
         if number % 50:

@@ -261,7 +261,7 @@ def test_finished_orders_are_forgotten_but_for_the_last() -> None:
     for order in orders:
         book.cancel(order)
     assert sum(book.all.revision_of(order) is not None for order in orders) == 10
-    assert len(book.all._entries) == len(book.all._finished) == 10
+    assert len(book.all._ended) == len(book.all._finished) == 10
 
 
 def test_the_callers_precision_changes_nothing() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from mexc_async.streams import user_state
 from mexc_async.streams.user_state import Balances, Movement, UserState, between
+from tests.support.steps import steps_of
 
 D = Decimal
 SINCE = 1_000
@@ -39,7 +40,8 @@ def test_a_fill_is_news_once() -> None:
     state = UserState(SINCE)
     assert state.fill("t1", "1", "BTCUSDT", D(1))
     assert not state.fill("t1", "1", "BTCUSDT", D(1))
-    assert state.orders["1"].filled == D(1)
+    assert (known := state.known("1")) is not None
+    assert known.filled == D(1)
     assert state.order("1", "BTCUSDT", D(1), True, 2000, "after its fill")
     assert state.lacking() == []
 
@@ -87,7 +89,7 @@ def test_old_fills_and_finished_orders_are_forgotten(monkeypatch: pytest.MonkeyP
         state.order(str(number), "BTCUSDT", D(0), True, 2000)
         state.order(str(number), "BTCUSDT", D(0), number == 0, 2000)
         state.fill(f"t{number}", str(number), "BTCUSDT", D(1))
-    assert len(state.orders) <= 12
+    assert len(state) <= 14
     assert state.believed_open() == [("0", "BTCUSDT")]
     assert state.fill("t0", "0", "BTCUSDT", D(1))
     assert not state.fill("t19", "19", "BTCUSDT", D(1))
@@ -165,3 +167,31 @@ def test_markets_between_what_moved() -> None:
     assert between({"USDT"}, markets, set()) == []
     moved = {"ETH", "BTC", "USDT", "DOGE"}
     assert between(moved, markets, {"ETHUSDT", "BTCUSDT"}) == ["DOGEUSDT", "ETHBTC"]  # unexplained ones first
+
+
+def test_of_very_many_orders_those_that_ended_are_forgotten_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(user_state, "MAX_ORDERS", 1000)
+    state = UserState(SINCE)
+    resting = [f"open {number}" for number in range(50)]
+    for name in resting:
+        state.order(name, "BTCUSDT", D(0), True, 2000)
+    steps = []
+    for number in range(4000):
+        name = str(number)
+        steps.append(steps_of(lambda name=name: state.order(name, "BTCUSDT", D(0), True, 2000)))  # type: ignore[misc]
+        state.order(name, "BTCUSDT", D(0), False, 2000)
+    assert max(steps) < 1000
+    assert len(state) < 1600
+    assert {name for name, _ in state.believed_open()} == set(resting)
+    assert not state.order("3999", "BTCUSDT", D(0), False, 2000)
+    assert state.order("0", "BTCUSDT", D(0), False, 2000)  # forgotten
+
+
+def test_an_order_that_was_just_reported_is_not_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(user_state, "MAX_ORDERS", 10)
+    state = UserState(SINCE)
+    state.order("first", "BTCUSDT", D(0), True, 2000)
+    for number in range(10):
+        state.order("first", "BTCUSDT", D(0), number < 9, 2000, content=number)
+        state.order(str(number), "BTCUSDT", D(0), False, 2000)
+    assert state.known("first") is not None
