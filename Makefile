@@ -88,7 +88,7 @@ quick: lint types
 PURE_TESTS := $(addprefix tests/,$(addsuffix .py,books/test_book \
 	books/test_live_book \
 	books/test_sync \
-	chaos/test_hostile_proxy \
+	chaos/test_hostile_network \
 	client/test_tracebacks \
 	limits/test_gate \
 	limits/test_limiter \
@@ -133,14 +133,14 @@ wheel: $(VENV)/.wheelhouse
 # Books, private streams and orders under all faults at once, longer than in the tests: `make chaos CHAOS_S=300`.
 CHAOS_SEEDS ?= 1,2,3,4,5
 CHAOS_S ?= 30
-CHAOS_PROXY_ORDERS ?= 2000
-CHAOS := CHAOS_SEEDS=$(CHAOS_SEEDS) CHAOS_S=$(CHAOS_S) CHAOS_PROXY_ORDERS=$(CHAOS_PROXY_ORDERS)
+CHAOS_SOCKET_ORDERS ?= 2000
+CHAOS := CHAOS_SEEDS=$(CHAOS_SEEDS) CHAOS_S=$(CHAOS_S) CHAOS_SOCKET_ORDERS=$(CHAOS_SOCKET_ORDERS)
 # Each test has a deadline of its own; on a busy machine two thousand orders may take longer than an ordinary test.
 CHAOS_ENDS := -o faulthandler_timeout=1200
 
 chaos: $(VENV)/.dev
 	@$(CHAOS) $(BIN)/python -m pytest $(CHAOS_ENDS) tests/chaos
-	@$(CHAOS) MEXC_ASYNC_PURE=1 $(BIN)/python -m pytest $(CHAOS_ENDS) tests/chaos/test_hostile_proxy.py
+	@$(CHAOS) MEXC_ASYNC_PURE=1 $(BIN)/python -m pytest $(CHAOS_ENDS) tests/chaos/test_hostile_network.py
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks all $(BENCH_ARGS)

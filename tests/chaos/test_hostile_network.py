@@ -1,6 +1,7 @@
-"""Orders of every kind behind a proxy that does harm: what this client says and knows is what the exchange knows.
+"""Orders of every kind over a network that does harm: what this client says and knows is what the exchange knows.
 
-`make chaos` runs it with more seeds and orders: CHAOS_SEEDS=1,2,3 CHAOS_PROXY_ORDERS=2000.
+Most of it runs in memory and in virtual time, a little over sockets. `make chaos` runs it with more seeds and orders:
+CHAOS_SEEDS=1,2,3 CHAOS_SOCKET_ORDERS=2000.
 """
 
 from __future__ import annotations
@@ -8,39 +9,47 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 from random import Random
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-import aiohttp
 import msgspec
 import pytest
 
+from mexc_async.backtest.memory import MemoryJoin
 from mexc_async.client.mexc import Mexc
+from mexc_async.client.settings import Prepared
 from mexc_async.errors import ApiError, ConnectFailed, MexcError, OrderNotPlaced, OutcomeUnknown
 from mexc_async.orders.handle import TrackedOrder
 from mexc_async.orders.record import OrderState
 from mexc_async.orders.tracker import OrderSettings
 from mexc_async.rest.credentials import Credentials
 from mexc_async.rest.retry import RetryPolicy
+from mexc_async.runtime.clock import SYSTEM, Clock
+from mexc_async.runtime.virtual_loop import VirtualLoop
+from mexc_async.runtime.virtual_run import run_virtual
 from mexc_async.sim.exchange.accounts import DEMO_KEY, DEMO_SECRET
+from mexc_async.sim.faults.faults import Fault, Kind, Strike
+from mexc_async.sim.rest.port import Port
 from mexc_async.sim.rest.server import SimConfig, Simulator, main_account
 from mexc_async.sim.wallet.account_audit import AccountAudit
 from mexc_async.spot.trading import NewOrder
 from mexc_async.streams.session import Timing
 from mexc_async.transport.pool import Timeouts
-from tests.support.hostile_proxy import Fault, HostileProxy, Kind
 from tests.support.streams import client, nothing_left, until
 from tests.support.truth import compare, totals
 
 SEEDS = [int(seed) for seed in os.environ.get("CHAOS_SEEDS", "7").split(",")]
-ORDERS = int(os.environ.get("CHAOS_PROXY_ORDERS", "300"))
+ORDERS = 300
+SOCKET_ORDERS = int(os.environ.get("CHAOS_SOCKET_ORDERS", "100"))
 TRADERS = 25
-DEADLINE_S = 400 + ORDERS / 10
+DEADLINE_S = 400 + SOCKET_ORDERS / 10
 """Time after which a part hangs."""
+START_MS = 1_700_000_000_000
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "XRPUSDT")
 NEVER_HELD = "SOLUSDT"
 """Symbol that nobody buys, so that every sale of it is refused."""
@@ -49,27 +58,32 @@ TIMING = Timing(ping_s=0.3, silence_s=1.0, ack_s=1.0, retry_s=0.02, longest_retr
 WINDOW_MS, TIMEOUT_S = 600, 0.5
 SETTLE = OrderSettings(settle_s=150.0, lag_ms=200, keep_s=1e6, poll_s=0.2, watch_s=1.0)
 TRANSPORTS = ("lane", "pool")
-PLACE, ORDER = "POST /api/v3/order", "* /api/v3/order|POST /api/v3/batchOrders"
-LOOK = "GET /api/v3/*rder*|GET /api/v3/myTrades"
-STREAM = "GET /ws piece"
+NAMING = "new_order|batch_orders|cancel_order|query_order"
+LATE_MS = round(TIMEOUT_S * 1000)
 FAULTS = (
-    Fault("delay_request", 0.03, least_s=0.01, most_s=0.1),
-    Fault("delay_request", 0.03, ORDER, least_s=TIMEOUT_S, most_s=WINDOW_MS / 1000 + 0.3),
-    Fault("truncate_request", 0.02),
-    Fault("double_request", 0.05),
-    Fault("swap_requests", 0.03, ORDER),
-    Fault("cut_before", 0.02),
-    Fault("cut_after", 0.03),
-    Fault("delay_answer", 0.03, least_s=0.01, most_s=TIMEOUT_S + 0.2),
-    Fault("truncate_answer", 0.03),
-    Fault("clip_answer", 0.02),
-    Fault("stall_answer", 0.02),
-    Fault("double_answer", 0.1, ORDER, most_s=0.003),
-    Fault("double_answer", 0.02, LOOK, most_s=0.003),
-    Fault("swap_answers", 0.1, ORDER),
-    Fault("swap_answers", 0.02, LOOK),
-    Fault("hold_stream", 0.02, STREAM, least_s=0.05, most_s=1.5),
-    Fault("cut_stream", 0.01, STREAM),
+    Fault(kind="hold", chance=0.03, delay_ms=50),
+    Fault(kind="hold", on=NAMING, chance=0.015, delay_ms=LATE_MS),
+    Fault(kind="hold", on=NAMING, chance=0.015, delay_ms=WINDOW_MS + 300),
+    Fault(kind="hang_up", at="unread", chance=0.02),
+    Fault(kind="reset", at="unread", chance=0.02),
+    Fault(kind="hang_up", chance=0.015),
+    Fault(kind="reset", chance=0.015),
+    Fault(kind="mute", at="unread", chance=0.01),
+    Fault(kind="late_answer", chance=0.015, delay_ms=50),
+    Fault(kind="late_answer", chance=0.015, delay_ms=LATE_MS + 200),
+    Fault(kind="truncate", chance=0.03),
+    Fault(kind="clip", chance=0.02),
+    Fault(kind="stall", chance=0.02),
+    Fault(kind="answer_twice", chance=0.05),
+    Fault(kind="repeat_answer", chance=0.05, delay_ms=1),
+    Fault(kind="repeat_answer", chance=0.05, delay_ms=3),
+    Fault(kind="request_twice", chance=0.05),
+    Fault(kind="swap_requests", chance=0.03, delay_ms=50),
+    Fault(kind="swap_answers", chance=0.1, delay_ms=50),
+    Fault(kind="delay", chance=0.01, delay_ms=50),
+    Fault(kind="delay", chance=0.01, delay_ms=1500),
+    Fault(kind="cut", chance=0.005),
+    Fault(kind="hang_up", on="spot@*", chance=0.005),
 )
 Said = Literal["accepted", "refused"]
 Place = Callable[[NewOrder], Awaitable[None]]
@@ -219,7 +233,7 @@ class Trader:
         return 1
 
     def _name(self) -> str:
-        return f"proxied-{next(self._names)}"
+        return f"order-{next(self._names)}"
 
     def order(self, *, refused: bool, symbol: str = "", rests: bool | None = None) -> NewOrder:
         """Make an order far from the market, or one that trades at once, or one that is refused for lack of funds."""
@@ -238,15 +252,28 @@ class Trader:
         return NewOrder(symbol=symbol, side=side, type=kind, quantity=quantity, price=price, new_client_order_id=name)
 
 
-@asynccontextmanager
-async def behind_proxy(
-    seed: int, transport: Literal["lane", "pool"], **settings: Any
-) -> AsyncIterator[tuple[Simulator, HostileProxy, Mexc, dict[str, Decimal]]]:
-    """Open an exchange, a proxy before it that is calm yet, a client behind that, and the best bids of the markets.
+class World(NamedTuple):
+    """An exchange without faults yet, its client, the best bids of its markets, and the strikes so far."""
 
-    Afterwards there is no task, connection or socket that was not there before.
-    """
-    sockets = open_sockets()
+    sim: Simulator
+    mexc: Mexc
+    prices: dict[str, Decimal]
+    strikes: list[Strike]
+
+    @property
+    def struck(self) -> Counter[Kind]:
+        return Counter(strike.fault.kind for strike in self.strikes)
+
+    def story(self, orders: Iterable[str]) -> str:
+        """List the strikes of some orders."""
+        return "\n".join(str(strike) for strike in self.strikes if not set(orders).isdisjoint(strike.orders))
+
+
+@asynccontextmanager
+async def hostile(
+    seed: int, transport: str, clock: Clock, join: MemoryJoin | None, **settings: Any
+) -> AsyncIterator[World]:
+    """Open a world. Afterwards there is no task or stream that was not there before."""
     usual: dict[str, Any] = {
         "credentials": Credentials(DEMO_KEY, DEMO_SECRET),
         "limits": "unlimited",
@@ -256,15 +283,31 @@ async def behind_proxy(
         "recv_window_ms": WINDOW_MS,
         "order_transport": transport,
     }
-    config = SimConfig(seed=seed, limits="none", flow=5, control=True, accounts=(main_account(balances=HELD),))
-    async with nothing_left(), Simulator(config) as sim, HostileProxy(sim.rest, seed=seed) as proxy:
-        async with client(proxy.ws, proxy.rest, timing=TIMING, **usual | settings) as mexc:
+    if join is not None:
+        usual |= {"prepared": Prepared(network=join.network), "clock": clock}
+    config = SimConfig(
+        seed=seed, limits="none", flow=5, step_ms=50 if join is None else 0, accounts=(main_account(balances=HELD),)
+    )
+    strikes: list[Strike] = []
+    listen = Port if join is None else join.listen
+    async with Simulator(config, clock, listen, on_strike=strikes.append) as sim:
+        async with client(sim.spot_ws, sim.rest, timing=TIMING, **usual | settings) as mexc:
             await mexc.warm_up(4)
             await mexc.orders.follow()
             prices = {each.symbol: each.bid_price or Decimal(0) for each in await mexc.spot.book_ticker()}
-            yield sim, proxy, mexc, prices
-        await until(lambda: not proxy.links)
-    await until(lambda: open_sockets() <= sockets)
+            yield World(sim, mexc, prices, strikes)
+        await until(lambda: not len(sim.sockets))
+
+
+def in_memory(seed: int, transport: str, act: Callable[[World], Awaitable[None]]) -> None:
+    """Let something happen in a world in memory, in virtual time."""
+    loop = VirtualLoop(START_MS, seed)
+
+    async def main() -> None:
+        async with nothing_left(), hostile(seed, transport, loop.clock, MemoryJoin()) as world:
+            await act(world)
+
+    run_virtual(main(), loop)
 
 
 def open_sockets() -> int:
@@ -282,66 +325,65 @@ def _target(file: Path) -> str:
         return ""  # closed meanwhile
 
 
-async def audit(sim: Simulator) -> AccountAudit:
-    """Ask the exchange for the truth about the account."""
-    async with aiohttp.ClientSession() as session, session.get(f"{sim.rest}/sim/ledger") as answer:
-        return msgspec.json.decode(await answer.read(), type=AccountAudit)
-
-
 def wrongly_said(said: dict[str, Said], truth: AccountAudit) -> dict[str, Said]:
     """Return the orders of which the exchange knows the contrary of what their callers were told."""
     accepted = {line.client_id for line in truth.orders}
     return {name: word for name, word in said.items() if (word == "accepted") != (name in accepted)}
 
 
+async def trade(world: World, seed: int, count: int) -> None:
+    """Place and cancel orders under all faults; check that nothing is lost, doubled or wrongly believed."""
+    sim, mexc, prices, _ = world
+    random = Random(seed)
+    before = totals(sim.statement())
+    names = itertools.count(1)
+    traders = [Trader(mexc, prices, Random(random.random()), names) for _ in range(TRADERS)]
+    sim.inject(*FAULTS)
+    async with asyncio.TaskGroup() as group:
+        for trader in traders:
+            group.create_task(trader.run(count // TRADERS))
+    sim.clear_faults()
+    troubles = {name: error for trader in traders for name, error in trader.troubles.items()}
+    said = {name: word for trader in traders for name, word in trader.said.items()}
+    wrong = wrongly_said(said, sim.statement())
+    refusals = {name: error for trader in traders for name, error in trader.refusals.items() if name in wrong}
+    assert not {**wrong, **troubles}, f"{wrong}\n{refusals}\n{troubles}\n{world.story([*wrong, *troubles])}"
+    orders = mexc.orders.all()
+    assert not [order for order in orders if order.status in (OrderState.UNKNOWN, OrderState.SENDING)]
+    await mexc.orders.cancel_all()
+    for order in orders:
+        if order.error is None:
+            await order.settled(30)
+    compare(mexc, sim.statement(), before)
+    assert mexc.orders.exposure().open_orders == 0
+
+
 @pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_nothing_is_believed_that_a_hostile_proxy_made_up(seed: int, transport: Literal["lane", "pool"]) -> None:
-    random = Random(seed)
-    async with asyncio.timeout(DEADLINE_S), behind_proxy(seed, transport) as (sim, proxy, mexc, prices):
-        before = totals(await audit(sim))
-        names = itertools.count(1)
-        traders = [Trader(mexc, prices, Random(random.random()), names) for _ in range(TRADERS)]
-        proxy.unleash(*FAULTS)
-        async with asyncio.TaskGroup() as group:
-            for trader in traders:
-                group.create_task(trader.run(ORDERS // TRADERS))
-        proxy.calm()
-        troubles = {name: error for trader in traders for name, error in trader.troubles.items()}
-        said = {name: word for trader in traders for name, word in trader.said.items()}
-        wrong = wrongly_said(said, await audit(sim))
-        refusals = {name: error for trader in traders for name, error in trader.refusals.items() if name in wrong}
-        assert not {**wrong, **troubles}, f"{wrong}\n{refusals}\n{troubles}\n{proxy.story([*wrong, *troubles])}"
-        orders = mexc.orders.all()
-        assert not [order for order in orders if order.status in (OrderState.UNKNOWN, OrderState.SENDING)]
-        await mexc.orders.cancel_all()
-        for order in orders:
-            if order.error is None:
-                await order.settled(30)
-        compare(mexc, await audit(sim), before)
-        assert mexc.orders.exposure().open_orders == 0
-        assert {fault.kind for fault in FAULTS} - set(proxy.struck) <= {
-            "hold_stream",
-            "cut_stream",
-        }  # few in a short run
+def test_nothing_is_believed_that_a_hostile_network_made_up(seed: int, transport: str) -> None:
+    async def act(world: World) -> None:
+        await trade(world, seed, ORDERS)
+        assert {fault.kind for fault in FAULTS} - set(world.struck) <= {"delay", "cut"}  # few pushes in a short run
 
-
-def test_the_same_seed_does_the_same_harm() -> None:
-    def harm(seed: int) -> list[tuple[Kind, ...]]:
-        proxy = HostileProxy("http://127.0.0.1:1", seed=seed)
-        proxy.unleash(*FAULTS)
-        return [tuple(proxy.drawn(name)[2]) for _ in range(100) for name in ("POST /api/v3/order", "GET /api/v3/order")]
-
-    assert harm(1) == harm(1) != harm(2)
-    assert {kind for kinds in harm(1) for kind in kinds} == {f.kind for f in FAULTS if not f.kind.endswith("stream")}
+    in_memory(seed, transport, act)
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_a_refusal_that_comes_twice_refuses_one_order(transport: Literal["lane", "pool"]) -> None:
-    random = Random(5)
-    async with asyncio.timeout(DEADLINE_S), behind_proxy(5, transport) as (sim, proxy, mexc, prices):
+async def test_nothing_is_believed_over_sockets_either(transport: str) -> None:
+    sockets = open_sockets()
+    async with asyncio.timeout(DEADLINE_S), nothing_left():
+        async with hostile(SEEDS[0], transport, SYSTEM, None) as world:
+            await trade(world, SEEDS[0], SOCKET_ORDERS)
+        await until(lambda: open_sockets() <= sockets)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_refusal_that_comes_twice_refuses_one_order(transport: str) -> None:
+    async def act(world: World) -> None:
+        sim, mexc, prices, _ = world
+        random = Random(5)
         trader = Trader(mexc, prices, random, itertools.count(1))
-        proxy.unleash(Fault("double_answer", 0.375, PLACE, most_s=0.003, of="refused"))
+        sim.inject(*(Fault(kind="repeat_answer", on="new_order", chance=0.13, delay_ms=ms) for ms in (0, 1, 3)))
 
         async def work(count: int) -> None:
             for _ in range(count):
@@ -350,8 +392,10 @@ async def test_a_refusal_that_comes_twice_refuses_one_order(transport: Literal["
                     await trader.cancel(placed)
 
         await asyncio.gather(*(work(100) for _ in range(4)))
-        proxy.calm()
-        wrong, doubled = wrongly_said(trader.said, await audit(sim)), proxy.struck["double_answer"]
+        sim.clear_faults()
+        wrong, doubled = wrongly_said(trader.said, sim.statement()), world.struck["repeat_answer"]
         assert doubled > 50
-        found = f"{doubled} refusals came twice: {len(wrong)} orders and {len(trader.troubles)} cancels got another's"
-        assert not {**wrong, **trader.troubles}, f"{found}\n{proxy.story([*wrong, *trader.troubles])}"
+        found = f"{doubled} answers came twice: {len(wrong)} orders and {len(trader.troubles)} cancels got another's"
+        assert not {**wrong, **trader.troubles}, f"{found}\n{world.story([*wrong, *trader.troubles])}"
+
+    in_memory(5, transport, act)
