@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, TypeVarTuple
 from mexc_async.errors import VirtualTimeError
 from mexc_async.runtime.clock import Clock
 from mexc_async.runtime.program_lines import is_call_of_sdk, line_of_call, line_of_task, line_on_stack
-from mexc_async.runtime.virtual_tasks import VirtualFuture, VirtualTask, Work
+from mexc_async.runtime.virtual_tasks import VirtualFuture, VirtualTask, Work, position
 from mexc_async.runtime.virtual_timeline import NEVER_US, Timeline, VirtualTimer
 
 T = TypeVar("T")
@@ -252,10 +252,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Microseconds and turns: the same twice if the loop did not turn in between."""
         return self._line.now_us, self._line.turns
 
-    def tasks(self) -> list[VirtualTask[Any]]:
-        """Return the tasks that are not done, in order of creation."""
-        tasks = [task for task in asyncio.all_tasks(self) if isinstance(task, VirtualTask)]
-        return sorted(tasks, key=lambda task: task.number)
+    def tasks(self) -> list[asyncio.Task[Any]]:
+        """Return the tasks that are not done, in order of creation; last those that a library made by itself."""
+        return sorted(asyncio.all_tasks(self), key=position)
 
     # Several loops
 

@@ -14,7 +14,6 @@ from typing import Any, Generic, TypeVar
 from mexc_async.errors import ConfigError
 from mexc_async.runtime.virtual_loop import VirtualLoop
 from mexc_async.runtime.virtual_run import cancel_others, drop
-from mexc_async.runtime.virtual_tasks import VirtualTask
 
 T = TypeVar("T")
 
@@ -52,7 +51,7 @@ class VirtualProcess(Generic[T]):
         self._release = release
         self._task: asyncio.Task[T] | None = None
         self._thaw: asyncio.TimerHandle | None = None
-        self._remains: list[VirtualTask[Any]] = []
+        self._remains: list[asyncio.Task[Any]] = []
         self._left: tuple[str, ...] = ()
         self.loop = loop.sibling(seed)
         """The program's loop."""
@@ -154,5 +153,5 @@ class VirtualProcess(Generic[T]):
         self._remains.clear()
 
 
-def _described(task: VirtualTask[Any]) -> str:
+def _described(task: asyncio.Task[Any]) -> str:
     return f"{task.get_name()} ({getattr(task.get_coro(), '__qualname__', '?')})"

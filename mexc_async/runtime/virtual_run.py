@@ -19,6 +19,8 @@ from mexc_async.runtime.virtual_world import virtual_world
 T = TypeVar("T")
 END_S = 60.0
 """Virtual seconds in which a task has to end once it is cancelled at the end of the run."""
+_IS_HEARD = "_log_destroy_pending"
+"""Attribute of a task: it complains if it is dropped before its end."""
 _one_run = threading.Lock()
 """Held during a run: the time of Python's functions belongs to the process."""
 
@@ -95,8 +97,7 @@ async def cancel_others(loop: VirtualLoop, own: asyncio.Task[Any]) -> None:
             f"{line} goes on {END_S:g} s after its cancellation: let asyncio.CancelledError end the task"
         )
     for task in going_on:
-        with suppress(BaseException):
-            task.get_coro().close()
+        _close(task)
         task.cancel()  # it cannot catch this one
     await asyncio.gather(*left, return_exceptions=True)
 
@@ -104,9 +105,15 @@ async def cancel_others(loop: VirtualLoop, own: asyncio.Task[Any]) -> None:
 def _abandon(loop: VirtualLoop) -> None:
     """Drop the tasks that would not end, without a word: the failure of the run says why."""
     for task in loop.tasks():
-        task._log_destroy_pending = False
-        with suppress(BaseException):
-            task.get_coro().close()
+        setattr(task, _IS_HEARD, False)
+        _close(task)
+
+
+def _close(task: asyncio.Task[Any]) -> None:
+    """End the coroutine of a task, whatever it says to that."""
+    with suppress(BaseException):
+        work: Any = task.get_coro()
+        work.close()
 
 
 def _drop_siblings(loop: VirtualLoop) -> None:
@@ -122,7 +129,7 @@ def drop(loop: VirtualLoop) -> None:
     with sealed():
         asyncio._set_running_loop(loop)
         try:
-            while [task for task in loop.tasks() if task._log_destroy_pending]:  # a `finally` may start others
+            while any(getattr(task, _IS_HEARD) for task in loop.tasks()):  # a `finally` may start others
                 _abandon(loop)
         finally:
             asyncio._set_running_loop(before)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
+from math import inf
 from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
 T = TypeVar("T")
@@ -17,8 +18,6 @@ class _Numbering(Protocol):
 class VirtualTask(asyncio.Task[T]):
     """Task that hashes by its number."""
 
-    _log_destroy_pending: bool
-
     def __init__(self, work: Work[T], *, number: int, loop: asyncio.AbstractEventLoop, **how: Any) -> None:
         self.number = number
         """Position in the order of creation."""
@@ -26,6 +25,15 @@ class VirtualTask(asyncio.Task[T]):
 
     def __hash__(self) -> int:
         return self.number
+
+
+def position(task: asyncio.Task[Any]) -> tuple[float, int, str]:
+    """Return the place of a task in the order of creation; tasks without a number come last, by their names.
+
+    From Python 3.12 on aiohttp makes some of its tasks by itself, so that they start at once.
+    """
+    name = task.get_name()
+    return getattr(task, "number", inf), len(name), name
 
 
 class VirtualFuture(asyncio.Future[T]):

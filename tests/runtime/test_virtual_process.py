@@ -416,6 +416,7 @@ def test_tasks_that_are_left_are_named_and_cancelled() -> None:
 
     async def main(loop: VirtualLoop) -> None:
         async def work() -> None:
+            asyncio.Task(wait(3), loop=asyncio.get_running_loop(), name="a library's")
             for number in range(3):
                 asyncio.create_task(wait(number), name=f"waiter {number}")  # noqa: RUF006 - it is to be left
             await asyncio.sleep(1)
@@ -423,10 +424,10 @@ def test_tasks_that_are_left_are_named_and_cancelled() -> None:
         process = started(loop, work)
         await process.ended
         left = [re.sub(r" \(.*\.", " (", each) for each in process.left()]
-        assert left == [f"waiter {number} (wait)" for number in range(3)]
+        assert left == [*(f"waiter {number} (wait)" for number in range(3)), "a library's (wait)"]
 
     run(main)
-    assert ended == [0, 1, 2]
+    assert ended == [0, 1, 2, 3]
 
 
 def test_what_the_system_closes_is_closed_at_each_end() -> None:
