@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -493,3 +494,17 @@ def test_nobody_but_a_rehearsal_kills_a_process(kind: Any) -> None:
         Simulator(SimConfig(faults=(Fault(kind=kind),)))
     with pytest.raises(BadFault, match="only a rehearsal"):
         Simulator().inject(Fault(kind=kind))
+
+
+@ON_WIRES
+async def test_a_request_and_a_reset_at_once_raise_nothing_at_the_exchange(join: Join) -> None:
+    failed: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: failed.append(context))
+    async with exchange(join) as world:
+        line = await world.line()
+        await asyncio.sleep(0.01)
+        world.place(line, "a")
+        line.transport.abort()
+        await asyncio.sleep(0.05)
+    gc.collect()
+    assert failed == []
