@@ -221,7 +221,7 @@ class MemoryTransport(asyncio.Transport):
         self._is_closing, peer = True, self._peer
         self._place.call(self._lose, reason)
         if not peer._is_lost:
-            # As over a socket, what arrived before and the reset come in different turns: the protocol's task sees both.
+            # As over a socket, what arrived before and the reset come in different turns of the loop.
             peer._place.call(peer._place.call, peer._lose, _reset_error())
 
     def _lose(self, error: Exception | None) -> None:
