@@ -73,8 +73,6 @@ def _apply(table: OrderTable, entry: OrderChanged) -> None:
     table.index(record)
     if record.is_final:
         table.finish(record, entry.at / 1000)
-    elif record.ended_s is not None:
-        table.reopen(record)
 
 
 def _send(table: OrderTable, entry: Sending) -> None:

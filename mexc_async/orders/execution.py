@@ -375,7 +375,8 @@ class OrderExecution:
             self.guard.opened(record)
             self._reconciler.start()  # whatever method sends it, its outcome has to be known
         add_to_sessions(table, record)
-        self._reconciler.opened()
+        if self._reconciler.is_idle:
+            self._reconciler.wake()
         return record
 
     def _refused(self, record: OrderRecord, error: MexcError) -> None:

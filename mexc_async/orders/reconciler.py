@@ -41,7 +41,7 @@ class Reconciler:
         self._asked_at = -inf
         """Time of the latest request for fills."""
         self._woken = tracker.due
-        self._is_idle = False
+        self.is_idle = False
         """True while the poll of REST waits for the first order."""
         self._streaming = asyncio.Event()
         """Set while the private stream reports orders."""
@@ -80,11 +80,6 @@ class Reconciler:
             self._tracker.check_answers()
             self._api.tasks.spawn(self._follow())
             self._api.tasks.spawn(self._watch())
-
-    def opened(self) -> None:
-        """Wake the poll of REST, if it runs: an order is about to be sent."""
-        if self._is_idle:
-            self._woken.set()
 
     async def _follow(self) -> None:
         """Subscribe orders and fills; the tracker learns from every private push."""
@@ -151,14 +146,14 @@ class Reconciler:
     async def _sleep(self, wait_s: float) -> None:
         """Sleep until something is due, or until it may be due sooner."""
         self._woken.clear()
-        self._is_idle = wait_s == inf
+        self.is_idle = wait_s == inf
         try:
-            async with asyncio.timeout(None if self._is_idle else wait_s):
+            async with asyncio.timeout(None if self.is_idle else wait_s):
                 await self._woken.wait()
         except TimeoutError:
             pass
         finally:
-            self._is_idle = False
+            self.is_idle = False
 
     def _sweep_at(self) -> float:
         """Return the time at which live orders are due to be compared; inf without any."""

@@ -36,7 +36,7 @@ class OrderTable:
         self.keep_s = keep_s
         self.most_finished = most_finished
         self.most_ids = most_ids
-        self.most_live = most_live
+        self._most_live = most_live + _AT_ONCE
         self._live: dict[str, OrderRecord] = {}
         """Orders that are not known to have ended, by client order id, the oldest first."""
         self._live_by_order_id: dict[str, OrderRecord] = {}
@@ -56,7 +56,7 @@ class OrderTable:
         self._live[record.client_order_id] = record
         if record.order_id is not None:
             self.index(record)
-        if len(self._live) >= self.most_live + _AT_ONCE:
+        if len(self._live) >= self._most_live:
             self._drop_oldest()
 
     def restore(self, record: OrderRecord) -> None:
@@ -74,14 +74,20 @@ class OrderTable:
                 self._live[record.client_order_id] = record
 
     def index(self, record: OrderRecord) -> None:
-        """Index an order by the exchange's id, once that is known; one that passes for another's needs `claim`."""
+        """Index an order after news of it, by the exchange's id; one that passes for another's needs `claim`."""
         order_id = record.order_id
-        if order_id is None:
-            return
-        if record.ended_s is None:
+        if record.ended_s is not None:
+            self._index_ended(record, order_id)
+        elif order_id is not None:
             self._live_by_order_id.setdefault(order_id, record)  # `_owner` prefers one that ended
-        elif self._owner(order_id) is None:
-            self._past[hash(order_id) % PARTS][order_id] = record
+
+    def _index_ended(self, record: OrderRecord, order_id: str | None) -> None:
+        """Index an order that has ended, or hold it as live if it is open after all."""
+        if not record.is_final:
+            self._reopen(record)
+        if order_id is not None and self._owner(order_id) is None:
+            is_live = record.ended_s is None
+            (self._live_by_order_id if is_live else self._past[hash(order_id) % PARTS])[order_id] = record
 
     def claim(self, record: OrderRecord, order_id: str) -> OrderRecord | None:
         """Record both ids of an order as proven: it gets the reports under its order id, whoever seemed to have it.
@@ -91,20 +97,21 @@ class OrderTable:
         if record.order_id is not None and record.order_id != order_id:
             self.release(record)
         loser = self._owner(order_id)
+        record.is_named = True
         if loser is record:
             loser = None
-        elif loser is not None:
-            self.release(loser)
-        record.place(order_id)
-        record.is_named = True
-        if self._owner(order_id) is not record:
+            record.place(order_id)
+        else:
+            if loser is not None:
+                self.release(loser)
+            record.place(order_id)
             self._live_by_order_id.pop(order_id, None)
             self._past[hash(order_id) % PARTS].pop(order_id, None)
-        self.index(record)
+            self.index(record)
         if (progress := self._unclaimed.pop(order_id, None)) is not None:
             record.absorb(progress)
         if not record.is_final:
-            self.reopen(record)
+            self._reopen(record)
         return loser
 
     def release(self, record: OrderRecord) -> None:
@@ -115,7 +122,7 @@ class OrderTable:
         if order_id is not None:
             self._disown(record, order_id)
         progress = record.release()
-        self.reopen(record)
+        self._reopen(record)
         if order_id is None:
             return
         self._unclaimed[order_id] = progress
@@ -133,14 +140,14 @@ class OrderTable:
         The client order id decides: if it is unknown here, an order id that comes with it does not lead to an order
         that has that id from an ack alone.
         """
-        if client_order_id is not None and (record := self._named(client_order_id)) is not None:
-            return record
+        if client_order_id is not None:
+            record = self._live.get(client_order_id)
+            if record is None:
+                record = self._past[hash(client_order_id) % PARTS].get(client_order_id)
+            if record is not None:
+                return record
         record = None if order_id is None else self._owner(order_id)
         return record if record is None or client_order_id is None or record.is_named else None
-
-    def _named(self, client_order_id: str) -> OrderRecord | None:
-        record = self._live.get(client_order_id)
-        return self._past[hash(client_order_id) % PARTS].get(client_order_id) if record is None else record
 
     def _owner(self, order_id: str) -> OrderRecord | None:
         record = self._past[hash(order_id) % PARTS].get(order_id)
@@ -163,16 +170,21 @@ class OrderTable:
         record.ended_s = now_s
         name, order_id = record.client_order_id, record.order_id
         if self._live.get(name) is record:
-            self._past[hash(name) % PARTS][name] = self._live.pop(name)
+            del self._live[name]
+            self._past[hash(name) % PARTS][name] = record
         if order_id is not None and self._live_by_order_id.get(order_id) is record:
             del self._live_by_order_id[order_id]
-            self.index(record)
+            part = self._past[hash(order_id) % PARTS]
+            if part.get(order_id) is None:
+                part[order_id] = record
         finished = self._finished
         finished.append(record)
-        for _ in range(min(2, len(finished))):  # one more than was added, so that they become fewer
+        for _ in (1, 2):  # one more than was added, so that they become fewer
+            if not finished:
+                return
             oldest = finished[0]
-            is_late = oldest.ended_s is None or now_s - oldest.ended_s >= self.keep_s
-            if not is_late and len(finished) <= self.most_finished:
+            ended_s = oldest.ended_s
+            if ended_s is not None and now_s - ended_s < self.keep_s and len(finished) <= self.most_finished:
                 return
             finished.popleft()
             if self._has_ended(oldest):
@@ -183,7 +195,7 @@ class OrderTable:
         name = record.client_order_id
         return record.ended_s is not None and self._past[hash(name) % PARTS].get(name) is record
 
-    def reopen(self, record: OrderRecord) -> None:
+    def _reopen(self, record: OrderRecord) -> None:
         """Hold an order as live that was taken for finished."""
         if not self._has_ended(record):
             record.ended_s = None

@@ -187,8 +187,6 @@ class OrderTracker:
         self.table.index(record)
         if record.is_final:
             self.table.finish(record, self._monotonic())
-        elif record.ended_s is not None:
-            self.table.reopen(record)
         if self._waiters:
             for waiter in self._waiters.pop(record.client_order_id, ()):
                 if not waiter.done():

@@ -105,9 +105,11 @@ def test_without_orders_nothing_wakes_until_the_first_one() -> None:
         idle = len(world.woke)
         assert idle <= 4
         world.table.add(world.order)
-        world.reconciler.opened()
+        idle_then = [world.reconciler.is_idle]
+        world.reconciler.wake()
         await asyncio.sleep(1)
-        world.reconciler.opened()
+        idle_then.append(world.reconciler.is_idle)
+        assert idle_then == [True, False]
         await asyncio.sleep(1)
         assert len(world.woke) <= idle + 6
 

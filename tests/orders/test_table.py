@@ -131,7 +131,11 @@ def test_an_order_that_ends_a_second_time_leaves_once() -> None:
     table, it = OrderTable(keep_s=10), ended(1)
     table.add(it)
     table.finish(it, 0.0)
-    table.reopen(it)
+    it.release()
+    table.index(it)
+    assert list(table.live()) == [it]
+    it.report("C1", Decimal(1), PRICE, is_cancelled=False, is_filled=True)
+    table.index(it)
     table.finish(it, 1.0)
     assert list(table) == [it]
     for number in range(2, 5):
