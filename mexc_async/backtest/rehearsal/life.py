@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from contextvars import copy_context
 from decimal import getcontext, setcontext
 from inspect import isawaitable
 from pathlib import Path
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from mexc_async.accounts.accounts import Accounts
+from mexc_async.backtest.memory import MemoryJoin
 from mexc_async.backtest.rehearsal.invariants import breaches_of
 from mexc_async.backtest.rehearsal.outcome import Breach, Ended
 from mexc_async.backtest.rehearsal.plan import Invariant, Plan
 from mexc_async.backtest.strategy import name_of
+from mexc_async.call_log.log import CallLog
 from mexc_async.client.mexc import Mexc
-from mexc_async.client.settings import Network, Prepared, Settings
+from mexc_async.client.settings import Prepared, Settings
 from mexc_async.errors import MexcError
 from mexc_async.orders.tracker import OrderSettings
 from mexc_async.rest.credentials import Credentials
+from mexc_async.runtime.clock import Clock
 from mexc_async.runtime.program_lines import line_of_error
 from mexc_async.sim.rest.server import Simulator
 from mexc_async.sim.wallet.account_audit import AccountAudit
@@ -40,32 +44,28 @@ _RETRY_S = 1.0
 """Pause before a restart of a client that could not restore its orders, seconds."""
 
 
+class Surroundings(NamedTuple):
+    """What a client's processes find outside themselves."""
+
+    simulator: Simulator
+    join: MemoryJoin
+    before: Mapping[str, AccountAudit]
+    """Audit of each account at the start."""
+    call_log: Path
+
+
 class Life:
     """One process of the client, from its start to its end."""
 
-    def __init__(
-        self,
-        plan: Plan,
-        simulator: Simulator,
-        network: Network,
-        before: Mapping[str, AccountAudit],
-        call_log: Path,
-        on_end: Callable[[], None],
-        open_ends: Callable[[asyncio.AbstractEventLoop], int],
-        *,
-        is_restart: bool = False,
-    ) -> None:
-        """`before` has each account's audit at the start; `on_end` is called when the strategy has ended;
-        `open_ends` returns the number of a loop's open connections.
-        """
+    def __init__(self, plan: Plan, around: Surroundings, clock: Clock, *, is_restart: bool) -> None:
+        """`clock` is the process's own."""
         self._plan = plan
-        self._simulator = simulator
-        self._network = network
-        self._before = before
-        self._call_log = call_log
-        self._on_end = on_end
-        self._open_ends = open_ends
+        self._around = around
+        self._simulator = around.simulator
+        self._clock = clock
         self._is_restart = is_restart
+        self.log = CallLog(around.call_log, clock=clock)
+        """The call log of this process."""
         self.work: asyncio.Task[object] | None = None
         self._is_stopped = False
         self.clients: dict[str, Mexc] = {}
@@ -95,11 +95,11 @@ class Life:
             if self._is_restart:
                 await self._restore()
             await self._run_strategy(clients)
-            self._on_end()
+            self._simulator.clear_faults()
             await self._settle()
             await self._check_own()
         await asyncio.sleep(_LINGER_S)
-        if ends := self._open_ends(asyncio.get_running_loop()):
+        if ends := self._around.join.open_ends(asyncio.get_running_loop()):
             self.breaches.append(Breach("left", f"{ends} connections are open after the client has closed"))
 
     def _names(self) -> list[str]:
@@ -110,13 +110,13 @@ class Life:
         keys = {one.name: Credentials(one.api_key, one.api_secret) for one in self._plan.exchange.accounts}
         given = self._plan.settings
         settings: Settings = {
-            "call_log": self._call_log,
             **given,
             "rest": self._simulator.rest,
-            "clock": self._simulator.clock,
+            "clock": self._clock,
+            "call_log": self.log,
             "orders": replace(given.get("orders", OrderSettings()), keep_s=_KEEP_S),
         }
-        prepared = Prepared(network=self._network)
+        prepared = Prepared(network=self._around.join.network)
         if len(keys) > 1:
             async with Mexc.accounts(keys, prepared=prepared, **settings) as accounts:
                 yield accounts
@@ -156,7 +156,7 @@ class Life:
 
     async def _settle(self) -> None:
         """Wait until the client knows the truth; without faults that takes a bounded time."""
-        now_s = self._simulator.clock.monotonic
+        now_s = self._clock.monotonic
         began_s, pause_s = now_s(), 0.01
         while found := self._breaches():
             is_lasting = all(breach.rule == "open" for breach in found)  # known and right: nobody will cancel them
@@ -170,7 +170,7 @@ class Life:
         found = []
         for name, mexc in self.clients.items():
             truth = self._simulator.statement(name)
-            found += breaches_of(mexc, truth, self._before[name], self._plan.leaves_orders)
+            found += breaches_of(mexc, truth, self._around.before[name], self._plan.leaves_orders)
         return found
 
     async def _check_own(self) -> None:

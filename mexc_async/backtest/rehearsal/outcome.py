@@ -23,7 +23,7 @@ RULES: dict[str, str] = {
     "left": "no task and no connection is left",
 }
 """Rules of every rehearsal, and what each demands."""
-Ended: TypeAlias = Literal["returned", "cancelled", "raised", "never"]
+Ended: TypeAlias = Literal["returned", "cancelled", "raised", "killed", "never"]
 
 
 class Breach(Struct, frozen=True):
@@ -71,7 +71,7 @@ class SeedRun(Struct, frozen=True, kw_only=True):
     """Rules that were broken; none if the seed held."""
     struck: tuple[Struck, ...] = ()
     ended: Ended = "never"
-    """The strategy's end: it returned, it was cancelled and ended by that, it raised, or it did not end."""
+    """The strategy's end: it returned, was cancelled and ended by that, raised, was killed for good, or did not end."""
     orders: int = 0
     """Orders that the exchange accepted."""
     fills: int = 0

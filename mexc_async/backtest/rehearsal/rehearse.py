@@ -91,12 +91,14 @@ def rehearse(
         cpus: processes to use; by default one for each CPU. With 1 all runs in this process.
         on_progress: function to call with the progress, a few times a second.
         on_interrupt: function to call with the result so far after Ctrl-C, before KeyboardInterrupt is raised.
-        settings: those of `Mexc`, apart from `rest`, `ws`, `proxy` and `clock`.
+        settings: those of `Mexc`, apart from `rest`, `ws`, `proxy`, `clock` and `call_log`.
 
     Raises ConfigError, and KeyboardInterrupt after Ctrl-C.
     """
     check_setting("seconds", seconds, _seconds)
     numbers = _numbers(seeds)
+    if "call_log" in settings:
+        raise ConfigError("call_log is set by the rehearsal: each seed has one of its own")
     plan = Plan(
         strategy=Strategy(main, parameters),
         seconds=float(seconds),

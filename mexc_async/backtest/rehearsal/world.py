@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from mexc_async.backtest.memory import MemoryJoin
 from mexc_async.backtest.rehearsal.coverage import state_of
 from mexc_async.backtest.rehearsal.invariants import doubled, left_open
-from mexc_async.backtest.rehearsal.life import END_S, SETTLE_S, Life, described
+from mexc_async.backtest.rehearsal.life import END_S, SETTLE_S, Life, Surroundings, described
 from mexc_async.backtest.rehearsal.outcome import Breach, SeedRun, Struck
 from mexc_async.backtest.rehearsal.plan import Plan, Task
 from mexc_async.backtest.rehearsal.story import Moment, bookings, knowledge, story_of, strikes
@@ -165,23 +165,11 @@ class World:
             recording=self._recording,
             on_strike=self._on_strike,
         )
-
-        def life_of(is_restart: bool) -> Life:
-            return Life(
-                self._plan,
-                simulator,
-                join.network,
-                self._before,
-                self._call_log,
-                simulator.clear_faults,
-                join.open_ends,
-                is_restart=is_restart,
-            )
-
-        self._trader = trader = Trader(self._loop, join, seed, life_of, self._on_process)
+        around = Surroundings(simulator, join, self._before, self._call_log)
+        self._trader = trader = Trader(self._plan, around, self._loop, seed, self._on_process)
         self._of_process = {"kill": trader.kill, "freeze": trader.freeze}
         async with simulator:
-            self._before = {account.name: simulator.statement(account.name) for account in config.accounts}
+            self._before.update({account.name: simulator.statement(account.name) for account in config.accounts})
             self._names = {audit.account: name for name, audit in self._before.items()}
             if self._task.faults:
                 simulator.inject(*self._task.faults)
@@ -194,13 +182,13 @@ class World:
         trader = self._trader
         work = asyncio.create_task(trader.run(), name="client")
         await asyncio.wait({work}, timeout=self._plan.seconds)
-        if not self._has_ended:
+        if not work.done():
             trader.stop()
             await asyncio.wait({work}, timeout=GRACE_S)
             simulator.clear_faults()
-        if not self._has_ended:
+        if not trader.has_ended:
             await asyncio.wait({work}, timeout=END_S)
-        if not self._has_ended and not work.done():
+        if not trader.has_ended and not work.done():
             line = line_of_task(life.work) if (life := self._life) and life.work else None
             self.breaches.append(Breach("time", f"{line or 'the strategy'} goes on {END_S:g} s after its cancellation"))
             trader.abandon()
@@ -212,10 +200,6 @@ class World:
         await asyncio.wait({work})
         if not work.cancelled():
             work.result()
-
-    @property
-    def _has_ended(self) -> bool:
-        return self._life is not None and self._life.has_ended
 
     async def _check(self, simulator: Simulator) -> None:
         """Check the rules that the exchange alone can show."""
