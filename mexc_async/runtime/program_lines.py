@@ -10,6 +10,8 @@ from types import CodeType, FrameType
 
 _PACKAGE = str(Path(__file__).parents[1]) + os.sep
 _ROOM = str(Path(__file__).parent) + os.sep
+_COMPILED = "mexc_async/native/"
+"""Start of the names of the compiled core's source files."""
 _STANDARD = str(Path(os.__file__).parent) + os.sep
 _INSTALLED = tuple(f"{os.sep}{folder}{os.sep}" for folder in ("site-packages", "dist-packages"))
 
@@ -21,7 +23,7 @@ def is_python(filename: str) -> bool:
 
 def is_sdk(filename: str) -> bool:
     """Return True if a source file is of this package."""
-    return filename.startswith(_PACKAGE)
+    return filename.startswith((_PACKAGE, _COMPILED))
 
 
 def _is_below(filename: str) -> bool:

@@ -39,6 +39,12 @@ async def trades(mexc: Mexc, *, orders: int = 20, pause_s: float = 0.7) -> None:
             await asyncio.sleep(pause_s)
 
 
+async def restarts_cleanly(mexc: Mexc) -> None:
+    """Cancel what an earlier process left, then do as `trades`."""
+    await mexc.orders.cancel_all()
+    await trades(mexc)
+
+
 async def leaves_one_open(mexc: Mexc) -> None:
     """Leave an order open."""
     await rest_one(mexc)

@@ -53,18 +53,28 @@ class _Harm(NamedTuple):
 
 
 _ANY_STAGE: tuple[Stage, ...] = ("unread", "read", "processed")
+_NAMING = ("new_order|batch_orders", "cancel_order", "query_order")
 HARMS: tuple[_Harm, ...] = (
     _Harm("mute", (PLACE, CANCEL, TRADE, LOOK), 0.3, stages=_ANY_STAGE),
     _Harm("error", (PLACE, CANCEL, LOOK, "*"), 0.3, stages=_ANY_STAGE, statuses=(500, 502, 503, 504)),
     _Harm("reset", (PLACE, CANCEL, LOOK, "*"), 0.3, stages=_ANY_STAGE),
     _Harm("truncate", (PLACE, CANCEL, LOOK, "*"), 0.3),
+    _Harm("clip", (PLACE, CANCEL, LOOK), 0.3),
+    _Harm("stall", (PLACE, CANCEL, LOOK), 0.2),
     _Harm("restart", ("*",), 0.01, (50, 3000), _ANY_STAGE),
     _Harm("hold", (PLACE, CANCEL, "*"), 0.3, (10, 6000)),
     _Harm("overtake", (PLACE,), 0.3, (50, 3000)),
     _Harm("late_answer", (PLACE, CANCEL, LOOK, "*"), 0.3, (10, 6000)),
     _Harm("answer_twice", (PLACE, CANCEL, LOOK, "*"), 0.3),
-    _Harm("lag", (LOOK,), 0.5, (50, 900)),
-    _Harm("cancel_lag", (CANCEL,), 0.3, (50, 900)),
+    _Harm("repeat_answer", _NAMING, 0.3, (1, 1000)),
+    _Harm("stale_answer", _NAMING, 0.3, (1, 3000)),
+    _Harm("swap_requests", _NAMING, 0.3, (10, 500)),
+    _Harm("swap_answers", _NAMING, 0.3, (10, 500)),
+    _Harm("request_twice", ("new_order", CANCEL, "query_order"), 0.3),
+    _Harm("throttle", (TRADE, LOOK, "*"), 0.02, (100, 2000)),
+    _Harm("clock", ("*",), 0.02, (10, 3000)),
+    _Harm("lag", (LOOK,), 0.5, (50, 500)),
+    _Harm("cancel_lag", (CANCEL,), 0.3, (50, 500)),
     _Harm("fill_first", (CANCEL,), 0.5, has_part=True),
     _Harm("refuse", ("*",), 0.5),
     _Harm("drop", (PRIVATE, "*"), 0.05),
@@ -75,8 +85,12 @@ HARMS: tuple[_Harm, ...] = (
     _Harm("delay", (PRIVATE, "*"), 0.2, (10, 4000)),
     _Harm("reorder", (PRIVATE, "*"), 0.3),
     _Harm("corrupt", (PRIVATE, "*"), 0.2),
+    _Harm("cut", (PRIVATE, "*"), 0.05),
+    _Harm("hang_up", (PRIVATE, PLACE, CANCEL, "*"), 0.05, stages=_ANY_STAGE),
+    _Harm("kill", (PLACE, CANCEL, LOOK, PRIVATE), 0.15, (100, 5000), _ANY_STAGE),
+    _Harm("freeze", (PLACE, CANCEL, PRIVATE, "*"), 0.05, (100, 10_000), _ANY_STAGE),
 )
-
+"""Faults that mixes draw from. `block` and `ban` are none of them, because each strategy would have to end by them."""
 KINDS: tuple[Kind, ...] = tuple(dict.fromkeys(harm.kind for harm in HARMS))
 """Kinds of faults that mixes draw from."""
 DELAYED = frozenset(harm.kind for harm in HARMS if harm.delay_ms)
@@ -110,6 +124,7 @@ _LEADING: dict[State, tuple[Fault, ...]] = {
         Fault(kind="fill_first", on=CANCEL, chance=0.7, part=0.4),
         Fault(kind="error", on=CANCEL, chance=0.7, at="processed"),
     ),
+    "waiting": (Fault(kind="throttle", on=TRADE, chance=0.1, delay_ms=1000),),
     "settling": (Fault(kind="mute", on=PLACE, chance=0.4),),
     "sent": (Fault(kind="hold", on=PLACE, chance=0.5, delay_ms=500),),
     "cancelling": (Fault(kind="hold", on=CANCEL, chance=0.5, delay_ms=500),),

@@ -43,8 +43,10 @@ _MARKETS = 4
 """Seeds of generated markets in one rehearsal: a market's first levels take a while to draw, and are remembered."""
 _CLOSE_S = 30.0
 """Longest virtual time that a client may take to close, seconds."""
-_LIMITING = ("throttle", "clock")
-"""Kinds of faults by which requests break a rate limit without the client's fault."""
+_LIMITING = ("throttle", "ban", "clock", "kill")
+"""Kinds of faults after which requests break a rate limit without the client's fault.
+
+A process that starts after a kill does not know what the one before it has spent."""
 
 
 def run_seed(plan: Plan, task: Task, recording: Recording | None) -> SeedRun:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +23,15 @@ from mexc_async.risk.risk_limits import GuardLimits
 from mexc_async.sim.faults.faults import Fault
 from mexc_async.sim.rest.config import SimConfig, main_account
 from mexc_async.sim.wallet.account_audit import AccountAudit
-from tests.support.rehearsed import at_most_five, ends_the_process, impatient, leaves_one_open, rest_one, trades
+from tests.support.rehearsed import (
+    at_most_five,
+    ends_the_process,
+    impatient,
+    leaves_one_open,
+    rest_one,
+    restarts_cleanly,
+    trades,
+)
 
 HERE = "tests/backtest/rehearsal/test_rehearse.py"
 calm: Callable[..., backtest.Rehearsal] = partial(backtest.rehearse, seeds=1, seconds=5, faults=(), cpus=1)
@@ -37,9 +46,9 @@ def failure(result: backtest.Rehearsal) -> tuple[str, str]:
 
 
 def test_sound_strategy_holds_in_every_seed() -> None:
-    result = backtest.rehearse(trades, seeds=range(12), cpus=1)
+    result = backtest.rehearse(restarts_cleanly, seeds=range(12), cpus=1)
     assert result.held, result
-    assert (result.seeds, result.strategy) == (12, "rehearsed.py:trades")
+    assert (result.seeds, result.strategy) == (12, "rehearsed.py:restarts_cleanly")
     assert result.orders > 100
     assert result.fills > 10
     assert sum(1 for row in result.coverage.values() if any(row.values())) > 5
@@ -68,6 +77,15 @@ def test_error_of_the_strategy_is_found_with_its_line() -> None:
 
     assert failure(calm(main)) == ("raised", f"{HERE}:{main.__code__.co_firstlineno + 1}: LookupError: no such luck")
     assert calm(main, may_raise=[LookupError]).ended == {"raised": 1}
+
+
+def test_error_of_a_call_has_the_line_of_the_strategy() -> None:
+    async def main(mexc: Mexc) -> None:
+        await rest_one(mexc)
+
+    _, text = failure(calm(main, faults=["ban,on=new_order,delay_ms=100"]))
+    assert text.startswith("tests/support/rehearsed.py:")
+    assert "IpBanned" in text
 
 
 def test_error_of_a_task_that_nobody_awaits_is_found() -> None:
@@ -238,7 +256,8 @@ def test_faults_that_are_given_replace_those_of_the_seed() -> None:
 
 
 def test_failure_is_shrunk_to_the_fault_that_matters_and_repeats_itself() -> None:
-    result = backtest.rehearse(impatient, seeds=40, cpus=1, may_raise=[MexcError])
+    late, twice = "late_answer,on=new_order,chance=0.3,delay_ms=3000", "answer_twice,on=*,chance=0.5"
+    result = calm(impatient, seeds=4, seconds=20, faults=[late, twice], may_raise=[MexcError])
     first = next(failed for failed in result.failures if failed.rule == "open" and failed.shortest)
     assert first.struck > 1
     assert first.is_repeatable
@@ -297,6 +316,8 @@ async def nothing(mexc: Mexc) -> None:
         ({"seconds": 0}, "seconds 0 must be a number of seconds from 0.001"),
         ({"cpus": 0}, "cpus 0 must be from 1 to"),
         ({"rest": "http://127.0.0.1"}, "rest is set by the run"),
+        ({"call_log": "calls.jsonl"}, "call_log is set by the rehearsal"),
+        ({"faults": ["quiet"]}, "fault 'quiet': 'quiet' is none of"),
         ({"parameters": {"no": 1}}, "parameter no is none of"),
         ({"seeds": 2, "cpus": 2, "invariants": [lambda *_: None]}, "is no function of a module's top level"),
     ],
@@ -322,3 +343,70 @@ def test_nothing_is_left_behind_in_this_process() -> None:
     before = (os.environ.copy(), sys.stdout)
     calm(nothing, seeds=2)
     assert (os.environ.copy(), sys.stdout) == before
+
+
+KILLS = ("kill,on=new_order,chance=0.2,at=unread,delay_ms=1000", "kill,on=cancel_order,chance=0.2,delay_ms=3000")
+
+
+def test_killed_client_restores_its_orders_or_is_guarded() -> None:
+    result = backtest.rehearse(restarts_cleanly, seeds=10, faults=[*KILLS, "mute,on=new_order,chance=0.1"], cpus=1)
+    assert result.held, result
+    assert sum(result.coverage["kill"].values()) > 10
+    assert result.ended["killed"] > 1
+    assert result.ended["cancelled"] > 1
+
+
+def test_orders_that_a_strategy_forgets_after_a_kill_are_found() -> None:
+    result = backtest.rehearse(trades, seeds=10, faults=KILLS, cpus=1)
+    assert {failed.rule for failed in result.failures} == {"open"}
+    shrunk = next(failed for failed in result.failures if failed.shortest)
+    assert shrunk.shortest is not None
+    (fault,) = shrunk.shortest
+    assert fault.startswith("kill,on=")
+    lines = [line[24:] for line in shrunk.story if "process" in line]
+    assert lines == [
+        "the client's process starts",
+        "the client's process is killed",
+        "the client's process starts again, and restores its orders",
+    ]
+
+
+def test_frozen_client_goes_on_where_it_stood() -> None:
+    seen: list[float] = []
+
+    async def main(mexc: Mexc) -> None:
+        began = asyncio.get_running_loop().time()
+        await (await rest_one(mexc)).cancel()
+        seen.append(asyncio.get_running_loop().time() - began)
+
+    assert calm(main, seconds=20, faults=["freeze,on=new_order,delay_ms=7000,times=1"]).held
+    assert seen[0] > 7
+
+
+def test_kill_does_not_run_the_end_of_the_strategy() -> None:
+    seen: list[str] = []
+
+    async def main(mexc: Mexc) -> None:
+        seen.append("begins")
+        await mexc.orders.cancel_all()
+        try:
+            await rest_one(mexc)
+            await asyncio.sleep(600)
+        finally:
+            seen.append("ends")
+
+    result = calm(main, seeds=[2], seconds=20, leaves_orders=True, faults=["kill,on=new_order,delay_ms=1000,times=1"])
+    assert result.held, result
+    assert seen[:2] == ["begins", "begins"]
+    assert result.ended == {"cancelled": 1}
+
+
+def test_recorded_market_is_played_in_every_seed(tape: Path) -> None:
+    async def main(mexc: Mexc) -> None:
+        async with mexc.orders.session():
+            order = await mexc.orders.limit_buy("BTCUSDT", quantity=Decimal("0.2"), price=Decimal(98))
+            await order.filled()
+
+    result = calm(main, seeds=2, seconds=40, exchange=SimConfig(tape=tape))
+    assert result.held, result
+    assert (result.fills, result.ended) == (2, {"returned": 2})
