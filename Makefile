@@ -58,6 +58,7 @@ QUICK_TESTS := $(addprefix tests/,schema spot rest \
 	$(addsuffix .py,books/test_book \
 	books/test_sync \
 	call_log/test_anomalies \
+	call_log/test_chain \
 	call_log/test_entries \
 	call_log/test_report \
 	keys/test_key_ring \
@@ -88,6 +89,8 @@ quick: lint types
 PURE_TESTS := $(addprefix tests/,$(addsuffix .py,books/test_book \
 	books/test_live_book \
 	books/test_sync \
+	call_log/test_log \
+	call_log/test_outside \
 	chaos/test_hostile_network \
 	client/test_tracebacks \
 	limits/test_gate \

@@ -95,7 +95,7 @@ class SdkLogged(Sdk):
 
     async def open(self, port: int, connections: int) -> None:
         self._folder = TemporaryDirectory()
-        self.call_log = Path(self._folder.name) / "calls.jsonl"
+        self.call_log = Path(self._folder.name) / "calls.log"
         await super().open(port, connections)
 
     async def close(self) -> None:

@@ -22,6 +22,7 @@ import orjson
 from benchmarks.harness import OWN, Report, Row, Sample, Settings, interleave, loop_factory, summarise
 from mexc_async.books.book import OrderBook
 from mexc_async.books.live_book import Books
+from mexc_async.call_log.files import verified
 from mexc_async.call_log.log import CallLog
 from mexc_async.client.wiring import Parts, Policy, wire
 from mexc_async.limits.limiter import RateLimiter
@@ -154,9 +155,9 @@ async def _tracked(orders: int, with_pushes: bool = False, with_rules: bool = Fa
 
 
 async def _logged(orders: int) -> Sample:
-    """Return the client with both lines of every order in a call log."""
+    """Return the client with both entries of every order in a call log."""
     with TemporaryDirectory() as folder:
-        log = CallLog(Path(folder) / "calls.jsonl")
+        log = CallLog(Path(folder) / "calls.log")
         parts = _wired(Policy(credentials=KEY, orders=OrderSettings(check_rules=False)), log)
         calls = parts.calls
         log.open()
@@ -167,8 +168,7 @@ async def _logged(orders: int) -> Sample:
         sample = _ended(started, orders)
         assert parts.log is not None
         parts.log.close()
-        lines = (Path(folder) / "calls.jsonl").read_bytes().count(b"\n")
-        assert lines >= 2 * orders
+        assert verified(Path(folder) / "calls.log").entries >= 2 * orders
     return sample
 
 

@@ -152,7 +152,7 @@ async def soak(seconds: float, flood: str) -> list[Sample]:
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="soak-")))
         mexc = await stack.enter_async_context(
-            Mexc.sim(sim_limits="none", limits="unlimited", call_log=CallLog(folder / "calls.jsonl", keep=2))
+            Mexc.sim(sim_limits="none", limits="unlimited", call_log=CallLog(folder / "calls.log", keep=2))
         )
         other = await stack.enter_async_context(Mexc(rest=mexc.rest, ws=flood, limits="unlimited"))
         await mexc.warm_up(WORKERS)

@@ -73,7 +73,7 @@ HIDDEN: dict[str, set[str]] = {
     "Books": {"closed", "first", "again", "has", "in_step", "opened", "rank"},
     "OrderBook": {"apply", "clear", "load"},
     "Hooks": {"emit"},
-    "CallLog": {"add", "flushed", "hide", "is_at", "is_last", "join", "leave", "open", "write_ahead"},
+    "CallLog": {"add", "due", "flushed", "hide", "hold", "is_at", "is_last", "join", "leave", "open", "write_ahead"},
     "ServerClock": {"local"},
     "MexcError": {"at"},
     "GuardLimits": {"changed"},

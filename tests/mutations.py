@@ -126,10 +126,10 @@ MUTATIONS = (
         "risk/pre_trade.py", "now_s - self._sent[0] < 1.0", "now_s - self._sent[0] < 0.5", "risk/test_pre_trade.py"
     ),
     Mutation(
-        "call_log/entries.py",
+        "call_log/chain.py",
         "elif seq > self.last.seq + 1:",
         "elif seq > self.last.seq + 2:",
-        "cli/test_calls.py call_log/test_entries.py",
+        "cli/test_calls.py call_log/test_chain.py",
     ),
     Mutation(
         "call_log/entries.py",

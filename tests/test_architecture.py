@@ -45,7 +45,7 @@ EDGE = frozenset(
     for room, modules in {
         "accounts": "accounts transfers",
         "books": "live_book",
-        "call_log": "client_log files log",
+        "call_log": "appender client_log files log writer",
         "client": "blocking channel life mexc orders settings sim_process sweep sync sync_parts view wiring",
         "keys": "allow_ip encryption environment key_file os_keyring replace rotation shielded stores watch",
         "limits": "account_limiter limiter",

@@ -10,22 +10,14 @@ from typing import Any
 
 import msgspec
 
-from mexc_async.call_log.entries import (
-    Anomaly,
-    ChainCheck,
-    Done,
-    OrderChanged,
-    Pushed,
-    Renamed,
-    Sending,
-    decode_entry,
-    public,
-)
+from mexc_async.call_log.chain import ChainCheck
+from mexc_async.call_log.entries import Anomaly, Done, OrderChanged, Pushed, Renamed, Sending, public
 from mexc_async.call_log.events import CallLogState
-from mexc_async.call_log.files import read_lines
+from mexc_async.call_log.files import read_log
 from mexc_async.call_log.log import CallLog
 from mexc_async.call_log.replay import OrderReplay
 from mexc_async.errors import ApiError, ConfigError, MexcError
+from mexc_async.native.loader import compiled
 from mexc_async.orders.record import OrderFill, OrderRecord
 from mexc_async.orders.snapshot import RecordedError
 from mexc_async.orders.table import OrderTable
@@ -36,6 +28,7 @@ from mexc_async.runtime.hooks import Hooks
 from mexc_async.runtime.log import logger
 from mexc_async.schema.endpoint import Priority, Route
 from mexc_async.spot.push import Push
+from mexc_async.spot.trading import BatchOrders, CancelOrder, NewOrder
 
 
 class ClientLog:
@@ -45,21 +38,32 @@ class ClientLog:
         self.client = client_name(credentials, prefix)
         self.now_ms = clock.now_ms
         self._wall_ms = clock.local.wall_ms
+        self._clock = clock.local
         self.log = log
         self._prefix = prefix
         self._hooks = hooks
         self._calls = count(1)
+        self._quick = self._quick_entries()
         log.join(self)
         self.hide(credentials)
 
+    def _quick_entries(self) -> compiled.QuickEntries | None:
+        """Return the compiled writer of the entries of usual orders and cancels; it leaves all others to Python."""
+        if not compiled:
+            return None
+        wall_ms = None if self._clock.has_system_time else self._wall_ms
+        return compiled.QuickEntries(self.log.appender, self.client, NewOrder, CancelOrder, wall_ms)
+
     def hide(self, credentials: Credentials) -> None:
-        """Remove this key from every line."""
+        """Remove this key from every entry, in its JSON spelling too."""
+        self.log.hide(credentials.api_key.encode())
         self.log.hide(msgspec.json.encode(credentials.api_key)[1:-1])
 
     def rename(self, credentials: Credentials) -> None:
         """Continue under another key; the earlier entries remain this client's."""
         self.hide(credentials)
         old, self.client = self.client, client_name(credentials, self._prefix)
+        self._quick = self._quick_entries()
         self.log.add(Renamed(self.now_ms(), self._wall_ms(), old, self.client))
 
     def sending(self, call: Call, attempt: int, at: int, until: int) -> None:
@@ -68,6 +72,9 @@ class ClientLog:
         Raises CallLogFailed if that fails, and then nothing may be sent; a cancel always may.
         """
         call.number = call.number or next(self._calls)
+        if self._quick is not None and self._quick.sending(call, attempt, at, until):
+            self.log.due()
+            return
         route = call.route
         entry = Sending(
             at,
@@ -93,6 +100,10 @@ class ClientLog:
         answer: object,
     ) -> None:
         """Record the end of an attempt."""
+        quick = self._quick
+        if quick is not None and error is None and quick.done(call, attempt, wait_s, latency_s, status, answer):
+            self.log.due()
+            return
         route = call.route
         entry = call.done = Done(
             call.stamped_ms + int(latency_s * 1000) if call.stamped_ms else self.now_ms(),
@@ -110,7 +121,10 @@ class ClientLog:
             {} if call.number else public(params_of(call)),
             None if error is None else RecordedError.of(error),
         )
-        self.log.add(entry)
+        if error is None and isinstance(call.given, NewOrder | BatchOrders):
+            self.log.hold(entry)
+        else:
+            self.log.add(entry)
 
     def push(self, push: Push[Any]) -> None:
         """Record a private push, or the REST answer in its place."""
@@ -132,6 +146,8 @@ class ClientLog:
 
     def placed(self, record: OrderRecord, call: Call) -> None:
         """Record that the exchange has an order, as the answer to a call says."""
+        if self._quick is not None and self._quick.placed(call, record.client_order_id, record.order_id):
+            return
         if isinstance(call.done, Done) and self.log.is_last(call.done):
             call.done.placed[record.client_order_id] = record.order_id
         else:
@@ -165,7 +181,7 @@ def client_name(credentials: Credentials, prefix: str) -> str:
 
 
 async def past_orders(path: Path, client: str, keep_s: float) -> OrderTable:
-    """Return the orders that a client's tracker knew at the last line of a log. Raises ConfigError.
+    """Return the orders that a client's tracker knew at the last entry of a log. Raises ConfigError.
 
     A broken chain is reported, and the readable part is used: open orders are looked up in any case.
     """
@@ -177,9 +193,9 @@ async def past_orders(path: Path, client: str, keep_s: float) -> OrderTable:
 
 def _replayed(path: Path, client: str, keep_s: float) -> OrderTable:
     replay, check = OrderReplay(keep_s), ChainCheck()
-    for where, line in read_lines(path):
-        check.take(line, where)
-        if (entry := decode_entry(line)) is not None:
+    for where, stored in read_log(path):
+        check.take(stored, where)
+        if (entry := stored.entry()) is not None:
             replay.take(entry)
     if check.problems:
         logger.warning("call log: %s is broken in %d places, first %s", path, len(check.problems), check.problems[0])

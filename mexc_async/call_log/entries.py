@@ -1,26 +1,14 @@
-"""The call log: the content of its lines, their chain, and the check of the chain.
+"""Entries of the call log: the content of each kind, and their encodings.
 
-A line is one JSON object. It begins with its `kind` and that kind's content. It ends with `seq`, which counts from 1
-through all files and restarts, `prev`, the `hash` of the line before, and its own `hash`: the first 32 hex digits of
-the SHA-256 of the object without it. So the check finds a line that was changed, removed, inserted or moved. It also
-finds a missing end: a closed log ends with a line that says so, and a small file next to it holds the number and the
-hash of the last line written. A log that continues after a missing end counts on from there, so that the gap stays
-visible.
-
-The chain proves that nothing was lost or altered by accident, and that nobody altered a line without recomputing every
-later hash. It is no signature. It contains no secret, so whoever may write the files can write another history with an
-intact chain, or remove the oldest files as rotation does. To exclude that, store the last hash where the writer cannot
-reach it, such as in a message to somebody else: a history with another last hash is another history.
-
-Nothing here opens a file or reads a clock.
+Files hold entries as MessagePack maps (`records.py`); a JSON line is the same map in text. Both have the same names,
+and omit fields that have their default. Nothing here opens a file or reads a clock.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -29,15 +17,15 @@ from mexc_async.orders.record import OrderFill
 from mexc_async.orders.snapshot import OrderFacts, RecordedError
 
 
-class _Placed(Struct, kw_only=True, gc=False, omit_defaults=True, tag_field="kind"):
-    """Place of a line in the chain; set when it is written."""
+class _Chained(Struct, kw_only=True, gc=False, omit_defaults=True, tag_field="kind"):
+    """Place of an entry in the chain, where it is shown as JSON."""
 
     seq: int = 0
     prev: str = ""
 
 
-class Entry(_Placed, gc=False, omit_defaults=True):
-    """Fields of every line."""
+class Entry(_Chained, gc=False, omit_defaults=True):
+    """Fields of every entry."""
 
     at: int
     """Milliseconds UTC by the exchange's clock, as far as known; for a call that is sent, its time stamp."""
@@ -46,13 +34,13 @@ class Entry(_Placed, gc=False, omit_defaults=True):
 
 
 class Opened(Entry, gc=False, omit_defaults=True, tag="opened"):
-    """Start of a process's lines."""
+    """Start of a process's entries."""
 
     format: int
-    """Format of the lines, 1 so far."""
+    """Format of the entries: `FORMAT`, or 1 for JSON lines."""
     pid: int
     cut: int = 0
-    """Bytes of an incomplete last line that were removed."""
+    """Bytes of an incomplete last entry that a crash of the machine left, and that are no part of the log."""
 
 
 class Closed(Entry, gc=False, omit_defaults=True, tag="closed"):
@@ -60,7 +48,7 @@ class Closed(Entry, gc=False, omit_defaults=True, tag="closed"):
 
 
 class Lost(Entry, gc=False, omit_defaults=True, tag="lost"):
-    """Lines that could not be written, and were too many to buffer."""
+    """Entries that could not be written, and were too many to buffer."""
 
     count: int
 
@@ -73,7 +61,7 @@ class Renamed(Entry, gc=False, omit_defaults=True, tag="renamed"):
 
 
 class Sending(Entry, gc=False, omit_defaults=True, tag="sending"):
-    """Call that changes something and is about to be sent; its `done` line has the result."""
+    """Call that changes something and is about to be sent; its `done` entry has the result."""
 
     client: str
     """Prefix of the order ids and a fingerprint of the key: the same after a restart."""
@@ -102,7 +90,7 @@ class Done(Entry, gc=False, omit_defaults=True, tag="done"):
     waited_us: int
     """Wait in the limiter."""
     call: int = 0
-    """Number of its `sending` line; 0 if there is none, because it changes nothing or could not be sent."""
+    """Number of its `sending` entry; 0 if there is none, because it changes nothing or could not be sent."""
     status: int | None = None
     """HTTP status, if there was an answer."""
     order: str | None = None
@@ -110,7 +98,7 @@ class Done(Entry, gc=False, omit_defaults=True, tag="done"):
     """The exchange's id of the order in the answer."""
     attempt: int = 1
     params: dict[str, str] = {}
-    """Parameters, if no `sending` line has them."""
+    """Parameters, if no `sending` entry has them."""
     error: RecordedError | None = None
     placed: dict[str, str | None] = {}
     """Orders that the exchange has, by this answer: its ids by the client's."""
@@ -156,8 +144,12 @@ _SECRET = re.compile("key|secret|password|passphrase|token|signature", re.IGNORE
 _HARMLESS = {"symbol", "side", "type", "quantity", "price", "quoteOrderQty", "newClientOrderId", "stpMode"}
 _HARMLESS |= {"orderId", "origClientOrderId"}
 """Names that need no second look: those of orders, whose logging has to be cheap."""
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(AnyEntry).decode
+FORMAT = 2
+"""Present format of the files: records of `records.py`. Format 1 was JSON lines."""
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(AnyEntry).decode
+_to_json = msgspec.json.Encoder().encode
+_of_json = msgspec.json.Decoder(AnyEntry).decode
 
 
 def public(params: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -168,118 +160,43 @@ def public(params: Iterable[tuple[str, str]]) -> dict[str, str]:
     return {name: "***" if _SECRET.search(name) else value for name, value in found.items()}
 
 
-def decode_entry(line: bytes) -> AnyEntry | None:
-    """Decode a line; return None if it is no line of a call log, or of a kind that this release does not know."""
+def packed(entry: Entry, secrets: Iterable[bytes] = ()) -> bytes:
+    """Return an entry as a MessagePack map, with every secret in it replaced by `***`."""
+    data = _pack(entry)
+    for secret in secrets:
+        if secret in data:
+            data = _pack(_masked(msgspec.msgpack.decode(data), secret.decode()))
+    return data
+
+
+def _masked(value: object, secret: str) -> object:
+    """Replace a secret in every text of a value."""
+    if isinstance(value, str):
+        return value.replace(secret, "***")
+    if isinstance(value, dict):
+        return {_masked(name, secret): _masked(item, secret) for name, item in value.items()}
+    return [_masked(item, secret) for item in value] if isinstance(value, list) else value
+
+
+def unpacked(data: bytes) -> AnyEntry | None:
+    """Decode a MessagePack map; return None if it is no entry, or of a kind that this release does not know."""
     try:
-        entry: AnyEntry = _decode(line)
+        entry: AnyEntry = _unpack(data)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
     return entry
 
 
-# The chain
+def of_json(line: bytes) -> AnyEntry | None:
+    """Decode a JSON line; return None if it is no entry, or of a kind that this release does not know."""
+    try:
+        entry: AnyEntry = _of_json(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    return entry
 
 
-class ChainLink(Struct, frozen=True, gc=False):
-    """Link for the next line: number and hash of the last."""
-
-    seq: int
-    hash: str
-
-
-START = ChainLink(0, "0" * 32)
-"""Link before the first line."""
-_LINE = re.compile(
-    rb'(\{"kind":"[a-z]+",.*,"seq":([0-9]{1,18}),"prev":"([0-9a-f]{32})"),"hash":"([0-9a-f]{32})"\}\n?', re.DOTALL
-)
-
-
-def chained(last: ChainLink, entries: Iterable[Entry], secrets: Iterable[bytes] = ()) -> tuple[bytes, ChainLink]:
-    """Return the lines of entries that follow `last`, without `secrets`, and the link for the next one."""
-    seq, digest = last.seq, last.hash
-    encode, sha256 = _encode, hashlib.sha256
-    lines = []
-    for entry in entries:
-        seq += 1
-        entry.seq, entry.prev = seq, digest
-        text = encode(entry)
-        for secret in secrets:
-            if secret in text:
-                text = text.replace(secret, b"***")
-        digest = sha256(text).hexdigest()[:32]
-        lines.append(b'%b,"hash":"%b"}\n' % (text[:-1], digest.encode()))
-    return b"".join(lines), ChainLink(seq, digest)
-
-
-def link_of(line: bytes) -> ChainLink | None:
-    """Return number and hash as stated in a line; None if it is no complete line of a call log."""
-    found = _LINE.fullmatch(line)
-    return None if found is None else ChainLink(int(found[2]), found[4].decode())
-
-
-def _lines(count: int) -> str:
-    return "1 line is" if count == 1 else f"{count} lines are"
-
-
-class Problem(NamedTuple):
-    """Place where the chain is broken."""
-
-    where: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.text}"
-
-
-class ChainCheck:
-    """Check of a log's lines, in their order, for breaks in the chain."""
-
-    def __init__(self) -> None:
-        self.lines = 0
-        self.first: ChainLink | None = None
-        """Link of the first line; if its number is not 1, the lines before it were removed with their files."""
-        self.last = START
-        self.is_closed = False
-        """True if the last line says that the log was closed."""
-        self.problems: list[Problem] = []
-
-    def take(self, line: bytes, where: str) -> None:
-        """Check the next line; `where` is its place in the problems."""
-        self.lines += 1
-        self.is_closed = False
-        found = _LINE.fullmatch(line)
-        if found is None:
-            is_cut = not line.endswith(b"\n")
-            self._found(where, "the line is cut short" if is_cut else "this is no line of a call log")
-            return
-        text, seq, prev, digest = found[1], int(found[2]), found[3].decode(), found[4].decode()
-        if self.first is None:
-            self.first = ChainLink(seq, digest)
-            if seq != 1:  # earlier files were removed, or are not checked
-                self.last = ChainLink(seq - 1, prev)
-        if hashlib.sha256(text + b"}").hexdigest()[:32] != digest:
-            self._found(where, f"line number {seq} was changed: its hash does not fit its content")
-        elif seq > self.last.seq + 1:
-            self._found(where, f"{_lines(seq - self.last.seq - 1)} missing before line number {seq}")
-        elif seq <= self.last.seq:
-            self._found(where, f"line number {seq} is out of order: it follows number {self.last.seq}")
-            return
-        elif prev != self.last.hash:
-            self._found(where, f"line number {seq} does not follow the line before it, which was replaced")
-        self.last = ChainLink(seq, digest)
-        if b'"kind":"closed"' in line:
-            self.is_closed = isinstance(decode_entry(line), Closed)
-
-    def end(self, head: ChainLink | None, where: str) -> None:
-        """Check the end. `head` is the last line written, where that is known."""
-        if head is not None and head.seq > self.last.seq:
-            missing = _lines(head.seq - self.last.seq)
-            self._found(where, f"{missing} missing at the end, after line number {self.last.seq}")
-        elif head is not None and head.seq == self.last.seq and head.hash != self.last.hash:
-            self._found(where, f"the last line is not the one that was written as number {head.seq}")
-        elif head is None and not self.is_closed:
-            text = "the log does not end as a closed one does, and its head file does not have the last line"
-            self._found(where, f"{text}: lines may be missing at the end")
-
-    def _found(self, where: str, text: str) -> None:
-        self.problems.append(Problem(where, text))
+def json_line(entry: Entry, seq: int, prev: str, digest: str) -> bytes:
+    """Return an entry as a JSON line, with its number, the hash of the entry before it, and its own."""
+    entry.seq, entry.prev = seq, prev
+    return b'%b,"hash":"%b"}\n' % (_to_json(entry)[:-1], digest.encode())

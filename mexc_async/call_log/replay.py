@@ -1,4 +1,4 @@
-"""Replay of a call log: its client's orders as they were known at the last line."""
+"""Replay of a call log: its client's orders as they were known at the last entry."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _batch = msgspec.json.Decoder(list[dict[str, str]])
 class OrderReplay:
     """Orders of each client, rebuilt from a log's entries in their order, as its tracker had them.
 
-    An order with only a line that it was about to be sent has an unknown outcome: a look-up has to settle it. Finished
-    orders leave the table as they left the tracker's, by the log's times.
+    An order with only a `sending` entry has an unknown outcome: a look-up has to settle it. Finished orders leave the
+    table as they left the tracker's, by the log's times.
     """
 
     def __init__(self, keep_s: float) -> None:
@@ -78,7 +78,7 @@ def _apply(table: OrderTable, entry: OrderChanged) -> None:
 def _send(table: OrderTable, entry: Sending) -> None:
     try:
         asked = [_asked(order) for order in orders_in(entry.params)]
-    except ArithmeticError:  # somebody changed the line
+    except ArithmeticError:  # somebody changed the entry
         return
     for fresh in asked:
         record = _live(table, fresh.client_order_id)

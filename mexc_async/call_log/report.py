@@ -1,4 +1,4 @@
-"""Report on a call log: filters for its lines, and sums over them."""
+"""Report on a call log: filters for its entries, and sums over them."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Filter(Struct, frozen=True, kw_only=True):
     """End of the time range, exclusive; with `since_ms`, by the exchange's clock."""
 
     def wants(self, entry: AnyEntry, sent: Sending | None = None) -> bool:
-        """Return True if an entry passes; `sent` is the `sending` line of its call, which has more details."""
+        """Return True if an entry passes; `sent` is the `sending` entry of its call, which has more details."""
         if not (self.since_ms or 0) <= entry.at < (inf if self.until_ms is None else self.until_ms):
             return False
         if self.kinds is not None and kind_of(entry) not in self.kinds:
@@ -104,23 +104,23 @@ class Filter(Struct, frozen=True, kw_only=True):
 
 
 def kind_of(entry: Entry) -> str:
-    """Return an entry's `kind`, as in its line."""
+    """Return an entry's `kind`."""
     return str(type(entry).__struct_config__.tag)
 
 
 KINDS = tuple(str(kind.__struct_config__.tag) for kind in get_args(AnyEntry))
-"""Every kind of line."""
+"""Every kind of entry."""
 
 
 class CallStatistics:
-    """Pairs of the two lines of each call that changes something."""
+    """Pairs of the two entries of each call that changes something."""
 
     def __init__(self) -> None:
         self.open: dict[tuple[str, int], Sending] = {}
         """Calls without a recorded end."""
 
     def sent(self, entry: AnyEntry) -> Sending | None:
-        """Return the `sending` line of the call whose end this entry records."""
+        """Return the `sending` entry of the call whose end this entry records."""
         if isinstance(entry, Sending):
             self.open[entry.client, entry.call] = entry
         elif isinstance(entry, Renamed):
@@ -129,12 +129,12 @@ class CallStatistics:
         return self.open.pop((entry.client, entry.call), None) if isinstance(entry, Done) else None
 
 
-def select(lines: Iterable[tuple[T, AnyEntry]], wanted: Filter) -> Iterator[tuple[T, AnyEntry]]:
-    """Yield the lines that pass the filter, with their attachments."""
+def select(entries: Iterable[tuple[T, AnyEntry]], wanted: Filter) -> Iterator[tuple[T, AnyEntry]]:
+    """Yield the entries that pass the filter, with their attachments."""
     calls = CallStatistics()
-    for line, entry in lines:
+    for stored, entry in entries:
         if wanted.wants(entry, calls.sent(entry)):
-            yield line, entry
+            yield stored, entry
 
 
 # Sums
@@ -178,14 +178,14 @@ class HourSum(Struct, frozen=True):
 class CallSummary(Struct, frozen=True):
     """Sums of a call log."""
 
-    lines: int
+    entries: int
     first_ms: int | None
     last_ms: int | None
     clients: list[str]
     unanswered: int
     """Calls that were about to be sent and have no recorded end."""
     lost: int
-    """Lines that could not be written."""
+    """Entries that could not be written."""
     endpoints: list[EndpointSum]
     errors: list[ErrorSum]
     hours: list[HourSum]
@@ -199,7 +199,7 @@ class Summing:
     """Sums of a log's entries, added as they come."""
 
     def __init__(self) -> None:
-        self._lines = 0
+        self._entries = 0
         self._lost = 0
         self._first: int | None = None
         self._last: int | None = None
@@ -216,7 +216,7 @@ class Summing:
 
     def take(self, entry: AnyEntry) -> None:
         """Add the next entry."""
-        self._lines += 1
+        self._entries += 1
         self._first = entry.at if self._first is None else min(self._first, entry.at)
         self._last = entry.at if self._last is None else max(self._last, entry.at)
         self._clients.update(client for client in (getattr(entry, "client", None),) if client)
@@ -251,7 +251,7 @@ class Summing:
             calls.update(by_hour)
         hours = sorted(calls.keys() | self._pushes_by_hour.keys())
         return CallSummary(
-            lines=self._lines,
+            entries=self._entries,
             first_ms=self._first,
             last_ms=self._last,
             clients=sorted(self._clients),

@@ -2,7 +2,7 @@
 """The hot functions in C. Each has the results of its pure twin, and leaves unusual cases to it.
 
 Read the twins first: `signing.py`, `protobuf.py`, `side.py`, `query.py`, `http1.py`, `bucket.py`, `gate.py`,
-`connection.py`, `call.py` and `pipeline.py` document the behaviour; the code here is only faster.
+`connection.py`, `call.py`, `pipeline.py` and `appender.py` document the behaviour; the code here is only faster.
 """
 
 from cython cimport final
@@ -33,5 +33,6 @@ include "../rest/_order.pxi"
 include "../limits/_limits.pxi"
 include "../transport/_lane.pxi"
 include "../rest/_express.pxi"
+include "../call_log/_appender.pxi"
 include "../streams/_stream.pxi"
 include "_assumptions.pxi"

@@ -41,6 +41,11 @@ class Clock:
         self.random = generators.SystemRandom() if random is None else random
         """The generator of jitter, pauses and tokens; the system's cannot be predicted."""
 
+    @property
+    def has_system_time(self) -> bool:
+        """True if its wall time is the system's, which compiled code may read by itself."""
+        return self.wall_ns is time.time_ns
+
     def wall_ms(self) -> int:
         """Return milliseconds since 1970, UTC."""
         return self.wall_ns() // 1_000_000

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import os
+import resource
 import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
@@ -21,11 +21,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mexc_async.call_log import log as call_log
+from mexc_async.call_log.chain import START
 from mexc_async.call_log.client_log import ClientLog
-from mexc_async.call_log.entries import Lost, Sending, chained, decode_entry, link_of
+from mexc_async.call_log.entries import Lost, Sending, packed
 from mexc_async.call_log.events import CallLogState
-from mexc_async.call_log.files import archived, head_of, is_archived, read_lines, verified
+from mexc_async.call_log.files import archived, head_of, is_archived, read_log, verified
 from mexc_async.call_log.log import CallLog, abandon
+from mexc_async.call_log.records import framed
 from mexc_async.errors import (
     CallLogFailed,
     ConfigError,
@@ -41,7 +43,7 @@ from mexc_async.runtime.clock import SYSTEM
 from mexc_async.runtime.hooks import Hooks
 from mexc_async.schema.answers import Reply
 from mexc_async.spot.trading import NewOrder
-from tests.support.call_logs import lines, of_kind
+from tests.support.call_logs import json_lines, lines, of_kind
 from tests.support.fake_transport import (
     ACK,
     CANCEL,
@@ -62,16 +64,21 @@ D = Decimal
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return tmp_path / "calls.jsonl"
+    return tmp_path / "calls.log"
 
 
 async def buy(at: FakeClient, **more: Any) -> Any:
     return await at.view.spot.new_order(symbol="BTCUSDT", side="BUY", type="LIMIT", quantity=D(1), price=D(2), **more)
 
 
+def everything(path: Path) -> str:
+    """Return the log as JSON and as it is."""
+    return b"".join([*json_lines(path), path.read_bytes()]).decode("latin-1")
+
+
 def cut_off(path: Path, count: int) -> None:
-    """Remove the last lines."""
-    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-count]))
+    """Remove the last entries."""
+    path.write_bytes(b"".join([stored.raw for _, stored in read_log(path)][:-count]))
 
 
 class Member:
@@ -123,7 +130,7 @@ async def test_order_stands_in_the_file_before_it_is_sent(path: Path) -> None:
         assert abs(line["wall"] - time.time() * 1000) < 60_000
 
 
-async def test_outcome_is_a_second_line(path: Path) -> None:
+async def test_outcome_is_a_second_entry(path: Path) -> None:
     async with fake_client(call_log=CallLog(path)) as at:
         await buy(at, new_client_order_id="mine-1")
     first, second = of_kind(path, "sending", "done")
@@ -162,7 +169,7 @@ def _order() -> NewOrder:
     return NewOrder(symbol="BTCUSDT", side="BUY", type="LIMIT", quantity=D(1), price=D(2), new_client_order_id="mine-1")
 
 
-async def test_read_has_one_line_with_its_parameters(path: Path) -> None:
+async def test_read_has_one_entry_with_its_parameters(path: Path) -> None:
     async with fake_client(call_log=CallLog(path)) as at:
         with pytest.raises(OrderNotFound):
             await at.view.spot.query_order(symbol="BTCUSDT", order_id="C9")
@@ -208,7 +215,7 @@ async def test_cancelled_caller_leaves_an_unknown_outcome(path: Path) -> None:
     assert of_kind(path, "done")[0]["outcome"] == "unknown"
 
 
-async def test_lines_follow_within_moments_without_another_call(path: Path) -> None:
+async def test_entries_follow_within_moments_without_another_call(path: Path) -> None:
     async with fake_client(call_log=CallLog(path)) as at:
         await buy(at)
         async with asyncio.timeout(5):
@@ -240,7 +247,7 @@ async def test_no_secret_reaches_the_log(
         with suppress(MexcError):
             await at.view.request(method, "/api/v3/x", {**hidden, **plain}, signed=True)
         signature = at.transport.of("/api/v3/x")[0].params["signature"]
-    text = b"".join(line for _, line in read_lines(path)).decode()
+    text = everything(path)
     for secret in (KEY, SECRET, signature, "ab" * 32, "hush-hush"):
         assert secret not in text
     assert verified(path).is_whole
@@ -277,9 +284,9 @@ async def test_files_follow_each_other_by_size_and_the_chain_goes_on(path: Path)
     assert len(finished) > 5
     assert sorted(file.name for file in finished) == [file.name for file in finished]
     assert all(is_archived(file) and stat.S_IMODE(file.stat().st_mode) == 0o600 for file in finished)
-    assert all(2000 <= file.stat().st_size < 2600 for file in finished)
+    assert all(2000 <= file.stat().st_size < 2300 for file in finished)
     found = verified(path)
-    assert (found.is_whole, found.lines, found.files) == (True, 101, len(finished) + 1)
+    assert (found.is_whole, found.entries, found.files) == (True, 101, len(finished) + 1)
     assert [line["call"] for line in of_kind(path, "sending")] == list(range(1, 100))
 
 
@@ -316,7 +323,7 @@ async def test_chain_goes_on_after_a_restart(path: Path) -> None:
         log.write_ahead(sending(number), may_refuse=True)
         log.leave(member)
     found = verified(path)
-    assert (found.is_whole, found.is_closed, found.lines) == (True, True, 9)
+    assert (found.is_whole, found.is_closed, found.entries) == (True, True, 9)
 
 
 async def test_chain_goes_on_when_the_end_was_a_rotation(path: Path) -> None:
@@ -325,7 +332,7 @@ async def test_chain_goes_on_when_the_end_was_a_rotation(path: Path) -> None:
     for number in range(20):
         log.write_ahead(sending(number), may_refuse=True)
     log.leave(member)
-    os.rename(path, path.with_name("calls-000000000999-20261125T000000Z.jsonl"))  # killed between rename and creation
+    os.rename(path, path.with_name("calls-000000000999-20261125T000000Z.log"))  # killed between rename and creation
     assert verified(path).is_whole
     assert [line["call"] for line in of_kind(path, "sending")] == list(range(20))
     log = CallLog(path)
@@ -377,9 +384,9 @@ def test_log_has_one_writer(path: Path) -> None:
 
 def test_log_of_another_process_is_left_alone(path: Path) -> None:
     code = (
-        "import sys; from mexc_async.call_log.files import LogWriter; from pathlib import Path\n"
-        "from mexc_async.runtime.clock import SYSTEM\n"
-        "w = LogWriter(Path(sys.argv[1]), 1, False, SYSTEM); print('open', flush=True); sys.stdin.read()"
+        "import sys; from mexc_async.call_log.writer import LogWriter; from pathlib import Path\n"
+        "from mexc_async.call_log.appender import Appender; from mexc_async.runtime.clock import SYSTEM\n"
+        "w = LogWriter(Path(sys.argv[1]), 1, False, SYSTEM, Appender()); print('open', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -407,8 +414,8 @@ async def test_clients_of_one_process_share_a_log(path: Path) -> None:
     assert len(of_kind(path, "opened")) == len(of_kind(path, "closed")) == 1
 
 
-@pytest.mark.parametrize("rest", [b'{"kind":"sending","at":17', b"{"])
-async def test_line_that_a_power_failure_cut_short_is_taken_away(path: Path, rest: bytes) -> None:
+@pytest.mark.parametrize("rest", [framed(START, [b"half"])[0][:-1], b"\xc1", b"\0" * 5000])
+async def test_entry_that_a_power_failure_cut_short_is_taken_away(path: Path, rest: bytes) -> None:
     log = CallLog(path)
     member = member_of(log)
     log.write_ahead(sending(1), may_refuse=True)
@@ -431,15 +438,15 @@ async def test_lost_end_stays_visible_after_the_log_goes_on(path: Path) -> None:
         log.write_ahead(sending(number), may_refuse=True)
     log.leave(member)
     cut_off(path, 3)
-    assert verified(path).problems == ["calls.jsonl: 3 lines are missing at the end, after line number 4"]
+    assert verified(path).problems == ["calls.log: 3 entries are missing at the end, after entry number 4"]
     log = CallLog(path)
     member = member_of(log)
     log.open()
     log.leave(member)
-    assert verified(path).problems == ["calls.jsonl:5: 3 lines are missing before line number 8"]
+    assert verified(path).problems == ["calls.log:5: 3 entries are missing before entry number 8"]
 
 
-async def test_last_line_that_was_forged_stays_visible_after_the_log_goes_on(path: Path) -> None:
+async def test_last_entry_that_was_forged_stays_visible_after_the_log_goes_on(path: Path) -> None:
     log = CallLog(path)
     member = member_of(log)
     log.write_ahead(sending(1), may_refuse=True)
@@ -451,34 +458,33 @@ async def test_last_line_that_was_forged_stays_visible_after_the_log_goes_on(pat
     log.open()
     log.leave(member)
     (problem,) = verified(path).problems
-    assert "line number 4 does not follow the line before it" in problem
+    assert "entry number 4 does not follow the entry before it" in problem
 
 
 def forge_last(path: Path) -> None:
-    """Put another line in place of the last, with a valid hash."""
-    kept = path.read_bytes().splitlines(keepends=True)[:-1]
-    before = link_of(kept[-1])
-    assert before is not None
-    forged, _ = chained(before, [Lost(1, 2, 3)])
-    path.write_bytes(b"".join((*kept, forged)))
+    """Put another entry in place of the last, with a valid hash."""
+    kept = [stored for _, stored in read_log(path)][:-1]
+    assert kept[-1].link is not None
+    forged, _ = framed(kept[-1].link, [packed(Lost(1, 2, 3))])
+    path.write_bytes(b"".join([*(stored.raw for stored in kept), forged]))
 
 
-async def test_file_whose_first_line_was_spoiled_is_rotated_all_the_same(path: Path) -> None:
+async def test_file_whose_first_entry_was_spoiled_is_rotated_all_the_same(path: Path) -> None:
     log = CallLog(path, max_bytes=1024)
     member = member_of(log)
-    for number in range(5):
+    for number in range(3):
         log.write_ahead(sending(number), may_refuse=True)
     log.leave(member)
     count = len(archived(path))
     spoil_first(path)
     log = CallLog(path, max_bytes=1024)
     member = member_of(log)
-    for number in range(5):
+    for number in range(9):
         log.write_ahead(sending(number), may_refuse=True)
     log.leave(member)
     assert len(archived(path)) > count
     assert len({file.name[:18] for file in archived(path)}) == len(archived(path))
-    assert "this is no line of a call log" in verified(path).problems[0]
+    assert "bytes are no entry of a call log" in verified(path).problems[0]
 
 
 def spoil_first(path: Path) -> None:
@@ -497,7 +503,7 @@ def test_file_that_is_no_call_log_is_left_as_it_is(path: Path, content: bytes) -
 
 
 async def test_file_that_is_taken_away_is_begun_anew(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(call_log, "LOOK_S", 0.0)
+    monkeypatch.setattr(call_log, "LOOK_MS", 0)
     log = CallLog(path)
     member = member_of(log)
     log.write_ahead(sending(1), may_refuse=True)
@@ -507,15 +513,59 @@ async def test_file_that_is_taken_away_is_begun_anew(path: Path, monkeypatch: py
     assert [line["call"] for line in of_kind(path, "sending")] == [2]
 
 
-def test_fsync_waits_for_the_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    synced: list[int] = []
-    monkeypatch.setattr(os, "fdatasync", synced.append)
-    for fsync in (False, True):
-        log = CallLog(path, fsync=fsync)
-        member = member_of(log)
-        log.open()
-        log.leave(member)
-        assert bool(synced) is fsync
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return the descriptors that were forced to the disk."""
+    found: list[int] = []
+    monkeypatch.setattr(os, "fdatasync", found.append)
+    return found
+
+
+async def test_always_waits_for_the_disk_before_an_order_is_sent(path: Path, synced: list[int]) -> None:
+    seen: list[int] = []
+
+    async def look(sent: Sent) -> Reply:
+        seen.append(len(synced))
+        return ACK
+
+    async with fake_client(call_log=CallLog(path, sync="always")) as at:
+        at.transport.on(PLACE, look)
+        await buy(at)
+        await buy(at)
+    assert 0 < seen[0] < seen[1]
+
+
+async def test_interval_asks_for_the_disk_soon(path: Path, synced: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(call_log, "SYNC_S", 0.001)
+    async with fake_client(call_log=CallLog(path, sync="interval")) as at:
+        await buy(at)
+        async with asyncio.timeout(5):
+            while not synced:  # noqa: ASYNC110 - a disk has no event
+                await asyncio.sleep(0.002)
+    assert verified(path).is_whole
+
+
+async def test_os_leaves_the_disk_to_the_system(path: Path, synced: list[int]) -> None:
+    async with fake_client(call_log=CallLog(path)) as at:
+        await buy(at)
+    assert not synced
+
+
+async def test_disk_that_refuses_to_sync_refuses_orders(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with fake_client(call_log=CallLog(path, sync="always")) as at:
+        await buy(at, new_client_order_id="mine-1")
+        with monkeypatch.context() as broken:
+            broken.setattr(os, "fdatasync", _broken)
+            with pytest.raises(CallLogFailed, match="Input/output error"):
+                await buy(at, new_client_order_id="mine-2")
+        assert len(at.transport.of(PLACE)) == 1
+        await buy(at, new_client_order_id="mine-3")
+    assert [line["order"] for line in of_kind(path, "sending")] == ["mine-1", "mine-3"]
+    assert verified(path).is_whole
+
+
+def _broken(fd: int) -> None:
+    raise OSError(5, "Input/output error")
 
 
 @pytest.mark.parametrize(
@@ -527,6 +577,7 @@ def test_fsync_waits_for_the_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -
         ({"keep": 0}, "keep 0"),
         ({"max_age_s": 0}, "max_age_s 0"),
         ({"max_age_s": float("nan")}, "max_age_s nan"),
+        ({"sync": "never"}, "sync 'never'"),
     ],
 )
 def test_wrong_setting_is_named(path: Path, settings: dict[str, Any], text: str) -> None:
@@ -538,33 +589,37 @@ def test_wrong_setting_is_named(path: Path, settings: dict[str, Any], text: str)
 
 
 class Disk:
-    """Disk that fails to write lines, completely or in the middle, while `is_full`."""
+    """Disk that takes no more than `takes` bytes into the log's file while `is_full`: the system refuses the rest."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.is_full = False
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._limits = resource.getrlimit(resource.RLIMIT_FSIZE)
         self.takes = 0
-        """Bytes that are still written when it is full."""
-        self._write = os.write
-        monkeypatch.setattr(os, "write", self.write)
 
-    def write(self, fd: int, data: bytes) -> int:
-        if not self.is_full:
-            return self._write(fd, data)
-        if not self.takes:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return self._write(fd, data[: self.takes])
+    @property
+    def is_full(self) -> bool:
+        return resource.getrlimit(resource.RLIMIT_FSIZE) != self._limits
+
+    @is_full.setter
+    def is_full(self, value: bool) -> None:
+        size = self._path.stat().st_size if self._path.exists() else 0
+        now = (size + self.takes, self._limits[1]) if value else self._limits
+        resource.setrlimit(resource.RLIMIT_FSIZE, now)
 
 
 @pytest.fixture
-def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
-    return Disk(monkeypatch)
+def disk(path: Path) -> Iterator[Disk]:
+    disk = Disk(path)
+    yield disk
+    disk.is_full = False
 
 
 @pytest.mark.parametrize("takes", [0, 40])
 async def test_order_is_refused_before_it_is_sent_when_the_disk_is_full(path: Path, disk: Disk, takes: int) -> None:
     async with fake_client(call_log=CallLog(path)) as at:
         await buy(at, new_client_order_id="mine-1")
-        disk.is_full, disk.takes = True, takes
+        at.log.log.flushed()  # type: ignore[union-attr]  # it has one
+        disk.takes, disk.is_full = takes, True
         with pytest.raises(CallLogFailed, match=r"cannot be written.*nothing was sent") as caught:
             await buy(at, new_client_order_id="mine-2")
         assert caught.value.outcome_known
@@ -623,7 +678,7 @@ async def test_what_is_too_much_to_keep_is_counted(path: Path, disk: Disk, monke
     log.write_ahead(sending(8), may_refuse=True)
     log.leave(member)
     assert member.told[-1] == (None, 4)
-    told = [decode_entry(line) for _, line in read_lines(path)]
+    told = [stored.entry() for _, stored in read_log(path)]
     assert [entry.count for entry in told if isinstance(entry, Lost)] == [4]
     assert [entry.call for entry in told if isinstance(entry, Sending)] == [5, 6, 7, 8]
     assert verified(path).is_whole
@@ -650,7 +705,7 @@ async def test_failed_log_is_tried_again_without_a_call(
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda folder: folder / "no" / "such" / "folder" / "calls.jsonl",
+        lambda folder: folder / "no" / "such" / "folder" / "calls.log",
         lambda folder: folder,
         lambda folder: Path("/dev/full"),
         lambda folder: _linked(folder),
@@ -666,8 +721,8 @@ async def test_log_that_cannot_be_opened_refuses_orders(tmp_path: Path, spoil: C
 
 
 def _linked(folder: Path) -> Path:
-    link = folder / "link.jsonl"
-    link.symlink_to(folder / "elsewhere.jsonl")
+    link = folder / "link.log"
+    link.symlink_to(folder / "elsewhere.log")
     return link
 
 
@@ -683,7 +738,7 @@ async def test_batch_is_refused_whole(path: Path, disk: Disk) -> None:
         assert record.state == "NOT_PLACED"
 
 
-def test_line_names_the_client_the_same_after_a_restart(path: Path) -> None:
+def test_entry_names_the_client_the_same_after_a_restart(path: Path) -> None:
     names = set()
     for key, prefix in ((KEY, "a"), (KEY, "a"), (KEY, "b"), ("mx0another", "a")):
         client_log = ClientLog(CallLog(path), Credentials(key, SECRET), prefix, ServerClock(SYSTEM), Hooks())

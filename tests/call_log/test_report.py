@@ -97,7 +97,7 @@ def test_sums() -> None:
     for entry in ENTRIES:
         sums.take(entry)
     found = sums.result()
-    assert (found.lines, found.first_ms, found.last_ms, found.lost) == (13, 0, 90, 4)
+    assert (found.entries, found.first_ms, found.last_ms, found.lost) == (13, 0, 90, 4)
     assert found.clients == ["m@1", "x@2"]
     assert found.unanswered == 1  # the batch
     by_endpoint = {one.endpoint: one for one in found.endpoints}
@@ -114,7 +114,7 @@ def test_sums() -> None:
 
 def test_sums_of_nothing() -> None:
     found = Summing().result()
-    assert (found.lines, found.first_ms, found.endpoints, found.hours) == (0, None, [], [])
+    assert (found.entries, found.first_ms, found.endpoints, found.hours) == (0, None, [], [])
 
 
 def test_percentiles_and_unusual_hours() -> None:

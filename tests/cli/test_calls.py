@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from mexc_async.call_log.entries import START, AnyEntry, ChainLink, Closed, Done, Opened, OrderChanged, Sending, chained
+from mexc_async.call_log.chain import START, ChainLink
+from mexc_async.call_log.entries import AnyEntry, Closed, Done, Opened, OrderChanged, Sending, packed
+from mexc_async.call_log.records import framed
 from mexc_async.orders.snapshot import OrderFacts, RecordedError
+from tests.support.call_logs import old_lines
 from tests.support.command import COMMAND, invoke
 
 AT = 1_736_118_264_000
@@ -33,17 +36,17 @@ ENTRIES: list[AnyEntry] = [
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
     """Write a log that spans a rotated file and the current one."""
-    first, last = chained(START, ENTRIES[:4])
-    second, end = chained(last, ENTRIES[4:])
-    (tmp_path / "calls-000000000001-20250105T230424Z.jsonl").write_bytes(first)
-    path = tmp_path / "calls.jsonl"
+    first, last = framed(START, map(packed, ENTRIES[:4]))
+    second, end = framed(last, map(packed, ENTRIES[4:]))
+    (tmp_path / "calls-000000000001-20250105T230424Z.log").write_bytes(first)
+    path = tmp_path / "calls.log"
     path.write_bytes(second)
     write_head(path, end)
     return path
 
 
 def write_head(path: Path, last: ChainLink) -> None:
-    path.with_name("calls.jsonl.head").write_text(f'{{"seq":{last.seq:>18},"hash":"{last.hash}"}}\n')
+    path.with_name("calls.log.head").write_text(f'{{"seq":{last.seq:>18},"hash":"{last.hash}"}}\n')
 
 
 def ok(*arguments: str) -> str:
@@ -61,7 +64,7 @@ def test_command_is_there() -> None:
     assert invoke("calls", "no/such/file").error() == "error: no/such/file: No such file or directory"
 
 
-def test_table_shows_every_line(log: Path) -> None:
+def test_table_shows_every_entry(log: Path) -> None:
     table = ok(str(log))
     assert "2025-01-05 23:04:24.020" in table
     assert "2025-01-06 00:04:24.000" in table
@@ -70,9 +73,19 @@ def test_table_shows_every_line(log: Path) -> None:
     assert len(rows) == len(ENTRIES)
 
 
-def test_json_is_the_lines_as_they_stand(log: Path) -> None:
-    finished = next(log.parent.glob("calls-*"))
-    assert ok(str(log), "--json").encode() == finished.read_bytes() + log.read_bytes()
+def test_json_has_every_entry_with_its_place_in_the_chain(log: Path) -> None:
+    told = [json.loads(line) for line in ok(str(log), "--json").splitlines()]
+    assert [one["seq"] for one in told] == [1, 2, 3, 4, 5, 6, 7]
+    assert [one["prev"] for one in told] == ["0" * 32, *(one["hash"] for one in told[:-1])]
+    assert told[1]["params"] == {"symbol": "BTCUSDT", "newClientOrderId": "m-1", "type": "LIMIT"}
+    assert told[3]["facts"]["order_id"] == "C1"
+
+
+def test_old_log_of_json_lines_is_printed_as_it_is(tmp_path: Path) -> None:
+    data, _ = old_lines(START, ENTRIES)
+    (tmp_path / "old.jsonl").write_bytes(data)
+    assert ok(str(tmp_path / "old.jsonl"), "--json").encode() == data
+    assert ok(str(tmp_path / "old.jsonl"), "--verify").endswith("7 entries, whole\n")
 
 
 @pytest.mark.parametrize(
@@ -109,7 +122,7 @@ def test_folder_stands_for_the_log_in_it(log: Path) -> None:
 def test_finished_file_can_be_looked_at_alone(log: Path) -> None:
     (finished,) = log.parent.glob("calls-*")
     assert picked(str(finished)) == [1, 2, 3, 4]
-    assert "4 lines, whole" in ok(str(finished), "--verify")
+    assert "4 entries, whole" in ok(str(finished), "--verify")
 
 
 def test_summary(log: Path) -> None:
@@ -124,26 +137,30 @@ def test_summary(log: Path) -> None:
 
 
 def test_whole_log_verifies(log: Path) -> None:
-    assert ok(str(log), "--verify") == f"{log}: 7 lines in 2 files, whole\n"
+    assert ok(str(log), "--verify") == f"{log}: 7 entries in 2 files, whole\n"
     found = json.loads(ok(str(log), "--verify", "--json"))
     assert (found["is_whole"], found["is_closed"], found["problems"], found["last"]) == (True, True, [], 7)
 
 
-def without_last(text: bytes) -> bytes:
-    return text[: text[:-1].rindex(b"\n") + 1]
+def without_last(data: bytes) -> bytes:
+    return data[: -int.from_bytes(data[-4:], "little")]
+
+
+def without_first(data: bytes) -> bytes:
+    return data[int.from_bytes(data[4:8], "little") :]
 
 
 @pytest.mark.parametrize(
     ("name", "change", "words"),
     [
-        ("calls.jsonl", lambda text: text.replace(b"m-2", b"m-9"), "calls.jsonl:1: line number 5 was changed"),
-        ("calls.jsonl", lambda text: text.split(b"\n", 1)[1], "calls.jsonl:1: 1 line is missing before line number 6"),
-        ("calls.jsonl", lambda text: without_last(text), "1 line is missing at the end, after line number 6"),
-        ("calls.jsonl", lambda text: text[:-9], "calls.jsonl:3: the line is cut short"),
-        ("calls.jsonl", lambda text: text + text, "calls.jsonl:4: line number 5 is out of order"),
-        ("calls-000000000001-20250105T230424Z.jsonl", lambda text: without_last(text),
-         "calls.jsonl:1: 1 line is missing before line number 5"),
-        ("calls.jsonl.head", lambda text: text.replace(b" 7", b"12"), "5 lines are missing at the end"),
+        ("calls.log", lambda data: data.replace(b"m-2", b"m-9"), "calls.log:1: entry number 5 was changed"),
+        ("calls.log", without_first, "calls.log:1: 1 entry is missing before entry number 6"),
+        ("calls.log", without_last, "1 entry is missing at the end, after entry number 6"),
+        ("calls.log", lambda data: data[:-9], "calls.log:3: the entry is cut short"),
+        ("calls.log", lambda data: data + data, "calls.log:4: entry number 5 is out of order"),
+        ("calls-000000000001-20250105T230424Z.log", without_last,
+         "calls.log:1: 1 entry is missing before entry number 5"),
+        ("calls.log.head", lambda data: data.replace(b" 7", b"12"), "5 entries are missing at the end"),
     ],
     ids=["changed", "first removed", "last removed", "cut short", "repeated", "finished file cut", "much removed"],
 )  # fmt: skip
@@ -167,12 +184,12 @@ def test_verifying_and_summing_up_go_together(log: Path) -> None:
     assert "by endpoint" in result.out
 
 
-def test_lines_that_cannot_be_read_are_counted(log: Path) -> None:
+def test_parts_that_cannot_be_read_are_counted(log: Path) -> None:
     log.write_bytes(log.read_bytes() + b"nonsense\n")
     result = invoke("calls", str(log), "--json")
     assert result.status == 0
     assert len(result.out.splitlines()) == 7
-    assert result.err == "1 lines could not be read; --verify gives details\n"
+    assert result.err == "1 entries could not be read; --verify gives details\n"
 
 
 @pytest.mark.parametrize(
@@ -187,7 +204,7 @@ def test_lines_that_cannot_be_read_are_counted(log: Path) -> None:
         (["--symbol", "btcusdt"], "--symbol 'btcusdt' has 'b'"),
         (["--kind", "what"], "--kind 'what' is not one of opened, closed, lost"),
         (["--last", "0"], "--last 0 must be at least 1"),
-        (["--verify", "--symbol", "BTCUSDT"], "--verify checks every line"),
+        (["--verify", "--symbol", "BTCUSDT"], "--verify checks every entry"),
     ],
 )
 def test_wrong_option_is_one_line_and_status_2(log: Path, options: list[str], words: str) -> None:
@@ -199,15 +216,15 @@ def test_path_that_is_no_log_is_one_line_and_status_2(tmp_path: Path) -> None:
     assert "holds no call log" in invoke("calls", str(tmp_path)).error()
     (tmp_path / "diary.txt").write_text("dear diary\n")
     assert "diary.txt is not a call log" in invoke("calls", str(tmp_path / "diary.txt")).error()
-    for name in ("a.jsonl", "b.jsonl"):
+    for name in ("a.log", "b.log"):
         (tmp_path / name).touch()
         (tmp_path / f"{name}.head").touch()
-    assert "several call logs, name one: a.jsonl, b.jsonl" in invoke("calls", str(tmp_path)).error()
+    assert "several call logs, name one: a.log, b.log" in invoke("calls", str(tmp_path)).error()
 
 
 def test_reader_that_has_seen_enough_is_no_error(log: Path) -> None:
-    lines, _ = chained(START, [Closed(AT, AT)] * 20_000)
-    log.write_bytes(lines)
+    data, _ = framed(START, [packed(Closed(AT, AT))] * 20_000)
+    log.write_bytes(data)
     with subprocess.Popen(
         [*COMMAND, "calls", str(log), "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:

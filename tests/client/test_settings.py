@@ -138,7 +138,7 @@ KEY: Any = Credentials
         (lambda: LOG("x.jsonl", max_bytes="1"), "max_bytes"),
         (lambda: LOG("x.jsonl", keep=10**5000), "keep"),
         (lambda: LOG("x.jsonl", max_age_s="1"), "max_age_s"),
-        (lambda: LOG("x.jsonl", fsync="no"), "fsync"),
+        (lambda: LOG("x.jsonl", sync="no"), "sync"),
         (lambda: LOG("x.jsonl", on_failure=[]), "on_failure"),
         (lambda: LOG("x.jsonl", clock=5), "clock"),
         (lambda: LOG(5), "call_log"),

@@ -12,8 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mexc_async.call_log.entries import decode_entry
-from mexc_async.call_log.files import read_lines, verified
+from mexc_async.call_log.files import read_log, verified
 from mexc_async.call_log.log import CallLog
 from mexc_async.call_log.replay import OrderReplay
 from mexc_async.client.mexc import Mexc
@@ -37,6 +36,7 @@ from mexc_async.spot.enums import OrderStatus, OrderType, Side
 from mexc_async.spot.models import CancelledOrder, Fill, Order
 from mexc_async.spot.push_models import FillPush, OrderPush
 from mexc_async.transport.pool import Timeouts
+from tests.support.call_logs import json_lines
 from tests.support.fake_transport import fake_client
 from tests.support.keys_world import credentials, second_key
 from tests.support.restored import known_by, past, shown
@@ -100,7 +100,7 @@ ERRORS = (InsufficientBalance("too little", code=30004), OrderRejected("no"), Or
     )
 )
 async def test_replaying_the_log_yields_the_trackers_state(tmp_path: Path, acts: list[Act]) -> None:
-    log = CallLog(tmp_path / "calls.jsonl")
+    log = CallLog(tmp_path / "calls.log")
     async with fake_client(call_log=log) as at:
         tracker = at.execution.tracker
         records = {}
@@ -124,14 +124,14 @@ async def test_replaying_the_log_yields_the_trackers_state(tmp_path: Path, acts:
         assert at.log is not None
         client = at.log.client
     replay = OrderReplay(1e9)
-    for _, line in read_lines(log.path):
-        entry = decode_entry(line)
+    for _, stored in read_log(log.path):
+        entry = stored.entry()
         assert entry is not None
         replay.take(entry)
     touched = {name for _, name, _ in acts}
     assert known_by(replay.of(client)) == {name: shown(record) for name, record in records.items() if name in touched}
-    (tmp_path / "calls.jsonl").unlink()
-    (tmp_path / "calls.jsonl.head").unlink()
+    (tmp_path / "calls.log").unlink()
+    (tmp_path / "calls.log.head").unlink()
 
 
 # On an exchange
@@ -146,7 +146,7 @@ async def sim() -> AsyncIterator[Simulator]:
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
-    return tmp_path / "calls.jsonl"
+    return tmp_path / "calls.log"
 
 
 def trader(sim: Simulator, log: Path | CallLog | None, **more: Any) -> Mexc:
@@ -302,7 +302,7 @@ async def test_orders_stay_the_clients_own_when_its_key_is_replaced(sim: Simulat
         restored = [order.client_order_id for order in await mexc.orders.restore()]
         assert restored == [first.client_order_id, second.client_order_id]
         assert known_by(mexc.orders.execution.tracker.table) == before
-    text = "".join(line.decode() for _, line in read_lines(log))
+    text = b"".join(json_lines(log)).decode()
     assert new.key not in text
     assert DEMO_KEY not in text
     assert verified(log).is_whole
@@ -315,9 +315,9 @@ async def test_another_log_can_be_restored_from_and_is_not_needed_again(
         low = await price_of(mexc, "0.9")
         await mexc.orders.limit_buy(XRP, quantity=D(50), price=low)
         before = known_by(mexc.orders.execution.tracker.table)
-    async with trader(sim, tmp_path / "new.jsonl") as mexc:
+    async with trader(sim, tmp_path / "new.log") as mexc:
         assert len(await mexc.orders.restore(log)) == 1
-    async with trader(sim, tmp_path / "new.jsonl") as mexc:
+    async with trader(sim, tmp_path / "new.log") as mexc:
         assert len(await mexc.orders.restore()) == 1
         assert known_by(mexc.orders.execution.tracker.table) == before
 
@@ -326,8 +326,8 @@ async def test_log_that_cannot_be_read_is_an_error(sim: Simulator, tmp_path: Pat
     async with trader(sim, None) as mexc:
         with pytest.raises(ConfigError, match="no call log to restore from"):
             await mexc.orders.restore()
-        with pytest.raises(ConfigError, match=r"nowhere\.jsonl cannot be read: No such file"):
-            await mexc.orders.restore(tmp_path / "nowhere.jsonl")
+        with pytest.raises(ConfigError, match=r"nowhere\.log cannot be read: No such file"):
+            await mexc.orders.restore(tmp_path / "nowhere.log")
 
 
 async def test_broken_log_is_reported_and_used_as_far_as_it_goes(
@@ -340,8 +340,8 @@ async def test_broken_log_is_reported_and_used_as_far_as_it_goes(
     async with trader(sim, log) as mexc:
         with caplog.at_level(logging.WARNING, "mexc_async"):
             assert len(await mexc.orders.restore()) == 1
-    assert "is broken in 1 places, first calls.jsonl:1: line number 1 was changed" in caplog.text
+    assert "is broken in 1 places, first calls.log:1: entry number 1 was changed" in caplog.text
 
 
 def spoil(log: Path) -> None:
-    log.write_bytes(log.read_bytes().replace(b'"format":1', b'"format":2', 1))
+    log.write_bytes(log.read_bytes().replace(b"format\x02", b"format\x03", 1))

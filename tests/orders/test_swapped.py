@@ -13,8 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mexc_async.call_log.entries import decode_entry
-from mexc_async.call_log.files import read_lines
+from mexc_async.call_log.files import read_log
 from mexc_async.call_log.log import CallLog
 from mexc_async.call_log.replay import OrderReplay
 from mexc_async.errors import ConnectionLost, MexcError
@@ -345,8 +344,8 @@ def logged(record: OrderRecord) -> tuple[str, ...]:
 
 def replayed(log: CallLog, client: str) -> OrderTable:
     replay = OrderReplay(1e9)
-    for _, line in read_lines(log.path):
-        entry = decode_entry(line)
+    for _, stored in read_log(log.path):
+        entry = stored.entry()
         assert entry is not None
         replay.take(entry)
     return replay.of(client)

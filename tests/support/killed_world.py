@@ -15,7 +15,6 @@ from typing import Any
 import msgspec
 
 from mexc_async.backtest.memory import MemoryJoin
-from mexc_async.call_log.files import read_lines
 from mexc_async.call_log.log import CallLog, abandon
 from mexc_async.client.mexc import Mexc
 from mexc_async.client.settings import Prepared
@@ -27,6 +26,7 @@ from mexc_async.runtime.virtual_process import VirtualProcess
 from mexc_async.runtime.virtual_run import run_virtual
 from mexc_async.sim.exchange.accounts import DEMO_KEY, DEMO_SECRET
 from mexc_async.sim.rest.server import SimConfig, Simulator
+from tests.support.call_logs import lines
 from tests.support.killed_trader import FAULTS, PREFIX, WINDOW_MS, call_log, client, place, restored
 
 START_MS = 1_700_000_000_000
@@ -147,9 +147,8 @@ def left_by_two(seed: int, folder: Path) -> bytes:
             (await world.killed_in_the_midst(orders)).bury()
         left.append(await world.process(restored).ended)
         left.append(world.simulator.statement())
-        for _, line in read_lines(world.log):
-            entry = msgspec.json.decode(line)
-            left.append({name: value for name, value in entry.items() if name not in ("pid", "hash", "prev")})
+        unlike = ("pid", "hash", "prev")
+        left.extend({name: value for name, value in entry.items() if name not in unlike} for entry in lines(world.log))
 
     play(seed, folder, scenario)
     return b"\n".join(map(msgspec.json.encode, left))

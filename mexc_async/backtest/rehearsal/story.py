@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
 from mexc_async.backtest.rehearsal.outcome import Struck, fault_text
-from mexc_async.call_log.entries import Done, OrderChanged, Sending, decode_entry
-from mexc_async.call_log.files import read_lines
+from mexc_async.call_log.entries import Done, OrderChanged, Sending
+from mexc_async.call_log.files import read_log
 from mexc_async.orders.record import OrderRecord
 from mexc_async.sim.exchange.events import OrderEvent
 
@@ -75,8 +75,8 @@ def bookings(events: Iterable[tuple[int, OrderEvent]], start_ms: int) -> Iterato
 def knowledge(call_log: Path, start_ms: int) -> Iterator[Moment]:
     """Yield what the client sent and learned, by its call log."""
     with suppress(OSError):
-        for _, line in read_lines(call_log):
-            entry = decode_entry(line)
+        for _, stored in read_log(call_log):
+            entry = stored.entry()
             if isinstance(entry, Sending):
                 names = tuple((entry.order or "").split(","))
                 yield Moment(entry.wall - start_ms, "client", f"sends {entry.endpoint} of {entry.order}", names)

@@ -97,7 +97,7 @@ class World:
         self._recording = recording
         self._start_ms = loop.clock.wall_ms()
         self._loop = loop
-        self._call_log = folder / "calls.jsonl"
+        self._call_log = folder / "calls.log"
         self._watch = Watch(loop.clock.wall_ms, self._limits_of)
         self._traffic = Traffic(self._try_aim)
         self._simulator: Simulator

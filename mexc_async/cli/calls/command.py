@@ -15,11 +15,12 @@ from mexc_async.cli.time_argument import time_ms
 from mexc_async.runtime.clock import SYSTEM
 
 if TYPE_CHECKING:
+    from mexc_async.call_log.chain import Stored
     from mexc_async.call_log.entries import AnyEntry
     from mexc_async.call_log.report import Filter
 
 SHOWN = 100
-"""Most lines of the table, without --last or --json."""
+"""Most entries of the table, without --last or --json."""
 _SPAN = re.compile(r"([0-9]{1,6})(s|m|h|d)")
 _SPAN_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _NAMED = re.compile(r"(GET|POST|PUT|DELETE) /\S+")
@@ -33,11 +34,11 @@ Until = Annotated[str | None, typer.Option(help="End, exclusive, in the same for
 Symbol = Annotated[str | None, typer.Option(help="A symbol, such as BTCUSDT.")]
 OrderId = Annotated[str | None, typer.Option(help="An order, by its order id or client order id.")]
 Client = Annotated[str | None, typer.Option(help="A client's name in the log, such as grid1@3f9ab21c.")]
-Kind = Annotated[list[str] | None, typer.Option(help="A kind of line: sending, done, push, order, ...; repeatable.")]
-Last = Annotated[int | None, typer.Option(help=f"Show only the last N lines. [default: {SHOWN} in a table]")]
+Kind = Annotated[list[str] | None, typer.Option(help="A kind of entry: sending, done, push, order, ...; repeatable.")]
+Last = Annotated[int | None, typer.Option(help=f"Show only the last N entries. [default: {SHOWN} in a table]")]
 Summary = Annotated[bool, typer.Option("--summary", help="Sum up by endpoint, error and hour.")]
-Verify = Annotated[bool, typer.Option("--verify", help="Check that no line was changed, removed, moved or cut off.")]
-AsJson = Annotated[bool, typer.Option("--json", help="For programs: print raw lines, sums and findings as JSON.")]
+Verify = Annotated[bool, typer.Option("--verify", help="Check that no entry was changed, removed, moved or cut off.")]
+AsJson = Annotated[bool, typer.Option("--json", help="For programs: entries as JSON lines, sums and findings as JSON.")]
 
 
 def calls(
@@ -72,7 +73,7 @@ def calls(
             kinds=_kinds(kind or []),
             client=client,
             symbol=symbol,
-            order_ids=None if order_id is None else same_order((entry for _, entry in _lines(log)), order_id),
+            order_ids=None if order_id is None else same_order((entry for _, entry in _entries(log)), order_id),
             error=_error(error),
             since_ms=since_ms,
             until_ms=until_ms,
@@ -80,7 +81,7 @@ def calls(
         if last is not None and last < 1:
             raise ValueError(f"--last {last} must be at least 1")
         if verify and wanted != Filter():
-            raise ValueError("--verify checks every line: give no filter with it")
+            raise ValueError("--verify checks every entry: give no filter with it")
         is_whole = _verify(log, json) if verify else True
         if summary:
             _sum_up(log, wanted, json)
@@ -105,8 +106,7 @@ def _fail(error: Exception) -> NoReturn:
 
 def _log_at(path: Path) -> Path:
     """Return the log that the path names. Raises ValueError or OSError."""
-    from mexc_async.call_log.entries import link_of
-    from mexc_async.call_log.files import logs_in, read_lines
+    from mexc_async.call_log.files import logs_in, read_log
 
     if path.is_dir():
         found = logs_in(path)
@@ -114,13 +114,13 @@ def _log_at(path: Path) -> Path:
             names = ", ".join(one.name for one in found)
             raise ValueError(f"{path} holds {f'several call logs, name one: {names}' if found else 'no call log'}")
         path = found[0]
-    lines = 0
-    for lines, (_, line) in enumerate(read_lines(path), 1):
-        if link_of(line) is not None:
+    parts = 0
+    for parts, (_, stored) in enumerate(read_log(path), 1):
+        if stored.link is not None:
             return path
-        if lines == SHOWN:
+        if parts == SHOWN:
             break
-    if lines:
+    if parts:
         raise ValueError(f"{path} is not a call log")
     return path
 
@@ -177,47 +177,46 @@ def _period(since: str | None, until: str | None) -> tuple[int | None, int | Non
 # Output
 
 
-def _lines(log: Path) -> Iterator[tuple[bytes, AnyEntry]]:
-    """Yield every readable line with its entry; report the count of the others on standard error."""
-    from mexc_async.call_log.entries import decode_entry
-    from mexc_async.call_log.files import read_lines
+def _entries(log: Path) -> Iterator[tuple[Stored, AnyEntry]]:
+    """Yield every readable entry; report the count of the others on standard error."""
+    from mexc_async.call_log.files import read_log
 
     unread = 0
-    for _, line in read_lines(log):
-        entry = decode_entry(line)
+    for _, stored in read_log(log):
+        entry = stored.entry()
         if entry is None:
             unread += 1
         else:
-            yield line, entry
+            yield stored, entry
     if unread:
-        print(f"{unread} lines could not be read; --verify gives details", file=sys.stderr)
+        print(f"{unread} entries could not be read; --verify gives details", file=sys.stderr)
 
 
 def _show(log: Path, wanted: Filter, last: int | None, json: bool) -> None:
     from mexc_async.call_log.report import select
 
     count = 0
-    kept: deque[tuple[bytes, AnyEntry]] = deque(maxlen=last or (None if json else SHOWN))
-    for line, entry in select(_lines(log), wanted):
+    kept: deque[tuple[Stored, AnyEntry]] = deque(maxlen=last or (None if json else SHOWN))
+    for stored, entry in select(_entries(log), wanted):
         count += 1
         if json and last is None:
-            sys.stdout.buffer.write(line)
+            sys.stdout.buffer.write(stored.json(entry))
         else:
-            kept.append((line, entry))
+            kept.append((stored, entry))
     if json:
-        sys.stdout.buffer.writelines(line for line, _ in kept)
+        sys.stdout.buffer.writelines(stored.json(entry) for stored, entry in kept)
         sys.stdout.buffer.flush()
         return
-    from mexc_async.cli.calls.tables import print_lines
+    from mexc_async.cli.calls.tables import print_entries
 
-    print_lines([entry for _, entry in kept], count)
+    print_entries([entry for _, entry in kept], count)
 
 
 def _sum_up(log: Path, wanted: Filter, json: bool) -> None:
     from mexc_async.call_log.report import Summing, select
 
     sums = Summing()
-    for _, entry in select(_lines(log), wanted):
+    for _, entry in select(_entries(log), wanted):
         sums.take(entry)
     if json:
         _print_json(sums.result())
@@ -236,7 +235,7 @@ def _verify(log: Path, json: bool) -> bool:
         return found.is_whole
     for problem in found.problems:
         print(problem)
-    of = f"{found.lines} lines in {found.files} files" if found.files != 1 else f"{found.lines} lines"
+    of = f"{found.entries} entries" + (f" in {found.files} files" if found.files != 1 else "")
     print(f"{log}: {of}, {'whole' if found.is_whole else f'broken in {len(found.problems)} places'}")
     for note in found.notes:
         print(f"note: {note}")

@@ -1,4 +1,4 @@
-"""A call log's lines and sums as tables for people."""
+"""A call log's entries and sums as tables for people."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def _short(endpoint: str) -> str:
     return endpoint.replace("/api/v3", "")
 
 
-def print_lines(entries: Sequence[AnyEntry], count: int) -> None:
+def print_entries(entries: Sequence[AnyEntry], count: int) -> None:
     """Print entries as a table; `count` is the number of all that match, of which these are the last."""
     console = _console()
     if not entries:
-        console.print("no line matches")
+        console.print("no entry matches")
         return
     days = {_time(entry.at, "%Y-%m-%d") for entry in entries}
     day, form = (f"{days.pop()}, ", "%H:%M:%S") if len(days) == 1 else ("", "%Y-%m-%d %H:%M:%S")
@@ -63,11 +63,11 @@ def print_lines(entries: Sequence[AnyEntry], count: int) -> None:
         table.add_row(*cells, latency, waited)
     console.print(table)
     if count > len(entries):
-        console.print(f"the last {len(entries)} of {count} lines; --last shows more, --json all of them")
+        console.print(f"the last {len(entries)} of {count} entries; --last shows more, --json all of them")
 
 
 def _subject(entry: AnyEntry) -> tuple[str, str]:
-    """Return a line's subject in words, and its order id."""
+    """Return an entry's subject in words, and its order id."""
     if isinstance(entry, Sending | Done):
         return _short(entry.endpoint), entry.order or entry.params.get("orderId", "")
     if isinstance(entry, Pushed):
@@ -80,8 +80,10 @@ def _subject(entry: AnyEntry) -> tuple[str, str]:
     if isinstance(entry, Anomaly):
         return entry.text, entry.order or entry.order_id or ""
     if isinstance(entry, Opened):
-        return f"process {entry.pid}" + (f", removed {entry.cut} bytes of an incomplete line" if entry.cut else ""), ""
-    return (f"{entry.count} lines", "") if isinstance(entry, Lost) else ("", "")
+        return f"process {entry.pid}" + (
+            f", left out {entry.cut} bytes of an incomplete entry" if entry.cut else ""
+        ), ""
+    return (f"{entry.count} entries", "") if isinstance(entry, Lost) else ("", "")
 
 
 def _outcome(entry: AnyEntry) -> str:
@@ -100,11 +102,11 @@ def print_summary(found: CallSummary) -> None:
     """Print the sums, one table each."""
     console = _console()
     if found.first_ms is None or found.last_ms is None:
-        console.print("no line matches")
+        console.print("no entry matches")
         return
     span = f"{_time(found.first_ms)} to {_time(found.last_ms)} UTC"
-    console.print(f"{found.lines} lines, {span}, of {', '.join(found.clients) or 'no client'}")
-    for count, text in ((found.unanswered, "calls without an outcome"), (found.lost, "lines were lost")):
+    console.print(f"{found.entries} entries, {span}, of {', '.join(found.clients) or 'no client'}")
+    for count, text in ((found.unanswered, "calls without an outcome"), (found.lost, "entries were lost")):
         if count:
             console.print(f"{count} {text}")
     table = _table(
