@@ -248,8 +248,7 @@ class TunedAiohttp:
         )
 
     async def order(self, index: int, price: str = PRICE) -> object:
-        query = _text(index, price)
-        url = URL(f"{self._url}{query}&signature={_sign(query)}", encoded=True)
+        url = URL(f"{self._url}{signed(_text(index, price))}", encoded=True)
         async with self._session.post(url) as response:
             return self._decode(await response.read())
 
@@ -389,9 +388,8 @@ class PythonBinance:
 
 def order_bytes(port: int, price: str = PRICE) -> bytes:
     """Build a whole request."""
-    query = _text(0, price)
     return (
-        f"POST {PATH}?{query}&signature={_sign(query)} HTTP/1.1\r\nHost: {HOST}:{port}\r\n"
+        f"POST {PATH}?{signed(_text(0, price))} HTTP/1.1\r\nHost: {HOST}:{port}\r\n"
         f"X-MEXC-APIKEY: {KEY}\r\nContent-Type: application/json\r\nContent-Length: 0\r\n\r\n"
     ).encode()
 
@@ -399,12 +397,14 @@ def order_bytes(port: int, price: str = PRICE) -> bytes:
 def _text(index: int, price: str) -> str:
     return (
         f"symbol=BTCUSDT&side=BUY&type=LIMIT&quantity={QUANTITY}&price={price}"
-        f"&newClientOrderId=c{index:012d}&timestamp={time.time_ns() // 1_000_000}"
+        f"&newClientOrderId=c{index:012d}"
     )
 
 
-def _sign(text: str) -> str:
-    return hmac.digest(SECRET.encode(), text.encode(), "sha256").hex()
+def signed(parameters: str) -> str:
+    """Return parameters with the time stamp and the signature."""
+    text = f"{parameters}&timestamp={time.time_ns() // 1_000_000}"
+    return f"{text}&signature={hmac.digest(SECRET.encode(), text.encode(), 'sha256').hex()}"
 
 
 SUBJECTS: dict[str, type[Subject]] = {

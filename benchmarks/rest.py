@@ -1,4 +1,5 @@
-"""Market data over REST: one call at a time, fetched and decoded into each library's own form."""
+"""Reads over REST, fetched and decoded into each library's own form: large answers one at a time, and small ones, public
+and signed, of 50 symbols with 50 requests in flight."""
 
 from __future__ import annotations
 
@@ -10,12 +11,50 @@ import orjson
 from benchmarks.clients import failure_of, run_client
 from benchmarks.harness import OWN, Goal, Report, Row, Sample, Settings, interleave, pinning, summarise
 from benchmarks.mock_exchange import INFO as ONE_SYMBOL
-from benchmarks.mock_exchange import ROUTES, SYMBOL, compiler, mock_exchange
-from benchmarks.rest_client import CCXT, DEPTH, INFO, JSON, KLINES, NEEDED, READERS, SIZES, absent_readers
+from benchmarks.mock_exchange import ACK, ROUTES, SYMBOL, compiler, mock_exchange
+from benchmarks.rest_client import (
+    CCXT,
+    DEPTH,
+    INFO,
+    JSON,
+    KLINES,
+    NEEDED,
+    PRICES,
+    READERS,
+    SIGNED,
+    SIZES,
+    TUNED,
+    absent_readers,
+)
 
 NOW = 1763719200123
-BASELINES = (JSON, CCXT)
-GOALS = [Goal(case, "cpu_us_per_op", CCXT, 1 / times) for case, times in [(INFO, 18), (DEPTH, 9), (KLINES, 5)]]
+ORDER = {
+    "symbol": "BTCUSDT",
+    "orderId": ACK["orderId"],
+    "orderListId": -1,
+    "clientOrderId": "",
+    "price": "93387.28",
+    "origQty": "0.0005",
+    "executedQty": "0.0005",
+    "cummulativeQuoteQty": "46.69364",
+    "status": "FILLED",
+    "timeInForce": None,
+    "type": "LIMIT",
+    "side": "BUY",
+    "stopPrice": None,
+    "icebergQty": None,
+    "time": NOW,
+    "updateTime": NOW,
+    "isWorking": True,
+    "stpMode": "",
+    "cancelReason": None,
+    "origQuoteOrderQty": "46.69364",
+}
+BASELINES = (JSON, CCXT, TUNED)
+GOALS = [
+    *(Goal(case, "cpu_us_per_op", CCXT, most) for case, most in [(INFO, 0.05), (DEPTH, 0.05), (KLINES, 0.1)]),
+    *(Goal(case, "cpu_us_per_op", TUNED, 0.35) for case in (PRICES, SIGNED)),
+]
 
 
 def run(settings: Settings) -> Report:
@@ -34,9 +73,13 @@ def run(settings: Settings) -> Report:
                 notes.append(f"absent: {peer}: {reason}")
                 del subjects[peer]
         runs = interleave(subjects, settings.rounds)
-        for case in SIZES:
-            results = {name: [found[case] for found in of_subject] for name, of_subject in runs.items()}
-            rows += summarise(case, results, BASELINES, ["cpu_us_per_op", "p50_us"])
+        for case, sample in runs[OWN][0].items():
+            results = {
+                name: [found[case] for found in of_subject]
+                for name, of_subject in runs.items()
+                if case in of_subject[0]
+            }
+            rows += summarise(case, results, BASELINES, list(sample))
     notes += [
         f"{OWN}: Structs whose prices are text until they are read; text: what JSON holds; floats: every price parsed",
         "client and mock are not pinned to a core each: there are not two, or no way to pin"
@@ -69,6 +112,8 @@ def bodies(seed: int = 7) -> dict[str, object]:
         "GET /api/v3/klines": [
             _bar(rng, NOW // 60_000 * 60_000 - 60_000 * at) for at in reversed(range(SIZES[KLINES]))
         ],
+        "GET /api/v3/ticker/price": {"symbol": "BTCUSDT", "price": "93387.28"},
+        "GET /api/v3/order": ORDER,
     }
 
 
