@@ -64,7 +64,7 @@ class Subject(Protocol):
 class Sdk:
     """The SDK as users run it: limiter (no limit binds), clock, rules, tracking, signing, typed answer."""
 
-    order_transport: Literal["lane", "pool"] = "lane"
+    transport: Literal["lane", "pool"] = "lane"
     call_log: Path | None = None
 
     async def open(self, port: int, connections: int) -> None:
@@ -73,7 +73,7 @@ class Sdk:
             Credentials(KEY, SECRET),
             rest=rest,
             limits="unlimited",
-            network=NetworkSettings(order_transport=self.order_transport),
+            network=NetworkSettings(transport=self.transport),
             call_log=self.call_log,
         )
         await self._mexc.__aenter__()
@@ -122,7 +122,7 @@ class SdkFull(SdkLogged):
 class SdkByPool(Sdk):
     """The SDK over the connection pool."""
 
-    order_transport = "pool"
+    transport = "pool"
 
 
 class SdkPrepared(Sdk):
@@ -395,10 +395,7 @@ def order_bytes(port: int, price: str = PRICE) -> bytes:
 
 
 def _text(index: int, price: str) -> str:
-    return (
-        f"symbol=BTCUSDT&side=BUY&type=LIMIT&quantity={QUANTITY}&price={price}"
-        f"&newClientOrderId=c{index:012d}"
-    )
+    return f"symbol=BTCUSDT&side=BUY&type=LIMIT&quantity={QUANTITY}&price={price}&newClientOrderId=c{index:012d}"
 
 
 def signed(parameters: str) -> str:

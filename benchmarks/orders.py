@@ -40,8 +40,8 @@ from mexc_async.spot.push import Push
 from mexc_async.spot.push_models import FillPush, OrderPush
 from mexc_async.spot.trading import NewOrder
 from mexc_async.streams.websocket import SocketConfig
-from mexc_async.transport.pool import OnConnected
 from mexc_async.transport.request_fields import Fields
+from mexc_async.transport.transport import OnConnected
 from mexc_async.transport.urls import ExchangeUrls
 
 UNTRACKED = "untracked"

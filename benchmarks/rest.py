@@ -1,5 +1,7 @@
-"""Reads over REST, fetched and decoded into each library's own form: large answers one at a time, and small ones, public
-and signed, of 50 symbols with 50 requests in flight."""
+"""Reads over REST, fetched and decoded into each library's own form.
+
+Large answers one at a time, and small ones, public and signed, of 50 symbols with 50 requests in flight.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,8 @@ import orjson
 
 from benchmarks.clients import failure_of, run_client
 from benchmarks.harness import OWN, Goal, Report, Row, Sample, Settings, interleave, pinning, summarise
-from benchmarks.mock_exchange import INFO as ONE_SYMBOL
 from benchmarks.mock_exchange import ACK, ROUTES, SYMBOL, compiler, mock_exchange
+from benchmarks.mock_exchange import INFO as ONE_SYMBOL
 from benchmarks.rest_client import (
     CCXT,
     DEPTH,

@@ -121,7 +121,7 @@ async def _joined(
             ws=simulator.spot_ws,
             clock=loop.clock,
             limits="unlimited",
-            network=NetworkSettings(order_transport="lane" if config.tape is None else "pool"),
+            network=NetworkSettings(transport="lane" if config.tape is None else "pool"),
             prepared=Prepared(network=join.network),
         ) as mexc,
     ):

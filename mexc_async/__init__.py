@@ -114,7 +114,7 @@ if TYPE_CHECKING:
     from mexc_async.streams.router import StreamSettings
     from mexc_async.streams.session import Timing
     from mexc_async.streams.streams import Stream
-    from mexc_async.transport.pool import Timeouts
+    from mexc_async.transport.config import Timeouts
 
 __all__ = [
     "AccountRestricted",
@@ -294,7 +294,7 @@ _HOME = {
     "streams.router": "StreamSettings",
     "orders.tracker": "OrderSettings",
     "runtime.runner": "run",
-    "transport.pool": "Timeouts",
+    "transport.config": "Timeouts",
     "orders.handle": "TrackedOrder",
     "spot.enums": "OrderStatus OrderType Side",
     "spot.models": "Balance",

@@ -73,7 +73,7 @@ EDGE = frozenset(
             "account_audit addresses back_office deposits dust rebates subaccounts transfers wallet withdrawals"
         ),
         "streams": "live_balances reconnecting router streams subscriber user_stream websocket",
-        "transport": "addresses connection delivery dial lane pool",
+        "transport": "addresses config connection delivery dial lane pool transport",
     }.items()
     for module in modules.split()
 )

@@ -62,7 +62,7 @@ class Moved(Struct, frozen=True):
 
 
 class Accounts(Generic[C]):
-    """Clients of several accounts: one pool and one IP budget for all, account budgets for each.
+    """Clients of several accounts: one IP budget for all, account budgets for each.
 
     `accounts["grid-1"]` is a `Mexc`. Operations on all accounts return partial results: a failure is an error in its
     place, and the rest is done. `accounts.hooks` reports their progress.

@@ -24,8 +24,9 @@ from mexc_async.sim.rest.http import Delivery, Handler, NoResponse, Outcome, Pee
 from mexc_async.sim.stream.channel import NORMAL, Channel, End, Message
 from mexc_async.streams.websocket import Listener, Socket, SocketConfig
 from mexc_async.transport.addresses import unreachable
-from mexc_async.transport.pool import OnConnected, PoolConfig
+from mexc_async.transport.config import TransportConfig
 from mexc_async.transport.request_fields import Fields
+from mexc_async.transport.transport import OnConnected
 from mexc_async.transport.urls import place_of
 
 _HOST = "127.0.0.1"
@@ -58,7 +59,7 @@ class DirectJoin:
             raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
         return port
 
-    def _pool(self, config: PoolConfig) -> DirectPool:
+    def _pool(self, config: TransportConfig) -> DirectPool:
         return DirectPool(self, config)
 
     async def _connect(self, url: str, listener: Listener, config: SocketConfig) -> Socket:
@@ -166,7 +167,7 @@ async def _rest_of(work: Generator[Any, Any, Outcome], first: object) -> Outcome
 class DirectPool:
     """Transport that calls the exchange. It raises the errors of the pool over a network."""
 
-    def __init__(self, join: DirectJoin, config: PoolConfig) -> None:
+    def __init__(self, join: DirectJoin, config: TransportConfig) -> None:
         self._join = join
         self._place = place_of(config.urls.rest)
         self._timeouts = config.timeouts

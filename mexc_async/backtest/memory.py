@@ -13,8 +13,9 @@ from mexc_async.runtime.clock import Clock
 from mexc_async.sim.rest.http import Handler, Peer
 from mexc_async.sim.rest.http_server import reset_all, server_of
 from mexc_async.streams.websocket import Listener, Socket, SocketConfig, connect
+from mexc_async.transport.config import TransportConfig
 from mexc_async.transport.lane import Lane
-from mexc_async.transport.pool import Pool, PoolConfig
+from mexc_async.transport.pool import Pool
 
 _CLOSE_S = 2.0
 
@@ -80,11 +81,11 @@ class MemoryJoin:
         """Return the number of connections that the clients of a loop have, or the exchanges."""
         return len(self._memory.open_ends(loop))
 
-    def _pool(self, config: PoolConfig) -> Pool:
+    def _pool(self, config: TransportConfig) -> Pool:
         return Pool(config, self._memory.dial)
 
-    def _lane(self, config: PoolConfig, clock: Clock) -> Lane:
-        return Lane(config, clock, self._memory.dial)
+    def _lane(self, config: TransportConfig, clock: Clock, for_orders: bool) -> Lane:
+        return Lane(config, clock, for_orders, self._memory.dial)
 
     async def _connect(self, url: str, listener: Listener, config: SocketConfig) -> Socket:
         return await connect(url, listener, config, self._memory.dial)

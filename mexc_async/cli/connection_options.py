@@ -29,7 +29,7 @@ def network(budget_s: float = 10.0) -> NetworkSettings:
     """Return a command's time-outs and retries; `budget_s` are the seconds of retries after faults."""
     from mexc_async.client.settings import NetworkSettings
     from mexc_async.rest.retry import RetryPolicy
-    from mexc_async.transport.pool import Timeouts
+    from mexc_async.transport.config import Timeouts
 
     return NetworkSettings(timeouts=Timeouts(connect_s=CONNECT_S), retry=RetryPolicy(budget_s=budget_s))
 

@@ -13,7 +13,7 @@ from mexc_async.keys.replace import change_key
 from mexc_async.keys.watch import follow, report_age
 from mexc_async.rest.credentials import Credentials
 from mexc_async.transport.lane import Lane
-from mexc_async.transport.pool import SharedTransport
+from mexc_async.transport.transport import SharedTransport
 from mexc_async.transport.urls import ExchangeUrls, place_of
 
 ENDED = "the client was closed with its event loop: make one Mexc(...) inside each asyncio.run"
@@ -24,11 +24,17 @@ class Life:
     """Opening and closing of a client's parts. Background tasks refer to it, and it to nothing that a user holds."""
 
     def __init__(
-        self, parts: Parts, urls: ExchangeUrls, pool: SharedTransport, lane: Lane | None, prepared: Prepared, held: Held
+        self,
+        parts: Parts,
+        urls: ExchangeUrls,
+        transport: SharedTransport,
+        lane: Lane | None,
+        prepared: Prepared,
+        held: Held,
     ) -> None:
         self._api, self._router, self._tracker = parts.api, parts.router, parts.tracker
         self._alarms, self._log = parts.alarms, parts.log
-        self._urls, self._pool, self._lane = urls, pool, lane
+        self._urls, self._transport, self._lane = urls, transport, lane
         self._simulator, self._watched = prepared.simulator, prepared.watched
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_closing = False
@@ -36,7 +42,7 @@ class Life:
         """True once nobody refers to the client any more."""
         self._dropped = asyncio.Event()
         """Set when an open client became an orphan."""
-        pool.users += 1
+        transport.users += 1
         weakref.finalize(held, self._drop).atexit = False
 
     async def start(self) -> None:
@@ -95,9 +101,9 @@ class Life:
         self._alarms.close()
         api.limiter.close()
         await api.tasks.aclose()
-        self._pool.users -= is_first
-        if not self._pool.users:
-            await self._pool.aclose()
+        self._transport.users -= is_first
+        if not self._transport.users:
+            await self._transport.aclose()
         if self._lane is not None:
             await self._lane.aclose()
         if self._log is not None:

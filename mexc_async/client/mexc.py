@@ -38,7 +38,7 @@ from mexc_async.spot.rules import SymbolRules
 from mexc_async.streams.router import StreamSettings
 from mexc_async.streams.streams import Streams
 from mexc_async.streams.websocket import SocketConfig
-from mexc_async.transport.pool import PoolConfig
+from mexc_async.transport.config import TransportConfig
 from mexc_async.transport.urls import REST, WS, ExchangeUrls, proxy_for
 
 __all__ = ["REST", "WS", "Mexc", "RawView", "Settings", "View"]
@@ -91,7 +91,7 @@ class Mexc(View):
             call_log: file of every private call and push, a `CallLog` or its path; see `orders.restore`.
             proxy: URL of an HTTP proxy; without one the environment decides (`network.trust_env`).
             recv_window_ms: greatest age of a signed call on arrival, 1 to 60000; None leaves MEXC's 5000.
-            network: connections, transport of orders, time-outs, retries, TLS.
+            network: connections, transport, time-outs, retries, TLS.
             orders: prefix of client order ids, symbol rules, times for settling and remembering orders.
             streams: use of sockets by push streams, and their library.
             alarms: unusual activity to report, and whether it halts trading.
@@ -107,7 +107,7 @@ class Mexc(View):
         own_limits = limits_of(limits)
         self._simulator = prepared.simulator
         self._urls = urls = prepared.simulator or ExchangeUrls(rest, ws)
-        config = PoolConfig(
+        config = TransportConfig(
             urls=urls,
             proxy=proxy,
             trust_env=network.trust_env,
@@ -124,9 +124,10 @@ class Mexc(View):
         self.limits = prepared.limiter or RateLimiter(own_limits, clock)
         """Rate limiter: `mexc.limits.report()`."""
         joined = prepared.network
-        self._pool = pool = prepared.pool or joined.pool(config)
-        uses_lane = network.order_transport == "lane" and proxy_for(urls.rest, proxy, network.trust_env) is None
-        self._lane = joined.lane(config, clock) if joined.lane is not None and uses_lane else None
+        uses_lane = network.transport == "lane" and proxy_for(urls.rest, proxy, network.trust_env) is None
+        lane = joined.lane if uses_lane else None
+        self._transport = prepared.transport or (lane(config, clock, False) if lane else joined.pool(config))
+        self._lane = lane(config, clock, True) if lane else None
         policy = Policy(
             credentials=credentials,
             options=Options(recv_window_ms=recv_window_ms),
@@ -143,7 +144,7 @@ class Mexc(View):
         held = Held()
         parts = wire(
             policy,
-            pool,
+            self._transport,
             self.limits,
             order_transport=self._lane,
             urls=urls,
@@ -165,7 +166,7 @@ class Mexc(View):
         """Live books: `async with mexc.books("BTCUSDT") as book`."""
         self.balances = parts.balances
         """Live balances: `await mexc.balances.current()`."""
-        self._life = life = Life(parts, urls, pool, self._lane, prepared, held)
+        self._life = life = Life(parts, urls, self._transport, self._lane, prepared, held)
 
     @classmethod
     def from_env(cls, **settings: Unpack[Settings]) -> Self:
@@ -176,7 +177,7 @@ class Mexc(View):
     def accounts(
         cls, credentials: Mapping[str, Credentials], *, prepared: Prepared | None = None, **settings: Unpack[Settings]
     ) -> Accounts[Self]:
-        """Create clients of several accounts behind this address: one pool, one IP budget, account budgets for each.
+        """Create clients of several accounts behind this address: one IP budget, account budgets for each.
 
             async with Mexc.accounts({"master": master, "grid-1": grid}) as accounts:
                 await accounts["grid-1"].spot.account()
@@ -198,8 +199,8 @@ class Mexc(View):
         limiter = RateLimiter(limits_of(settings.get("limits", "default")).for_accounts(names), clock)
         clients: dict[str, Self] = {}
         for name in names:
-            pool = clients[names[0]]._pool if clients else None
-            own = (prepared or Prepared())._replace(pool=pool, limiter=AccountLimiter(limiter, name))
+            transport = clients[names[0]]._transport if clients else None
+            own = (prepared or Prepared())._replace(transport=transport, limiter=AccountLimiter(limiter, name))
             clients[name] = cls(credentials[name], **settings, prepared=own)
         return Accounts(clients, limiter)
 

@@ -22,8 +22,9 @@ from mexc_async.schema.settings import CheckedSettings, check_path, check_settin
 from mexc_async.schema.validation import Check, Rule, between, boolean, instance_of, kind_of, shown
 from mexc_async.streams.router import StreamSettings
 from mexc_async.streams.websocket import Connect, connect
+from mexc_async.transport.config import Timeouts, TransportConfig
 from mexc_async.transport.lane import Lane
-from mexc_async.transport.pool import Pool, PoolConfig, SharedTransport, Timeouts
+from mexc_async.transport.transport import SharedTransport
 from mexc_async.transport.urls import check_text
 
 
@@ -32,17 +33,23 @@ def _local_address(name: str, value: object) -> None:
         raise InvalidRequest(f"{name} {shown(value)} is not an address of this machine, as in 192.0.2.7")
 
 
+def _renamed(name: str, value: object) -> None:
+    raise InvalidRequest(f"{name} is now transport, for all calls: NetworkSettings(transport={shown(value)})")
+
+
 class NetworkSettings(CheckedSettings, frozen=True, kw_only=True):
     """Settings of the connections to the exchange: number, transport, time-outs and retries."""
 
     connections: Annotated[int, Rule(between(1, 100))] = 8
-    """Connections that `warm_up` opens and the order lane holds once it needed them, 1 to 100."""
-    order_transport: Literal["lane", "pool"] = "lane"
-    """Transport of orders and cancels: `lane` or `pool`.
+    """Connections that `warm_up` opens and the lane holds for orders once it needed them, 1 to 100."""
+    transport: Literal["lane", "pool"] = "lane"
+    """Transport of all calls: `lane` or `pool`.
 
-    `lane` has warm connections of its own with next to no overhead; `pool` has the connections of all other calls.
-    Behind a proxy it is always the pool.
+    `lane` has next to no overhead, and connections of their own for orders and cancels, which it keeps warm; `pool` is
+    aiohttp's. Behind a proxy it is always the pool.
     """
+    order_transport: Annotated[object, Rule(_renamed)] | None = None
+    """Former name of `transport`; anything but None raises ConfigError."""
     paths: Literal["default", "guide"] = "default"
     """`guide` sends orders to the paths that some guides name."""
     timeouts: Timeouts = Timeouts()
@@ -77,13 +84,19 @@ class Settings(TypedDict, total=False):
     clock: Clock
 
 
+def _pool(config: TransportConfig) -> SharedTransport:
+    from mexc_async.transport.pool import Pool  # aiohttp takes longer to import than all the rest
+
+    return Pool(config)
+
+
 class Network(NamedTuple):
     """Makers of a client's connections: by default to the network, in a back-test to an exchange in this process."""
 
-    pool: Callable[[PoolConfig], SharedTransport] = Pool
-    """Makes the transport of every call, or of every call but orders."""
-    lane: Callable[[PoolConfig, Clock], Lane] | None = Lane
-    """Makes the transport of orders and cancels; None sends them over `pool`."""
+    pool: Callable[[TransportConfig], SharedTransport] = _pool
+    """Makes the transport of every call, without `lane`."""
+    lane: Callable[[TransportConfig, Clock, bool], Lane] | None = Lane
+    """Makes the transport of orders and cancels (True), and that of every other call (False)."""
     connect: Connect = connect
     """Opens the sockets of the push streams."""
 
@@ -91,8 +104,8 @@ class Network(NamedTuple):
 class Prepared(NamedTuple):
     """Parts that `Mexc.accounts`, `from_keys`, `sim` and a back-test build before a client; it makes those left out."""
 
-    pool: SharedTransport | None = None
-    """Pool of the first of several accounts, for the others."""
+    transport: SharedTransport | None = None
+    """Transport of the first of several accounts, for the calls of the others that are no orders."""
     limiter: AccountLimiter | None = None
     """One account's view of the limits of several."""
     watched: Watched | None = None

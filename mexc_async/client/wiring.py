@@ -50,7 +50,7 @@ from mexc_async.streams.live_balances import LiveBalances
 from mexc_async.streams.router import Router, StreamSettings
 from mexc_async.streams.user_stream import UserStream
 from mexc_async.streams.websocket import Connect, SocketConfig, connect
-from mexc_async.transport.pool import Transport
+from mexc_async.transport.transport import Transport
 from mexc_async.transport.urls import ExchangeUrls
 
 

@@ -14,7 +14,7 @@ from mexc_async.schema.endpoint import Request, Route, result_type
 from mexc_async.schema.query import encode
 from mexc_async.schema.settings import CheckedSettings, Seconds, SecondsOrZero
 from mexc_async.schema.validation import Rule, between
-from mexc_async.transport.pool import Carrier, Transport
+from mexc_async.transport.transport import Carrier, Transport
 
 RECV_WINDOW_MS = 5_000
 """MEXC's default."""
@@ -27,7 +27,7 @@ class Options(CheckedSettings, frozen=True):
     max_wait_s: SecondsOrZero | None = None
     """Longest wait for the rate limits, in seconds; None waits as long as it takes, 0 not at all."""
     timeout_s: Seconds | None = None
-    """Seconds for one attempt; None uses the pool's time-out."""
+    """Seconds for one attempt; None uses `Timeouts.total_s`."""
     recv_window_ms: Annotated[int, Rule(between(1, MAX_RECV_WINDOW_MS))] | None = None
     """Greatest age of a signed call on arrival at the exchange; None leaves MEXC's default of 5000."""
     raw: bool = False

@@ -21,7 +21,7 @@ from mexc_async.spot.market import Ping
 from mexc_async.transport.addresses import Address, unreachable
 from mexc_async.transport.connection import Connection
 from mexc_async.transport.lane import Lane, PinnedConnection
-from mexc_async.transport.pool import Transport
+from mexc_async.transport.transport import Transport
 from mexc_async.transport.urls import place_of
 
 PING_S = 15.0

@@ -50,8 +50,8 @@ from mexc_async.spot.market import ExchangeInfoQuery, Ping, ServerTimeQuery
 from mexc_async.spot.models import ExchangeInfo
 from mexc_async.spot.trading import FORMS, BatchOrders, CancelOrder, NewOrder
 from mexc_async.transport.lane import Lane
-from mexc_async.transport.pool import Carrier, Transport
 from mexc_async.transport.request_fields import RequestFields, bare
+from mexc_async.transport.transport import Carrier, Transport
 
 T = TypeVar("T")
 

@@ -9,8 +9,8 @@ from mexc_async.rest.call import Call, Options, body_of, query_of, window_ms
 from mexc_async.rest.credentials import Credentials
 from mexc_async.schema.endpoint import Route
 from mexc_async.spot.trading import NewOrder
-from mexc_async.transport.pool import Transport
 from mexc_async.transport.request_fields import Fields
+from mexc_async.transport.transport import Transport
 
 
 class RoutePlan(Struct, frozen=True):

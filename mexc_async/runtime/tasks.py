@@ -28,15 +28,23 @@ class Tasks:
 
     def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run `work` as a task of this owner. Raises ClientClosed once closed, and in another event loop."""
-        loop = asyncio.get_running_loop()
-        self._loop = self._loop or loop
-        if self._closed or loop is not self._loop:
+        try:
+            loop = self.check_open()
+        except ClientClosed:
             work.close()
-            raise ClientClosed(self.end if self._closed else OTHER_LOOP)
+            raise
         task = loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task
+
+    def check_open(self) -> asyncio.AbstractEventLoop:
+        """Return the running loop, which the first call binds. Raises ClientClosed once closed, and in another loop."""
+        loop = asyncio.get_running_loop()
+        self._loop = self._loop or loop
+        if self._closed or loop is not self._loop:
+            raise ClientClosed(self.end if self._closed else OTHER_LOOP)
+        return loop
 
     def begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Future[T]:
         """Run `work` as a task of this owner; return a future of its outcome, ClientClosed if the task is cancelled.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import aiohttp
     import picows
 
-    from mexc_async.transport.dial import Dial
+    from mexc_async.transport.transport import Dial
 
 Library: TypeAlias = Literal["auto", "picows", "aiohttp"]
 

@@ -38,11 +38,13 @@ class Addresses:
         self._monotonic = monotonic
         self._resolved_at = -inf
         self._known: dict[str, Address] = {}
+        self._resolving = asyncio.Lock()
 
     async def ranked(self) -> list[Address]:
         """Return all addresses, the nearest first. Raises OSError if the name was never resolved and cannot be."""
-        if self._monotonic() - self._resolved_at > self._keep_s:
-            await self._resolve()
+        async with self._resolving:  # one look-up for all connections that are opened at the same time
+            if self._monotonic() - self._resolved_at > self._keep_s:
+                await self._resolve()
         return sorted(self._known.values(), key=lambda address: address.round_trip_s)
 
     async def _resolve(self) -> None:

@@ -1,4 +1,4 @@
-"""One keep-alive connection of the order lane: a request is one write and one future, which gets the answer.
+"""One keep-alive connection of a lane: a request is one write and one future, which gets the answer.
 
 `Wire` handles the common case of every request, in C where the compiled core is built; `Connection` handles the rest.
 """
@@ -19,12 +19,10 @@ from mexc_async.errors import ConnectionLost, MexcError, ProtocolError, RequestT
 from mexc_async.native.loader import compiled
 from mexc_async.schema.answers import Reply, is_refusal, names_code
 from mexc_async.transport.addresses import Address
+from mexc_async.transport.config import TransportConfig
 from mexc_async.transport.delivery import is_undelivered
 from mexc_async.transport.http1 import MAX_HEAD_BYTES, KnownHeads, ResponseReader
-from mexc_async.transport.pool import PoolConfig
 
-_PATIENCE_S = 0.5
-"""Seconds without an answer after which an address is avoided until a ping succeeds again."""
 _LOOK_S = 1.0
 """Seconds of idleness after which a connection is polled before use: the loop may not have noticed its end yet."""
 _AT_ONCE = struct.pack("ii", 1, 0)
@@ -35,13 +33,14 @@ nearness_of = attrgetter("nearness")
 class ConnectionOwner(Protocol):
     """The lane, as its connections see it."""
 
-    config: PoolConfig
+    config: TransportConfig
     heads: KnownHeads | None
     connections: set[Connection]
     monotonic: Callable[[], float]
+    patience_s: float
 
     def hold(self, connection: Connection) -> None:
-        """Have a ping test a connection after an answer that may not be its last, and replace it if the ping fails."""
+        """Have a ping test a connection after an answer that may not be its last, or close it."""
         ...
 
     def forget(self, connection: Connection) -> None:
@@ -53,7 +52,7 @@ class ConnectionOwner(Protocol):
         ...
 
     def slow(self, connection: Connection, waited_s: float) -> None:
-        """Avoid the address of a connection that is slow to answer."""
+        """Avoid the address of a connection that is silent for long."""
         ...
 
 
@@ -153,7 +152,7 @@ class Connection(Wire, asyncio.Protocol):
         self._read_s = config.timeouts.read_s
         usual_bytes = min(config.max_response_bytes, MAX_HEAD_BYTES)
         wires = cast(list[PureWire], idle)
-        patience_s = min(_PATIENCE_S, self._read_s)
+        patience_s = min(lane.patience_s, self._read_s)
         Wire.__init__(self, wires, self._loop.create_future, Reply, usual_bytes, patience_s, lane.monotonic())
 
     # What the loop calls
@@ -297,6 +296,6 @@ class Connection(Wire, asyncio.Protocol):
         if left_s <= 0:
             self.close(RequestTimeout("no complete answer in time"))
             return
-        if waited_s >= self.patience_s:
-            self._lane.slow(self, waited_s)
+        if silent_s >= self.patience_s:
+            self._lane.slow(self, silent_s)
         self.watch(min(left_s, self.patience_s))

@@ -1,16 +1,13 @@
-"""Connections that somebody else makes, in place of the operating system: to an exchange in this process."""
+"""aiohttp's connector over connections that somebody else makes: to an exchange in this process."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
-Dial: TypeAlias = Callable[[Callable[[], asyncio.Protocol], str, int], Awaitable[asyncio.Protocol]]
-"""Connect the protocol that the first argument builds with a host and port, and return it. Raises OSError."""
+from mexc_async.transport.transport import Dial
 
 
 class DialingConnector(aiohttp.TCPConnector):

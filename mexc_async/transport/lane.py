@@ -1,8 +1,10 @@
-"""The order lane: a lean HTTP transport for the calls whose latency counts. Same interface, same errors as the pool.
+"""The lane: a lean HTTP/1.1 transport over connections of its own. Same interface and errors as the pool over aiohttp.
 
-A connection has one request in flight at most: an answer cannot be taken for another's, and a lost connection leaves
-the outcome of one order unknown, not of several. A request is one write and one future. The lane never sends it again;
-it only replaces a connection that is known to be closed before the first byte is written.
+A client has two: one for orders and cancels, which `rest/keep_warm.py` keeps warm, and one for everything else, so that
+a large answer delays no order. A connection has one request in flight at most: an answer cannot be taken for another's,
+and a lost connection leaves the outcome of one order unknown, not of several. A request is one write and one future.
+The lane never sends it again; it only replaces a connection that is known to be closed before the first byte is
+written.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Awaitable
+from functools import cache
 from math import inf
 from operator import attrgetter
 from urllib.parse import SplitResult, urlsplit
@@ -25,25 +28,38 @@ from mexc_async.runtime.clock import Clock
 from mexc_async.runtime.tasks import Tasks
 from mexc_async.schema.answers import Reply, is_refusal
 from mexc_async.transport.addresses import Address, Addresses, unreachable
+from mexc_async.transport.config import TransportConfig
 from mexc_async.transport.connection import Connection, nearness_of
-from mexc_async.transport.dial import Dial
 from mexc_async.transport.http1 import KnownHeads
-from mexc_async.transport.pool import OnConnected, PoolConfig
 from mexc_async.transport.request_fields import Fields
+from mexc_async.transport.transport import Dial, OnConnected
 from mexc_async.transport.urls import place_of
 
 _HEAD_START_S = 0.25
 """Seconds for one address to connect before the next one is tried in parallel."""
-_FIELDS = {"User-Agent": "mexc_async", "Accept": "application/json", "Accept-Encoding": "identity"}
+_ORDER_PATIENCE_S, _PATIENCE_S = 0.5, 2.0
+"""Seconds of silence after which an address is avoided: orders are answered soon, other calls may take a while."""
+_FIELDS = {"User-Agent": "mexc_async", "Accept": "application/json"}
 _NO_BODY = "\r\nContent-Length: 0\r\n"
+_MOST_FRAMES = 1000
 
 
 class Lane:
-    """Pool of warm connections, opened on demand; the nearest free one is used first."""
+    """Set of keep-alive connections, opened on demand; the nearest free one is used first.
 
-    def __init__(self, config: PoolConfig, clock: Clock, dial: Dial | None = None) -> None:
+    Pings keep the connections for orders warm, and test those whose next answer may be another request's. All others
+    are closed in such a case, and when they were idle for `keepalive_s`.
+    """
+
+    def __init__(self, config: TransportConfig, clock: Clock, for_orders: bool, dial: Dial | None = None) -> None:
         """Set up a lane. `dial` makes its connections, by default the operating system."""
         self.config = config
+        self.for_orders = for_orders
+        self.patience_s = _ORDER_PATIENCE_S if for_orders else _PATIENCE_S
+        """Seconds of silence after which an address counts as slow."""
+        self.users = 0
+        """Open clients that use the lane; the last one closes it."""
+        self._keep_s = inf if for_orders else config.keepalive_s
         self._connect_by = dial
         self.grows_cold = dial is None
         """True if hosts close idle connections, and addresses change."""
@@ -64,8 +80,8 @@ class Lane:
         self._tasks = Tasks()
         self._tls = config.tls
         self._addresses: Addresses | None = None
-        self._headers: Fields = {}
-        self._frames: dict[str, tuple[str, str]] = {}
+        self._frames: dict[tuple[str, int], tuple[Fields, str, str]] = {}
+        """Text around a target, by method and identity of the headers."""
         self._emptied = asyncio.Event()
 
     def send(
@@ -85,10 +101,12 @@ class Lane:
             data = self.written(method, target, headers, body)
             if timeout_s is None:
                 timeout_s = self.timeout_s
+            if not self.for_orders:
+                return self._exchange(data, timeout_s, on_connected)
             now = self.monotonic()
             connection = self._take(now)
             if connection is None:
-                return self._send_cold(data, timeout_s, on_connected)
+                return self._exchange(data, timeout_s, on_connected)
             on_connected(connection)
             return connection.request(data, timeout_s, now)
         finally:
@@ -106,21 +124,30 @@ class Lane:
 
     def framed(self, method: str, headers: Fields) -> tuple[str, str]:
         """Return the text before and behind the target; callers reuse it while the headers stay the same."""
-        if headers is not self._headers:
-            self._headers, self._frames = headers, {}
-        return self._frames.get(method) or self._frame(method)
+        known = self._frames.get((method, id(headers)))
+        if known is None or known[0] is not headers:  # Python reuses the id of deleted headers
+            known = self._frame(method, headers)
+        return known[1], known[2]
 
-    async def _send_cold(self, data: bytes, timeout_s: float, on_connected: OnConnected) -> Reply:
+    async def _exchange(self, data: bytes, timeout_s: float, on_connected: OnConnected) -> Reply:
+        """Send a request over a free connection, or over a new one."""
         try:
+            self._tasks.check_open()
             now = self.monotonic()
             deadline = now + timeout_s
-            self.wanted = max(self.wanted, len(self.connections) + 1)
-            self.attention.set()
             while (connection := self._take(now)) is None:
+                self.wanted = max(self.wanted, len(self.connections) + 1)
+                self.attention.set()
                 await self.open(deadline - now)
                 now = self.monotonic()
             on_connected(connection)
-            return await connection.request(data, max(deadline - now, 0.001), now)
+            answer = connection.request(data, max(deadline - now, 0.001), now)
+            data = b""
+            try:
+                return await answer
+            finally:
+                if connection.answer is answer and not self.for_orders:  # cancelled: nobody waits for the rest
+                    connection.close()
         finally:
             data = b""
 
@@ -129,21 +156,27 @@ class Lane:
         idle = self.ready
         while idle:
             connection = idle.pop()
-            if connection.is_fit(now):
+            if now - connection.used_at <= self._keep_s and connection.is_fit(now):
+                if idle and now - idle[0].used_at > self._keep_s:
+                    idle[0].close()  # one a request: those that a burst opened end soon
                 return connection
             connection.close()
         return None
 
-    def _frame(self, method: str) -> tuple[str, str]:
+    def _frame(self, method: str, headers: Fields) -> tuple[Fields, str, str]:
         url = self._url()
-        fields = {"Host": url.netloc, **_FIELDS, **dict(self._headers.items())}
+        # An ack is too short to gain by compression.
+        encoding = {"Accept-Encoding": "identity" if self.for_orders else "gzip, deflate"}
+        fields = {"Host": url.netloc, **_FIELDS, **encoding, **dict(headers.items())}
         bad = [name for name, value in fields.items() if not f"{name}{value}".isprintable()]
         if bad:
             del fields
             raise ConfigError(f"header {bad[0]!r} holds a line break or another control character")
         lines = "".join([f"\r\n{name}: {value}" for name, value in fields.items()])
         end = f" HTTP/1.1{lines}{'' if method == 'GET' else _NO_BODY[:-2]}\r\n\r\n"
-        self._frames[method] = frame = f"{method} {url.path}", end
+        if len(self._frames) >= _MOST_FRAMES:
+            self._frames.clear()
+        self._frames[method, id(headers)] = frame = headers, f"{method} {url.path}", end
         return frame
 
     def _url(self) -> SplitResult:
@@ -174,7 +207,7 @@ class Lane:
         url = self._url()
         is_tls = url.scheme == "https"
         if is_tls and self._tls is None:
-            self._tls = ssl.create_default_context()
+            self._tls = _default_tls()
         try:
             async with asyncio.timeout(timeout_s):
                 if address is None:
@@ -261,9 +294,14 @@ class Lane:
             self._emptied.set()
 
     def slow(self, connection: Connection, waited_s: float) -> None:
-        """Avoid the connections of a slow address until a ping succeeds on them again."""
+        """Avoid the connections of a slow address until a ping succeeds on them again; close them where none comes."""
         address = connection.address
         address.round_trip_s = max(address.round_trip_s, waited_s)
+        if not self.for_orders:
+            for other in [other for other in self.ready if other.address is address]:
+                if other.used_at < connection.used_at:  # no answer since
+                    other.close()
+            return
         for other in self.connections:
             if other.address is address:
                 other.nearness = min(other.nearness, -waited_s)
@@ -279,15 +317,18 @@ class Lane:
         self.ready.sort(key=nearness_of)
 
     def hold(self, connection: Connection) -> None:
-        """Hold this free connection until a ping has tested it."""
-        connection.hold()
-        self.unproven.put_nowait(connection)
+        """Hold this free connection until a ping has tested it; close it where no ping comes."""
+        if self.for_orders:
+            connection.hold()
+            self.unproven.put_nowait(connection)
+        else:
+            connection.close()
 
     def distrust(self) -> None:
-        """Test all free connections by pings: an answer belonged to another request."""
-        for connection in self.ready:
+        """Hold or close all free connections: an answer belonged to another request."""
+        for connection in self.idle():
+            self.forget(connection)
             self.hold(connection)
-        self.ready.clear()
 
     def idle(self) -> list[Connection]:
         """Return the free connections, the least used first."""
@@ -311,8 +352,14 @@ class Lane:
             await self._emptied.wait()
 
 
+@cache
+def _default_tls() -> ssl.SSLContext:
+    """Return the context with the system's certificate authorities: loading them takes a while."""
+    return ssl.create_default_context()
+
+
 class PinnedConnection:
-    """Transport for a ping over one connection of the lane. It measures the connection, and closes it on failure.
+    """Transport for a ping over one connection for orders. It measures the connection, and closes it on failure.
 
     A ping tests a held connection: any answer but a ping's closes it too.
     """

@@ -7,15 +7,12 @@ connection when an old one is dead, to store cookies, to quote an encoded URL, t
 from __future__ import annotations
 
 import asyncio
-import ssl
-from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from typing import Any, Protocol, TypeAlias
+from typing import Any
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
-from msgspec import Struct
 from yarl import URL
 
 from mexc_async.errors import (
@@ -29,103 +26,20 @@ from mexc_async.errors import (
 )
 from mexc_async.runtime.tasks import OTHER_LOOP
 from mexc_async.schema.answers import Reply, is_refusal
-from mexc_async.schema.settings import CheckedSettings, Seconds
 from mexc_async.transport.addresses import unreachable
+from mexc_async.transport.config import Timeouts, TransportConfig
 from mexc_async.transport.delivery import is_undelivered
-from mexc_async.transport.dial import Dial, DialingConnector
+from mexc_async.transport.dial import DialingConnector
 from mexc_async.transport.http1 import decompressed
 from mexc_async.transport.request_fields import Fields, bare
-from mexc_async.transport.urls import ExchangeUrls, check_proxy, check_proxy_reaches, place_of, proxy_for
+from mexc_async.transport.transport import Dial, OnConnected
+from mexc_async.transport.urls import place_of, proxy_for
 
 _READ_AT_ONCE = 1 << 16
 _UNASKED = 100
 """Greatest count of connections that one call discards because unasked bytes arrived on them."""
 
 _attempt: ContextVar[_Attempt] = ContextVar("attempt")
-
-
-class Carrier(Protocol):
-    """A connection that carries a request to its end even when the caller is cancelled."""
-
-    def when_ended(self, on_end: Callable[[bool], object]) -> None:
-        """Call `on_end(is_answered)` once, at the end of the request in flight, or now if it has ended."""
-        ...
-
-
-OnConnected: TypeAlias = Callable[[Carrier | None], object]
-"""Called right before a request's first byte may leave, with its connection if that reports the request's end."""
-
-
-class Transport(Protocol):
-    """A transport, as the request pipeline uses it."""
-
-    def send(
-        self,
-        method: str,
-        target: str,
-        headers: Fields,
-        timeout_s: float | None,
-        on_connected: OnConnected,
-        body: bytes = b"",
-    ) -> Awaitable[Reply]:
-        """Send one request, once. `on_connected` is called right before its first byte may leave."""
-        ...
-
-    def distrust(self) -> None:
-        """Test or close every idle connection: an answer belonged to another request."""
-        ...
-
-    async def aclose(self) -> None:
-        """Close every connection; idempotent."""
-        ...
-
-
-class SharedTransport(Transport, Protocol):
-    """A transport that several clients may share."""
-
-    users: int
-    """Open clients that use it; the last one closes it."""
-
-
-class Timeouts(CheckedSettings, frozen=True):
-    """Time-outs of the phases of one attempt, in seconds."""
-
-    connect_s: Seconds = 5.0
-    """DNS, TCP and TLS."""
-    read_s: Seconds = 10.0
-    """Silence between two pieces of an answer."""
-    total_s: Seconds = 10.0
-    """The whole attempt."""
-
-
-class PoolConfig(Struct, frozen=True, kw_only=True):
-    """Settings of the connections to the exchange."""
-
-    urls: ExchangeUrls
-    proxy: str | None = None
-    """URL of an HTTP proxy; without one the environment's HTTPS_PROXY and NO_PROXY decide."""
-    trust_env: bool = True
-    """False ignores the proxy that the environment names."""
-    local_address: str | None = None
-    """Local address to send from."""
-    tls: ssl.SSLContext | None = None
-    """TLS context with other certificate authorities; verification cannot be switched off."""
-    timeouts: Timeouts = Timeouts()
-    max_response_bytes: int = 32 << 20
-    keepalive_s: float = 30.0
-    dns_cache_s: int = 300
-
-    def __post_init__(self) -> None:
-        if self.tls is not None and not (self.tls.verify_mode == ssl.CERT_REQUIRED and self.tls.check_hostname):
-            raise ConfigError("tls must verify certificates and host names")
-        if self.proxy is not None:
-            check_proxy(self.proxy)
-            check_proxy_reaches(self.urls.rest, self.proxy)
-        if self.max_response_bytes < 1024:
-            raise ConfigError(f"max_response_bytes {self.max_response_bytes} must be at least 1024")
-
-    def __repr__(self) -> str:
-        return f"PoolConfig({self.urls.rest})"  # a proxy's URL may hold a password
 
 
 class _Attempt:
@@ -186,7 +100,7 @@ class _Connector(DialingConnector):
 class Pool:
     """Pool of keep-alive connections to the exchange, opened on demand."""
 
-    def __init__(self, config: PoolConfig, dial: Dial | None = None) -> None:
+    def __init__(self, config: TransportConfig, dial: Dial | None = None) -> None:
         """Set up a pool. `dial` makes its connections, by default the operating system."""
         self._config = config
         self._dial = dial

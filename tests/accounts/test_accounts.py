@@ -52,10 +52,10 @@ def accounts_of(sim: Simulator, logins: dict[str, Credentials] | None = None, **
     return Mexc.accounts(LOGINS if logins is None else logins, **flat(**usual | settings))
 
 
-async def test_each_account_is_a_client_over_one_pool(sim: Simulator) -> None:
+async def test_each_account_is_a_client_over_one_transport(sim: Simulator) -> None:
     async with nothing_left(), accounts_of(sim) as accounts:
         assert list(accounts) == ["master", "grid"]
-        assert len({id(accounts[name]._pool) for name in accounts}) == 1
+        assert len({id(accounts[name]._transport) for name in accounts}) == 1
         assert (await accounts["grid"].spot.account()).balance("USDT").free == 500
         order = await accounts["grid"].orders.limit_buy("XRPUSDT", quantity=D(20), price=D("0.5"))
         assert accounts["master"].orders.get(order.client_order_id) is None

@@ -14,7 +14,7 @@ from mexc_async.schema.answers import Reply
 from mexc_async.sim.faults.faults import Fault
 from mexc_async.sim.rest.server import SimConfig, Simulator
 from mexc_async.streams.websocket import SocketConfig
-from mexc_async.transport.pool import PoolConfig, Timeouts
+from mexc_async.transport.config import Timeouts, TransportConfig
 from mexc_async.transport.urls import ExchangeUrls
 
 TIME = "/api/v3/time"
@@ -52,7 +52,7 @@ async def joined(
     async with Simulator(SimConfig(flow=0, limits="none", faults=faults), listen=join.listen) as sim:
         urls = ExchangeUrls(rest=sim.rest, ws=sim.spot_ws)
         pool = DirectPool(
-            join, PoolConfig(urls=urls, timeouts=Timeouts(30, 30, 30), max_response_bytes=max_response_bytes)
+            join, TransportConfig(urls=urls, timeouts=Timeouts(30, 30, 30), max_response_bytes=max_response_bytes)
         )
         yield join, pool, sim
 

@@ -23,7 +23,7 @@ from mexc_async.sim.exchange.accounts import DEMO_KEY, DEMO_SECRET
 from mexc_async.sim.faults.faults import Fault
 from mexc_async.sim.market.latency import Latency
 from mexc_async.sim.rest.server import SimConfig, Simulator
-from mexc_async.transport.pool import Timeouts
+from mexc_async.transport.config import Timeouts
 
 START_MS = 1_700_000_000_000
 BTC = "BTCUSDT"
@@ -92,7 +92,7 @@ def played(join: Join, transport: str, seed: int, latency: Latency, faults: tupl
                 rest=sim.rest,
                 ws=sim.spot_ws,
                 clock=loop.clock,
-                network=NetworkSettings(order_transport=transport, timeouts=Timeouts(2, 2, 2)),  # type: ignore[arg-type]  # one of the two
+                network=NetworkSettings(transport=transport, timeouts=Timeouts(2, 2, 2)),  # type: ignore[arg-type]  # one of the two
                 prepared=Prepared(network=join.network),
             ) as mexc,
         ):

@@ -22,7 +22,7 @@ from mexc_async.runtime.virtual_run import run_virtual
 from mexc_async.sim.exchange.accounts import DEMO_KEY, DEMO_SECRET
 from mexc_async.sim.faults.faults import Fault
 from mexc_async.sim.rest.server import SimConfig, Simulator
-from mexc_async.transport.pool import Timeouts
+from mexc_async.transport.config import Timeouts
 
 START_MS = 1_700_000_000_000
 LOW = Decimal(1000)
@@ -51,7 +51,7 @@ async def joined(
 
 @pytest.fixture(params=["lane", "pool", "direct"])
 def play(request: pytest.FixtureRequest) -> Callable[[Scenario], object]:
-    """Run a scenario in virtual time: in memory with either transport of orders, or by direct calls."""
+    """Run a scenario in virtual time: in memory by either transport, or by direct calls."""
 
     def run(scenario: Scenario) -> object:
         loop = VirtualLoop(START_MS, 7)
@@ -59,7 +59,7 @@ def play(request: pytest.FixtureRequest) -> Callable[[Scenario], object]:
         async def main() -> object:
             join = DirectJoin() if request.param == "direct" else MemoryJoin()
             network = NetworkSettings(
-                order_transport="lane" if request.param == "lane" else "pool", timeouts=Timeouts(2, 2, 2)
+                transport="lane" if request.param == "lane" else "pool", timeouts=Timeouts(2, 2, 2)
             )
             async with joined(loop, join, network=network) as (mexc, sim):
                 result = await scenario(mexc, sim)

@@ -22,8 +22,8 @@ from mexc_async.spot.push_models import DepthUpdate
 from mexc_async.streams.router import StreamSettings
 from mexc_async.streams.session import Timing
 from mexc_async.streams.websocket import Listener, Socket, SocketConfig
-from mexc_async.transport.pool import OnConnected
 from mexc_async.transport.request_fields import Fields
+from mexc_async.transport.transport import OnConnected
 from tests.support.fake_transport import reply
 
 SYMBOLS = [f"COIN{number:03}USDT" for number in range(500)]

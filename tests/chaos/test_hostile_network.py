@@ -39,7 +39,7 @@ from mexc_async.sim.rest.server import SimConfig, Simulator, main_account
 from mexc_async.sim.wallet.account_audit import AccountAudit
 from mexc_async.spot.trading import NewOrder
 from mexc_async.streams.session import Timing
-from mexc_async.transport.pool import Timeouts
+from mexc_async.transport.config import Timeouts
 from tests.support.streams import client, nothing_left, until
 from tests.support.truth import compare, totals
 
@@ -281,7 +281,7 @@ async def hostile(
         "timeouts": Timeouts(connect_s=2.0, read_s=TIMEOUT_S, total_s=TIMEOUT_S),
         "retry": RetryPolicy(budget_s=20.0, first_s=0.02, longest_s=0.3),
         "recv_window_ms": WINDOW_MS,
-        "order_transport": transport,
+        "transport": transport,
     }
     if join is not None:
         usual |= {"prepared": Prepared(network=join.network), "clock": clock}

@@ -23,7 +23,7 @@ from mexc_async.sim.rest.server import SimConfig, Simulator
 from mexc_async.sim.wallet.wallet import WalletRules
 from mexc_async.spot.subaccounts import SubUniversalTransfer
 from mexc_async.spot.wallet import UniversalTransfer, Withdraw
-from mexc_async.transport.pool import Timeouts
+from mexc_async.transport.config import Timeouts
 from tests.support.streams import nothing_left, sim_client
 
 SEEDS = [int(seed) for seed in os.environ.get("CHAOS_SEEDS", "7").split(",")]

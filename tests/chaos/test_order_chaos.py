@@ -27,7 +27,7 @@ from mexc_async.sim.faults.faults import Fault
 from mexc_async.sim.rest.server import SimConfig, Simulator, main_account
 from mexc_async.spot.trading import NewOrder
 from mexc_async.streams.session import Timing
-from mexc_async.transport.pool import Timeouts
+from mexc_async.transport.config import Timeouts
 from tests.support.restored import known_by, past
 from tests.support.streams import nothing_left, sim_client, until
 from tests.support.truth import compare, totals

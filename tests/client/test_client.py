@@ -61,7 +61,7 @@ from mexc_async.spot.enums import OrderStatus
 from mexc_async.spot.models import Empty
 from mexc_async.spot.trading import NewOrder, OrderParameters
 from mexc_async.spot.trading import TestOrder as TrialOrder
-from mexc_async.transport.pool import Pool
+from mexc_async.transport.lane import Lane
 from tests.support import raw_server
 from tests.support.raw_server import Arrival, RawServer, Way
 from tests.support.settings import flat
@@ -658,8 +658,8 @@ async def test_warming_up_opens_the_asked_number_of_connections(
         async with Mexc(**flat(rest=server.url, limits="unlimited", **settings)) as mexc:
             await mexc.warm_up(asked)
             assert server.connections == expected
-            assert isinstance(mexc._pool, Pool)
-            assert mexc._pool.open_connections == expected
+            assert isinstance(mexc._transport, Lane)
+            assert mexc._transport.open_connections == expected
             assert mexc._api.rules.age_s is not None
             await asyncio.gather(*(mexc.request("GET", "/x", {"n": number}) for number in range(expected)))
             assert server.connections == expected

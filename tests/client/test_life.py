@@ -19,7 +19,7 @@ from mexc_async.sim.rest.background import BackgroundSimulator
 from mexc_async.spot.market import DepthQuery
 from mexc_async.spot.models import Order
 from mexc_async.spot.trading import NewOrder
-from mexc_async.transport.pool import Pool
+from mexc_async.transport.lane import Lane
 from tests.support.streams import nothing_left
 
 RESTING: dict[str, Any] = {"price": Decimal("20000.00"), "quantity": Decimal("0.001")}
@@ -171,9 +171,9 @@ async def test_accounts_open_by_themselves_and_close_their_pool_once(mexc_sim: B
     await desk["two"].aclose()
     await desk["one"].spot.ping()
     await desk.aclose()
-    pool = desk["one"]._pool
-    assert isinstance(pool, Pool)
-    assert pool._closed
+    transport = desk["one"]._transport
+    assert isinstance(transport, Lane)
+    assert not transport.connections
 
 
 def let_go(parts: list[object]) -> None:

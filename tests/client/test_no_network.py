@@ -15,7 +15,7 @@ from mexc_async.client.settings import NetworkSettings
 from mexc_async.errors import ConnectFailed
 from mexc_async.rest.credentials import Credentials
 from mexc_async.rest.retry import RetryPolicy
-from mexc_async.transport.pool import Timeouts
+from mexc_async.transport.config import Timeouts
 from tests.support.streams import Script, Told, client, until
 
 KEY = Credentials("mx0key", "secret")

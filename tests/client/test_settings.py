@@ -27,7 +27,7 @@ from mexc_async.schema.settings import CheckedSettings
 from mexc_async.schema.validation import checks_of
 from mexc_async.streams.router import StreamSettings
 from mexc_async.streams.session import Timing
-from mexc_async.transport.pool import Timeouts
+from mexc_async.transport.config import Timeouts
 
 SECRET = "hunter2"
 

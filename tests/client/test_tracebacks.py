@@ -150,7 +150,7 @@ async def failure(act: Act, mexc: Mexc) -> BaseException:
 @pytest.mark.parametrize("transport", ["lane", "pool"])
 @pytest.mark.parametrize("act", ACTS)
 async def test_a_lost_answer_leaves_no_secret(act: Act, transport: str, exchange: BackgroundSimulator) -> None:
-    async with warm(exchange, order_transport=transport) as mexc:
+    async with warm(exchange, transport=transport) as mexc:
         for fault in FAULTS:
             exchange.call(lambda simulator, fault=fault: simulator.inject(fault))  # type: ignore[misc]
             assert leaks(await failure(act, mexc)) == [], fault

@@ -29,7 +29,7 @@ from mexc_async.rest.retry import RetryPolicy
 from mexc_async.schema.endpoint import Endpoint, Request
 from mexc_async.schema.validation import choices
 from mexc_async.spot.trading import NewOrder
-from mexc_async.transport.pool import Timeouts
+from mexc_async.transport.config import Timeouts
 
 NOBODY = "http://127.0.0.1:1"
 """Address that refuses every connection: only a call refused before sending ends otherwise than in ConnectFailed."""

@@ -25,7 +25,7 @@ from mexc_async.sim.faults.faults import Fault
 from mexc_async.sim.rest.background import BackgroundSimulator
 from mexc_async.spot.models import Order
 from mexc_async.spot.trading import NewOrder
-from mexc_async.transport.pool import Timeouts
+from mexc_async.transport.config import Timeouts
 from tests.support.serving import maker
 from tests.support.streams import until
 

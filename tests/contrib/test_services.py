@@ -20,7 +20,7 @@ from mexc_async.sim.faults.faults import Fault
 from mexc_async.sim.rest.background import BackgroundSimulator
 from mexc_async.sim.wallet.account_audit import OrderLine
 from mexc_async.spot.market import Ping
-from mexc_async.transport.pool import Timeouts
+from mexc_async.transport.config import Timeouts
 from tests.support.serving import EXAMPLES, maker, serving
 from tests.support.streams import until
 

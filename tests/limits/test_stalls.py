@@ -66,7 +66,7 @@ async def client(exchange: Exchange, way: str, **limits: Any) -> AsyncIterator[t
     allowed = Limits.custom("unlimited", margin_s=0.01, **{"orders": (1, WINDOW_S)} | limits)
     settings: dict[str, Any] = {"limits": allowed, "check_rules": False, "orders": OrderSettings(settle_s=0.05)}
     if way == "pool":
-        settings["order_transport"] = "pool"
+        settings["transport"] = "pool"
     async with (
         RawServer(exchange.behave) as raw,
         Mexc(Credentials(KEY, SECRET), **flat(rest=raw.url, **settings)) as mexc,
@@ -249,9 +249,7 @@ async def test_a_stall_of_more_than_a_window_draws_no_429(transport: Literal["la
         stall = Stall(int(sim.rest.rsplit(":", 1)[1]))
         async with stall as url:
             login = Credentials(DEMO_KEY, DEMO_SECRET)
-            async with Mexc(
-                login, **flat(rest=url, ws=sim.spot_ws, limits="default", order_transport=transport)
-            ) as mexc:
+            async with Mexc(login, **flat(rest=url, ws=sim.spot_ws, limits="default", transport=transport)) as mexc:
                 await mexc.sync_clock()
                 refused: list[RequestDone] = []
                 mexc.hooks.add(lambda e: refused.append(e) if isinstance(e, RequestDone) and e.status == 429 else None)

@@ -35,7 +35,7 @@ from mexc_async.sim.rest.server import SimConfig, Simulator, main_account
 from mexc_async.spot.enums import OrderStatus, OrderType, Side
 from mexc_async.spot.models import CancelledOrder, Fill, Order
 from mexc_async.spot.push_models import FillPush, OrderPush
-from mexc_async.transport.pool import Timeouts
+from mexc_async.transport.config import Timeouts
 from tests.support.call_logs import json_lines
 from tests.support.fake_transport import fake_client
 from tests.support.keys_world import credentials, second_key

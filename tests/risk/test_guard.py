@@ -24,7 +24,7 @@ from mexc_async.sim.faults.faults import Fault
 from mexc_async.sim.rest.server import SimConfig, Simulator
 from mexc_async.spot.rules import SymbolRules
 from mexc_async.spot.trading import NewOrder
-from mexc_async.transport.pool import Timeouts
+from mexc_async.transport.config import Timeouts
 from tests.support import fake_transport
 from tests.support.streams import nothing_left, until
 from tests.support.trading import FIFTY, XRP, best, resting, state, trader
@@ -174,7 +174,7 @@ async def test_an_order_class_of_ones_own_meets_the_guard(mexc: Mexc) -> None:
 async def test_no_spelling_of_a_path_leads_past_the_guard(
     sim: Simulator, path: str, transport: Literal["lane", "pool"]
 ) -> None:
-    async with trader(sim, order_transport=transport) as mexc:
+    async with trader(sim, transport=transport) as mexc:
         await mexc.load_rules()
         order = await an_order(mexc)
         mexc.orders.limits(max_order_notional=D(1))

@@ -76,14 +76,14 @@ def others_than(clock: Clock, held: list[tuple[str, object]]) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("order_transport", ["lane", "pool"])
-async def test_all_parts_of_a_client_have_one_clock(tmp_path: object, order_transport: Literal["lane", "pool"]) -> None:
+@pytest.mark.parametrize("transport", ["lane", "pool"])
+async def test_all_parts_of_a_client_have_one_clock(tmp_path: object, transport: Literal["lane", "pool"]) -> None:
     at = ManualTime()
     async with Mexc(
         Credentials("mx0key", "secret"),
         rest="http://127.0.0.1:9",
         call_log=f"{tmp_path}/calls.jsonl",
-        network=NetworkSettings(order_transport=order_transport),
+        network=NetworkSettings(transport=transport),
         clock=at.clock,
     ) as mexc:
         held = list(inside(mexc))

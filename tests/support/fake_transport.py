@@ -32,8 +32,8 @@ from mexc_async.runtime.events import Event
 from mexc_async.runtime.hooks import Hooks
 from mexc_async.schema.answers import Reply
 from mexc_async.streams.websocket import SocketConfig
-from mexc_async.transport.pool import OnConnected
 from mexc_async.transport.request_fields import Fields
+from mexc_async.transport.transport import OnConnected
 from mexc_async.transport.urls import ExchangeUrls
 
 KEY = "mx0vglTESTkey12345"

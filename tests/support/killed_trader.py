@@ -30,7 +30,7 @@ from mexc_async.sim.exchange.accounts import DEMO_KEY, DEMO_SECRET
 from mexc_async.sim.faults.faults import Fault
 from mexc_async.sim.wallet.account_audit import AccountAudit
 from mexc_async.spot.trading import NewOrder
-from mexc_async.transport.pool import Timeouts
+from mexc_async.transport.config import Timeouts
 from tests.support.settings import flat
 
 SYMBOLS = ("XRPUSDT", "SOLUSDT")

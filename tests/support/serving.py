@@ -24,7 +24,7 @@ from mexc_async.contrib import aiohttp_web, fastapi
 from mexc_async.contrib.service import MexcService
 from mexc_async.rest.credentials import Credentials
 from mexc_async.sim.rest.background import BackgroundSimulator
-from mexc_async.transport.pool import Timeouts
+from mexc_async.transport.config import Timeouts
 from tests.support.settings import flat
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"

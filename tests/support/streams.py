@@ -24,7 +24,7 @@ from mexc_async.spot.push_models import DepthSnapshot
 from mexc_async.streams.events import StreamState
 from mexc_async.streams.router import StreamSettings
 from mexc_async.streams.session import Timing
-from mexc_async.transport.pool import Timeouts
+from mexc_async.transport.config import Timeouts
 from tests.support.settings import flat
 
 TLS = Path(__file__).with_name("tls")

@@ -10,7 +10,7 @@ from mexc_async.orders.handle import TrackedOrder
 from mexc_async.orders.record import OrderState
 from mexc_async.orders.tracker import OrderSettings
 from mexc_async.sim.rest.server import Simulator
-from mexc_async.transport.pool import Timeouts
+from mexc_async.transport.config import Timeouts
 from tests.support.streams import sim_client
 
 D = Decimal

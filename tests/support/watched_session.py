@@ -74,12 +74,12 @@ async def trade(mexc: Mexc) -> None:
 
 
 async def session(rest: str, transport: Any, credentials: Credentials, library: Library) -> None:
-    async with Mexc(credentials, **flat(rest=rest, order_transport=transport, ws_library=library)) as mexc:
+    async with Mexc(credentials, **flat(rest=rest, transport=transport, ws_library=library)) as mexc:
         await mexc.warm_up()
         await listen(mexc)
         await trade(mexc)
     two = {"one": credentials, "other": credentials}
-    async with Mexc.accounts(two, **flat(rest=rest, order_transport=transport, ws_library=library)) as accounts:
+    async with Mexc.accounts(two, **flat(rest=rest, transport=transport, ws_library=library)) as accounts:
         await accounts.balances()
         for name in accounts:
             await accounts[name].orders.follow(10)

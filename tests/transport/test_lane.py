@@ -6,30 +6,32 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import ssl
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from math import inf
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from mexc_async.client.mexc import Mexc
+from mexc_async.client.settings import NetworkSettings
 from mexc_async.errors import ClientClosed, ConfigError, ConnectFailed, ConnectionLost, RequestTimeout
 from mexc_async.rest import keep_warm as keep_warm_module
 from mexc_async.rest.credentials import Credentials
 from mexc_async.runtime.clock import SYSTEM
 from mexc_async.schema.answers import Reply
-from mexc_async.transport import connection as connection_module
 from mexc_async.transport import lane as lane_module
 from mexc_async.transport.addresses import Address
+from mexc_async.transport.config import Timeouts, TransportConfig
 from mexc_async.transport.connection import Connection
 from mexc_async.transport.lane import Lane, PinnedConnection
-from mexc_async.transport.pool import PoolConfig, Timeouts
+from mexc_async.transport.pool import Pool
 from mexc_async.transport.urls import ExchangeUrls
 from tests.support import raw_server as server
 from tests.support.fake_transport import KEY, SECRET
@@ -45,8 +47,8 @@ BODIES = {
 
 
 @asynccontextmanager
-async def lane_to(rest: str, **config: Any) -> AsyncIterator[Lane]:
-    lane = Lane(PoolConfig(urls=ExchangeUrls(rest), **config), SYSTEM)
+async def lane_to(rest: str, for_orders: bool = True, **config: Any) -> AsyncIterator[Lane]:
+    lane = Lane(TransportConfig(urls=ExchangeUrls(rest), **config), SYSTEM, for_orders)
     try:
         yield lane
     finally:
@@ -257,7 +259,7 @@ async def test_the_connection_with_the_least_round_trip_is_used_first() -> None:
 
 @pytest.mark.usefixtures("two_addresses")
 async def test_an_address_that_lets_an_order_wait_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection_module, "_PATIENCE_S", 0.02)
+    monkeypatch.setattr(lane_module, "_ORDER_PATIENCE_S", 0.02)
     async with two_servers(server.silence, server.answer()) as (near, far), lane_to(by_name(near)) as lane:
         await open_to_both(lane)
         await lane.open(5, connection_to(lane, NEAR).address)
@@ -321,6 +323,91 @@ async def test_a_name_that_cannot_be_resolved_any_more_stands_for_what_it_did(mo
         assert raw.connections == 2
 
 
+# --- connections for calls that are no orders ---
+
+
+async def test_connections_that_were_idle_for_long_are_not_used_again() -> None:
+    async with RawServer() as raw, lane_to(raw.url, for_orders=False, keepalive_s=30) as lane:
+        await asyncio.gather(*(send(lane) for _ in range(4)))
+        for connection in lane.connections:
+            connection.used_at -= 29
+        await send(lane)
+        assert (raw.connections, len(lane.connections)) == (4, 4)
+        fresh = max(lane.connections, key=lambda connection: connection.used_at)
+        for connection in lane.connections - {fresh}:
+            connection.used_at -= 2
+        for left in (3, 2, 1):  # each request closes one
+            await send(lane)
+            assert lane.open_connections == left
+        fresh.used_at -= 31
+        await send(lane)
+        assert raw.connections == 5
+
+
+async def test_a_cancellation_behind_the_answer_does_not_hit_the_next_request_on_the_connection() -> None:
+    async with RawServer(server.silence) as raw, lane_to(raw.url, for_orders=False) as lane:
+        first = asyncio.create_task(send(lane))
+        await raw.until(lambda: len(raw.arrivals) == 1)
+        (connection,) = lane.connections
+        connection.data_received(server.head(200, "Content-Length: 2") + b"{}")
+        second = cast(Coroutine[Any, Any, Reply], lane.send("GET", "/y", {}, None, lambda carrier: None))
+        answer = second.send(None)
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        assert connection.answer is answer
+        assert not connection.transport.is_closing()
+        second.close()
+        assert connection.transport.is_closing()
+
+
+@pytest.mark.usefixtures("two_addresses")
+async def test_a_silent_address_loses_the_idle_connections_that_may_be_dead() -> None:
+    begun = server.stalled(server.head(200, "Content-Length: 10"))
+    async with two_servers(begun, server.answer()) as (near, _), lane_to(by_name(near), for_orders=False) as lane:
+        await open_to_both(lane)
+        waiting, elsewhere = connection_to(lane, NEAR), connection_to(lane, FAR)
+        lane.forget(elsewhere)
+        stuck = asyncio.create_task(send(lane))
+        await until(lambda: waiting.heard_at > 0)
+        await lane.open(5, waiting.address)
+        await lane.open(5, waiting.address)
+        elsewhere.free()
+        doubtful, proven, _ = lane.ready
+        waiting.used_at -= 5
+        doubtful.used_at = elsewhere.used_at = waiting.used_at - 1
+        waiting._look()  # a long answer that keeps coming
+        assert lane.open_connections == 3
+        waiting.heard_at -= 5
+        waiting._look()
+        assert lane.ready == [proven, elsewhere]
+        assert (await lane.addresses.ranked())[0].host == FAR
+        stuck.cancel()
+
+
+async def test_connections_opened_at_the_same_time_share_one_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = 0
+
+    async def resolve(self: object, host: str, port: int, **_: object) -> list[Any]:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0.01)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (NEAR, port))]
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", resolve)
+    async with RawServer() as raw, lane_to(by_name(raw), for_orders=False) as lane:
+        await asyncio.gather(*(send(lane) for _ in range(10)))
+    assert (asked, raw.connections) == (1, 10)
+
+
+async def test_a_lane_belongs_to_one_event_loop() -> None:
+    async with RawServer() as raw, lane_to(raw.url, for_orders=False) as lane:
+        await send(lane)
+        with pytest.raises(ClientClosed, match="another event loop"):
+            await asyncio.to_thread(asyncio.run, send(lane))
+        await send(lane)
+
+
 # --- warm ---
 
 
@@ -352,26 +439,33 @@ def pings(*servers: RawServer) -> int:
     return sum(arrival.path == "/api/v3/ping" for raw in servers for arrival in raw.arrivals)
 
 
-async def test_orders_and_cancels_go_by_the_lane_and_the_rest_by_the_pool() -> None:
+async def test_orders_and_cancels_have_connections_of_their_own() -> None:
     async with RawServer(exchange()) as raw, client_of(raw.url) as (mexc, _):
         await order(mexc)
         await mexc.spot.cancel_order(symbol="BTCUSDT", order_id="1")
         await mexc.spot.ping()
-        by_lane = {a.connection for a in raw.arrivals if a.headers["accept-encoding"] == "identity"}
-        sent = [(a.method, a.path) for a in raw.arrivals if a.connection in by_lane]
+        for_orders = {a.connection for a in raw.arrivals if a.headers["accept-encoding"] == "identity"}
+        sent = [(a.method, a.path) for a in raw.arrivals if a.connection in for_orders]
         assert sent == [("POST", "/api/v3/order"), ("DELETE", "/api/v3/order")]
 
 
-@pytest.mark.parametrize("settings", [{"order_transport": "pool"}, {"proxy": "http://127.0.0.1:1"}])
+@pytest.mark.parametrize("settings", [{"transport": "pool"}, {"proxy": "http://127.0.0.1:1"}])
 async def test_without_the_lane_everything_goes_by_the_pool(settings: dict[str, Any]) -> None:
     async with Mexc(Credentials(KEY, SECRET), **flat(rest="https://api.mexc.com", **settings)) as mexc:
         assert mexc._lane is None
-        assert mexc._api._order_transport is mexc._pool
+        assert mexc._api._order_transport is mexc._transport
+        assert isinstance(mexc._transport, Pool)
 
 
-def test_an_unknown_way_for_orders_is_refused() -> None:
-    with pytest.raises(ConfigError, match="order_transport 'lanes' is not one of 'lane', 'pool'"):
-        Mexc(**flat(order_transport="lanes"))
+def test_an_unknown_transport_is_refused() -> None:
+    with pytest.raises(ConfigError, match="transport 'lanes' is not one of 'lane', 'pool'"):
+        Mexc(**flat(transport="lanes"))
+
+
+def test_the_former_name_of_the_setting_names_the_present_one() -> None:
+    text = "order_transport is now transport, for all calls: NetworkSettings(transport='pool')"
+    with pytest.raises(ConfigError, match=re.escape(text)):
+        NetworkSettings(order_transport="pool")
 
 
 async def test_warming_up_opens_and_measures_the_lane() -> None:
@@ -497,7 +591,7 @@ async def test_a_connection_that_is_in_use_is_not_pinged() -> None:
 
 async def test_closing_ends_calls_at_every_stage() -> None:
     async with RawServer(server.silence) as raw:
-        lane = Lane(PoolConfig(urls=ExchangeUrls(raw.url), timeouts=Timeouts(5, 5, 5)), SYSTEM)
+        lane = Lane(TransportConfig(urls=ExchangeUrls(raw.url), timeouts=Timeouts(5, 5, 5)), SYSTEM, True)
         waiting = asyncio.create_task(send(lane))
         await raw.until(lambda: len(raw.arrivals) == 1)
         opening = asyncio.create_task(send(lane))

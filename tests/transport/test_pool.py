@@ -20,8 +20,10 @@ from mexc_async.errors import (
     MexcError,
 )
 from mexc_async.schema.answers import Reply
-from mexc_async.transport.pool import OnConnected, Pool, PoolConfig, Timeouts
+from mexc_async.transport.config import Timeouts, TransportConfig
+from mexc_async.transport.pool import Pool
 from mexc_async.transport.request_fields import Fields
+from mexc_async.transport.transport import OnConnected
 from mexc_async.transport.urls import ExchangeUrls, proxy_for
 from tests.support import raw_server as server
 from tests.support.mocked import Mocked
@@ -37,7 +39,7 @@ HURRIED = Timeouts(read_s=0.2)
 
 @asynccontextmanager
 async def pool_to(rest: str, **config: Any) -> AsyncIterator[Pool]:
-    pool = Pool(PoolConfig(urls=ExchangeUrls(rest), **config))
+    pool = Pool(TransportConfig(urls=ExchangeUrls(rest), **config))
     try:
         yield pool
     finally:
@@ -61,10 +63,10 @@ def test_a_context_that_does_not_verify_is_refused() -> None:
     lax = ssl.create_default_context()
     lax.check_hostname = False
     with pytest.raises(ConfigError, match="verify"):
-        PoolConfig(urls=ExchangeUrls("https://api.mexc.com"), tls=lax)
+        TransportConfig(urls=ExchangeUrls("https://api.mexc.com"), tls=lax)
     lax.verify_mode = ssl.CERT_NONE
     with pytest.raises(ConfigError, match="verify"):
-        PoolConfig(urls=ExchangeUrls("https://api.mexc.com"), tls=lax)
+        TransportConfig(urls=ExchangeUrls("https://api.mexc.com"), tls=lax)
 
 
 # --- configuration ---
@@ -89,7 +91,7 @@ def test_a_context_that_does_not_verify_is_refused() -> None:
 )
 def test_a_configuration_that_cannot_work_is_refused(rest: str, config: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
-        PoolConfig(urls=ExchangeUrls(rest), **config)
+        TransportConfig(urls=ExchangeUrls(rest), **config)
 
 
 @pytest.mark.parametrize("values", [(0, 1, 1), (1, -1, 1), (1, 1, 0), (1, 1, float("nan"))])
@@ -201,12 +203,12 @@ def test_a_proxy_of_the_environment_that_cannot_work_is_refused_at_once(
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", value)
     with pytest.raises(ConfigError, match="proxy") as caught:
-        Pool(PoolConfig(urls=ExchangeUrls("https://api.mexc.com")))
+        Pool(TransportConfig(urls=ExchangeUrls("https://api.mexc.com")))
     assert "pa55word" not in str(caught.value)
 
 
 async def test_no_repr_shows_the_proxys_login() -> None:
-    config = PoolConfig(urls=ExchangeUrls("https://api.mexc.com"), proxy="http://user:pa55word@h:1")
+    config = TransportConfig(urls=ExchangeUrls("https://api.mexc.com"), proxy="http://user:pa55word@h:1")
     assert "pa55word" not in f"{config!r} {config} {Pool(config)!r}"
     mexc = Mexc(proxy="http://user:pa55word@h:1")
     assert "pa55word" not in f"{mexc!r}"

@@ -26,9 +26,10 @@ from mexc_async.schema.answers import Reply
 from mexc_async.spot.market import Ping
 from mexc_async.transport import connection as connection_module
 from mexc_async.transport import pool as pool_module
+from mexc_async.transport.config import TransportConfig
 from mexc_async.transport.delivery import is_undelivered
 from mexc_async.transport.lane import Lane
-from mexc_async.transport.pool import Pool, PoolConfig
+from mexc_async.transport.pool import Pool
 from mexc_async.transport.urls import ExchangeUrls
 from tests.support import raw_server as server
 from tests.support.raw_server import Arrival, RawServer, Way
@@ -157,7 +158,7 @@ async def test_no_order_or_cancel_is_refused_by_another_orders_second_answer(tra
                 if exchange.orders[name]["status"] != "CANCELED":
                     wrong.append(f"{name} is not cancelled")
 
-    async with client(exchange, order_transport=transport) as (mexc, _):
+    async with client(exchange, transport=transport) as (mexc, _):
         await mexc.warm_up(4)
         await asyncio.gather(*(trade(mexc, first) for first in range(4)))
         records = [mexc.orders[f"own{number}"] for number in range(count)]
@@ -298,9 +299,9 @@ async def test_closing_does_not_wait_for_a_proof(monkeypatch: pytest.MonkeyPatch
 
 
 @asynccontextmanager
-async def way_to(kind: type[Lane | Pool], raw: RawServer) -> AsyncIterator[Lane | Pool]:
-    config = PoolConfig(urls=ExchangeUrls(raw.url))
-    way = Pool(config) if kind is Pool else Lane(config, SYSTEM)
+async def way_to(kind: str, raw: RawServer) -> AsyncIterator[Lane | Pool]:
+    config = TransportConfig(urls=ExchangeUrls(raw.url))
+    way = Pool(config) if kind == "pool" else Lane(config, SYSTEM, kind == "orders")
     try:
         yield way
     finally:
@@ -311,14 +312,12 @@ def send(way: Lane | Pool) -> Awaitable[Reply]:
     return way.send("POST", "/api/v3/order", {}, 5.0, lambda _: None)
 
 
-BOTH = pytest.mark.parametrize("kind", [Lane, Pool])
+ALL = pytest.mark.parametrize("kind", ["pool", "lane", "orders"])
 
 
-@BOTH
+@ALL
 @pytest.mark.parametrize(("status", "body"), [(400, REFUSED), (200, REFUSED), (200, b'[{"code":30002,"msg":"less"}]')])
-async def test_a_connection_with_a_refusal_is_not_used_for_the_next_call(
-    kind: type[Lane | Pool], status: int, body: bytes
-) -> None:
+async def test_a_connection_with_a_refusal_is_not_used_for_the_next_call(kind: str, status: int, body: bytes) -> None:
     async with RawServer(server.answer(body, status), server.answer()) as raw, way_to(kind, raw) as way:
         assert (await send(way)).body == body
         await send(way)
@@ -326,17 +325,17 @@ async def test_a_connection_with_a_refusal_is_not_used_for_the_next_call(
         assert [arrival.connection for arrival in raw.arrivals] == [1, 2, 2]
 
 
-@BOTH
-async def test_a_success_in_an_envelope_is_no_refusal(kind: type[Lane | Pool]) -> None:
+@ALL
+async def test_a_success_in_an_envelope_is_no_refusal(kind: str) -> None:
     async with RawServer(server.answer(b'{"code":200,"msg":"","data":[]}')) as raw, way_to(kind, raw) as way:
         await send(way)
         await send(way)
         assert raw.connections == 1
 
 
-@BOTH
+@ALL
 async def test_a_refusal_that_comes_before_the_request_can_have_arrived_is_not_believed(
-    kind: type[Lane | Pool], monkeypatch: pytest.MonkeyPatch
+    kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with RawServer(server.answer(REFUSED, 400), server.answer()) as raw, way_to(kind, raw) as way:
         for module in (connection_module, pool_module):
@@ -374,7 +373,7 @@ def sent(raw: RawServer, method: str) -> bool:
 @pytest.mark.parametrize("transport", ["lane", "pool"])
 async def test_no_refusal_of_an_order_under_way_is_believed_once_answers_went_astray(transport: str) -> None:
     exchange = Astray()
-    async with client(exchange, order_transport=transport) as (mexc, raw):
+    async with client(exchange, transport=transport) as (mexc, raw):
         placing = asyncio.create_task(place(mexc, "mine"))
         await raw.until(lambda: sent(raw, "POST"))
         mexc._api.distrust()
@@ -388,7 +387,7 @@ async def test_no_refusal_of_an_order_under_way_is_believed_once_answers_went_as
 async def test_no_ack_of_an_order_under_way_is_believed_once_answers_went_astray(transport: str) -> None:
     exchange = Astray()
     exchange.first = whole(b'{"symbol":"BTCUSDT","orderId":"C02__equal","price":"9","origQty":"1","side":"BUY"}')
-    async with client(exchange, order_transport=transport) as (mexc, raw):
+    async with client(exchange, transport=transport) as (mexc, raw):
         placing = asyncio.create_task(place(mexc, "mine"))
         await raw.until(lambda: sent(raw, "POST"))
         mexc._api.distrust()
@@ -400,7 +399,7 @@ async def test_no_ack_of_an_order_under_way_is_believed_once_answers_went_astray
 @pytest.mark.parametrize("transport", ["lane", "pool"])
 async def test_a_refused_read_is_believed_while_answers_go_astray(transport: str) -> None:
     exchange = Astray()
-    async with client(exchange, order_transport=transport) as (mexc, raw):
+    async with client(exchange, transport=transport) as (mexc, raw):
         asking = asyncio.create_task(mexc.spot.query_order(symbol="BTCUSDT", orig_client_order_id="mine"))
         await raw.until(lambda: sent(raw, "GET"))
         mexc._api.distrust()
@@ -441,7 +440,7 @@ async def test_the_answer_to_a_cancelled_order_leaves_its_connection_unproven(
 ) -> None:
     monkeypatch.setattr(keep_warm_module, "QUIET_S", 60.0)
     exchange = Shifted()
-    async with client(exchange, order_transport=transport) as (mexc, raw):
+    async with client(exchange, transport=transport) as (mexc, raw):
         await place(mexc, "first")
         cancelled = asyncio.create_task(place(mexc, "cancelled", TOO_MUCH))
         await raw.until(lambda: len([arrival for arrival in raw.arrivals if arrival.method == "POST"]) == 2)
@@ -454,8 +453,8 @@ async def test_the_answer_to_a_cancelled_order_leaves_its_connection_unproven(
         assert (await place(mexc, "mine")).order_id == exchange.orders["mine"]["orderId"]
 
 
-@BOTH
-async def test_once_an_answer_was_another_requests_no_idle_connection_is_used(kind: type[Lane | Pool]) -> None:
+@ALL
+async def test_once_an_answer_was_another_requests_no_idle_connection_is_used(kind: str) -> None:
     async with RawServer() as raw, way_to(kind, raw) as way:
         await send(way)
         way.distrust()
@@ -466,13 +465,13 @@ async def test_once_an_answer_was_another_requests_no_idle_connection_is_used(ki
 @pytest.mark.parametrize("more", [whole(b'{"symbol":"BTCUSDT","orderId":"C02__1"}'), b"\x00"])
 async def test_a_refusal_with_something_else_behind_it_is_not_believed(more: bytes) -> None:
     both = server.raw(whole(REFUSED, 400) + more, keep=True)
-    async with RawServer(both, server.answer()) as raw, way_to(Lane, raw) as lane:
+    async with RawServer(both, server.answer()) as raw, way_to("orders", raw) as lane:
         with pytest.raises(ConnectionLost):
             await send(lane)
 
 
-@BOTH
-async def test_a_refusal_that_comes_twice_at_once_is_believed(kind: type[Lane | Pool]) -> None:
+@ALL
+async def test_a_refusal_that_comes_twice_at_once_is_believed(kind: str) -> None:
     async with RawServer(server.raw(whole(REFUSED, 400) * 2, keep=True)) as raw, way_to(kind, raw) as way:
         assert (await send(way)).body == REFUSED
         assert (await send(way)).body == REFUSED

@@ -1,4 +1,4 @@
-"""Both transports against a server of bytes: one request a call, on every failure, no secret in any error."""
+"""Every transport against a server of bytes: one request a call, on every failure, no secret in any error."""
 
 from __future__ import annotations
 
@@ -35,9 +35,11 @@ from mexc_async.rest.credentials import Credentials
 from mexc_async.rest.retry import RetryPolicy
 from mexc_async.runtime.clock import SYSTEM
 from mexc_async.schema.answers import Reply
+from mexc_async.transport.config import Timeouts, TransportConfig
 from mexc_async.transport.lane import Lane
-from mexc_async.transport.pool import OnConnected, Pool, PoolConfig, Timeouts
+from mexc_async.transport.pool import Pool
 from mexc_async.transport.request_fields import Fields
+from mexc_async.transport.transport import OnConnected
 from mexc_async.transport.urls import ExchangeUrls
 from tests.support import raw_server as server
 from tests.support.fake_transport import KEY, SECRET
@@ -50,21 +52,19 @@ HURRIED = Timeouts(connect_s=5.0, read_s=0.2, total_s=5.0)
 """Every request reaches the server, however busy the machine is."""
 
 
-_way: type[Pool | Lane] = Pool
+_way = "pool"
 
 
-@pytest.fixture(params=[Pool, Lane], ids=["pool", "lane"], autouse=True)
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> type[Pool | Lane]:
-    """Run the test on both transports."""
+@pytest.fixture(params=["pool", "lane", "orders"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the test on both transports, and on the connections for orders."""
     monkeypatch.setattr(f"{__name__}._way", request.param)
-    chosen: type[Pool | Lane] = request.param
-    return chosen
 
 
 @asynccontextmanager
 async def pool_to(rest: str, **config: Any) -> AsyncIterator[Pool | Lane]:
-    settings = PoolConfig(urls=ExchangeUrls(rest), **config)
-    pool = Pool(settings) if _way is Pool else Lane(settings, SYSTEM)
+    settings = TransportConfig(urls=ExchangeUrls(rest), **config)
+    pool = Pool(settings) if _way == "pool" else Lane(settings, SYSTEM, _way == "orders")
     try:
         yield pool
     finally:
@@ -542,8 +542,9 @@ def on(path: str, behaviour: Behaviour) -> Behaviour:
 @asynccontextmanager
 async def client_of(rest: str, **settings: Any) -> AsyncIterator[Mexc]:
     options: dict[str, Any] = {"limits": "unlimited", "retry": RetryPolicy(budget_s=0), "check_rules": False} | settings
-    mexc = Mexc(Credentials(KEY, SECRET), **flat(rest=rest, **options))
-    if _way is Lane:
+    transport = "pool" if _way == "pool" else "lane"
+    mexc = Mexc(Credentials(KEY, SECRET), **flat(rest=rest, transport=transport, **options))
+    if _way == "orders":
         assert mexc._lane is not None
         mexc._api.transport = mexc._lane  # for all calls, not orders only
     try:
@@ -584,6 +585,25 @@ async def test_an_order_is_cancelled_by_the_id_that_stood_on_the_wire(order_id: 
     assert parse_qs(cancel.target.partition("?")[2])["orderId"] == [order_id]
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_after_a_keep_alive_race_the_policy_repeats_a_read_and_nothing_repeats_a_change(method: str) -> None:
+    behaviours = iter([server.answer(b'{"n":0}'), server.close, server.answer(b'{"n":2}')])
+
+    async def behave(arrival: Arrival, way: Way) -> bool:
+        return await next(behaviours)(arrival, way)
+
+    async with RawServer(on("/x", behave)) as raw, client_of(raw.url, retry=RetryPolicy(first_s=0.01)) as mexc:
+        assert await mexc.request("GET", "/x", signed=True) == {"n": 0}
+        if method == "GET":
+            assert await mexc.request("GET", "/x", signed=True) == {"n": 2}
+        else:
+            with pytest.raises(OutcomeUnknown):
+                await mexc.request("POST", "/x", signed=True)
+        used = [arrival.connection for arrival in raw.arrivals if arrival.path == "/x"]
+    assert len(used) == (3 if method == "GET" else 2)
+    assert used[0] == used[1]
+
+
 async def test_public_targets_are_not_quoted_again() -> None:
     async with RawServer(on("/x", server.answer())) as raw, client_of(raw.url) as mexc:
         await mexc.request("GET", "/x", {"b": "BEP20(BSC)", "a": "1,2 3"})
@@ -604,7 +624,7 @@ async def test_the_key_goes_with_signed_calls_only() -> None:
         assert "x-mexc-apikey" not in arrival.headers
     for arrival in raw.arrivals:
         assert arrival.headers["accept"] == "application/json"
-        assert ("gzip" in arrival.headers["accept-encoding"]) is (_way is Pool)  # an ack is too short to gain by it
+        assert ("gzip" in arrival.headers["accept-encoding"]) is (_way != "orders")  # an ack is too short to gain by it
         assert "mexc_async" in arrival.headers["user-agent"]
         assert SECRET not in arrival.head.decode()
 
