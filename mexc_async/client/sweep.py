@@ -19,7 +19,7 @@ from mexc_async.orders.from_spot import cancelled
 from mexc_async.orders.record import may_conclude
 from mexc_async.orders.tracker import OrderSettings
 from mexc_async.spot.models import CancelledOrder, Order
-from mexc_async.transport.pool import Timeouts
+from mexc_async.transport.config import Timeouts
 
 LOOK_S = 0.2
 """Seconds between two checks of the watched client."""

@@ -14,6 +14,7 @@ have, and a known field of another wire type, which would read as if it were abs
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from types import NoneType, UnionType
 from typing import Annotated, Any, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -21,7 +22,7 @@ from msgspec import Struct
 
 from mexc_async.errors import ProtocolError
 from mexc_async.native.loader import compiled
-from mexc_async.schema.protobuf_fast import usual_reader
+from mexc_async.schema.protobuf_fast import Usual, usual_reader
 from mexc_async.schema.protobuf_fields import BYTES, FIXED64, VARINT, Field, Fields, Kind, Names, OneOf, Slot
 from mexc_async.schema.protobuf_read import read, small_varint, varint
 from mexc_async.schema.protobuf_write import Write, writer
@@ -41,10 +42,14 @@ class Message(Fields[T]):
 
     def __init__(self, struct: type[T], fields: Mapping[str, Field] | None = None) -> None:
         super().__init__(struct, _slots(struct, fields))
-        self.usual = usual_reader(self)
         self._write: Write | None = None  # made at the first use: a client writes hardly any
         self.decode: Callable[[bytes], tuple[T, int]] = compiled.Reader(self).decode if compiled else self.decode_pure
         """Function from bytes to (message, count of unknown fields, nested ones included). Raises ProtocolError."""
+
+    @cached_property
+    def usual(self) -> Usual:
+        """The fast reader in Python, made at its first use."""
+        return usual_reader(self)
 
     def decode_pure(self, data: bytes) -> tuple[T, int]:
         """Decode in Python, as `decode` does."""
@@ -86,7 +91,10 @@ def _slots(struct: type, declared: Mapping[str, Field] | None) -> Iterator[Slot]
             raise TypeError(f"{where} comes after a field that is not on the wire")
         on_wire += 1
         if isinstance(note, OneOf):
-            yield from (Slot(position, attribute, option, Kind.ONE, None, option.kind) for option in note.options)
+            for option in note.options:
+                if not isinstance(option.kind, type):
+                    raise TypeError(f"{where}: {option.name} names no Struct")
+                yield Slot(position, attribute, option, Kind.ONE, None, message_of(option.kind))
         else:
             yield _slot(where, position, attribute, base, note)
 

@@ -55,8 +55,8 @@ class Field(NamedTuple):
     number: int
     name: str
     """Name in the schema."""
-    kind: Kind | Names[Any] | Fields[Any] | None = None
-    """Kind, if the type does not imply it: INT32, an enum's numbers, or the message."""
+    kind: Kind | Names[Any] | Fields[Any] | type[Any] | None = None
+    """Kind, if the type does not imply it: INT32, an enum's numbers, or the message; the Struct of one of several."""
 
 
 class OneOf:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 
 from msgspec import Struct, structs
@@ -41,21 +42,21 @@ FIRST_BODY = 301
 """First field number of bodies in the wrapper."""
 
 _BODIES = OneOf(
-    Field(301, "publicDeals", message_of(LegacyTrades)),
-    Field(302, "publicIncreaseDepths", message_of(LegacyDepthUpdate)),
-    Field(303, "publicLimitDepths", message_of(DepthSnapshot)),
-    Field(304, "privateOrders", message_of(OrderPush)),
-    Field(305, "publicBookTicker", message_of(BookTickerItem)),
-    Field(306, "privateDeals", message_of(FillPush)),
-    Field(307, "privateAccount", message_of(BalanceChange)),
-    Field(308, "publicSpotKline", message_of(KlinePush)),
-    Field(309, "publicMiniTicker", message_of(MiniTicker)),
-    Field(310, "publicMiniTickers", message_of(MiniTickers)),
-    Field(311, "publicBookTickerBatch", message_of(BookTickerBatch)),
-    Field(312, "publicIncreaseDepthsBatch", message_of(LegacyDepthUpdates)),
-    Field(313, "publicAggreDepths", message_of(DepthUpdate)),
-    Field(314, "publicAggreDeals", message_of(TradesPush)),
-    Field(315, "publicAggreBookTicker", message_of(BookTickerPush)),
+    Field(301, "publicDeals", LegacyTrades),
+    Field(302, "publicIncreaseDepths", LegacyDepthUpdate),
+    Field(303, "publicLimitDepths", DepthSnapshot),
+    Field(304, "privateOrders", OrderPush),
+    Field(305, "publicBookTicker", BookTickerItem),
+    Field(306, "privateDeals", FillPush),
+    Field(307, "privateAccount", BalanceChange),
+    Field(308, "publicSpotKline", KlinePush),
+    Field(309, "publicMiniTicker", MiniTicker),
+    Field(310, "publicMiniTickers", MiniTickers),
+    Field(311, "publicBookTickerBatch", BookTickerBatch),
+    Field(312, "publicIncreaseDepthsBatch", LegacyDepthUpdates),
+    Field(313, "publicAggreDepths", DepthUpdate),
+    Field(314, "publicAggreDeals", TradesPush),
+    Field(315, "publicAggreBookTicker", BookTickerPush),
 )
 
 
@@ -73,9 +74,17 @@ class Push(Struct, Generic[B_co], frozen=True, gc=False):
     """Number of skipped fields that this release does not know, at any depth."""
 
 
-_PUSH: Message[Push[Body]] = message_of(Push)
-_read = _PUSH.decode
-_read_packed = compiled.Reader(_PUSH, packs=True).decode if compiled else _PUSH.decode
+# Made at their first use: a client without streams needs none.
+
+
+@cache
+def _message() -> Message[Push[Body]]:
+    return message_of(Push)
+
+
+@cache
+def _reader(packs: bool) -> Callable[[bytes], tuple[Push[Body], int]]:
+    return compiled.Reader(_message(), packs=True).decode if compiled and packs else _message().decode
 
 
 def decode_push(frame: bytes | bytearray | memoryview, packs: bool = False) -> Push[Body]:
@@ -87,7 +96,7 @@ def decode_push(frame: bytes | bytearray | memoryview, packs: bool = False) -> P
     data = frame if type(frame) is bytes else bytes(frame)
     if len(data) > MAX_FRAME_BYTES:
         raise ProtocolError(f"a frame of {len(data)} bytes, more than {MAX_FRAME_BYTES}")
-    push, unknown = _read_packed(data) if packs else _read(data)
+    push, unknown = _reader(packs)(data)
     if push.body is not None and not unknown:
         return push
     body = push.body if push.body is not None else _unknown_body(data)
@@ -104,17 +113,18 @@ def dispatcher(
     """
     if not compiled:
         return None
-    dispatch: Dispatch = compiled.Dispatch(compiled.Reader(_PUSH), Push, subscribers, packed, on_error, MAX_FRAME_BYTES)
+    reader = compiled.Reader(_message())
+    dispatch: Dispatch = compiled.Dispatch(reader, Push, subscribers, packed, on_error, MAX_FRAME_BYTES)
     return dispatch
 
 
 def encode_push(push: Push[Body]) -> bytes:
     """Encode a push as a frame, fields in the order of their numbers. Raises ValueError for a number out of range."""
-    frame, body = _PUSH.encode(push), push.body
+    frame, body = _message().encode(push), push.body
     return frame + delimited(body.number, body.data) if isinstance(body, Unknown) and body.number else frame
 
 
 def _unknown_body(data: bytes) -> Unknown:
     """Return the last unknown field in the range of bodies."""
-    bodies = [Unknown(number, content) for number, content in unknown_bytes(_PUSH, data) if number >= FIRST_BODY]
+    bodies = [Unknown(number, content) for number, content in unknown_bytes(_message(), data) if number >= FIRST_BODY]
     return bodies[-1] if bodies else Unknown()

@@ -311,14 +311,13 @@ async def test_a_resync_goes_ahead_of_other_market_data() -> None:
 
 async def test_a_snapshot_that_cannot_be_had_is_asked_for_again(sim: Simulator) -> None:
     async with client(sim.spot_ws, sim.rest, retry=RetryPolicy(budget_s=0)) as mexc:
-        await mexc.spot.ping()
-        mexc._urls.rest = "http://127.0.0.1:9"
+        sim.inject(Fault(kind="reset", on="depth"))
         book = await mexc.books("BTCUSDT").open()
         await until(lambda: book.counts.snapshots >= 3)
         assert book.state is SyncState.SYNCING
         with pytest.raises(BookNotSynced):
             _ = book.mid
-        mexc._urls.rest = sim.rest
+        sim.clear_faults()
         await asyncio.wait_for(book.synced(), 10)
 
 

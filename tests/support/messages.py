@@ -39,9 +39,7 @@ class Sides(Struct, frozen=True):
 
 
 class Nest(Struct, frozen=True):
-    one: Annotated[
-        Row | Sides | None, OneOf(Field(10, "row", message_of(Row)), Field(11, "sides", message_of(Sides)))
-    ] = None
+    one: Annotated[Row | Sides | None, OneOf(Field(10, "row", Row), Field(11, "sides", Sides))] = None
     plain: Annotated[Row | None, Field(2, "plain", message_of(Row))] = None
     many: Annotated[tuple[Sides, ...], Field(3, "many")] = ()
     local: int = 7

@@ -24,7 +24,7 @@ from mexc_async.sim.rest.http_server import beginning, binary_frame, on_the_wire
 from mexc_async.sim.rest.port import Port
 from mexc_async.sim.rest.server import SimConfig, Simulator
 from mexc_async.streams.websocket import Socket, SocketConfig, connect
-from mexc_async.transport.pool import PoolConfig, Timeouts
+from mexc_async.transport.config import Timeouts, TransportConfig
 from mexc_async.transport.urls import ExchangeUrls
 from tests.support.naive_client import NaiveClient
 from tests.support.naive_trader import BTC, GOOD, ORDER
@@ -135,7 +135,7 @@ class World:
         """Send a request over the direct join."""
         assert isinstance(self._join, DirectJoin)
         urls = ExchangeUrls(rest=self.sim.rest, ws=self.sim.spot_ws)
-        pool = DirectPool(self._join, PoolConfig(urls=urls, timeouts=Timeouts(LIMIT_S, LIMIT_S, LIMIT_S)))
+        pool = DirectPool(self._join, TransportConfig(urls=urls, timeouts=Timeouts(LIMIT_S, LIMIT_S, LIMIT_S)))
         request = self._client.request(method, path, **parameters).decode().split(" ", 2)
         return await pool.send(method, request[1], {"X-MEXC-APIKEY": DEMO_KEY}, timeout_s, lambda _: None)
 
