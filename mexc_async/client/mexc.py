@@ -142,6 +142,7 @@ class Mexc(View):
         )
         route = None if urls.ws is None else proxy_for(urls.ws, proxy, network.trust_env)
         held = Held()
+        self._held: object = held
         parts = wire(
             policy,
             self._transport,

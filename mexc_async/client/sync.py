@@ -34,6 +34,7 @@ class Client(Protocol):
 
     streams: Streams
     books: Books
+    _held: object
 
     def rules(self, symbol: str) -> SymbolRules:
         """Return a symbol's rules."""
@@ -84,7 +85,7 @@ class SyncMexc(SyncView):
     """
 
     def __init__(self, view: View, client: Client) -> None:
-        super().__init__(LoopThread(), view)
+        super().__init__(LoopThread(client._held), view)
         self._client = client
         self.streams = SyncStreams(self._thread, client.streams)
         """Push streams: `for push in mexc.streams.trades("BTCUSDT")`."""

@@ -23,7 +23,9 @@ Running: TypeAlias = tuple[asyncio.AbstractEventLoop, asyncio.Event]
 class LoopThread:
     """Thread that runs an event loop, from its first use until `close`. Any thread may use it."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: object = None) -> None:
+        """Set up a thread; `kept` lives until its loop has ended, even if both are garbage at the same time."""
+        self._kept = kept
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._own = threading.local()
@@ -75,7 +77,7 @@ class LoopThread:
                 thread = threading.Thread(target=_serve, args=(started,), name="mexc_async", daemon=True)
                 thread.start()
                 self._loop, end = started.result()
-                self._finalizer = weakref.finalize(self, _drop, self._loop, end, thread)
+                self._finalizer = weakref.finalize(self, _drop, self._loop, end, thread, self._kept)
             return self._loop
 
     def close(self) -> None:
@@ -84,7 +86,7 @@ class LoopThread:
             self._is_closed = True
             running = self._finalizer and self._finalizer.detach()
         if running:
-            _stop(*running[2])
+            _stop(*running[2][:3])
 
 
 async def _awaited(work: Callable[[], Awaitable[T]]) -> T:
@@ -103,7 +105,7 @@ def _serve(started: concurrent.futures.Future[Running]) -> None:
         runner.run(main())
 
 
-def _drop(loop: asyncio.AbstractEventLoop, end: asyncio.Event, thread: threading.Thread) -> None:
+def _drop(loop: asyncio.AbstractEventLoop, end: asyncio.Event, thread: threading.Thread, _kept: object) -> None:
     """End the loop of a `LoopThread` that is garbage, or left over at the program's end, with a ResourceWarning."""
     warnings.warn("a synchronous client was dropped without close()", ResourceWarning, stacklevel=2)
     _stop(loop, end, thread)
