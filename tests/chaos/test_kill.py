@@ -19,7 +19,7 @@ from mexc_async.sim.rest.server import SimConfig
 from tests.support.killed_trader import FAULTS, Restored, check_knowledge
 
 SEEDS = [int(seed) for seed in os.environ.get("CHAOS_SEEDS", "7").split(",")]
-ORDERS = 300
+ORDERS = 100 * min(3, int(os.environ.get("CHAOS_FACTOR", "1")))
 ROOT = Path(__file__).parents[2]
 
 

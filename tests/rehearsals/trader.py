@@ -6,7 +6,7 @@ import asyncio
 from decimal import Decimal
 from typing import Literal
 
-from mexc_async import Mexc, MexcError, NewOrder
+from mexc_async import Mexc, MexcError, NewOrder, TrackedOrder
 from mexc_async.spot.rules import SymbolRules
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "XRPUSDT")
@@ -18,6 +18,7 @@ async def main(mexc: Mexc, *, orders: int = 20, pause_s: float = 0.5) -> None:
     """Place `orders` orders; a call that fails is left to the client, which settles it."""
     await mexc.load_rules()
     bids = {ticker.symbol: ticker.bid_price for ticker in await mexc.spot.book_ticker() if ticker.symbol in SYMBOLS}
+    await asyncio.gather(*(_take_back(order) for order in mexc.orders.all()))
     async with mexc.orders.session():
         for number in range(orders):
             symbol = SYMBOLS[number % len(SYMBOLS)]
@@ -25,6 +26,15 @@ async def main(mexc: Mexc, *, orders: int = 20, pause_s: float = 0.5) -> None:
             assert bid is not None
             await _trade(mexc, _order(mexc.rules(symbol), bid, rests=number % 4 != 0, side="BUY"))
             await asyncio.sleep(pause_s)
+
+
+async def _take_back(order: TrackedOrder) -> None:
+    """Cancel an order that a killed process left open, and that this one has restored."""
+    while not order.is_final:
+        try:
+            await order.cancel()
+        except MexcError:
+            await asyncio.sleep(0.5)
 
 
 async def _trade(mexc: Mexc, order: NewOrder) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from mexc_async.backtest.memory import MemoryJoin
-from mexc_async.backtest.rehearsal.coverage import state_of
+from mexc_async.backtest.rehearsal.coverage import State, state_of
 from mexc_async.backtest.rehearsal.invariants import doubled, left_open
 from mexc_async.backtest.rehearsal.life import END_S, SETTLE_S, Life, Surroundings, described
 from mexc_async.backtest.rehearsal.outcome import Breach, SeedRun, Struck
@@ -25,6 +25,7 @@ from mexc_async.backtest.rehearsal.traffic import Traffic
 from mexc_async.backtest.rehearsal.watch import Watch
 from mexc_async.client.mexc import Mexc
 from mexc_async.errors import VirtualTimeError
+from mexc_async.orders.record import OrderRecord
 from mexc_async.risk.risk_limits import GuardLimits
 from mexc_async.runtime.program_lines import line_of_task
 from mexc_async.runtime.runner import INTERRUPTED, TERMINATED
@@ -32,6 +33,7 @@ from mexc_async.runtime.virtual_loop import VirtualLoop
 from mexc_async.runtime.virtual_run import run_virtual
 from mexc_async.sim.faults.faults import Strike
 from mexc_async.sim.market.recording import Recording, read_recording
+from mexc_async.sim.rest.http import Request
 from mexc_async.sim.rest.server import Simulator
 from mexc_async.sim.wallet.account_audit import AccountAudit
 
@@ -99,7 +101,7 @@ class World:
         self._loop = loop
         self._call_log = folder / "calls.log"
         self._watch = Watch(loop.clock.wall_ms, self._limits_of)
-        self._traffic = Traffic(self._try_aim)
+        self._traffic = Traffic(self._try_aim, self._on_failure)
         self._simulator: Simulator
         self._trader: Trader
         self._before: dict[str, AccountAudit] = {}
@@ -155,7 +157,7 @@ class World:
     async def run(self) -> None:
         """Run the strategy under the faults, and check every rule."""
         seed, config = self._task.seed, self._plan.exchange
-        config = replace(config, seed=config.seed + seed % _MARKETS, step_ms=0)
+        config = replace(config, seed=config.seed + seed % _MARKETS, fault_seed=seed, step_ms=0)
         if self._recording is not None:
             config = replace(config, loop_tape=False, generated=False)
         join = MemoryJoin()
@@ -222,11 +224,10 @@ class World:
 
     def _on_strike(self, strike: Strike) -> None:
         """Record a fault with the states of the orders that it concerns, and carry out one of the process."""
-        states = {}
-        for record in (record for mexc in self._clients().values() for record in mexc.orders.table.live()):
-            states[record.client_order_id] = state_of(record, self._traffic.sent, self._traffic.cancelling)
-        named = {name: states[name] for name in strike.orders if name in states}
-        found = sorted(set((named or states).values())) or ["none"]
+        tables = [mexc.orders.table for mexc in self._clients().values()]
+        named = (record for table in tables for name in strike.orders if (record := table.find(None, name)) is not None)
+        found = self._states(record for record in named if not record.is_final)
+        found = found or self._states(record for table in tables for record in table.live()) or ["none"]
         self._struck.append(Struck(strike.fault, self._now_ms(), strike.orders, tuple(found)))
         if act := self._of_process.get(strike.fault.kind):
             act(strike.fault.delay_ms)
@@ -236,9 +237,8 @@ class World:
         aim = self._aim
         if aim is None or not self._task.aimed:
             return
-        sent, cancelling = self._traffic.sent, self._traffic.cancelling
-        live = [record for mexc in self._clients().values() for record in mexc.orders.table.live()]
-        states = {state_of(record, sent, cancelling) for record in live} or {"none"}
+        live = (record for mexc in self._clients().values() for record in mexc.orders.table.live())
+        states = self._states(live) or ["none"]
         if aim.state not in states or not self._has_begun:
             return
         if self._skips:
@@ -246,6 +246,10 @@ class World:
             return
         self._aim = None
         self._simulator.inject(*self._task.aimed)
+
+    def _states(self, records: Iterable[OrderRecord]) -> list[State]:
+        sent, cancelling = self._traffic.sent, self._traffic.cancelling
+        return sorted({state_of(record, sent, cancelling) for record in records})
 
     @property
     def _has_begun(self) -> bool:
@@ -263,6 +267,10 @@ class World:
 
     def _on_process(self, text: str) -> None:
         self._moments.append(Moment(self._now_ms(), "process", f"the client's process {text}"))
+
+    def _on_failure(self, request: Request) -> None:
+        what = f"{request.method} {request.target.partition('?')[0]}"
+        self.breaches.append(Breach("raised", f"the simulated exchange failed at {what}: its log says why"))
 
     def _on_lost_error(self, _: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
         """Record an error that nobody took, such as that of a task whose result nobody asked for."""

@@ -61,6 +61,8 @@ class SimConfig(msgspec.Struct, frozen=True, kw_only=True):
     wallet: WalletRules = WalletRules()
     faults: tuple[Fault, ...] = ()
     """Faults in force from the start."""
+    fault_seed: int | None = None
+    """Seed of what faults choose; None for `seed`."""
     control: bool = False
     """True to serve /sim/... to callers on loopback: faults, gaps, and commands about funds, keys and accounts."""
 

@@ -14,6 +14,8 @@ from mexc_async.sim.rest.responses import refused
 from mexc_async.sim.stream.channel import Channel
 
 log = logging.getLogger("mexc_async.sim")
+MISTAKE = Refusal(500, "Internal error", 500)
+"""Answer to a request at which the exchange fails by a mistake of its own."""
 
 
 class Gateway:
@@ -42,7 +44,7 @@ class Gateway:
             pass  # the sender disconnected before its request was complete
         except Exception:
             log.exception("%s %s failed", request.method, request.target.partition("?")[0])
-            outcome = refused(Refusal(500, "Internal error", 500))
+            outcome = refused(MISTAKE)
         if isinstance(outcome, Response):
             outcome.headers["Date"] = self._now()
         if outcome is NoResponse.STREAMED or self._back.is_instant:

@@ -119,7 +119,8 @@ class Simulator:
         )
         for fault in self.config.faults:
             self._check(fault)
-        self._faults = Faults(self.config.faults, seed=self.config.seed, report=self._report)
+        own = self.config.fault_seed
+        self._faults = Faults(self.config.faults, seed=seed if own is None else own, report=self._report)
         self._steps = Steps(clock, self._step, width_ms=self._width_ms, due_ms=self._due_ms)
         extra_ms = 0.0 if self.config.step_ms else FEED_AFTER_MS
         feed = Travel(self.config.latency.feed, self.config.seed, "feed", extra_ms)

@@ -29,6 +29,6 @@ async def _believed(self: OrderExecution, request: CancelOrder, record: OrderRec
 OrderExecution._cancel_once = _believed  # type: ignore[method-assign]  # the planted fault
 
 
-async def main(mexc: Mexc) -> None:
+async def main(mexc: Mexc, *, orders: int = 20) -> None:
     """Trade."""
-    await trade(mexc)
+    await trade(mexc, orders=orders)

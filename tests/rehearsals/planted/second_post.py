@@ -32,6 +32,6 @@ async def _blind(
 OrderExecution.conclude = _blind  # type: ignore[method-assign]  # the planted fault
 
 
-async def main(mexc: Mexc) -> None:
+async def main(mexc: Mexc, *, orders: int = 20) -> None:
     """Trade."""
-    await trade(mexc)
+    await trade(mexc, orders=orders)
