@@ -63,6 +63,9 @@ ROUTES: dict[str, object] = {
     "GET /api/v3/exchangeInfo": INFO,
     "POST /api/v3/userDataStream": {"listenKey": "0" * 64},
     "GET /api/v3/capital/config/getall": [],
+    # A key that may trade and not read: orders are acknowledged and never found, which a look-up would notice.
+    "GET /api/v3/openOrders": {"code": 700007, "msg": "No permission to access the endpoint."},
+    "GET /api/v3/order": {"code": 700007, "msg": "No permission to access the endpoint."},
 }
 
 
