@@ -11,17 +11,9 @@ cdef extern from *:
     #ifdef _WIN32
     #include <io.h>
     #define LOG_WRITE(fd, at, size) _write(fd, at, (unsigned)(size))
-    static long long wall_clock_ms(void) { return -1; }
     #else
-    #include <time.h>
     #include <unistd.h>
     #define LOG_WRITE(fd, at, size) write(fd, at, size)
-    static long long wall_clock_ms(void)
-    {
-        struct timespec t;
-        clock_gettime(CLOCK_REALTIME, &t);
-        return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
-    }
     #endif
 
     static int holds(const unsigned char *text, Py_ssize_t size, const char *part, Py_ssize_t part_size)
@@ -35,7 +27,6 @@ cdef extern from *:
     }
     """
     Py_ssize_t LOG_WRITE(int fd, const void* at, size_t size) nogil
-    long long wall_clock_ms() noexcept nogil
     bint holds(const unsigned char* text, Py_ssize_t size, const char* part, Py_ssize_t part_size) noexcept nogil
 
 cdef extern from "errno.h":

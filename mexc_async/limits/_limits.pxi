@@ -25,9 +25,23 @@ cdef extern from *:
     #define HAS_CLOCK 0
     static double clock_s(void) { return 0; }
     #endif
+
+    /* Milliseconds since 1970, UTC; -1 where Python has to read them. */
+    #ifdef _WIN32
+    static long long wall_clock_ms(void) { return -1; }
+    #else
+    #include <time.h>
+    static long long wall_clock_ms(void)
+    {
+        struct timespec t;
+        clock_gettime(CLOCK_REALTIME, &t);
+        return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
+    }
+    #endif
     """
     const bint HAS_CLOCK
     double clock_s() noexcept
+    long long wall_clock_ms() noexcept nogil
 
 cdef bint _reads_clock = HAS_CLOCK
 if HAS_CLOCK and not _monotonic() <= clock_s() <= _monotonic():
