@@ -49,7 +49,8 @@ def test_the_mended_strategy_holds(folder: Path) -> None:
 
 def test_the_program_in_python_finds_the_flaw(folder: Path) -> None:
     program = folder / "in_python.py"
-    program.write_text(program.read_text(encoding="utf-8").replace("seeds=100", "seeds=range(18, 20)"), encoding="utf-8")
+    text = program.read_text(encoding="utf-8").replace("seeds=100", "seeds=range(18, 20)")
+    program.write_text(text, encoding="utf-8")
     done = subprocess.run([sys.executable, program], cwd=folder, capture_output=True, text=True, timeout=240)
     assert done.returncode == 1
     assert "bought_too_much" in done.stdout, done.stderr
