@@ -78,7 +78,10 @@ def test_failure_ends_with_status_1_and_the_command_that_repeats_it(strategy: Pa
     assert failed["command"] in done.out
     again = invoke(*shlex.split(failed["command"])[1:], "--json", str(result))
     assert again.status == 1
-    assert json.loads(result.read_bytes())["failures"][0]["text"] == failed["text"]
+    (repeated,) = json.loads(result.read_bytes())["failures"]
+    assert [repeated[name] for name in ("rule", "shortest", "story")] == [
+        failed[name] for name in ("rule", "shortest", "story")
+    ]
     assert again.out.startswith("a line for each seed\n")  # one seed alone shows what the strategy prints
 
 
